@@ -1,0 +1,42 @@
+"""Batch normalization in Keras, done right: the layer and the fold.
+
+Importing this package loads no Keras, so that linting and folding a file stay
+quick. The names below are imported when they are first used, and the layer is
+registered with Keras as soon as both packages are loaded, in either order:
+`import kerasbn` is all that `keras.models.load_model` needs.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from kerasbn.registration import register_with_keras
+
+if TYPE_CHECKING:
+    from kerasbn.folding import FoldResult, fold_batch_norm, fold_file
+    from kerasbn.layer import BatchNormalization
+
+__version__ = "0.1.0"
+
+__all__ = ["BatchNormalization", "FoldResult", "fold_batch_norm", "fold_file"]
+
+_HOME = {
+    "BatchNormalization": "kerasbn.layer",
+    "FoldResult": "kerasbn.folding",
+    "fold_batch_norm": "kerasbn.folding",
+    "fold_file": "kerasbn.folding",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+register_with_keras()
