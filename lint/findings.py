@@ -1,0 +1,97 @@
+"""What a rule reports: a finding, its place and its weight."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Severity(StrEnum):
+    """How much a finding matters; only errors and warnings fail a run by default."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+    @property
+    def letter(self) -> str:
+        """`E`, `W` or `I`, as the rule index writes it."""
+        return self.value[0].upper()
+
+    def at_least(self, other: Severity) -> bool:
+        """Whether this severity is as grave as `other` or graver."""
+        order = list(Severity)
+        return order.index(self) <= order.index(other)
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where a finding is: in a text (lines, columns), in a model (layer), or both.
+
+    Lines and columns count from 1, columns in characters; `end_column` is the one
+    after the last character. `cell` counts a notebook's code cells from 1, and its
+    lines are then those of the cell. `layer` is a layer's path (`inner/bn1`).
+    """
+
+    path: str | None = None
+    line: int | None = None
+    column: int | None = None
+    end_line: int | None = None
+    end_column: int | None = None
+    cell: int | None = None
+    layer: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that a rule has to say about one place."""
+
+    code: str
+    name: str
+    severity: Severity
+    message: str
+    location: Location
+
+    @property
+    def path(self) -> str | None:
+        """The file the finding is in; None for a live model."""
+        return self.location.path
+
+    @property
+    def line(self) -> int | None:
+        """The line, from 1; None in a model."""
+        return self.location.line
+
+    @property
+    def column(self) -> int | None:
+        """The column, from 1; None in a model."""
+        return self.location.column
+
+    @property
+    def layer(self) -> str | None:
+        """The layer's path; None in source."""
+        return self.location.layer
+
+    @property
+    def fixable(self) -> bool:
+        """Whether `model-lint` can put it right by itself."""
+        return False
+
+    def to_json(self) -> dict[str, Any]:
+        """The finding as the flat object that `--output-format json` prints."""
+        place = self.location
+        return {
+            "code": self.code,
+            "name": self.name,
+            "severity": self.severity.value,
+            "message": self.message,
+            "path": place.path,
+            "line": place.line,
+            "column": place.column,
+            "end_line": place.end_line,
+            "end_column": place.end_column,
+            "cell": place.cell,
+            "layer": place.layer,
+            "fixable": self.fixable,
+        }

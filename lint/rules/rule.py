@@ -1,0 +1,54 @@
+"""What every rule is made of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from ..findings import Finding, Location, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..subjects.model import Model
+    from ..subjects.source import Module
+
+
+class Rule:
+    """One pitfall: its rationale, its examples, its proof, and how it is found.
+
+    A rule is one file. Its class docstring is its documentation and has the
+    headings `What it does`, `Why is this bad` and, where there is more to say,
+    `Limits` and `References`; `model-lint rule CODE` prints it with the examples.
+
+    The examples are also the rule's test. Both are complete Python sources. Where
+    the rule reads source it must fire on `bad` and be silent on `good`. Where it
+    reads models, each example leaves a `model` behind, which is linted live and
+    saved. `proof` is Python source that is run after either example, in its
+    namespace, with real Keras, and leaves `healthy` behind: False after `bad` (the
+    harm was observed), True after `good`. It is text, so that linting never loads
+    a framework; None where nothing can be run.
+    """
+
+    code: ClassVar[str]
+    name: ClassVar[str]
+    severity: ClassVar[Severity]
+    default: ClassVar[bool] = True
+    bad: ClassVar[str]
+    good: ClassVar[str]
+    proof: ClassVar[str | None] = None
+
+    def check_source(self, module: Module) -> Iterator[Finding]:
+        """Findings in one Python module or notebook; none unless overridden."""
+        return iter(())
+
+    def check_model(self, model: Model) -> Iterator[Finding]:
+        """Findings in one saved or live model; none unless overridden."""
+        return iter(())
+
+    def finding(
+        self, message: str, location: Location, severity: Severity | None = None
+    ) -> Finding:
+        """A finding of this rule, at its usual severity unless told otherwise."""
+        return Finding(
+            self.code, self.name, severity or self.severity, message, location
+        )

@@ -1,0 +1,87 @@
+"""A model as the rules see it, whether it was saved or is alive."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ..findings import Location
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import numpy as np
+    from kerasbn.graph import Graph
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """The arrays of one BN layer, all of the shape of its kept axes.
+
+    `gamma` and `beta` are None where the layer has none.
+    """
+
+    mean: NDArray[np.floating[Any]]
+    variance: NDArray[np.floating[Any]]
+    gamma: NDArray[np.floating[Any]] | None
+    beta: NDArray[np.floating[Any]] | None
+
+
+@dataclass(frozen=True)
+class BatchNorm:
+    """One BN layer: what its configuration says, how it is called, what it learned.
+
+    Attributes:
+        path: the layer's path, such as `inner/bn1`.
+        config: the layer's own configuration.
+        frozen: whether the layer or a model around it has `trainable=False`.
+        training_flags: the `training` argument of each call of the layer in the
+            graph, for those calls that give one.
+        read_statistics: reads the arrays, only when a rule asks for them; returns
+            None where they are not stored.
+    """
+
+    path: str
+    config: Mapping[str, Any]
+    frozen: bool
+    training_flags: tuple[bool | None, ...]
+    read_statistics: Callable[[], Statistics | None]
+
+    @property
+    def momentum(self) -> float | None:
+        """The momentum; None for kerasbn's cumulative average."""
+        value = self.config.get("momentum", 0.99)
+        return None if value is None else float(value)
+
+    @property
+    def epsilon(self) -> float:
+        """The epsilon."""
+        return float(self.config.get("epsilon", 1e-3))
+
+
+@dataclass(frozen=True)
+class Model:
+    """A saved or live model.
+
+    Attributes:
+        path: the file; None for a live model.
+        keras_version: the version that wrote the file, or that is loaded; a version
+            that begins with 2 means Keras 2 or tf_keras.
+        batch_norms: every BN layer that can be seen, at any depth.
+        iterations: how many training steps the optimizer has taken; None where that
+            is not known.
+        graph: the layer calls; None where the model is not inspectable as a graph.
+        live: the model object itself, for rules that read its class; None for files.
+    """
+
+    path: str | None
+    keras_version: str | None
+    batch_norms: tuple[BatchNorm, ...]
+    iterations: int | None = None
+    graph: Graph | None = None
+    live: Any = field(default=None, repr=False)
+
+    def at(self, layer: str | None) -> Location:
+        """The location of a layer in this model, or of the model as a whole."""
+        return Location(path=self.path, layer=layer)
