@@ -1,0 +1,100 @@
+"""A saved model as (configuration, weights by layer path, assets), without Keras.
+
+Two formats are read: `.keras`, a zip of `metadata.json`, `config.json` and
+`model.weights.h5`, and the legacy whole-model `.h5`. One is written: `.keras`.
+
+A layer is named by its path, the names of the models around it and its own:
+`inner/bn1`. Weights are read when they are asked for, layer by layer, because the
+commands need only a few of many.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+
+from kerasbn.archive.base import Archive
+from kerasbn.archive.hdf5 import StoredArray
+from kerasbn.archive.keras_format import KerasArchive
+from kerasbn.archive.legacy_h5 import LegacyH5Archive
+from kerasbn.archive.writing import write_archive
+from kerasbn.errors import UnsupportedFormatError, UnusableFileError
+
+__all__ = [
+    "Archive",
+    "StoredArray",
+    "UnsupportedFormatError",
+    "UnusableFileError",
+    "open_archive",
+    "write_archive",
+]
+
+_OTHER_FORMATS = {
+    ".pb": "A TensorFlow graph",
+    ".tflite": "A LiteRT model",
+    ".onnx": "An ONNX model",
+    ".pt": "A PyTorch checkpoint",
+    ".pth": "A PyTorch checkpoint",
+    ".ckpt": "A checkpoint",
+    ".index": "A TensorFlow checkpoint",
+    ".npz": "A NumPy archive",
+}
+
+
+def open_archive(path: str | Path) -> Archive:
+    """Open a `.keras` or legacy whole-model `.h5` file for reading.
+
+    The content decides, not the name. Close the archive, or use it in a `with`
+    statement.
+
+    Raises:
+        UnusableFileError: if the file is missing, damaged, or hostile.
+        UnsupportedFormatError: if it is of a format that holds no Keras model.
+    """
+    path = Path(path)
+    magic = _first_bytes(path)
+    with ExitStack() as resources:
+        if magic.startswith(b"PK"):
+            archive: Archive = KerasArchive(path, resources)
+        elif magic == b"\x89HDF\r\n\x1a\n":
+            archive = LegacyH5Archive(path, resources)
+        else:
+            raise _foreign(path, magic)
+        archive.keep_open(resources.pop_all())
+    return archive
+
+
+def _first_bytes(path: Path) -> bytes:
+    if path.is_dir():
+        if (path / "saved_model.pb").exists():
+            raise UnsupportedFormatError(
+                "A TensorFlow SavedModel holds neither momentum nor layers. Received: "
+                f"{path}. Save the model with model.save('model.keras')."
+            )
+        raise UnusableFileError(
+            f"A model file is needed, not a folder. Received: {path}."
+        )
+    try:
+        with path.open("rb") as file:
+            return file.read(8)
+    except OSError as error:
+        raise UnusableFileError(
+            f"The file cannot be opened: {error.strerror or error}. Received: {path}."
+        ) from error
+
+
+def _foreign(path: Path, magic: bytes) -> UnusableFileError:
+    if not magic:
+        return UnusableFileError(
+            f"The file is empty. Received: {path}. Save the model again."
+        )
+    if kind := _OTHER_FORMATS.get(path.suffix.lower()):
+        return UnsupportedFormatError(
+            f"{kind} does not hold a Keras model's configuration. Received: {path}. "
+            "Save the model with model.save('model.keras')."
+        )
+    return UnusableFileError(
+        "The file is neither a .keras archive (zip) nor HDF5. Received: "
+        f"{path}, which begins with {magic!r}. Save the model with "
+        "model.save('model.keras')."
+    )

@@ -1,0 +1,120 @@
+"""What every model file can tell, whatever its format."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Literal, NamedTuple, Self
+
+from kerasbn.errors import UnusableFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import ExitStack
+    from pathlib import Path
+
+    import h5py
+
+    from kerasbn.archive.hdf5 import StoredArray
+
+
+class Asset(NamedTuple):
+    """A file that a layer stores beside its weights, such as a vocabulary.
+
+    Attributes:
+        layer: the layer's path; "" for the model's own.
+        name: its path among the layer's assets.
+        file: its bytes, open for reading.
+    """
+
+    layer: str
+    name: str
+    file: BinaryIO
+
+
+class Archive(ABC):
+    """An open model file.
+
+    Attributes:
+        path: the file.
+        config: the model's whole configuration: `class_name`, `config` and so on.
+        metadata: what else the file says of itself, such as `keras_version`.
+        root: the HDF5 group that holds the weights.
+    """
+
+    format: ClassVar[Literal["keras", "h5"]]
+    path: Path
+    config: dict[str, Any]
+    metadata: dict[str, Any]
+    root: h5py.Group
+    _resources: ExitStack
+
+    def keep_open(self, resources: ExitStack) -> None:
+        """Own the files that `close` closes."""
+        self._resources = resources
+
+    def close(self) -> None:
+        """Close the file. HDF5 left open until the interpreter exits may crash it."""
+        self._resources.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def keras_version(self) -> str | None:
+        """The version of Keras that wrote the file, such as `3.15.1`.
+
+        tf_keras and Keras 2 write versions that begin with 2.
+        """
+        version = self.metadata.get("keras_version")
+        return version if isinstance(version, str) else None
+
+    @abstractmethod
+    def variables(self, path: str) -> tuple[StoredArray, ...]:
+        """The variables of the layer at `path`, in the order in which it made them.
+
+        Those of objects inside the layer, such as an RNN's cell, are not among them.
+        A layer that stores nothing, or is not there, has none.
+        """
+
+    @abstractmethod
+    def iterations(self) -> int | None:
+        """How many steps the optimizer has taken; None where the file does not say."""
+
+    @abstractmethod
+    def copy_layer(self, path: str, target: h5py.Group) -> None:
+        """Copy all that the layer stores into `target`, laid out as in `.keras`.
+
+        Raises:
+            UnusableFileError: if the format does not tell how to lay it out.
+        """
+
+    @abstractmethod
+    def copy_model(self, target: h5py.Group) -> None:
+        """Copy what belongs to the model itself; the optimizer's state is left out."""
+
+    @abstractmethod
+    def assets(self) -> Iterator[Asset]:
+        """Every asset; each is open until the next is taken."""
+
+
+def parse_json(text: str | bytes, name: str) -> dict[str, Any]:
+    """An object from JSON text that nobody vouches for.
+
+    Raises:
+        UnusableFileError: if it is no JSON, nested too deeply, or no object.
+    """
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UnusableFileError(
+            f"{name} is no valid JSON: {error}. The file is damaged; save it again."
+        ) from error
+    if not isinstance(value, dict):
+        raise UnusableFileError(
+            f"{name} must hold an object. Received: {type(value).__name__}."
+        )
+    return value

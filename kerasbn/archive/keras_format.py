@@ -1,0 +1,227 @@
+"""The `.keras` format: a zip of configuration, weights and assets."""
+
+from __future__ import annotations
+
+import tempfile
+import zipfile
+import zlib
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Literal, cast
+
+from kerasbn.archive import hdf5
+from kerasbn.archive.base import Archive, Asset, parse_json
+from kerasbn.archive.numbering import Step, group_steps, layer_groups
+from kerasbn.errors import UnusableFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import ExitStack
+    from pathlib import Path
+
+    import h5py
+
+    from kerasbn.archive.hdf5 import StoredArray
+
+CONFIG, METADATA = "config.json", "metadata.json"
+WEIGHTS, ASSETS = "model.weights.h5", "assets/"
+
+_MAX_JSON_BYTES = 256 * 2**20
+# A compressed member may be unpacked only up to this much more than it occupies.
+# Keras itself stores its members as they are.
+_HARMLESS_BYTES = 64 * 2**20
+_MAX_EXPANSION = 100
+_ZIP_ERRORS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    OSError,
+    EOFError,
+    RuntimeError,
+    NotImplementedError,
+    ValueError,
+)
+
+
+class KerasArchive(Archive):
+    """An open `.keras` file; the resources it opens go into `resources`."""
+
+    format: ClassVar[Literal["keras", "h5"]] = "keras"
+
+    def __init__(self, path: Path, resources: ExitStack) -> None:
+        self.path = path
+        try:
+            self._zip = resources.enter_context(zipfile.ZipFile(path))
+        except _ZIP_ERRORS as error:
+            raise UnusableFileError(
+                f"Not a whole zip archive: {error}. Received: {path}. The file is "
+                "damaged or was cut short; save or copy it again."
+            ) from error
+        self.config = parse_json(self._read(CONFIG), CONFIG)
+        has_metadata = METADATA in self._zip.namelist()
+        self.metadata = (
+            parse_json(self._read(METADATA), METADATA) if has_metadata else {}
+        )
+        self.root = resources.enter_context(
+            hdf5.open_hdf5(self._open_weights(resources))
+        )
+
+    def variables(self, path: str) -> tuple[StoredArray, ...]:
+        group = self._group(path)
+        found: list[StoredArray] = []
+        while group is not None:
+            stored = hdf5.array(group, f"vars/{len(found)}")
+            if stored is None:
+                break
+            found.append(stored)
+        return tuple(found)
+
+    def iterations(self) -> int | None:
+        # Under loss scaling the outer optimizer's own count stays 0.
+        for optimizer in ("optimizer/inner_optimizer", "optimizer"):
+            stored = hdf5.array(self.root, f"{optimizer}/vars/0")
+            if stored is not None and stored.shape == () and stored.dtype.kind in "iu":
+                return int(stored.read())
+        return None
+
+    def copy_layer(self, path: str, target: h5py.Group) -> None:
+        group = self._group(path)
+        if group is not None:
+            hdf5.copy(group, target, skip={"layers"})
+
+    def copy_model(self, target: h5py.Group) -> None:
+        hdf5.copy(self.root, target, skip={"layers", "optimizer", "metrics"})
+
+    def assets(self) -> Iterator[Asset]:
+        owners = {group: path for path, group in layer_groups(self.config).items()}
+        for member in self._zip.infolist():
+            if not member.filename.startswith(ASSETS) or member.is_dir():
+                continue
+            group, name = _split_asset(member.filename, owners)
+            with self._open(member) as file:
+                yield Asset(owners.get(group, ""), name, file)
+
+    @cached_property
+    def _steps(self) -> dict[str, tuple[Step, ...]]:
+        return group_steps(self.config)
+
+    def _group(self, path: str) -> h5py.Group | None:
+        """The layer's group, found by its number and checked against its name."""
+        if path not in self._steps:
+            return None
+        here: h5py.Group | None = self.root
+        for step in self._steps[path]:
+            here = None if here is None else _below(here, step)
+        return here
+
+    def _read(self, name: str) -> bytes:
+        member = self._member(name)
+        if member.file_size > _MAX_JSON_BYTES:
+            raise UnusableFileError(
+                f"{name} declares {member.file_size:,} bytes; no model's is so long. "
+                "It is not read."
+            )
+        try:
+            with self._open(member) as file:
+                return file.read(_MAX_JSON_BYTES)
+        except _ZIP_ERRORS as error:
+            raise UnusableFileError(
+                f"{name} in the archive cannot be read: {error}. The file is damaged; "
+                "save or copy it again."
+            ) from error
+
+    def _member(self, name: str) -> zipfile.ZipInfo:
+        try:
+            return self._zip.getinfo(name)
+        except KeyError:
+            raise UnusableFileError(
+                f"The archive has no {name}, so it is no whole Keras model. Received: "
+                f"{self.path} with {self._zip.namelist()[:5]}. Save the model with "
+                "model.save('model.keras')."
+            ) from None
+
+    def _open(self, member: zipfile.ZipInfo) -> BinaryIO:
+        limit = max(_HARMLESS_BYTES, _MAX_EXPANSION * member.compress_size)
+        if member.file_size > limit:
+            raise UnusableFileError(
+                f"{member.filename} declares {member.file_size:,} bytes, packed into "
+                f"{member.compress_size:,}. It is not unpacked."
+            )
+        try:
+            return cast("BinaryIO", self._zip.open(member))
+        except _ZIP_ERRORS as error:
+            raise UnusableFileError(
+                f"{member.filename} in the archive cannot be opened: {error}. The file "
+                "is damaged; save or copy it again."
+            ) from error
+
+    def _open_weights(self, resources: ExitStack) -> BinaryIO:
+        member = self._member(WEIGHTS)
+        if member.compress_type == zipfile.ZIP_STORED:
+            return self._view(member, resources)
+        return self._unpack(member, resources)
+
+    def _view(self, member: zipfile.ZipInfo, resources: ExitStack) -> BinaryIO:
+        """An uncompressed member, read in place."""
+        file = resources.enter_context(self.path.open("rb"))
+        file.seek(member.header_offset)
+        header = file.read(30)  # A fixed part, then the name and an extra field.
+        start = (
+            member.header_offset
+            + len(header)
+            + int.from_bytes(header[26:28], "little")
+            + int.from_bytes(header[28:30], "little")
+        )
+        whole = start + member.file_size <= self.path.stat().st_size
+        if header[:4] != b"PK\x03\x04" or member.flag_bits & 0x1 or not whole:
+            raise UnusableFileError(
+                f"{member.filename} declares {member.file_size:,} bytes that are not "
+                f"all there. Received: {self.path}. The file is damaged or was cut "
+                "short; save or copy it again."
+            )
+        return cast("BinaryIO", hdf5.MemberView(file, start, member.file_size))
+
+    def _unpack(self, member: zipfile.ZipInfo, resources: ExitStack) -> BinaryIO:
+        """A compressed member, unpacked into a temporary file."""
+        unpacked = resources.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
+        try:
+            with self._open(member) as packed:
+                while chunk := packed.read(2**20):
+                    unpacked.write(chunk)
+        except _ZIP_ERRORS as error:
+            raise UnusableFileError(
+                f"{member.filename} cannot be unpacked: {error}. The file is damaged; "
+                "save or copy it again."
+            ) from error
+        unpacked.seek(0)
+        return cast("BinaryIO", unpacked)
+
+
+def _below(parent: h5py.Group, step: Step) -> h5py.Group | None:
+    group = hdf5.child(parent, step.group)
+    if group is not None and _stored_name(group) in (None, step.name):
+        return group
+    # The numbers disagree, as after a custom operation that is no layer. Since
+    # Keras 3.6 the layer's own name is stored as well.
+    layers = hdf5.child(parent, "layers")
+    for name in layers or ():
+        other = hdf5.child(layers, name)
+        if other is not None and _stored_name(other) == step.name:
+            return other
+    return None
+
+
+def _stored_name(group: h5py.Group) -> str | None:
+    variables = hdf5.child(group, "vars")
+    return None if variables is None else hdf5.text_attribute(variables, "name")
+
+
+def _split_asset(filename: str, owners: dict[str, Any]) -> tuple[str, str]:
+    """(group, name within it) of an asset; the longest group that fits."""
+    parts = filename.removeprefix(ASSETS).split("/")
+    if any(part in ("", ".", "..") or "\\" in part for part in parts):
+        raise UnusableFileError(
+            f"An asset's name must stay inside the archive. Received: {filename!r}."
+        )
+    for cut in range(len(parts) - 1, 0, -1):
+        if (group := "/".join(parts[:cut])) in owners:
+            return group, "/".join(parts[cut:])
+    return "", "/".join(parts)

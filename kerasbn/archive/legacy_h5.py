@@ -1,0 +1,133 @@
+"""The legacy whole-model `.h5` of Keras 3 and of Keras 2.
+
+Weights are grouped by the name of the outermost layer; inside, each is named by
+its layer and variable, such as `bn/gamma` or `bn/gamma:0`.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from itertools import takewhile
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from kerasbn.archive import hdf5
+from kerasbn.archive.base import Archive, Asset, parse_json
+from kerasbn.config_tree import layer_entries
+from kerasbn.errors import UnsupportedFormatError, UnusableFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import ExitStack
+    from pathlib import Path
+
+    import h5py
+
+    from kerasbn.archive.hdf5 import StoredArray
+
+
+class LegacyH5Archive(Archive):
+    """An open legacy `.h5` model file."""
+
+    format: ClassVar[Literal["keras", "h5"]] = "h5"
+
+    def __init__(self, path: Path, resources: ExitStack) -> None:
+        self.path = path
+        self.root = resources.enter_context(hdf5.open_hdf5(str(path)))
+        config = hdf5.text_attribute(self.root, "model_config")
+        if config is None:
+            raise UnsupportedFormatError(
+                "The HDF5 file holds no model configuration, so it has weights at "
+                f"most. Received: {path}. Save the whole model with "
+                "model.save('model.keras')."
+            )
+        self.config = parse_json(config, "model_config")
+        self.metadata = {}
+        if version := hdf5.text_attribute(self.root, "keras_version"):
+            self.metadata["keras_version"] = version
+        if training := hdf5.text_attribute(self.root, "training_config"):
+            self.metadata["training_config"] = parse_json(training, "training_config")
+
+    def variables(self, path: str) -> tuple[StoredArray, ...]:
+        return tuple(stored for _, stored in self._by_layer.get(path, ()))
+
+    def iterations(self) -> int | None:
+        weights = hdf5.child(self.root, "optimizer_weights")
+        if weights is None:
+            return None
+        counts = [
+            int(stored.read())
+            for name, stored in hdf5.datasets(weights)
+            if name.split("/")[-1].split(":")[0] in ("iteration", "iterations", "iter")
+            and stored.shape == ()
+        ]
+        # Under loss scaling the outer optimizer's own count stays 0.
+        return max(counts, default=None)
+
+    def copy_layer(self, path: str, target: h5py.Group) -> None:
+        named = self._by_layer.get(path, ())
+        inside = [name for name, _ in named if "/" in name]
+        if inside:
+            raise UnusableFileError(
+                f"The layer {path!r} keeps weights in objects inside it "
+                f"({inside[0]!r}), and a legacy .h5 file does not say where they "
+                "belong. Load the model with Keras, save it with "
+                "model.save('model.keras'), and use that file."
+            )
+        variables = target.require_group("vars")
+        variables.attrs["name"] = path.split("/")[-1]
+        for number, (_, stored) in enumerate(named):
+            hdf5.write_array(variables, str(number), stored.read())
+
+    def copy_model(self, target: h5py.Group) -> None:
+        top = hdf5.child(self.root, "model_weights/top_level_model_weights")
+        names = [] if top is None else hdf5.text_list_attribute(top, "weight_names")
+        if names:
+            raise UnusableFileError(
+                f"The model itself owns weights ({names[0]!r}), and a legacy .h5 file "
+                "does not say where they belong. Load the model with Keras, save it "
+                "with model.save('model.keras'), and use that file."
+            )
+
+    def assets(self) -> Iterator[Asset]:
+        return iter(())
+
+    @cached_property
+    def _by_layer(self) -> dict[str, list[tuple[str, StoredArray]]]:
+        """Layer path -> (name within the layer, array), in stored order."""
+        paths = [entry.path for entry in layer_entries(self.config)]
+        found: dict[str, list[tuple[str, StoredArray]]] = {}
+        for outermost in (path for path in paths if "/" not in path):
+            group = hdf5.child(self.root, f"model_weights/{outermost}")
+            if group is None:
+                continue
+            inner = [path for path in paths if path.startswith(f"{outermost}/")]
+            for name in hdf5.text_list_attribute(group, "weight_names"):
+                owner, variable = _owner(name, outermost, inner)
+                if (stored := hdf5.array(group, name)) is not None:
+                    found.setdefault(owner, []).append((variable, stored))
+        return found
+
+
+def _owner(name: str, outermost: str, inner: list[str]) -> tuple[str, str]:
+    """The path of the layer that a weight belongs to, and its name within it.
+
+    A weight's name holds its layer's, with or without those of the models around
+    it; the path that agrees longest with it is the layer's.
+    """
+    *around, variable = name.split(":")[0].split("/")
+    agreeing = [
+        (_common_end(around[: place + 1], path.split("/")), -place, path)
+        for path in inner or [outermost]
+        for place, part in enumerate(around)
+        if part == path.split("/")[-1]
+    ]
+    if not agreeing:  # A layer that was renamed after its weights were made.
+        return outermost, "/".join([*around[1:], variable])
+    _, place, path = max(agreeing)
+    return path, "/".join([*around[1 - place :], variable])
+
+
+def _common_end(left: list[str], right: list[str]) -> int:
+    """How many elements, counted from the end, two lists have in common."""
+    pairs = zip(reversed(left), reversed(right), strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))

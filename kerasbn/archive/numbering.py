@@ -1,0 +1,47 @@
+"""Which HDF5 group of a `.keras` file holds which layer.
+
+Keras names a group by the layer's class in snake case and a running number among
+the layers of one model (`keras.src.saving.saving_lib._save_container_state`), so
+removing a layer renumbers its class. Operators such as `x + y` take no number.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from kerasbn.config_tree import layer_entries, snake_case
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Step(NamedTuple):
+    """One step down from a model's group to a layer's."""
+
+    group: str
+    name: str
+
+
+def group_steps(model: Mapping[str, Any]) -> dict[str, tuple[Step, ...]]:
+    """Layer path -> the steps from the root to its group."""
+    steps: dict[str, tuple[Step, ...]] = {}
+    numbers: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for entry in layer_entries(model):
+        if entry.is_operator:
+            continue
+        stem = snake_case(entry.class_name)
+        number = numbers[entry.parent][stem]
+        numbers[entry.parent][stem] += 1
+        group = f"layers/{stem}_{number}" if number else f"layers/{stem}"
+        above = steps.get(entry.parent, ())
+        steps[entry.path] = (*above, Step(group, entry.name))
+    return steps
+
+
+def layer_groups(model: Mapping[str, Any]) -> dict[str, str]:
+    """Layer path -> the path of its group from the root."""
+    return {
+        path: "/".join(step.group for step in steps)
+        for path, steps in group_steps(model).items()
+    }

@@ -1,0 +1,122 @@
+"""The layers that a model's configuration lists, at any depth.
+
+The little that both sides of a saved model need to know: its weights are stored by
+class and order of these entries, and its graph is drawn between them.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from kerasbn.errors import UnusableFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+# Deeper nesting than any model has; a bound for hostile files.
+_MAX_DEPTH = 32
+
+
+@dataclass(frozen=True)
+class LayerEntry:
+    """One entry of a model's `layers`: a layer, an operator, or a nested model.
+
+    Attributes:
+        raw: the entry as it stands in the configuration.
+        parent: the path of the model that lists it; "" for the outermost.
+    """
+
+    raw: Mapping[str, Any]
+    parent: str
+
+    @property
+    def name(self) -> str:
+        """The layer's name, unique within its model."""
+        name = self.raw.get("name") or self.config.get("name")
+        if not isinstance(name, str) or not name:
+            raise UnusableFileError(
+                f"A layer without a name is in the model's configuration. "
+                f"Received: {str(self.raw)[:100]!r}. Save the model again."
+            )
+        return name
+
+    @property
+    def path(self) -> str:
+        """The names of the models around the layer and its own: `inner/bn1`."""
+        return f"{self.parent}/{self.name}" if self.parent else self.name
+
+    @property
+    def class_name(self) -> str:
+        """The class's name without its package."""
+        return str(self.raw.get("class_name", "")).rsplit(">", 1)[-1]
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The layer's own configuration."""
+        config = self.raw.get("config")
+        return config if isinstance(config, dict) else {}
+
+    @property
+    def is_builtin(self) -> bool:
+        """Whether the class is one that Keras itself ships.
+
+        Legacy `.h5` files name no module; a registered class of somebody else is
+        then recognised by its package, `package>Class`.
+        """
+        module = self.raw.get("module")
+        if module is None:
+            return ">" not in str(self.raw.get("class_name", ""))
+        return str(module).split(".")[0] in ("keras", "tf_keras")
+
+    @property
+    def is_operator(self) -> bool:
+        """Whether it is an operation such as `x + y`, which stores no weights."""
+        return str(self.raw.get("module", "")).startswith(
+            ("keras.src.ops", "keras.ops")
+        )
+
+    @property
+    def is_model(self) -> bool:
+        """Whether it is a nested Functional or Sequential model."""
+        return is_graph(self.raw)
+
+
+def is_graph(model: Mapping[str, Any]) -> bool:
+    """Whether a configuration lists its layers, as Functional and Sequential do."""
+    config = model.get("config")
+    if not isinstance(config, dict) or not isinstance(config.get("layers"), list):
+        return False
+    return "input_layers" in config or model.get("class_name") == "Sequential"
+
+
+def layer_entries(model: Mapping[str, Any], parent: str = "") -> Iterator[LayerEntry]:
+    """Every layer entry of a Functional or Sequential model, outer before inner.
+
+    Raises:
+        UnusableFileError: if an entry is malformed or nested beyond measure.
+    """
+    if not is_graph(model):
+        return
+    if parent.count("/") > _MAX_DEPTH:
+        raise UnusableFileError(
+            f"Models are nested more than {_MAX_DEPTH} deep. Received: {parent[:60]}…"
+        )
+    for raw in model["config"]["layers"]:
+        if not isinstance(raw, dict):
+            raise UnusableFileError(
+                "An entry of the model's layers is no object. "
+                f"Received: {str(raw)[:100]!r}. Save the model again."
+            )
+        entry = LayerEntry(raw, parent)
+        yield entry
+        if entry.is_model:
+            yield from layer_entries(raw, entry.path)
+
+
+def snake_case(name: str) -> str:
+    """`Conv2DTranspose` -> `conv2d_transpose`, as `keras.src.utils.naming` does it."""
+    name = re.sub(r"\W+", "", name)
+    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()

@@ -1,0 +1,219 @@
+"""A saved model as a graph of layer calls, without Keras.
+
+A node is a *call* of a layer, not the layer: a layer that is called twice has two
+nodes and one set of weights. A tensor is named as Keras' own `keras_history` does:
+(layer, number of the call, number of the output).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from kerasbn.config_tree import LayerEntry, is_graph
+from kerasbn.errors import NotAGraphError, UnusableFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    Shape = tuple[int | None, ...]
+
+__all__ = ["Graph", "Layer", "Node", "NotAGraphError", "Tensor"]
+
+# The tensor that a Sequential model without an InputLayer begins with.
+_SEQUENTIAL_INPUT = ""
+
+
+class Tensor(NamedTuple):
+    """One output of one call of one layer of a graph."""
+
+    layer: str
+    call: int
+    index: int
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """A layer, operator or nested model of a graph.
+
+    Attributes:
+        entry: its entry in the configuration.
+        graph: the nested model's own graph; None for all others.
+    """
+
+    entry: LayerEntry
+    graph: Graph | None = None
+
+    @property
+    def name(self) -> str:
+        """Its name, unique within its model."""
+        return self.entry.name
+
+    @property
+    def path(self) -> str:
+        """The names of the models around it and its own: `inner/bn1`."""
+        return self.entry.path
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """Its own configuration."""
+        return self.entry.config
+
+    @property
+    def class_name(self) -> str:
+        """Its class's name without the package."""
+        return self.entry.class_name
+
+    @property
+    def kind(self) -> str | None:
+        """The class's name where it is Keras' own, else None."""
+        return self.entry.class_name if self.entry.is_builtin else None
+
+    @property
+    def trainable(self) -> bool:
+        """Whether the layer itself is trainable, whatever the models around it."""
+        return bool(self.config.get("trainable", True))
+
+    @property
+    def is_batch_norm(self) -> bool:
+        """Whether it is BN, Keras' own or kerasbn's."""
+        if self.entry.raw.get("registered_name") == "kerasbn>BatchNormalization":
+            return True
+        if self.entry.raw.get("class_name") == "kerasbn>BatchNormalization":
+            return True  # The form of legacy .h5 files.
+        return self.kind in ("BatchNormalization", "SyncBatchNormalization")
+
+    @property
+    def batch_norm_variables(self) -> tuple[str, ...]:
+        """The names of a BN layer's variables in stored order."""
+        names = (
+            *(("gamma",) if self.config.get("scale", True) else ()),
+            *(("beta",) if self.config.get("center", True) else ()),
+            *("moving_mean", "moving_variance"),
+        )
+        if self.config.get("renorm"):
+            return (*names, "moving_stddev", "renorm_mean", "renorm_stddev")
+        return names
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """One call of a layer.
+
+    Attributes:
+        layer: the layer.
+        call: which of its calls, from 0.
+        inputs: the tensors among its arguments, in the order in which Keras
+            flattens them.
+        args: positional arguments as written in the configuration.
+        kwargs: keyword arguments likewise; `training` is there if the call gave it.
+        input_shape: the shape of the first input, batch included, where it is told.
+    """
+
+    layer: Layer
+    call: int
+    inputs: tuple[Tensor, ...]
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    input_shape: Shape | None = None
+
+    @property
+    def output(self) -> Tensor:
+        """The first output of the call."""
+        return Tensor(self.layer.name, self.call, 0)
+
+    @property
+    def training(self) -> bool | None:
+        """The `training` argument of the call; None where it gave none."""
+        value = self.kwargs.get("training")
+        if value is None and self.layer.is_batch_norm and len(self.args) > 1:
+            value = self.args[1]
+        return bool(value) if isinstance(value, bool | int) else None
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """The calls of the layers of one Functional or Sequential model.
+
+    Attributes:
+        model: the model's whole configuration.
+        path: the nested model's path; "" for the outermost.
+        layers: name -> layer, in the configuration's order.
+        nodes: every call, by layer and then in order of the calls.
+        inputs: the tensors that the model takes.
+        outputs: the tensors that it returns, in the order of `keras.tree.flatten`.
+    """
+
+    model: Mapping[str, Any]
+    path: str
+    layers: Mapping[str, Layer]
+    nodes: tuple[Node, ...]
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+
+    @classmethod
+    def from_config(cls, model: Mapping[str, Any], path: str = "") -> Graph:
+        """Read the graph of a model's whole configuration.
+
+        Args:
+            model: `class_name`, `config` and so on, as in `config.json`.
+            path: the path of a nested model.
+
+        Raises:
+            NotAGraphError: if the model is no Functional or Sequential model, so
+                that its configuration does not tell how layers are connected.
+            UnusableFileError: if the configuration is malformed.
+        """
+        if not is_graph(model):
+            raise NotAGraphError(
+                "The model is neither Functional nor Sequential, so its configuration "
+                "does not tell how its layers are connected. Received: class "
+                f"{model.get('class_name')!r}."
+            )
+        from kerasbn.graph_reading import read_graph
+
+        try:
+            return read_graph(model, path)
+        except (KeyError, TypeError, IndexError, AttributeError, RecursionError) as e:
+            raise UnusableFileError(
+                f"The configuration of the model {path or '(outermost)'!r} is "
+                f"malformed: {type(e).__name__}: {e}. Save the model again."
+            ) from e
+
+    @cached_property
+    def consumers(self) -> Mapping[Tensor, tuple[Node, ...]]:
+        """Tensor -> the calls that take it, a call once for each time."""
+        found: defaultdict[Tensor, list[Node]] = defaultdict(list)
+        for node in self.nodes:
+            for tensor in node.inputs:
+                found[tensor].append(node)
+        return {tensor: tuple(nodes) for tensor, nodes in found.items()}
+
+    @cached_property
+    def producers(self) -> Mapping[tuple[str, int], Node]:
+        """(layer, call) -> the node; look a tensor up by its first two elements."""
+        return {(node.layer.name, node.call): node for node in self.nodes}
+
+    def producer(self, tensor: Tensor) -> Node | None:
+        """The call that makes a tensor; None for a Sequential model's bare input."""
+        return self.producers.get(tensor[:2])
+
+    def calls(self, layer: Layer) -> tuple[Node, ...]:
+        """The calls of a layer of this graph."""
+        return tuple(node for node in self.nodes if node.layer is layer)
+
+    def walk(self) -> Iterator[Layer]:
+        """Every layer at any depth, outer before inner."""
+        for layer in self.layers.values():
+            yield layer
+            if layer.graph is not None:
+                yield from layer.graph.walk()
+
+    def graphs(self) -> Iterator[Graph]:
+        """This graph and every nested one."""
+        yield self
+        for layer in self.layers.values():
+            if layer.graph is not None:
+                yield from layer.graph.graphs()
