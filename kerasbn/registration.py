@@ -9,15 +9,14 @@ module is imported right after Keras itself has been.
 from __future__ import annotations
 
 import importlib
-import importlib.abc
-import importlib.util
 import sys
-from importlib.machinery import ModuleSpec
-from types import ModuleType
+from importlib.abc import MetaPathFinder
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
 
 
 def register_with_keras() -> None:
@@ -32,8 +31,12 @@ def _import_layer() -> None:
     importlib.import_module("kerasbn.layer")
 
 
-class _KerasFinder(importlib.abc.MetaPathFinder):
-    """Finds `keras` as everyone else does, but runs `_import_layer` after it."""
+class _KerasFinder(MetaPathFinder):
+    """Finds `keras` as the other finders do, and imports the layer after it.
+
+    It stays in place until Keras has run: many look for a package without
+    importing it, and an import can fail and be tried again.
+    """
 
     def find_spec(
         self,
@@ -43,25 +46,21 @@ class _KerasFinder(importlib.abc.MetaPathFinder):
     ) -> ModuleSpec | None:
         if fullname != "keras":
             return None
-        sys.meta_path.remove(self)  # Once is enough, and it ends the recursion below.
-        spec = importlib.util.find_spec(fullname)
+        others = (finder for finder in sys.meta_path if finder is not self)
+        specs = (finder.find_spec(fullname, path, target) for finder in others)
+        spec = next((spec for spec in specs if spec is not None), None)
         if spec is not None and spec.loader is not None:
-            spec.loader = _ThenImportLayer(spec.loader)
+            self._hook(spec.loader)
         return spec
 
+    def _hook(self, loader: importlib.abc.Loader) -> None:
+        """Replace `exec_module` on this one loader, which else stays what it is."""
+        exec_module = loader.exec_module
 
-class _ThenImportLayer(importlib.abc.Loader):
-    """A loader that hands everything to Keras' own, then imports the layer."""
+        def exec_module_then_import_layer(module: ModuleType) -> None:
+            exec_module(module)
+            if self in sys.meta_path:
+                sys.meta_path.remove(self)
+            _import_layer()
 
-    def __init__(self, loader: importlib.abc.Loader) -> None:
-        self._loader = loader
-
-    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        return self._loader.create_module(spec)
-
-    def exec_module(self, module: ModuleType) -> None:
-        if module.__spec__ is not None:
-            module.__spec__.loader = self._loader
-        module.__loader__ = self._loader
-        self._loader.exec_module(module)
-        _import_layer()
+        loader.exec_module = exec_module_then_import_layer  # type: ignore[method-assign]

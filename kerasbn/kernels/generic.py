@@ -1,0 +1,116 @@
+"""Batch statistics and normalization in `keras.ops`, for every backend.
+
+`x` is the layer's input and `kept` its kept axes, ascending and not negative.
+Statistics, gamma and beta all have the *kept shape*: `x`'s shape along `kept`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from keras import ops
+
+Tensor = Any
+
+
+def moments(
+    x: Tensor,
+    kept: tuple[int, ...],
+    mask: Tensor | None = None,
+    synchronized: bool = False,
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Mean and biased variance over all axes that are not kept, in two passes.
+
+        mean = sum(x) / n        variance = sum((x - mean)^2) / n
+
+    The one-pass variance `E[x^2] - E[x]^2` cancels when |mean| >> std.
+
+    Args:
+        x: Float tensor, float32 or float64.
+        kept: The kept axes.
+        mask: `None`, or a tensor that broadcasts to `x.shape[:-1]` and is not 0
+            at the positions to be counted.
+        synchronized: Whether to count the positions on all replicas of a
+            TensorFlow distribution strategy.
+
+    Returns:
+        `(mean, variance, counted)`. The moments have the kept shape and the dtype
+        of `x`. `counted` is boolean, broadcasts to the kept shape and is false
+        where no position was counted and the moments mean nothing; `None` stands
+        for true everywhere.
+    """
+    reduced = _reduced(x, kept)
+
+    def average(values: Tensor) -> Tensor:
+        if synchronized:
+            # Only the mean: the variance that comes with it is the one-pass form.
+            return ops.moments(values, reduced, keepdims=True, synchronized=True)[0]
+        return ops.mean(values, reduced, keepdims=True)
+
+    if mask is None and not synchronized:
+        mean = average(x)
+        variance = average(ops.square(x - mean))
+        counted = _any_position(x, reduced)
+    else:
+        where = _positions(x, mask)
+        share = average(ops.cast(where, x.dtype))
+        counted = share > 0
+        share = ops.where(counted, share, 1)  # 0 / 0 would poison gradients.
+        mean = average(ops.where(where, x, 0)) / share
+        variance = average(ops.where(where, ops.square(x - mean), 0)) / share
+        counted = ops.squeeze(counted, reduced)
+    return ops.squeeze(mean, reduced), ops.squeeze(variance, reduced), counted
+
+
+def normalize(
+    x: Tensor,
+    kept: tuple[int, ...],
+    mean: Tensor,
+    variance: Tensor,
+    gamma: Tensor | None,
+    beta: Tensor | None,
+    epsilon: float,
+) -> Tensor:
+    """`gamma * (x - mean) / sqrt(variance + epsilon) + beta`.
+
+    Args:
+        x: Float tensor.
+        kept: The kept axes.
+        mean: Tensor of the kept shape, as are the next three.
+        variance: Not negative.
+        gamma: `None` for 1.
+        beta: `None` for 0.
+        epsilon: Positive number.
+
+    Returns:
+        Tensor of the shape and dtype of `x`.
+    """
+    reduced = _reduced(x, kept)
+    scale = ops.rsqrt(variance + epsilon)
+    if gamma is not None:
+        scale = scale * gamma
+    # Subtracting first keeps the precision that x * scale - mean * scale loses
+    # when |mean| >> std.
+    y = (x - ops.expand_dims(mean, reduced)) * ops.expand_dims(scale, reduced)
+    return y if beta is None else y + ops.expand_dims(beta, reduced)
+
+
+def _reduced(x: Tensor, kept: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(axis for axis in range(len(x.shape)) if axis not in kept)
+
+
+def _any_position(x: Tensor, reduced: tuple[int, ...]) -> Tensor | None:
+    """Whether the reduced axes hold any position, `None` if they always do."""
+    shape = ops.shape(x)
+    count = math.prod(shape[axis] for axis in reduced)
+    known = isinstance(count, int) and count > 0
+    return None if known else ops.convert_to_tensor(count > 0)
+
+
+def _positions(x: Tensor, mask: Tensor | None) -> Tensor:
+    """The mask as booleans of `x`'s shape, with a last axis of 1."""
+    shape = (*ops.shape(x)[:-1], 1)
+    if mask is None:
+        return ops.ones(shape, dtype="bool")
+    return ops.broadcast_to(ops.expand_dims(ops.cast(mask, "bool"), -1), shape)

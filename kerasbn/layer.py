@@ -1,0 +1,379 @@
+"""The layer: `keras.layers.BatchNormalization` with more axes and better statistics."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from kerasbn import kernels
+from kerasbn.arguments import (
+    checked_axis,
+    checked_epsilon,
+    checked_flag,
+    checked_momentum,
+    resolved_axes,
+)
+from kerasbn.moving_average import MovingWeight, step, where
+from kerasbn.renorm import corrected, stock_arguments
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Tensor = Any
+Shape = tuple[int | None, ...]
+
+
+@keras.saving.register_keras_serializable(package="kerasbn")
+class BatchNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]
+    """Layer that normalizes its inputs, for every axis or set of axes.
+
+    A drop-in replacement for `keras.layers.BatchNormalization`: with the arguments
+    of that layer it has the same weights, the same configuration and the same
+    results, and the two read each other's weights files.
+
+    **During training** (in `fit()`, or when called with `training=True`) it
+    normalizes with the mean and variance of the current batch,
+
+        gamma * (batch - mean(batch)) / sqrt(var(batch) + epsilon) + beta
+
+    and moves its running statistics towards them,
+
+        moving_mean     += rate * (mean(batch) - moving_mean)
+        moving_variance += rate * (var(batch) - moving_variance)
+
+    **During inference** (in `evaluate()` and `predict()`, or when called with
+    `training=False`, which is the default) it normalizes with the running
+    statistics instead. So does a layer with `trainable = False`, and it does not
+    move them.
+
+    The `rate` follows from `momentum` and `zero_debias`:
+
+    - `rate = 1 - momentum`: the exponential moving average of stock Keras. It
+      starts from the initial values 0 and 1, and `momentum^t` of them is left
+      after `t` batches: 82 % after 20 batches with `momentum=0.99`.
+    - `rate = (1 - momentum) / (1 - momentum^t)` with `zero_debias=True`: the same
+      average without the initial values; the first batch replaces them.
+    - `rate = 1 / t` with `momentum=None`: the average of all batches, each with
+      the same weight.
+
+    **Axes.** Statistics, `gamma` and `beta` are kept apart along `axis` and taken
+    over all other axes; their shape is the input's shape along `axis`, in
+    ascending order. `axis=-1` normalizes channels; `axis=[1, 2]` on images of
+    shape `(batch, 28, 28)` normalizes every pixel on its own, with weights of
+    shape `(28, 28)`.
+
+    **Precision.** Statistics are computed and stored in float32 whatever the dtype
+    policy (in float64 if that is float64).
+
+    **Loading.** Statistics that come without the weight they have collected, from
+    a layer without `zero_debias` or as a plain list of arrays, count as complete:
+    their next rate is `1 - momentum`, or 1/2 with `momentum=None`, where they
+    count as one batch. Files in the `.keras` and `.weights.h5` formats and
+    TensorFlow checkpoints keep that weight; `get_weights()` and the legacy `.h5`
+    format do not.
+
+    Args:
+        axis: Integer, or a list or tuple of distinct integers: the axes to keep,
+            typically the features axis. Negative ones count from the end.
+        momentum: Float in `[0, 1)`, or `None` for the average of all batches.
+        epsilon: Positive float added to the variance to avoid dividing by zero.
+        center: If `True`, add offset of `beta` to normalized tensor.
+            If `False`, `beta` is ignored.
+        scale: If `True`, multiply by `gamma`. If `False`, `gamma` is not used.
+            When the next layer is linear this can be disabled
+            since the scaling will be done by the next layer.
+        beta_initializer: Initializer for the beta weight.
+        gamma_initializer: Initializer for the gamma weight.
+        moving_mean_initializer: Initializer for the moving mean.
+        moving_variance_initializer: Initializer for the moving variance.
+        beta_regularizer: Optional regularizer for the beta weight.
+        gamma_regularizer: Optional regularizer for the gamma weight.
+        beta_constraint: Optional constraint for the beta weight.
+        gamma_constraint: Optional constraint for the gamma weight.
+        renorm: Whether to use Batch Renormalization: training then normalizes
+            with running statistics too, `(x * r + d) * gamma + beta`. Needs a
+            Keras whose own layer has it.
+        renorm_clipping: Dictionary with the optional keys `"rmax"`, `"rmin"` and
+            `"dmax"`: `r` is clipped to `[rmin, rmax]` and `d` to `[-dmax, dmax]`.
+        renorm_momentum: Momentum of the running statistics that renorm trains
+            with. They are not zero-debiased.
+        synchronized: Only with the TensorFlow backend. If `True`, take the batch
+            statistics over all replicas of the distribution strategy.
+        zero_debias: Whether the running statistics leave out their initial
+            values. It changes nothing with `momentum=None`.
+        **kwargs: Base layer keyword arguments (e.g. `name` and `dtype`).
+
+    Call arguments:
+        inputs: Input tensor of any rank. The axes in `axis` must have static size.
+        training: Python boolean, whether to behave in training mode or in
+            inference mode.
+        mask: Tensor whose shape broadcasts to `inputs.shape[:-1]`, of the same
+            number of dimensions: only positions where it is true are counted in
+            the batch statistics. Where nothing is counted (a fully masked or an
+            empty batch, or a kept index that is masked throughout) the running
+            statistics stay as they were and normalize the output.
+
+    Raises:
+        ValueError: If an argument is out of its range, if `axis` does not fit the
+            input's rank or repeats an axis, if a kept axis has no static size, or
+            if `mask` has the wrong number of dimensions.
+
+    Example:
+    >>> x = np.random.uniform(0, 255, size=(64, 28, 28)).astype("float32")
+    >>> layer = kerasbn.BatchNormalization(axis=[1, 2], zero_debias=True)
+    >>> y = layer(x, training=True)
+    >>> layer.moving_mean.shape
+    (28, 28)
+
+    Reference:
+
+    - [Ioffe and Szegedy, 2015](https://arxiv.org/abs/1502.03167)
+    - [Ioffe, 2017](https://arxiv.org/abs/1702.03275), for `renorm`
+    - [Kingma and Ba, 2015](https://arxiv.org/abs/1412.6980), section 3, for
+      `zero_debias`
+    """
+
+    def __init__(
+        self,
+        axis: int | Sequence[int] = -1,
+        momentum: float | None = 0.99,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer: Any = "zeros",
+        gamma_initializer: Any = "ones",
+        moving_mean_initializer: Any = "zeros",
+        moving_variance_initializer: Any = "ones",
+        beta_regularizer: Any = None,
+        gamma_regularizer: Any = None,
+        beta_constraint: Any = None,
+        gamma_constraint: Any = None,
+        renorm: bool = False,
+        renorm_clipping: dict[str, float] | None = None,
+        renorm_momentum: float = 0.99,
+        synchronized: bool = False,
+        *,
+        zero_debias: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        axis = checked_axis(axis)
+        if momentum is not None:
+            momentum = checked_momentum("momentum", momentum)
+        super().__init__(
+            # Stock takes neither several axes nor `momentum=None`: they are set below.
+            axis=-1,
+            momentum=0.99,
+            epsilon=checked_epsilon(epsilon),
+            center=center,
+            scale=scale,
+            beta_initializer=beta_initializer,
+            gamma_initializer=gamma_initializer,
+            moving_mean_initializer=moving_mean_initializer,
+            moving_variance_initializer=moving_variance_initializer,
+            beta_regularizer=beta_regularizer,
+            gamma_regularizer=gamma_regularizer,
+            beta_constraint=beta_constraint,
+            gamma_constraint=gamma_constraint,
+            synchronized=synchronized,
+            **stock_arguments(renorm, renorm_clipping, renorm_momentum),
+            **kwargs,
+        )
+        self.axis = axis
+        self.momentum = momentum
+        self.renorm = renorm  # A Keras that does not know it does not set it.
+        self.zero_debias = checked_flag("zero_debias", zero_debias)
+        # Half precision is too coarse for running statistics.
+        self._statistics_dtype = keras.backend.result_type(
+            self.variable_dtype, "float32"
+        )
+        self.moving_weight = None
+        if zero_debias or momentum is None:
+            self.moving_weight = MovingWeight(dtype=self._statistics_dtype)
+
+    def build(self, input_shape: Shape) -> None:
+        """Create the weights, in stock's order and of the kept shape."""
+        self._kept = resolved_axes(self.axis, input_shape)
+        shape = tuple(input_shape[axis] or 0 for axis in self._kept)
+        if 0 in shape:
+            raise ValueError(
+                "The axes to keep must have a static size that is not 0. "
+                f"Received: axis={self.axis}, input_shape={input_shape}"
+            )
+
+        def add_statistic(name: str, initializer: Any) -> Any:
+            return self.add_weight(
+                name=name,
+                shape=shape,
+                dtype=self._statistics_dtype,
+                initializer=initializer,
+                trainable=False,
+                autocast=False,
+            )
+
+        def initial_stddev(shape: Shape, dtype: str | None = None) -> Tensor:
+            return ops.sqrt(self.moving_variance_initializer(shape, dtype=dtype))
+
+        if self.scale:
+            self.gamma = self.add_weight(
+                name="gamma",
+                shape=shape,
+                initializer=self.gamma_initializer,
+                regularizer=self.gamma_regularizer,
+                constraint=self.gamma_constraint,
+                autocast=False,
+            )
+        if self.center:
+            self.beta = self.add_weight(
+                name="beta",
+                shape=shape,
+                initializer=self.beta_initializer,
+                regularizer=self.beta_regularizer,
+                constraint=self.beta_constraint,
+                autocast=False,
+            )
+        mean, variance = self.moving_mean_initializer, self.moving_variance_initializer
+        self.moving_mean = add_statistic("moving_mean", mean)
+        self.moving_variance = add_statistic("moving_variance", variance)
+        if self.renorm:
+            self.moving_stddev = add_statistic("moving_stddev", initial_stddev)
+            self.renorm_mean = add_statistic("renorm_mean", mean)
+            self.renorm_stddev = add_statistic("renorm_stddev", initial_stddev)
+        if self.moving_weight is not None:
+            # A mask spans all axes but the last, so it can count some indices of
+            # the others and not the rest: each of those has its own weight.
+            last = len(input_shape) - 1
+            sizes = zip(self._kept, shape, strict=True)
+            self.moving_weight.build(tuple(1 if a == last else n for a, n in sizes))
+        self.input_spec = keras.InputSpec(
+            ndim=len(input_shape),
+            axes=dict(zip(self._kept, shape, strict=True)),
+        )
+
+    def call(
+        self, inputs: Tensor, training: bool | None = None, mask: Tensor | None = None
+    ) -> Tensor:
+        """Normalize `inputs`, in training mode also move the running statistics."""
+        if mask is not None and len(mask.shape) != len(inputs.shape) - 1:
+            raise ValueError(
+                "The mask must have one dimension less than the inputs. "
+                f"Received: mask.shape={mask.shape}, inputs.shape={inputs.shape}"
+            )
+        # Half precision overflows in sums and rounds means: compute in float32.
+        dtype = keras.backend.result_type(inputs.dtype, "float32")
+        x = ops.cast(inputs, dtype)
+        mean = ops.cast(self.moving_mean, dtype)
+        variance = ops.cast(self.moving_variance, dtype)
+        gamma = ops.cast(self.gamma, dtype) if self.scale else None
+        beta = ops.cast(self.beta, dtype) if self.center else None
+        kernel = kernels.active()
+
+        if training and self.trainable:
+            batch_mean, batch_variance, counted = kernel.moments(
+                x, self._kept, mask, self.synchronized
+            )
+            mean = where(counted, batch_mean, mean)
+            variance = where(counted, batch_variance, variance)
+            if self.renorm:
+                gamma, beta = self._renormalized(mean, variance, gamma, beta)
+            self._move_statistics(mean, variance, counted)
+
+        y = kernel.normalize(x, self._kept, mean, variance, gamma, beta, self.epsilon)
+        return ops.cast(y, self.compute_dtype)
+
+    def _renormalized(
+        self, mean: Tensor, variance: Tensor, gamma: Tensor | None, beta: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Gamma and beta with the correction of Batch Renormalization in them."""
+        floor = self.epsilon**0.5  # A young running stddev can be near 0.
+        return corrected(
+            gamma,
+            beta,
+            mean,
+            ops.sqrt(variance + self.epsilon),
+            ops.cast(self.renorm_mean, mean.dtype),
+            ops.maximum(ops.cast(self.renorm_stddev, mean.dtype), floor),
+            self.renorm_clipping or {},
+        )
+
+    def _move_statistics(
+        self, mean: Tensor, variance: Tensor, counted: Tensor | None
+    ) -> None:
+        """Move the running statistics towards the batch's where it has any."""
+
+        def move(statistic: Any, batch: Tensor, rate: Tensor | float) -> Tensor:
+            old = ops.convert_to_tensor(statistic)
+            new = where(counted, step(old, ops.cast(batch, old.dtype), rate), old)
+            statistic.assign(new)
+            return new
+
+        rate = self._next_rate(counted)
+        if not self.renorm:
+            move(self.moving_mean, mean, rate)
+            move(self.moving_variance, variance, rate)
+            return
+        # As in stock, the deviation is averaged here and the variance follows it.
+        stddev = ops.sqrt(variance + self.epsilon)
+        renorm_rate = 1.0 - self.renorm_momentum
+        move(self.renorm_mean, mean, renorm_rate)
+        move(self.renorm_stddev, stddev, renorm_rate)
+        move(self.moving_mean, mean, rate)
+        moved = ops.square(move(self.moving_stddev, stddev, rate)) - self.epsilon
+        old = ops.convert_to_tensor(self.moving_variance)
+        self.moving_variance.assign(where(counted, ops.relu(moved), old))
+
+    def _next_rate(self, counted: Tensor | None) -> Tensor | float:
+        """The rate at which this batch enters the running statistics."""
+        if self.moving_weight is None:
+            return 1.0 - float(self.momentum)
+        moved = ops.logical_or(
+            _differs(self.moving_mean, self.moving_mean_initializer),
+            _differs(self.moving_variance, self.moving_variance_initializer),
+        )
+        return self.moving_weight.next_rate(self.momentum, counted, moved)
+
+    def set_weights(self, weights: Sequence[np.ndarray]) -> None:
+        """Set the weights, in the order of stock's, from a list of NumPy arrays."""
+        shapes = [tuple(variable.shape) for variable in self.weights]
+        if len(shapes) == len(weights):
+            weights = list(map(_in_shape, weights, shapes))
+        super().set_weights(weights)
+        self.finalize_state()
+
+    def finalize_state(self) -> None:
+        """Forget the weight of replaced statistics; Keras calls it after an `.h5`."""
+        if self.moving_weight is not None and self.built:
+            self.moving_weight.reset()
+
+    def load_own_variables(self, store: Any) -> None:
+        """Load the layer's state from one group of a weights file."""
+        arrays = {key: store[key] for key in store.keys()}  # noqa: SIM118
+        variables = self._trainable_variables + self._non_trainable_variables
+        for key, variable in zip(arrays, variables, strict=False):
+            arrays[key] = _in_shape(arrays[key], tuple(variable.shape))
+        super().load_own_variables(arrays)
+
+    def get_config(self) -> dict[str, Any]:
+        """The configuration; stock can read it when only its options are used."""
+        config = super().get_config()
+        config["axis"] = self.axis if isinstance(self.axis, int) else list(self.axis)
+        if self.zero_debias:
+            config["zero_debias"] = True
+        return config
+
+
+def _differs(statistic: Any, initializer: Any) -> Tensor:
+    """Whether any element of the statistic is not its initial value."""
+    return ops.any(statistic != initializer(statistic.shape, dtype=statistic.dtype))
+
+
+def _in_shape(array: Any, shape: tuple[int, ...]) -> Any:
+    """The array in `shape` if only dimensions of 1 differ, else as it is.
+
+    tf.keras 2 kept the weights of several axes in the input's rank, for example
+    `(1, 28, 28, 1)` for `(28, 28)`.
+    """
+    same = [n for n in array.shape if n != 1] == [n for n in shape if n != 1]
+    return np.reshape(array, shape) if same and array.shape != shape else array

@@ -1,0 +1,89 @@
+"""Batch Renormalization (Ioffe, 2017): its arguments and its correction.
+
+https://arxiv.org/abs/1702.03275, algorithm 1. Training normalizes with running
+statistics too, so that it sees what inference will see:
+
+    r = stddev / renorm_stddev, clipped to [rmin, rmax]
+    d = (mean - renorm_mean) / renorm_stddev, clipped to [-dmax, dmax]
+    y = (x * r + d) * gamma + beta = x * (r * gamma) + (d * gamma + beta)
+
+where `x` is normalized with the batch's mean and stddev.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+import keras
+from keras import ops
+
+from kerasbn.arguments import checked_momentum
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Tensor = Any
+
+
+def stock_arguments(
+    renorm: bool, clipping: Mapping[str, float] | None, momentum: float
+) -> dict[str, Any]:
+    """The arguments for the constructor of stock: none if it does not know renorm.
+
+    Raises:
+        ValueError: If renorm is wanted and the installed Keras does not know it.
+    """
+    known = inspect.signature(keras.layers.BatchNormalization.__init__).parameters
+    if renorm and "renorm" not in known:
+        raise ValueError(
+            f"Keras {keras.__version__} knows no `renorm`: install a newer one. "
+            f"Received: renorm={renorm}"
+        )
+    if "renorm" not in known:
+        return {}
+    if renorm:
+        momentum = checked_momentum("renorm_momentum", momentum)
+    return {
+        "renorm": renorm,
+        "renorm_clipping": clipping,
+        "renorm_momentum": momentum,
+    }
+
+
+def corrected(
+    gamma: Tensor | None,
+    beta: Tensor | None,
+    mean: Tensor,
+    stddev: Tensor,
+    renorm_mean: Tensor,
+    renorm_stddev: Tensor,
+    clipping: Mapping[str, float | None],
+) -> tuple[Tensor, Tensor]:
+    """Gamma and beta that apply r and d as well. No gradient passes through those.
+
+    Args:
+        gamma: Tensor of the shape of the statistics, or `None` for 1.
+        beta: The same, or `None` for 0.
+        mean: The batch's.
+        stddev: The batch's, `sqrt(variance + epsilon)`.
+        renorm_mean: The running mean.
+        renorm_stddev: The running stddev, not 0.
+        clipping: Bounds under the keys `"rmin"`, `"rmax"` and `"dmax"`; one that
+            is missing or `None` does not clip.
+
+    Returns:
+        `(gamma, beta)`, both tensors.
+    """
+    r = stddev / renorm_stddev
+    d = (mean - renorm_mean) / renorm_stddev
+    if (rmin := clipping.get("rmin")) is not None:
+        r = ops.maximum(r, rmin)
+    if (rmax := clipping.get("rmax")) is not None:
+        r = ops.minimum(r, rmax)
+    if (dmax := clipping.get("dmax")) is not None:
+        d = ops.clip(d, -dmax, dmax)
+    r, d = ops.stop_gradient(r), ops.stop_gradient(d)
+    if gamma is not None:
+        r, d = r * gamma, d * gamma
+    return r, d if beta is None else d + beta
