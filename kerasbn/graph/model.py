@@ -1,9 +1,4 @@
-"""A saved model as a graph of layer calls, without Keras.
-
-A node is a *call* of a layer, not the layer: a layer that is called twice has two
-nodes and one set of weights. A tensor is named as Keras' own `keras_history` does:
-(layer, number of the call, number of the output).
-"""
+"""What a graph is made of: tensors, layers and their calls."""
 
 from __future__ import annotations
 
@@ -12,18 +7,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from kerasbn.config_tree import LayerEntry, is_graph
-from kerasbn.errors import NotAGraphError, UnusableFileError
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from kerasbn.config_tree import LayerEntry
+
     Shape = tuple[int | None, ...]
-
-__all__ = ["Graph", "Layer", "Node", "NotAGraphError", "Tensor"]
-
-# The tensor that a Sequential model without an InputLayer begins with.
-_SEQUENTIAL_INPUT = ""
 
 
 class Tensor(NamedTuple):
@@ -31,7 +20,7 @@ class Tensor(NamedTuple):
 
     layer: str
     call: int
-    index: int
+    output: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,35 +141,6 @@ class Graph:
     nodes: tuple[Node, ...]
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
-
-    @classmethod
-    def from_config(cls, model: Mapping[str, Any], path: str = "") -> Graph:
-        """Read the graph of a model's whole configuration.
-
-        Args:
-            model: `class_name`, `config` and so on, as in `config.json`.
-            path: the path of a nested model.
-
-        Raises:
-            NotAGraphError: if the model is no Functional or Sequential model, so
-                that its configuration does not tell how layers are connected.
-            UnusableFileError: if the configuration is malformed.
-        """
-        if not is_graph(model):
-            raise NotAGraphError(
-                "The model is neither Functional nor Sequential, so its configuration "
-                "does not tell how its layers are connected. Received: class "
-                f"{model.get('class_name')!r}."
-            )
-        from kerasbn.graph_reading import read_graph
-
-        try:
-            return read_graph(model, path)
-        except (KeyError, TypeError, IndexError, AttributeError, RecursionError) as e:
-            raise UnusableFileError(
-                f"The configuration of the model {path or '(outermost)'!r} is "
-                f"malformed: {type(e).__name__}: {e}. Save the model again."
-            ) from e
 
     @cached_property
     def consumers(self) -> Mapping[Tensor, tuple[Node, ...]]:

@@ -8,26 +8,52 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kerasbn.config_tree import LayerEntry
-from kerasbn.errors import UnusableFileError
-from kerasbn.graph import Graph, Layer, Node, Tensor
+from kerasbn.config_tree import LayerEntry, is_graph
+from kerasbn.errors import NotAGraphError, UnusableFileError
+from kerasbn.graph.model import Graph, Layer, Node, Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 
-def read_graph(model: Mapping[str, Any], path: str) -> Graph:
-    """The graph of a Functional or Sequential model; see `Graph.from_config`."""
+def read_graph(model: Mapping[str, Any], path: str = "") -> Graph:
+    """Read the graph of a model's whole configuration.
+
+    Args:
+        model: `class_name`, `config` and so on, as in `config.json`.
+        path: the path of a nested model.
+
+    Raises:
+        NotAGraphError: if the model is no Functional or Sequential model, so that
+            its configuration does not tell how its layers are connected.
+        UnusableFileError: if the configuration is malformed.
+    """
+    if not is_graph(model):
+        raise NotAGraphError(
+            "The model is neither Functional nor Sequential, so its configuration "
+            "does not tell how its layers are connected. Received: class "
+            f"{model.get('class_name')!r}."
+        )
+    try:
+        return _read(model, path)
+    except (KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
+        raise UnusableFileError(
+            f"The configuration of the model {path or '(outermost)'!r} is malformed: "
+            f"{type(error).__name__}: {error}. Save the model again."
+        ) from error
+
+
+def _read(model: Mapping[str, Any], path: str) -> Graph:
+    config = model["config"]
     layers = {
-        layer.name: layer
-        for layer in (_layer(raw, path) for raw in model["config"]["layers"])
+        layer.name: layer for layer in (_layer(raw, path) for raw in config["layers"])
     }
-    if len(layers) != len(model["config"]["layers"]):
+    if len(layers) != len(config["layers"]):
         raise UnusableFileError(
             f"Two layers of the model {path or '(outermost)'!r} have the same name. "
             "Save the model again."
         )
-    if "input_layers" not in model["config"]:
+    if "input_layers" not in config:
         return _sequential(model, path, layers)
     return _functional(model, path, layers)
 
@@ -36,7 +62,7 @@ def _layer(raw: Mapping[str, Any], parent: str) -> Layer:
     entry = LayerEntry(raw, parent)
     if not entry.is_model:
         return Layer(entry)
-    return Layer(entry, Graph.from_config(raw, entry.path))
+    return Layer(entry, read_graph(raw, entry.path))
 
 
 def _sequential(

@@ -1,0 +1,22 @@
+"""A saved model as a graph of layer calls, without Keras.
+
+A node is a *call* of a layer, not the layer: a layer that is called twice has two
+nodes and one set of weights. A tensor is named as Keras' own `keras_history` names
+it: (layer, number of the call, number of the output).
+"""
+
+from kerasbn.errors import NotAGraphError, UnusableFileError
+from kerasbn.graph.model import Graph, Layer, Node, Tensor
+from kerasbn.graph.reading import read_graph
+from kerasbn.graph.rewriting import rewrite
+
+__all__ = [
+    "Graph",
+    "Layer",
+    "Node",
+    "NotAGraphError",
+    "Tensor",
+    "UnusableFileError",
+    "read_graph",
+    "rewrite",
+]

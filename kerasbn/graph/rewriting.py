@@ -1,0 +1,103 @@
+"""From a graph back to a configuration, with layers taken out or changed."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+from kerasbn.graph.model import Tensor
+from kerasbn.graph.ordering import keras_order
+from kerasbn.graph.reading import (
+    first_call,
+    is_reference,
+    keras_tensors,
+    read_graph,
+    references,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from kerasbn.graph.model import Graph
+
+
+def rewrite(
+    model: Mapping[str, Any],
+    removed: Collection[str],
+    changed: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Any]:
+    """A new configuration of the whole model; the given one stays as it is.
+
+    Args:
+        model: the model's whole configuration, of Keras 3.
+        removed: paths of layers to take out. Whoever read such a layer's output
+            then reads its first input.
+        changed: path of a layer -> the members of its entry that change.
+
+    Returns:
+        The configuration, with the layers in the order in which Keras will list
+        those of the loaded model.
+    """
+    result = deepcopy(dict(model))
+    for graph in reversed(list(read_graph(result).graphs())):
+        _rewrite_one(graph, removed, changed)
+    _sort(result)
+    return result
+
+
+def _rewrite_one(
+    graph: Graph,
+    removed: Collection[str],
+    changed: Mapping[str, Mapping[str, Any]],
+) -> None:
+    """Change one model's configuration in place."""
+    config: Any = graph.model["config"]
+    instead = _bypass(graph, removed)
+    if "input_layers" in config:
+        for entry in config["layers"]:
+            for tensor in keras_tensors(entry["inbound_nodes"]):
+                history = Tensor(*tensor["keras_history"])
+                tensor["keras_history"] = list(instead.get(history, history))
+        config["output_layers"] = _outputs(config["output_layers"], graph, instead)
+    kept = [layer for layer in graph.layers.values() if layer.path not in removed]
+    config["layers"] = [
+        {**layer.entry.raw, **changed.get(layer.path, {})} for layer in kept
+    ]
+
+
+def _bypass(graph: Graph, removed: Collection[str]) -> dict[Tensor, Tensor]:
+    """The output of each removed call -> the tensor to read instead."""
+    instead: dict[Tensor, Tensor] = {}
+    for node in graph.nodes:
+        if node.layer.path in removed:
+            instead[node.output] = node.inputs[0]
+    for output in instead:
+        while instead[output] in instead:
+            instead[output] = instead[instead[output]]
+    return instead
+
+
+def _outputs(value: Any, graph: Graph, instead: Mapping[Tensor, Tensor]) -> Any:
+    """`output_layers` with every reference to a removed call replaced."""
+    if isinstance(value, dict):
+        return {key: _outputs(item, graph, instead) for key, item in value.items()}
+    if not is_reference(value):
+        return [_outputs(item, graph, instead) for item in value]
+    (tensor,) = references(value, graph.layers, keras_2=False)
+    name, call, output = instead.get(tensor, tensor)
+    return [name, call + first_call(graph.layers[name], keras_2=False), output]
+
+
+def _sort(model: dict[str, Any]) -> None:
+    """Put the layers of every model into Keras' order, in place."""
+    for graph in read_graph(model).graphs():
+        place = {name: number for number, name in enumerate(keras_order(graph))}
+        config: Any = graph.model["config"]
+        names = list(graph.layers)
+        config["layers"] = [
+            entry
+            for name, entry in sorted(
+                zip(names, config["layers"], strict=True),
+                key=lambda pair: place.get(pair[0], len(place)),
+            )
+        ]
