@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 Tensor = Any
-Shape = tuple[int | None, ...]
+Shape = tuple[Any, ...]  # int, or None where the size is not known
 
 
 @keras.saving.register_keras_serializable(package="kerasbn")
-class BatchNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]
+class BatchNormalization(keras.layers.BatchNormalization):
     """Layer that normalizes its inputs, for every axis or set of axes.
 
     A drop-in replacement for `keras.layers.BatchNormalization`: with the arguments
@@ -182,7 +182,7 @@ class BatchNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]
             **kwargs,
         )
         self.axis = axis
-        self.momentum = momentum
+        self.momentum: Any = momentum
         self.renorm = renorm  # A Keras that does not know it does not set it.
         self.zero_debias = checked_flag("zero_debias", zero_debias)
         # Half precision is too coarse for running statistics.
@@ -196,10 +196,10 @@ class BatchNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]
     def build(self, input_shape: Shape) -> None:
         """Create the weights, in stock's order and of the kept shape."""
         self._kept = resolved_axes(self.axis, input_shape)
-        shape = tuple(input_shape[axis] or 0 for axis in self._kept)
-        if 0 in shape:
+        shape = tuple(input_shape[axis] for axis in self._kept)
+        if None in shape:
             raise ValueError(
-                "The axes to keep must have a static size that is not 0. "
+                "The axes to keep must have a static size. "
                 f"Received: axis={self.axis}, input_shape={input_shape}"
             )
 
@@ -327,7 +327,7 @@ class BatchNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]
     def _next_rate(self, counted: Tensor | None) -> Tensor | float:
         """The rate at which this batch enters the running statistics."""
         if self.moving_weight is None:
-            return 1.0 - float(self.momentum)
+            return 1.0 - self.momentum
         moved = ops.logical_or(
             _differs(self.moving_mean, self.moving_mean_initializer),
             _differs(self.moving_variance, self.moving_variance_initializer),
