@@ -11,14 +11,18 @@ if TYPE_CHECKING:
 
     from ..subjects.model import Model
     from ..subjects.source import Module
+    from ..subjects.unread import Unread
 
 
 class Rule:
     """One pitfall: its rationale, its examples, its proof, and how it is found.
 
-    A rule is one file. Its class docstring is its documentation and has the
-    headings `What it does`, `Why is this bad` and, where there is more to say,
-    `Limits` and `References`; `model-lint rule CODE` prints it with the examples.
+    A rule is one file, `bn<number>_<name>.py`. Its class docstring is its
+    documentation in Markdown: one summary line, which the index shows, then
+    `## What it does`, `## Why is this bad` and, where there is more to say,
+    `## Limits` and `## References`; `model-lint rule CODE` prints it with the
+    examples. The first sentence of `## Why is this bad` also stands beneath a
+    finding in the text report, so it must make sense on its own.
 
     The examples are also the rule's test. Both are complete Python sources. Where
     the rule reads source it must fire on `bad` and be silent on `good`. Where it
@@ -27,12 +31,15 @@ class Rule:
     namespace, with real Keras, and leaves `healthy` behind: False after `bad` (the
     harm was observed), True after `good`. It is text, so that linting never loads
     a framework; None where nothing can be run.
+
+    `saved_only` keeps a rule from live models, which may still be in training.
     """
 
     code: ClassVar[str]
     name: ClassVar[str]
     severity: ClassVar[Severity]
     default: ClassVar[bool] = True
+    saved_only: ClassVar[bool] = False
     bad: ClassVar[str]
     good: ClassVar[str]
     proof: ClassVar[str | None] = None
@@ -43,6 +50,10 @@ class Rule:
 
     def check_model(self, model: Model) -> Iterator[Finding]:
         """Findings in one saved or live model; none unless overridden."""
+        return iter(())
+
+    def check_unread(self, problem: Unread) -> Iterator[Finding]:
+        """Findings about a target that could not be read; none unless overridden."""
         return iter(())
 
     def finding(

@@ -1,0 +1,121 @@
+"""What is inspected: each target is opened as a model, a module, or as unread."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from .files import MODEL, NOTEBOOK, SOURCE
+from .unread import Unread, UnreadError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from .model import Model
+    from .source import Module, Project
+
+    Subject = Model | Module
+
+__all__ = ["Opener", "Unread", "UnreadError"]
+
+_PROJECT_MARKS = (".git", ".hg", "pyproject.toml", "setup.py", "setup.cfg")
+_LFS = b"version https://git-lfs.github.com/spec/"
+
+
+class Opener:
+    """Opens files; sources of one project share what they import.
+
+    Args:
+        keras_version: the version that source is written for, if the user named it.
+    """
+
+    def __init__(self, keras_version: str | None = None) -> None:
+        self._keras_version = keras_version
+        self._projects: dict[Path, Project] = {}
+
+    @contextmanager
+    def open(self, path: Path) -> Iterator[Subject]:
+        """The subject in a file, for as long as it is needed.
+
+        Raises:
+            UnreadError: at once or later, if the file cannot be read.
+        """
+        suffix = path.suffix.lower()
+        if not os.path.lexists(path):
+            raise _unread(path, "No such file. Check the path.")
+        if suffix in (*SOURCE, *NOTEBOOK):
+            yield self._read_source(path)
+        elif suffix in MODEL or path.is_dir():
+            with _open_model(path) as model:
+                yield model
+        else:
+            raise UnreadError(_unsupported(path))
+
+    def _read_source(self, path: Path) -> Module:
+        from .source import UnreadableSource, read_module
+
+        try:
+            return read_module(
+                path, self._project(path), keras_version=self._keras_version
+            )
+        except UnreadableSource as error:
+            raise UnreadError(
+                Unread(str(path), error.message, error.line, error.column, error.cell)
+            ) from error
+        except OSError as error:
+            raise _unread(
+                path, f"The file cannot be opened: {error.strerror}."
+            ) from error
+
+    def _project(self, path: Path) -> Project:
+        from .source import Project
+
+        root = _project_root(path)
+        if root not in self._projects:
+            self._projects[root] = Project(root)
+        return self._projects[root]
+
+
+def _project_root(path: Path) -> Path:
+    """The nearest folder that looks like a project's, else the file's own."""
+    folder = path.resolve().parent
+    for candidate in (folder, *folder.parents):
+        if any((candidate / mark).exists() for mark in _PROJECT_MARKS):
+            return candidate
+    return folder
+
+
+@contextmanager
+def _open_model(path: Path) -> Iterator[Model]:
+    if _begins_with(path, _LFS):
+        raise _unread(
+            path, "Only a Git LFS pointer, not the file itself. Run git lfs pull."
+        )
+    from .saved_model import open_saved_model  # Loads NumPy and h5py.
+
+    with open_saved_model(path) as model:
+        yield model
+
+
+def _begins_with(path: Path, start: bytes) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(start)) == start
+    except OSError:
+        return False  # Whoever reads the file says why it cannot be.
+
+
+def _unread(path: Path, reason: str) -> UnreadError:
+    return UnreadError(Unread(str(path), reason))
+
+
+def _unsupported(path: Path) -> Unread:
+    known = ", ".join((*SOURCE, *NOTEBOOK, *MODEL))
+    return Unread(
+        str(path),
+        f"This format is not checked. Received: {path.suffix or path.name!r}; known "
+        f"are {known}. A Keras model can be saved with model.save('model.keras').",
+        supported=False,
+    )

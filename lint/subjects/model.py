@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     import numpy as np
-    from kerasbn.graph import Graph
     from numpy.typing import NDArray
+
+    from kerasbn.graph import Graph
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class BatchNorm:
         frozen: whether the layer or a model around it has `trainable=False`.
         training_flags: the `training` argument of each call of the layer in the
             graph, for those calls that give one.
+        calls: how often one call of the model calls the layer, as far as is known.
         read_statistics: reads the arrays, only when a rule asks for them; returns
             None where they are not stored.
     """
@@ -47,6 +49,7 @@ class BatchNorm:
     frozen: bool
     training_flags: tuple[bool | None, ...]
     read_statistics: Callable[[], Statistics | None]
+    calls: int = 1
 
     @property
     def momentum(self) -> float | None:
@@ -65,7 +68,8 @@ class Model:
     """A saved or live model.
 
     Attributes:
-        path: the file; None for a live model.
+        path: the file, or the `package.module:name` that the user gave; None for a
+            model object.
         keras_version: the version that wrote the file, or that is loaded; a version
             that begins with 2 means Keras 2 or tf_keras.
         batch_norms: every BN layer that can be seen, at any depth.

@@ -1,0 +1,55 @@
+"""Finds batch normalization pitfalls in Keras models and in their source."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .errors import UsageError
+from .findings import Finding, Location, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["Finding", "Location", "Severity", "UsageError", "check"]
+
+
+def check(
+    target: Any,
+    select: str | Iterable[str] | None = None,
+    ignore: str | Iterable[str] | None = None,
+    *,
+    keras_version: str | None = None,
+) -> list[Finding]:
+    """What the rules have to say about a target; the same as `model-lint` says.
+
+    `[tool.model-lint]` in the target's `pyproject.toml` holds here, too. A target
+    that cannot be read is a finding itself, BN001 or BN003.
+
+    Args:
+        target: a file or folder, `"package.module:name"` of a model or of a function
+            that returns one (this imports the module), or a Keras model.
+        select: codes, names or starts of codes of the rules to apply, as a list or
+            separated by commas; those that are on by default if None.
+        ignore: likewise, of rules to leave out.
+        keras_version: the version that source is written for, such as `"3.15"`.
+
+    Returns:
+        The findings, sorted by file, place and code.
+
+    Raises:
+        UsageError: (a ValueError) if a selector or a setting is wrong, or the target
+            is of no such kind or is code that cannot be imported.
+    """
+    from .config import config_for
+    from .run import run
+
+    config = config_for([target]).override(
+        select=_words(select), ignore=_words(ignore), keras_version=keras_version
+    )
+    return list(run([target], config).findings)
+
+
+def _words(value: str | Iterable[str] | None) -> list[str] | None:
+    if isinstance(value, str):
+        return [word.strip() for word in value.split(",")]
+    return None if value is None else list(value)

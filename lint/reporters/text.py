@@ -1,0 +1,142 @@
+"""The report for people: each finding with its source, then a summary."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, TextIO
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.text import Text
+
+from ..findings import Severity
+from ..rules import rule_by_code
+from ..rules.documentation import why
+from ..subjects.imported import is_reference
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..findings import Finding, Location
+    from ..run import Report
+
+_STYLES = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "blue"}
+_TAB = "    "
+NOT_INSPECTABLE = "BN002"
+
+
+def write(report: Report, file: TextIO) -> None:
+    """Write the findings and the summary, in colour if `file` is a terminal."""
+    console = Console(file=file, highlight=False)
+    # Only a terminal has a width; what is piped or stored is never cut or wrapped.
+    width = console.width if console.is_terminal else None
+    explained: set[str] = set()
+    for finding in report.findings:
+        lines = [_headline(finding)]
+        if finding in report.excerpts:
+            lines += _excerpt(finding.location, report.excerpts[finding], width)
+        if finding.code not in explained:
+            explained.add(finding.code)
+            lines.append(_rationale(finding))
+        for line in lines:
+            console.print(line, soft_wrap=True)
+    for line in _summary(report):
+        console.print(line, soft_wrap=True)
+
+
+def write_statistics(report: Report, file: TextIO) -> None:
+    """Write how often each rule was found, the most frequent first."""
+    console = Console(file=file, highlight=False)
+    counts = Counter(finding.code for finding in report.findings)
+    for code, count in counts.most_common():
+        line = f"{count:>6}  {code}  {rule_by_code(code).name}"
+        console.print(Text(line), soft_wrap=True)
+    for summary in _summary(report):
+        console.print(summary, soft_wrap=True)
+
+
+def place(location: Location) -> str:
+    """`path:line:column`, `path:cell 3:line:column`, or `path: layer inner/bn1`."""
+    parts = [location.path or "model"]
+    if location.cell is not None:
+        parts.append(f"cell {location.cell}")
+    if location.line is not None:
+        parts += [str(location.line), str(location.column or 1)]
+    if location.layer is not None:
+        parts.append(f" layer {location.layer}")
+    return ":".join(parts)
+
+
+def _headline(finding: Finding) -> Text:
+    style = _STYLES[finding.severity]
+    return Text.assemble(
+        (f"{place(finding.location)}: ", "bold"),
+        (f"{finding.code} {finding.severity}", f"bold {style}"),
+        f" {finding.message}",
+    )
+
+
+def _excerpt(location: Location, source: str, width: int | None) -> Iterator[Text]:
+    """The line of source and a caret under what is meant."""
+    column = location.column or 1
+    is_one_line = location.end_line in (None, location.line)
+    end = location.end_column if is_one_line else None
+    before, marked = source[: column - 1], source[column - 1 : end and end - 1]
+    before, marked, shown = _fit(
+        before.replace("\t", _TAB),
+        marked.rstrip().replace("\t", _TAB),
+        source.rstrip().replace("\t", _TAB),
+        width,
+    )
+    gutter = f"{location.line:>5} | "
+    yield Text.assemble((gutter, "dim"), shown)
+    caret = "^" * max(1, cell_len(marked))
+    yield Text.assemble(
+        (" " * 6 + "| ", "dim"), " " * cell_len(before), (caret, "bold red")
+    )
+
+
+def _fit(
+    before: str, marked: str, line: str, width: int | None
+) -> tuple[str, str, str]:
+    """The same three, cut so that the line fits the terminal around the mark."""
+    room = max(20, width - 9) if width is not None else None
+    if room is None or cell_len(line) <= room:
+        return before, marked, line
+    start = max(0, len(before) - room // 3) if len(before) + len(marked) > room else 0
+    lead = "…" if start else ""
+    shown = lead + line[start + len(lead) :]
+    before = lead + before[start + len(lead) :]
+    if cell_len(shown) > room:
+        shown = shown[: room - 1] + "…"
+    return before, marked[: max(1, len(shown) - len(before))], shown
+
+
+def _rationale(finding: Finding) -> Text:
+    text = why(rule_by_code(finding.code))
+    return Text(f"      = {text} (model-lint rule {finding.code})", "dim")
+
+
+def _summary(report: Report) -> Iterator[Text]:
+    counts = Counter(finding.severity for finding in report.findings)
+    codes = sorted({finding.code for finding in report.findings})
+    if counts:
+        parts = [_count(counts[each], each) for each in Severity if counts[each]]
+        amount = _targets(report)
+        yield Text(f"Found {', '.join(parts)} in {amount} ({', '.join(codes)}).")
+    elif report.checked:
+        yield Text(f"No findings in {_targets(report)}.")
+    if report.opaque and NOT_INSPECTABLE not in codes:
+        amount = _count(len(report.opaque), "model")
+        yield Text(f"{amount} could be checked only in part; see {NOT_INSPECTABLE}.")
+
+
+def _targets(report: Report) -> str:
+    names = {*report.checked, *(problem.path for problem in report.unread)}
+    are_files = not any(is_reference(name) for name in names)
+    return _count(len(names), "file" if are_files else "target")
+
+
+def _count(number: int, word: str) -> str:
+    plural = word if word == Severity.INFO else f"{word}s"
+    return f"{number} {word if number == 1 else plural}"

@@ -1,0 +1,40 @@
+"""BN001: a target could not be read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..findings import Finding, Location, Severity
+from .rule import Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..subjects.unread import Unread
+
+
+class Unreadable(Rule):
+    """A file could not be read, so nothing in it was checked.
+
+    ## What it does
+    Reports a damaged or missing file, source that is not valid Python 3, and a
+    notebook that is not valid JSON. The run goes on with the other targets. This
+    rule is on whatever is selected; only `--ignore BN001` silences it.
+
+    ## Why is this bad
+    A file that was not read was not checked, whatever it contains.
+    """
+
+    code = "BN001"
+    name = "unreadable"
+    severity = Severity.ERROR
+    bad = 'print "Python 2"\n'
+    good = 'print("Python 3")\n'
+
+    def check_unread(self, problem: Unread) -> Iterator[Finding]:
+        """Every target that should have been readable."""
+        if problem.supported:
+            yield self.finding(
+                problem.reason,
+                Location(problem.path, problem.line, problem.column, cell=problem.cell),
+            )

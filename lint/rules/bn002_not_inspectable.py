@@ -1,0 +1,65 @@
+"""BN002: a model does not tell how its layers are connected."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..findings import Finding, Severity
+from .rule import Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..subjects.model import Model
+
+
+class NotInspectable(Rule):
+    """A model could be checked only in part, because its graph is not known.
+
+    ## What it does
+    Reports a model of a class of your own, a subclass of `keras.Model`. Such a
+    model is code: how `call` calls its layers is nowhere in the model. Its saved
+    file does not even list its layers, only their weights. The running statistics
+    in it are checked all the same.
+
+    ## Why is this bad
+    What `call` does, above all whether it passes `training` on, was not checked
+    here; lint the model's source as well.
+    """
+
+    code = "BN002"
+    name = "not-inspectable"
+    severity = Severity.INFO
+    bad = """\
+import keras
+
+
+class Net(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.bn = keras.layers.BatchNormalization()
+
+    def call(self, x, training=None):
+        return self.bn(x, training=training)
+
+
+model = Net()
+model.build((None, 4))
+"""
+    good = """\
+import keras
+
+inputs = keras.Input((4,))
+model = keras.Model(inputs, keras.layers.BatchNormalization()(inputs))
+"""
+
+    def check_model(self, model: Model) -> Iterator[Finding]:
+        """The model as a whole, if it has no graph."""
+        if model.graph is not None:
+            return
+        seen = "layers and their" if model.live is not None else "running"
+        yield self.finding(
+            f"not inspectable as a graph: only the {seen} statistics were checked, "
+            "not how the layers are called; lint the source as well",
+            model.at(None),
+        )

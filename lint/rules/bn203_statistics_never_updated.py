@@ -1,0 +1,160 @@
+"""BN203: running statistics that training never moved."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..findings import Finding, Severity
+from .rule import Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from numpy.typing import NDArray
+
+    from ..subjects.model import BatchNorm, Model, Statistics
+
+
+class StatisticsNeverUpdated(Rule):
+    """A model was trained, but its running statistics are still the initial ones.
+
+    ## What it does
+    Reports a batch normalization layer, not frozen, whose moving mean and variance
+    all equal their initial values although the optimizer has taken steps. Where the
+    number of steps is not known, a changed gamma or beta shows that the layer was
+    trained; this is a warning only, since imported weights can look the same.
+
+    ## Why is this bad
+    The layer never normalised anything: it ran in inference mode throughout
+    training. This is the trace of a lost `training` flag, in a `call` without the
+    parameter (BN101) or a training loop that does not pass it (BN102).
+
+    ## Limits
+    Silent for layers with `trainable=False`, and where a custom initializer of the
+    statistics leaves it open what the initial values were.
+    """
+
+    code = "BN203"
+    name = "statistics-never-updated"
+    severity = Severity.ERROR
+    bad = """\
+import keras
+import numpy as np
+
+keras.utils.set_random_seed(0)
+
+
+class Net(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.bn = keras.layers.BatchNormalization()
+        self.head = keras.layers.Dense(1)
+
+    def call(self, x):
+        return self.head(self.bn(x))
+
+
+model = Net()
+model.compile("sgd", "mean_squared_error")
+x = np.random.default_rng(0).normal(5, 2, size=(640, 4))
+model.fit(x, x[:, :1], batch_size=8, epochs=4, verbose=0)
+"""
+    good = """\
+import keras
+import numpy as np
+
+keras.utils.set_random_seed(0)
+
+
+class Net(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.bn = keras.layers.BatchNormalization()
+        self.head = keras.layers.Dense(1)
+
+    def call(self, x, training=None):
+        return self.head(self.bn(x, training=training))
+
+
+model = Net()
+model.compile("sgd", "mean_squared_error")
+x = np.random.default_rng(0).normal(5, 2, size=(640, 4))
+model.fit(x, x[:, :1], batch_size=8, epochs=4, verbose=0)
+"""
+    proof = """\
+moving_mean = keras.ops.convert_to_numpy(model.bn.moving_mean)
+healthy = bool(np.abs(moving_mean - x.mean(axis=0)).max() < 1)
+"""
+
+    def check_model(self, model: Model) -> Iterator[Finding]:
+        """Every layer that was trained and never updated."""
+        for layer in model.batch_norms:
+            if layer.frozen:
+                continue
+            statistics = layer.read_statistics()
+            if statistics is None or not _untouched(layer, statistics):
+                continue
+            if model.iterations:
+                yield self.finding(
+                    "running statistics never updated: mean and variance still have "
+                    f"their initial values after {model.iterations:,} training steps; "
+                    "the layer was not called in training mode",
+                    model.at(layer.path),
+                )
+            elif _affine_was_trained(layer, statistics):
+                yield self.finding(
+                    "running statistics never updated: gamma or beta have changed, "
+                    "mean and variance still have their initial values; unless the "
+                    "weights were imported so, it was not called in training mode",
+                    model.at(layer.path),
+                    Severity.WARNING,
+                )
+
+
+def _untouched(layer: BatchNorm, statistics: Statistics) -> bool:
+    """Whether every moving mean and variance has its initial value.
+
+    Where the file has no configuration of the layer, Keras' own zeros and ones are
+    taken: no data leave exactly these behind.
+    """
+    usual = {"moving_mean_initializer": "zeros", "moving_variance_initializer": "ones"}
+    config = {**usual, **layer.config}
+    return _all_are(
+        statistics.mean, _constant(config["moving_mean_initializer"])
+    ) and _all_are(
+        statistics.variance, _constant(config["moving_variance_initializer"])
+    )
+
+
+def _affine_was_trained(layer: BatchNorm, statistics: Statistics) -> bool:
+    """Whether gamma or beta is known to differ from its initial value."""
+    for values, key in (
+        (statistics.gamma, "gamma_initializer"),
+        (statistics.beta, "beta_initializer"),
+    ):
+        initial = _constant(layer.config.get(key))
+        if values is not None and initial is not None and not _all_are(values, initial):
+            return True
+    return False
+
+
+def _all_are(values: NDArray[Any], initial: float | None) -> bool:
+    return initial is not None and bool((values == initial).all())
+
+
+def _constant(initializer: Any) -> float | None:
+    """The value that an initializer gives to every element, if it does."""
+    if isinstance(initializer, str):
+        initializer = {"class_name": initializer}
+    if not isinstance(initializer, dict):
+        return None
+    match str(initializer.get("class_name")).lower():
+        case "zeros":
+            return 0.0
+        case "ones":
+            return 1.0
+        case "constant":
+            value = initializer.get("config", {}).get("value", 0.0)
+            return float(value) if isinstance(value, int | float) else None
+    return None

@@ -1,0 +1,55 @@
+"""The BN layers of a graph, however their arrays are to be read."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from .model import BatchNorm
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from kerasbn.graph import Graph, Layer
+
+    from .model import Statistics
+
+    Reader = Callable[[], Statistics | None]
+
+
+def read_layers(
+    graph: Graph,
+    reader: Callable[[Layer], Reader],
+    frozen: bool = False,
+    calls: int = 1,
+) -> Iterator[BatchNorm]:
+    """Every BN layer of the graph and of the models nested in it.
+
+    Args:
+        graph: the graph.
+        reader: makes what reads a layer's arrays.
+        frozen: whether a model around this one has `trainable=False`.
+        calls: how often this graph is called.
+    """
+    frozen |= graph.model["config"].get("trainable") is False
+    called = Counter(node.layer.name for node in graph.nodes)
+    for layer in graph.layers.values():
+        layer_frozen = frozen or not layer.trainable
+        layer_calls = calls * called[layer.name]
+        if layer.graph is not None:
+            yield from read_layers(layer.graph, reader, layer_frozen, layer_calls)
+        elif layer.is_batch_norm:
+            yield BatchNorm(
+                path=layer.path,
+                config=layer.config,
+                frozen=layer_frozen,
+                training_flags=_training_flags(graph, layer),
+                read_statistics=reader(layer),
+                calls=layer_calls,
+            )
+
+
+def _training_flags(graph: Graph, layer: Layer) -> tuple[bool | None, ...]:
+    return tuple(
+        node.training for node in graph.calls(layer) if "training" in node.kwargs
+    )

@@ -1,0 +1,64 @@
+"""A target `package.module:name`: the one kind that runs the user's code."""
+
+from __future__ import annotations
+
+import re
+import sys
+import traceback
+from contextlib import redirect_stdout
+from importlib import import_module
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UsageError
+from .live_model import is_live_model, read_live_model
+
+if TYPE_CHECKING:
+    from .model import Model
+
+_REFERENCE = re.compile(r"(?P<module>[^\W\d][\w.]*):(?P<name>[^\W\d][\w.]*)")
+
+
+def is_reference(target: str) -> bool:
+    """Whether a target is written as `package.module:name`."""
+    return _REFERENCE.fullmatch(target) is not None
+
+
+def import_model(target: str) -> Model:
+    """Import the module and read the model, or what the function returns.
+
+    What the code prints goes to the standard error, as the report may be JSON.
+
+    Raises:
+        UsageError: if the code fails, or the name is no model.
+    """
+    match = _REFERENCE.fullmatch(target)
+    assert match is not None
+    if "" not in sys.path:
+        sys.path.insert(0, "")  # The current folder, as `python -m` has it.
+    with redirect_stdout(sys.stderr):
+        try:
+            value = attrgetter(match["name"])(import_module(match["module"]))
+            if callable(value) and not is_live_model(value):
+                value = value()
+        except (Exception, SystemExit) as error:
+            raise UsageError(
+                f"{target} could not be imported: {_explain(error)}"
+            ) from error
+    if not is_live_model(value):
+        raise UsageError(
+            f"{target} is no Keras model. Received: {type(value).__name__}. Name a "
+            "model, or a function that needs no arguments and returns one."
+        )
+    return read_live_model(value, target)
+
+
+def _explain(error: BaseException) -> str:
+    """The error, and the last line of the user's code that led to it."""
+    text: Any = "".join(traceback.format_exception_only(error)).strip()
+    here = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename != __file__ and "importlib" not in frame.filename
+    ]
+    return f"{text} ({here[-1].filename}:{here[-1].lineno})" if here else text

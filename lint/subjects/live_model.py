@@ -1,0 +1,141 @@
+"""A live Keras model as a `Model`. Keras is loaded already, or there were no model."""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from kerasbn.graph import NotAGraphError, UnusableFileError, read_graph
+
+from .graph_layers import read_layers
+from .model import BatchNorm, Model, Statistics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from kerasbn.graph import Graph
+
+
+def is_live_model(value: object) -> bool:
+    """Whether a value is a Keras model; loads no Keras to find out."""
+    keras = sys.modules.get("keras")
+    return keras is not None and isinstance(value, keras.Model)
+
+
+def read_live_model(model: Any, name: str | None = None) -> Model:
+    """The model as rules see it.
+
+    Args:
+        model: a Keras model: Functional, Sequential or of the user's own class.
+        name: what the user called it by, if that was a text.
+    """
+    import keras
+
+    graph = _graph(model)
+    in_graph = _layers_in_graph(graph)
+    layers = [
+        _batch_norm(layer, path, frozen, in_graph.get(path))
+        for layer, path, frozen in _walk(model, "", not model.trainable, set())
+        if isinstance(layer, keras.layers.BatchNormalization)
+    ]
+    return Model(
+        path=name,
+        keras_version=keras.__version__,
+        batch_norms=tuple(layers),
+        iterations=_iterations(getattr(model, "optimizer", None)),
+        graph=graph,
+        live=model,
+    )
+
+
+def _graph(model: Any) -> Graph | None:
+    """The graph of a Functional or Sequential model, as it would be saved."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            text = json.dumps(_config(model), default=str)
+    except Exception:  # A layer's own `get_config` may fail in any way.
+        return None
+    try:
+        return read_graph(json.loads(text))
+    except (NotAGraphError, UnusableFileError):
+        return None
+
+
+def _config(model: Any) -> dict[str, Any]:
+    import keras
+    from keras.src.models.functional import Functional
+
+    if isinstance(model, keras.Sequential):
+        return {"class_name": "Sequential", "config": model.get_config()}
+    config = model.get_config()
+    if isinstance(model, Functional) and "layers" not in config:
+        # A subclass with a constructor of its own tells only its arguments.
+        config = keras.Model(model.inputs, model.outputs, name=model.name).get_config()
+    return {"class_name": "Functional", "config": config}
+
+
+def _layers_in_graph(graph: Graph | None) -> dict[str, BatchNorm]:
+    """What the graph tells of each BN layer, by path."""
+    if graph is None:
+        return {}
+    found = read_layers(graph, lambda layer: lambda: None)
+    return {layer.path: layer for layer in found}
+
+
+def _walk(
+    parent: Any, path: str, frozen: bool, seen: set[int]
+) -> Iterator[tuple[Any, str, bool]]:
+    """Every layer inside, at any depth, once: (layer, path, frozen)."""
+    for layer in parent._flatten_layers(include_self=False, recursive=False):
+        if id(layer) in seen:
+            continue
+        seen.add(id(layer))
+        below = f"{path}/{layer.name}" if path else layer.name
+        below_frozen = frozen or not layer.trainable
+        yield layer, below, below_frozen
+        yield from _walk(layer, below, below_frozen, seen)
+
+
+def _batch_norm(
+    layer: Any, path: str, frozen: bool, in_graph: BatchNorm | None
+) -> BatchNorm:
+    return BatchNorm(
+        path=path,
+        config=layer.get_config(),
+        frozen=frozen,
+        training_flags=in_graph.training_flags if in_graph else (),
+        read_statistics=_reader(layer),
+        calls=in_graph.calls if in_graph else 1,
+    )
+
+
+def _reader(layer: Any) -> Callable[[], Statistics | None]:
+    def read() -> Statistics | None:
+        from keras import ops
+
+        if not layer.built:
+            return None
+        return Statistics(
+            mean=ops.convert_to_numpy(layer.moving_mean),
+            variance=ops.convert_to_numpy(layer.moving_variance),
+            gamma=ops.convert_to_numpy(layer.gamma) if layer.scale else None,
+            beta=ops.convert_to_numpy(layer.beta) if layer.center else None,
+        )
+
+    return read
+
+
+def _iterations(optimizer: Any) -> int | None:
+    """How many batches were trained on; None without an optimizer.
+
+    Under loss scaling the inner optimizer counts. Under gradient accumulation
+    `iterations` counts only whole rounds, and the private variable counts batches.
+    """
+    from keras import ops
+
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    count = getattr(optimizer, "_iterations", None)
+    return None if count is None else int(ops.convert_to_numpy(count))

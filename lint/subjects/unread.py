@@ -1,0 +1,34 @@
+"""A target that could not be read, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Unread:
+    """What rules see of a target that could not be read.
+
+    Attributes:
+        path: the target.
+        reason: what is wrong and what to do, in whole sentences.
+        line: where in a text it is, from 1; None in a model.
+        column: likewise.
+        cell: likewise, in a notebook.
+        supported: False if the target is whole but of a format that holds too little.
+    """
+
+    path: str
+    reason: str
+    line: int | None = None
+    column: int | None = None
+    cell: int | None = None
+    supported: bool = True
+
+
+class UnreadError(Exception):
+    """Raised while a target is opened, or later when its arrays are read."""
+
+    def __init__(self, problem: Unread) -> None:
+        super().__init__(problem.reason)
+        self.problem = problem

@@ -1,0 +1,100 @@
+"""BN layers that a file names nowhere but among its weights.
+
+A model or layer of somebody's own class is code, and its configuration does not list
+the layers inside. Their weights are stored nevertheless, in groups that tell enough
+to recognise batch normalization; the layer's momentum and whether it is frozen are
+not told.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from kerasbn.archive.hdf5 import array, child, text_attribute
+from kerasbn.archive.numbering import layer_groups
+
+from .model import BatchNorm, Statistics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import h5py
+
+    from kerasbn.archive import Archive, StoredArray
+    from kerasbn.graph import Graph
+
+# Keras' own name for such a layer, or for its group in a list.
+_USUAL_NAME = re.compile(r"(^|/)batch_normalization(_\d+)?$")
+_NOT_LAYERS = {"optimizer", "metrics"}
+_DEEPEST = 32
+
+
+def find_batch_norms(
+    archive: Archive, graph: Graph | None = None
+) -> Iterator[BatchNorm]:
+    """The BN layers of a model without a graph, or inside a graph's opaque layers."""
+    if archive.format != "keras":
+        return  # Legacy files cannot hold such a model, nor tell such layers apart.
+    if graph is None:
+        yield from _below(archive.root, "", "", archive.keras_version)
+        return
+    groups = layer_groups(archive.config)
+    for layer in graph.walk():
+        opaque = layer.kind is None and layer.graph is None and not layer.is_batch_norm
+        if not opaque or layer.path not in groups:
+            continue
+        if (group := child(archive.root, groups[layer.path])) is not None:
+            yield from _below(group, layer.path, "", archive.keras_version)
+
+
+def _below(
+    group: h5py.Group, path: str, place: str, keras_version: str | None
+) -> Iterator[BatchNorm]:
+    """The BN layers below a group.
+
+    Args:
+        group: the group.
+        path: the path of the layer that the group belongs to.
+        place: the group's path in the file, from where the search began.
+        keras_version: the version that wrote the file.
+    """
+    if place.count("/") > _DEEPEST or not hasattr(group, "keys"):
+        return
+    for name in group:
+        if name == "vars" or (not place and name in _NOT_LAYERS):
+            continue
+        if not place and name == "layers" and (keras_version or "").startswith("2"):
+            continue  # Keras 2 stores attributes a second time there.
+        below = child(group, name)
+        variables = None if below is None else child(below, "vars")
+        below_place = f"{place}/{name}"
+        if variables is None:  # A list or dictionary of layers.
+            yield from _below(below, path, below_place, keras_version)
+            continue
+        own_name = text_attribute(variables, "name") or name
+        below_path = f"{path}/{own_name}" if path else own_name
+        if (read := _statistics_reader(variables, own_name, name)) is not None:
+            yield BatchNorm(below_path, {}, False, (), read)
+        yield from _below(below, below_path, below_place, keras_version)
+
+
+def _statistics_reader(
+    variables: h5py.Group, *names: str
+) -> Callable[[], Statistics] | None:
+    """Reads the arrays if they can only be those of a BN layer."""
+    stored: list[StoredArray] = []
+    while (found := array(variables, str(len(stored)))) is not None:
+        stored.append(found)
+    if not 2 <= len(stored) <= 4 or len({each.shape for each in stored}) > 1:
+        return None
+    named = any(_USUAL_NAME.search(name) for name in names)
+    if not named and (len(stored) < 4 or (stored[-1].read() < 0).any()):
+        return None
+
+    def read() -> Statistics:
+        arrays = [each.read() for each in stored]
+        gamma, beta = arrays[:2] if len(arrays) == 4 else (None, None)
+        return Statistics(arrays[-2], arrays[-1], gamma, beta)
+
+    return read
