@@ -1,0 +1,179 @@
+"""BN101: a model class whose `call` cannot be told that it is being trained."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from ..findings import Severity
+from ..semantics import CALL_NEEDS_TRAINING, world_of_model
+from ..subjects.source import names
+from ..subjects.source.classes import is_functional, keras_kind, takes_training
+from ..subjects.source.contents import class_holds
+from ..subjects.source.resolve import method_of
+from ..subjects.source.usage import usage_of
+from ..subjects.source.values import Class
+from .rule import Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..findings import Finding
+    from ..subjects.model import Model
+    from ..subjects.source import Module
+
+_HARM = {
+    names.BATCH_NORM: "its batch normalization never updates its statistics",
+    names.DROPOUT: "its dropout never drops",
+    names.NOISE: "its noise is never added",
+    names.AUGMENTATION: "its augmentation also runs in predict",
+}
+# Wrappers that leave the signature of `call` as it is.
+_TRANSPARENT = ("tf.function", "tensorflow.function", "function", "typechecked")
+
+
+class ModelCallWithoutTraining(Rule):
+    """A Keras model class whose `call` lacks `training` holds layers that need it.
+
+    ## What it does
+    Reports the `call` of a `keras.Model` subclass that has no parameter `training`,
+    if the class holds, itself or in a block, batch normalization, dropout, noise or
+    random augmentation whose own call leaves the phase open. It is a warning where
+    nothing in sight compiles or fits the class, and nothing where it is only a part
+    of other networks, has a `train_step` of its own, or is always told.
+
+    ## Why is this bad
+    In Keras 3 `fit` passes `training` to a model only if its `call` has the
+    parameter; without it the whole model is fitted in inference mode: running
+    statistics never move, dropout never drops. `**kwargs` is not enough. Keras 2
+    forgave this.
+
+    ## Limits
+    Keras 3 only. Add `training=None` to the parameters; passing it on is good style,
+    but the layers find it by themselves.
+
+    ## References
+    - https://keras.io/guides/making_new_layers_and_models_via_subclassing/
+    """
+
+    code = "BN101"
+    name = "model-call-without-training"
+    severity = Severity.ERROR
+    bad = """\
+import keras
+import numpy as np
+
+keras.utils.set_random_seed(0)
+
+
+class Net(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.bn = keras.layers.BatchNormalization()
+        self.head = keras.layers.Dense(1)
+
+    def call(self, x):
+        return self.head(self.bn(x))
+
+
+model = Net()
+model.compile("sgd", "mean_squared_error")
+x = np.random.default_rng(0).normal(5, 2, size=(32, 4))
+model.fit(x, x[:, :1], verbose=0)
+"""
+    good = bad.replace("call(self, x)", "call(self, x, training=None)")
+    proof = """\
+moving_mean = keras.ops.convert_to_numpy(model.bn.moving_mean)
+healthy = bool(np.abs(moving_mean).max() > 0)
+"""
+
+    def check_source(self, module: Module) -> Iterator[Finding]:
+        """Every model class with such a `call`."""
+        if not module.world.has(CALL_NEEDS_TRAINING):
+            return
+        for node in module.classes:
+            of = Class(module, node)
+            call = module.members(node).methods.get("call")
+            if call is None or takes_training(call) or not _is_plain_model(of, call):
+                continue
+            kinds = class_holds(of)
+            usage = usage_of(module, of) if kinds else None
+            if usage is None or not usage.fitted and (usage.only_part or usage.told):
+                continue
+            sure = usage.fitted and not module.world.assumed
+            yield self.finding(
+                _message(node.name, kinds) + module.world.caveat,
+                module.header(call),
+                None if sure else Severity.WARNING,
+            )
+
+    def check_model(self, model: Model) -> Iterator[Finding]:
+        """The class of a live model, if its `call` is such a one."""
+        if model.live is None or not world_of_model(model.keras_version).has(
+            CALL_NEEDS_TRAINING
+        ):
+            return
+        kinds = _live_kinds(model.live)
+        if kinds and _live_call_lacks_training(model.live):
+            compiled = bool(getattr(model.live, "compiled", False))
+            yield self.finding(
+                _message(type(model.live).__name__, kinds),
+                model.at(None),
+                None if compiled else Severity.WARNING,
+            )
+
+
+def _message(name: str, kinds: frozenset[str]) -> str:
+    harm = ", ".join(_HARM[kind] for kind in _HARM if kind in kinds)
+    return (
+        f"the call of {name} has no parameter `training`, so fit cannot pass it: "
+        f"{harm}; write call(self, inputs, training=None)"
+    )
+
+
+def _is_plain_model(of: Class, call: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Whether fit runs this `call` as it stands."""
+    decorated = any(
+        ast.unparse(getattr(each, "func", each)) not in _TRANSPARENT
+        for each in call.decorator_list
+    )
+    own_ways = ("__call__", "train_step", "compute_loss_and_updates")
+    return (
+        keras_kind(of) == "model"
+        and not decorated
+        and not any(method_of(of, name) for name in own_ways)
+        and not is_functional(of)
+    )
+
+
+def _live_call_lacks_training(model: Any) -> bool:
+    """Whether fit runs a `call` of the user's that cannot take `training`."""
+    kind = type(model)
+    keras_own = {
+        each.__name__ for each in kind.__mro__ if each.__module__.startswith("keras.")
+    }
+    train_step = getattr(kind, "train_step", None)
+    if keras_own & {"Functional", "Sequential"} or not str(
+        getattr(train_step, "__module__", "")
+    ).startswith("keras."):
+        return False
+    try:
+        takes_it = "training" in inspect.signature(model.call).parameters
+    except (TypeError, ValueError):
+        return False
+    code = getattr(inspect.unwrap(kind.call), "__code__", None)
+    # Names of keyword arguments are constants of the code: it settles `training`.
+    settles = code is None or "training" in str(code.co_consts)
+    return not takes_it and not settles
+
+
+def _live_kinds(model: Any) -> frozenset[str]:
+    """What the layers are that the model has built and that depend on `training`."""
+    kinds: frozenset[str] = frozenset()
+    for layer in getattr(model, "_flatten_layers", list)():
+        if getattr(layer, "built", False) and getattr(layer, "trainable", True):
+            for base in type(layer).__mro__:
+                if base.__module__.split(".")[0] in ("keras", "kerasbn"):
+                    kinds |= names.holds(f"keras.layers.{base.__name__}")
+    return kinds

@@ -1,0 +1,78 @@
+"""BN102: a training step that calls its network in inference mode."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..findings import Severity
+from ..subjects.source.training_steps import lost_flags
+from .rule import Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..findings import Finding
+    from ..subjects.source import Module
+
+
+class TrainingStepWithoutTraining(Rule):
+    """A custom training step calls a network with batch normalization without `training`.
+
+    ## What it does
+    Reports calls of a network that holds batch normalization, without
+    `training=True`, where gradients are taken to train it: under
+    `tf.GradientTape`, in a function differentiated by JAX, before PyTorch's
+    `loss.backward()`. Functions of the project are followed. Gradients that no
+    optimizer applies, networks that are not trained there, frozen ones and those
+    whose `call` has the default `training=True` are left alone.
+
+    ## Why is this bad
+    Outside `fit` nothing tells a network that it is being trained: it runs in
+    inference mode, the running statistics never move, and dropout never drops.
+    PyTorch's `model.train()` does not tell it either.
+
+    ## References
+    - https://keras.io/guides/writing_a_custom_training_loop_in_tensorflow/
+    - https://keras.io/guides/custom_train_step_in_tensorflow/
+    """
+
+    code = "BN102"
+    name = "training-step-without-training"
+    severity = Severity.ERROR
+    bad = """\
+import keras
+import numpy as np
+import tensorflow as tf
+
+keras.utils.set_random_seed(0)
+model = keras.Sequential(
+    [keras.Input((4,)), keras.layers.BatchNormalization(), keras.layers.Dense(1)]
+)
+optimizer = keras.optimizers.SGD(0.01)
+
+
+def train_step(x, y):
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean((model(x) - y) ** 2)
+    gradients = tape.gradient(loss, model.trainable_variables)
+    optimizer.apply_gradients(zip(gradients, model.trainable_variables))
+
+
+x = np.random.default_rng(0).normal(5, 2, size=(32, 4)).astype("float32")
+train_step(x, x[:, :1])
+"""
+    good = bad.replace("model(x)", "model(x, training=True)")
+    proof = """\
+moving_mean = keras.ops.convert_to_numpy(model.layers[0].moving_mean)
+healthy = bool(np.abs(moving_mean).max() > 0)
+"""
+
+    def check_source(self, module: Module) -> Iterator[Finding]:
+        """Every call in a training step that leaves out `training`."""
+        for lost in lost_flags(module):
+            yield self.finding(
+                f"{lost.called}(...) {lost.how} without training=True: it runs in "
+                "inference mode, so its batch normalization never updates its "
+                "statistics; pass training=True",
+                module.location(lost.node),
+            )

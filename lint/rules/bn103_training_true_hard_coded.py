@@ -1,0 +1,95 @@
+"""BN103: batch normalization that is told to train for ever."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..findings import Severity
+from ..semantics import FUNCTIONAL_FLAG_IS_OVERRIDDEN, world_of_model
+from ..subjects.flagged_layers import flagged_layers
+from ..subjects.source.flagged import Where, flagged_calls
+from .rule import Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..findings import Finding
+    from ..subjects.model import Model
+    from ..subjects.source import Module
+
+
+class TrainingTrueHardCoded(Rule):
+    """Batch normalization is called with a constant `training=True`.
+
+    ## What it does
+    Reports `training=True` written out in a call of batch normalization, or of a
+    network that holds it, inside the `call` of a Keras class or where a graph is
+    built. Calls of a model in a training loop, branches on the phase, Monte Carlo
+    dropout and augmentation are left alone.
+
+    ## Why is this bad
+    In `predict` too the layer then normalises with the statistics of the batch: the
+    output for one sample depends on its neighbours, and the running statistics go on
+    moving with whatever is predicted. Pass on the `training` that `call` was given.
+
+    ## Limits
+    From 3.0 to 3.15 `fit` and `predict` override the flag of a call in a Functional
+    graph: there BN105 is the finding.
+
+    ## References
+    - https://keras.io/guides/transfer_learning/
+    """
+
+    code = "BN103"
+    name = "training-true-hard-coded"
+    severity = Severity.WARNING
+    bad = """\
+import keras
+import numpy as np
+
+
+class Net(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.bn = keras.layers.BatchNormalization()
+
+    def call(self, x, training=None):
+        return self.bn(x, training=True)
+
+
+model = Net()
+"""
+    good = bad.replace("training=True", "training=training")
+    proof = """\
+x = np.random.default_rng(0).normal(5, 2, size=(8, 4))
+alone = model.predict(x[:1], verbose=0)
+among_others = model.predict(x, verbose=0)[:1]
+healthy = bool(np.allclose(alone, among_others, atol=1e-3))
+"""
+
+    def check_source(self, module: Module) -> Iterator[Finding]:
+        """Constant flags in `call`, and in graphs where they are honoured."""
+        overridden = module.world.has(FUNCTIONAL_FLAG_IS_OVERRIDDEN)
+        for flagged in flagged_calls(module):
+            honoured = flagged.where is Where.CALL or not overridden
+            if flagged.value is True and honoured:
+                in_call = flagged.where is Where.CALL
+                yield self.finding(
+                    "training=True is hard-coded: in inference too the batch's own "
+                    "statistics are used, and the running statistics move; "
+                    + ("pass training=training" if in_call else "leave it out"),
+                    module.location(flagged.node),
+                )
+
+    def check_model(self, model: Model) -> Iterator[Finding]:
+        """Constant flags in the graph, where they are honoured."""
+        if world_of_model(model.keras_version).has(FUNCTIONAL_FLAG_IS_OVERRIDDEN):
+            return
+        for layer in flagged_layers(model):
+            if layer.value:
+                yield self.finding(
+                    "called with training=True: in inference too the batch's own "
+                    "statistics are used, and the running statistics move; build the "
+                    "graph without the argument",
+                    model.at(layer.path),
+                )

@@ -1,0 +1,120 @@
+"""BN104: batch normalization that is told never to train."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..findings import Severity
+from ..semantics import (
+    FUNCTIONAL_FLAG_IS_OVERRIDDEN,
+    NONE_IS_INFERENCE,
+    world_of_model,
+)
+from ..subjects.flagged_layers import flagged_layers
+from ..subjects.source.flagged import Where, flagged_calls
+from .rule import Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..findings import Finding
+    from ..subjects.model import Model
+    from ..subjects.source import Module
+    from ..subjects.source.flagged import Flagged
+
+
+class TrainingFalseHardCoded(Rule):
+    """Batch normalization is called with a constant `training=False` or `None`.
+
+    ## What it does
+    Reports `training=False` written out in a call of batch normalization, or of a
+    network that holds it, inside the `call` of a Keras class, and in a graph where
+    it is honoured; in Keras 3 `training=None` in a `call` as well. It is only an
+    information where the network seems meant to keep still, such as a backbone.
+
+    ## Why is this bad
+    The layer never trains: its running statistics stay at zero mean and unit
+    variance, so it normalises nothing. In Keras 3 an explicit `None` does the same;
+    only leaving the argument out lets the phase of the caller through.
+
+    ## Limits
+    From 3.0 to 3.15 `fit` and `predict` override the flag of a call in a Functional
+    graph: there BN105 is the finding. A layer frozen with `trainable=False` is right.
+
+    ## References
+    - https://keras.io/guides/transfer_learning/
+    """
+
+    code = "BN104"
+    name = "training-false-hard-coded"
+    severity = Severity.WARNING
+    bad = """\
+import keras
+import numpy as np
+
+keras.utils.set_random_seed(0)
+
+
+class Net(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.bn = keras.layers.BatchNormalization()
+        self.head = keras.layers.Dense(1)
+
+    def call(self, x, training=None):
+        return self.head(self.bn(x, training=False))
+
+
+model = Net()
+model.compile("sgd", "mean_squared_error")
+x = np.random.default_rng(0).normal(5, 2, size=(32, 4))
+"""
+    good = bad.replace("training=False", "training=training")
+    proof = """\
+model.fit(x, x[:, :1], verbose=0)
+moving_mean = keras.ops.convert_to_numpy(model.bn.moving_mean)
+healthy = bool(np.abs(moving_mean).max() > 0)
+"""
+
+    def check_source(self, module: Module) -> Iterator[Finding]:
+        """Constant flags in `call`, and in graphs where they are honoured."""
+        for flagged in flagged_calls(module):
+            if flagged.value is not True and _matters(module, flagged):
+                meant = flagged.kept_still and not flagged.is_layer
+                in_call = flagged.where is Where.CALL
+                advice = "pass training=training" if in_call else "leave it out"
+                # Only what None means depends on the version.
+                caveat = module.world.caveat if flagged.value is None else ""
+                yield self.finding(
+                    f"training={flagged.value} is hard-coded: the running statistics "
+                    f"never move in training; {advice}, or set trainable=False if the "
+                    f"layer is meant to be frozen{caveat}",
+                    module.location(flagged.node),
+                    Severity.INFO if meant else None,
+                )
+
+    def check_model(self, model: Model) -> Iterator[Finding]:
+        """Constant flags in the graph, where they are honoured."""
+        if world_of_model(model.keras_version).has(FUNCTIONAL_FLAG_IS_OVERRIDDEN):
+            return
+        for layer in flagged_layers(model):
+            if not layer.value:
+                yield self.finding(
+                    "called with training=False: the running statistics never move in "
+                    "training; build the graph without the argument, or set "
+                    "trainable=False if the layer is meant to be frozen",
+                    model.at(layer.path),
+                    # A whole network that keeps still is a recipe of fine-tuning.
+                    None if layer.is_layer else Severity.INFO,
+                )
+
+
+def _matters(module: Module, flagged: Flagged) -> bool:
+    """Whether this flag, False or None, is obeyed where it stands."""
+    if flagged.value is None:
+        return flagged.where is Where.CALL and module.world.has(NONE_IS_INFERENCE)
+    if flagged.where is Where.CALL:
+        return True
+    # A graph of TensorFlow 1 may well be built for inference alone.
+    honoured = not module.world.has(FUNCTIONAL_FLAG_IS_OVERRIDDEN)
+    return honoured and not flagged.is_function

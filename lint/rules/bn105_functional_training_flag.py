@@ -1,0 +1,95 @@
+"""BN105: a flag in a Functional graph that training overrides."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..findings import Severity
+from ..semantics import FUNCTIONAL_FLAG_IS_OVERRIDDEN, world_of_model
+from ..subjects.flagged_layers import flagged_layers
+from ..subjects.source.flagged import Where, flagged_calls
+from .rule import Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..findings import Finding
+    from ..subjects.model import Model
+    from ..subjects.source import Module
+
+
+class FunctionalTrainingFlag(Rule):
+    """A Functional graph gives batch normalization a `training` that `fit` overrides.
+
+    ## What it does
+    Reports `training=True` or `training=False` in the call of batch normalization,
+    or of a network that holds it, where a Functional graph is built for Keras 3.0 to
+    3.15, unless the layer or network is frozen.
+
+    ## Why is this bad
+    In these versions `fit` and `predict` override the flag: a base network called
+    with `training=False` still updates its statistics during fine-tuning, although
+    the code says it does not. Freeze with `trainable=False`: that is obeyed.
+
+    ## Limits
+    Keras 2 and Keras 3.16 obey the flag: there BN103 and BN104 apply.
+
+    ## References
+    - https://keras.io/guides/transfer_learning/
+    """
+
+    code = "BN105"
+    name = "functional-training-flag"
+    severity = Severity.WARNING
+    bad = """\
+import keras
+import numpy as np
+
+keras.utils.set_random_seed(0)
+inputs = keras.Input((4,))
+base = keras.Sequential([keras.layers.BatchNormalization()])
+outputs = keras.layers.Dense(1)(base(inputs, training=False))
+model = keras.Model(inputs, outputs)
+model.compile("sgd", "mean_squared_error")
+"""
+    good = bad.replace("outputs =", "base.trainable = False\noutputs =")
+    proof = """\
+x = np.random.default_rng(0).normal(5, 2, size=(32, 4))
+model.fit(x, x[:, :1], verbose=0)
+moving_mean = keras.ops.convert_to_numpy(base.layers[0].moving_mean)
+healthy = bool(np.abs(moving_mean).max() == 0)  # as training=False promises
+"""
+
+    def check_source(self, module: Module) -> Iterator[Finding]:
+        """Constant flags where a graph is built, in the versions that override them."""
+        world = module.world
+        if not world.has(FUNCTIONAL_FLAG_IS_OVERRIDDEN):
+            return
+        for flagged in flagged_calls(module):
+            if flagged.where is Where.GRAPH and flagged.value is not None:
+                unsure = world.assumed or flagged.maybe_frozen
+                yield self.finding(
+                    _message(flagged.value) + world.caveat,
+                    module.location(flagged.node),
+                    Severity.INFO if unsure else None,
+                )
+
+    def check_model(self, model: Model) -> Iterator[Finding]:
+        """Constant flags in the graph of a version that overrides them."""
+        world = world_of_model(model.keras_version)
+        if world.has(FUNCTIONAL_FLAG_IS_OVERRIDDEN):
+            for layer in flagged_layers(model):
+                severity = Severity.INFO if world.assumed else None
+                yield self.finding(
+                    _message(layer.value), model.at(layer.path), severity
+                )
+
+
+def _message(flag: bool) -> str:
+    message = (
+        f"training={flag} in a Functional graph is overridden by fit and predict in "
+        "Keras 3.0 to 3.15; "
+    )
+    if flag:
+        return message + "leave it out, or call the layer in a `call` of your own"
+    return message + "freeze with trainable=False instead"

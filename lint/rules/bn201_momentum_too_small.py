@@ -1,0 +1,112 @@
+"""BN201: momentum so small that the running statistics are those of a few batches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..findings import Severity
+from ..subjects.source.batch_norms import momenta
+from .rule import Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..findings import Finding
+    from ..subjects.model import Model
+    from ..subjects.source import Module
+
+# What PyTorch code says, where momentum is the weight of the new batch.
+_OF_PYTORCH = (0.1, 0.05, 0.03, 0.01, 0.001)
+_SUSPICIOUS = 0.8
+_LOW = 0.9
+
+
+class MomentumTooSmall(Rule):
+    """Momentum is so small that the running statistics forget all but the last batches.
+
+    ## What it does
+    Reports batch normalization with a momentum below 0.9: an error for the values
+    that PyTorch code uses (0.1, 0.05, 0.03, 0.01, 0.001), a warning for others below
+    0.8, an information below 0.9. Constants, defaults, `functools.partial`, `**dict`
+    and arguments handed on by functions of the project are followed. In contrib and
+    slim the argument is called `decay`.
+
+    ## Why is this bad
+    Keras keeps `momentum` of the old statistic at each step, so the running
+    statistics average about 1 / (1 - momentum) batches: with 0.1 just the last one,
+    and inference depends on which batch happened to come last. PyTorch means the
+    opposite by the word: its 0.1 is 0.9 in Keras.
+
+    ## Limits
+    A momentum of 0 is sometimes meant, in meta-learning for instance: silence that
+    line with `# noqa: BN201`.
+
+    ## References
+    - https://keras.io/api/layers/normalization_layers/batch_normalization/
+    - https://pytorch.org/docs/stable/generated/torch.nn.BatchNorm2d.html
+    """
+
+    code = "BN201"
+    name = "momentum-too-small"
+    severity = Severity.ERROR
+    bad = """\
+import keras
+import numpy as np
+
+keras.utils.set_random_seed(0)
+model = keras.Sequential(
+    [
+        keras.Input((4,)),
+        keras.layers.BatchNormalization(momentum=0.1),
+        keras.layers.Dense(1),
+    ]
+)
+model.compile("sgd", "mean_squared_error")
+x = np.random.default_rng(0).normal(5, 2, size=(400, 4))
+model.fit(x, x[:, :1], batch_size=4, epochs=1, verbose=0)
+"""
+    good = bad.replace("momentum=0.1", "momentum=0.9")
+    proof = """\
+moving_mean = keras.ops.convert_to_numpy(model.layers[0].moving_mean)
+# The mean of one batch of 4 is off by 1 (standard deviation 2 / sqrt(4)).
+error = np.sqrt(np.mean((moving_mean - x.mean(axis=0)) ** 2))
+healthy = bool(error < 0.5)
+"""
+
+    def check_source(self, module: Module) -> Iterator[Finding]:
+        """Every momentum that is given to BN and too small."""
+        for momentum in momenta(module):
+            severity = _severity(momentum.value)
+            if severity is not None:
+                what = f"{momentum.keyword}={momentum.value:g}"
+                origin = f" ({momentum.origin})" if momentum.origin else ""
+                message = _message(what + origin, momentum.value)
+                yield self.finding(message, momentum.location, severity)
+
+    def check_model(self, model: Model) -> Iterator[Finding]:
+        """Every BN layer whose momentum is too small."""
+        for layer in model.batch_norms:
+            momentum = layer.momentum
+            severity = None if momentum is None else _severity(momentum)
+            if momentum is not None and severity is not None and not layer.frozen:
+                message = _message(f"momentum={momentum:g}", momentum)
+                yield self.finding(message, model.at(layer.path), severity)
+
+
+def _severity(momentum: float) -> Severity | None:
+    """How bad it is; None outside [0, 0.9)."""
+    if not 0 <= momentum < _LOW:
+        return None
+    if momentum in _OF_PYTORCH:
+        return Severity.ERROR
+    return Severity.WARNING if momentum < _SUSPICIOUS else Severity.INFO
+
+
+def _message(what: str, momentum: float) -> str:
+    message = (
+        f"{what} is too small: the running statistics average only about "
+        f"{1 / (1 - momentum):.2g} batches; "
+    )
+    if momentum in _OF_PYTORCH:
+        return message + f"PyTorch's {momentum:g} is {1 - momentum:g} in Keras"
+    return message + "use 0.9 to 0.999"

@@ -1,0 +1,85 @@
+"""BN202: a momentum with which no average can come about."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..findings import Severity
+from ..subjects.source.batch_norms import momenta
+from .rule import Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..findings import Finding
+    from ..subjects.model import Model
+    from ..subjects.source import Module
+
+
+class MomentumOutOfRange(Rule):
+    """Momentum is not in [0, 1), so that no running average can come about.
+
+    ## What it does
+    Reports batch normalization whose momentum (`decay` in contrib and slim) is
+    negative, 1 or more.
+
+    ## Why is this bad
+    With 1 the running statistics never move, with more they grow without bound, and
+    with less than 0 the old statistic enters with the wrong sign. Keras accepts any
+    number in silence.
+
+    ## References
+    - https://keras.io/api/layers/normalization_layers/batch_normalization/
+    """
+
+    code = "BN202"
+    name = "momentum-out-of-range"
+    severity = Severity.ERROR
+    bad = """\
+import keras
+import numpy as np
+
+keras.utils.set_random_seed(0)
+model = keras.Sequential(
+    [
+        keras.Input((4,)),
+        keras.layers.BatchNormalization(momentum=1.1),
+        keras.layers.Dense(1),
+    ]
+)
+model.compile("sgd", "mean_squared_error")
+x = np.random.default_rng(0).normal(5, 2, size=(400, 4))
+model.fit(x, x[:, :1], batch_size=4, epochs=1, verbose=0)
+"""
+    good = bad.replace("momentum=1.1", "momentum=0.9")
+    proof = """\
+moving_mean = keras.ops.convert_to_numpy(model.layers[0].moving_mean)
+healthy = bool(np.abs(moving_mean - x.mean(axis=0)).max() < 1)
+"""
+
+    def check_source(self, module: Module) -> Iterator[Finding]:
+        """Every momentum that is given to BN and out of range."""
+        for momentum in momenta(module):
+            if not 0 <= momentum.value < 1:
+                what = f"{momentum.keyword}={momentum.value:g}"
+                origin = f" ({momentum.origin})" if momentum.origin else ""
+                message = _message(what + origin, momentum.value)
+                yield self.finding(message, momentum.location)
+
+    def check_model(self, model: Model) -> Iterator[Finding]:
+        """Every BN layer whose momentum is out of range."""
+        for layer in model.batch_norms:
+            momentum = layer.momentum
+            if momentum is not None and not 0 <= momentum < 1:
+                message = _message(f"momentum={momentum:g}", momentum)
+                yield self.finding(message, model.at(layer.path))
+
+
+def _message(what: str, momentum: float) -> str:
+    if momentum == 1:
+        harm = "the running statistics never move"
+    elif momentum > 1:
+        harm = "the running statistics grow without bound"
+    else:
+        harm = "the old statistics enter with the wrong sign"
+    return f"{what} is not in [0, 1): {harm}; use 0.9 to 0.999"

@@ -1,0 +1,51 @@
+"""BN layers of a model graph that are called with a constant `training`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kerasbn.graph import Graph
+
+    from .model import Model
+
+
+@dataclass(frozen=True)
+class FlaggedLayer:
+    """A BN layer, or a nested model with BN, that a graph calls with a flag.
+
+    Attributes:
+        path: its path.
+        value: the flag.
+        is_layer: whether it is BN itself.
+    """
+
+    path: str
+    value: bool
+    is_layer: bool
+
+
+def flagged_layers(model: Model) -> Iterator[FlaggedLayer]:
+    """Every one that is not frozen, each flag once."""
+    for layer in model.batch_norms:
+        for flag in dict.fromkeys(layer.training_flags):
+            if flag is not None and not layer.frozen:
+                yield FlaggedLayer(layer.path, flag, is_layer=True)
+    if model.graph is not None:
+        moving = [layer.path for layer in model.batch_norms if not layer.frozen]
+        yield from _nested(model.graph, moving)
+
+
+def _nested(outermost: Graph, moving: list[str]) -> Iterator[FlaggedLayer]:
+    for graph in outermost.graphs():
+        found = {}
+        for node in graph.nodes:
+            flag = node.kwargs.get("training")
+            if node.layer.graph is not None and isinstance(flag, bool):
+                found[node.layer.path, flag] = None
+        for path, flag in found:
+            if any(each.startswith(path + "/") for each in moving):
+                yield FlaggedLayer(path, flag, is_layer=False)

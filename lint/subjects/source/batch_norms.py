@@ -1,0 +1,230 @@
+"""Where a module builds BN layers, and with which momentum."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from . import names
+from .classes import keyword
+from .module import last_word
+from .resolve import lineage, method_of, values
+from .scopes import start
+from .values import (
+    Class,
+    Items,
+    Known,
+    Literal,
+    Parameter,
+    Partial,
+    Routine,
+    Value,
+    argument_for,
+    dict_entries,
+    is_number,
+    parameters,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ...findings import Location
+    from .module import Module
+
+# How many arguments stand before momentum where it is given by position.
+_POSITION = {
+    "tensorflow.layers.batch_normalization": 2,
+    "contrib.layers.batch_norm": 1,
+    "slim.batch_norm": 1,
+}
+_WORDS = ("momentum", "decay")
+
+
+@dataclass(frozen=True)
+class Momentum:
+    """A momentum that reaches a BN layer.
+
+    Attributes:
+        value: the number.
+        keyword: `momentum`, or `decay` in contrib and slim.
+        location: where to change it.
+        origin: where the number comes from, if that is another line.
+    """
+
+    value: float
+    keyword: str
+    location: Location
+    origin: str = ""
+
+
+def momenta(module: Module) -> Iterator[Momentum]:
+    """Every momentum that is given to a BN layer, each place once."""
+    seen = set()
+    for found in _momenta(module):
+        if (found.location, found.value) not in seen:
+            seen.add((found.location, found.value))
+            yield found
+
+
+def batch_norm_name(value: Value) -> str | None:
+    """The canonical name of the BN class or function that a value is."""
+    match value:
+        case Known(name):
+            name = name.removesuffix(".__init__")
+            is_one = name in names.BATCH_NORM_LAYERS | names.BATCH_NORM_FUNCTIONS
+            return name if is_one else None
+        case Partial(of=inner):
+            return batch_norm_name(inner)
+        case Class():
+            constructor = method_of(value, "__init__")
+            for base in lineage(value):
+                name = batch_norm_name(base) if isinstance(base, Known) else None
+                if name and (constructor is None or constructor.node.args.kwarg):
+                    return name
+    return None
+
+
+def _momenta(module: Module) -> Iterator[Momentum]:
+    for call in module.calls:
+        if not _may_say_momentum(call):
+            continue
+        for target in (call, *_scoped(module, call)):
+            yield from _of_call(module, call, target)
+
+
+def _may_say_momentum(call: ast.Call) -> bool:
+    """A quick look that spares most calls the search for what they call."""
+    return len(call.args) > 1 or any(
+        each.arg is None or each.arg.endswith((*_WORDS, "_params"))
+        for each in call.keywords
+    )
+
+
+def _scoped(module: Module, call: ast.Call) -> Iterator[ast.expr]:
+    """The functions that `partial` or slim's `arg_scope` gives arguments to."""
+    if last_word(call.func) == "partial" and call.args:
+        yield call.args[0]
+    if last_word(call.func) == "arg_scope" and call.args:
+        functions = call.args[0]
+        if isinstance(functions, ast.List | ast.Tuple):
+            yield from functions.elts
+    normalizer = keyword(call, "normalizer_fn")
+    if normalizer is not None:
+        yield normalizer
+
+
+def _of_call(module: Module, call: ast.Call, target: ast.expr) -> Iterator[Momentum]:
+    direct = target is call
+    for value in values(module, call.func if direct else target):
+        name = batch_norm_name(value)
+        if name is not None:
+            word = "decay" if name in names.DECAY_FUNCTIONS else "momentum"
+            for expression in _expressions(module, call, name, word, direct):
+                yield from _numbers(module, call, expression, word)
+        elif direct and isinstance(value, Routine | Class):
+            yield from _handed_down(module, call, value)
+
+
+def _expressions(
+    module: Module, call: ast.Call, name: str, word: str, direct: bool
+) -> Iterator[ast.expr]:
+    """The expressions that give momentum: by name, by position, by `**`."""
+    given = keyword(call, word)
+    if given is not None:
+        yield given
+    place = _POSITION.get(name, 1)
+    positional = call.args[: place + 1]
+    starred = any(isinstance(each, ast.Starred) for each in positional)
+    if direct and len(call.args) > place and not starred:
+        yield call.args[place]
+    packed = [each.value for each in call.keywords if each.arg is None]
+    parameters_of_normalizer = keyword(call, "normalizer_params")
+    if parameters_of_normalizer is not None and not direct:
+        packed.append(parameters_of_normalizer)
+    for expression in packed:
+        for value in values(module, expression):
+            if isinstance(value, Items) and value.module is module:
+                entry = dict_entries(value).get(word)
+                if entry is not None:
+                    yield entry
+
+
+def _numbers(
+    module: Module, call: ast.Call, expression: ast.expr, word: str
+) -> Iterator[Momentum]:
+    for value in values(module, expression):
+        if isinstance(value, Literal) and is_number(value.value):
+            assert isinstance(value.value, int | float)
+            place = _place(module, call, expression, value)
+            yield Momentum(
+                float(value.value),
+                word,
+                module.location(place),
+                _origin(module, place, value),
+            )
+
+
+def _place(
+    module: Module, call: ast.Call, expression: ast.expr, value: Literal
+) -> ast.AST:
+    """The argument to change: of the BN layer itself, or of a call that hands it on."""
+    if value.module is module and value.node is not expression:
+        parent = module.scopes.parents.get(value.node)
+        if isinstance(parent, ast.keyword):
+            parent = module.scopes.parents.get(parent)
+        if isinstance(parent, ast.Call) and parent is not call:
+            return _with_keyword(module, value.node)
+    return _with_keyword(module, expression)
+
+
+def _with_keyword(module: Module, expression: ast.expr) -> ast.AST:
+    parent = module.scopes.parents.get(expression)
+    return parent if isinstance(parent, ast.keyword) else expression
+
+
+def _origin(module: Module, place: ast.AST, value: Literal) -> str:
+    if value.module is not module:
+        return f"from {value.module.path.name}, line {value.node.lineno}"
+    line = module.location(value.node).line
+    return "" if start(place)[0] == value.node.lineno else f"from line {line}"
+
+
+def _handed_down(
+    module: Module, call: ast.Call, target: Routine | Class
+) -> Iterator[Momentum]:
+    """Arguments named like momentum that a function of another file gives to BN."""
+    routine = target
+    skipped = 0
+    if isinstance(target, Class):
+        constructor = method_of(target, "__init__")
+        if constructor is None:
+            return
+        routine, skipped = constructor, 1
+    assert isinstance(routine, Routine)
+    if routine.module is module:
+        return  # seen from the BN layer itself
+    skipped = skipped or int(routine.owner is not None)
+    for name in parameters(routine.node):
+        word = next((each for each in _WORDS if name.endswith(each)), None)
+        given = argument_for(call, routine.node, name, skipped) if word else None
+        if given is not None and word and _reaches_batch_norm(routine, name):
+            yield from _numbers(module, call, given, word)
+
+
+def _reaches_batch_norm(routine: Routine, name: str) -> bool:
+    """Whether a parameter ends up as the momentum of a BN layer in its own module."""
+    wanted = Parameter(routine.module, routine.node, name)
+    module = routine.module
+    for call in module.calls:
+        if not _may_say_momentum(call):
+            continue
+        for function in values(module, call.func):
+            layer = batch_norm_name(function)
+            if layer is None:
+                continue
+            word = "decay" if layer in names.DECAY_FUNCTIONS else "momentum"
+            for expression in _expressions(module, call, layer, word, True):
+                if wanted in values(module, expression):
+                    return True
+    return False

@@ -1,0 +1,135 @@
+"""What rules ask of a class: is it a Keras model, and what does its `call` do?"""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING, Literal
+
+from .members import attribute_of_self, self_name
+from .module import last_word
+from .resolve import lineage, method_of, values
+from .scopes import Function
+from .values import Class, Known, Routine, parameters
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .module import Module
+
+_MOST_METHODS = 50
+_LAYER_BASES = {"keras.layers.Layer", "keras.layers.Wrapper"}
+
+
+def keras_kind(of: Class) -> Literal["model", "sequential", "layer"] | None:
+    """What the class is to Keras, as far as its known bases tell."""
+    for base in lineage(of):
+        if isinstance(base, Known):
+            if base.name == "keras.Model":
+                return "model"
+            if base.name == "keras.Sequential":
+                return "sequential"
+            if base.name in _LAYER_BASES or base.name.startswith("keras.layers."):
+                return "layer"
+    return None
+
+
+def takes_training(function: Function) -> bool:
+    """Whether a `call` has the parameter that Keras looks for."""
+    return "training" in parameters(function)
+
+
+def calls_in(module: Module, function: Function) -> Iterator[ast.Call]:
+    """The calls in a function's body, those of functions inside it too."""
+    last = function.end_lineno or function.lineno
+    for call in module.calls:
+        if function.lineno <= call.lineno <= last:
+            if any(each is function for each in module.scopes.ancestors(call)):
+                yield call
+
+
+def reached(of: Class, name: str) -> list[Routine]:
+    """The method of that name, and the methods it calls on `self`, and so on."""
+    found: list[Routine] = []
+    pending = [method_of(of, name)]
+    while pending and len(found) < _MOST_METHODS:
+        routine = pending.pop()
+        if routine is not None and routine not in found:
+            found.append(routine)
+            pending += _own_methods(of, routine)
+    return found
+
+
+def _own_methods(of: Class, routine: Routine) -> Iterator[Routine | None]:
+    """The methods that a method calls on `self` or `super()`."""
+    me = self_name(routine.node)
+    for call in calls_in(routine.module, routine.node):
+        name = attribute_of_self(call.func, me)
+        if name is not None:
+            yield method_of(of, name)
+        match call.func:
+            case ast.Attribute(value=ast.Call(func=ast.Name(id="super"))):
+                for value in values(routine.module, call.func):
+                    if isinstance(value, Routine):
+                        yield Routine(value.module, value.node, of)
+
+
+def keyword(call: ast.Call, name: str) -> ast.expr | None:
+    """The value of a keyword argument."""
+    return next((each.value for each in call.keywords if each.arg == name), None)
+
+
+def unpacks_keywords(call: ast.Call) -> bool:
+    """Whether the call passes `**something`, which may hold any keyword."""
+    return any(each.arg is None for each in call.keywords)
+
+
+def is_functional(of: Class) -> bool:
+    """Whether instances are built as a graph: `super().__init__(inputs, outputs)`."""
+    return any(True for _ in graph_of(of))
+
+
+def graph_of(of: Class) -> Iterator[tuple[Module, ast.expr]]:
+    """What a class gives `super().__init__`: its outputs, or its list of layers."""
+    for name in ("__init__", "__new__"):
+        routine = method_of(of, name)
+        if routine is None:
+            continue
+        for call in calls_in(routine.module, routine.node):
+            if last_word(call.func) != "__init__":
+                continue
+            given = [*call.args, *_graph_keywords(call)]
+            # Model.__init__(self, ...) names the instance; super().__init__ does not.
+            given = [each for each in given if not _is_name(each, routine.node)]
+            for expression in given:
+                yield routine.module, expression
+
+
+def _graph_keywords(call: ast.Call) -> list[ast.expr]:
+    wanted = ("inputs", "outputs", "layers")
+    return [each.value for each in call.keywords if each.arg in wanted]
+
+
+def _is_name(expression: ast.expr, function: Function) -> bool:
+    me = self_name(function)
+    return isinstance(expression, ast.Name) and expression.id == me
+
+
+def passes_flag_itself(call: ast.Call, routine: Routine) -> bool:
+    """Whether a call in a `call` settles `training`, whatever Keras would pass.
+
+    `training=training` hands on what came; a constant or anything else settles it.
+    """
+    if unpacks_keywords(call):
+        return True
+    value = keyword(call, "training")
+    if value is None:
+        return False
+    return isinstance(value, ast.Constant) or not takes_training(routine.node)
+
+
+def layer_calls(of: Class) -> Iterator[tuple[Routine, ast.Call]]:
+    """The calls, in `call` and what it uses, that leave `training` to Keras."""
+    for routine in reached(of, "call"):
+        for call in calls_in(routine.module, routine.node):
+            if not passes_flag_itself(call, routine):
+                yield routine, call

@@ -1,0 +1,188 @@
+"""One Python module or notebook, parsed, with what rules ask of its text."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from ...findings import Location
+from ...semantics import World, world_of
+from .frozen import Freezes
+from .members import Members, read_members
+from .scopes import Function, Kind, Scopes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .project import Project
+    from .values import Value
+
+# A file that says none of these words holds nothing that a rule looks for.
+_WORDS = re.compile(r"keras|tensorflow|kerasbn|slim", re.IGNORECASE)
+
+
+class Module:
+    """A parsed module.
+
+    Args:
+        path: the file.
+        text: its text; for a notebook the code of all cells, one after another.
+        tree: the syntax tree of that text.
+        project: what its imports are looked up in.
+        keras_version: the version that the user named, if any.
+        cells: for a notebook, the first line in `text` of each code cell.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        text: str,
+        tree: ast.Module,
+        project: Project,
+        *,
+        keras_version: str | None = None,
+        cells: tuple[int, ...] = (),
+    ):
+        self.path = path
+        self.text = text
+        self.tree = tree
+        self.project = project
+        self.keras_version = keras_version
+        self.cells = cells
+        self.known_values: dict[ast.AST, tuple[Value, ...]] = {}
+        self._members: dict[ast.ClassDef, Members] = {}
+        self._returns: dict[ast.AST, list[ast.expr]] = {}
+
+    @cached_property
+    def scopes(self) -> Scopes:
+        """Parents, scopes and bindings."""
+        return Scopes(self.tree)
+
+    @cached_property
+    def lines(self) -> list[str]:
+        """The text's lines, without their ends."""
+        return re.split(r"\r\n|\r|\n", self.text)
+
+    @cached_property
+    def is_relevant(self) -> bool:
+        """Whether the text speaks of Keras at all, or may inherit from what does."""
+        return bool(_WORDS.search(self.text)) or self._imports_project
+
+    @property
+    def _imports_project(self) -> bool:
+        return any(
+            self.project.find(self.path, binding.dotted) is not None
+            for bindings in self.scopes.top.bindings.values()
+            for binding in bindings
+            if binding.kind is Kind.IMPORT
+        )
+
+    @cached_property
+    def world(self) -> World:
+        """Which Keras the module is written for."""
+        return world_of(self.keras_version, self.text, self.project.requirements)
+
+    @cached_property
+    def calls(self) -> list[ast.Call]:
+        """Every call, in the order of the text."""
+        found = [each for each in self.scopes.nodes if isinstance(each, ast.Call)]
+        return sorted(found, key=lambda call: (call.lineno, call.col_offset))
+
+    @cached_property
+    def classes(self) -> list[ast.ClassDef]:
+        """Every class, in the order of the text."""
+        found = [each for each in self.scopes.nodes if isinstance(each, ast.ClassDef)]
+        return sorted(found, key=lambda each: each.lineno)
+
+    @cached_property
+    def freezes(self) -> Freezes:
+        """What it freezes."""
+        return Freezes(self)
+
+    @cached_property
+    def calls_by_name(self) -> dict[str, list[ast.Call]]:
+        """Calls by the last word of what is called."""
+        index: dict[str, list[ast.Call]] = {}
+        for call in self.calls:
+            index.setdefault(last_word(call.func), []).append(call)
+        return index
+
+    def members(self, node: ast.ClassDef) -> Members:
+        """The members of one of its classes."""
+        if node not in self._members:
+            self._members[node] = read_members(node)
+        return self._members[node]
+
+    def owner_of(self, function: ast.AST) -> ast.ClassDef | None:
+        """The class whose method a function is."""
+        parent = self.scopes.parents.get(function)
+        return parent if isinstance(parent, ast.ClassDef) else None
+
+    def returns_of(self, function: Function) -> list[ast.expr]:
+        """The expressions a function returns or yields."""
+        if function not in self._returns:
+            self._returns[function] = _returns(function)
+        return self._returns[function]
+
+    def location(self, node: ast.AST) -> Location:
+        """Where a node is, in lines and characters that count from 1."""
+        line = getattr(node, "lineno", 1)
+        end_line = getattr(node, "end_lineno", None) or line
+        column = self._column(line, getattr(node, "col_offset", 0))
+        end_column = self._column(end_line, getattr(node, "end_col_offset", 0) or 0)
+        cell, before = self._cell(line)
+        return Location(
+            path=str(self.path),
+            line=line - before,
+            column=column,
+            end_line=end_line - before,
+            end_column=end_column,
+            cell=cell,
+        )
+
+    def header(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> Location:
+        """Where a function's `def` and name are, without its body."""
+        place = self.location(node)
+        word = "async def " if isinstance(node, ast.AsyncFunctionDef) else "def "
+        column = (place.column or 1) + len(word + node.name)
+        return replace(place, end_line=place.line, end_column=column)
+
+    def _column(self, line: int, offset: int) -> int:
+        """Characters, from 1, where `ast` counts bytes of UTF-8 from 0."""
+        text = self.lines[line - 1] if 0 < line <= len(self.lines) else ""
+        if text.isascii():
+            return offset + 1
+        return len(text.encode()[:offset].decode(errors="replace")) + 1
+
+    def _cell(self, line: int) -> tuple[int | None, int]:
+        """The cell that a line is in, and how many lines come before that cell."""
+        if not self.cells:
+            return None, 0
+        number = max(1, sum(first <= line for first in self.cells))
+        return number, self.cells[number - 1] - 1
+
+
+def last_word(expression: ast.expr) -> str:
+    """`c` of `a.b.c`, `a` of `a`, nothing of anything else."""
+    match expression:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name
+    return ""
+
+
+def _returns(function: Function) -> list[ast.expr]:
+    if isinstance(function, ast.Lambda):
+        return [function.body]
+    found: list[ast.expr] = []
+    pending: list[ast.AST] = list(function.body)
+    while pending:
+        node = pending.pop()
+        if isinstance(node, Function | ast.ClassDef):
+            continue
+        if isinstance(node, ast.Return | ast.Yield) and node.value is not None:
+            found.append(node.value)
+        pending += ast.iter_child_nodes(node)
+    return found

@@ -1,0 +1,153 @@
+"""What names of Keras and TensorFlow mean, however they were imported.
+
+The same layer is `keras.layers.X`, `tf.keras.layers.X`, `tf_keras.layers.X` and more.
+Here every spelling becomes one: `keras.layers.X`.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+# Longest first: the first prefix that fits is replaced.
+_SPELLINGS = (
+    ("tensorflow.contrib.keras.python.keras", "keras"),
+    ("tensorflow.contrib.keras.api.keras", "keras"),
+    ("tensorflow.contrib.keras", "keras"),
+    ("tensorflow.python.keras.api._v1.keras", "keras"),
+    ("tensorflow.python.keras.api._v2.keras", "keras"),
+    ("tensorflow.compat.v1.keras", "keras"),
+    ("tensorflow.compat.v2.keras", "keras"),
+    ("tensorflow.python.keras", "keras"),
+    ("tensorflow.keras", "keras"),
+    ("keras._tf_keras.keras", "keras"),
+    ("keras.api._v1.keras", "keras"),
+    ("keras.api._v2.keras", "keras"),
+    ("keras.api", "keras"),
+    ("keras.src", "keras"),
+    ("tf_keras.src", "keras"),
+    ("tf_keras", "keras"),
+    ("tensorflow.contrib.slim", "slim"),
+    ("tf_slim", "slim"),
+    ("slim.layers", "slim"),
+    ("tensorflow.contrib.layers.python.layers.layers", "contrib.layers"),
+    ("tensorflow.contrib.layers", "contrib.layers"),
+    ("tensorflow.compat.v1", "tensorflow"),
+    ("tensorflow.compat.v2", "tensorflow"),
+)
+
+# Where a class of these packages lives below them says nothing about what it is.
+_FLAT = ("keras.layers.", "keras.applications.", "keras.models.", "keras.optimizers.")
+
+_ALIASES = {
+    "keras.Input": "keras.layers.Input",
+    "keras.layers.InputLayer": "keras.layers.InputLayer",
+    "keras.Layer": "keras.layers.Layer",
+    "keras.engine.Layer": "keras.layers.Layer",
+    "keras.engine.base_layer.Layer": "keras.layers.Layer",
+    "keras.engine.topology.Layer": "keras.layers.Layer",
+    "keras.models.Model": "keras.Model",
+    "keras.engine.Model": "keras.Model",
+    "keras.engine.training.Model": "keras.Model",
+    "keras.models.Functional": "keras.Model",
+    "keras.models.Sequential": "keras.Sequential",
+    "keras.engine.sequential.Sequential": "keras.Sequential",
+    "kerasbn.layer.BatchNormalization": "kerasbn.BatchNormalization",
+    "tensorflow.layers.batch_norm": "tensorflow.layers.batch_normalization",
+}
+
+BATCH_NORM_LAYERS = frozenset(
+    {
+        "keras.layers.BatchNormalization",
+        "keras.layers.BatchNormalizationV1",
+        "keras.layers.BatchNormalizationV2",
+        "keras.layers.SyncBatchNormalization",
+        "tensorflow.layers.BatchNormalization",
+        "kerasbn.BatchNormalization",
+    }
+)
+"""Classes whose instances are BN layers; all take momentum second."""
+
+BATCH_NORM_FUNCTIONS = frozenset(
+    {
+        "tensorflow.layers.batch_normalization",
+        "contrib.layers.batch_norm",
+        "slim.batch_norm",
+    }
+)
+"""TensorFlow 1 functions that build BN and apply it at once."""
+
+DECAY_FUNCTIONS = frozenset({"contrib.layers.batch_norm", "slim.batch_norm"})
+"""Those that call momentum `decay` and the flag `is_training`."""
+
+_CLASSES = {"keras.Model", "keras.Sequential", "keras.layers.Layer"}
+_DROPOUT = frozenset(
+    "keras.layers." + name
+    for name in (
+        "Dropout",
+        "SpatialDropout1D",
+        "SpatialDropout2D",
+        "SpatialDropout3D",
+        "AlphaDropout",
+    )
+)
+_NOISE = frozenset({"keras.layers.GaussianNoise", "keras.layers.GaussianDropout"})
+_AUGMENTATION = re.compile(
+    r"keras\.layers\.(Random[A-Z]\w*|RandAugment|AugMix|MixUp|CutMix)$"
+)
+# keras.applications whose networks hold BN; VGG and ConvNeXt hold none.
+_WITH_BATCH_NORM = re.compile(
+    r"keras\.applications\."
+    r"(ResNet|MobileNet|EfficientNet|DenseNet|Inception|Xception|NASNet)\w*$"
+)
+
+BATCH_NORM = "batch normalization"
+DROPOUT = "dropout"
+NOISE = "noise"
+AUGMENTATION = "random augmentation"
+
+
+@lru_cache(maxsize=4096)
+def canonical(name: str) -> str:
+    """The one spelling of a dotted name."""
+    for prefix, replacement in _SPELLINGS:
+        if name == prefix or name.startswith(prefix + "."):
+            name = replacement + name[len(prefix) :]
+            break
+    last = name.rpartition(".")[2]
+    for package in _FLAT:
+        if name.startswith(package) and last[:1].isupper():
+            name = package + last
+    return _ALIASES.get(name, name)
+
+
+@lru_cache(maxsize=4096)
+def holds(name: str) -> frozenset[str]:
+    """What a network or layer of that canonical name holds that depends on training."""
+    if (
+        name in BATCH_NORM_LAYERS
+        or name in BATCH_NORM_FUNCTIONS
+        or _WITH_BATCH_NORM.match(name)
+    ):
+        return frozenset({BATCH_NORM})
+    if name in _DROPOUT:
+        return frozenset({DROPOUT})
+    if name in _NOISE:
+        return frozenset({NOISE})
+    if _AUGMENTATION.match(name):
+        return frozenset({AUGMENTATION})
+    return frozenset()
+
+
+def is_application(name: str) -> bool:
+    """Whether the canonical name is one of the ready-made networks of Keras."""
+    return name.startswith("keras.applications.")
+
+
+def is_documented(name: str) -> bool:
+    """Whether a star import of Keras brings that name, as far as rules care."""
+    return (
+        bool(holds(name))
+        or name in _CLASSES
+        or (name.startswith("keras.layers.") and name.rpartition(".")[2][:1].isupper())
+    )

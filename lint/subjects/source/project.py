@@ -1,0 +1,198 @@
+"""Reading modules, and finding on disk what they import from the same project."""
+
+from __future__ import annotations
+
+import ast
+import io
+import tokenize
+import warnings
+from functools import cached_property
+from pathlib import Path
+
+from ...semantics import Requirements, read_requirements
+from ..notebook import read_cells
+from .module import Module
+from .trail import Trail
+
+_LARGEST = 4_000_000  # bytes; no source that people write comes near
+_MOST_MODULES = 2_000
+
+
+class UnreadableSource(Exception):
+    """A file that is no Python that can be read, with the place if there is one."""
+
+    def __init__(
+        self,
+        message: str,
+        line: int | None = None,
+        column: int | None = None,
+        cell: int | None = None,
+    ):
+        super().__init__(message)
+        self.message = message
+        self.line = line
+        self.column = column
+        self.cell = cell
+
+
+class Project:
+    """A folder of sources that import each other.
+
+    Modules are looked up below `root` only, read once, and never run.
+    """
+
+    def __init__(self, root: Path):
+        self.root = root.resolve()
+        self.trail = Trail()
+        self._modules: dict[Path, Module | None] = {}
+        self._found: dict[tuple[Path, str], Module | None] = {}
+
+    @cached_property
+    def requirements(self) -> Requirements:
+        """Which Keras the project itself asks for."""
+        return read_requirements(self.root)
+
+    def find(self, importer: Path, dotted: str) -> Module | None:
+        """The module that `dotted` names when `importer` imports it."""
+        key = (importer.parent, dotted)
+        if key not in self._found:
+            self._found[key] = self._find(*key)
+        return self._found[key]
+
+    def _find(self, folder: Path, dotted: str) -> Module | None:
+        name = dotted.lstrip(".")
+        level = len(dotted) - len(name)
+        parts = name.split(".") if name else []
+        if not all(part.isidentifier() for part in parts):
+            return None
+        for start in self._starts(folder.resolve(), level):
+            found = self._module_in(start, parts)
+            if found is not None:
+                return found
+        return None
+
+    def _starts(self, folder: Path, level: int) -> list[Path]:
+        """The folders in which an import begins to look."""
+        if level:
+            for _ in range(level - 1):
+                folder = folder.parent
+            return [folder]
+        inside = [each for each in (folder, *folder.parents) if self._owns(each)]
+        return [*inside, self.root / "src", self.root / "lib", self.root / "python"]
+
+    def _module_in(self, folder: Path, parts: list[str]) -> Module | None:
+        target = folder.joinpath(*parts)
+        candidates = [target / "__init__.py"]
+        if parts:
+            candidates.insert(0, target.with_name(parts[-1] + ".py"))
+        for candidate in candidates:
+            if candidate.is_file():
+                return self._load(candidate)
+        if parts and target.is_dir() and self._owns(target.resolve()):
+            return self._namespace(target)
+        return None
+
+    def _namespace(self, folder: Path) -> Module:
+        """A package without a file of its own."""
+        return Module(folder / "__init__.py", "", ast.parse(""), self)
+
+    def _load(self, path: Path) -> Module | None:
+        path = path.resolve()
+        if path not in self._modules:
+            self._modules[path] = None
+            if self._owns(path) and len(self._modules) <= _MOST_MODULES:
+                try:
+                    self._modules[path] = read_module(path, self)
+                except (UnreadableSource, OSError):
+                    pass
+        return self._modules[path]
+
+    def _owns(self, path: Path) -> bool:
+        return path == self.root or self.root in path.parents
+
+
+def read_module(
+    path: Path, project: Project, *, keras_version: str | None = None
+) -> Module:
+    """Read one Python file or notebook.
+
+    Raises:
+        UnreadableSource: if it is not Python 3, or not readable at all.
+        OSError: if the file cannot be opened.
+    """
+    size = path.stat().st_size
+    if size > _LARGEST:
+        raise UnreadableSource(f"too large to read as source: {size} bytes")
+    return module_from_bytes(path.read_bytes(), path, project, keras_version)
+
+
+def module_from_bytes(
+    data: bytes, path: Path, project: Project, keras_version: str | None = None
+) -> Module:
+    """The module that a file of that content would be."""
+    if path.suffix == ".ipynb":
+        return _read_notebook(data, path, project, keras_version)
+    text = _decode(data)
+    tree = _parse(text)
+    return Module(path, text, tree, project, keras_version=keras_version)
+
+
+def _decode(data: bytes) -> str:
+    if b"\0" in data:
+        raise UnreadableSource("not a text: it holds NUL bytes")
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+        text = data.decode(encoding)
+    except (SyntaxError, UnicodeDecodeError, LookupError) as error:
+        raise UnreadableSource(f"cannot be decoded: {error}") from None
+    return text.removeprefix("\ufeff")
+
+
+def _parse(text: str) -> ast.Module:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # bad escapes are not this linter's matter
+            return ast.parse(text)
+    except SyntaxError as error:
+        raise UnreadableSource(_explain(error), error.lineno, error.offset) from None
+    except (RecursionError, MemoryError):
+        raise UnreadableSource("nested too deeply to be read") from None
+    except ValueError as error:
+        raise UnreadableSource(f"not Python source: {error}") from None
+
+
+def _explain(error: SyntaxError) -> str:
+    message = error.msg or "invalid syntax"
+    python_2 = ("Missing parentheses in call to", "multiple exception types must")
+    if message.startswith(python_2) or "leading zeros" in message:
+        return f"Python 2 source is not read: {message}"
+    return f"not valid Python: {message}"
+
+
+def _read_notebook(
+    data: bytes, path: Path, project: Project, keras_version: str | None
+) -> Module:
+    try:
+        cells = read_cells(data)
+    except ValueError as error:
+        raise UnreadableSource(f"not a notebook: {error}") from None
+    firsts: list[int] = []
+    line = 1
+    for number, cell in enumerate(cells, 1):
+        try:
+            _parse(cell)
+        except UnreadableSource as error:
+            raise UnreadableSource(
+                error.message, error.line, error.column, number
+            ) from None
+        firsts.append(line)
+        line += cell.count("\n")
+    text = "".join(cells)
+    return Module(
+        path,
+        text,
+        _parse(text),
+        project,
+        keras_version=keras_version,
+        cells=tuple(firsts),
+    )

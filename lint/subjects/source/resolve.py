@@ -1,0 +1,393 @@
+"""What an expression may stand for, found without running anything.
+
+`values(module, expression)` gives every value that the expression may have as far as
+the source tells; a value that cannot be known is simply missing. Names are followed
+through imports, assignments, attributes, parameters, returns and `functools.partial`.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+from typing import TYPE_CHECKING
+
+from . import names
+from .module import Module, last_word
+from .scopes import Binding, Function, Kind
+from .values import (
+    Class,
+    Items,
+    Known,
+    Literal,
+    Parameter,
+    Partial,
+    Result,
+    Routine,
+    Self,
+    Value,
+    Whole,
+    argument_for,
+    default_of,
+    dict_entries,
+    is_number,
+    is_self,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_MOST_VALUES = 40  # more alternatives than this are not worth telling apart
+# What these names mean is known even where a project has folders called so.
+_OUTSIDE = {"keras", "tensorflow", "tf_keras", "tf_slim", "kerasbn", "functools", "jax"}
+
+
+def values(module: Module, expression: ast.expr) -> tuple[Value, ...]:
+    """Every value the expression may have, as far as the source tells."""
+    known = module.known_values.get(expression)
+    if known is not None:
+        return known
+    trail = module.project.trail
+    if not trail.enter(expression):
+        return ()
+    result = tuple(dict.fromkeys(_evaluate(module, expression)))[:_MOST_VALUES]
+    if trail.leave(expression):
+        module.known_values[expression] = result
+    return result
+
+
+def _evaluate(module: Module, expression: ast.expr) -> Iterator[Value]:
+    match expression:
+        case ast.Constant(value=value):
+            yield Literal(value, module, expression)
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float())):
+            yield Literal(-expression.operand.value, module, expression)  # type: ignore[attr-defined]
+        case ast.BinOp():
+            yield from _arithmetic(module, expression)
+        case ast.Name():
+            yield from _name(module, expression)
+        case ast.Attribute(value=base, attr=attribute):
+            for value in values(module, base):
+                yield from attribute_of(value, attribute)
+        case ast.Call():
+            yield from _call(module, expression)
+        case ast.IfExp(body=one, orelse=other):
+            yield from values(module, one)
+            yield from values(module, other)
+        case ast.BoolOp(values=options):
+            for option in options:
+                yield from values(module, option)
+        case ast.NamedExpr(value=value) | ast.Await(value=value):
+            yield from values(module, value)
+        case ast.List() | ast.Tuple() | ast.Set() | ast.Dict():
+            yield Items(module, expression)
+        case ast.ListComp(elt=element) | ast.GeneratorExp(elt=element):
+            yield from values(module, element)
+        case ast.Subscript(value=base, slice=index):
+            yield from _items(module, base, index)
+        case ast.Lambda():
+            yield Routine(module, expression)
+
+
+def _arithmetic(module: Module, expression: ast.BinOp) -> Iterator[Value]:
+    """`1 - 0.9` and the like, of which constants are sometimes made."""
+    sides = [
+        [each.value for each in values(module, side) if isinstance(each, Literal)]
+        for side in (expression.left, expression.right)
+    ]
+    if any(len(side) != 1 or not is_number(side[0]) for side in sides):
+        return
+    left, right = float(sides[0][0]), float(sides[1][0])  # type: ignore[arg-type]
+    match expression.op:
+        case ast.Sub():
+            yield Literal(round(left - right, 12), module, expression)
+        case ast.Div() if right:
+            yield Literal(left / right, module, expression)
+
+
+def _name(module: Module, name: ast.Name) -> Iterator[Value]:
+    found = module.scopes.lookup(name)
+    if found is None:
+        yield from _unbound(module, name.id)
+        return
+    for binding in found[1]:
+        yield from bound(module, binding)
+
+
+def bound(module: Module, binding: Binding) -> Iterator[Value]:
+    """The values that a binding gives its name."""
+    node = binding.node
+    match binding.kind:
+        case Kind.VALUE:
+            assert isinstance(node, ast.expr)
+            yield from values(module, node)
+        case Kind.ITEM:
+            assert isinstance(node, ast.expr)
+            for value in values(module, node):
+                yield from _parts(value, binding.index)
+        case Kind.IMPORT:
+            yield from _imported(module, binding.dotted)
+        case Kind.DEFINITION if isinstance(node, ast.ClassDef):
+            yield Class(module, node)
+        case Kind.DEFINITION:
+            assert isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            yield Routine(module, node)
+        case Kind.PARAMETER:
+            assert isinstance(node, ast.arg)
+            yield from _parameter(module, node)
+
+
+def _parts(value: Value, index: int | None) -> Iterator[Value]:
+    """What comes out of a collection: the item of that index, or any."""
+    if not isinstance(value, Items):
+        if isinstance(value, Result | Class):  # [Block() for ...] stands for its items
+            yield value
+        return
+    if not isinstance(value.node, ast.List | ast.Tuple):
+        return
+    elements = value.node.elts
+    if index is not None:
+        elements = elements[index : index + 1]
+    for element in elements:
+        if isinstance(element, ast.Starred):
+            for inner in values(value.module, element.value):
+                yield from _parts(inner, None)
+        else:
+            yield from values(value.module, element)
+
+
+def _items(module: Module, base: ast.expr, index: ast.expr) -> Iterator[Value]:
+    """`collection[index]`: the entry of a dict, or an item of a list."""
+    keys = [each.value for each in values(module, index) if isinstance(each, Literal)]
+    for value in values(module, base):
+        if isinstance(value, Items):
+            entries = dict_entries(value)
+            if entries:
+                for key in keys:
+                    if key in entries:
+                        yield from values(value.module, entries[key])
+                continue
+        place = keys[0] if len(keys) == 1 and isinstance(keys[0], int) else None
+        yield from _parts(value, None if place is None or place < 0 else place)
+
+
+def attribute_of(value: Value, attribute: str) -> Iterator[Value]:
+    """What `value.attribute` may be."""
+    match value:
+        case Known(name):
+            yield Known(names.canonical(f"{name}.{attribute}"))
+        case Whole(module):
+            yield from exported(module, attribute)
+        case Class():
+            yield from _member(value, value, attribute)
+        case Self(of) | Result(of=Class() as of):
+            yield from _member(of, value, attribute)
+
+
+def _call(module: Module, call: ast.Call) -> Iterator[Value]:
+    for function in values(module, call.func):
+        match function:
+            case Known("functools.partial") if call.args:
+                for inner in values(module, call.args[0]):
+                    yield Partial(inner, module, call)
+            case Known("dict"):
+                yield Items(module, call)
+            case Known("super"):
+                yield from _super(module, call)
+            case Known("list" | "tuple" | "reversed" | "enumerate") if call.args:
+                yield from values(module, call.args[0])
+            case Known() | Class():
+                yield Result(function, module, call)
+            case Partial(of=Known() | Class() as inner):
+                yield Result(inner, module, call)
+            case Routine():
+                yield from returned(function)
+
+
+def returned(routine: Routine) -> Iterator[Value]:
+    """What a function of the project gives back."""
+    for expression in routine.module.returns_of(routine.node):
+        yield from values(routine.module, expression)
+
+
+def _parameter(module: Module, argument: ast.arg) -> Iterator[Value]:
+    """`self`, or the default and what the callers in the same module pass."""
+    function = module.scopes.parents[module.scopes.parents[argument]]
+    assert isinstance(function, Function)
+    owner = module.owner_of(function)
+    if owner is not None and is_self(function, argument):
+        yield Self(Class(module, owner))
+        return
+    yield Parameter(module, function, argument.arg)
+    passed, default_used = _passed(module, function, argument.arg)
+    for expression in passed:
+        yield from values(module, expression)
+    default = default_of(function, argument.arg)
+    if default is not None and default_used:
+        yield from values(module, default)
+
+
+def _passed(
+    module: Module, function: Function, name: str
+) -> tuple[list[ast.expr], bool]:
+    """What callers in the module pass for a parameter, and whether any omits it."""
+    passed: list[ast.expr] = []
+    calls = calls_of(module, function)
+    omitted = not calls
+    for call, skipped in calls:
+        expression = argument_for(call, function, name, skipped)
+        if expression is not None:
+            passed.append(expression)
+        else:
+            omitted = True
+    return passed, omitted
+
+
+def _super(module: Module, call: ast.Call) -> Iterator[Value]:
+    """`super()` stands for an instance of each base class."""
+    node = module.scopes.enclosing_class(call)
+    if node is not None:
+        for base in bases(Class(module, node)):
+            yield Self(base) if isinstance(base, Class) else base
+
+
+def bases(of: Class) -> Iterator[Known | Class]:
+    """The direct base classes that are known."""
+    for expression in of.node.bases:
+        for value in values(of.module, expression):
+            if isinstance(value, Known | Class):
+                yield value
+
+
+def lineage(of: Class) -> list[Known | Class]:
+    """The class and all its known bases, roughly in the order Python searches them."""
+    found: list[Known | Class] = []
+    pending: list[Known | Class] = [of]
+    while pending and len(found) < _MOST_VALUES:
+        current = pending.pop(0)
+        if current not in found:
+            found.append(current)
+            if isinstance(current, Class):
+                pending = [*bases(current), *pending]
+    return found
+
+
+def project_lineage(of: Class) -> list[Class]:
+    """The classes of the project in its lineage, itself first."""
+    return [each for each in lineage(of) if isinstance(each, Class)]
+
+
+def method_of(of: Class, name: str) -> Routine | None:
+    """The method of that name, own or inherited within the project."""
+    for each in project_lineage(of):
+        found = each.module.members(each.node).methods.get(name)
+        if found is not None:
+            return Routine(each.module, found, of)
+    return None
+
+
+def _member(of: Class, instance: Value, name: str) -> Iterator[Value]:
+    """What `instance.name` may be, from the class body and from what methods set."""
+    method = method_of(of, name)
+    if method is not None:
+        decorators = [last_word(each) for each in method.node.decorator_list]  # type: ignore[union-attr]
+        if "property" in decorators or "cached_property" in decorators:
+            yield from returned(method)
+        else:
+            bound_to = None if isinstance(instance, Class) else of
+            yield Routine(method.module, method.node, bound_to)
+        return
+    for each in project_lineage(of):
+        members = each.module.members(each.node)
+        for expression in members.attributes.get(name, ()):
+            yield from values(each.module, expression)
+        for expression in members.added.get(name, ()):
+            yield from values(each.module, expression)
+
+
+def exported(module: Module, name: str) -> Iterator[Value]:
+    """What the name is in that module, once it has been imported."""
+    bindings = module.scopes.top.bindings.get(name)
+    if bindings:
+        for binding in bindings:
+            yield from bound(module, binding)
+        return
+    submodule = module.project.find(module.path, "." + name)
+    if submodule is not None and module.path.name == "__init__.py":
+        yield Whole(submodule)
+        return
+    yield from _from_stars(module, name)
+
+
+def _imported(module: Module, dotted: str) -> Iterator[Value]:
+    """What an import binds: something of the project, else something known by name."""
+    outside = dotted.partition(".")[0] in _OUTSIDE
+    found = None if outside else module.project.find(module.path, dotted)
+    if found is not None:
+        yield Whole(found)
+        return
+    package, _, name = dotted.rpartition(".")
+    parent = (
+        package + "." if dotted.startswith(".") and not package.strip(".") else package
+    )
+    found = None if outside or not parent else module.project.find(module.path, parent)
+    if found is not None:
+        yield from exported(found, name)
+    elif not dotted.startswith("."):
+        yield Known(names.canonical(dotted))
+
+
+def _unbound(module: Module, name: str) -> Iterator[Value]:
+    """A name that the module does not bind: from a star import, or a builtin."""
+    found = False
+    for value in _from_stars(module, name):
+        found = True
+        yield value
+    if not found and hasattr(builtins, name):
+        yield Known(name)
+
+
+def _from_stars(module: Module, name: str) -> Iterator[Value]:
+    for prefix in module.scopes.top.stars:
+        package = prefix if not prefix.strip(".") else prefix.rstrip(".")
+        outside = package.partition(".")[0] in _OUTSIDE
+        if outside:
+            known = names.canonical(prefix + name)
+            if names.is_documented(known):
+                yield Known(known)
+            continue
+        found = module.project.find(module.path, package)
+        if found is not None and module.project.trail.enter(module.tree):
+            yield from exported(found, name)
+            module.project.trail.leave(module.tree)
+
+
+def calls_of(module: Module, function: Function) -> list[tuple[ast.Call, int]]:
+    """The calls of a function in its own module.
+
+    With each comes how many leading parameters it leaves to Python (`self`).
+    """
+    owner = module.owner_of(function)
+    name = getattr(function, "name", "")
+    if owner is not None and name == "__init__":
+        return [(call, 1) for call in constructions(module, function)]
+    found = []
+    for call in module.calls_by_name.get(name, ()):
+        for value in values(module, call.func):
+            if isinstance(value, Routine) and value.node is function:
+                found.append((call, 0 if value.owner is None else 1))
+                break
+    return found
+
+
+def constructions(module: Module, constructor: Function) -> Iterator[ast.Call]:
+    """The calls that run that `__init__`, directly or through `super()`."""
+    candidates = [*module.calls_by_name.get("__init__", ())]
+    for node in module.classes:
+        candidates += module.calls_by_name.get(node.name, ())
+    for call in candidates:
+        for value in values(module, call.func):
+            if isinstance(value, Class):
+                value = method_of(value, "__init__") or value
+            if isinstance(value, Routine) and value.node is constructor:
+                yield call
+                break

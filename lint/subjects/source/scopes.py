@@ -1,0 +1,303 @@
+"""Who binds which name where, and which binding a use sees.
+
+One walk over a syntax tree gives every node its parent and its scope, and every scope
+its bindings. Flow is followed roughly but soundly enough for a linter: in straight code
+the last binding before a use counts, branches and loops add theirs.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Position = tuple[int, int]
+Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+ScopeNode = ast.Module | ast.ClassDef | Function
+# The block a statement is in: the id of the statement around it, and which part.
+Block = tuple[int, str]
+
+
+class Kind(Enum):
+    """How a name came by its value."""
+
+    VALUE = auto()  # name = expression
+    ITEM = auto()  # one of several targets, or a loop variable: a part of it
+    IMPORT = auto()
+    DEFINITION = auto()  # def or class
+    PARAMETER = auto()
+    OTHER = auto()  # bound to something that is not followed
+
+
+@dataclass(frozen=True, eq=False)
+class Binding:
+    """One place where a name gets a value.
+
+    Attributes:
+        kind: how.
+        node: the expression, definition, alias or parameter.
+        ready: the position from which on the binding holds.
+        place: the node that shows in which block it is.
+        index: which item of the expression; None for any.
+        dotted: for imports, the imported name with its leading dots.
+    """
+
+    kind: Kind
+    node: ast.AST
+    ready: Position
+    place: ast.AST
+    index: int | None = None
+    dotted: str = ""
+
+
+@dataclass(eq=False)
+class Scope:
+    """A module, class or function body and the names it binds."""
+
+    node: ScopeNode
+    parent: Scope | None
+    bindings: dict[str, list[Binding]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    stars: list[str] = field(default_factory=list)
+
+    @property
+    def is_class(self) -> bool:
+        """Whether this is a class body, which functions inside cannot see."""
+        return isinstance(self.node, ast.ClassDef)
+
+
+class Scopes:
+    """Parents, scopes and bindings of one syntax tree."""
+
+    def __init__(self, tree: ast.Module):
+        self.nodes: list[ast.AST] = []
+        self.parents: dict[ast.AST, ast.AST] = {}
+        self._scopes: dict[ast.AST, Scope] = {}
+        self._parts: dict[ast.AST, str] = {}
+        self.top = Scope(tree, None)
+        self._walk(tree)
+
+    def _walk(self, tree: ast.Module) -> None:
+        pending: list[tuple[ast.AST, Scope]] = [(tree, self.top)]
+        while pending:
+            node, scope = pending.pop()
+            self.nodes.append(node)
+            self._scopes[node] = scope
+            inner = self._enter(node, scope)
+            for name, child in _children(node):
+                self.parents[child] = node
+                self._parts[child] = name
+                # Defaults, decorators and bases are evaluated outside the body.
+                outside = inner is scope or name in ("decorator_list", "bases")
+                pending.append((child, scope if outside else inner))
+
+    def _enter(self, node: ast.AST, scope: Scope) -> Scope:
+        _bind(node, scope)
+        if not isinstance(node, ScopeNode) or isinstance(node, ast.Module):
+            return scope
+        inner = Scope(node, scope)
+        if not isinstance(node, ast.ClassDef):
+            for argument in arguments_of(node):
+                place = Binding(Kind.PARAMETER, argument, start(node), node)
+                inner.bindings[argument.arg].append(place)
+        return inner
+
+    def scope_of(self, node: ast.AST) -> Scope:
+        """The scope that the node is evaluated in."""
+        return self._scopes[node]
+
+    def ancestors(self, node: ast.AST) -> Iterator[ast.AST]:
+        """The nodes around it, from the inside out."""
+        current = self.parents.get(node)
+        while current is not None:
+            yield current
+            current = self.parents.get(current)
+
+    def enclosing_function(self, node: ast.AST) -> Function | None:
+        """The innermost function around a node."""
+        for outer in self.ancestors(node):
+            if isinstance(outer, Function):
+                return outer
+        return None
+
+    def enclosing_class(self, node: ast.AST) -> ast.ClassDef | None:
+        """The innermost class around a node."""
+        for outer in self.ancestors(node):
+            if isinstance(outer, ast.ClassDef):
+                return outer
+        return None
+
+    def lookup(self, name: ast.Name) -> tuple[Scope, list[Binding]] | None:
+        """The scope a name is bound in, and the bindings that its use may see."""
+        scope: Scope | None = self.scope_of(name)
+        home = scope
+        while scope is not None:
+            if name.id in scope.bindings and (scope is home or not scope.is_class):
+                found = scope.bindings[name.id]
+                return scope, self._reaching(found, name) if scope is home else found
+            scope = scope.parent
+        return None
+
+    def _reaching(self, bindings: list[Binding], use: ast.AST) -> list[Binding]:
+        if len(bindings) == 1:
+            return bindings
+        blocks = self._blocks(use)
+        loops = [
+            (outer.lineno, outer.end_lineno or outer.lineno)
+            for outer in self.ancestors(use)
+            if isinstance(outer, ast.For | ast.AsyncFor | ast.While)
+        ]
+        result: list[Binding] = []
+        for binding in sorted(bindings, key=lambda each: each.ready, reverse=True):
+            if binding.ready > start(use):
+                line = binding.ready[0]
+                if any(first <= line <= last for first, last in loops):
+                    result.append(binding)  # seen in the loop's next round
+                continue
+            theirs = self._blocks(binding.place)
+            if _exclusive(theirs, blocks):
+                continue
+            result.append(binding)
+            if theirs <= blocks:
+                return result
+        return result or bindings
+
+    def _blocks(self, node: ast.AST) -> set[Block]:
+        blocks = set()
+        current: ast.AST = node
+        for outer in self.ancestors(node):
+            inside = isinstance(current, ast.stmt | ast.ExceptHandler)
+            # What a `with` binds is bound after it too.
+            if inside and not isinstance(outer, ast.With | ast.AsyncWith):
+                blocks.add((id(outer), self._parts[current]))
+            if isinstance(outer, ScopeNode):
+                break
+            current = outer
+        return blocks
+
+
+def start(node: ast.AST) -> Position:
+    """Where a node begins."""
+    return getattr(node, "lineno", 0), getattr(node, "col_offset", 0)
+
+
+def end(node: ast.AST) -> Position:
+    """Where a node ends."""
+    return getattr(node, "end_lineno", 0), getattr(node, "end_col_offset", 0)
+
+
+def arguments_of(function: Function) -> list[ast.arg]:
+    """All named parameters in order, and those that collect the rest."""
+    named = function.args
+    rest = [each for each in (named.vararg, named.kwarg) if each is not None]
+    return [*named.posonlyargs, *named.args, *named.kwonlyargs, *rest]
+
+
+def _children(node: ast.AST) -> list[tuple[str, ast.AST]]:
+    """A node's children with the part they are in, last first (for a stack)."""
+    children = []
+    for name, value in ast.iter_fields(node):
+        if isinstance(value, ast.AST):
+            children.append((name, value))
+        elif isinstance(value, list):
+            children += [(name, item) for item in value if isinstance(item, ast.AST)]
+    return children[::-1]
+
+
+def _exclusive(one: set[Block], other: set[Block]) -> bool:
+    """Whether two places are in different branches of the same `if`."""
+    branches = dict(one)
+    return any(
+        {part, branches.get(statement)} == {"body", "orelse"}
+        for statement, part in other
+    )
+
+
+def _bind(node: ast.AST, scope: Scope) -> None:
+    """Enter the names that a node binds."""
+    match node:
+        case ast.Assign(targets=targets, value=value):
+            for target in targets:
+                _bind_target(target, value, end(node), node, scope)
+        case ast.AnnAssign(target=target, value=ast.expr() as value):
+            _bind_target(target, value, end(node), node, scope)
+        case ast.NamedExpr(target=target, value=value):
+            _bind_target(target, value, end(node), node, scope)
+        case ast.AugAssign(target=ast.Name(id=name), value=value):
+            part = Binding(Kind.ITEM, value, end(node), node)
+            scope.bindings[name].append(part)
+        case ast.For() | ast.AsyncFor():
+            _bind_item(node.target, node.iter, end(node.iter), node.target, scope)
+        case ast.comprehension():
+            # Its variable is used to its left: [f(x) for x in xs].
+            _bind_item(node.target, node.iter, (0, 0), node.target, scope)
+        case ast.withitem(optional_vars=ast.expr() as target):
+            _bind_target(target, node.context_expr, end(target), target, scope)
+        case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+            made = Binding(Kind.DEFINITION, node, start(node), node)
+            scope.bindings[node.name].append(made)
+        case ast.Import() | ast.ImportFrom():
+            _bind_import(node, scope)
+        case ast.ExceptHandler(name=str() as name):
+            scope.bindings[name].append(Binding(Kind.OTHER, node, start(node), node))
+
+
+def _bind_target(
+    target: ast.expr, value: ast.expr, ready: Position, place: ast.AST, scope: Scope
+) -> None:
+    match target:
+        case ast.Name(id=name):
+            scope.bindings[name].append(Binding(Kind.VALUE, value, ready, place))
+        case ast.Tuple(elts=targets) | ast.List(elts=targets):
+            _bind_several(targets, value, ready, place, scope)
+
+
+def _bind_several(
+    targets: list[ast.expr],
+    value: ast.expr,
+    ready: Position,
+    place: ast.AST,
+    scope: Scope,
+) -> None:
+    pairs = isinstance(value, ast.Tuple | ast.List) and len(value.elts) == len(targets)
+    for index, target in enumerate(targets):
+        if pairs:
+            assert isinstance(value, ast.Tuple | ast.List)
+            _bind_target(target, value.elts[index], ready, place, scope)
+        elif isinstance(target, ast.Name):
+            part = Binding(Kind.ITEM, value, ready, place, index)
+            scope.bindings[target.id].append(part)
+        else:
+            _bind_item(target, value, ready, place, scope)
+
+
+def _bind_item(
+    target: ast.expr, value: ast.expr, ready: Position, place: ast.AST, scope: Scope
+) -> None:
+    """Bind every name in a target to some part of the value."""
+    for node in ast.walk(target):
+        if isinstance(node, ast.Name):
+            scope.bindings[node.id].append(Binding(Kind.ITEM, value, ready, place))
+
+
+def _bind_import(node: ast.Import | ast.ImportFrom, scope: Scope) -> None:
+    prefix = ""
+    if isinstance(node, ast.ImportFrom):
+        prefix = "." * node.level + (node.module or "")
+        prefix += "" if prefix.endswith(".") or not prefix else "."
+    for alias in node.names:
+        if alias.name == "*":
+            scope.stars.append(prefix)
+            continue
+        dotted = prefix + alias.name
+        name = alias.asname or alias.name
+        if isinstance(node, ast.Import) and alias.asname is None:
+            name = dotted = alias.name.partition(".")[0]
+        bound = Binding(Kind.IMPORT, alias, end(node), node, None, dotted)
+        scope.bindings[name].append(bound)

@@ -1,0 +1,43 @@
+"""What is being followed right now: guards against cycles and endless searches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import ast
+
+_DEEPEST = 60
+_MOST_STEPS = 20_000
+
+
+class Trail:
+    """The expressions on the way from a question to where the search stands."""
+
+    def __init__(self) -> None:
+        self._open: set[ast.AST] = set()
+        self._steps = 0
+        self._incomplete = False
+
+    def enter(self, node: ast.AST) -> bool:
+        """Step into a node; False where that leads in a circle or too far."""
+        if not self._open:
+            self._steps, self._incomplete = 0, False
+        self._steps += 1
+        if (
+            node in self._open
+            or len(self._open) >= _DEEPEST
+            or self._steps > _MOST_STEPS
+        ):
+            self._incomplete = True
+            return False
+        self._open.add(node)
+        return True
+
+    def leave(self, node: ast.AST) -> bool:
+        """Step out; True if what was found there is complete and may be kept.
+
+        What a circle cut short is only right for the node that was asked about.
+        """
+        self._open.discard(node)
+        return not self._open or not self._incomplete

@@ -1,0 +1,178 @@
+"""The values that expressions are resolved to, and small questions about them."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .scopes import Function, arguments_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .module import Module
+
+
+@dataclass(frozen=True)
+class Known:
+    """Something from outside the project, by its canonical dotted name."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A module of the project."""
+
+    module: Module
+
+
+@dataclass(frozen=True)
+class Class:
+    """A class of the project."""
+
+    module: Module
+    node: ast.ClassDef
+
+
+@dataclass(frozen=True)
+class Routine:
+    """A function of the project, or a method bound to `owner`."""
+
+    module: Module
+    node: Function
+    owner: Class | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a call gives back: an instance of a class, or a function's result."""
+
+    of: Known | Class
+    module: Module
+    call: ast.Call
+
+
+@dataclass(frozen=True)
+class Self:
+    """The instance a method is called on."""
+
+    of: Class
+
+
+@dataclass(frozen=True)
+class Literal:
+    """A constant that stands in the source."""
+
+    value: object
+    module: Module
+    node: ast.expr
+
+
+@dataclass(frozen=True)
+class Items:
+    """A list, tuple or dict written out."""
+
+    module: Module
+    node: ast.List | ast.Tuple | ast.Set | ast.Dict | ast.Call
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """The parameter of a function, beside whatever values it is seen to get."""
+
+    module: Module
+    function: Function
+    name: str
+
+
+@dataclass(frozen=True)
+class Partial:
+    """`functools.partial(of, ...)`."""
+
+    of: Value
+    module: Module
+    call: ast.Call
+
+
+Value = (
+    Known
+    | Whole
+    | Class
+    | Routine
+    | Result
+    | Self
+    | Literal
+    | Items
+    | Parameter
+    | Partial
+)
+
+
+def is_number(value: object) -> bool:
+    """Whether a constant is a number; True and False are not."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def dict_entries(value: Items) -> dict[object, ast.expr]:
+    """The entries of a dict display or of `dict(name=...)` by constant key."""
+    entries: dict[object, ast.expr] = {}
+    if isinstance(value.node, ast.Dict):
+        for key, entry in zip(value.node.keys, value.node.values, strict=True):
+            if isinstance(key, ast.Constant):
+                entries[key.value] = entry
+    elif isinstance(value.node, ast.Call):
+        for keyword in value.node.keywords:
+            if keyword.arg is not None:
+                entries[keyword.arg] = keyword.value
+    return entries
+
+
+def is_self(function: Function, argument: ast.arg) -> bool:
+    """Whether the argument is the one a method receives its instance through."""
+    positional = [*function.args.posonlyargs, *function.args.args]
+    return bool(positional) and positional[0] is argument and not _is_static(function)
+
+
+def _is_static(function: Function) -> bool:
+    return any(
+        isinstance(each, ast.Name) and each.id == "staticmethod"
+        for each in getattr(function, "decorator_list", [])
+    )
+
+
+def default_of(function: Function, name: str) -> ast.expr | None:
+    """The default value of a parameter."""
+    named = function.args
+    positional = [*named.posonlyargs, *named.args]
+    with_default = positional[len(positional) - len(named.defaults) :]
+    pairs: Iterable[tuple[ast.arg, ast.expr | None]] = [
+        *zip(with_default, named.defaults, strict=True),
+        *zip(named.kwonlyargs, named.kw_defaults, strict=True),
+    ]
+    return next((default for each, default in pairs if each.arg == name), None)
+
+
+def argument_for(
+    call: ast.Call, function: Function, name: str, skipped: int
+) -> ast.expr | None:
+    """The expression a call passes for a parameter.
+
+    `skipped` counts the leading parameters that the call does not write (`self`).
+    """
+    for keyword in call.keywords:
+        if keyword.arg == name:
+            return keyword.value
+    positional = [*function.args.posonlyargs, *function.args.args][skipped:]
+    for parameter, argument in zip(positional, call.args, strict=False):
+        if isinstance(argument, ast.Starred):
+            return None
+        if parameter.arg == name:
+            return argument
+    return None
+
+
+def parameters(function: Function) -> set[str]:
+    """The names of all parameters."""
+    return {each.arg for each in arguments_of(function)}
