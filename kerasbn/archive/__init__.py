@@ -17,7 +17,7 @@ from kerasbn.archive.base import Archive
 from kerasbn.archive.hdf5 import StoredArray
 from kerasbn.archive.keras_format import KerasArchive
 from kerasbn.archive.legacy_h5 import LegacyH5Archive
-from kerasbn.archive.writing import write_archive
+from kerasbn.archive.writing import replacing, write_archive
 from kerasbn.errors import UnsupportedFormatError, UnusableFileError
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "UnsupportedFormatError",
     "UnusableFileError",
     "open_archive",
+    "replacing",
     "write_archive",
 ]
 

@@ -1,4 +1,4 @@
-"""Writing a `.keras` file: whole or not at all."""
+"""Writing a `.keras` file, whole or not at all."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import tempfile
 import zipfile
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import h5py
@@ -28,43 +29,39 @@ if TYPE_CHECKING:
 
 
 def write_archive(
-    destination: Path,
+    path: Path,
     source: Archive,
     config: Mapping[str, Any],
-    changed: Mapping[str, Sequence[NDArray[Any]]],
+    changed: Mapping[str, Sequence[NDArray[Any]]] = MappingProxyType({}),
+    extra: Mapping[str, NDArray[Any]] = MappingProxyType({}),
 ) -> None:
     """Write `config` with the weights and assets of `source`, some of them changed.
 
-    Weights are copied layer by layer, one array in memory at a time, under the
-    numbers that the layers have in `config`, whose entries must stand in the order
-    in which Keras lists the layers of the loaded model. The optimizer's state is
-    left out.
+    Weights are copied array by array, under the numbers that the layers have in
+    `config`, whose entries must stand in the order in which Keras lists the layers
+    of the loaded model. The optimizer's state is left out.
 
     Args:
-        destination: the file; it appears only once it is whole.
+        path: the file. It is written in place: use `replacing` around it.
         source: where layers that did not change are copied from.
         config: the model's whole configuration. Each layer has the path that it has
             in `source`, or stores nothing, or is in `changed`.
         changed: layer path -> its new variables, in order.
-
-    Raises:
-        UnusableFileError: if the file cannot be written.
+        extra: path below the HDF5 root -> a further array.
     """
-    groups = layer_groups(config)
-    with (
-        replacing(destination) as temporary,
-        tempfile.TemporaryDirectory(
-            dir=destination.parent, prefix=f".{destination.name}."
-        ) as folder,
-    ):
+    with tempfile.TemporaryDirectory(
+        dir=path.parent, prefix=f".{path.stem}-"
+    ) as folder:
         weights = Path(folder) / WEIGHTS
         with h5py.File(weights, "w") as file:
-            _write_weights(file, source, groups, changed)
-        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as container:
+            _write_weights(file, source, layer_groups(config), changed)
+            for name, values in extra.items():
+                hdf5.write_array(file, name, values)
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as container:
             container.writestr(METADATA, json.dumps(_metadata(source)))
             container.writestr(CONFIG, json.dumps(config))
             container.write(weights, WEIGHTS)
-            _write_assets(container, source, groups)
+            _write_assets(container, source, layer_groups(config))
 
 
 @contextmanager
@@ -76,7 +73,10 @@ def replacing(destination: Path) -> Iterator[Path]:
     """
     try:
         with tempfile.NamedTemporaryFile(
-            dir=destination.parent, prefix=f".{destination.name}.", delete=False
+            dir=destination.parent,
+            prefix=f".{destination.stem}-",
+            suffix=destination.suffix,
+            delete=False,
         ) as file:
             temporary = Path(file.name)
         try:

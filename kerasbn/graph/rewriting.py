@@ -61,8 +61,21 @@ def _rewrite_one(
         config["output_layers"] = _outputs(config["output_layers"], graph, instead)
     kept = [layer for layer in graph.layers.values() if layer.path not in removed]
     config["layers"] = [
-        {**layer.entry.raw, **changed.get(layer.path, {})} for layer in kept
+        _changed(layer.entry.raw, changed.get(layer.path, {})) for layer in kept
     ]
+
+
+def _changed(entry: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """An entry with members replaced.
+
+    Another class may not take the old one's keyword arguments, such as a mask.
+    """
+    result = {**entry, **changes}
+    if "class_name" in changes and "inbound_nodes" in result:
+        result["inbound_nodes"] = [
+            {"args": call["args"][:1], "kwargs": {}} for call in result["inbound_nodes"]
+        ]
+    return result
 
 
 def _bypass(graph: Graph, removed: Collection[str]) -> dict[Tensor, Tensor]:

@@ -1,0 +1,83 @@
+"""The same model in float64, where a wrong fold stands out from rounding."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from numpy.typing import NDArray
+
+_FLOAT_POLICIES = (
+    "float16",
+    "bfloat16",
+    "float32",
+    "mixed_float16",
+    "mixed_bfloat16",
+)
+
+
+def in_float64(config: Any) -> Any:
+    """A copy of a configuration in which whatever computes in floats uses float64."""
+    if isinstance(config, list):
+        return [in_float64(item) for item in config]
+    if not isinstance(config, dict):
+        return config
+    return {
+        key: _float64_dtype(value) if key == "dtype" else in_float64(value)
+        for key, value in config.items()
+    }
+
+
+def _float64_dtype(dtype: Any) -> Any:
+    if isinstance(dtype, dict) and dtype.get("class_name") == "DTypePolicy":
+        return _float64_dtype(dtype["config"]["name"])
+    return "float64" if dtype in _FLOAT_POLICIES else dtype
+
+
+@contextmanager
+def float64_arithmetic() -> Iterator[None]:
+    """Let the backend compute in float64; JAX does not unless told to."""
+    if keras.backend.backend() != "jax":
+        yield
+        return
+    jax = sys.modules["jax"].config  # Loaded by Keras; only kernels/jax.py imports it.
+    before = jax.jax_enable_x64
+    jax.update("jax_enable_x64", True)
+    try:
+        yield
+    finally:
+        jax.update("jax_enable_x64", before)
+
+
+def relative_difference(
+    expected: Mapping[str, NDArray[Any]] | list[NDArray[Any]],
+    received: Mapping[str, NDArray[Any]] | list[NDArray[Any]],
+) -> float:
+    """The largest |expected - received| of any output over its largest |expected|.
+
+    Values that are not finite must be so in both; where they differ in that, the
+    difference is infinite. An output that is 0 everywhere is compared absolutely.
+    """
+    pairs = zip(keras.tree.flatten(expected), keras.tree.flatten(received), strict=True)
+    return max((_difference(*pair) for pair in pairs), default=0.0)
+
+
+def _difference(expected: Any, received: Any) -> float:
+    one = np.asarray(expected)
+    other = np.asarray(received)
+    if one.dtype.kind not in "fV":  # Predicted classes, tokens, texts.
+        return 0.0 if np.array_equal(one, other) else np.inf
+    one, other = one.astype(np.float64), other.astype(np.float64)
+    finite = np.isfinite(one)
+    if one.shape != other.shape or not np.array_equal(finite, np.isfinite(other)):
+        return np.inf
+    largest = np.abs(one[finite]).max(initial=0.0)
+    difference = np.abs(one[finite] - other[finite]).max(initial=0.0)
+    return float(difference / largest if largest else difference)

@@ -1,0 +1,173 @@
+"""Folding from end to end: one path for files, and live models take it, too."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kerasbn.archive import open_archive, replacing, write_archive
+from kerasbn.archive.upgrading import as_keras_format
+from kerasbn.errors import NotEqualError, UnsupportedFormatError, UnusableFileError
+from kerasbn.folding import optimizer
+from kerasbn.folding.apply import FoldedModel
+from kerasbn.folding.plan import make_plan
+from kerasbn.folding.report import Errors, FoldResult
+from kerasbn.graph import NotAGraphError, read_graph
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kerasbn.archive import Archive
+
+
+def fold_batch_norm(model: Any, verify: bool = True) -> FoldResult:
+    """Fold the BN of a live model into the linear layers before them.
+
+    The model itself stays as it is. The folded one is a plain Keras model with the
+    same inputs, output names and layer names, without optimizer state, that computes
+    the same at inference. Do not train it: what BN does in training is gone.
+
+    Args:
+        model: a built Functional or Sequential `keras.Model`; models nested in it are
+            folded as well.
+        verify: whether to prove it equal in float64 before it is returned.
+
+    Returns:
+        A `FoldResult`, with the folded model in `model`.
+
+    Raises:
+        NotEqualError: if the folded model is not equal.
+        TypeError: if it is no Functional or Sequential Keras model.
+        ValueError: if it is not built, or shares a layer between nested models.
+
+    Example:
+    >>> result = kerasbn.fold_batch_norm(model)
+    >>> result.model.save("folded.keras")
+    """
+    from kerasbn import live
+
+    with tempfile.TemporaryDirectory(prefix="kerasbn-") as folder:
+        source, destination = Path(folder) / "in.keras", Path(folder) / "out.keras"
+        live.save(model, source)
+        custom_objects = live.custom_objects(model)
+        result = _fold(
+            source, destination, verify, custom_objects=custom_objects, safe_mode=False
+        )
+        result.model = live.load(destination, custom_objects)
+    result.source = result.destination = None
+    return result
+
+
+def fold_file(
+    source: str | Path,
+    destination: str | Path,
+    verify: bool = True,
+    *,
+    force: bool = False,
+    dry_run: bool = False,
+) -> FoldResult:
+    """Fold the BN of a saved model into the linear layers before them.
+
+    Without `verify`, no framework is loaded.
+
+    Args:
+        source: a `.keras` file, or a legacy whole-model `.h5` file of Keras 3.
+        destination: the `.keras` file to write; it appears only once it is whole.
+        verify: whether to prove the folded model equal in float64 before the file is
+            put in place. A model whose classes are not imported is verified layer by
+            layer; the result's notes say so.
+        force: whether an existing `destination` is replaced.
+        dry_run: whether only to plan; nothing is verified or written.
+
+    Returns:
+        A `FoldResult`.
+
+    Raises:
+        NotEqualError: if the folded model is not equal; nothing was written.
+        UnusableFileError: if `source` cannot be read, or `destination` not written.
+    """
+    source, destination = Path(source), Path(destination)
+    if destination.suffix != ".keras":
+        raise UnusableFileError(
+            "The destination must end in .keras, the one format that is written. "
+            f"Received: {destination}."
+        )
+    if destination.exists() and not force and not dry_run:
+        raise UnusableFileError(
+            f"The destination exists. Received: {destination}. Choose another name, or "
+            "allow it to be replaced with --force (force=True)."
+        )
+    return _fold(source, destination, verify, dry_run=dry_run)
+
+
+def _fold(
+    source: Path,
+    destination: Path,
+    verify: bool,
+    *,
+    dry_run: bool = False,
+    custom_objects: Mapping[str, Any] | None = None,
+    safe_mode: bool = True,
+) -> FoldResult:
+    with open_archive(source) as archive:
+        folded = _folded_model(archive)
+        result = FoldResult.of(folded.plan, source, destination)
+        dropped = [p for a in folded.absorptions.values() for p in a.dropped_penalties]
+        if dropped:
+            result.notes.append(f"regularizers left behind: {', '.join(dropped)}")
+        if dry_run:
+            return result
+        with replacing(destination) as temporary:
+            config = optimizer.compiled_without_state(folded.config)
+            extra = optimizer.VARIABLES if config.get("compile_config") else {}
+            write_archive(temporary, archive, config, folded.weights, extra)
+            if verify:
+                _verify(folded, temporary, result, custom_objects, safe_mode)
+    return result
+
+
+def _folded_model(archive: Archive) -> FoldedModel:
+    version = archive.keras_version or "1"
+    if version.split(".")[0] in ("1", "2"):
+        raise UnsupportedFormatError(
+            "The file was written by Keras 2 or tf_keras, whose models Keras 3 does "
+            f"not load as they are. Received: {archive.path}, keras_version "
+            f"{archive.keras_version}. Rebuild the model in Keras 3, load the weights "
+            "into it, save it with model.save('model.keras') and fold that."
+        )
+    config = archive.config
+    if archive.format == "h5":
+        config = as_keras_format(config)
+    try:
+        graph = read_graph(config)
+    except NotAGraphError as error:
+        raise UnusableFileError(
+            f"{error} Fold the Functional or Sequential models inside it, or rebuild "
+            "it with keras.Model(inputs, outputs)."
+        ) from error
+    return FoldedModel(graph, archive, make_plan(graph, archive))
+
+
+def _verify(
+    folded: FoldedModel,
+    written: Path,
+    result: FoldResult,
+    custom_objects: Mapping[str, Any] | None,
+    safe_mode: bool,
+) -> None:
+    from kerasbn.folding.verify import verify
+
+    found = verify(folded, written, custom_objects, safe_mode)
+    result.error = Errors(float64=found.float64, float32=found.float32)
+    result.noise = found.noise
+    result.verified = found.equal
+    if found.note:
+        result.notes.append(f"only the folded layers were verified: {found.note}")
+    if not found.equal:
+        raise NotEqualError(
+            "The folded model is not equal to the original: relative error "
+            f"{found.float64:.1e} in float64. Nothing was written. Please report this "
+            "model.",
+            result,
+        )

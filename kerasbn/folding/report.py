@@ -1,0 +1,108 @@
+"""What was folded, what was kept and why, for people and for programs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from kerasbn.folding.plan import Plan
+
+
+class Folded(TypedDict):
+    """A BN that went, by its path, and the layers that took it in."""
+
+    layer: str
+    into: list[str]
+    route: Literal["backward", "forward"]
+
+
+class KeptBatchNorm(TypedDict):
+    """A BN that stayed, by its path, and why."""
+
+    layer: str
+    reason: str
+
+
+class Errors(TypedDict):
+    """Relative differences between original and folded model; None if not measured."""
+
+    float64: float | None
+    float32: float | None
+
+
+@dataclass
+class FoldResult:
+    """What folding did.
+
+    Attributes:
+        model: the folded model, where a live model was folded.
+        source: the file that was folded.
+        destination: the file that was written; None after a dry run.
+        folded: the BN that went, each with the layers that took it in.
+        kept: the BN that stayed, each with the reason.
+        verified: whether the folded model was proven equal; None if not asked for.
+        error: the largest difference of outputs relative to the largest output, in
+            float64 arithmetic (the proof) and in the model's own.
+        noise: the relative difference of the original's own outputs from its outputs
+            in float64: what `error["float32"]` is to be judged by.
+        notes: what else there is to know.
+    """
+
+    source: Path | None
+    destination: Path | None
+    folded: list[Folded]
+    kept: list[KeptBatchNorm]
+    verified: bool | None = None
+    error: Errors = field(default_factory=lambda: Errors(float64=None, float32=None))
+    noise: float | None = None
+    notes: list[str] = field(default_factory=list)
+    model: Any = None
+
+    @classmethod
+    def of(
+        cls, plan: Plan, source: Path | None, destination: Path | None
+    ) -> FoldResult:
+        """The result of a plan, before anything is verified."""
+        return cls(
+            source,
+            destination,
+            [
+                Folded(
+                    layer=fold.batch_norm.path, into=[fold.into.path], route="backward"
+                )
+                for fold in plan.folds
+            ],
+            [
+                KeptBatchNorm(layer=kept.batch_norm.path, reason=kept.reason)
+                for kept in plan.kept
+            ],
+        )
+
+    @property
+    def batch_norms(self) -> int:
+        """How many BN layers the model had, each counted once."""
+        return len(self.folded) + len(self.kept)
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `model-fold --json` prints."""
+        return {
+            "source": None if self.source is None else str(self.source),
+            "destination": None if self.destination is None else str(self.destination),
+            "batch_norms": self.batch_norms,
+            "folded": self.folded,
+            "kept": self.kept,
+            "verified": self.verified,
+            "error": self.error,
+        }
+
+    def __str__(self) -> str:
+        lines = [f"{len(self.folded)} of {self.batch_norms} BN layers folded"]
+        lines += [f"  kept: {bn['layer']}: {bn['reason']}" for bn in self.kept]
+        if self.error["float64"] is not None:
+            lines.append(f"  relative error in float64: {self.error['float64']:.1e}")
+        return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
+
+    __repr__ = __str__

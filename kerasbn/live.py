@@ -1,0 +1,94 @@
+"""Between live Keras models and files: the only bridge."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+import keras
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+
+def save(model: Any, path: Path) -> None:
+    """Save a Functional or Sequential model with its whole graph as a `.keras` file.
+
+    A subclass of Functional would save its constructor's arguments alone, so it is
+    wrapped in a plain `keras.Model` of the same inputs and outputs.
+
+    Raises:
+        TypeError: if the model is no Functional or Sequential Keras model.
+        ValueError: if it is not built, or shares a layer between nested models.
+    """
+    _check(model)
+    if type(model) not in (_functional(), keras.Sequential):
+        plain = keras.Model(model.input, model.output, name=model.name)
+        if model.compiled:
+            plain.compile_from_config(model.get_compile_config())
+        model = plain
+    model.save(path)
+
+
+def load(path: Path, custom_objects: Mapping[str, Any]) -> Any:
+    """Load what `save` wrote, trusting it, since it came from this process."""
+    return keras.models.load_model(
+        path, custom_objects=dict(custom_objects), safe_mode=False
+    )
+
+
+def custom_objects(model: Any) -> dict[str, Any]:
+    """The classes of a model's layers that are not Keras' own, by name."""
+    classes = {type(layer) for layer, _ in _layers(model)}
+    return {
+        keras.saving.get_registered_name(cls): cls
+        for cls in classes
+        if cls.__module__.split(".")[0] != "keras"
+    }
+
+
+def _functional() -> Any:
+    """The class of functional models, which has no public name."""
+    return type(keras.Model(inputs := keras.Input((1,)), inputs))
+
+
+def _check(model: Any) -> None:
+    if not isinstance(model, keras.Model):
+        raise TypeError(
+            "A Keras model is needed. Received: an object of type "
+            f"{type(model).__name__}. For a file use kerasbn.fold_file."
+        )
+    if not isinstance(model, (_functional(), keras.Sequential)):
+        raise TypeError(
+            "The layers of a subclassed model are called by its own code, which "
+            f"folding does not see. Received: {type(model).__name__}. Rebuild it with "
+            "keras.Model(inputs, outputs), or fold the models inside it."
+        )
+    if not model.built or not getattr(model, "outputs", None):
+        raise ValueError(
+            "The model has no weights yet. Received: "
+            f"{type(model).__name__} {model.name!r}, not built. Give it an Input, or "
+            "build or load it first."
+        )
+    parents: defaultdict[int, set[str]] = defaultdict(set)
+    for layer, parent in _layers(model):
+        parents[id(layer)].add(parent.name)
+        if len(parents[id(layer)]) > 1:
+            raise ValueError(
+                f"The layer {layer.name!r} is shared between the models "
+                f"{sorted(parents[id(layer)])}; Keras saves it once and cannot load "
+                "that again. Give each model a layer of its own."
+            )
+
+
+def _layers(model: Any, seen: set[int] | None = None) -> Iterator[tuple[Any, Any]]:
+    """Every layer of a model and of those nested in it, each with its model."""
+    seen = set() if seen is None else seen
+    if id(model) in seen:
+        return
+    seen.add(id(model))
+    for layer in model.layers:
+        yield layer, model
+        if isinstance(layer, keras.Model):
+            yield from _layers(layer, seen)
