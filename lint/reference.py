@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markdown import Markdown
-from rich.table import Table
+from rich.padding import Padding
 from rich.text import Text
 
-from .rules.documentation import markdown, summary, where
+from .rules.documentation import markdown, subjects, summary
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,35 +18,26 @@ if TYPE_CHECKING:
 
 
 def print_rule(rule: Rule) -> None:
-    """Print a rule's page."""
+    """Print a rule's page; where it is piped, its Markdown."""
     console = Console(highlight=False)
-    state = "on" if rule.default else "off"
-    console.print(
-        Text.assemble(
-            (f"{rule.code} {rule.name}", "bold"),
-            f"\n{rule.severity}, {state} by default, reads {where(rule)}\n",
-        )
-    )
-    console.print(Markdown(markdown(rule), code_theme="ansi_dark"))
+    text = f"# {rule.code} {rule.name}\n\n{_facts(rule)}.\n\n{markdown(rule)}"
+    if console.is_terminal:
+        console.print(Markdown(text, code_theme="ansi_dark"))
+    else:
+        print(text)
 
 
 def print_index(rules: Iterable[Rule]) -> None:
-    """Print a table of the rules."""
+    """Print two lines for each rule: its code, name and facts, then what it reports."""
     console = Console(highlight=False)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("code", "name", "sev", "where", "on", "what"):
-        table.add_column(heading, no_wrap=heading != "what")
     for rule in rules:
-        table.add_row(
-            rule.code,
-            rule.name,
-            rule.severity.letter,
-            where(rule),
-            "yes" if rule.default else "no",
-            summary(rule),
+        title = Text.assemble(
+            (f"{rule.code} {rule.name}", "bold"), f" ({_facts(rule)})"
         )
-    console.print(table)
-    console.print(
-        "sev: E error, W warning, I info; where: F saved file, L live model, S source",
-        style="dim",
-    )
+        console.print(title, soft_wrap=True)
+        console.print(Padding(Text(summary(rule)), (0, 0, 0, 6), expand=False))
+
+
+def _facts(rule: Rule) -> str:
+    state = "" if rule.default else ", off by default"
+    return f"{rule.severity}{state}, for {', '.join(subjects(rule))}"

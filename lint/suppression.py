@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import re
 import tokenize
 from typing import TYPE_CHECKING
 
-from .rules import selector_means
+from .rules import EVERY_RULE, selector_means
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,24 +23,19 @@ _NOQA = re.compile(
     r"#\s*noqa\s*:\s*(?P<codes>[a-z]+\d+(?:[\s,]+[a-z]+\d+)*)",
     re.IGNORECASE,
 )
-_OWN = re.compile(r"#\s*model-lint:\s*ignore(?:\[(?P<codes>[^]]*)\])?(?![\w-])")
+_OWN = re.compile(r"#\s*model-lint:\s*ignore(?:\[(?P<codes>[^]]*)\])?(?![\w[-])")
 
 
 def without_suppressed(findings: list[Finding], module: Module) -> list[Finding]:
-    """The findings that no comment on their lines silences.
+    """The findings that no comment silences.
 
-    A comment that names codes counts on any line from the finding's first to its
-    last; a bare one only on the first and last, as the lines between may be a whole
-    function's, with comments for other tools.
+    A comment counts on any line of the finding, and of the statement around it where
+    that has no statements inside.
     """
     if not findings or not re.search("noqa|model-lint", module.text, re.IGNORECASE):
         return findings
     silenced = _silencing_comments(module.text)
-    return [
-        finding
-        for finding in findings
-        if not _is_silenced(finding, line_range(module, finding.location), silenced)
-    ]
+    return [each for each in findings if not _is_silenced(each, module, silenced)]
 
 
 def line_range(module: Module, place: Location) -> tuple[int, int]:
@@ -50,30 +46,32 @@ def line_range(module: Module, place: Location) -> tuple[int, int]:
 
 
 def _is_silenced(
-    finding: Finding, lines: tuple[int, int], silenced: dict[int, list[str] | None]
+    finding: Finding, module: Module, silenced: dict[int, list[str]]
 ) -> bool:
-    for line in range(lines[0], lines[1] + 1):
-        selectors = silenced.get(line, [])
-        if selectors is None:
-            if line in lines:
-                return True
-        elif any(
-            selector_means(selector, finding.code, finding.name)
-            for selector in selectors
-        ):
-            return True
-    return False
+    first, last = _statement_around(module.tree, *line_range(module, finding.location))
+    return any(
+        selector_means(selector, finding.code, finding.name)
+        for line in range(first, last + 1)
+        for selector in silenced.get(line, ())
+    )
 
 
-def _silencing_comments(text: str) -> dict[int, list[str] | None]:
-    """Line -> the rules that its comment silences; None stands for all."""
-    silenced: dict[int, list[str] | None] = {}
+def _statement_around(tree: ast.Module, first: int, last: int) -> tuple[int, int]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.stmt) and not hasattr(node, "body"):
+            end = node.end_lineno or node.lineno
+            if node.lineno <= first and last <= end:
+                return node.lineno, end
+    return first, last
+
+
+def _silencing_comments(text: str) -> dict[int, list[str]]:
+    """Line -> selectors of the rules that its comments silence."""
+    silenced: dict[int, list[str]] = {}
     for line, comment in _comments(text):
         for match in (*_NOQA.finditer(comment), *_OWN.finditer(comment)):
-            if match["codes"] is None:
-                silenced[line] = None
-            elif (known := silenced.setdefault(line, [])) is not None:
-                known += re.split(r"[\s,]+", match["codes"].strip())
+            codes = EVERY_RULE if match["codes"] is None else match["codes"]
+            silenced.setdefault(line, []).extend(re.split(r"[\s,]+", codes.strip()))
     return silenced
 
 

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from ..findings import Severity
 from ..rules import rule_by_code
-from ..rules.documentation import why
+from ..rules.documentation import is_about_reading, why
 from ..subjects.imported import is_reference
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def write(report: Report, file: TextIO) -> None:
             lines += _excerpt(finding.location, report.excerpts[finding], width)
         if finding.code not in explained:
             explained.add(finding.code)
-            lines.append(_rationale(finding))
+            lines += _rationale(finding)
         for line in lines:
             console.print(line, soft_wrap=True)
     for line in _summary(report):
@@ -112,9 +112,11 @@ def _fit(
     return before, marked[: max(1, len(shown) - len(before))], shown
 
 
-def _rationale(finding: Finding) -> Text:
-    text = why(rule_by_code(finding.code))
-    return Text(f"      = {text} (model-lint rule {finding.code})", "dim")
+def _rationale(finding: Finding) -> Iterator[Text]:
+    """Why it is bad, which is plain where a target could not be read at all."""
+    rule = rule_by_code(finding.code)
+    if not is_about_reading(rule):
+        yield Text(f"      = {why(rule)} (model-lint rule {rule.code})", "dim")
 
 
 def _summary(report: Report) -> Iterator[Text]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = [
+    "EVERY_RULE",
     "Rule",
     "all_rules",
     "enabled_rules",

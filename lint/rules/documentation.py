@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import inspect
 import re
-from typing import TYPE_CHECKING
 
 from .rule import Rule
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 WHY = "Why is this bad"
 
@@ -26,9 +22,21 @@ def why(rule: Rule) -> str:
     return re.split(r"(?<=[.!?]) (?=[A-Z`])", paragraph)[0]
 
 
-def where(rule: Rule) -> str:
-    """Which subjects the rule speaks of: F saved file, L live model, S source."""
-    return " ".join(_subjects(rule))
+def subjects(rule: Rule) -> list[str]:
+    """What the rule speaks of: saved models, live models, source."""
+    found = []
+    if _overrides(rule, "check_model"):
+        found += ["saved models"] if rule.saved_only else ["saved and live models"]
+    if _overrides(rule, "check_source"):
+        found.append("source")
+    if is_about_reading(rule):
+        found.append("any file")
+    return found
+
+
+def is_about_reading(rule: Rule) -> bool:
+    """Whether the rule reports targets that could not be read."""
+    return _overrides(rule, "check_unread")
 
 
 def markdown(rule: Rule) -> str:
@@ -48,13 +56,5 @@ def _text(rule: Rule) -> str:
     return inspect.getdoc(type(rule)) or ""
 
 
-def _subjects(rule: Rule) -> Iterator[str]:
-    own = type(rule)
-    if own.check_model is not Rule.check_model:
-        yield "F"
-        if not own.saved_only:
-            yield "L"
-    if own.check_source is not Rule.check_source:
-        yield "S"
-    if own.check_unread is not Rule.check_unread:
-        yield from "FS"
+def _overrides(rule: Rule, method: str) -> bool:
+    return getattr(type(rule), method) is not getattr(Rule, method)

@@ -37,7 +37,7 @@ def lintable_files(
         )
         for name in sorted(files):
             path = parent / name
-            if _is_lintable(path) and not excluded(path):
+            if _is_lintable(path) and path.is_file() and not excluded(path):
                 yield path
 
 

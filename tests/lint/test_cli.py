@@ -1,0 +1,228 @@
+"""The command: its exit status, its messages, its habits."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+import lint
+from lint.cli import main
+from lint.rules import all_rules
+
+from .conftest import BAD_SOURCE, GOOD_SOURCE, SAVED_MODELS
+
+MODELS = SAVED_MODELS / "keras-3.15"
+CLEAN, ERROR, INFO = (
+    MODELS / "nested.keras",
+    MODELS / "sequential.keras",
+    MODELS / "subclassed.keras",
+)
+
+
+@pytest.fixture
+def files(folder):
+    (folder / "bad.py").write_text(BAD_SOURCE)
+    (folder / "good.py").write_text(GOOD_SOURCE)
+    (folder / "broken.py").write_text("print 1\n")
+    (folder / "broken.keras").write_bytes(b"PK\x03\x04")
+    (folder / "info.py").write_text(BAD_SOURCE.replace("0.1", "0.85"))
+    (folder / "warning.py").write_text(BAD_SOURCE.replace("0.1", "0.7"))
+    return folder
+
+
+class TestExitStatus:
+    @pytest.mark.parametrize(
+        ("arguments", "status"),
+        [
+            (["good.py"], 0),
+            (["bad.py"], 1),
+            (["warning.py"], 1),
+            (["info.py"], 0),
+            (["good.py", "bad.py"], 1),
+            (["bad.py", "--exit-zero"], 0),
+            (["bad.py", "--ignore", "BN201"], 0),
+            (["bad.py", "--select", "BN202"], 0),
+            (["bad.py", "--fail-on", "error"], 1),
+            (["warning.py", "--fail-on", "error"], 0),
+            (["info.py", "--fail-on", "info"], 1),
+            (["bad.py", "--fail-on", "never"], 0),
+            (["broken.py", "good.py"], 1),
+            (["broken.keras", "good.py"], 1),
+            (["broken.keras", "good.py", "--ignore", "BN001"], 0),
+            (["nowhere.py", "good.py"], 1),
+            (["broken.py"], 2),
+            (["broken.keras"], 2),
+            (["broken.py", "broken.keras", "--exit-zero"], 2),
+            (["nowhere.py"], 2),
+            (["nowhere.txt", "--ignore", "BN"], 2),
+            (["."], 1),
+            ([], 2),
+            (["bad.py", "--select", "XY1"], 2),
+            (["bad.py", "--output-format", "xml"], 2),
+            (["bad.py", "--fail-on", "sometimes"], 2),
+            (["bad.py", "--keras-version", "new"], 2),
+            (["--no-such-option"], 2),
+            (["rule"], 2),
+            (["rule", "BN999"], 2),
+            (["rule", "BN201"], 0),
+            (["rules"], 0),
+            (["--help"], 0),
+            (["--version"], 0),
+        ],
+        ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+    )
+    def test_is_as_promised(self, files, command, arguments, status):
+        outcome = command(*arguments)
+        assert outcome.status == status
+        assert "Traceback" not in outcome.err
+        if status == 2 and arguments:
+            assert outcome.err.count("Error: ") == 1
+
+    def test_of_models(self, command):
+        assert command(CLEAN).status == 0
+        assert command(ERROR).status == 1
+        assert command(INFO).status == 0
+        assert command(INFO, "--fail-on", "info").status == 1
+
+    def test_an_empty_folder_is_unusable(self, folder, command):
+        outcome = command(".")
+        assert outcome.status == 2
+        assert "nothing to check" in outcome.err
+
+
+def test_the_function_finds_what_the_command_finds(files, command):
+    printed = json.loads(command(".", "--output-format", "json").out)
+    assert printed == [finding.to_json() for finding in lint.check(".")]
+    assert len(printed) == 5
+
+
+def test_several_selectors(files, command):
+    both = command("bad.py", "broken.py", "--select", "BN1,BN2", "--select", "BN0")
+    assert "BN201" in both.out
+    assert "BN001" in both.out
+    assert "BN201" not in command("bad.py", "--ignore", "BN1, BN2").out
+
+
+def test_without_targets_the_help_is_shown(folder, command):
+    outcome = command()
+    assert "Usage: model-lint [OPTIONS] TARGET..." in outcome.err
+    assert outcome.out == ""
+
+
+def test_help_names_everything(folder, command):
+    text = " ".join(command("--help").out.split())
+    for option in (
+        *("--select", "--ignore", "--output-format", "--output-file", "--statistics"),
+        *("--exit-zero", "--keras-version", "--fail-on", "--version"),
+        *("model-lint rules", "model-lint rule CODE", "runs its code"),
+    ):
+        assert option in text
+
+
+def test_rule_prints_the_page(folder, command):
+    for word in ("BN201", "bn201", "momentum-too-small"):
+        page = command("rule", word).out
+        assert page.startswith("# BN201 momentum-too-small\n\nerror, for ")
+        for heading in ("What it does", "Why is this bad", "Bad", "Good"):
+            assert f"\n## {heading}\n" in page
+
+
+def test_rules_lists_all(folder, command):
+    listed = command("rules").out
+    for rule in all_rules():
+        assert f"{rule.code} {rule.name} ({rule.severity}" in listed
+
+
+def test_a_target_named_like_a_command_is_reached_with_a_dot(folder, command):
+    (folder / "rules").mkdir()
+    (folder / "rules/bad.py").write_text(BAD_SOURCE)
+    assert command("./rules").status == 1
+
+
+def test_a_target_that_begins_with_a_dash_is_reached_after_two(folder, command):
+    (folder / "-x.py").write_text(BAD_SOURCE)
+    assert command("--", "-x.py").status == 1
+
+
+class TestOutputFile:
+    def test_holds_the_report(self, files, command):
+        outcome = command(
+            "bad.py", "--output-format", "json", "--output-file", "report.json"
+        )
+        assert outcome == (1, "", "")
+        (finding,) = json.loads((files / "report.json").read_text())
+        assert finding["code"] == "BN201"
+
+    def test_replaces_a_whole_file_or_leaves_it(self, files, command, monkeypatch):
+        (files / "report.txt").write_text("old")
+        names = sorted(os.listdir())
+
+        def fail(*_):
+            raise RuntimeError("half way")
+
+        with monkeypatch.context() as patched:
+            patched.setattr("lint.cli.write", fail)
+            with pytest.raises(RuntimeError, match="half way"):
+                main(["bad.py", "--output-file", "report.txt"])
+        assert (files / "report.txt").read_text() == "old"
+        assert sorted(os.listdir()) == names
+        command("bad.py", "--output-file", "report.txt")
+        assert "BN201" in (files / "report.txt").read_text()
+
+    def test_that_cannot_be_written_is_one_message(self, files, command):
+        outcome = command("bad.py", "--output-file", "nowhere/report.txt")
+        assert outcome.status == 2
+        assert outcome.err == (
+            "Error: The report cannot be written: No such file or directory. "
+            "Received: nowhere/report.txt.\n"
+        )
+
+
+class TestProcess:
+    """What shows only in a process of its own."""
+
+    COMMAND = (sys.executable, "-c", "from lint.cli import main; main()")
+
+    def test_the_installed_script_runs(self, files):
+        script = os.path.join(os.path.dirname(sys.executable), "model-lint")
+        done = subprocess.run([script, "bad.py"], capture_output=True, text=True)
+        assert done.returncode == 1
+        assert done.stdout.startswith("bad.py:3:38: BN201 error ")
+        assert done.stderr == ""
+
+    def test_a_reader_who_stops_is_no_error(self, files):
+        (files / "bad.py").write_text(BAD_SOURCE * 3000)
+        process = subprocess.Popen(
+            [*self.COMMAND, "bad.py"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        process.stderr.close()
+        assert process.wait() == 1
+
+    def test_an_interrupt_ends_it_quietly(self, files):
+        fifo = files / "endless.py"
+        os.mkfifo(fifo)
+        process = subprocess.Popen(
+            [*self.COMMAND, "endless.py"], stderr=subprocess.PIPE
+        )
+        # The command now waits for somebody to write; the open tells that it does.
+        with fifo.open("w"):
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=30) == 130
+        assert b"Traceback" not in process.stderr.read()
+        process.stderr.close()
+
+    def test_another_encoding_is_no_error(self, files):
+        (files / "bad.py").write_text(BAD_SOURCE.replace("0.1)", "0.1)  # 名"))
+        done = subprocess.run(
+            [*self.COMMAND, "bad.py"],
+            capture_output=True,
+            env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        )
+        assert done.returncode == 1
+        assert b"Traceback" not in done.stderr

@@ -1,0 +1,102 @@
+"""Comments silence what they name, where they stand, and nothing else."""
+
+import json
+
+import pytest
+
+import lint
+
+CALL = "bn = keras.layers.BatchNormalization(momentum=0.1)"
+
+
+def found(folder, source, name="source.py"):
+    (folder / name).write_text(source)
+    findings = lint.check(folder / name, select=["BN2"])
+    return [(finding.code, finding.line) for finding in findings]
+
+
+def source(comment):
+    return f"import keras\n{CALL}  {comment}\n"
+
+
+@pytest.mark.parametrize(
+    "comment",
+    [
+        "# noqa",
+        "#noqa",
+        "# NOQA",
+        "# noqa: BN201",
+        "# noqa:BN201",
+        "# noqa: F401, BN201",
+        "# noqa: F401 BN201",
+        "# noqa: bn201",
+        "# noqa: BN2",
+        "# deliberate  # noqa: BN201",
+        "# noqa: BN201  # the paper has it so",
+        "# model-lint: ignore",
+        "# model-lint: ignore[BN201]",
+        "# model-lint:ignore[BN101, BN201]",
+        "# model-lint: ignore[momentum-too-small]",
+        "# type: ignore  # model-lint: ignore[BN201]",
+    ],
+)
+def test_silences(folder, comment):
+    assert found(folder, source(comment)) == []
+
+
+@pytest.mark.parametrize(
+    "comment",
+    [
+        "",
+        "# noqa: F401",
+        "# noqa: because I say so",
+        "# noqa: BN202",
+        "# noqa-ish",
+        "# noqable",
+        "# model-lint: ignore[BN202]",
+        "# model-lint: ignore[]",
+        "# model-lint: ignore[BN201",
+        "# type: ignore",
+        "# pylint: disable=all",
+    ],
+)
+def test_does_not_silence(folder, comment):
+    assert found(folder, source(comment)) == [("BN201", 2)]
+
+
+def test_text_in_a_string_is_no_comment(folder):
+    call = CALL.replace("0.1", "0.1, name='# noqa'")
+    assert found(folder, f"import keras\n{call}\n") == [("BN201", 2)]
+
+
+@pytest.mark.parametrize("line", [2, 3, 4])
+def test_any_line_of_the_statement_counts(folder, line):
+    lines = [
+        "import keras",
+        "bn = keras.layers.BatchNormalization(",
+        "    momentum=0.1,",
+        ")",
+    ]
+    lines[line - 1] += "  # noqa: BN201"
+    assert found(folder, "\n".join(lines)) == []
+
+
+def test_another_statement_does_not_count(folder):
+    text = f"import keras  # noqa\n{CALL}\nx = 1  # noqa\n"
+    assert found(folder, text) == [("BN201", 2)]
+
+
+def test_a_comment_in_a_function_does_not_silence_all_of_it(folder):
+    text = f"import keras\ndef build():\n    {CALL}\n    return bn  # noqa\n"
+    assert found(folder, text) == [("BN201", 3)]
+
+
+def test_in_a_notebook_lines_are_those_of_the_cell(folder):
+    cells = ["import keras\n", f"x = 1  # noqa\n{CALL}\n", f"x = 2\n{CALL}  # noqa\n"]
+    notebook = {
+        "cells": [{"cell_type": "code", "source": cell} for cell in cells],
+        "nbformat": 4,
+    }
+    assert found(folder, json.dumps(notebook), "book.ipynb") == [("BN201", 2)]
+    (finding,) = lint.check(folder / "book.ipynb", select=["BN2"])
+    assert finding.location.cell == 2
