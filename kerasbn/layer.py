@@ -185,10 +185,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
         self.momentum: Any = momentum
         self.renorm = renorm  # A Keras that does not know it does not set it.
         self.zero_debias = checked_flag("zero_debias", zero_debias)
-        # Half precision is too coarse for running statistics.
-        self._statistics_dtype = keras.backend.result_type(
-            self.variable_dtype, "float32"
-        )
+        self._statistics_dtype = _at_least_float32(self.variable_dtype)
         self.moving_weight = None
         if zero_debias or momentum is None:
             self.moving_weight = MovingWeight(dtype=self._statistics_dtype)
@@ -261,8 +258,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
                 "The mask must have one dimension less than the inputs. "
                 f"Received: mask.shape={mask.shape}, inputs.shape={inputs.shape}"
             )
-        # Half precision overflows in sums and rounds means: compute in float32.
-        dtype = keras.backend.result_type(inputs.dtype, "float32")
+        dtype = _at_least_float32(inputs.dtype)
         x = ops.cast(inputs, dtype)
         mean = ops.cast(self.moving_mean, dtype)
         variance = ops.cast(self.moving_variance, dtype)
@@ -358,10 +354,28 @@ class BatchNormalization(keras.layers.BatchNormalization):
     def get_config(self) -> dict[str, Any]:
         """The configuration; stock can read it when only its options are used."""
         config = super().get_config()
-        config["axis"] = self.axis if isinstance(self.axis, int) else list(self.axis)
+        if not isinstance(self.axis, int):
+            # Twice, as Keras drops a list of several under "axis" from legacy `.h5`.
+            config["axis"] = config["axes"] = list(self.axis)
         if self.zero_debias:
             config["zero_debias"] = True
         return config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> BatchNormalization:
+        """A layer from a configuration, its own or one of stock."""
+        config = dict(config)
+        config["axis"] = config.pop("axes", config.get("axis", -1))
+        return super().from_config(config)
+
+
+def _at_least_float32(dtype: Any) -> str:
+    """Half precision overflows in sums and is too coarse for running statistics.
+
+    Not `keras.backend.result_type`, which on PyTorch makes float32 of float64 too.
+    """
+    is_double = keras.backend.standardize_dtype(dtype) == "float64"
+    return "float64" if is_double else "float32"
 
 
 def _differs(statistic: Any, initializer: Any) -> Tensor:

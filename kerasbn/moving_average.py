@@ -110,7 +110,7 @@ class MovingWeight(keras.layers.Layer):  # type: ignore[misc]
 
     def reset(self) -> None:
         """Set `w` to 0: nothing is known about the statistics."""
-        self.w.assign(ops.zeros_like(self.w))
+        self.w.assign(ops.zeros(self.w.shape, self.w.dtype))
 
     def load_own_variables(self, store: Any) -> None:
         """Load `w`; reset it where the parent's statistics come without."""
