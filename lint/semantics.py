@@ -157,7 +157,7 @@ _NAMED = re.compile(
     re.VERBOSE | re.MULTILINE,
 )
 _LOCKED = re.compile(
-    r"""^name[ ]=[ ]"(?P<name>tf[-_]keras|keras)"\s+version[ ]=[ ]"(?P<version>[\d.]+)""",
+    r"""^name[ ]=[ ]"keras"\s+version[ ]=[ ]"(?P<version>[\d.]+)""",
     re.MULTILINE | re.VERBOSE,
 )
 
@@ -167,7 +167,7 @@ def read_requirements(root: Path) -> Requirements:
     for name in ("uv.lock", "poetry.lock", "pdm.lock"):
         for match in _LOCKED.finditer(_text(root / name)):
             version = parse_version(match["version"])
-            if match["name"] == "keras" and version:
+            if version:
                 return Requirements(version)
     declared = [_declared(_text(root / "pyproject.toml"))]
     declared += [_text(root / name) for name in ("setup.cfg", "setup.py")]

@@ -99,7 +99,7 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                 continue
             kinds = class_holds(of)
             usage = usage_of(module, of) if kinds else None
-            if usage is None or not usage.fitted and (usage.only_part or usage.told):
+            if usage is None or (usage.harmless and not usage.fitted):
                 continue
             sure = usage.fitted and not module.world.assumed
             yield self.finding(

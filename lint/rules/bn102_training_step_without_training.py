@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class TrainingStepWithoutTraining(Rule):
-    """A custom training step calls a network with batch normalization without `training`.
+    """A training step calls a network with batch normalization without `training`.
 
     ## What it does
     Reports calls of a network that holds batch normalization, without

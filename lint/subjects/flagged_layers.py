@@ -41,7 +41,7 @@ def flagged_layers(model: Model) -> Iterator[FlaggedLayer]:
 
 def _nested(outermost: Graph, moving: list[str]) -> Iterator[FlaggedLayer]:
     for graph in outermost.graphs():
-        found = {}
+        found: dict[tuple[str, bool], None] = {}
         for node in graph.nodes:
             flag = node.kwargs.get("training")
             if node.layer.graph is not None and isinstance(flag, bool):

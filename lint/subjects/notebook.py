@@ -4,18 +4,34 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 
 # A line that IPython takes, not Python: a magic, a shell command, a request for help.
-_MAGIC = re.compile(r"\s*(%|!|\?)|\s*[\w.]+\s*\?{1,2}\s*$")
-_SHELL_VALUE = re.compile(r"(\s*)([\w.,\s\[\]]+=\s*)[%!].*$")
+_MAGIC = re.compile(
+    r"\s*(?:[%!?]|[\w.]+\s*\?{1,2}\s*$"
+    r"|(?:ls|cd|pwd|cat|cp|mv|rm|mkdir|rmdir|pip|conda)(?:\s+[\w./~-]|\s*$))"
+)
+_SHELL_VALUE = re.compile(r"(\s*[A-Za-z_][\w.,\s\[\]]*=\s*)[%!].*$")
 # Cell magics whose body still is Python; that of the others is not.
 _PYTHON_CELL = re.compile(r"%%(time|timeit|capture|prun|memit|python3?|py)\b")
 
 
-def read_cells(data: bytes) -> list[str]:
-    """The code cells in order, each a text of whole lines.
+@dataclass(frozen=True)
+class Cell:
+    """A code cell.
 
-    Lines and columns are those of the cell: what is not Python is blanked in place.
+    Attributes:
+        text: whole lines of Python; what is not Python is blanked in place.
+        indent: how many columns the text is shifted to the left, since IPython lets a
+            whole cell be indented.
+    """
+
+    text: str
+    indent: int
+
+
+def read_cells(data: bytes) -> list[Cell]:
+    """The code cells in order.
 
     Raises:
         ValueError: if the data is not a notebook.
@@ -26,8 +42,17 @@ def read_cells(data: bytes) -> list[str]:
         raise ValueError("nested too deeply") from None
     if not isinstance(notebook, dict):
         raise ValueError("no JSON object")
-    cells = [_blank(source) for source in _sources(notebook)]
-    return [cell if cell.endswith("\n") else cell + "\n" for cell in cells]
+    return [_read_cell(source) for source in _sources(notebook)]
+
+
+def _read_cell(source: str) -> Cell:
+    text = _blank(source)
+    text = text if text.endswith("\n") else text + "\n"
+    first = next((line for line in text.split("\n") if line.strip()), "")
+    indentation = first[: len(first) - len(first.lstrip())]
+    if indentation:
+        text = re.sub(f"^{indentation}", "", text, flags=re.MULTILINE)
+    return Cell(text, len(indentation))
 
 
 def _sources(notebook: dict[str, object]) -> list[str]:
@@ -58,12 +83,15 @@ def _blank(cell: str) -> str:
         return "\n" * (len(lines) - 1)
     result: list[str] = []
     continued = False  # a magic that ends in a backslash goes on in the next line
-    open_text = ""
     for line in lines:
-        python = not (continued or (_MAGIC.match(line) and not _inside(open_text)))
-        continued = not python and line.endswith("\\")
-        result.append(_without_shell(line) if python else _indented_pass(line))
-        open_text += result[-1] + "\n"
+        magic = _MAGIC.match(line) and not _is_open("\n".join(result))
+        if continued:
+            result.append("")
+        elif magic:
+            result.append(_indented_pass(line))
+        else:
+            result.append(_without_shell(line))
+        continued = bool(continued or magic) and line.endswith("\\")
     return "\n".join(result)
 
 
@@ -75,11 +103,11 @@ def _indented_pass(line: str) -> str:
 
 def _without_shell(line: str) -> str:
     """`files = !ls` binds the name to something unknown."""
-    return _SHELL_VALUE.sub(r"\1\2None", line)
+    return _SHELL_VALUE.sub(r"\1None", line) if _SHELL_VALUE.match(line) else line
 
 
-def _inside(text: str) -> bool:
-    """Whether what follows the text is inside brackets or a long string.
+def _is_open(text: str) -> bool:
+    """Whether the text ends inside brackets or a long string.
 
     Roughly: a `%` that begins a line is then an operator or text.
     """

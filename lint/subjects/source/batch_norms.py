@@ -79,9 +79,9 @@ def batch_norm_name(value: Value) -> str | None:
         case Class():
             constructor = method_of(value, "__init__")
             for base in lineage(value):
-                name = batch_norm_name(base) if isinstance(base, Known) else None
-                if name and (constructor is None or constructor.node.args.kwarg):
-                    return name
+                found = batch_norm_name(base) if isinstance(base, Known) else None
+                if found and (constructor is None or constructor.node.args.kwarg):
+                    return found
     return None
 
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Literal
 from .members import attribute_of_self, self_name
 from .module import last_word
 from .resolve import lineage, method_of, values
-from .scopes import Function
 from .values import Class, Known, Routine, parameters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .module import Module
+    from .scopes import Function
 
 _MOST_METHODS = 50
 _LAYER_BASES = {"keras.layers.Layer", "keras.layers.Wrapper"}
@@ -42,9 +42,9 @@ def calls_in(module: Module, function: Function) -> Iterator[ast.Call]:
     """The calls in a function's body, those of functions inside it too."""
     last = function.end_lineno or function.lineno
     for call in module.calls:
-        if function.lineno <= call.lineno <= last:
-            if any(each is function for each in module.scopes.ancestors(call)):
-                yield call
+        near = function.lineno <= call.lineno <= last
+        if near and function in module.scopes.ancestors(call):
+            yield call
 
 
 def reached(of: Class, name: str) -> list[Routine]:

@@ -12,14 +12,15 @@ from . import names
 from .batch_norms import batch_norm_name
 from .classes import keras_kind, keyword, reached
 from .contents import holds
-from .resolve import calls_of, values
-from .scopes import Function, Kind
-from .values import Class, Known, Result, Routine, Self, argument_for
+from .resolve import values
+from .symbolic import builds_graph
+from .values import Class, Known, Result, Routine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .module import Module
+    from .scopes import Function
 
 _ABOUT_PHASE = re.compile(r"train|infer|eval|test|phase|mode|freez|frozen", re.I)
 # Networks that are meant to keep still, or to stay in training mode.
@@ -28,7 +29,9 @@ _KEPT_STILL = re.compile(
     r"|resnet|encoder_k|perceptual|reference|anchor|infer|predict",
     re.I,
 )
-_MEANT_RANDOM = re.compile(r"mc|monte|bayes|uncertain|stochastic|augment", re.I)
+_MEANT_RANDOM = re.compile(
+    r"MC|Mc(?=[A-Z])|(^|_)mc_|[Mm]onte|[Bb]ayes|[Uu]ncertain|[Ss]tochastic|[Aa]ugment"
+)
 
 
 class Where(Enum):
@@ -45,7 +48,6 @@ class Flagged:
     Attributes:
         value: the flag.
         node: the argument that gives it.
-        called: what is called.
         where: whether it is in a `call` or builds a graph.
         is_layer: whether BN itself is called, not a network that holds BN.
         is_function: whether it is BN as a function of TensorFlow 1.
@@ -55,7 +57,6 @@ class Flagged:
 
     value: bool | None
     node: ast.AST
-    called: ast.expr
     where: Where
     is_layer: bool
     is_function: bool
@@ -66,20 +67,18 @@ class Flagged:
 def flagged_calls(module: Module) -> Iterator[Flagged]:
     """Every call of BN, or of what holds BN, with a constant flag."""
     for call in module.calls:
-        argument = _flag_of(call)
-        if argument is None:
+        given = _flag_of(call)
+        if given is None:
             continue
         is_layer = _is_batch_norm(module, call)
         if not is_layer and not _is_network(module, call):
             continue
         where = _where(module, call, is_layer)
         if where is not None:
-            flag = argument.value
-            assert flag is None or isinstance(flag, bool | ast.Constant)
+            node, flag = given
             yield Flagged(
-                value=flag.value if isinstance(flag, ast.Constant) else flag,
-                node=argument,
-                called=call.func,
+                value=flag,
+                node=node,
                 where=where,
                 is_layer=is_layer,
                 is_function=_is_function(module, call),
@@ -104,21 +103,17 @@ def _is_function(module: Module, call: ast.Call) -> bool:
     )
 
 
-def _flag_of(call: ast.Call) -> ast.keyword | ast.Constant | None:
-    """The argument that is a constant flag."""
+def _flag_of(call: ast.Call) -> tuple[ast.AST, bool | None] | None:
+    """The argument that is a constant flag, and the flag."""
     for each in call.keywords:
-        if each.arg in ("training", "is_training") and _is_flag(each.value):
-            return each
-    if len(call.args) > 1 and _is_flag(call.args[1]):
-        assert isinstance(call.args[1], ast.Constant)
-        return call.args[1]
+        if each.arg in ("training", "is_training"):
+            match each.value:
+                case ast.Constant(value=bool() | None as flag):
+                    return each, flag
+    match call.args:
+        case [_, ast.Constant(value=bool() | None as flag) as argument, *_]:
+            return argument, flag
     return None
-
-
-def _is_flag(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and (
-        node.value is None or isinstance(node.value, bool)
-    )
 
 
 def _is_batch_norm(module: Module, call: ast.Call) -> bool:
@@ -157,7 +152,9 @@ def _where(module: Module, call: ast.Call, is_layer: bool) -> Where | None:
             )
     if isinstance(function, ast.Lambda) or _depends_on_phase(module, call, function):
         return None
-    return Where.GRAPH if _is_symbolic(module, call, is_layer) else None
+    if _is_function(module, call):
+        return Where.GRAPH
+    return Where.GRAPH if builds_graph(module, call, is_layer) else None
 
 
 def _of_call(of: Class) -> list[Function]:
@@ -172,15 +169,13 @@ def _depends_on_phase(
     for outer in module.scopes.ancestors(call):
         if outer is function:
             break
-        if (
-            isinstance(outer, ast.If | ast.IfExp | ast.While)
-            and inner is not outer.test
-        ):
-            if _ABOUT_PHASE.search(ast.unparse(outer.test)):
-                return True
+        match outer:
+            case ast.If(test=test) | ast.IfExp(test=test) | ast.While(test=test):
+                if inner is not test and _ABOUT_PHASE.search(ast.unparse(test)):
+                    return True
         inner = outer
     name = getattr(function, "name", "")
-    return bool(_MEANT_RANDOM.match(name)) or name.startswith("test")
+    return bool(_MEANT_RANDOM.search(name)) or name.startswith("test")
 
 
 def _called_otherwise(module: Module, call: ast.Call, owner: ast.ClassDef) -> bool:
@@ -198,69 +193,3 @@ def _called_otherwise(module: Module, call: ast.Call, owner: ast.ClassDef) -> bo
         if ast.dump(flag) != ast.dump(own) and ast.unparse(other.func) == called:
             return True
     return False
-
-
-def _is_symbolic(module: Module, call: ast.Call, is_layer: bool) -> bool:
-    """Whether the call is applied to a tensor of a graph that is being built."""
-    if _is_function(module, call):
-        return True
-    inputs = call.args[:1] or [each.value for each in call.keywords[:1]]
-    found = [_origin(module, each, set()) for each in inputs]
-    if True in found:
-        return True
-    # A helper that builds its BN on the spot can hardly serve anything else.
-    return is_layer and isinstance(call.func, ast.Call) and None in found
-
-
-def _origin(module: Module, expression: ast.expr, visited: set[ast.AST]) -> bool | None:
-    """Whether a tensor comes from `keras.Input`; None if from an unknown caller."""
-    if expression in visited or len(visited) > 500:
-        return False
-    visited.add(expression)
-    match expression:
-        case ast.Attribute(attr="output" | "outputs" | "input" | "inputs"):
-            return not isinstance(expression.value, ast.Name) or not any(
-                isinstance(each, Self) for each in values(module, expression.value)
-            )
-        case ast.Call():
-            for value in values(module, expression.func):
-                if value == Known("keras.layers.Input"):
-                    return True
-            sources = [*expression.args, *(each.value for each in expression.keywords)]
-        case ast.Name():
-            return _origin_of_name(module, expression, visited)
-        case _:
-            children = ast.iter_child_nodes(expression)
-            sources = [each for each in children if isinstance(each, ast.expr)]
-    return _any(_origin(module, each, visited) for each in sources)
-
-
-def _origin_of_name(
-    module: Module, name: ast.Name, visited: set[ast.AST]
-) -> bool | None:
-    found = module.scopes.lookup(name)
-    sources: list[bool | None] = []
-    for binding in found[1] if found else ():
-        if binding.kind in (Kind.VALUE, Kind.ITEM):
-            assert isinstance(binding.node, ast.expr)
-            sources.append(_origin(module, binding.node, visited))
-        elif binding.kind is Kind.PARAMETER:
-            assert isinstance(binding.place, Function)
-            assert isinstance(binding.node, ast.arg)
-            calls = calls_of(module, binding.place)
-            passed = [
-                argument_for(call, binding.place, binding.node.arg, skipped)
-                for call, skipped in calls
-            ]
-            sources += [
-                _origin(module, each, visited) for each in passed if each is not None
-            ]
-            sources += [None] if not calls else []
-    return _any(sources)
-
-
-def _any(answers: Iterator[bool | None] | list[bool | None]) -> bool | None:
-    known = list(answers)
-    if True in known:
-        return True
-    return None if None in known else False

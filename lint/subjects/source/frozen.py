@@ -46,7 +46,7 @@ def _settings(module: Module) -> Iterator[tuple[str, ast.expr]]:
 
 
 def _frozen_name(expression: ast.expr) -> str:
-    """`base` of `base`, `self.base`, `base.layers[:-4]` and `enumerate(base.layers)`."""
+    """`base` of `self.base`, `base.layers[:-4]` and `enumerate(base.layers)`."""
     while True:
         match expression:
             case ast.Subscript(value=inner):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 from collections import defaultdict
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from .scopes import Function
+if TYPE_CHECKING:
+    from .scopes import Function
 
 Method = ast.FunctionDef | ast.AsyncFunctionDef
 _GROWING = {"append", "add", "extend", "insert"}

@@ -6,7 +6,7 @@ import ast
 import re
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ...findings import Location
 from ...semantics import World, world_of
@@ -24,6 +24,13 @@ if TYPE_CHECKING:
 _WORDS = re.compile(r"keras|tensorflow|kerasbn|slim", re.IGNORECASE)
 
 
+class CellPlace(NamedTuple):
+    """A notebook's cell: its first line in the whole text, and its indentation."""
+
+    first: int
+    indent: int
+
+
 class Module:
     """A parsed module.
 
@@ -33,7 +40,7 @@ class Module:
         tree: the syntax tree of that text.
         project: what its imports are looked up in.
         keras_version: the version that the user named, if any.
-        cells: for a notebook, the first line in `text` of each code cell.
+        cells: for a notebook, where each of its code cells is in `text`.
     """
 
     def __init__(
@@ -44,7 +51,7 @@ class Module:
         project: Project,
         *,
         keras_version: str | None = None,
-        cells: tuple[int, ...] = (),
+        cells: tuple[CellPlace, ...] = (),
     ):
         self.path = path
         self.text = text
@@ -133,13 +140,13 @@ class Module:
         end_line = getattr(node, "end_lineno", None) or line
         column = self._column(line, getattr(node, "col_offset", 0))
         end_column = self._column(end_line, getattr(node, "end_col_offset", 0) or 0)
-        cell, before = self._cell(line)
+        cell, before, shift = self._cell(line)
         return Location(
             path=str(self.path),
             line=line - before,
-            column=column,
+            column=column + shift,
             end_line=end_line - before,
-            end_column=end_column,
+            end_column=end_column + shift,
             cell=cell,
         )
 
@@ -157,12 +164,13 @@ class Module:
             return offset + 1
         return len(text.encode()[:offset].decode(errors="replace")) + 1
 
-    def _cell(self, line: int) -> tuple[int | None, int]:
-        """The cell that a line is in, and how many lines come before that cell."""
+    def _cell(self, line: int) -> tuple[int | None, int, int]:
+        """The cell that a line is in, the lines before that cell, and its indent."""
         if not self.cells:
-            return None, 0
-        number = max(1, sum(first <= line for first in self.cells))
-        return number, self.cells[number - 1] - 1
+            return None, 0, 0
+        number = max(1, sum(cell.first <= line for cell in self.cells))
+        cell = self.cells[number - 1]
+        return number, cell.first - 1, cell.indent
 
 
 def last_word(expression: ast.expr) -> str:

@@ -6,19 +6,23 @@ import ast
 import io
 import tokenize
 import warnings
+from contextlib import suppress
 from functools import cached_property
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...semantics import Requirements, read_requirements
 from ..notebook import read_cells
-from .module import Module
+from .module import CellPlace, Module
 from .trail import Trail
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _LARGEST = 4_000_000  # bytes; no source that people write comes near
 _MOST_MODULES = 2_000
 
 
-class UnreadableSource(Exception):
+class UnreadableSource(Exception):  # noqa: N818 - it says what it is
     """A file that is no Python that can be read, with the place if there is one."""
 
     def __init__(
@@ -101,10 +105,8 @@ class Project:
         if path not in self._modules:
             self._modules[path] = None
             if self._owns(path) and len(self._modules) <= _MOST_MODULES:
-                try:
+                with suppress(UnreadableSource, OSError):
                     self._modules[path] = read_module(path, self)
-                except (UnreadableSource, OSError):
-                    pass
         return self._modules[path]
 
     def _owns(self, path: Path) -> bool:
@@ -152,7 +154,9 @@ def _parse(text: str) -> ast.Module:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # bad escapes are not this linter's matter
-            return ast.parse(text)
+            # Notebooks may await at the top.
+            allowed = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+            return compile(text, "<source>", "exec", allowed, dont_inherit=True)
     except SyntaxError as error:
         raise UnreadableSource(_explain(error), error.lineno, error.offset) from None
     except (RecursionError, MemoryError):
@@ -176,23 +180,23 @@ def _read_notebook(
         cells = read_cells(data)
     except ValueError as error:
         raise UnreadableSource(f"not a notebook: {error}") from None
-    firsts: list[int] = []
+    places: list[CellPlace] = []
     line = 1
     for number, cell in enumerate(cells, 1):
         try:
-            _parse(cell)
+            _parse(cell.text)
         except UnreadableSource as error:
             raise UnreadableSource(
                 error.message, error.line, error.column, number
             ) from None
-        firsts.append(line)
-        line += cell.count("\n")
-    text = "".join(cells)
+        places.append(CellPlace(line, cell.indent))
+        line += cell.text.count("\n")
+    text = "".join(cell.text for cell in cells)
     return Module(
         path,
         text,
         _parse(text),
         project,
         keras_version=keras_version,
-        cells=tuple(firsts),
+        cells=tuple(places),
     )

@@ -57,10 +57,12 @@ def values(module: Module, expression: ast.expr) -> tuple[Value, ...]:
 
 def _evaluate(module: Module, expression: ast.expr) -> Iterator[Value]:
     match expression:
-        case ast.Constant(value=value):
-            yield Literal(value, module, expression)
-        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float())):
-            yield Literal(-expression.operand.value, module, expression)  # type: ignore[attr-defined]
+        case ast.Constant(value=constant):
+            yield Literal(constant, module, expression)
+        case ast.UnaryOp(
+            op=ast.USub(), operand=ast.Constant(value=int() | float() as number)
+        ):
+            yield Literal(-number, module, expression)
         case ast.BinOp():
             yield from _arithmetic(module, expression)
         case ast.Name():

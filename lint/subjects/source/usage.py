@@ -32,6 +32,11 @@ class Usage:
     only_part: bool
     told: bool
 
+    @property
+    def harmless(self) -> bool:
+        """Whether it is only used in ways that hand `training` on."""
+        return self.only_part or self.told
+
 
 def usage_of(module: Module, of: Class) -> Usage:
     """Look at every use of the class, and of its subclasses, in a module."""
