@@ -34,17 +34,16 @@ def import_model(target: str) -> Model:
     """
     match = _REFERENCE.fullmatch(target)
     assert match is not None
-    if "" not in sys.path:
-        sys.path.insert(0, "")  # The current folder, as `python -m` has it.
-    with redirect_stdout(sys.stderr):
-        try:
-            value = attrgetter(match["name"])(import_module(match["module"]))
-            if callable(value) and not is_live_model(value):
-                value = value()
-        except (Exception, SystemExit) as error:
-            raise UsageError(
-                f"{target} could not be imported: {_explain(error)}"
-            ) from error
+    sys.path.insert(0, "")  # The current folder, as `python -m` has it.
+    try:
+        with redirect_stdout(sys.stderr):
+            value = _value(match["module"], match["name"])
+    except (Exception, SystemExit) as error:
+        raise UsageError(
+            f"{target} could not be imported: {_explain(error)}"
+        ) from error
+    finally:
+        sys.path.remove("")
     if not is_live_model(value):
         raise UsageError(
             f"{target} is no Keras model. Received: {type(value).__name__}. Name a "
@@ -53,9 +52,14 @@ def import_model(target: str) -> Model:
     return read_live_model(value, target)
 
 
+def _value(module: str, name: str) -> Any:
+    value = attrgetter(name)(import_module(module))
+    return value() if callable(value) and not is_live_model(value) else value
+
+
 def _explain(error: BaseException) -> str:
     """The error, and the last line of the user's code that led to it."""
-    text: Any = "".join(traceback.format_exception_only(error)).strip()
+    text = "".join(traceback.format_exception_only(error)).strip()
     here = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -158,7 +159,7 @@ class TestOutputFile:
 
     def test_replaces_a_whole_file_or_leaves_it(self, files, command, monkeypatch):
         (files / "report.txt").write_text("old")
-        names = sorted(os.listdir())
+        names = sorted(files.iterdir())
 
         def fail(*_):
             raise RuntimeError("half way")
@@ -168,7 +169,7 @@ class TestOutputFile:
             with pytest.raises(RuntimeError, match="half way"):
                 main(["bad.py", "--output-file", "report.txt"])
         assert (files / "report.txt").read_text() == "old"
-        assert sorted(os.listdir()) == names
+        assert sorted(files.iterdir()) == names
         command("bad.py", "--output-file", "report.txt")
         assert "BN201" in (files / "report.txt").read_text()
 
@@ -187,7 +188,7 @@ class TestProcess:
     COMMAND = (sys.executable, "-c", "from lint.cli import main; main()")
 
     def test_the_installed_script_runs(self, files):
-        script = os.path.join(os.path.dirname(sys.executable), "model-lint")
+        script = Path(sys.executable).with_name("model-lint")
         done = subprocess.run([script, "bad.py"], capture_output=True, text=True)
         assert done.returncode == 1
         assert done.stdout.startswith("bad.py:3:38: BN201 error ")

@@ -151,7 +151,7 @@ net.fit(x, y)
 )
 def test_what_is_wrong_is_refused(configure, command, table, message):
     configure(table)
-    with pytest.raises(UsageError, match="pyproject.toml") as error:
+    with pytest.raises(UsageError, match=r"pyproject\.toml") as error:
         lint.check("src")
     assert message in str(error.value)
     outcome = command("src")

@@ -1,0 +1,27 @@
+"""Models that are right stay without errors and warnings, live and saved.
+
+Here stand small ones that between them have each momentum that keras.applications
+uses; `python tests/lint/all_applications.py` checks every model there is.
+"""
+
+import keras
+import pytest
+
+import lint
+
+
+@pytest.mark.parametrize(
+    ("name", "momentum"),
+    [
+        ("EfficientNetV2B0", 0.9),
+        ("MobileNet", 0.99),
+        ("MobileNetV3Small", 0.999),
+        ("NASNetMobile", 0.9997),
+    ],
+)
+def test_nothing_is_found(name, momentum, folder):
+    model = getattr(keras.applications, name)(weights=None)
+    assert momentum in {getattr(layer, "momentum", None) for layer in model.layers}
+    model.save("m.keras")
+    assert lint.check(model) == []
+    assert lint.check("m.keras") == []
