@@ -139,12 +139,21 @@ class _Search:
         """What an instance holds, however it was come by."""
         match value:
             case Result(module=module, call=call):
-                return self.expression(module, call)
+                return self.expression(module, call) | self._grown(module, call)
             case Self(of):
                 return self.of_class(of)
             case Items(module, node):
                 return self.expression(module, node)
         return NOTHING
+
+    def _grown(self, module: Module, made: ast.Call) -> Kinds:
+        """What is added to a network under the name it is first given."""
+        found = NOTHING
+        match module.scopes.parents.get(made):
+            case ast.Assign(targets=[ast.Name(id=name)]):
+                for added in _added(module, name, module.scopes.scope_of(made).node):
+                    found |= self.expression(module, added)
+        return found
 
     def _attribute(self, module: Module, base: ast.expr, name: str) -> Iterator[Kinds]:
         """`self.blocks`, or the `output`, `layers` and the like of a network."""

@@ -55,7 +55,12 @@ def lost_flags(module: Module) -> Iterator[LostFlag]:
     """Every call in a training step that leaves out `training`."""
     if "set_learning_phase" in module.calls_by_name:
         return
-    found = [*_under_tapes(module), *_in_jax(module), *_before_backward(module)]
+    found = [
+        *_under_tapes(module),
+        *_minimised(module),
+        *_in_jax(module),
+        *_before_backward(module),
+    ]
     seen = set()
     for flag in found:
         if flag.node not in seen:
@@ -79,6 +84,15 @@ def _under_tapes(module: Module) -> Iterator[LostFlag]:
             sources = _trained(module, node, tapes)
             if sources is not None:
                 yield from _lost(module, node.body, sources, "under GradientTape")
+
+
+def _minimised(module: Module) -> Iterator[LostFlag]:
+    """What `optimizer.minimize` calls to get its loss."""
+    for call in module.calls_by_name.get("minimize", ()):
+        variables = [*call.args[1:2], *_given(call, "var_list")]
+        for value in values(module, call.args[0]) if call.args else ():
+            if isinstance(value, Routine) and value.module is module and variables:
+                yield from _lost(module, [value.node], variables, "in a loss")
 
 
 def _is_tape(module: Module, item: ast.withitem) -> bool:
