@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
+from keras.src.backend.common import dtypes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -43,17 +44,21 @@ def _float64_dtype(dtype: Any) -> Any:
 
 @contextmanager
 def float64_arithmetic() -> Iterator[None]:
-    """Let the backend compute in float64; JAX does not unless told to."""
-    if keras.backend.backend() != "jax":
+    """Let Keras compute in float64.
+
+    On TensorFlow it does so when asked by dtype. On JAX and PyTorch its rules of type
+    promotion turn float64 into float32, and JAX itself does so, too, unless told
+    otherwise. Both are put back at the end.
+    """
+    with ExitStack() as restoring:
+        if keras.backend.backend() == "jax":
+            jax = sys.modules["jax"].config  # Keras has imported it.
+            restoring.callback(jax.update, "jax_enable_x64", jax.jax_enable_x64)
+            jax.update("jax_enable_x64", True)
+        narrowing = dtypes.BIT64_TO_BIT32_DTYPE
+        restoring.callback(narrowing.update, float64=narrowing["float64"])
+        narrowing["float64"] = "float64"
         yield
-        return
-    jax = sys.modules["jax"].config  # Loaded by Keras; only kernels/jax.py imports it.
-    before = jax.jax_enable_x64
-    jax.update("jax_enable_x64", True)
-    try:
-        yield
-    finally:
-        jax.update("jax_enable_x64", before)
 
 
 def relative_difference(
