@@ -90,7 +90,7 @@ healthy = bool(np.abs(moving_mean).max() > 0)
 
     def check_source(self, module: Module) -> Iterator[Finding]:
         """Every model class with such a `call`."""
-        if not module.world.has(CALL_NEEDS_TRAINING):
+        if not (module.mentions("def call") and module.world.has(CALL_NEEDS_TRAINING)):
             return
         for node in module.classes:
             of = Class(module, node)

@@ -69,11 +69,10 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
 
     def check_source(self, module: Module) -> Iterator[Finding]:
         """Constant flags in `call`, and in graphs where they are honoured."""
-        overridden = module.world.has(FUNCTIONAL_FLAG_IS_OVERRIDDEN)
         for flagged in flagged_calls(module):
-            honoured = flagged.where is Where.CALL or not overridden
+            in_call = flagged.where is Where.CALL
+            honoured = in_call or not module.world.has(FUNCTIONAL_FLAG_IS_OVERRIDDEN)
             if flagged.value is True and honoured:
-                in_call = flagged.where is Where.CALL
                 yield self.finding(
                     "training=True is hard-coded: in inference too the batch's own "
                     "statistics are used, and the running statistics move; "

@@ -62,11 +62,11 @@ healthy = bool(np.abs(moving_mean).max() == 0)  # as training=False promises
 
     def check_source(self, module: Module) -> Iterator[Finding]:
         """Constant flags where a graph is built, in the versions that override them."""
-        world = module.world
-        if not world.has(FUNCTIONAL_FLAG_IS_OVERRIDDEN):
-            return
         for flagged in flagged_calls(module):
-            if flagged.where is Where.GRAPH and flagged.value is not None:
+            world = module.world
+            in_graph = flagged.where is Where.GRAPH and flagged.value is not None
+            if in_graph and world.has(FUNCTIONAL_FLAG_IS_OVERRIDDEN):
+                assert flagged.value is not None
                 unsure = world.assumed or flagged.maybe_frozen
                 yield self.finding(
                     _message(flagged.value) + world.caveat,

@@ -60,6 +60,8 @@ class Momentum:
 
 def momenta(module: Module) -> Iterator[Momentum]:
     """Every momentum that is given to a BN layer, each place once."""
+    if not module.mentions("momentum", "decay", "BatchNorm", "batch_norm"):
+        return
     seen = set()
     for found in _momenta(module):
         if (found.location, found.value) not in seen:

@@ -173,9 +173,7 @@ class _Search:
         """What `self.name` holds."""
         found = NOTHING
         for each in project_lineage(of):
-            members = each.module.members(each.node)
-            given = members.attributes.get(name, []) + members.added.get(name, [])
-            for expression in given:
+            for expression in each.module.members(each.node).given(name):
                 found |= self.expression(each.module, expression)
         return found
 
@@ -200,7 +198,7 @@ def _freezes_itself(of: Class) -> bool:
     return any(
         is_false(value)
         for each in project_lineage(of)
-        for value in each.module.members(each.node).attributes.get("trainable", ())
+        for value in each.module.members(each.node).assigned("trainable")
     )
 
 

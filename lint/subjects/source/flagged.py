@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from .module import Module
     from .scopes import Function
 
+_FLAG = r"(?:True|False|None)\b"
+_ANY_FLAG = re.compile(rf"training\s*=\s*{_FLAG}|,\s*{_FLAG}")
 _ABOUT_PHASE = re.compile(r"train|infer|eval|test|phase|mode|freez|frozen", re.I)
 # Networks that are meant to keep still, or to stay in training mode.
 _KEPT_STILL = re.compile(
@@ -66,6 +68,8 @@ class Flagged:
 
 def flagged_calls(module: Module) -> Iterator[Flagged]:
     """Every call of BN, or of what holds BN, with a constant flag."""
+    if not _ANY_FLAG.search(module.text):
+        return
     for call in module.calls:
         given = _flag_of(call)
         if given is None:

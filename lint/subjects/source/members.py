@@ -4,48 +4,51 @@ from __future__ import annotations
 
 import ast
 from collections import defaultdict
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .scopes import Function
 
 Method = ast.FunctionDef | ast.AsyncFunctionDef
+_Expressions = dict[str, list[ast.expr]]
 _GROWING = {"append", "add", "extend", "insert"}
 
 
-@dataclass(eq=False)
 class Members:
-    """Methods, and the expressions that each attribute is given.
+    """Methods, and the expressions that each attribute is given."""
 
-    Attributes:
-        methods: those defined in the class body.
-        attributes: what is assigned to `name` in the body or to `self.name`.
-        added: what is appended to the list `self.name`.
-    """
+    def __init__(self, node: ast.ClassDef):
+        self._node = node
+        self._attributes: _Expressions | None = None
+        self._added: _Expressions = defaultdict(list)
+        self.methods = {
+            each.name: each
+            for each in node.body
+            if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)
+        }
 
-    methods: dict[str, Method] = field(default_factory=dict)
-    attributes: dict[str, list[ast.expr]] = field(
-        default_factory=lambda: defaultdict(list)
-    )
-    added: dict[str, list[ast.expr]] = field(default_factory=lambda: defaultdict(list))
+    def given(self, name: str) -> list[ast.expr]:
+        """What is assigned to `name` in the body or to `self.name`, or added to it."""
+        return self.assigned(name) + self._added.get(name, [])
 
+    def assigned(self, name: str) -> list[ast.expr]:
+        """What is assigned to `name` in the body or to `self.name`."""
+        if self._attributes is None:
+            self._attributes = defaultdict(list)
+            self._read(self._attributes)
+        return self._attributes.get(name, [])
 
-def read_members(node: ast.ClassDef) -> Members:
-    """Read the members of a class."""
-    members = Members()
-    for statement in node.body:
-        match statement:
-            case ast.FunctionDef() | ast.AsyncFunctionDef():
-                members.methods[statement.name] = statement
-                _read_method(statement, members)
-            case ast.Assign(targets=targets, value=value):
-                for target in targets:
-                    if isinstance(target, ast.Name):
-                        members.attributes[target.id].append(value)
-            case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
-                members.attributes[name].append(value)
-    return members
+    def _read(self, attributes: _Expressions) -> None:
+        for statement in self._node.body:
+            match statement:
+                case ast.FunctionDef() | ast.AsyncFunctionDef():
+                    _read_method(statement, attributes, self._added)
+                case ast.Assign(targets=targets, value=value):
+                    for target in targets:
+                        if isinstance(target, ast.Name):
+                            attributes[target.id].append(value)
+                case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
+                    attributes[name].append(value)
 
 
 def self_name(function: Function) -> str | None:
@@ -67,45 +70,44 @@ def is_false(node: ast.AST) -> bool:
     return isinstance(node, ast.Constant) and node.value is False
 
 
-def _read_method(method: Method, members: Members) -> None:
+def _read_method(method: Method, attributes: _Expressions, added: _Expressions) -> None:
     me = self_name(method)
     for node in ast.walk(method):
         match node:
             case ast.Assign(targets=targets, value=value):
                 for target in targets:
-                    _read_target(target, value, me, members)
+                    _read_target(target, value, me, attributes, added)
             case ast.AnnAssign(target=target, value=ast.expr() as value):
-                _read_target(target, value, me, members)
+                _read_target(target, value, me, attributes, added)
             case ast.AugAssign(target=target, value=value):
                 name = attribute_of_self(target, me)
                 if name is not None:
-                    members.added[name].append(value)
-            case ast.Call():
-                _read_call(node, me, members)
+                    added[name].append(value)
+            case ast.Call(func=ast.Attribute(value=base, attr=action), args=[*_, last]):
+                name = attribute_of_self(base, me)
+                if name is not None and action in _GROWING:
+                    added[name].append(last)
 
 
 def _read_target(
-    target: ast.expr, value: ast.expr, me: str | None, members: Members
+    target: ast.expr,
+    value: ast.expr,
+    me: str | None,
+    attributes: _Expressions,
+    added: _Expressions,
 ) -> None:
     name = attribute_of_self(target, me)
     if name is not None:
-        members.attributes[name].append(value)
+        attributes[name].append(value)
         return
-    match target:
-        case ast.Tuple(elts=targets) | ast.List(elts=targets):
-            same = isinstance(value, ast.Tuple | ast.List)
-            if same and len(value.elts) == len(targets):  # type: ignore[attr-defined]
-                for each, part in zip(targets, value.elts, strict=True):  # type: ignore[attr-defined]
-                    _read_target(each, part, me, members)
-        case ast.Subscript(value=base):
+    match target, value:
+        case (
+            ast.Tuple(elts=targets) | ast.List(elts=targets),
+            ast.Tuple(elts=parts) | ast.List(elts=parts),
+        ) if len(targets) == len(parts):
+            for each, part in zip(targets, parts, strict=True):
+                _read_target(each, part, me, attributes, added)
+        case ast.Subscript(value=base), _:
             name = attribute_of_self(base, me)
             if name is not None:
-                members.added[name].append(value)
-
-
-def _read_call(call: ast.Call, me: str | None, members: Members) -> None:
-    match call:
-        case ast.Call(func=ast.Attribute(value=base, attr=action), args=[*_, last]):
-            name = attribute_of_self(base, me)
-            if name is not None and action in _GROWING:
-                members.added[name].append(last)
+                added[name].append(value)

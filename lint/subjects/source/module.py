@@ -11,17 +11,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from ...findings import Location
 from ...semantics import World, world_of
 from .frozen import Freezes
-from .members import Members, read_members
-from .scopes import Function, Kind, Scopes
+from .members import Members
+from .scopes import Function, Scopes
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from .project import Project
     from .values import Value
-
-# A file that says none of these words holds nothing that a rule looks for.
-_WORDS = re.compile(r"keras|tensorflow|kerasbn|slim", re.IGNORECASE)
 
 
 class CellPlace(NamedTuple):
@@ -73,19 +70,9 @@ class Module:
         """The text's lines, without their ends."""
         return re.split(r"\r\n|\r|\n", self.text)
 
-    @cached_property
-    def is_relevant(self) -> bool:
-        """Whether the text speaks of Keras at all, or may inherit from what does."""
-        return bool(_WORDS.search(self.text)) or self._imports_project
-
-    @property
-    def _imports_project(self) -> bool:
-        return any(
-            self.project.find(self.path, binding.dotted) is not None
-            for bindings in self.scopes.top.bindings.values()
-            for binding in bindings
-            if binding.kind is Kind.IMPORT
-        )
+    def mentions(self, *words: str) -> bool:
+        """Whether the text has one of the words: a quick look before a search."""
+        return any(word in self.text for word in words)
 
     @cached_property
     def world(self) -> World:
@@ -120,7 +107,7 @@ class Module:
     def members(self, node: ast.ClassDef) -> Members:
         """The members of one of its classes."""
         if node not in self._members:
-            self._members[node] = read_members(node)
+            self._members[node] = Members(node)
         return self._members[node]
 
     def owner_of(self, function: ast.AST) -> ast.ClassDef | None:

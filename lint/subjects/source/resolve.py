@@ -299,10 +299,7 @@ def _member(of: Class, instance: Value, name: str) -> Iterator[Value]:
             yield Routine(method.module, method.node, bound_to)
         return
     for each in project_lineage(of):
-        members = each.module.members(each.node)
-        for expression in members.attributes.get(name, ()):
-            yield from values(each.module, expression)
-        for expression in members.added.get(name, ()):
+        for expression in each.module.members(each.node).given(name):
             yield from values(each.module, expression)
 
 

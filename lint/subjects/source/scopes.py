@@ -92,7 +92,8 @@ class Scopes:
             inner = self._enter(node, scope)
             for name, child in _children(node):
                 self.parents[child] = node
-                self._parts[child] = name
+                if isinstance(child, ast.stmt | ast.ExceptHandler):
+                    self._parts[child] = name
                 # Defaults, decorators and bases are evaluated outside the body.
                 outside = inner is scope or name in ("decorator_list", "bases")
                 pending.append((child, scope if outside else inner))
@@ -202,7 +203,10 @@ def arguments_of(function: Function) -> list[ast.arg]:
 def _children(node: ast.AST) -> list[tuple[str, ast.AST]]:
     """A node's children with the part they are in, last first (for a stack)."""
     children = []
-    for name, value in ast.iter_fields(node):
+    for name in node._fields:
+        if name == "ctx":
+            continue
+        value = getattr(node, name, None)
         if isinstance(value, ast.AST):
             children.append((name, value))
         elif isinstance(value, list):
@@ -219,8 +223,17 @@ def _exclusive(one: set[Block], other: set[Block]) -> bool:
     )
 
 
+_BINDING = (
+    *(ast.Assign, ast.AnnAssign, ast.NamedExpr, ast.AugAssign, ast.For, ast.AsyncFor),
+    *(ast.comprehension, ast.withitem, ast.FunctionDef, ast.AsyncFunctionDef),
+    *(ast.ClassDef, ast.Import, ast.ImportFrom, ast.ExceptHandler),
+)
+
+
 def _bind(node: ast.AST, scope: Scope) -> None:
     """Enter the names that a node binds."""
+    if not isinstance(node, _BINDING):
+        return  # most nodes; it saves trying them against every case
     match node:
         case ast.Assign(targets=targets, value=value):
             for target in targets:

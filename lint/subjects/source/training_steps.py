@@ -53,7 +53,8 @@ class _Call:
 
 def lost_flags(module: Module) -> Iterator[LostFlag]:
     """Every call in a training step that leaves out `training`."""
-    if "set_learning_phase" in module.calls_by_name:
+    steps = ("GradientTape", "minimize", "stateless_call", "backward")
+    if not module.mentions(*steps) or module.mentions("set_learning_phase("):
         return
     found = [
         *_under_tapes(module),
@@ -72,6 +73,8 @@ def lost_flags(module: Module) -> Iterator[LostFlag]:
 
 
 def _under_tapes(module: Module) -> Iterator[LostFlag]:
+    if not module.mentions("GradientTape"):
+        return
     for node in module.scopes.nodes:
         if not isinstance(node, ast.With):
             continue
@@ -258,7 +261,7 @@ def _is_part_of(called: ast.expr, owner: ast.expr, module: Module) -> bool:
 
 
 def _in_jax(module: Module) -> Iterator[LostFlag]:
-    if not ("stateless_call" in module.text and _applies_somewhere(module)):
+    if not (module.mentions("stateless_call") and _applies_somewhere(module)):
         return
     for function in _differentiated(module):
         for each in _running(module, [function.node]):
@@ -293,7 +296,7 @@ def _differentiated(module: Module) -> Iterator[Routine]:
 
 
 def _before_backward(module: Module) -> Iterator[LostFlag]:
-    if "torch" not in module.text:
+    if not module.mentions("torch"):
         return
     for backward in module.calls_by_name.get("backward", ()):
         around = _loop_or_function(module, backward)
