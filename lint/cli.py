@@ -7,7 +7,7 @@ import sys
 from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -56,10 +56,18 @@ def _status(command: click.Command, arguments: list[str]) -> int:
     return status or 0
 
 
-def _words(_: click.Context, __: click.Parameter, value: tuple[str, ...]) -> Any:
+def _words(
+    _: click.Context, option: click.Parameter, value: tuple[str, ...]
+) -> list[str] | None:
     """Split what is separated by commas; None if the option was not given."""
     words = [word.strip() for each in value for word in each.split(",")]
-    return [word for word in words if word] if value else None
+    words = [word for word in words if word]
+    if value and not words:
+        raise UsageError(
+            f"--{option.name} needs a code, a name or the start of codes. "
+            f"Received: {value[0]!r}."
+        )
+    return words or None
 
 
 @click.command(
@@ -142,25 +150,31 @@ def lint(
         )
     config = config_for(targets).override(select, ignore, keras_version, fail_on)
     report = run(targets, config)
-    with _opened(output_file) as file:
-        if statistics:
-            from .reporters.text import write_statistics
-
-            write_statistics(report, file)
-        else:
-            write(report, output_format, file)
+    if report.checked or output_format != DEFAULT:
+        with _opened(output_file) as file:
+            _write(report, output_format, statistics, file)
     if not report.checked:
         raise UsageError(_nothing_read(report, targets))
     return FOUND if report.fails(config.fail_on) and not exit_zero else 0
 
 
+def _write(report: Report, output_format: str, statistics: bool, file: TextIO) -> None:
+    if statistics:
+        from .reporters.text import write_statistics
+
+        write_statistics(report, file)
+    else:
+        write(report, output_format, file)
+
+
 def _nothing_read(report: Report, targets: tuple[str, ...]) -> str:
-    if report.unread:
-        return f"No target could be read. Received: {', '.join(targets)}."
-    return (
-        "There is nothing to check: no .py, .ipynb, .keras or .h5 file. "
-        f"Received: {', '.join(targets)}."
-    )
+    if not report.unread:
+        return (
+            "There is nothing to check: no .py, .ipynb, .keras or .h5 file. "
+            f"Received: {', '.join(targets)}."
+        )
+    problems = [f"\n  {each.path}: {each.reason}" for each in report.unread]
+    return f"No target could be read.{''.join(problems)}"
 
 
 @contextmanager
@@ -175,8 +189,9 @@ def _opened(path: Path | None) -> Iterator[TextIO]:
             yield file
         unfinished.replace(path)
     except OSError as error:
+        reason = error.strerror or error
         raise UsageError(
-            f"The report cannot be written: {error.strerror}. Received: {path}."
+            f"The report cannot be written: {reason}. Received: {path}."
         ) from error
     finally:
         unfinished.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ from .errors import UsageError
 from .findings import Severity
 from .rules import enabled_rules
 from .subjects import Opener, UnreadError
-from .subjects.files import each_once, lintable_files
+from .subjects.files import each_once, is_folder_of_files, lintable_files
 from .subjects.imported import import_model, is_reference
 from .subjects.live_model import is_live_model, read_live_model
 from .subjects.model import Model
@@ -89,29 +89,27 @@ class _Run:
         self._opener = Opener(config.keras_version)
 
     def check_all(self, targets: Sequence[Any]) -> Iterator[_Result]:
+        """What is found in each file and each model."""
         paths: list[Path] = []
-        named: set[Path] = set()
         for target in targets:
             if is_live_model(target):
                 yield self._check(read_live_model(target))
             elif isinstance(target, str) and _is_module(target):
                 yield self._check(import_model(target))
             else:
-                path = _as_path(target)
-                found = list(self._files(path))
-                named.update({path} & set(found))
-                paths += found
-        for path in each_once(paths):
+                paths.append(_as_path(target))
+        yield from self._check_paths(paths)
+
+    def _check_paths(self, paths: Iterable[Path]) -> Iterator[_Result]:
+        """A named file is never excluded, nor silently passed over."""
+        folders = [path for path in paths if is_folder_of_files(path)]
+        named = [path for path in paths if path not in folders]
+        inside = (lintable_files(each, self._config.excludes) for each in folders)
+        for path in each_once(chain(named, *inside)):
             result = self._check_file(path)
             # In a folder, a data set in HDF5 is nobody's mistake.
             if path in named or result.unread is None or result.unread.supported:
                 yield result
-
-    def _files(self, path: Path) -> Iterable[Path]:
-        """The files that a path means; a named file is never excluded."""
-        if path.is_dir() and not (path / "saved_model.pb").is_file():
-            return lintable_files(path, self._config.excludes)
-        return [path]
 
     def _check_file(self, path: Path) -> _Result:
         try:
@@ -145,9 +143,13 @@ def _check_model(rule: Rule, model: Model) -> Iterable[Finding]:
 
 
 def _excerpt(module: Module, finding: Finding) -> str:
-    """The first line of source that a finding is about."""
-    first, _ = line_range(module, finding.location)
-    return module.lines[first - 1] if first <= len(module.lines) else ""
+    """The first line of source that a finding is about, indented as it was."""
+    place = finding.location
+    first, _ = line_range(module, place)
+    if first > len(module.lines):
+        return ""
+    indent = module.cells[place.cell - 1].indent if place.cell else 0
+    return " " * indent + module.lines[first - 1]
 
 
 def _is_module(target: str) -> bool:

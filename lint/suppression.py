@@ -40,7 +40,7 @@ def without_suppressed(findings: list[Finding], module: Module) -> list[Finding]
 
 def line_range(module: Module, place: Location) -> tuple[int, int]:
     """The first and last line of a place in the module's whole text."""
-    before = module.cells[place.cell - 1] - 1 if place.cell else 0
+    before = module.cells[place.cell - 1].first - 1 if place.cell else 0
     first = place.line or 1
     return before + first, before + (place.end_line or first)
 

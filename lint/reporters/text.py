@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, TextIO
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
 
@@ -108,7 +108,7 @@ def _fit(
     shown = lead + line[start + len(lead) :]
     before = lead + before[start + len(lead) :]
     if cell_len(shown) > room:
-        shown = shown[: room - 1] + "…"
+        shown = set_cell_size(shown, room - 1) + "…"
     return before, marked[: max(1, len(shown) - len(before))], shown
 
 
@@ -126,15 +126,19 @@ def _summary(report: Report) -> Iterator[Text]:
         parts = [_count(counts[each], each) for each in Severity if counts[each]]
         amount = _targets(report)
         yield Text(f"Found {', '.join(parts)} in {amount} ({', '.join(codes)}).")
-    elif report.checked:
+    else:
         yield Text(f"No findings in {_targets(report)}.")
+    silent = {each.path for each in report.unread} - {f.path for f in report.findings}
+    if silent:
+        yield Text(f"{_count(len(silent), 'file')} could not be read.")
     if report.opaque and NOT_INSPECTABLE not in codes:
         amount = _count(len(report.opaque), "model")
         yield Text(f"{amount} could be checked only in part; see {NOT_INSPECTABLE}.")
 
 
 def _targets(report: Report) -> str:
-    names = {*report.checked, *(problem.path for problem in report.unread)}
+    """How many there were, without those that are mentioned nowhere."""
+    names = {*report.checked, *(each.path or "model" for each in report.findings)}
     are_files = not any(is_reference(name) for name in names)
     return _count(len(names), "file" if are_files else "target")
 

@@ -24,6 +24,11 @@ _USUALLY_EXCLUDED = {
 }
 
 
+def is_folder_of_files(path: Path) -> bool:
+    """Whether a path is a folder, and not one that is a model itself."""
+    return path.is_dir() and not (path / "saved_model.pb").is_file()
+
+
 def lintable_files(
     folder: Path, excluded: Callable[[Path], bool] = lambda path: False
 ) -> Iterator[Path]:

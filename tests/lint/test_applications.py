@@ -23,5 +23,5 @@ def test_nothing_is_found(name, momentum, folder):
     model = getattr(keras.applications, name)(weights=None)
     assert momentum in {getattr(layer, "momentum", None) for layer in model.layers}
     model.save("m.keras")
-    assert lint.check(model) == []
-    assert lint.check("m.keras") == []
+    for findings in (lint.check(model), lint.check("m.keras")):
+        assert [each for each in findings if each.severity != "info"] == []

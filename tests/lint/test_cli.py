@@ -62,6 +62,7 @@ class TestExitStatus:
             (["."], 1),
             ([], 2),
             (["bad.py", "--select", "XY1"], 2),
+            (["bad.py", "--select", ""], 2),
             (["bad.py", "--output-format", "xml"], 2),
             (["bad.py", "--fail-on", "sometimes"], 2),
             (["bad.py", "--keras-version", "new"], 2),
@@ -87,6 +88,24 @@ class TestExitStatus:
         assert command(ERROR).status == 1
         assert command(INFO).status == 0
         assert command(INFO, "--fail-on", "info").status == 1
+
+    def test_what_is_unreadable_is_told_once(self, files, command):
+        outcome = command("broken.keras", "nowhere.py")
+        assert outcome.out == ""
+        first, *problems = outcome.err.rstrip().split("\n")
+        assert first == "Error: No target could be read."
+        assert len(problems) == 2
+        assert problems[0].startswith("  broken.keras: Not a whole zip archive")
+        assert problems[1] == "  nowhere.py: No such file. Check the path."
+
+    def test_what_is_unreadable_is_in_json_too(self, files, command):
+        outcome = command("nowhere.py", "--output-format", "json")
+        assert [each["code"] for each in json.loads(outcome.out)] == ["BN001"]
+        assert outcome.err.startswith("Error: No target could be read.")
+
+    def test_what_is_unreadable_is_never_called_clean(self, files, command):
+        outcome = command("good.py", "nowhere.py", "--ignore", "BN001")
+        assert outcome.out == "No findings in 1 file.\n1 file could not be read.\n"
 
     def test_an_empty_folder_is_unusable(self, folder, command):
         outcome = command(".")

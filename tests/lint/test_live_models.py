@@ -262,10 +262,8 @@ class TestImported:
             f"class box: net = {MODEL}",
         ],
     )
-    def test_a_model_or_a_function(self, module, command, text, request):
-        number = abs(hash(request.node.name))
-        name = "box.net" if "box" in text else "net"
-        target = f"{module(text, f'imported_{number}')}:{name}"
+    def test_a_model_or_a_function(self, module, command, text):
+        target = f"{module(text)}:{'box.net' if 'box' in text else 'net'}"
         outcome = command(target, "--output-format", "json")
         assert outcome.status == 1
         assert '"code": "BN201"' in outcome.out

@@ -100,3 +100,17 @@ def test_in_a_notebook_lines_are_those_of_the_cell(folder):
     assert found(folder, json.dumps(notebook), "book.ipynb") == [("BN201", 2)]
     (finding,) = lint.check(folder / "book.ipynb", select=["BN2"])
     assert finding.location.cell == 2
+
+
+def test_an_indented_cell_is_shown_as_it_is(folder, command):
+    cells = ["import keras\n", f"    {CALL}\n"]
+    notebook = {
+        "cells": [{"cell_type": "code", "source": cell} for cell in cells],
+        "nbformat": 4,
+    }
+    (folder / "book.ipynb").write_text(json.dumps(notebook))
+    lines = command("book.ipynb").out.split("\n")
+    column = len("    ") + CALL.index("momentum") + 1
+    assert lines[0].startswith(f"book.ipynb:cell 2:1:{column}: BN201")
+    assert lines[1] == f"    1 |     {CALL}"
+    assert lines[2].index("^") == 7 + column
