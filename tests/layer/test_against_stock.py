@@ -8,7 +8,7 @@ import pytest
 
 from kerasbn import BatchNormalization
 
-from .helpers import BACKEND, call, randomize
+from .helpers import BACKEND, call, gradients, randomize
 
 Stock = keras.layers.BatchNormalization
 TOLERANCE = {"float32": 2e-5, "mixed_float16": 2e-3, "mixed_bfloat16": 2e-2}
@@ -60,6 +60,21 @@ def test_same_results_and_weights(policy, masked, axis, renorm):
                 atol=TOLERANCE[policy],
             )
         assert_alike(ours, stock, 1e-7 if policy == "float64" else 2e-5)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("renorm", [False, True])
+def test_same_gradients(masked, renorm):
+    rng = np.random.default_rng(0)
+    x, upstream = rng.normal(1, 2, (2, 6, 5, 3)).astype("float32")
+    mask = rng.random((6, 5)) < 0.7 if masked else None
+    both = pair(renorm=renorm)
+    for layer in both:
+        layer.build(x.shape)
+        randomize(layer)
+    results = [gradients(layer, x, upstream, mask=mask) for layer in both]
+    for ours, stock in zip(*results, strict=True):
+        np.testing.assert_allclose(ours, stock, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from kerasbn import BatchNormalization
+from kerasbn.renorm import stock_arguments
 
 from .helpers import call
 
@@ -49,6 +50,18 @@ def test_epsilon_must_be_positive(value):
 def test_zero_debias_must_be_a_bool():
     with pytest.raises(ValueError, match=r"`zero_debias` must .*Received: "):
         BatchNormalization(zero_debias="no")
+
+
+def test_renorm_needs_a_keras_that_knows_it(monkeypatch):
+    def older_init(self, axis=-1, synchronized=False):
+        raise AssertionError
+
+    monkeypatch.setattr(keras.layers.BatchNormalization, "__init__", older_init)
+    assert stock_arguments(False, None, 0.99) == {}
+    with pytest.raises(
+        ValueError, match=r"install a newer one\. Received: renorm=True"
+    ):
+        stock_arguments(True, None, 0.99)
 
 
 def test_new_arguments_are_keyword_only():

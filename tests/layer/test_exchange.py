@@ -95,6 +95,16 @@ def test_plain_statistics_in_a_layer_that_has_begun_to_train(route, tmp_path):
     )
 
 
+@pytest.mark.parametrize(("mean", "variance"), [(4, 1), (0, 9)])
+def test_one_statistic_that_is_not_initial_is_enough(mean, variance):
+    layer = BatchNormalization(zero_debias=True)
+    layer.build(X.shape)
+    layer.set_weights([np.full(3, value) for value in (1, 0, mean, variance)])
+    train(layer, X)
+    expected = mean + 0.01 * (X.mean(0) - mean)
+    np.testing.assert_allclose(statistics(layer)[0], expected, rtol=1e-5)
+
+
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 @pytest.mark.parametrize("route", ROUTES)
 def test_stock_takes_the_weights(route, options, tmp_path):

@@ -64,7 +64,12 @@ NOTHING = [(X, np.zeros(X.shape[:-1], bool)), (X[:0], None), (X[:0], MASK[:0])]
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"zero_debias": True}, {"momentum": None}, {"renorm": True}],
+    [
+        {},
+        {"zero_debias": True},
+        {"momentum": None},
+        {"renorm": True, "renorm_momentum": 0.5},
+    ],
     ids=str,
 )
 @pytest.mark.parametrize("axis", [-1, [1, 2]], ids=str)
