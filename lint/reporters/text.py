@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import groupby
 from typing import TYPE_CHECKING, TextIO
 
 from rich.cells import cell_len, set_cell_size
@@ -31,10 +32,13 @@ def write(report: Report, file: TextIO) -> None:
     # Only a terminal has a width; what is piped or stored is never cut or wrapped.
     width = console.width if console.is_terminal else None
     explained: set[str] = set()
-    for finding in report.findings:
+    for _, group in groupby(report.findings, _what_is_said):
+        finding, *others = group
         lines = [_headline(finding)]
         if finding in report.excerpts:
             lines += _excerpt(finding.location, report.excerpts[finding], width)
+        if others:
+            lines.append(_other_layers(others))
         if finding.code not in explained:
             explained.add(finding.code)
             lines += _rationale(finding)
@@ -65,6 +69,17 @@ def place(location: Location) -> str:
     if location.layer is not None:
         parts.append(f" layer {location.layer}")
     return ":".join(parts)
+
+
+def _what_is_said(finding: Finding) -> tuple[object, ...]:
+    """Equal for findings that say the same of several layers of one model."""
+    said = (finding.path, finding.code, finding.severity, finding.message)
+    return said if finding.layer is not None else (*said, id(finding))
+
+
+def _other_layers(findings: list[Finding]) -> Text:
+    names = ", ".join(str(finding.layer) for finding in findings)
+    return Text(f"      + {_count(len(findings), 'more layer')}: {names}")
 
 
 def _headline(finding: Finding) -> Text:

@@ -23,8 +23,8 @@ class NotInspectable(Rule):
     in it are checked all the same.
 
     ## Why is this bad
-    What `call` does, above all whether it passes `training` on, was not checked
-    here; lint the model's source as well.
+    How `call` calls the layers, above all whether it passes `training` on, was not
+    checked here; lint the model's source as well.
     """
 
     code = "BN002"
@@ -59,7 +59,6 @@ model = keras.Model(inputs, keras.layers.BatchNormalization()(inputs))
             return
         seen = "layers and their" if model.live is not None else "running"
         yield self.finding(
-            f"not inspectable as a graph: only the {seen} statistics were checked, "
-            "not how the layers are called; lint the source as well",
+            f"not inspectable as a graph: only the {seen} statistics were checked",
             model.at(None),
         )

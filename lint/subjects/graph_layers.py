@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import cache
 from typing import TYPE_CHECKING
 
 from .model import BatchNorm
@@ -44,7 +45,7 @@ def read_layers(
                 config=layer.config,
                 frozen=layer_frozen,
                 training_flags=_training_flags(graph, layer),
-                read_statistics=reader(layer),
+                read_statistics=cache(reader(layer)),  # Several rules ask.
                 calls=layer_calls,
             )
 

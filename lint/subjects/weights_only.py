@@ -9,6 +9,7 @@ not told.
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING
 
 from kerasbn.archive.hdf5 import array, child, text_attribute
@@ -92,6 +93,7 @@ def _statistics_reader(
     if not named and (len(stored) < 4 or (stored[-1].read() < 0).any()):
         return None
 
+    @cache  # Several rules ask.
     def read() -> Statistics:
         arrays = [each.read() for each in stored]
         gamma, beta = arrays[:2] if len(arrays) == 4 else (None, None)

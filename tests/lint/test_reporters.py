@@ -105,6 +105,20 @@ class TestText:
         output = written(report(finding(path="a.py"), finding(path="b.py")))
         assert output.count("(model-lint rule BN201)") == 1
 
+    def test_layers_of_which_the_same_is_said_share_an_entry(self):
+        layers = [finding(path="m.keras", layer=name) for name in ("a", "b", "c")]
+        other = [finding(path="n.keras", layer="d"), finding(path="n.keras")]
+        lines = written(report(*layers, *other)).split("\n")
+        assert lines[0] == "m.keras: layer a: BN201 error too small"
+        assert lines[1] == "      + 2 more layers: b, c"
+        assert lines[3] == "n.keras: layer d: BN201 error too small"
+        assert lines[4] == "n.keras: BN201 error too small"
+        assert lines[5].startswith("Found 5 errors")
+
+    def test_lines_of_source_never_share_an_entry(self):
+        same = [finding(path="a.py", line=1), finding(path="a.py", line=1)]
+        assert written(report(*same)).count("a.py:1:1: BN201") == 2
+
     def test_brackets_are_no_markup(self):
         place = {"path": "[red]a.py", "line": 1, "column": 1}
         output = written(report(finding(**place), excerpt="x[0] = y[bold]"))
