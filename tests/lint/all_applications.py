@@ -16,18 +16,10 @@ import lint
 
 def names():
     """Every function of keras.applications that builds a model."""
-    modules = [
-        vars(keras.applications)[name]
-        for name in dir(keras.applications)
-        if hasattr(vars(keras.applications)[name], "preprocess_input")
-    ]
     return sorted(
-        {
-            name
-            for module in modules
-            for name in dir(module)
-            if name[0].isupper() and callable(getattr(module, name))
-        }
+        name
+        for name, member in vars(keras.applications).items()
+        if name[0].isupper() and callable(member)
     )
 
 
