@@ -173,7 +173,7 @@ def _nothing_read(report: Report, targets: tuple[str, ...]) -> str:
             "There is nothing to check: no .py, .ipynb, .keras or .h5 file. "
             f"Received: {', '.join(targets)}."
         )
-    problems = [f"\n  {each.path}: {each.reason}" for each in report.unread]
+    problems = [f"\n  {each.path}: {each.code} {each.reason}" for each in report.unread]
     return f"No target could be read.{''.join(problems)}"
 
 

@@ -68,7 +68,9 @@ class Config:
             base,
             select=base.select if select is None else _selectors(select, "select"),
             ignore=(*base.ignore, *_selectors(ignore or (), "ignore")),
-            keras_version=_version(keras_version or self.keras_version, "version"),
+            keras_version=_version(
+                keras_version or self.keras_version, "keras-version"
+            ),
             fail_on=_fail_on(fail_on or self.fail_on, "fail-on"),
         )
 

@@ -57,8 +57,10 @@ def _is_silenced(
 
 
 def _statement_around(tree: ast.Module, first: int, last: int) -> tuple[int, int]:
+    """The lines of the innermost statement, if it is a simple one."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.stmt) and not hasattr(node, "body"):
+        has_inner = hasattr(node, "body") or isinstance(node, ast.Match)
+        if isinstance(node, ast.stmt) and not has_inner:
             end = node.end_lineno or node.lineno
             if node.lineno <= first and last <= end:
                 return node.lineno, end

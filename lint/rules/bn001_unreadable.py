@@ -33,7 +33,7 @@ class Unreadable(Rule):
 
     def check_unread(self, problem: Unread) -> Iterator[Finding]:
         """Every target that should have been readable."""
-        if problem.supported:
+        if problem.code == self.code:
             yield self.finding(
                 problem.reason,
                 Location(problem.path, problem.line, problem.column, cell=problem.cell),

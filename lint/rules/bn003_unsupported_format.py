@@ -34,5 +34,5 @@ class UnsupportedFormat(Rule):
 
     def check_unread(self, problem: Unread) -> Iterator[Finding]:
         """Every target of a format that is not supported."""
-        if not problem.supported:
+        if problem.code == self.code:
             yield self.finding(problem.reason, Location(problem.path))

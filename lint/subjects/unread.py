@@ -25,6 +25,11 @@ class Unread:
     cell: int | None = None
     supported: bool = True
 
+    @property
+    def code(self) -> str:
+        """The rule that reports it."""
+        return "BN001" if self.supported else "BN003"
+
 
 class UnreadError(Exception):
     """Raised while a target is opened, or later when its arrays are read."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import h5py
 
     from kerasbn.archive import Archive, StoredArray
-    from kerasbn.graph import Graph
+    from kerasbn.graph import Graph, Layer
 
 # Keras' own name for such a layer, or for its group in a list.
 _USUAL_NAME = re.compile(r"(^|/)batch_normalization(_\d+)?$")
@@ -42,11 +42,17 @@ def find_batch_norms(
         return
     groups = layer_groups(archive.config)
     for layer in graph.walk():
-        opaque = layer.kind is None and layer.graph is None and not layer.is_batch_norm
-        if not opaque or layer.path not in groups:
+        if not _is_opaque(layer) or layer.path not in groups:
             continue
         if (group := child(archive.root, groups[layer.path])) is not None:
             yield from _below(group, layer.path, "", archive.keras_version)
+
+
+def _is_opaque(layer: Layer) -> bool:
+    """Whether it may hold layers that the graph does not show."""
+    if layer.graph is not None or layer.is_batch_norm:
+        return False
+    return layer.kind is None or "layer" in layer.config  # Such as TimeDistributed.
 
 
 def _below(

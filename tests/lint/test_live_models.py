@@ -109,9 +109,7 @@ class TestLayers:
         assert bn.training_flags == (False,)
 
     def test_of_a_wrapper(self):
-        inputs = keras.Input((3, 4))
-        outputs = keras.layers.TimeDistributed(BN(name="bn"), name="each")(inputs)
-        assert paths(read_live_model(keras.Model(inputs, outputs))) == {"each/bn"}
+        assert paths(read_live_model(wrapped())) == {"each/bn"}
 
     def test_that_were_never_built(self):
         model = read_live_model(keras.Sequential([BN(name="bn")]))
@@ -178,10 +176,36 @@ class TestIterations:
         assert read_live_model(model).iterations == 4
 
 
+def wrapped():
+    inputs = keras.Input((3, 4))
+    outputs = keras.layers.TimeDistributed(BN(name="bn"), name="each")(inputs)
+    return keras.Model(inputs, outputs)
+
+
+def four_arrays():
+    """A layer of somebody's own that has four arrays and is no BN."""
+
+    @keras.saving.register_keras_serializable("lint_tests")
+    class Four(keras.layers.Layer):
+        def build(self, shape):
+            for name in "abcd":
+                self.add_weight(shape=(3,), name=name, initializer=self.minus_one)
+
+        @staticmethod
+        def minus_one(shape, dtype=None):
+            return -keras.ops.ones(shape, dtype)
+
+        def call(self, x):
+            return x
+
+    inputs = keras.Input((3,))
+    return keras.Model(inputs, Four()(inputs))
+
+
 @pytest.mark.parametrize(
     "build",
     [
-        *(net, sequential, functional),
+        *(net, sequential, functional, wrapped, four_arrays),
         lambda: sequential(momentum=0.1),
         lambda: functional(training=True),
         lambda: fitted(sequential(scale=False)),
@@ -305,4 +329,4 @@ class TestImported:
 
     def test_a_file_of_that_name_is_a_file(self, folder, command):
         (folder / "odd:name").write_text("")
-        assert "BN003" in command("odd:name").out
+        assert "odd:name: BN003 " in command("odd:name").err

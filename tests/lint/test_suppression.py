@@ -91,6 +91,13 @@ def test_a_comment_in_a_function_does_not_silence_all_of_it(folder):
     assert found(folder, text) == [("BN201", 3)]
 
 
+def test_a_comment_in_a_match_does_not_silence_all_of_it(folder):
+    text = (
+        f"import keras\nmatch x:\n    case 1:\n        {CALL}\n        pass  # noqa\n"
+    )
+    assert found(folder, text) == [("BN201", 4)]
+
+
 def test_in_a_notebook_lines_are_those_of_the_cell(folder):
     cells = ["import keras\n", f"x = 1  # noqa\n{CALL}\n", f"x = 2\n{CALL}  # noqa\n"]
     notebook = {
