@@ -51,13 +51,16 @@ def random_layer_input(
     shape: Shape | None,
     rng: np.random.Generator,
 ) -> NDArray[np.float64] | None:
-    """A small float64 input for an absorbing layer; None if its shape is not known.
+    """A small float64 input for an absorbing layer, channels last.
 
     Args:
         layer: of a class in `ABSORBERS`.
         kernel: the shape of its first kernel.
         shape: the shape of its input in the model, where it is known.
         rng: where the values come from.
+
+    Returns:
+        The input; None if its shape is not known.
     """
     kind, config = str(layer.kind), layer.config
     spatial = ABSORBERS[kind].spatial
@@ -79,8 +82,6 @@ def random_layer_input(
             strict=True,
         )
     ]
-    if config.get("data_format") == "channels_first":
-        return rng.standard_normal([_BATCH, channels, *sizes])
     return rng.standard_normal([_BATCH, *sizes, channels])
 
 

@@ -151,10 +151,8 @@ def _source(call: Node, graph: Graph, folds: Mapping[str, Fold]) -> Node:
 def _check_only_reader(tensor: Tensor, graph: Graph) -> None:
     readers = graph.consumers[tensor]
     if len(readers) > 1:
-        names = ", ".join(
-            f"`{name}`" for name in sorted({n.layer.name for n in readers})
-        )
-        raise _Obstacle(f"`{tensor.layer}` is read by {len(readers)} calls: {names}")
+        names = ", ".join(sorted({f"`{node.layer.name}`" for node in readers}))
+        raise _Obstacle(f"`{tensor.layer}` is read {len(readers)} times, by {names}")
     if tensor in graph.outputs:
         raise _Obstacle(f"`{tensor.layer}` is an output of the model, too")
 
@@ -203,9 +201,7 @@ def _kept_axes(batch_norm: Layer, source: Node, call: Node) -> tuple[int, ...]:
     axes = []
     for axis in value if isinstance(value, list) else [value]:
         if axis >= 0 and rank is None:
-            raise _Obstacle(
-                f"the rank of its input is not known, so axis={axis} is open"
-            )
+            raise _Obstacle(f"axis={axis}, but the rank of its input is not known")
         axes.append(axis if axis < 0 else axis - (rank or 0))
     own = output_axes(kind, source.layer.config)
     if not set(axes) <= set(own):
@@ -219,9 +215,7 @@ def _check_dtypes(batch_norm: Layer, into: Layer) -> None:
     policies = {layer.name: dtype_policy(layer.config) for layer in (into, batch_norm)}
     for name, policy in policies.items():
         if policy not in _PLAIN_DTYPES:
-            raise _Obstacle(
-                f"`{name}` is quantised or has a dtype of its own: {policy}"
-            )
+            raise _Obstacle(f"`{name}` has the dtype policy {policy}")
     if len({policy.removeprefix("mixed_") for policy in policies.values()}) > 1:
         raise _Obstacle(
             f"computes in {policies[batch_norm.name]}, but `{into.name}` in "
@@ -236,7 +230,7 @@ def dtype_policy(config: Mapping[str, Any]) -> str:
         inner = value.get("config")
         name = inner.get("name") if isinstance(inner, dict) else None
         plain = value.get("class_name") in ("DTypePolicy", "FloatDTypePolicy")
-        value = name if plain else f"{value.get('class_name')} {name}"
+        value = name if plain else value.get("class_name")
     return "float32" if value is None else str(value)
 
 

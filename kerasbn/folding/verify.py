@@ -23,6 +23,7 @@ import keras
 import numpy as np
 
 from kerasbn.archive import open_archive, write_archive
+from kerasbn.errors import UnusableFileError
 from kerasbn.folding.float64 import (
     float64_arithmetic,
     in_float64,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from kerasbn.archive import Archive
     from kerasbn.folding.apply import Absorption, FoldedModel
     from kerasbn.graph import Layer
 
@@ -52,14 +54,12 @@ class Verification:
         float64: the largest relative difference in float64, of layers and outputs.
         float32: that of the model's outputs in its own precision.
         noise: that of the original in its own precision from itself in float64.
-        whole: whether the whole model was compared, not its folded layers alone.
-        note: why something could not be compared.
+        note: why the folded layers alone, not the whole model, were compared.
     """
 
     float64: float
     float32: float | None
     noise: float | None
-    whole: bool
     note: str | None = None
 
     @property
@@ -81,23 +81,33 @@ def verify(
         written: the `.keras` file.
         custom_objects: classes that Keras needs to load the model.
         safe_mode: whether Keras refuses to run code that is in the file.
+
+    Raises:
+        UnusableFileError: if neither the whole model can be run here nor each folded
+            layer.
     """
     difference = 0.0 if _is_written(folded, written) else np.inf
-    difference = max(difference, _layers_difference(folded))
+    in_layers = _layers_difference(folded)
     try:
         outputs = _outputs(folded, written, custom_objects, safe_mode)
-    except _NotLoadable as reason:
-        return Verification(difference, None, None, whole=False, note=str(reason))
+    except _CannotRun as reason:
+        if in_layers is None:
+            raise UnusableFileError(
+                f"The folded model cannot be verified here. {reason}. Make that "
+                "possible (--import for classes of your own, KERAS_BACKEND for another "
+                "backend), or do without the proof (--no-verify, verify=False)."
+            ) from reason
+        difference = max(difference, in_layers)
+        return Verification(difference, None, None, note=str(reason))
     exact, exact_folded, usual, usual_folded = outputs
     return Verification(
-        max(difference, relative_difference(exact, exact_folded)),
+        max(difference, in_layers or 0.0, relative_difference(exact, exact_folded)),
         relative_difference(usual, usual_folded),
         relative_difference(exact, usual),
-        whole=True,
     )
 
 
-class _NotLoadable(Exception):  # noqa: N818 - it says why, and is always caught
+class _CannotRun(Exception):  # noqa: N818 - it says why, and is always caught
     """Why the whole model cannot be run here."""
 
 
@@ -116,8 +126,11 @@ def _same_bits(one: list[NDArray[Any]], other: list[NDArray[Any]]) -> bool:
     ]
 
 
-def _layers_difference(folded: FoldedModel) -> float:
-    """The largest difference of any layer that took BN in, on its own."""
+def _layers_difference(folded: FoldedModel) -> float | None:
+    """The largest difference of any layer that took BN in, on its own.
+
+    None if the shape of an input is not known.
+    """
     rng = np.random.default_rng(_SEED)
     shapes = {
         node.layer.path: node.input_shape
@@ -129,37 +142,51 @@ def _layers_difference(folded: FoldedModel) -> float:
         for path, absorption in folded.absorptions.items():
             kernel = folded.archive.variables(path)[0].shape
             x = random_layer_input(absorption.layer, kernel, shapes[path], rng)
-            if x is not None:
-                differences.append(_layer_difference(absorption, folded, x))
+            if x is None:
+                return None
+            differences.append(_layer_difference(absorption, folded.archive, x))
     return max(differences)
 
 
 def _layer_difference(
-    absorption: Absorption, folded: FoldedModel, x: NDArray[np.float64]
+    absorption: Absorption, archive: Archive, x: NDArray[np.float64]
 ) -> float:
-    layer = absorption.layer
-    expected: Any = x
-    for original in (layer, *(fold.batch_norm for fold in absorption.folds)):
-        stored = [v.read() for v in folded.archive.variables(original.path)]
-        expected = _run(original, original.config, stored, expected)
-    new = absorption.variables(folded.archive)
-    received = _run(layer, absorption.config, new, x)
-    return relative_difference(
-        keras.ops.convert_to_numpy(expected), keras.ops.convert_to_numpy(received)
-    )
+    layer, y = absorption.layer, x
+    y = _run(layer, layer.config, _stored(layer, archive), y)
+    for fold in absorption.folds:
+        axes = {"axis": list(fold.axes) if len(fold.axes) > 1 else fold.axes[0]}
+        if layer.config.get("data_format") == "channels_first":
+            axes = {"axis": -1}
+        config = {**fold.batch_norm.config, **axes}
+        y = _run(fold.batch_norm, config, _stored(fold.batch_norm, archive), y)
+    z = _run(layer, absorption.config, absorption.variables(archive), x)
+    return relative_difference([y], [z])
+
+
+def _stored(layer: Layer, archive: Archive) -> list[NDArray[Any]]:
+    return [variable.read() for variable in archive.variables(layer.path)]
 
 
 def _run(
-    layer: Layer, config: Mapping[str, Any], variables: list[NDArray[Any]], x: Any
-) -> Any:
-    """The output of a layer of its own, in float64, at inference."""
+    layer: Layer,
+    config: Mapping[str, Any],
+    variables: list[NDArray[Any]],
+    x: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """The output of a layer of its own, in float64, channels last, at inference.
+
+    The weights of a layer are the same in both data formats, and TensorFlow on a CPU
+    does not run channels first.
+    """
     entry = {"module": "keras.layers", "registered_name": None, **layer.entry.raw}
-    entry = {key: value for key, value in entry.items() if key != "build_config"}
-    running = keras.layers.deserialize(in_float64({**entry, "config": dict(config)}))
+    entry.pop("build_config", None)
+    if "data_format" in config:
+        config = {**config, "data_format": "channels_last"}
+    running = keras.layers.deserialize(in_float64({**entry, "config": config}))
     running.build(x.shape)
     for variable, values in zip(running.weights, variables, strict=False):
         variable.assign(values.astype(np.float64))
-    return running(x)
+    return keras.ops.convert_to_numpy(running(x))
 
 
 def _outputs(
@@ -202,10 +229,21 @@ def _load(path: Path, custom_objects: Mapping[str, Any] | None, safe_mode: bool)
         )
     except Exception as error:
         # Keras raises whatever an unknown class, a Lambda or odd data leads to.
-        reason = str(error).split(". ")[0].splitlines()[0]
-        raise _NotLoadable(f"Keras cannot load the model here: {reason}") from error
+        raise _CannotRun(f"Keras cannot load it: {_first_sentence(error)}") from error
 
 
 def _predict(model: Any, inputs: Any) -> Any:
-    outputs = model(inputs, training=False)
+    try:
+        # Keras takes several inputs as tensors or as arrays, but not mixed, and makes
+        # tensors of texts by itself.
+        tensors = keras.tree.map_structure(keras.ops.convert_to_tensor, inputs)
+        outputs = model(tensors, training=False)
+    except Exception as error:
+        # Not every backend runs every layer: TensorFlow's CPU no channels first.
+        raise _CannotRun(f"Keras cannot run it: {_first_sentence(error)}") from error
     return keras.tree.map_structure(keras.ops.convert_to_numpy, outputs)
+
+
+def _first_sentence(error: Exception) -> str:
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__).split(". ")[0]
