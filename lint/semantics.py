@@ -151,6 +151,7 @@ _KERAS_3 = re.compile(
     re.MULTILINE | re.VERBOSE,
 )
 
+_EXACT = ("==", "===", "~=")
 _NAMED = re.compile(
     r"""(?:^|["'\s])(?P<name>tf[-_]keras|keras|tensorflow)(?:\[[^\]]*\])?[ \t]*
     (?P<bound>===|==|~=|>=|<=|<|>|\^)[ \t]*(?P<version>\d+(?:\.\d+)?)""",
@@ -184,13 +185,19 @@ def _declared(text: str) -> str:
         data = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError):
         return ""
-    project = data.get("project", {})
-    lines = project.get("dependencies", []) if isinstance(project, dict) else []
-    poetry = data.get("tool", {}).get("poetry", {}) if "tool" in data else {}
-    wanted = poetry.get("dependencies", {}) if isinstance(poetry, dict) else {}
+    listed = _inside(data, "project", "dependencies")
+    lines = listed if isinstance(listed, list) else []
+    wanted = _inside(data, "tool", "poetry", "dependencies")
     if isinstance(wanted, dict):
         lines = [*lines, *(f"{name} {wanted[name]}" for name in wanted)]
     return "\n".join(map(str, lines))
+
+
+def _inside(data: object, *names: str) -> object:
+    """What a table holds under these names, one inside the other."""
+    for name in names:
+        data = data.get(name) if isinstance(data, dict) else None
+    return data
 
 
 def _asked(match: re.Match[str]) -> Version | None:
@@ -201,12 +208,13 @@ def _asked(match: re.Match[str]) -> Version | None:
         return None  # installed beside either world
     if name == "tensorflow":
         # TensorFlow up to 2.15 brought Keras 2, later ones bring Keras 3.
-        if bound in ("==", "~=", "===", "<=", "<") and version < (2, 16):
-            return (2,)
-        return (
-            (3,) if bound in ("==", "===", ">=", "~=") and version >= (2, 16) else None
-        )
-    if bound in ("==", "~=", "==="):
+        first_with_keras_3 = (2, 16)
+        if bound in (*_EXACT, ">=") and version >= first_with_keras_3:
+            return (3,)
+        upper = bound == "<" and version == first_with_keras_3
+        below = bound in (*_EXACT, "<", "<=") and version < first_with_keras_3
+        return (2,) if upper or below else None
+    if bound in _EXACT:
         return version
     if bound in ("<", "<=") and version <= (3,):
         return (2,)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _LARGEST = 4_000_000  # bytes; no source that people write comes near
+_LARGEST_NOTEBOOK = 100_000_000  # most of it is pictures
 _MOST_MODULES = 2_000
 
 
@@ -122,8 +123,9 @@ def read_module(
         UnreadableSource: if it is not Python 3, or not readable at all.
         OSError: if the file cannot be opened.
     """
+    limit = _LARGEST_NOTEBOOK if path.suffix == ".ipynb" else _LARGEST
     size = path.stat().st_size
-    if size > _LARGEST:
+    if size > limit:
         raise UnreadableSource(f"too large to read as source: {size} bytes")
     return module_from_bytes(path.read_bytes(), path, project, keras_version)
 
@@ -151,6 +153,8 @@ def _decode(data: bytes) -> str:
 
 
 def _parse(text: str) -> ast.Module:
+    if len(text) > _LARGEST:
+        raise UnreadableSource(f"too large to read as source: {len(text)} characters")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # bad escapes are not this linter's matter

@@ -126,8 +126,9 @@ def bound(module: Module, binding: Binding) -> Iterator[Value]:
             assert isinstance(node, ast.expr)
             for value in values(module, node):
                 yield from _parts(value, binding.index)
-        case Kind.IMPORT:
+        case Kind.IMPORT if module.project.trail.enter(node):
             yield from _imported(module, binding.dotted)
+            module.project.trail.leave(node)
         case Kind.DEFINITION if isinstance(node, ast.ClassDef):
             yield Class(module, node)
         case Kind.DEFINITION:

@@ -1,0 +1,110 @@
+"""Notebooks: places by cell, and what is not Python taken out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lint.rules import all_rules
+from lint.subjects.source import Module, Project, UnreadableSource, module_from_bytes
+
+
+def notebook(*cells: str, folder: Path) -> Module:
+    content = {
+        "cells": [
+            {"cell_type": "markdown", "source": "# Title"},
+            *(
+                {"cell_type": "code", "source": cell.splitlines(keepends=True)}
+                for cell in cells
+            ),
+        ],
+        "nbformat": 4,
+    }
+    data = json.dumps(content).encode()
+    return module_from_bytes(data, folder / "notebook.ipynb", Project(folder))
+
+
+def places(module: Module) -> list[tuple[int | None, int | None, int | None]]:
+    return [
+        (each.location.cell, each.location.line, each.location.column)
+        for rule in all_rules()
+        for each in rule.check_source(module)
+    ]
+
+
+IMPORTS = "from keras import layers"
+BAD = "layers.BatchNormalization(momentum=0.1)"
+
+
+def test_places_are_cells_and_lines(tmp_path: Path) -> None:
+    module = notebook(IMPORTS, "x = 1\n\n" + BAD, BAD, folder=tmp_path)
+    column = BAD.index("momentum") + 1
+    assert places(module) == [(2, 3, column), (3, 1, column)]
+
+
+@pytest.mark.parametrize(
+    ("cell", "line"),
+    [
+        ("%matplotlib inline\n" + BAD, 2),
+        ("!pip install keras \\\n  --upgrade\n" + BAD, 3),
+        ("files = !ls\n" + BAD, 2),
+        ("data = %sql select 1\n" + BAD, 2),
+        ("layers?\n" + BAD, 2),
+        ("?layers\n" + BAD, 2),
+        ("ls ./data\n" + BAD, 2),
+        ("%%time\n" + BAD, 2),
+        ("\n%%capture out\n" + BAD, 3),
+        ("if True:\n    %time pass\nelse:\n    !ls\n" + BAD, 5),
+        ("x = ('%d'\n  % 3)\n" + BAD, 3),
+        ("x = '''\n%magic\n!shell\n'''\n" + BAD, 5),
+        ("s = 'a=%s' % ('b',)\n" + BAD, 2),
+        ("x = 7 \\\n  % 3\n" + BAD, 3),
+        ("await something\n" + BAD, 2),
+    ],
+)
+def test_magics_are_blanked(cell: str, line: int, tmp_path: Path) -> None:
+    module = notebook(IMPORTS, cell, folder=tmp_path)
+    assert places(module) == [(2, line, BAD.index("momentum") + 1)]
+
+
+@pytest.mark.parametrize("magic", ["%%bash", "%%html", "%%writefile a.py", "%%js"])
+def test_cells_in_other_languages_are_left_out(magic: str, tmp_path: Path) -> None:
+    module = notebook(IMPORTS, f"{magic}\n{BAD}\n<b>(", BAD, folder=tmp_path)
+    assert places(module) == [(3, 1, BAD.index("momentum") + 1)]
+
+
+def test_an_indented_cell(tmp_path: Path) -> None:
+    module = notebook(IMPORTS, f"  x = 1\n  {BAD}", folder=tmp_path)
+    assert places(module) == [(2, 2, BAD.index("momentum") + 3)]
+
+
+def test_a_broken_cell_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableSource, match="not valid Python") as raised:
+        notebook(IMPORTS, "x = 1\ny = (", folder=tmp_path)
+    assert raised.value.cell == 2
+    assert raised.value.line == 2
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"[]", b"{}", b"{", b'{"cells": 3}', b"[" * 100_000, b"\xff\xfe"],
+    ids=lambda data: repr(data)[:12],
+)
+def test_no_notebook(data: bytes, tmp_path: Path) -> None:
+    with pytest.raises(UnreadableSource, match="not a notebook"):
+        module_from_bytes(data, tmp_path / "a.ipynb", Project(tmp_path))
+
+
+def test_odd_cells(tmp_path: Path) -> None:
+    cells = [None, {}, {"cell_type": "code"}, {"cell_type": "code", "source": "a\0"}]
+    data = json.dumps({"cells": cells}).encode()
+    module_from_bytes(data, tmp_path / "a.ipynb", Project(tmp_path))
+
+
+def test_old_format(tmp_path: Path) -> None:
+    cell = {"cell_type": "code", "input": [IMPORTS + "\n", BAD]}
+    data = json.dumps({"worksheets": [{"cells": [cell]}]}).encode()
+    module = module_from_bytes(data, tmp_path / "a.ipynb", Project(tmp_path))
+    assert places(module) == [(1, 2, BAD.index("momentum") + 1)]

@@ -1,0 +1,99 @@
+"""Imports are looked up in the project, and nowhere else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lint.rules import all_rules
+from lint.subjects.source import Project, read_module
+
+BAD = "from keras import layers\n\n\ndef norm(momentum):\n"
+BAD += "    return layers.BatchNormalization(momentum=momentum)\n"
+
+
+def count(path: Path, root: Path) -> int:
+    module = read_module(path, Project(root))
+    return sum(1 for rule in all_rules() for _ in rule.check_source(module))
+
+
+@pytest.mark.parametrize(
+    ("place", "line"),
+    [
+        ("helpers.py", "from helpers import norm"),
+        ("helpers.py", "from helpers import *"),
+        ("helpers.py", "from helpers import norm as norm"),
+        ("pack/helpers.py", "from pack.helpers import norm"),
+        ("pack/sub/helpers.py", "from pack.sub.helpers import norm"),
+        ("src/pack/helpers.py", "from pack.helpers import norm"),
+        ("helpers.py", "import helpers\nnorm = helpers.norm"),
+        ("pack/helpers.py", "import pack.helpers\nnorm = pack.helpers.norm"),
+        ("pack/helpers.py", "import pack.helpers as h\nnorm = h.norm"),
+        ("pack/helpers.py", "from pack import helpers\nnorm = helpers.norm"),
+    ],
+)
+def test_imports_are_found(place: str, line: str, tmp_path: Path) -> None:
+    (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / place).write_text(BAD)
+    main = tmp_path / "main.py"
+    main.write_text(f"{line}\n\nx = norm(momentum=0.1)\n")
+    assert count(main, tmp_path) == 1
+
+
+@pytest.mark.parametrize(
+    ("place", "line"),
+    [
+        ("app/helpers.py", "from .helpers import norm"),
+        ("helpers.py", "from ..helpers import norm"),
+        ("app/__init__.py", "from . import norm"),
+        ("app/helpers.py", "from . import helpers\nnorm = helpers.norm"),
+    ],
+)
+def test_relative_imports_are_found(place: str, line: str, tmp_path: Path) -> None:
+    main = tmp_path / "app" / "main.py"
+    main.parent.mkdir()
+    (tmp_path / place).write_text(BAD)
+    main.write_text(f"{line}\n\nx = norm(momentum=0.1)\n")
+    assert count(main, tmp_path) == 1
+
+
+def test_a_package_may_re_export(tmp_path: Path) -> None:
+    package = tmp_path / "pack"
+    package.mkdir()
+    (package / "__init__.py").write_text("from .helpers import norm\n")
+    (package / "helpers.py").write_text(BAD)
+    main = tmp_path / "main.py"
+    main.write_text("from pack import norm\nx = norm(momentum=0.1)\n")
+    assert count(main, tmp_path) == 1
+
+
+def test_the_root_is_never_left(tmp_path: Path) -> None:
+    (tmp_path / "helpers.py").write_text(BAD)
+    root = tmp_path / "project"
+    root.mkdir()
+    main = root / "main.py"
+    main.write_text("from ..helpers import norm\nx = norm(momentum=0.1)\n")
+    assert count(main, root) == 0
+    (root / "helpers.py").symlink_to(tmp_path / "helpers.py")
+    main.write_text("from helpers import norm\nx = norm(momentum=0.1)\n")
+    assert count(main, root) == 0
+
+
+def test_cycles_links_and_broken_files(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("from b import *\nfrom loop.a import x\n")
+    (tmp_path / "b.py").write_text("from a import *\nfrom broken import y\n")
+    (tmp_path / "broken.py").write_text("def (")
+    (tmp_path / "loop").symlink_to(tmp_path)
+    main = tmp_path / "main.py"
+    main.write_text("from a import x, y, z\nx(momentum=0.1)\ny(z, training=True)\n")
+    assert count(main, tmp_path) == 0
+
+
+def test_keras_is_keras_wherever_it_lies(tmp_path: Path) -> None:
+    """A folder called keras in a project does not hide what the name means."""
+    (tmp_path / "keras").mkdir()
+    (tmp_path / "keras" / "__init__.py").write_text("layers = None\n")
+    main = tmp_path / "main.py"
+    main.write_text("import keras\nkeras.layers.BatchNormalization(momentum=0.1)\n")
+    assert count(main, tmp_path) == 1

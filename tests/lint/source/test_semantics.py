@@ -1,0 +1,121 @@
+"""Which Keras a source is for: by argument, imports, project, else assumed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lint.semantics import (
+    FUNCTIONAL_FLAG_IS_OVERRIDDEN,
+    Requirements,
+    World,
+    parse_version,
+    read_requirements,
+    world_of,
+    world_of_model,
+)
+
+NOTHING = Requirements()
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ("import tf_keras", (2,)),
+        ("from tf_keras import layers", (2,)),
+        ("os.environ['TF_USE_LEGACY_KERAS'] = '1'", (2,)),
+        ('os.environ.setdefault("TF_USE_LEGACY_KERAS", "True")', (2,)),
+        ("x = tf.contrib.layers.batch_norm(x)", (2,)),
+        ("import tensorflow.contrib.slim as slim", (2,)),
+        ("x = tf.layers.dense(x, 3)", (2,)),
+        ("x = tf.compat.v1.layers.dense(x, 3)", (2,)),
+        ("x = tf.placeholder(tf.float32)", (2,)),
+        ("from keras.layers.normalization import BatchNormalization", (2,)),
+        ("K.set_learning_phase(1)", (2,)),
+        ("x = keras.ops.relu(x)", (3,)),
+        ("from keras import ops", (3,)),
+        ("from keras import layers, ops", (3,)),
+        ("os.environ['KERAS_BACKEND'] = 'jax'", (3,)),
+        ("import kerasbn", (3,)),
+    ],
+)
+def test_imports_tell(text: str, version: tuple[int, ...]) -> None:
+    assert world_of(None, f"import os\n{text}\n", NOTHING) == World(version)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import keras",
+        "from tensorflow import keras",
+        "x = tf.keras.layers.Dense(3)",
+        "self.layers.append(x)",
+        "y = tfp.layers.DenseFlipout(3)",
+    ],
+)
+def test_nothing_tells(text: str) -> None:
+    world = world_of(None, text, NOTHING)
+    assert world.assumed
+    assert world.version[0] == 3
+    assert "--keras-version" in world.caveat
+
+
+def test_order() -> None:
+    legacy, asked = "import tf_keras", Requirements((3, 4))
+    assert world_of("3.16", legacy, asked) == World((3, 16))
+    assert world_of(None, legacy, asked) == World((2,))
+    assert world_of(None, "", asked) == World((3, 4))
+    assert world_of(None, "keras.ops", asked) == World((3, 4))
+    assert world_of(None, "keras.ops", Requirements((2, 15))) == World((3,))
+
+
+@pytest.mark.parametrize(
+    ("version", "overridden"),
+    [("2.15", False), ("3.0", True), ("3", True), ("3.15.1", True), ("3.16", False)],
+)
+def test_when_a_functional_flag_is_overridden(version: str, overridden: bool) -> None:
+    world = world_of_model(version)
+    assert world.has(FUNCTIONAL_FLAG_IS_OVERRIDDEN) is overridden
+
+
+def test_model_without_a_version() -> None:
+    assert world_of_model(None).assumed
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [("3", (3,)), ("3.4.1", (3, 4)), ("v2.15", (2, 15)), ("", None), ("new", None)],
+)
+def test_parse_version(text: str, version: tuple[int, ...] | None) -> None:
+    assert parse_version(text) == version
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "version"),
+    [
+        ("requirements.txt", "keras==3.4.1\n", (3, 4)),
+        ("requirements.txt", "numpy\nkeras>=3\n", (3,)),
+        ("requirements-dev.txt", "tensorflow==2.8.0\n", (2,)),
+        ("requirements.txt", "tensorflow[and-cuda]>=2.16\n", (3,)),
+        ("requirements.txt", "tensorflow<2.16\n", (2,)),
+        ("requirements.txt", "tensorflow>=2.0\n", None),
+        ("requirements.txt", "tensorflow\nkeras\n", None),
+        ("requirements.txt", "keras-tuner==1.4\ntensorflow-hub==0.1\n", None),
+        ("requirements.txt", "keras==2.9\ntensorflow>=2.16\n", None),
+        ("setup.py", "install_requires=['keras>=3.0', 'numpy']\n", (3,)),
+        ("setup.cfg", "install_requires =\n    keras<3\n", (2,)),
+        ("pyproject.toml", '[project]\ndependencies = ["keras>=3.3"]\n', (3,)),
+        ("pyproject.toml", '[tool.poetry.dependencies]\nkeras = "^3.1"\n', (3,)),
+        ("pyproject.toml", "[not toml", None),
+        ("pyproject.toml", 'project = "odd"\ntool = 3\n', None),
+        ("uv.lock", '[[package]]\nname = "keras"\nversion = "3.7.0"\n', (3, 7)),
+        ("poetry.lock", '[[package]]\nname = "keras"\nversion = "2.14.0"\n', (2, 14)),
+        ("uv.lock", '[[package]]\nname = "keras-tuner"\nversion = "1.0"\n', None),
+    ],
+)
+def test_requirements(
+    name: str, text: str, version: tuple[int, ...] | None, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text(text)
+    assert read_requirements(tmp_path) == Requirements(version)
