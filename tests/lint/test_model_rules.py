@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import pytest
@@ -13,6 +12,9 @@ import lint
 from lint.findings import Severity
 from lint.rules import rule_by_code
 from lint.subjects.model import BatchNorm, Model
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FLAG_RULES = ("BN103", "BN104", "BN105")
 

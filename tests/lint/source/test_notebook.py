@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from lint.rules import all_rules
 from lint.subjects.source import Module, Project, UnreadableSource, module_from_bytes
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def notebook(*cells: str, folder: Path) -> Module:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from lint.rules import all_rules
 from lint.subjects.source import Project, read_module
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 BAD = "from keras import layers\n\n\ndef norm(momentum):\n"
 BAD += "    return layers.BatchNormalization(momentum=momentum)\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,6 +15,9 @@ from lint.semantics import (
     world_of,
     world_of_model,
 )
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 NOTHING = Requirements()
 
