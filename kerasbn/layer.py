@@ -316,9 +316,9 @@ class BatchNormalization(keras.layers.BatchNormalization):
         move(self.renorm_mean, mean, renorm_rate)
         move(self.renorm_stddev, stddev, renorm_rate)
         move(self.moving_mean, mean, rate)
-        moved = ops.square(move(self.moving_stddev, stddev, rate)) - self.epsilon
+        new = ops.square(move(self.moving_stddev, stddev, rate)) - self.epsilon
         old = ops.convert_to_tensor(self.moving_variance)
-        self.moving_variance.assign(where(counted, ops.relu(moved), old))
+        self.moving_variance.assign(where(counted, ops.relu(new), old))
 
     def _next_rate(self, counted: Tensor | None) -> Tensor | float:
         """The rate at which this batch enters the running statistics."""
@@ -347,8 +347,9 @@ class BatchNormalization(keras.layers.BatchNormalization):
         """Load the layer's state from one group of a weights file."""
         arrays = {key: store[key] for key in store.keys()}  # noqa: SIM118
         variables = self._trainable_variables + self._non_trainable_variables
-        for key, variable in zip(arrays, variables, strict=False):
-            arrays[key] = _in_shape(arrays[key], tuple(variable.shape))
+        for index, variable in enumerate(variables):
+            if (key := str(index)) in arrays:
+                arrays[key] = _in_shape(arrays[key], tuple(variable.shape))
         super().load_own_variables(arrays)
 
     def get_config(self) -> dict[str, Any]:

@@ -70,7 +70,7 @@ def where(counted: Tensor | None, new: Tensor, old: Tensor) -> Tensor:
     return new if counted is None else ops.where(counted, new, old)
 
 
-class MovingWeight(keras.layers.Layer):  # type: ignore[misc]
+class MovingWeight(keras.layers.Layer):
     """The weight `w` of running statistics, as a child of the layer that has them.
 
     `w` is a variable of the parent, as the state of a random seed is, but none of

@@ -49,22 +49,23 @@ def moments(
         return ops.mean(values, reduced, keepdims=True)
 
     if mask is None and not synchronized:
+        positions, share = None, 1
         counted = _any_position(x, reduced)
-        counted_average = average
     else:
-        where = _positions(x, mask)
-        share = average(ops.cast(where, x.dtype))
+        positions = _positions(x, mask)
+        share = average(ops.cast(positions, x.dtype))
         counted = _without(share > 0, reduced)
         share = ops.where(share > 0, share, 1)  # 0 / 0 would poison gradients.
 
-        def counted_average(values: Tensor) -> Tensor:
-            return average(ops.where(where, values, 0)) / share
+    def only_counted(values: Tensor) -> Tensor:
+        return values if positions is None else ops.where(positions, values, 0)
 
-    mean = counted_average(x)
+    mean = average(only_counted(x)) / share
     # Backends that sum one by one are off by many roundings. The deviations are
     # small, so is the rounding of theirs; the correction is 0 but for rounding.
-    mean = mean + ops.stop_gradient(counted_average(x - mean))
-    variance = counted_average(ops.square(x - mean))
+    mean = mean + ops.stop_gradient(average(only_counted(x - mean)) / share)
+    # Squared last: a masked value whose square overflows would poison gradients.
+    variance = average(ops.square(only_counted(x - mean))) / share
     return _without(mean, reduced), _without(variance, reduced), counted
 
 

@@ -27,7 +27,7 @@ def inputs_and_axes(draw):
 
 
 # JAX compiles every operation anew for every shape.
-few = settings(max_examples=10 if BACKEND == "jax" else 40, deadline=None)
+few = settings(max_examples=5 if BACKEND == "jax" else 40, deadline=None)
 
 
 def built(axis, x, **options):
