@@ -134,7 +134,11 @@ _LEGACY = re.compile(
     |^[ \t]*from[ \t]+tensorflow\.(?:contrib|layers)\b
     |^[ \t]*(?:import|from)[ \t]+(?:tf_slim\b|tensorflow\.contrib\b)
     |\btf\.(?:compat\.v1\.)?(?:placeholder|Session|get_variable)\(
-    |\.set_learning_phase\(|\bfit_generator\(|\bkeras\.optimizers\.legacy\b
+    |\b(?:fit|evaluate|predict)_generator\(|\bpredict_classes\(|\bmulti_gpu_model\b
+    |learning_phase\(|\b(?:K|backend)\.set_session\(|\bSyncBatchNormalization\b
+    |\bkeras\.(?:layers\.|mixed_precision\.|utils\.)?experimental\b
+    |\bkeras\.optimizers\.legacy\b|^[ \t]*from[ \t]+tensorflow\.python\.keras\b
+    |\b(?:Adam|Adamax|Adagrad|Adadelta|Nadam|RMSprop|SGD)\(\s*lr\s*=
     |^[ \t]*from[ \t]+(?:tensorflow\.(?:python\.)?)?keras\.
         (?:engine|layers\.(?:normalization|convolutional|core|merge|pooling
             |advanced_activations)|utils\.np_utils|layers\.experimental)\b

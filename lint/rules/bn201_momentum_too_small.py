@@ -103,9 +103,10 @@ def _severity(momentum: float) -> Severity | None:
 
 
 def _message(what: str, momentum: float) -> str:
+    batches = f"{1 / (1 - momentum):.2g}"
     message = (
         f"{what} is too small: the running statistics average only about "
-        f"{1 / (1 - momentum):.2g} batches; "
+        f"{batches} {'batch' if batches == '1' else 'batches'}; "
     )
     if momentum in _OF_PYTORCH:
         return message + f"PyTorch's {momentum:g} is {1 - momentum:g} in Keras"

@@ -14,7 +14,7 @@ from .classes import keras_kind, keyword, reached
 from .contents import holds
 from .resolve import values
 from .symbolic import builds_graph
-from .values import Class, Known, Result, Routine
+from .values import Class, Known, Parameter, Result, Routine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +34,9 @@ _KEPT_STILL = re.compile(
 _MEANT_RANDOM = re.compile(
     r"MC|Mc(?=[A-Z])|(^|_)mc_|[Mm]onte|[Bb]ayes|[Uu]ncertain|[Ss]tochastic|[Aa]ugment"
 )
+
+# Wrappers of a trained network.
+_ONLY_INFERS = re.compile(r"infer|serv|export|predict|evaluat|deploy", re.I)
 
 
 class Where(Enum):
@@ -86,9 +89,15 @@ def flagged_calls(module: Module) -> Iterator[Flagged]:
                 where=where,
                 is_layer=is_layer,
                 is_function=_is_function(module, call),
-                kept_still=bool(_KEPT_STILL.search(ast.unparse(call.func))),
+                kept_still=_is_kept_still(module, call),
                 maybe_frozen=_maybe_frozen(module, call),
             )
+
+
+def _is_kept_still(module: Module, call: ast.Call) -> bool:
+    """Whether its name says so, or it was handed in, perhaps trained already."""
+    handed_in = any(isinstance(each, Parameter) for each in values(module, call.func))
+    return handed_in or bool(_KEPT_STILL.search(ast.unparse(call.func)))
 
 
 def _maybe_frozen(module: Module, call: ast.Call) -> bool:
@@ -184,7 +193,7 @@ def _depends_on_phase(
 
 def _called_otherwise(module: Module, call: ast.Call, owner: ast.ClassDef) -> bool:
     """Whether the class calls the same with another flag elsewhere, so knows of it."""
-    if _MEANT_RANDOM.search(owner.name):
+    if _MEANT_RANDOM.search(owner.name) or _ONLY_INFERS.search(owner.name):
         return True
     called = ast.unparse(call.func)
     own = keyword(call, "training")

@@ -31,6 +31,7 @@ from .values import (
     dict_entries,
     is_number,
     is_self,
+    unpacks,
 )
 
 if TYPE_CHECKING:
@@ -240,7 +241,7 @@ def _passed(
         expression = argument_for(call, function, name, skipped)
         if expression is not None:
             passed.append(expression)
-        else:
+        elif not unpacks(call):
             omitted = True
     return passed, omitted
 

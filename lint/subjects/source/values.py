@@ -173,6 +173,13 @@ def argument_for(
     return None
 
 
+def unpacks(call: ast.Call) -> bool:
+    """Whether a call passes `*these` or `**those`, which may be anything."""
+    return any(isinstance(each, ast.Starred) for each in call.args) or any(
+        each.arg is None for each in call.keywords
+    )
+
+
 def parameters(function: Function) -> set[str]:
     """The names of all parameters."""
     return {each.arg for each in arguments_of(function)}

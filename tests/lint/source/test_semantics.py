@@ -36,6 +36,10 @@ NOTHING = Requirements()
         ("x = tf.placeholder(tf.float32)", (2,)),
         ("from keras.layers.normalization import BatchNormalization", (2,)),
         ("K.set_learning_phase(1)", (2,)),
+        ("model.fit_generator(data)", (2,)),
+        ("optimizer = keras.optimizers.Adam(lr=1e-3)", (2,)),
+        ("x = tf.keras.layers.experimental.preprocessing.Resizing(8, 8)", (2,)),
+        ("from tensorflow.python.keras import layers", (2,)),
         ("x = keras.ops.relu(x)", (3,)),
         ("from keras import ops", (3,)),
         ("from keras import layers, ops", (3,)),
@@ -54,6 +58,7 @@ def test_imports_tell(text: str, version: tuple[int, ...]) -> None:
         "from tensorflow import keras",
         "x = tf.keras.layers.Dense(3)",
         "self.layers.append(x)",
+        "optimizer = torch.optim.SGD(parameters, lr=0.1)",
         "y = tfp.layers.DenseFlipout(3)",
     ],
 )
