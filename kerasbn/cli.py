@@ -174,3 +174,7 @@ def _proof(result: FoldResult) -> str:
         f"{text}; {usual:.1e} in the model's own precision, where the original itself "
         f"has a noise of {result.noise:.1e}."
     )
+
+
+if __name__ == "__main__":
+    main()

@@ -245,5 +245,7 @@ def _predict(model: Any, inputs: Any) -> Any:
 
 
 def _first_sentence(error: Exception) -> str:
-    lines = [line for line in str(error).splitlines() if line.strip()]
+    """What an error says, without the whole configurations that Keras adds to it."""
+    cause = str(error).rpartition("Exception encountered: ")[2]
+    lines = [line for line in cause.splitlines() if line.strip()]
     return (lines[0] if lines else type(error).__name__).split(". ")[0]
