@@ -117,10 +117,13 @@ def _is_name(expression: ast.expr, function: Function) -> bool:
 def passes_flag_itself(call: ast.Call, routine: Routine) -> bool:
     """Whether a call in a `call` settles `training`, whatever Keras would pass.
 
-    `training=training` hands on what came; a constant or anything else settles it.
+    `training=training` hands on what came, `**kwargs` of the `call` itself hands on
+    that nothing came; a constant or anything else settles it.
     """
-    if unpacks_keywords(call):
-        return True
+    own = routine.node.args.kwarg
+    for each in call.keywords:
+        if each.arg is None and (own is None or ast.unparse(each.value) != own.arg):
+            return True
     value = keyword(call, "training")
     if value is None:
         return False
