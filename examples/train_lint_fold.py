@@ -121,7 +121,7 @@ def lint(*targets: Path) -> None:
 
 
 def compare(original: Path, folded: Path, images, digits) -> None:
-    """Accuracy and latency of both files, the latter in turn, so that noise is shared."""
+    """Accuracy and latency of both files; the latter in turn, so noise is shared."""
     models = [keras.models.load_model(path) for path in (original, folded)]
     for name, model in zip(("original", "folded"), models, strict=True):
         correct = np.mean(model.predict(images, verbose=0).argmax(1) == digits)
