@@ -149,23 +149,37 @@ def _is_plain_model(of: Class, call: ast.FunctionDef | ast.AsyncFunctionDef) -> 
 
 def _live_call_lacks_training(model: Any) -> bool:
     """Whether fit runs a `call` of the user's that cannot take `training`."""
-    kind = type(model)
-    keras_own = {
-        each.__name__ for each in kind.__mro__ if each.__module__.startswith("keras.")
-    }
-    train_step = getattr(kind, "train_step", None)
-    if keras_own & {"Functional", "Sequential"} or not str(
-        getattr(train_step, "__module__", "")
-    ).startswith("keras."):
+    if _is_graph(type(model)) or _steps_by_itself(type(model)):
         return False
     try:
         takes_it = "training" in inspect.signature(model.call).parameters
     except (TypeError, ValueError):
         return False
-    code = getattr(inspect.unwrap(kind.call), "__code__", None)
-    # Names of keyword arguments are constants of the code: it settles `training`.
-    settles = code is None or "training" in str(code.co_consts)
-    return not takes_it and not settles
+    return not takes_it and not _settles_training(type(model).call)
+
+
+def _is_graph(kind: type) -> bool:
+    return any(
+        base.__module__.startswith("keras.")
+        and base.__name__ in ("Functional", "Sequential")
+        for base in kind.__mro__
+    )
+
+
+def _steps_by_itself(kind: type) -> bool:
+    """Whether the class has a `train_step` that is not Keras' own."""
+    train_step = getattr(kind, "train_step", None)
+    return not str(getattr(train_step, "__module__", "")).startswith("keras.")
+
+
+def _settles_training(call: Any) -> bool:
+    """Whether the function passes `training` on by itself, or cannot be looked into."""
+    code = getattr(inspect.unwrap(call), "__code__", None)
+    if code is None:
+        return True
+    # The names of keyword arguments are tuples among the constants of the code.
+    named = [each for each in code.co_consts if isinstance(each, tuple)]
+    return any("training" in each for each in named)
 
 
 def _live_kinds(model: Any) -> frozenset[str]:
