@@ -158,6 +158,28 @@ class TestDamage:
         path = rewrite("functional", config=break_it)
         assert found(path) == [("BN001", "error", None)]
 
+    @pytest.mark.parametrize(
+        "value", [None, "x", [], {}, True, -1, 1e400, 10**400, [1], {"config": 3}]
+    )
+    def test_odd_values_in_a_layers_configuration_are_survived(self, rewrite, value):
+        def spoil(config):
+            bn = next(
+                entry
+                for entry in config["config"]["layers"]
+                if entry["class_name"] == "BatchNormalization"
+            )
+            for key in bn["config"]:
+                if key not in ("name", "scale", "center", "renorm"):
+                    bn["config"][key] = value
+
+        assert isinstance(found(rewrite("functional", config=spoil)), list)
+
+    def test_names_that_are_no_text_are_survived(self, rewrite):
+        def spoil(file):
+            file.create_group(b"layers/\xff\xfe")
+
+        assert isinstance(found(rewrite("subclassed", weights=spoil)), list)
+
     def test_one_file_among_others_does_not_stop_the_run(self, folder, command):
         (folder / "a.keras").write_bytes(b"PK\x03\x04")
         shutil.copy(SAVED_MODELS / "keras-3.15/sequential.keras", folder / "b.keras")
