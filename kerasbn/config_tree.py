@@ -15,8 +15,8 @@ from kerasbn.errors import UnusableFileError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-# Deeper nesting than any model has; a bound for hostile files.
-_MAX_DEPTH = 32
+# Control characters and lone surrogates, which neither HDF5 nor a terminal takes.
+_UNSPEAKABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ class LayerEntry:
     def name(self) -> str:
         """The layer's name, unique within its model."""
         name = self.raw.get("name") or self.config.get("name")
-        if not isinstance(name, str) or not name:
+        if not isinstance(name, str) or not name or _UNSPEAKABLE.search(name):
             raise UnusableFileError(
-                f"A layer without a name is in the model's configuration. "
+                "A layer without a proper name is in the model's configuration. "
                 f"Received: {str(self.raw)[:100]!r}. Save the model again."
             )
         return name
@@ -95,14 +95,10 @@ def layer_entries(model: Mapping[str, Any], parent: str = "") -> Iterator[LayerE
     """Every layer entry of a Functional or Sequential model, outer before inner.
 
     Raises:
-        UnusableFileError: if an entry is malformed or nested beyond measure.
+        UnusableFileError: if an entry is malformed.
     """
     if not is_graph(model):
         return
-    if parent.count("/") > _MAX_DEPTH:
-        raise UnusableFileError(
-            f"Models are nested more than {_MAX_DEPTH} deep. Received: {parent[:60]}…"
-        )
     for raw in model["config"]["layers"]:
         if not isinstance(raw, dict):
             raise UnusableFileError(

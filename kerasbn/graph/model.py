@@ -116,9 +116,7 @@ class Node:
     @property
     def training(self) -> bool | None:
         """The `training` argument of the call; None where it gave none."""
-        value = self.kwargs.get("training")
-        if value is None and self.layer.is_batch_norm and len(self.args) > 1:
-            value = self.args[1]
+        value = self.kwargs.get("training")  # Keras takes it by keyword only.
         return bool(value) if isinstance(value, bool | int) else None
 
 
