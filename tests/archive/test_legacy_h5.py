@@ -6,6 +6,7 @@ import pytest
 from keras import layers
 
 from kerasbn.archive import open_archive
+from kerasbn.archive.legacy_h5 import _Owners
 
 from .files import live_layers, live_variables, same_array
 
@@ -103,3 +104,20 @@ def test_many_weights_are_listed_in_several_attributes(tmp_path):
     assert_read_as_live(model, path)
     with open_archive(path) as archive:
         assert "weight_names1" in archive.root["model_weights/inner"].attrs
+
+
+@pytest.mark.parametrize(
+    ("name", "owner"),
+    [
+        ("bn/gamma:0", ("m/bn", "gamma")),
+        ("block/bn/gamma", ("m/block/bn", "gamma")),
+        ("m/block/bn/gamma", ("m/block/bn", "gamma")),
+        ("m/other/block/kernel", ("m/other/block", "kernel")),
+        ("other/block/cell/kernel", ("m/other/block", "cell/kernel")),
+        ("renamed/kernel", ("m", "kernel")),
+    ],
+)
+def test_the_path_that_agrees_longest_is_the_owner(name, owner):
+    """Some versions put the models around a layer before its name, some do not."""
+    inner = ["m/bn", "m/block", "m/block/bn", "m/other", "m/other/block"]
+    assert _Owners("m", inner).find(name) == owner

@@ -101,3 +101,14 @@ def random_model(count, steps, outputs):
 )
 def test_random_models(count, steps, outputs):
     assert_keras_order(config_of(random_model(count, steps, outputs)))
+
+
+def test_shared_layer_at_two_depths():
+    """All its calls count as deep as the deepest, whichever output comes first."""
+    shared, inputs = layers.Dense(3, name="shared"), layers.Input((3,))
+    far = shared(inputs)
+    for number in range(3):
+        far = layers.Dense(3, name=f"far{number}")(far)
+    near = shared(layers.Dense(3, name="near")(inputs))
+    assert_keras_order(config_of(keras.Model(inputs, [near, far])))
+    assert_keras_order(config_of(keras.Model(inputs, [far, near])))
