@@ -2,9 +2,9 @@
 
 A model goes through a `.keras` file, whose configuration names each layer's class;
 there the one class is written for the other. Both have the same weights under the
-same names, so all that the file holds, the states of seeds and vocabularies too,
-fits the new model. What a file does not hold is carried over from the live model:
-which layers are frozen, and how it was compiled.
+same names, so all that the file holds, vocabularies too, fits the new model. What a
+file does not hold is carried over from the live model: the seeds, which layers are
+frozen, and how it was compiled.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def _exchanged(
             entry.update(new)
         _write_with_config(edited, saved, config)
         copy = live.load(edited, live.custom_objects(model))
-    _freeze_alike(copy, model)
+    _carry_over(copy, model)
     if model.compiled:
         _compile_alike(copy, model)
     return copy
@@ -196,15 +196,18 @@ def _write_with_config(path: Path, source: Path, config: Entry) -> None:
                     target.write(block)
 
 
-def _freeze_alike(copy: Any, original: Any) -> None:
-    """Give each layer the other's `trainable`.
+def _carry_over(copy: Any, original: Any) -> None:
+    """Give each layer what a file does not hold: whether it is frozen, and seeds.
 
-    A saved model sets it from the outside in when it is loaded, and so unfreezes a
-    layer within a frozen one, or the reverse.
+    A loaded model sets `trainable` from the outside in, and so unfreezes a frozen
+    layer in a model that is not, or the reverse.
     """
     copy.trainable = original.trainable
+    seeds = zip(copy._seed_generators, original._seed_generators, strict=False)
+    for one, other in seeds:
+        one.state.assign(other.state)
     for one, other in _alike(_children(copy), _children(original)):
-        _freeze_alike(one, other)
+        _carry_over(one, other)
 
 
 def _alike(ones: list[Any], others: list[Any]) -> Iterator[tuple[Any, Any]]:
