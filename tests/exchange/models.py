@@ -42,7 +42,8 @@ def data(shape=(16, 6, 4), seed=0):
 
 def model_of(norm):
     """Functional, with a model used twice, a wrapper, dropout and a custom layer."""
-    inner = keras.Sequential([keras.Input((6, 4)), norm(name="bn"), layers.Dropout(0.5)])
+    bn, dropout = norm(name="bn"), layers.Dropout(0.5)
+    inner = keras.Sequential([keras.Input((6, 4)), bn, dropout])
     x = keras.Input((6, 4), name="in")
     shared = norm(name="shared", scale=False)
     y = inner(shared(x)) + inner(x)

@@ -46,11 +46,9 @@ def test_the_same_outputs_names_and_weights(exchange):
     np.testing.assert_allclose(outputs(copy), outputs(model), atol=1e-5)
     paths = [p for p, _ in layers_by_path(model)]
     assert sorted(paths) == sorted(p for p, _ in layers_by_path(copy))
-    assert (copy.name, copy.input_names, copy.output_names) == (
-        model.name,
-        model.input_names,
-        model.output_names,
-    )
+    assert copy.name == model.name
+    assert [x.name for x in copy.inputs] == [x.name for x in model.inputs]
+    assert copy.output.keys() == model.output.keys()
     for one, other in zip(model.get_weights(), copy.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
     for path, layer in layers_by_path(copy):

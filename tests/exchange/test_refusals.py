@@ -12,7 +12,8 @@ from .models import BACKEND, array, data
 
 
 def test_downgrade_names_each_layer_that_stock_has_not():
-    inner = keras.Sequential([BatchNormalization(momentum=None, name="all")], name="inner")
+    cumulative = BatchNormalization(momentum=None, name="all")
+    inner = keras.Sequential([cumulative], name="inner")
     good = BatchNormalization(name="good")
     model = keras.Sequential(
         [keras.Input((3, 4)), BatchNormalization([1, 2], name="pixels"), good, inner]

@@ -115,13 +115,13 @@ def test_a_traced_layer_is_named():
 
 
 def test_nothing_else_changes():
-    model = keras.Sequential(
-        [keras.Input((4,)), layers.BatchNormalization(), layers.Dropout(0.5)]
-        + [layers.Dense(2, activity_regularizer="l2"), kerasbn.BatchNormalization()]
-    )
+    dense = layers.Dense(2, activity_regularizer="l2")
+    bns = layers.BatchNormalization(), kerasbn.BatchNormalization()
+    dropout = layers.Dropout(0.5)
+    model = keras.Sequential([keras.Input((4,)), bns[0], dropout, dense, bns[1]])
     model.compile("adam", "mse", metrics=["mae"])
     model.fit(samples(), np.ones((90, 2)), verbose=0)
-    statistics = {id(v) for i in (0, 3) for v in model.layers[i].weights[2:]}
+    statistics = {id(v) for bn in bns for v in bn.weights[2:]}
     others = [v for v in model.variables if id(v) not in statistics]
     others += [*model.optimizer.variables, *model.metrics_variables]
     before = [array(v) for v in others]
