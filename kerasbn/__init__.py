@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from kerasbn.registration import register_with_keras
 
 if TYPE_CHECKING:
+    from kerasbn.errors import UnusableFileError
     from kerasbn.exchange import downgrade, upgrade
-    from kerasbn.folding import FoldResult, fold_batch_norm, fold_file
+    from kerasbn.folding import FoldResult, NotEqualError, fold_batch_norm, fold_file
     from kerasbn.layer import BatchNormalization
     from kerasbn.recalibration import RecalibratedLayer, recalibrate
 
@@ -24,7 +25,9 @@ __version__ = "0.1.0"
 __all__ = [
     "BatchNormalization",
     "FoldResult",
+    "NotEqualError",
     "RecalibratedLayer",
+    "UnusableFileError",
     "downgrade",
     "fold_batch_norm",
     "fold_file",
@@ -35,7 +38,9 @@ __all__ = [
 _HOME = {
     "BatchNormalization": "kerasbn.layer",
     "FoldResult": "kerasbn.folding",
+    "NotEqualError": "kerasbn.folding",
     "RecalibratedLayer": "kerasbn.recalibration",
+    "UnusableFileError": "kerasbn.errors",
     "downgrade": "kerasbn.exchange",
     "fold_batch_norm": "kerasbn.folding",
     "fold_file": "kerasbn.folding",
