@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
+from keras import ops
 
 from kerasbn import live
 from kerasbn.layer import BatchNormalization
@@ -205,7 +206,7 @@ def _carry_over(copy: Any, original: Any) -> None:
     copy.trainable = original.trainable
     seeds = zip(copy._seed_generators, original._seed_generators, strict=False)
     for one, other in seeds:
-        one.state.assign(other.state)
+        _assign_copy(one.state, other.state)
     for one, other in _alike(_children(copy), _children(original)):
         _carry_over(one, other)
 
@@ -247,4 +248,9 @@ def _compile_alike(copy: Any, model: Any) -> None:
         )
         return
     for source, target in zip(old, new, strict=True):
-        target.assign(source)
+        _assign_copy(target, source)
+
+
+def _assign_copy(target: Any, source: Any) -> None:
+    """A shared array would be gone: JAX's `fit` gives those of its variables away."""
+    target.assign(ops.copy(ops.convert_to_tensor(source)))
