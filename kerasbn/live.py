@@ -48,6 +48,11 @@ def custom_objects(model: Any) -> dict[str, Any]:
     }
 
 
+def tells_its_graph(model: Any) -> bool:
+    """Whether it is a Functional or Sequential model, not one whose code calls."""
+    return isinstance(model, (_functional(), keras.Sequential))
+
+
 def _functional() -> Any:
     """The class of functional models, which has no public name."""
     return type(keras.Model(inputs := keras.Input((1,)), inputs))
@@ -59,7 +64,7 @@ def _check(model: Any) -> None:
             "A Keras model is needed. Received: an object of type "
             f"{type(model).__name__}. For a file use kerasbn.fold_file."
         )
-    if not isinstance(model, (_functional(), keras.Sequential)):
+    if not tells_its_graph(model):
         raise TypeError(
             "The layers of a subclassed model are called by its own code, which "
             f"folding does not see. Received: {type(model).__name__}. Rebuild it with "

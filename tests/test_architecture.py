@@ -16,6 +16,8 @@ MAY_IMPORT_KERAS = (
     "kerasbn/renorm.py",
     "kerasbn/kernels/",
     "kerasbn/live.py",
+    "kerasbn/exchange.py",
+    "kerasbn/recalibration/",
     "kerasbn/folding/verify.py",
     "kerasbn/folding/float64.py",
     "kerasbn/folding/inputs.py",
@@ -49,6 +51,8 @@ def test_imports(source):
         )
         return
     assert not {name for name in names if name.split(".")[0] == "lint"}
+    if source == "kerasbn/recalibration/eager.py":
+        return  # The way past what a backend compiled is each backend's own.
     if source.startswith("kerasbn/kernels/"):
         assert frameworks <= {"keras", pathlib.Path(source).stem}
     elif source.startswith(MAY_IMPORT_KERAS):
