@@ -14,16 +14,24 @@ from typing import TYPE_CHECKING, Any
 from kerasbn.registration import register_with_keras
 
 if TYPE_CHECKING:
+    from kerasbn.combine import combine_replicas
     from kerasbn.folding import FoldResult, fold_batch_norm, fold_file
     from kerasbn.layer import BatchNormalization
 
 __version__ = "0.1.0"
 
-__all__ = ["BatchNormalization", "FoldResult", "fold_batch_norm", "fold_file"]
+__all__ = [
+    "BatchNormalization",
+    "FoldResult",
+    "combine_replicas",
+    "fold_batch_norm",
+    "fold_file",
+]
 
 _HOME = {
     "BatchNormalization": "kerasbn.layer",
     "FoldResult": "kerasbn.folding",
+    "combine_replicas": "kerasbn.combine",
     "fold_batch_norm": "kerasbn.folding",
     "fold_file": "kerasbn.folding",
 }

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerasbn import kernels
+from kerasbn import kernels, replicas
 from kerasbn.arguments import (
     checked_axis,
     checked_epsilon,
@@ -16,8 +16,9 @@ from kerasbn.arguments import (
     checked_momentum,
     resolved_axes,
 )
-from kerasbn.moving_average import MovingWeight, step, where
+from kerasbn.moving_average import MovingWeight, moving_variable, step, where
 from kerasbn.renorm import corrected, stock_arguments
+from kerasbn.replicas import running
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -177,18 +178,21 @@ class BatchNormalization(keras.layers.BatchNormalization):
             gamma_regularizer=gamma_regularizer,
             beta_constraint=beta_constraint,
             gamma_constraint=gamma_constraint,
-            synchronized=synchronized,
             **stock_arguments(renorm, renorm_clipping, renorm_momentum),
             **kwargs,
         )
         self.axis = axis
         self.momentum: Any = momentum
+        # Stock takes it on TensorFlow only.
+        self.synchronized = checked_flag("synchronized", synchronized)
         self.renorm = renorm  # A Keras that does not know it does not set it.
         self.zero_debias = checked_flag("zero_debias", zero_debias)
         self._statistics_dtype = _at_least_float32(self.variable_dtype)
         self.moving_weight = None
         if zero_debias or momentum is None:
-            self.moving_weight = MovingWeight(dtype=self._statistics_dtype)
+            self.moving_weight = MovingWeight(
+                of_each_replica=not self.synchronized, dtype=self._statistics_dtype
+            )
 
     def build(self, input_shape: Shape) -> None:
         """Create the weights, in stock's order and of the kept shape."""
@@ -201,13 +205,12 @@ class BatchNormalization(keras.layers.BatchNormalization):
             )
 
         def add_statistic(name: str, initializer: Any) -> Any:
-            return self.add_weight(
-                name=name,
-                shape=shape,
-                dtype=self._statistics_dtype,
-                initializer=initializer,
-                trainable=False,
-                autocast=False,
+            return moving_variable(
+                name,
+                shape,
+                self._statistics_dtype,
+                initializer,
+                of_each_replica=not self.synchronized,
             )
 
         def initial_stddev(shape: Shape, dtype: str | None = None) -> Tensor:
@@ -324,11 +327,14 @@ class BatchNormalization(keras.layers.BatchNormalization):
         """The rate at which this batch enters the running statistics."""
         if self.moving_weight is None:
             return 1.0 - self.momentum
-        moved = ops.logical_or(
+        return self.moving_weight.next_rate(self.momentum, counted, self.has_moved())
+
+    def has_moved(self) -> Tensor:
+        """Whether the running statistics are no longer the initial ones."""
+        return ops.logical_or(
             _differs(self.moving_mean, self.moving_mean_initializer),
             _differs(self.moving_variance, self.moving_variance_initializer),
         )
-        return self.moving_weight.next_rate(self.momentum, counted, moved)
 
     def set_weights(self, weights: Sequence[np.ndarray]) -> None:
         """Set the weights, in the order of stock's, from a list of NumPy arrays."""
@@ -342,6 +348,15 @@ class BatchNormalization(keras.layers.BatchNormalization):
         """Forget the weight of replaced statistics; Keras calls it after an `.h5`."""
         if self.moving_weight is not None and self.built:
             self.moving_weight.reset()
+
+    def save_own_variables(self, store: Any) -> None:
+        """Save the layer's state: of all replicas, where one process has them all."""
+        combined = {}
+        if replicas.active.holds_all(self.moving_mean):
+            combined = {id(v): value for v, value in running.combined(self)}
+        variables = self._trainable_variables + self._non_trainable_variables
+        for index, variable in enumerate(variables):
+            store[str(index)] = combined.get(id(variable), variable)
 
     def load_own_variables(self, store: Any) -> None:
         """Load the layer's state from one group of a weights file."""

@@ -70,6 +70,32 @@ def where(counted: Tensor | None, new: Tensor, old: Tensor) -> Tensor:
     return new if counted is None else ops.where(counted, new, old)
 
 
+def moving_variable(
+    name: str,
+    shape: tuple[int, ...],
+    dtype: str,
+    initializer: Any,
+    of_each_replica: bool,
+) -> Any:
+    """A variable for a running statistic.
+
+    With `of_each_replica`, replicas of a TensorFlow strategy each move a value of
+    their own, and to read the variable outside of them gives the mean of all.
+    Otherwise all move the same value in the same way. On other backends there is no
+    difference.
+    """
+    return keras.Variable(
+        initializer,
+        shape=shape,
+        dtype=dtype,
+        trainable=False,
+        autocast=False,
+        aggregation="mean" if of_each_replica else "none",
+        synchronization="on_read" if of_each_replica else "auto",
+        name=name,
+    )
+
+
 class MovingWeight(keras.layers.Layer):
     """The weight `w` of running statistics, as a child of the layer that has them.
 
@@ -79,16 +105,31 @@ class MovingWeight(keras.layers.Layer):
     leaves it at 0: nothing is known.
     """
 
+    def __init__(self, of_each_replica: bool, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.of_each_replica = of_each_replica
+
     def build(self, shape: tuple[int, ...]) -> None:
         """Create `w`, of a shape that broadcasts to the statistics."""
-        self.w = self.add_weight(
-            name="w", shape=shape, initializer="zeros", trainable=False, autocast=False
+        self.w = moving_variable(
+            "w", shape, self.variable_dtype, "zeros", self.of_each_replica
         )
 
     @property
     def weights(self) -> list[Any]:
         """None, see the class."""
         return []
+
+    def known(self, moved: Tensor) -> Tensor:
+        """The value of `w`, 1 for statistics that were loaded without it.
+
+        Args:
+            moved: Boolean scalar, whether the statistics are no longer the initial
+                ones. If they are not and `w` is 0, then they were loaded without
+                their weight. They count as complete.
+        """
+        w = ops.convert_to_tensor(self.w)
+        return ops.where(ops.logical_and(moved, ops.all(w == 0)), 1, w)
 
     def next_rate(
         self, momentum: float | None, counted: Tensor | None, moved: Tensor
@@ -98,12 +139,9 @@ class MovingWeight(keras.layers.Layer):
         Args:
             momentum: As for `advance`.
             counted: Where the batch has counted positions, as for `where`.
-            moved: Boolean scalar, whether the statistics are no longer the initial
-                ones. If they are not and `w` is 0, then they were loaded without
-                their weight. They count as complete: `w` is 1.
+            moved: As for `known`.
         """
-        w = ops.convert_to_tensor(self.w)
-        w = ops.where(ops.logical_and(moved, ops.all(w == 0)), 1, w)
+        w = self.known(moved)
         new, rate = advance(w, momentum)
         self.w.assign(where(counted, new, w))
         return rate

@@ -1,0 +1,30 @@
+"""One replica, or JAX: its arrays span all devices, so their sums do so already."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Tensor = Any
+
+
+def several() -> bool:
+    """Never: no array is a part of another."""
+    return False
+
+
+def total(tensor: Tensor) -> Tensor:
+    """The tensor itself."""
+    return tensor
+
+
+def holds_all(variable: Any) -> bool:
+    """Never: a variable has one value."""
+    return False
+
+
+def in_each(variable: Any, function: Callable[[], list[Tensor]]) -> list[Tensor]:
+    """`function()`."""
+    return function()

@@ -1,0 +1,89 @@
+"""What the scripts have in common: batches, their parts, and what is compared.
+
+Two replicas, or processes, each get a part of a batch. Outputs, gradients and
+running statistics must be those of one device on the whole batch.
+"""
+
+import dataclasses
+import itertools
+from typing import Any
+
+import numpy as np
+
+STEPS = 2
+SHAPE = (12, 4, 3)
+
+LAYERS = [
+    {},
+    {"axis": [1, 2], "zero_debias": True},
+    {"axis": 1, "momentum": None},
+    {"axis": -1, "zero_debias": True, "renorm": True, "renorm_momentum": 0.5},
+]
+SPLITS = [6, 8, 12]  # Where the second part begins; at 12 it is empty.
+MASKS = ["none", "some", "first part only"]
+
+
+@dataclasses.dataclass
+class Case:
+    layer: dict[str, Any]
+    split: int
+    mask_kind: str
+
+    def batch(self, step):
+        """One whole batch, as `Batch`."""
+        rng = np.random.default_rng(step)
+        mean = rng.normal(5, 3, (SHAPE[0], 1, 1))  # The parts differ.
+        x = rng.normal(mean, 2, SHAPE).astype("float32")
+        mask = rng.random(SHAPE[:-1]) < 0.6
+        mask[: self.split, 0] = True  # Something counts, for every kept index.
+        mask[: self.split, 3] = step > 0  # This index is not counted at first.
+        if self.mask_kind == "first part only":
+            mask[self.split :] = False
+        upstream = rng.normal(size=SHAPE).astype("float32")
+        return Batch(x, None if self.mask_kind == "none" else mask, upstream)
+
+    def batches(self):
+        return [self.batch(step) for step in range(STEPS)]
+
+    def parts(self, replica):
+        """This replica's part of each batch."""
+        part = slice(0, self.split) if replica == 0 else slice(self.split, None)
+        return [batch[part] for batch in self.batches()]
+
+
+@dataclasses.dataclass
+class Batch:
+    """Inputs, mask and the gradient of the loss by the outputs."""
+
+    x: np.ndarray
+    mask: np.ndarray | None
+    upstream: np.ndarray
+
+    def __getitem__(self, part):
+        mask = None if self.mask is None else self.mask[part]
+        return Batch(self.x[part], mask, self.upstream[part])
+
+
+CASES = [Case(*c) for c in itertools.product(LAYERS, SPLITS, MASKS)]
+
+
+def check(case, actual, expected, what):
+    np.testing.assert_allclose(
+        actual, expected, rtol=2e-5, atol=2e-5, err_msg=f"{what} of {case}"
+    )
+
+
+def check_step(case, parts, whole):
+    """Compare `(y, by x, by gamma, by beta)` of all parts with those of the whole."""
+    for name, index in {"outputs": 0, "gradient by x": 1}.items():
+        together = np.concatenate([part[index] for part in parts])
+        check(case, together, whole[index], name)
+    for name, index in {"gradient by gamma": 2, "gradient by beta": 3}.items():
+        check(case, sum(part[index] for part in parts), whole[index], name)
+
+
+def total_variance(means, variances, weights):
+    """Mean and variance of several groups together, in float64."""
+    means, variances = np.asarray(means, "float64"), np.asarray(variances, "float64")
+    mean = np.average(means, 0, weights)
+    return mean, np.average(variances + (means - mean) ** 2, 0, weights)
