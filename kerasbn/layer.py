@@ -327,14 +327,11 @@ class BatchNormalization(keras.layers.BatchNormalization):
         """The rate at which this batch enters the running statistics."""
         if self.moving_weight is None:
             return 1.0 - self.momentum
-        return self.moving_weight.next_rate(self.momentum, counted, self.has_moved())
-
-    def has_moved(self) -> Tensor:
-        """Whether the running statistics are no longer the initial ones."""
-        return ops.logical_or(
+        moved = ops.logical_or(
             _differs(self.moving_mean, self.moving_mean_initializer),
             _differs(self.moving_variance, self.moving_variance_initializer),
         )
+        return self.moving_weight.next_rate(self.momentum, counted, moved)
 
     def set_weights(self, weights: Sequence[np.ndarray]) -> None:
         """Set the weights, in the order of stock's, from a list of NumPy arrays."""

@@ -120,17 +120,6 @@ class MovingWeight(keras.layers.Layer):
         """None, see the class."""
         return []
 
-    def known(self, moved: Tensor) -> Tensor:
-        """The value of `w`, 1 for statistics that were loaded without it.
-
-        Args:
-            moved: Boolean scalar, whether the statistics are no longer the initial
-                ones. If they are not and `w` is 0, then they were loaded without
-                their weight. They count as complete.
-        """
-        w = ops.convert_to_tensor(self.w)
-        return ops.where(ops.logical_and(moved, ops.all(w == 0)), 1, w)
-
     def next_rate(
         self, momentum: float | None, counted: Tensor | None, moved: Tensor
     ) -> Tensor:
@@ -139,9 +128,12 @@ class MovingWeight(keras.layers.Layer):
         Args:
             momentum: As for `advance`.
             counted: Where the batch has counted positions, as for `where`.
-            moved: As for `known`.
+            moved: Boolean scalar, whether the statistics are no longer the initial
+                ones. If they are not and `w` is 0, then they were loaded without
+                their weight. They count as complete: `w` is 1.
         """
-        w = self.known(moved)
+        w = ops.convert_to_tensor(self.w)
+        w = ops.where(ops.logical_and(moved, ops.all(w == 0)), 1, w)
         new, rate = advance(w, momentum)
         self.w.assign(where(counted, new, w))
         return rate

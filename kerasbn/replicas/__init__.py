@@ -14,8 +14,7 @@ four functions each:
 - `total(tensor)`: the sum of `tensor` over all replicas, in each of them and with
   gradients. All replicas must call it, in the same order.
 - `holds_all(variable)`: whether `variable` holds the values of other replicas too.
-- `in_each(variable, function)`: `function()`, called in each replica that holds the
-  variable; the list of tensors that one of them returns.
+- `gathered(variable)`: the values of all replicas, along a new first axis.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras import ops
 
-from kerasbn.replicas import active, pooled
+from kerasbn.replicas import active
 
 if TYPE_CHECKING:
     from kerasbn.layer import BatchNormalization
@@ -17,62 +17,59 @@ Tensor = Any
 def combined(layer: BatchNormalization) -> list[tuple[Any, Tensor]]:
     """What the running variables of a built layer are over all replicas.
 
-    Replicas with more weight `w` count for more, replicas without any do not count.
-    The new `w` is the mean of all, since each batch of one replica counts as a batch
-    of the layer.
+    Replicas with more weight `w` count for more. The new `w` is the mean of all:
+    together they are one layer that has seen as many batches as each of them.
 
     Returns:
         Pairs of a variable and its value; none where all replicas have the same.
     """
-    mine = layer.moving_mean
-    if layer.synchronized or not (active.several() or active.holds_all(mine)):
+    if layer.synchronized:
         return []
-    values = active.in_each(mine, lambda: _values(layer))
-    return list(zip(_variables(layer), values, strict=True))
-
-
-def _variables(layer: BatchNormalization) -> list[Any]:
-    """The variables that training moves, in the order of `_values`."""
-    variables = [layer.moving_mean, layer.moving_variance]
+    mean = active.gathered(layer.moving_mean)
+    variance = active.gathered(layer.moving_variance)
+    w = ops.ones_like(mean)
+    if layer.moving_weight is not None:
+        w = active.gathered(layer.moving_weight.w)
+    new_mean, new_variance = _mixed(mean, variance, w)
+    pairs = [(layer.moving_mean, new_mean), (layer.moving_variance, new_variance)]
+    if layer.moving_weight is not None:
+        pairs.append((layer.moving_weight.w, ops.mean(w, 0)))
     if layer.renorm:
-        variables += [layer.moving_stddev, layer.renorm_mean, layer.renorm_stddev]
-    if layer.moving_weight is not None:
-        variables.append(layer.moving_weight.w)
-    return variables
+        pairs += _combined_renorm(layer, mean, w)
+    return pairs
 
 
-def _values(layer: BatchNormalization) -> list[Tensor]:
-    """The values of these variables over all replicas; called in each of them."""
-    mean = ops.convert_to_tensor(layer.moving_mean)
-    variance = ops.convert_to_tensor(layer.moving_variance)
-    one = ops.ones_like(mean)
-    weight = one
-    if layer.moving_weight is not None:
-        weight = layer.moving_weight.known(layer.has_moved())
-    values = list(_pooled_or_own(mean, variance, weight))
-    if layer.renorm:
-        stddev = ops.convert_to_tensor(layer.moving_stddev)
-        values.append(_pooled_stddev(mean, stddev, weight)[1])
-        renorm_mean = ops.convert_to_tensor(layer.renorm_mean)
-        renorm_stddev = ops.convert_to_tensor(layer.renorm_stddev)
-        values += _pooled_stddev(renorm_mean, renorm_stddev, one)
-    if layer.moving_weight is not None:
-        values.append(active.total(weight) / active.total(ops.ones_like(weight)))
-    return values
+def _combined_renorm(
+    layer: BatchNormalization, mean: Tensor, w: Tensor
+) -> list[tuple[Any, Tensor]]:
+    """The same for the variables of renorm, which have deviations for variances."""
+    stddev = active.gathered(layer.moving_stddev)
+    renorm_mean = active.gathered(layer.renorm_mean)
+    renorm_stddev = active.gathered(layer.renorm_stddev)
+    _, variance = _mixed(mean, ops.square(stddev), w)
+    new_renorm_mean, renorm_variance = _mixed(
+        renorm_mean, ops.square(renorm_stddev), ops.ones_like(renorm_mean)
+    )
+    return [
+        (layer.moving_stddev, ops.sqrt(variance)),
+        (layer.renorm_mean, new_renorm_mean),
+        (layer.renorm_stddev, ops.sqrt(renorm_variance)),
+    ]
 
 
-def _pooled_or_own(
-    mean: Tensor, variance: Tensor, weight: Tensor
-) -> tuple[Tensor, Tensor]:
-    """`pooled`, and this replica's own where no replica has any weight."""
-    new_mean, new_variance, counted = pooled(mean, variance, weight)
-    mean = ops.where(counted, new_mean, mean)
-    return mean, ops.where(counted, new_variance, variance)
+def _mixed(mean: Tensor, variance: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and variance of the mixture, by the law of total variance.
 
+    Args:
+        mean: The means along the first axis.
+        variance: The variances, of the same shape.
+        weight: Their weights, not negative, of a shape that broadcasts to it. Where
+            all are 0 they count as equal.
 
-def _pooled_stddev(
-    mean: Tensor, stddev: Tensor, weight: Tensor
-) -> tuple[Tensor, Tensor]:
-    """The same for a standard deviation."""
-    mean, variance = _pooled_or_own(mean, ops.square(stddev), weight)
-    return mean, ops.sqrt(variance)
+    Returns:
+        `(mean, variance)`, without the first axis.
+    """
+    weight = ops.where(ops.any(weight > 0, 0), weight, 1)
+    share = weight / ops.sum(weight, 0)
+    new_mean = ops.sum(share * mean, 0)
+    return new_mean, ops.sum(share * (variance + ops.square(mean - new_mean)), 0)

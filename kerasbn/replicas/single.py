@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from keras import ops
 
 Tensor = Any
 
@@ -25,6 +24,6 @@ def holds_all(variable: Any) -> bool:
     return False
 
 
-def in_each(variable: Any, function: Callable[[], list[Tensor]]) -> list[Tensor]:
-    """`function()`."""
-    return function()
+def gathered(variable: Any) -> Tensor:
+    """The only value."""
+    return ops.expand_dims(variable, 0)

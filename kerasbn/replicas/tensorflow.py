@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import tensorflow as tf
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 Tensor = Any
 
@@ -29,10 +26,13 @@ def holds_all(variable: Any) -> bool:
     return isinstance(variable.value, tf.distribute.DistributedValues)
 
 
-def in_each(variable: Any, function: Callable[[], list[Tensor]]) -> list[Tensor]:
-    """`function()` in each replica of the variable's strategy, the first's result."""
+def gathered(variable: Any) -> Tensor:
+    """The values of all replicas; with several workers, each of them must call it."""
     if not holds_all(variable):
-        return function()
+        return tf.expand_dims(variable, 0)
     strategy = variable.value.distribute_strategy
-    results = strategy.run(function)
-    return [strategy.experimental_local_results(result)[0] for result in results]
+    values = strategy.experimental_local_results(variable.value)
+    if len(values) == strategy.num_replicas_in_sync:
+        return tf.stack(values)
+    values = strategy.gather(variable.value, axis=0)
+    return tf.reshape(values, (strategy.num_replicas_in_sync, *variable.shape))

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import distributed
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 Tensor = Any
 
@@ -29,9 +26,14 @@ def holds_all(variable: Any) -> bool:
     return False
 
 
-def in_each(variable: Any, function: Callable[[], list[Tensor]]) -> list[Tensor]:
-    """`function()`; the other processes call it themselves."""
-    return function()
+def gathered(variable: Any) -> Tensor:
+    """The values of all processes; each of them must call it."""
+    value = variable.value.detach()
+    if not several():
+        return value.unsqueeze(0)
+    values = [torch.empty_like(value) for _ in range(distributed.get_world_size())]
+    distributed.all_gather(values, value)
+    return torch.stack(values)
 
 
 class _Total(torch.autograd.Function):

@@ -1,7 +1,6 @@
 """Script: synchronized replicas of `MirroredStrategy` on two logical devices."""
 
 import os
-import sys
 
 os.environ["KERAS_BACKEND"] = "tensorflow"
 import tensorflow as tf
@@ -31,13 +30,13 @@ def tensors(batch):
     return tf.constant(batch.x), mask, tf.constant(batch.upstream)
 
 
-def check_case(strategy, case, jit_compile):
+def check_case(strategy, case):
     alone = kerasbn.BatchNormalization(**case.layer)
     with strategy.scope():
         layer = kerasbn.BatchNormalization(**case.layer, synchronized=True)
         layer.build(case.batch(0).x.shape)
 
-    @tf.function(jit_compile=jit_compile)
+    @tf.function
     def step(parts):
         return strategy.run(lambda part: train(layer, *part), args=(parts,))
 
@@ -56,10 +55,9 @@ def check_case(strategy, case, jit_compile):
 
 
 def main():
-    jit_compile = sys.argv[1] == "jit"
     strategy = two_devices()
     for case in CASES:
-        check_case(strategy, case, jit_compile)
+        check_case(strategy, case)
 
 
 if __name__ == "__main__":
