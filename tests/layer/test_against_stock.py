@@ -143,8 +143,13 @@ def test_same_metadata():
         ours(keras.Input((4, 3)))
 
 
-@pytest.mark.skipif(BACKEND == "tensorflow", reason="stock takes it on TensorFlow")
-def test_synchronized_is_refused_as_in_stock():
-    for layer in (BatchNormalization, Stock):
+def test_synchronized_is_taken_on_every_backend():
+    config = BatchNormalization(synchronized=True).get_config()
+    assert BatchNormalization.from_config(config).synchronized
+    if BACKEND == "tensorflow":
+        assert Stock.from_config(config).synchronized
+    else:
         with pytest.raises(ValueError, match="only supported"):
-            layer(synchronized=True)
+            Stock.from_config(config)
+    with pytest.raises(ValueError, match=r"True or False\. Received: synchronized=1"):
+        BatchNormalization(synchronized=1)
