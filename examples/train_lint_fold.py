@@ -30,7 +30,7 @@ import kerasbn
 mpl.use("Agg")
 from matplotlib import pyplot as plt
 
-HERE = Path(__file__).parent
+HERE = Path(os.path.relpath(Path(__file__).parent))
 OUT = Path("train_lint_fold")
 EPOCHS = 15
 RUNNING, BATCH = "running statistics", "batch statistics"

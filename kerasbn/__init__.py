@@ -15,7 +15,8 @@ from kerasbn.registration import register_with_keras
 
 if TYPE_CHECKING:
     from kerasbn.combine import combine_replicas
-    from kerasbn.folding import FoldResult, fold_batch_norm, fold_file
+    from kerasbn.errors import UnusableFileError
+    from kerasbn.folding import FoldResult, NotEqualError, fold_batch_norm, fold_file
     from kerasbn.layer import BatchNormalization
 
 __version__ = "0.1.0"
@@ -23,6 +24,8 @@ __version__ = "0.1.0"
 __all__ = [
     "BatchNormalization",
     "FoldResult",
+    "NotEqualError",
+    "UnusableFileError",
     "combine_replicas",
     "fold_batch_norm",
     "fold_file",
@@ -31,6 +34,8 @@ __all__ = [
 _HOME = {
     "BatchNormalization": "kerasbn.layer",
     "FoldResult": "kerasbn.folding",
+    "NotEqualError": "kerasbn.folding",
+    "UnusableFileError": "kerasbn.errors",
     "combine_replicas": "kerasbn.combine",
     "fold_batch_norm": "kerasbn.folding",
     "fold_file": "kerasbn.folding",

@@ -17,8 +17,8 @@ from rich.markup import escape
 from rich.table import Table
 
 import kerasbn
-from kerasbn.errors import NotEqualError, UnusableFileError
-from kerasbn.folding import FoldResult, fold_file
+from kerasbn.errors import UnusableFileError
+from kerasbn.folding import FoldResult, NotEqualError, fold_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

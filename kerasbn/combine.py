@@ -14,26 +14,24 @@ if TYPE_CHECKING:
 def combine_replicas(model: keras.layers.Layer) -> None:
     """Give every replica the running statistics of all replicas.
 
-    A `BatchNormalization` with `synchronized=False` moves its running statistics in
-    each replica on its own. This replaces them by those of all replicas together, with
-    weights `w` that are 1 or, with `zero_debias` or `momentum=None`, the weight that a
-    replica has collected:
+    With `synchronized=False` each replica moves running statistics of its own. This
+    replaces them by those of all together. Their weights `w` are 1 or, with
+    `zero_debias` or `momentum=None`, the weight that each has collected:
 
         W = sum(w)    moving_mean = sum(w * mean_i) / W
         moving_variance = sum(w * (variance_i + (mean_i - moving_mean)^2)) / W
 
     Call it before running statistics are saved or used for inference. With several
-    processes, call it in all of them, also when only one then saves: the
-    processes wait for each other. Layers with `synchronized=True` have nothing to
-    combine, nor has a model with one replica.
+    processes, call it in all of them, also when only one then saves: they wait for
+    each other. Where there is nothing to combine it changes nothing.
 
-    - TensorFlow: in the process or processes of a `tf.distribute` strategy, outside
-      of `strategy.run`. Saving as `.keras` or `.weights.h5` does the same to what is
-      saved; checkpoints, `get_weights()`, legacy `.h5` and exported models without it
-      hold the mean of all replicas' means and that of their variances.
-    - PyTorch: with the default group of `torch.distributed`. Without it, each process
-      saves its own statistics.
-    - JAX: statistics are those of all devices already.
+    - TensorFlow: call it outside of `strategy.run`. What is saved as `.keras` or
+      `.weights.h5` is combined in the same way by itself. Checkpoints, legacy `.h5`,
+      `get_weights()` and exported models are not: without this call they hold the
+      means over replicas, for the variance without the part between replicas.
+    - PyTorch: the replicas are the processes of the default group of
+      `torch.distributed`. Without this call each process saves its own statistics.
+    - JAX: there is nothing to combine, statistics are those of all devices.
 
     Args:
         model: A model or layer; kerasbn layers at any depth in it are combined.

@@ -69,6 +69,29 @@ class BatchNormalization(keras.layers.BatchNormalization):
     **Precision.** Statistics are computed and stored in float32 whatever the dtype
     policy (in float64 if that is float64).
 
+    **Replicas.** With `synchronized=True` batch statistics are taken over all
+    replicas. Outputs, gradients and running statistics are then those of one device
+    with the whole batch, also with a mask and with parts of unequal size, empty ones
+    included. A replica's gradient is that of the sum of all replicas' losses. Replicas
+    wait for each other, so all must make the same calls. They are
+
+    - on TensorFlow those of a `tf.distribute` strategy. `fit()` works with
+      `MirroredStrategy`; with `MultiWorkerMirroredStrategy` Keras 3.15 cannot run it,
+      whatever the layers, but `strategy.run` in a training loop works. TensorFlow
+      cannot compile a step of several CPU devices or workers (`jit_compile=True`).
+    - on PyTorch the processes of the default group of `torch.distributed`, where it
+      is initialized. Gradients are averaged by `DistributedDataParallel` in a
+      training loop; Keras' `fit()` does not average them.
+    - on JAX the devices of `keras.distribution.DataParallel`. Arrays span all of
+      them, so statistics do so too, whatever `synchronized` is.
+
+    With `synchronized=False`, on TensorFlow and PyTorch, each replica normalizes with
+    its own batch and moves running statistics of its own, which it also infers with.
+    Under a TensorFlow strategy, `.keras` and `.weights.h5` files hold those of all
+    replicas together; with several workers all of them must save, each to its own
+    path. On PyTorch each process saves its own, unless all call
+    `kerasbn.combine_replicas` before.
+
     **Loading.** Statistics that come without the weight they have collected, from
     a layer without `zero_debias` or as a plain list of arrays, count as complete:
     their next rate is `1 - momentum`, or 1/2 with `momentum=None`, where they
@@ -101,8 +124,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
             `"dmax"`: `r` is clipped to `[rmin, rmax]` and `d` to `[-dmax, dmax]`.
         renorm_momentum: Momentum of the running statistics that renorm trains
             with. They are not zero-debiased.
-        synchronized: Only with the TensorFlow backend. If `True`, take the batch
-            statistics over all replicas of the distribution strategy.
+        synchronized: Whether to take the batch statistics over all replicas.
         zero_debias: Whether the running statistics leave out their initial
             values. It changes nothing with `momentum=None`.
         **kwargs: Base layer keyword arguments (e.g. `name` and `dtype`).
@@ -349,7 +371,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
     def save_own_variables(self, store: Any) -> None:
         """Save the layer's state: of all replicas, where one process has them all."""
         combined = {}
-        if replicas.active.holds_all(self.moving_mean):
+        if self.built and replicas.active.holds_all(self.moving_mean):
             combined = {id(v): value for v, value in running.combined(self)}
         variables = self._trainable_variables + self._non_trainable_variables
         for index, variable in enumerate(variables):

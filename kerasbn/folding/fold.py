@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from kerasbn.archive import open_archive, replacing, write_archive
 from kerasbn.archive.upgrading import as_keras_format
-from kerasbn.errors import NotEqualError, UnsupportedFormatError, UnusableFileError
+from kerasbn.errors import UnsupportedFormatError, UnusableFileError
 from kerasbn.folding import optimizer
 from kerasbn.folding.apply import FoldedModel
 from kerasbn.folding.plan import make_plan
-from kerasbn.folding.report import Errors, FoldResult
+from kerasbn.folding.report import Errors, FoldResult, NotEqualError
 from kerasbn.graph import NotAGraphError, read_graph
 
 if TYPE_CHECKING:

@@ -106,3 +106,15 @@ class FoldResult:
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
 
     __repr__ = __str__
+
+
+class NotEqualError(ArithmeticError):
+    """A folded model does not compute what the original does; nothing was written.
+
+    Attributes:
+        result: the `kerasbn.FoldResult` with the errors that were measured.
+    """
+
+    def __init__(self, message: str, result: FoldResult) -> None:
+        super().__init__(message)
+        self.result = result

@@ -213,13 +213,17 @@ class TestProcess:
         assert done.stdout.startswith("bad.py:3:38: BN201 error ")
         assert done.stderr == ""
 
-    def test_a_reader_who_stops_is_no_error(self, files):
-        (files / "bad.py").write_text(BAD_SOURCE * 3000)
+    @pytest.mark.parametrize("output_format", ["text", "json"])
+    @pytest.mark.parametrize("lines", [1, 3000])
+    def test_a_reader_who_stops_is_no_error(self, files, output_format, lines):
+        (files / "bad.py").write_text(BAD_SOURCE * lines)
         process = subprocess.Popen(
-            [*self.COMMAND, "bad.py"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            [*self.COMMAND, "bad.py", "--output-format", output_format],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "PYTHONUNBUFFERED": ""},
         )
-        process.stdout.readline()
-        process.stdout.close()
+        process.stdout.close()  # Long before anything is written.
         assert process.stderr.read() == b""
         process.stderr.close()
         assert process.wait() == 1

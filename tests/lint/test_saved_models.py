@@ -104,6 +104,22 @@ class TestWithoutAGraph:
         path = SAVED_MODELS / "tf_keras-2/call_without_training.keras"
         assert found(path) == [("BN002", "info", None)]
 
+    @pytest.mark.parametrize(
+        ("group", "values"),
+        [
+            ("metrics/auc", (0, 0, 0, 1)),  # Counts that look like fresh statistics.
+            ("own_layer", (0, 0, 0, -1)),  # The last array cannot be a variance.
+            ("own_layer", (0, 0, 1)),  # Three arrays of a layer by another name.
+        ],
+    )
+    def test_other_arrays_of_equal_shape_are_no_bn(self, rewrite, group, values):
+        def add(file):
+            for number, value in enumerate(values):
+                file[f"{group}/vars/{number}"] = np.full(4, value, np.float32)
+
+        model, _ = opened(rewrite("subclassed", weights=add))
+        assert {bn.path for bn in model.batch_norms} == {"bn_hidden", "norm"}
+
     def test_layers_are_named_as_they_are_named(self):
         path = SAVED_MODELS / "keras-3.15/call_without_training.keras"
         assert {layer for _, _, layer in found(path, "BN203")} == {"bn_hidden", "norm"}

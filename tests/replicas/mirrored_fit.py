@@ -104,9 +104,17 @@ def check_saved(strategy, options):
             path = pathlib.Path(folder) / name
             loaded = saved_and_loaded(model, path, options)
             check_statistics(loaded, expected)
-    check_own()  # Saving changes nothing.
-    np.testing.assert_allclose(layer.moving_mean.numpy(), expected[0], rtol=1e-5)
-    kerasbn.combine_replicas(model)
+        check_own()  # Saving changes nothing.
+        np.testing.assert_allclose(layer.moving_mean.numpy(), expected[0], rtol=1e-5)
+        kerasbn.combine_replicas(model)
+        check_alike(strategy, layer, expected)
+        model.fit(data, verbose=0)
+        model.load_weights(path)
+        check_alike(strategy, layer, expected)
+
+
+def check_alike(strategy, layer, expected):
+    """All replicas have these statistics."""
     check_statistics(layer, expected)
     for variable in layer.variables:
         first, second = strategy.experimental_local_results(variable.value)
