@@ -35,12 +35,17 @@ def _of_backend(backend: str) -> ModuleType:
     """The module for a Keras backend: `single` where it needs no own."""
     match backend:
         case "tensorflow":
-            from kerasbn.replicas import tensorflow as module
+            from kerasbn.replicas import tensorflow
+
+            return tensorflow
         case "torch":
-            from kerasbn.replicas import torch as module
+            from kerasbn.replicas import torch
+
+            return torch
         case _:
-            from kerasbn.replicas import single as module
-    return module
+            from kerasbn.replicas import single
+
+            return single
 
 
 active = _of_backend(keras.backend.backend())

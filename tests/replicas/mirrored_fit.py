@@ -170,6 +170,33 @@ def check_unequal_weight(strategy):
     check_statistics(layer, expected)
 
 
+def check_nested_function(strategy):
+    """Replicas on their own send nothing, so a function in the step is allowed."""
+    with strategy.scope():
+        layer = kerasbn.BatchNormalization(momentum=None)
+        layer.build((None, 4, 3))
+
+    @tf.function
+    def call():
+        return layer(tf.constant(X), training=True)
+
+    tf.function(lambda: strategy.run(lambda: call()))()
+    check_statistics(layer, (X.mean((0, 1)), X.var((0, 1)), [1]))
+
+
+def check_checkpoint(strategy):
+    """A checkpoint of combined replicas is read on one device."""
+    with strategy.scope():
+        model = model_of(zero_debias=True)
+    kerasbn.combine_replicas(fit(model))
+    restored = model_of(zero_debias=True)
+    with tempfile.TemporaryDirectory() as folder:
+        path = tf.train.Checkpoint(model).save(folder + "/checkpoint")
+        tf.train.Checkpoint(restored).restore(path)
+    for variable, read in zip(model.variables, restored.variables, strict=True):
+        np.testing.assert_allclose(read.numpy(), variable.numpy(), rtol=1e-6)
+
+
 def main():
     strategy = two_devices()
     for run_eagerly in (False, True):
@@ -183,6 +210,8 @@ def main():
     ):
         check_saved(strategy, options)
     check_unequal_weight(strategy)
+    check_nested_function(strategy)
+    check_checkpoint(strategy)
 
 
 if __name__ == "__main__":
