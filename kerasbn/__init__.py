@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from kerasbn.registration import register_with_keras
 
 if TYPE_CHECKING:
+    from kerasbn.combine import combine_replicas
     from kerasbn.errors import UnusableFileError
     from kerasbn.exchange import downgrade, upgrade
     from kerasbn.folding import FoldResult, NotEqualError, fold_batch_norm, fold_file
@@ -28,6 +29,7 @@ __all__ = [
     "NotEqualError",
     "RecalibratedLayer",
     "UnusableFileError",
+    "combine_replicas",
     "downgrade",
     "fold_batch_norm",
     "fold_file",
@@ -41,6 +43,7 @@ _HOME = {
     "NotEqualError": "kerasbn.folding",
     "RecalibratedLayer": "kerasbn.recalibration",
     "UnusableFileError": "kerasbn.errors",
+    "combine_replicas": "kerasbn.combine",
     "downgrade": "kerasbn.exchange",
     "fold_batch_norm": "kerasbn.folding",
     "fold_file": "kerasbn.folding",

@@ -8,6 +8,9 @@ import pytest
 ROOT = pathlib.Path(__file__).parent.parent
 FRAMEWORKS = {"keras", "tensorflow", "jax", "torch"}
 
+# Where a module may import the framework that it is named after.
+HAS_BACKENDS = ("kerasbn/kernels/", "kerasbn/replicas/")
+
 # The only modules that import Keras, by path or by folder. Everything else stays
 # usable where no framework is loaded.
 MAY_IMPORT_KERAS = (
@@ -15,6 +18,8 @@ MAY_IMPORT_KERAS = (
     "kerasbn/moving_average.py",
     "kerasbn/renorm.py",
     "kerasbn/kernels/",
+    "kerasbn/replicas/",
+    "kerasbn/combine.py",
     "kerasbn/live.py",
     "kerasbn/exchange.py",
     "kerasbn/recalibration/",
@@ -53,7 +58,7 @@ def test_imports(source):
     assert not {name for name in names if name.split(".")[0] == "lint"}
     if source == "kerasbn/recalibration/eager.py":
         return  # The way past what a backend compiled is each backend's own.
-    if source.startswith("kerasbn/kernels/"):
+    if source.startswith(HAS_BACKENDS):
         assert frameworks <= {"keras", pathlib.Path(source).stem}
     elif source.startswith(MAY_IMPORT_KERAS):
         assert frameworks <= {"keras"}

@@ -11,6 +11,8 @@ from typing import Any
 
 from keras import ops
 
+from kerasbn import replicas
+
 Tensor = Any
 
 
@@ -31,8 +33,7 @@ def moments(
         kept: The kept axes.
         mask: `None`, or a tensor that broadcasts to `x.shape[:-1]` and is not 0
             at the positions to be counted.
-        synchronized: Whether to count the positions on all replicas of a
-            TensorFlow distribution strategy.
+        synchronized: Whether to count the positions on all replicas.
 
     Returns:
         `(mean, variance, counted)`. The moments have the kept shape and the dtype
@@ -43,12 +44,9 @@ def moments(
     reduced = _reduced(x, kept)
 
     def average(values: Tensor) -> Tensor:
-        if synchronized:
-            # Only the mean: the variance that comes with it is the one-pass form.
-            return ops.moments(values, reduced, keepdims=True, synchronized=True)[0]
         return ops.mean(values, reduced, keepdims=True)
 
-    if mask is None and not synchronized:
+    if mask is None:
         positions, share = None, 1
         counted = _any_position(x, reduced)
     else:
@@ -66,7 +64,11 @@ def moments(
     mean = mean + ops.stop_gradient(average(only_counted(x - mean)) / share)
     # Squared last: a masked value whose square overflows would poison gradients.
     variance = average(ops.square(only_counted(x - mean))) / share
-    return _without(mean, reduced), _without(variance, reduced), counted
+    mean, variance = _without(mean, reduced), _without(variance, reduced)
+    if synchronized and replicas.active.several():
+        weight = _without(_count(x, positions, reduced), reduced)
+        return replicas.pooled(mean, variance, weight)
+    return mean, variance, counted
 
 
 def normalize(
@@ -119,9 +121,16 @@ def _any_position(x: Tensor, reduced: tuple[int, ...]) -> Tensor | None:
     return None if known else ops.convert_to_tensor(count > 0)
 
 
-def _positions(x: Tensor, mask: Tensor | None) -> Tensor:
+def _positions(x: Tensor, mask: Tensor) -> Tensor:
     """The mask as booleans of `x`'s shape, with a last axis of 1."""
     shape = (*ops.shape(x)[:-1], 1)
-    if mask is None:
-        return ops.ones(shape, dtype="bool")
     return ops.broadcast_to(ops.expand_dims(ops.cast(mask, "bool"), -1), shape)
+
+
+def _count(x: Tensor, positions: Tensor | None, reduced: tuple[int, ...]) -> Tensor:
+    """The number of positions, of size 1 along `reduced`, in the dtype of `x`."""
+    if positions is not None:
+        return ops.sum(ops.cast(positions, x.dtype), reduced, keepdims=True)
+    shape = ops.shape(x)
+    count = ops.cast(math.prod(shape[axis] for axis in reduced), x.dtype)
+    return ops.reshape(count, [1] * len(shape))
