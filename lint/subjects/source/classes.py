@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from .members import attribute_of_self, self_name
 from .module import last_word
 from .resolve import lineage, method_of, values
+from .scopes import Kind
 from .values import Class, Known, Routine, parameters
 
 if TYPE_CHECKING:
@@ -118,7 +119,8 @@ def passes_flag_itself(call: ast.Call, routine: Routine) -> bool:
     """Whether a call in a `call` settles `training`, whatever Keras would pass.
 
     `training=training` hands on what came, `**kwargs` of the `call` itself hands on
-    that nothing came; a constant or anything else settles it.
+    that nothing came; a constant or anything else settles it, and so does giving the
+    parameter another value first.
     """
     own = routine.node.args.kwarg
     for each in call.keywords:
@@ -127,7 +129,10 @@ def passes_flag_itself(call: ast.Call, routine: Routine) -> bool:
     value = keyword(call, "training")
     if value is None:
         return False
-    return isinstance(value, ast.Constant) or not takes_training(routine.node)
+    if not (isinstance(value, ast.Name) and takes_training(routine.node)):
+        return True
+    found = routine.module.scopes.lookup(value)
+    return found is None or any(each.kind is not Kind.PARAMETER for each in found[1])
 
 
 def layer_calls(of: Class) -> Iterator[tuple[Routine, ast.Call]]:

@@ -93,7 +93,7 @@ class _Search:
             else:
                 constructed = constructed or isinstance(function, Known | Class)
                 yield self._made(function, module, call)
-        if not constructed:
+        if not constructed and not isinstance(keyword(call, "training"), ast.Constant):
             yield self.expression(module, call.func)
         for argument in (*call.args, *(each.value for each in call.keywords)):
             yield self.expression(module, argument)
