@@ -40,8 +40,9 @@ class ModelCallWithoutTraining(Rule):
     Reports the `call` of a `keras.Model` subclass that has no parameter `training`,
     if the class holds, itself or in a block, batch normalization, dropout, noise or
     random augmentation whose own call leaves the phase open. It is a warning where
-    nothing in sight compiles or fits the class, and nothing where it is only a part
-    of other networks, has a `train_step` of its own, or is always told.
+    nothing in sight fits the class, and nothing where it is only a part of other
+    networks, only infers, has a `train_step` of its own, or is always told. It is an
+    information where such a layer is only one of several alternatives.
 
     ## Why is this bad
     In Keras 3 `fit` passes `training` to a model only if its `call` has the
@@ -99,13 +100,18 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                 continue
             kinds = class_holds(of)
             usage = usage_of(module, of) if kinds else None
-            if usage is None or (usage.harmless and not usage.fitted):
+            if usage is None or usage.harmless:
                 continue
-            sure = usage.fitted and not module.world.assumed
+            severity = None if usage.fitted else Severity.WARNING
+            if module.world.assumed:
+                severity = Severity.WARNING
+            surely = class_holds(of, surely=True)
+            if not surely or module.freezes.covers_self_in(node):
+                severity = Severity.INFO
             yield self.finding(
-                _message(node.name, kinds) + module.world.caveat,
+                _message(node.name, surely or kinds) + module.world.caveat,
                 module.header(call),
-                None if sure else Severity.WARNING,
+                severity,
             )
 
     def check_model(self, model: Model) -> Iterator[Finding]:

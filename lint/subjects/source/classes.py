@@ -6,9 +6,8 @@ import ast
 from typing import TYPE_CHECKING, Literal
 
 from .members import attribute_of_self, self_name
-from .module import last_word
 from .resolve import lineage, method_of, values
-from .scopes import Kind
+from .scopes import Kind, last_word
 from .values import Class, Known, Routine, parameters
 
 if TYPE_CHECKING:
@@ -128,6 +127,9 @@ def passes_flag_itself(call: ast.Call, routine: Routine) -> bool:
             return True
     value = keyword(call, "training")
     if value is None:
+        match call.args:
+            case [_, ast.Constant(value=bool()), *_]:
+                return True
         return False
     if not (isinstance(value, ast.Name) and takes_training(routine.node)):
         return True

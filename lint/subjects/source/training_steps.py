@@ -11,9 +11,8 @@ from . import names
 from .classes import calls_in, keras_kind, keyword, unpacks_keywords
 from .contents import holds
 from .identity import is_part_of
-from .module import last_word
 from .resolve import calls_of, method_of, values
-from .scopes import Function, Kind
+from .scopes import Function, Kind, last_word
 from .values import Class, Known, Result, Routine, Self, argument_for, default_of
 
 if TYPE_CHECKING:
