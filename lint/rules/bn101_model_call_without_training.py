@@ -61,6 +61,7 @@ class ModelCallWithoutTraining(Rule):
     code = "BN101"
     name = "model-call-without-training"
     severity = Severity.ERROR
+    live_only = True  # Of models; a saved one does not hold the class.
     bad = """\
 import keras
 import numpy as np

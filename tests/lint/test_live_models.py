@@ -251,6 +251,21 @@ def test_only_models_are_models():
 
 
 class TestImported:
+    @pytest.mark.parametrize(
+        ("target", "instead"),
+        [("train.py:model", "train:model"), ("src/train.py:model", "src.train:model")],
+    )
+    def test_a_module_named_by_its_file_is_refused_unread(
+        self, folder, command, target, instead
+    ):
+        for path in (folder / "train.py", folder / "src/train.py"):
+            path.parent.mkdir(exist_ok=True)
+            path.write_text("open('has_run', 'w')")
+        outcome = command(target)
+        assert outcome.status == 2
+        assert f"Received: {target!r}. Write {instead}." in outcome.err
+        assert not (folder / "has_run").exists()
+
     numbers = itertools.count()
 
     @pytest.fixture
