@@ -62,13 +62,11 @@ class LayerEntry:
     def is_builtin(self) -> bool:
         """Whether the class is one that Keras itself ships.
 
-        Legacy `.h5` files name no module; a registered class of somebody else is
-        then recognised by its package, `package>Class`.
+        A class of `__main__` has the module None. Legacy `.h5` files name no module
+        at all; a registered class of somebody else is then recognised by its
+        package, `package>Class`.
         """
-        module = self.raw.get("module")
-        if module is None:
-            return ">" not in str(self.raw.get("class_name", ""))
-        return str(module).split(".")[0] in ("keras", "tf_keras")
+        return is_builtin(self.raw)
 
     @property
     def is_operator(self) -> bool:
@@ -83,10 +81,23 @@ class LayerEntry:
         return is_graph(self.raw)
 
 
+def is_builtin(entry: Mapping[str, Any]) -> bool:
+    """Whether an entry's class is one that Keras itself ships."""
+    if "module" not in entry:
+        return ">" not in str(entry.get("class_name", ""))
+    return str(entry["module"]).split(".")[0] in ("keras", "tf_keras")
+
+
 def is_graph(model: Mapping[str, Any]) -> bool:
-    """Whether a configuration lists its layers, as Functional and Sequential do."""
+    """Whether a configuration tells how its layers are called.
+
+    That of Functional and Sequential models does. A subclass of theirs may list its
+    layers as well, but only its code tells what it does with them.
+    """
     config = model.get("config")
     if not isinstance(config, dict) or not isinstance(config.get("layers"), list):
+        return False
+    if not is_builtin(model):
         return False
     return "input_layers" in config or model.get("class_name") == "Sequential"
 

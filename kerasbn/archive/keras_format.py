@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Literal, cast
 from kerasbn.archive import hdf5
 from kerasbn.archive.base import Archive, Asset, parse_json
 from kerasbn.archive.numbering import Step, group_steps, layer_groups
+from kerasbn.config_tree import layer_entries
 from kerasbn.errors import UnusableFileError
 
 if TYPE_CHECKING:
@@ -90,7 +91,8 @@ class KerasArchive(Archive):
     def copy_layer(self, path: str, target: h5py.Group) -> None:
         group = self._group(path)
         if group is not None:
-            hdf5.copy(group, target, skip=("layers",))
+            # A nested model's layers have paths, and are copied, of their own.
+            hdf5.copy(group, target, skip=("layers",) if path in self._models else ())
 
     def copy_model(self, target: h5py.Group) -> None:
         hdf5.copy(self.root, target, skip=("layers", "optimizer", "metrics"))
@@ -103,6 +105,10 @@ class KerasArchive(Archive):
             group, name = _split_asset(member.filename, owners)
             with self._open(member) as file:
                 yield Asset(owners.get(group, ""), name, file)
+
+    @cached_property
+    def _models(self) -> set[str]:
+        return {entry.path for entry in layer_entries(self.config) if entry.is_model}
 
     @cached_property
     def _steps(self) -> dict[str, tuple[Step, ...]]:

@@ -70,6 +70,7 @@ def replacing(destination: Path) -> Iterator[Path]:
         UnusableFileError: if the folder or the disk does not take it.
     """
     try:
+        destination = destination.resolve()  # A link stays one.
         with tempfile.NamedTemporaryFile(
             dir=destination.parent,
             prefix=".kerasbn-",

@@ -118,6 +118,11 @@ def _fold(
             result.notes.append(f"regularizers left behind: {', '.join(dropped)}")
         if dry_run:
             return result
+        result.notes += [
+            f"weights of {path} are too small for its dtype and were rounded to zero "
+            "or nearly so; a wider dtype keeps them"
+            for path in folded.lost()
+        ]
         with replacing(destination) as temporary:
             config = optimizer.compiled_without_state(folded.config)
             extra = optimizer.VARIABLES if config.get("compile_config") else {}

@@ -203,7 +203,7 @@ def first_calls(
     )
     numbering = dict.fromkeys(layers, 0)
     for name, layer in layers.items():
-        if layer.graph is not None:
+        if layer.graph is not None or "input_layers" in layer.config:
             numbering[name] = int(keras_2 or "input_layers" in layer.config)
     # A Functional model of somebody's own class may store its arguments alone; it
     # then shows only in a number beyond its calls.

@@ -69,14 +69,21 @@ def _rewrite_one(
 def _changed(entry: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """An entry with members replaced.
 
-    Another class may not take the old one's keyword arguments, such as a mask.
+    Another class may not take the old one's arguments, such as a mask: it gets the
+    first tensor alone.
     """
     result = {**entry, **changes}
     if "class_name" in changes and "inbound_nodes" in result:
         result["inbound_nodes"] = [
-            {"args": call["args"][:1], "kwargs": {}} for call in result["inbound_nodes"]
+            {"args": [_first_tensor(call)], "kwargs": {}}
+            for call in result["inbound_nodes"]
         ]
     return result
+
+
+def _first_tensor(call: Mapping[str, Any]) -> dict[str, Any]:
+    config = next(keras_tensors([call["args"], call["kwargs"]]))
+    return {"class_name": "__keras_tensor__", "config": config}
 
 
 def _bypass(graph: Graph, removed: Collection[str]) -> dict[Tensor, Tensor]:
