@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..findings import Severity
 from ..semantics import FUNCTIONAL_FLAG_IS_OVERRIDDEN, world_of_model
 from ..subjects.flagged_layers import flagged_layers
-from ..subjects.source.flagged import Where, flagged_calls
+from ..subjects.source.flagged import Flagged, Where, flagged_calls
 from .rule import Rule
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
                 yield self.finding(
                     "training=True is hard-coded: in inference too the batch's own "
                     "statistics are used, and the running statistics move; "
-                    + ("pass training=training" if in_call else "leave it out"),
+                    + _advice(flagged),
                     module.location(flagged.node),
                 )
 
@@ -92,3 +92,11 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
                     "graph without the argument",
                     model.at(layer.path),
                 )
+
+
+def _advice(flagged: Flagged) -> str:
+    if flagged.is_function:
+        return "pass your phase placeholder"  # left out, it may mean inference
+    if flagged.where is Where.CALL:
+        return "pass training=training"
+    return "leave it out"

@@ -24,7 +24,8 @@ class FunctionalTrainingFlag(Rule):
     ## What it does
     Reports `training=True` or `training=False` in the call of batch normalization,
     or of a network that holds it, where a Functional graph is built for Keras 3.0 to
-    3.15, unless the layer or network is frozen.
+    3.15, unless the layer or network is frozen. It is an information where the same
+    file neither compiles nor fits the graph, which may serve for inference alone.
 
     ## Why is this bad
     In these versions `fit` and `predict` override the flag: a base network called
@@ -67,7 +68,7 @@ healthy = bool(np.abs(moving_mean).max() == 0)  # as training=False promises
             in_graph = flagged.where is Where.GRAPH and flagged.value is not None
             if in_graph and world.has(FUNCTIONAL_FLAG_IS_OVERRIDDEN):
                 assert flagged.value is not None
-                unsure = world.assumed or flagged.maybe_frozen
+                unsure = world.assumed or flagged.maybe_frozen or not flagged.fitted
                 yield self.finding(
                     _message(flagged.value) + world.caveat,
                     module.location(flagged.node),

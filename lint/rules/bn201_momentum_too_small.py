@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..findings import Severity
-from ..subjects.source.batch_norms import momenta
+from ..subjects.source.batch_norms import changes_later, momenta
 from .rule import Rule
 
 if TYPE_CHECKING:
@@ -78,6 +78,8 @@ healthy = bool(error < 0.5)
         for momentum in momenta(module):
             severity = _severity(momentum.value)
             if severity is not None:
+                if changes_later(module):
+                    severity = Severity.INFO  # a schedule may begin low
                 what = f"{momentum.keyword}={momentum.value:g}"
                 origin = f" ({momentum.origin})" if momentum.origin else ""
                 message = _message(what + origin, momentum.value)

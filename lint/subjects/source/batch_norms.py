@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from . import names
-from .classes import keyword
+from .classes import calls_in, keyword
 from .resolve import lineage, method_of, values
 from .scopes import last_word, start
 from .values import (
@@ -86,6 +86,47 @@ def batch_norm_name(value: Value) -> str | None:
     return None
 
 
+def changes_later(module: Module) -> bool:
+    """Whether the module gives a layer another momentum once it is built."""
+    for node in module.scopes.nodes:
+        if isinstance(node, ast.Assign | ast.AugAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            for target in targets:
+                match target:
+                    case ast.Attribute(value=base, attr="momentum"):
+                        if not (isinstance(base, ast.Name) and base.id == "self"):
+                            return True
+    return False
+
+
+def _constructor(value: Value) -> Routine | None:
+    """The `__init__` of a class of the project, its own or inherited there."""
+    while isinstance(value, Partial):
+        value = value.of
+    return method_of(value, "__init__") if isinstance(value, Class) else None
+
+
+def _hands_keywords_on(constructor: Routine) -> bool:
+    """Whether momentum goes through `**kwargs` to the layer as it came."""
+    node, module = constructor.node, constructor.module
+    packed = node.args.kwarg
+    if packed is None or "momentum" in parameters(node):
+        return False
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Constant) and inner.value == "momentum":
+            return False  # kwargs["momentum"] = ..., kwargs.pop("momentum")
+    up = [
+        call
+        for call in calls_in(module, node)
+        if last_word(call.func) == "__init__" and keyword(call, "momentum") is None
+    ]
+    return any(
+        each.arg is None and ast.unparse(each.value) == packed.arg
+        for call in up
+        for each in call.keywords
+    )
+
+
 def _momenta(module: Module) -> Iterator[Momentum]:
     for call in module.calls:
         if not _may_say_momentum(call):
@@ -119,7 +160,16 @@ def _of_call(module: Module, call: ast.Call, target: ast.expr) -> Iterator[Momen
     direct = target is call
     for value in values(module, call.func if direct else target):
         name = batch_norm_name(value)
-        if name is not None:
+        constructor = _constructor(value)
+        if name is not None and constructor is not None:
+            # The arguments mean what the subclass makes of them.
+            if _hands_keywords_on(constructor):
+                given = keyword(call, "momentum")
+                for expression in _packed(module, call, "momentum", [given]):
+                    yield from _numbers(module, call, expression, "momentum")
+            elif direct and isinstance(value, Class):
+                yield from _handed_down(module, call, value)
+        elif name is not None:
             word = "decay" if name in names.DECAY_FUNCTIONS else "momentum"
             for expression in _expressions(module, call, name, word, direct):
                 yield from _numbers(module, call, expression, word)
@@ -137,14 +187,37 @@ def _expressions(
     place = _POSITION.get(name, 1)
     positional = call.args[: place + 1]
     starred = any(isinstance(each, ast.Starred) for each in positional)
-    if direct and len(call.args) > place and not starred:
+    if (
+        direct
+        and len(call.args) > place
+        and not starred
+        and not _of_keras_1(module, call)
+    ):
         yield call.args[place]
-    packed = [each.value for each in call.keywords if each.arg is None]
-    parameters_of_normalizer = keyword(call, "normalizer_params")
-    if parameters_of_normalizer is not None and not direct:
-        packed.append(parameters_of_normalizer)
-    for expression in packed:
-        for value in values(module, expression):
+    parameters_of_normalizer = None if direct else keyword(call, "normalizer_params")
+    yield from _packed(module, call, word, [None, parameters_of_normalizer])
+
+
+def _of_keras_1(module: Module, call: ast.Call) -> bool:
+    """Whether it is `BatchNormalization(epsilon, mode)`: an axis is no fraction."""
+    match call.args:
+        case [ast.Constant(value=float()), ast.Constant(value=int()), *_]:
+            return True
+        case [_, ast.Constant(value=int() as mode), *_]:
+            return module.world.legacy and mode > 1
+    return False
+
+
+def _packed(
+    module: Module, call: ast.Call, word: str, given: list[ast.expr | None]
+) -> Iterator[ast.expr]:
+    """What is given by name first, then what is given by `**` and in other dicts."""
+    direct, *dicts = given
+    if direct is not None:
+        yield direct
+    dicts += [each.value for each in call.keywords if each.arg is None]
+    for expression in dicts:
+        for value in values(module, expression) if expression is not None else ():
             if isinstance(value, Items) and value.module is module:
                 entry = dict_entries(value).get(word)
                 if entry is not None:
@@ -217,6 +290,10 @@ def _reaches_batch_norm(routine: Routine, name: str) -> bool:
     """Whether a parameter ends up as the momentum of a BN layer in its own module."""
     wanted = Parameter(routine.module, routine.node, name)
     module = routine.module
+    inside = routine.node.body
+    first = inside if isinstance(inside, ast.expr) else inside[0]
+    if len(module.scopes.scope_of(first).bindings.get(name, ())) > 1:
+        return False  # it may get another value on the way
     for call in module.calls:
         if not _may_say_momentum(call):
             continue

@@ -13,7 +13,7 @@ from .batch_norms import batch_norm_name
 from .classes import keras_kind, keyword, reached
 from .contents import holds
 from .resolve import values
-from .symbolic import builds_graph
+from .symbolic import builds_graph, fitted_graph
 from .values import Class, Known, Parameter, Result, Routine
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ class Flagged:
         is_function: whether it is BN as a function of TensorFlow 1.
         kept_still: whether names say that the network is not meant to learn.
         maybe_frozen: whether the module freezes something that may be this.
+        fitted: whether the module compiles or fits a graph that it is part of.
     """
 
     value: bool | None
@@ -67,12 +68,14 @@ class Flagged:
     is_function: bool
     kept_still: bool
     maybe_frozen: bool
+    fitted: bool
 
 
 def flagged_calls(module: Module) -> Iterator[Flagged]:
     """Every call of BN, or of what holds BN, with a constant flag."""
     if not _ANY_FLAG.search(module.text):
         return
+    fitted = fitted_graph(module)
     for call in module.calls:
         given = _flag_of(call)
         if given is None:
@@ -91,6 +94,7 @@ def flagged_calls(module: Module) -> Iterator[Flagged]:
                 is_function=_is_function(module, call),
                 kept_still=_is_kept_still(module, call),
                 maybe_frozen=_maybe_frozen(module, call),
+                fitted=where is Where.GRAPH and call in fitted,
             )
 
 

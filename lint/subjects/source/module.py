@@ -57,6 +57,7 @@ class Module:
         self.keras_version = keras_version
         self.cells = cells
         self.known_values: dict[ast.AST, tuple[Value, ...]] = {}
+        self.known_origins: dict[ast.AST, bool | None] = {}
         self._members: dict[ast.ClassDef, Members] = {}
         self._returns: dict[ast.AST, list[ast.expr]] = {}
 

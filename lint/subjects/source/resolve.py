@@ -74,9 +74,9 @@ def _evaluate(module: Module, expression: ast.expr) -> Iterator[Value]:
                 yield from attribute_of(value, attribute)
         case ast.Call():
             yield from _call(module, expression)
-        case ast.IfExp(body=one, orelse=other):
-            yield from values(module, one)
-            yield from values(module, other)
+        case ast.IfExp(test=test, body=one, orelse=other):
+            yield from _guarded(module, test, one)
+            yield from _guarded(module, test, other)
         case ast.BoolOp(values=options):
             for option in options:
                 yield from values(module, option)
@@ -90,6 +90,16 @@ def _evaluate(module: Module, expression: ast.expr) -> Iterator[Value]:
             yield from _items(module, base, index)
         case ast.Lambda():
             yield Routine(module, expression)
+
+
+def _guarded(module: Module, test: ast.expr, side: ast.expr) -> Iterator[Value]:
+    """One side of `m if m > 0.5 else 1 - m`, where not every value of `m` comes."""
+    asked = isinstance(side, ast.Name) and any(
+        isinstance(each, ast.Name) and each.id == side.id for each in ast.walk(test)
+    )
+    for value in values(module, side):
+        if not (asked and isinstance(value, Literal | Parameter)):
+            yield value
 
 
 def _arithmetic(module: Module, expression: ast.BinOp) -> Iterator[Value]:
@@ -113,8 +123,13 @@ def _name(module: Module, name: ast.Name) -> Iterator[Value]:
     if found is None:
         yield from _unbound(module, name.id)
         return
+    rebound = len({binding.kind for binding in found[1]}) > 1
     for binding in found[1]:
-        yield from bound(module, binding)
+        for value in bound(module, binding):
+            # A parameter that may get another value hardly keeps a bad default.
+            handed = rebound and binding.kind is Kind.PARAMETER
+            if not (handed and isinstance(value, Literal)):
+                yield value
 
 
 def bound(module: Module, binding: Binding) -> Iterator[Value]:
@@ -144,7 +159,8 @@ def bound(module: Module, binding: Binding) -> Iterator[Value]:
 def _parts(value: Value, index: int | None) -> Iterator[Value]:
     """What comes out of a collection: the item of that index, or any."""
     if not isinstance(value, Items):
-        if isinstance(value, Result | Class):  # [Block() for ...] stands for its items
+        # [Block() for ...] stands for its items, and so does what is handed in.
+        if isinstance(value, Result | Class | Parameter):
             yield value
         return
     if not isinstance(value.node, ast.List | ast.Tuple):

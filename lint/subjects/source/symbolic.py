@@ -5,33 +5,59 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from .classes import graph_of
 from .resolve import calls_of, values
 from .scopes import Function, Kind
-from .values import Known, Self, argument_for
+from .values import Class, Known, Result, Routine, Self, argument_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from .module import Module
+    from .values import Value
 
 _MOST_VISITS = 500
+_LARGEST_GRAPH = 20_000
+_FITTING = ("compile", "fit", "fit_generator", "train_on_batch")
+
+
+class _Search:
+    """One question: what has been visited, and whether something was cut short."""
+
+    def __init__(self) -> None:
+        self.visited: set[ast.AST] = set()
+        self.incomplete = False
 
 
 def builds_graph(module: Module, call: ast.Call, is_layer: bool) -> bool:
     """Whether the call is applied to a tensor of a graph that is being built."""
     inputs = call.args[:1] or [each.value for each in call.keywords[:1]]
-    found = [_origin(module, each, set()) for each in inputs]
+    found = [_origin(module, each, _Search()) for each in inputs]
     if True in found:
         return True
     # A helper that builds its BN on the spot can hardly serve anything else.
     return is_layer and isinstance(call.func, ast.Call) and None in found
 
 
-def _origin(module: Module, expression: ast.expr, visited: set[ast.AST]) -> bool | None:
-    """Whether a tensor comes from `keras.Input`; None if from an unknown caller."""
-    if expression in visited or len(visited) > _MOST_VISITS:
+def _origin(module: Module, expression: ast.expr, search: _Search) -> bool | None:
+    """Whether a tensor comes from `keras.Input`; None if from an unknown caller.
+
+    What is found is kept in the module, since each layer of a long graph asks again
+    for all before it.
+    """
+    if expression in module.known_origins:
+        return module.known_origins[expression]
+    if expression in search.visited or len(search.visited) > _MOST_VISITS:
+        search.incomplete = True
         return False
-    visited.add(expression)
+    search.visited.add(expression)
+    answer = _look_up(module, expression, search)
+    if answer or not search.incomplete:
+        module.known_origins[expression] = answer
+    return answer
+
+
+def _look_up(module: Module, expression: ast.expr, search: _Search) -> bool | None:
     match expression:
         case ast.Attribute(attr="output" | "outputs" | "input" | "inputs"):
             return not isinstance(expression.value, ast.Name) or not any(
@@ -43,22 +69,20 @@ def _origin(module: Module, expression: ast.expr, visited: set[ast.AST]) -> bool
                     return True
             sources = [*expression.args, *(each.value for each in expression.keywords)]
         case ast.Name():
-            return _origin_of_name(module, expression, visited)
+            return _origin_of_name(module, expression, search)
         case _:
             children = ast.iter_child_nodes(expression)
             sources = [each for each in children if isinstance(each, ast.expr)]
-    return _any(_origin(module, each, visited) for each in sources)
+    return _any(_origin(module, each, search) for each in sources)
 
 
-def _origin_of_name(
-    module: Module, name: ast.Name, visited: set[ast.AST]
-) -> bool | None:
+def _origin_of_name(module: Module, name: ast.Name, search: _Search) -> bool | None:
     found = module.scopes.lookup(name)
     sources: list[bool | None] = []
     for binding in found[1] if found else ():
         if binding.kind in (Kind.VALUE, Kind.ITEM):
             assert isinstance(binding.node, ast.expr)
-            sources.append(_origin(module, binding.node, visited))
+            sources.append(_origin(module, binding.node, search))
         elif binding.kind is Kind.PARAMETER:
             assert isinstance(binding.place, Function)
             assert isinstance(binding.node, ast.arg)
@@ -68,14 +92,65 @@ def _origin_of_name(
                 for call, skipped in calls
             ]
             sources += [
-                _origin(module, each, visited) for each in passed if each is not None
+                _origin(module, each, search) for each in passed if each is not None
             ]
             sources += [None] if not calls else []
     return _any(sources)
 
 
 def _any(answers: Iterable[bool | None]) -> bool | None:
-    known = list(answers)
-    if True in known:
-        return True
-    return None if None in known else False
+    unknown = False
+    for answer in answers:
+        if answer:
+            return True
+        unknown = unknown or answer is None
+    return None if unknown else False
+
+
+def fitted_graph(module: Module) -> set[ast.AST]:
+    """The expressions that make the networks which the module compiles or fits."""
+    pending: list[tuple[Module, ast.expr]] = []
+    for word in _FITTING:
+        for call in module.calls_by_name.get(word, ()):
+            if isinstance(call.func, ast.Attribute):
+                for value in values(module, call.func.value):
+                    pending += _graph(value)
+    found: set[ast.AST] = set()
+    while pending and len(found) < _LARGEST_GRAPH:
+        current, expression = pending.pop()
+        if expression not in found:
+            found.add(expression)
+            pending += _made_of(current, expression)
+    return found
+
+
+def _graph(network: Value) -> list[tuple[Module, ast.expr]]:
+    match network:
+        case Self(of) | Result(of=Class() as of):
+            return list(graph_of(of))
+        case Result(module=module, call=call):
+            given = [*call.args, *(each.value for each in call.keywords)]
+            return [(module, each) for each in given]
+    return []
+
+
+def _made_of(module: Module, expression: ast.expr) -> Iterator[tuple[Module, ast.expr]]:
+    """What an expression is made of, one step back."""
+    children = ast.iter_child_nodes(expression)
+    if isinstance(expression, ast.Name):
+        found = module.scopes.lookup(expression)
+        for binding in found[1] if found else ():
+            if binding.kind in (Kind.VALUE, Kind.ITEM):
+                assert isinstance(binding.node, ast.expr)
+                yield module, binding.node
+    elif isinstance(expression, ast.Call):
+        for function in values(module, expression.func):
+            if isinstance(function, Routine):
+                for returned in function.module.returns_of(function.node):
+                    yield function.module, returned
+        children = iter((*expression.args, *expression.keywords, expression.func))
+    for child in children:
+        if isinstance(child, ast.keyword):
+            child = child.value
+        if isinstance(child, ast.expr):
+            yield module, child

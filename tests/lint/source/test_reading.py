@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from lint.subjects.source import (
     UnreadableSource,
     module_from_bytes,
     read_module,
+    symbolic,
 )
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "source"
@@ -156,3 +158,27 @@ def test_columns_count_characters(tmp_path: Path) -> None:
     place = finding.location
     assert (place.line, place.column) == (2, text.splitlines()[1].index("mom") + 1)
     assert place.end_column == len(text.splitlines()[1])
+
+
+def test_origins_of_a_long_graph_are_looked_up_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lookups(length: int) -> int:
+        lines = ["import keras", "from keras.layers import BatchNormalization"]
+        lines += ["x = layer(somewhere)"]
+        lines += ["x = BatchNormalization(momentum=0.9)(x, training=True)"] * length
+        module = read("\n".join(lines).encode(), tmp_path)
+        visits = []
+        original = symbolic._look_up
+
+        def counting(*arguments: Any) -> bool | None:
+            visits.append(arguments[1])
+            return original(*arguments)
+
+        monkeypatch.setattr(symbolic, "_look_up", counting)
+        findings(module)
+        monkeypatch.undo()
+        return len(visits)
+
+    short, long = lookups(20), lookups(200)
+    assert 0 < long < 11 * short
