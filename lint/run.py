@@ -125,7 +125,9 @@ class _Run:
         if isinstance(subject, Model):
             found = self._ask(lambda rule: _check_model(rule, subject))
             name = subject.path or "model"
-            return _Result(name, found, is_opaque=subject.graph is None)
+            return _Result(
+                name, found, is_opaque=bool(subject.graph is None or subject.hidden)
+            )
         found = self._ask(lambda rule: rule.check_source(subject))
         kept = without_suppressed(found, subject)
         excerpts = {each: _excerpt(subject, each) for each in kept}

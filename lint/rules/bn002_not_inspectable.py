@@ -20,7 +20,8 @@ class NotInspectable(Rule):
     Reports a model of a class of your own, a subclass of `keras.Model`. Such a
     model is code: how `call` calls its layers is nowhere in the model. Its saved
     file does not even list its layers, only their weights. The running statistics
-    in it are checked all the same.
+    in it are checked all the same. In a saved Functional or Sequential model it
+    reports each batch normalization inside a layer of your own likewise.
 
     ## Why is this bad
     How `call` calls the layers, above all whether it passes `training` on, was not
@@ -54,7 +55,13 @@ model = keras.Model(inputs, keras.layers.BatchNormalization()(inputs))
 """
 
     def check_model(self, model: Model) -> Iterator[Finding]:
-        """The model as a whole, if it has no graph."""
+        """The model as a whole, if it has no graph, or each layer hidden in it."""
+        for layer in model.hidden:
+            yield self.finding(
+                "not inspectable: it is inside a layer of your own, so only its "
+                "running statistics were checked",
+                model.at(layer.path),
+            )
         if model.graph is not None:
             return
         seen = "layers and their" if model.live is not None else "running"

@@ -94,7 +94,9 @@ def _initial_part_left(layer: BatchNorm, steps: int) -> float | None:
     if "momentum" not in layer.config or layer.config.get("zero_debias"):
         return None
     momentum = layer.momentum
-    if layer.frozen or momentum is None or not 0 < momentum < 1:
+    if layer.frozen or layer.calls is None or momentum is None:
+        return None
+    if not 0 < momentum < 1:
         return None
     return float(momentum ** (steps * layer.calls))
 

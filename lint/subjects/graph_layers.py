@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from .model import BatchNorm
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from kerasbn.graph import Graph, Layer
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 def read_layers(
     graph: Graph,
     reader: Callable[[Layer], Reader],
+    inside: Callable[[Layer, bool], Iterable[BatchNorm]] = lambda layer, frozen: (),
     frozen: bool = False,
     calls: int = 1,
 ) -> Iterator[BatchNorm]:
@@ -29,6 +30,7 @@ def read_layers(
     Args:
         graph: the graph.
         reader: makes what reads a layer's arrays.
+        inside: finds the BN layers in any other layer, given whether it is frozen.
         frozen: whether a model around this one has `trainable=False`.
         calls: how often this graph is called.
     """
@@ -38,7 +40,9 @@ def read_layers(
         layer_frozen = frozen or not layer.trainable
         layer_calls = calls * called[layer.name]
         if layer.graph is not None:
-            yield from read_layers(layer.graph, reader, layer_frozen, layer_calls)
+            yield from read_layers(
+                layer.graph, reader, inside, layer_frozen, layer_calls
+            )
         elif layer.is_batch_norm:
             yield BatchNorm(
                 path=layer.path,
@@ -48,6 +52,8 @@ def read_layers(
                 read_statistics=cache(reader(layer)),  # Several rules ask.
                 calls=layer_calls,
             )
+        else:
+            yield from inside(layer, layer_frozen)
 
 
 def _training_flags(graph: Graph, layer: Layer) -> tuple[bool | None, ...]:

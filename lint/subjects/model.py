@@ -36,11 +36,12 @@ class BatchNorm:
 
     Attributes:
         path: the layer's path, such as `inner/bn1`.
-        config: the layer's own configuration.
+        config: the layer's own configuration; empty where only its weights are known.
         frozen: whether the layer or a model around it has `trainable=False`.
         training_flags: the `training` argument of each call of the layer in the
             graph, for those calls that give one.
-        calls: how often one call of the model calls the layer, as far as is known.
+        calls: how often one call of the model calls the layer; None where that is not
+            known.
         read_statistics: reads the arrays, only when a rule asks for them; returns
             None where they are not stored.
     """
@@ -50,7 +51,7 @@ class BatchNorm:
     frozen: bool
     training_flags: tuple[bool | None, ...]
     read_statistics: Callable[[], Statistics | None]
-    calls: int = 1
+    calls: int | None = 1
 
     @property
     def momentum(self) -> float | None:
@@ -93,6 +94,13 @@ class Model:
     iterations: int | None = None
     graph: Graph | None = None
     live: Any = field(default=None, repr=False)
+
+    @property
+    def hidden(self) -> tuple[BatchNorm, ...]:
+        """The BN layers in a graph's opaque layers of which only weights are known."""
+        if self.graph is None:
+            return ()
+        return tuple(layer for layer in self.batch_norms if not layer.config)
 
     def at(self, layer: str | None) -> Location:
         """The location of a layer in this model, or of the model as a whole."""

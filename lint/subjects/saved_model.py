@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from kerasbn.archive import UnsupportedFormatError, UnusableFileError, open_archive
+from kerasbn.archive.numbering import layer_groups
 from kerasbn.graph import NotAGraphError, read_graph
 
 from .graph_layers import read_layers
 from .model import Model, Statistics
 from .unread import Unread, UnreadError
-from .weights_only import find_batch_norms
+from .weights_only import batch_norms_in_group, find_batch_norms, is_opaque
+from .wrapped import wrapped_batch_norms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from kerasbn.archive import Archive
     from kerasbn.graph import Graph, Layer
+
+    from .model import BatchNorm
 
 
 @contextmanager
@@ -54,9 +59,15 @@ def _malformed_is_unusable() -> Iterator[None]:
 
 def _read(archive: Archive, path: Path) -> Model:
     graph = _graph(archive)
-    layers = list(find_batch_norms(archive, graph))
-    if graph is not None:
-        layers = [*read_layers(graph, partial(_reader, archive, graph)), *layers]
+    if graph is None:
+        layers = find_batch_norms(archive)
+    else:
+        groups = layer_groups(archive.config)
+        layers = read_layers(
+            graph,
+            partial(_reader, archive, graph),
+            partial(_inside, archive, groups),
+        )
     return Model(
         path=str(path),
         keras_version=archive.keras_version,
@@ -71,6 +82,25 @@ def _graph(archive: Archive) -> Graph | None:
         return read_graph(archive.config)
     except NotAGraphError:
         return None
+
+
+def _inside(
+    archive: Archive, groups: Mapping[str, str], layer: Layer, frozen: bool
+) -> Iterator[BatchNorm]:
+    """The BN layers in an opaque layer, by its configuration and by its weights."""
+    if not is_opaque(layer):
+        return
+    told = {each.path: each for each in wrapped_batch_norms(layer, frozen)}
+    group = groups.get(layer.path)
+    stored = {
+        each.path: each
+        for each in batch_norms_in_group(archive, group, layer.path, frozen)
+    }
+    if len(told) == len(stored) == 1:  # Before 3.6 no layer's name was stored.
+        stored = dict(zip(told, stored.values(), strict=True))
+    for path, found in {**stored, **told}.items():
+        arrays = stored.get(path, found).read_statistics
+        yield replace(found, read_statistics=arrays)
 
 
 def _reader(

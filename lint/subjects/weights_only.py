@@ -9,11 +9,11 @@ not told.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
 from kerasbn.archive.hdf5 import array, child, text_attribute
-from kerasbn.archive.numbering import layer_groups
 
 from .model import BatchNorm, Statistics
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import h5py
 
     from kerasbn.archive import Archive, StoredArray
-    from kerasbn.graph import Graph, Layer
+    from kerasbn.graph import Layer
 
 # Keras' own name for such a layer, or for its group in a list.
 _USUAL_NAME = re.compile(r"(^|/)batch_normalization(_\d+)?$")
@@ -31,24 +31,31 @@ _NOT_LAYERS = {"optimizer", "metrics"}
 _DEEPEST = 32
 
 
-def find_batch_norms(
-    archive: Archive, graph: Graph | None = None
-) -> Iterator[BatchNorm]:
-    """The BN layers of a model without a graph, or inside a graph's opaque layers."""
-    if archive.format != "keras":
-        return  # Legacy files cannot hold such a model, nor tell such layers apart.
-    if graph is None:
+def find_batch_norms(archive: Archive) -> Iterator[BatchNorm]:
+    """The BN layers of a model without a graph."""
+    if archive.format == "keras":  # Legacy files cannot hold such a model.
         yield from _below(archive.root, "", "", archive.keras_version)
-        return
-    groups = layer_groups(archive.config)
-    for layer in graph.walk():
-        if not _is_opaque(layer) or layer.path not in groups:
-            continue
-        if (group := child(archive.root, groups[layer.path])) is not None:
-            yield from _below(group, layer.path, "", archive.keras_version)
 
 
-def _is_opaque(layer: Layer) -> bool:
+def batch_norms_in_group(
+    archive: Archive, place: str | None, path: str, frozen: bool
+) -> Iterator[BatchNorm]:
+    """The BN layers inside an opaque layer of a graph.
+
+    Args:
+        archive: the file.
+        place: the path of the layer's group, if it has one.
+        path: the layer's path.
+        frozen: whether the layer or a model around it has `trainable=False`.
+    """
+    if archive.format != "keras" or place is None:
+        return  # A legacy file does not tell the layers inside apart.
+    if (group := child(archive.root, place)) is not None:
+        for found in _below(group, path, "", archive.keras_version):
+            yield replace(found, frozen=frozen)
+
+
+def is_opaque(layer: Layer) -> bool:
     """Whether it may hold layers that the graph does not show."""
     if layer.graph is not None or layer.is_batch_norm:
         return False

@@ -1,0 +1,47 @@
+"""BN layers in the configuration of another layer, such as TimeDistributed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kerasbn.config_tree import LayerEntry
+from kerasbn.graph import Layer
+
+from .model import BatchNorm
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def wrapped_batch_norms(layer: Layer, frozen: bool) -> Iterator[BatchNorm]:
+    """The BN layers inside a layer's configuration, at any depth, without statistics.
+
+    How often the layer calls them is only in its code, and so is not known.
+    """
+    yield from _inside(layer.config, layer.path, frozen)
+
+
+def _inside(value: Any, path: str, frozen: bool) -> Iterator[BatchNorm]:
+    if isinstance(value, list):
+        for each in value:
+            yield from _inside(each, path, frozen)
+    elif isinstance(value, dict) and _is_layer(value):
+        layer = Layer(LayerEntry(value, path))
+        frozen = frozen or not layer.trainable
+        if layer.is_batch_norm:
+            yield BatchNorm(layer.path, layer.config, frozen, (), _not_stored, None)
+        else:
+            yield from _inside(layer.config, layer.path, frozen)
+    elif isinstance(value, dict):
+        yield from _inside(list(value.values()), path, frozen)
+
+
+def _is_layer(value: dict[str, Any]) -> bool:
+    """Whether it is what Keras writes for an object that has a name."""
+    config = value.get("config")
+    name = config.get("name") if isinstance(config, dict) else None
+    return "class_name" in value and isinstance(name, str) and name.isprintable()
+
+
+def _not_stored() -> None:
+    """Reads no arrays: the configuration has none."""
