@@ -11,7 +11,7 @@ from ..semantics import CALL_NEEDS_TRAINING, world_of_model
 from ..subjects.source import names
 from ..subjects.source.classes import is_functional, keras_kind, takes_training
 from ..subjects.source.contents import class_holds
-from ..subjects.source.resolve import method_of
+from ..subjects.source.resolve import method_of, project_lineage
 from ..subjects.source.usage import usage_of
 from ..subjects.source.values import Class
 from .rule import Rule
@@ -94,11 +94,14 @@ healthy = bool(np.abs(moving_mean).max() > 0)
         """Every model class with such a `call`."""
         if not (module.mentions("def call") and module.world.has(CALL_NEEDS_TRAINING)):
             return
+        seen = set()
         for node in module.classes:
             of = Class(module, node)
-            call = module.members(node).methods.get("call")
+            call = _call_of(of)
             if call is None or takes_training(call) or not _is_plain_model(of, call):
                 continue
+            if call in seen:
+                continue  # of a mixin: one finding is enough
             kinds = class_holds(of)
             usage = usage_of(module, of) if kinds else None
             if usage is None or usage.harmless:
@@ -106,6 +109,7 @@ healthy = bool(np.abs(moving_mean).max() > 0)
             severity = None if usage.fitted else Severity.WARNING
             if module.world.assumed:
                 severity = Severity.WARNING
+            seen.add(call)
             surely = class_holds(of, surely=True)
             if not surely or module.freezes.covers_self_in(node):
                 severity = Severity.INFO
@@ -137,6 +141,19 @@ def _message(name: str, kinds: frozenset[str]) -> str:
         f"the call of {name} has no parameter `training`, so fit cannot pass it: "
         f"{harm}; write call(self, inputs, training=None)"
     )
+
+
+def _call_of(of: Class) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
+    """The `call` in the class itself, or in a mixin beside it, which is no model."""
+    own = of.module.members(of.node).methods.get("call")
+    if own is not None:
+        return own
+    for base in project_lineage(of)[1:]:
+        found = base.module.members(base.node).methods.get("call")
+        if found is not None:
+            beside = base.module is of.module and keras_kind(base) is None
+            return found if beside else None
+    return None
 
 
 def _is_plain_model(of: Class, call: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ _MAGIC = re.compile(
     r"|(?:ls|cd|pwd|cat|cp|mv|rm|mkdir|rmdir|pip|conda)(?:\s+[\w./~-]|\s*$))"
 )
 _SHELL_VALUE = re.compile(r"(\s*[A-Za-z_][\w.,\s\[\]]*=\s*)[%!].*$")
+_TIMED = re.compile(r"(?P<indent>\s*)%time(?P<rest>\s+[^\s-].*)$")
 # Cell magics whose body still is Python; that of the others is not.
 _PYTHON_CELL = re.compile(r"%%(time|timeit|capture|prun|memit|python3?|py)\b")
 
@@ -88,11 +90,24 @@ def _blank(cell: str) -> str:
         if continued:
             result.append("")
         elif magic:
-            result.append(_indented_pass(line))
+            result.append(_timed(line) or _indented_pass(line))
         else:
             result.append(_without_shell(line))
         continued = bool(continued or magic) and line.endswith("\\")
     return "\n".join(result)
+
+
+def _timed(line: str) -> str:
+    """`%time x = f()` binds the name: `None;` in place of the magic keeps columns."""
+    match = _TIMED.match(line)
+    if match is None:
+        return ""
+    timed = f"{match['indent']}None;{match['rest']}"
+    try:
+        compile(timed.strip(), "<cell>", "exec", ast.PyCF_ONLY_AST)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ""
+    return timed
 
 
 def _indented_pass(line: str) -> str:

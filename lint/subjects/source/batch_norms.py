@@ -217,11 +217,36 @@ def _packed(
         yield direct
     dicts += [each.value for each in call.keywords if each.arg is None]
     for expression in dicts:
+        entered = _entered(module, call, expression, word)
+        if entered is not None:
+            yield entered
+            continue
         for value in values(module, expression) if expression is not None else ():
             if isinstance(value, Items) and value.module is module:
                 entry = dict_entries(value).get(word)
                 if entry is not None:
                     yield entry
+
+
+def _entered(
+    module: Module, call: ast.Call, packed: ast.expr | None, word: str
+) -> ast.expr | None:
+    """What `kw["momentum"] = ...` or `kw.update(momentum=...)` last put in before."""
+    if not isinstance(packed, ast.Name):
+        return None
+    scope = module.scopes.scope_of(call)
+    found: list[tuple[int, ast.expr]] = []
+    for node in module.entries.get(packed.id, ()):
+        given = None
+        match node:
+            case ast.Assign(targets=[ast.Subscript(slice=ast.Constant(value=key))]):
+                given = node.value if key == word else None
+            case ast.Call():
+                given = keyword(node, word)
+        before = start(node) < start(call) and module.scopes.scope_of(node) is scope
+        if given is not None and before:
+            found.append((node.lineno, given))
+    return max(found, key=lambda each: each[0])[1] if found else None
 
 
 def _numbers(

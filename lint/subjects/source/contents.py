@@ -19,7 +19,7 @@ from .classes import (
     passes_flag_itself,
     reached,
 )
-from .members import is_false
+from .members import attribute_of_self, is_false, self_name
 from .resolve import calls_of, lineage, method_of, project_lineage, values
 from .scopes import Binding, Function, Kind
 from .values import (
@@ -235,6 +235,11 @@ class _Search:
                 found |= names.holds(base.name)
         for routine, call in layer_calls(of):
             found |= self.expression(routine.module, call.func)
+            # What an inherited method calls may be made in this class.
+            inherited = routine.module.owner_of(routine.node) is not of.node
+            name = attribute_of_self(call.func, self_name(routine.node))
+            if inherited and name is not None:
+                found |= self._member(of, name)
         for module, expression in graph_of(of):
             found |= self.expression(module, expression)
         self._depth -= 1

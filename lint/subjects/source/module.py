@@ -105,6 +105,20 @@ class Module:
             index.setdefault(last_word(call.func), []).append(call)
         return index
 
+    @cached_property
+    def entries(self) -> dict[str, list[ast.Assign | ast.Call]]:
+        """What puts an entry into a dict, by its name: `kw[...] =`, `kw.update()`."""
+        index: dict[str, list[ast.Assign | ast.Call]] = {}
+        for node in self.scopes.nodes:
+            match node:
+                case ast.Assign(targets=[ast.Subscript(value=ast.Name(id=name))]):
+                    index.setdefault(name, []).append(node)
+                case ast.Call(
+                    func=ast.Attribute(value=ast.Name(id=name), attr="update")
+                ):
+                    index.setdefault(name, []).append(node)
+        return index
+
     def members(self, node: ast.ClassDef) -> Members:
         """The members of one of its classes."""
         if node not in self._members:

@@ -111,3 +111,14 @@ def test_old_format(tmp_path: Path) -> None:
     data = json.dumps({"worksheets": [{"cells": [cell]}]}).encode()
     module = module_from_bytes(data, tmp_path / "a.ipynb", Project(tmp_path))
     assert places(module) == [(1, 2, BAD.index("momentum") + 1)]
+
+
+def test_what_is_timed_is_read(tmp_path: Path) -> None:
+    module = notebook(IMPORTS, f"%time m = {BAD}", folder=tmp_path)
+    assert places(module) == [(2, 1, len("%time m = ") + BAD.index("momentum") + 1)]
+
+
+@pytest.mark.parametrize("magic", ["%time -n x", "%time for x in y:", "%time !ls"])
+def test_other_timed_lines_are_left_out(magic: str, tmp_path: Path) -> None:
+    module = notebook(IMPORTS, f"{magic}\n{BAD}", folder=tmp_path)
+    assert places(module) == [(2, 2, BAD.index("momentum") + 1)]
