@@ -30,11 +30,15 @@ class StatisticsNotConverged(Rule):
     5 %, with 0.999 it takes 2995.
 
     ## Limits
-    The number of steps is the optimizer's; where the file has none, or the model was
-    compiled anew, the rule knows less. It is silent for frozen layers, for
-    `zero_debias=True`, which has no such bias, and where a variance lower than m^t
-    proves that there have been more updates than steps. Statistics that were set in
-    another way, such as by `kerasbn.recalibrate`, cannot be told from biased ones.
+    The number of steps is the optimizer's, and a file without one is passed over. A
+    model that was compiled anew, or built on a pretrained one, has had more updates
+    than its optimizer counts. A variance lower than m^t proves this, and the rule is
+    then silent about the whole model; deep networks nearly always have one. In a
+    small model whose variances are all higher, converged statistics cannot be told
+    from biased ones, and the finding is wrong; neither can those that were set in
+    another way, such as by `kerasbn.recalibrate`. The rule is also silent for frozen
+    layers, for `zero_debias=True`, which has no such bias, and inside other layers,
+    such as `TimeDistributed`, which may update them several times a step.
     """
 
     code = "BN204"
@@ -70,14 +74,11 @@ healthy = bool(np.abs(moving_mean - x.mean(axis=0)).max() < 1)
 
     def check_model(self, model: Model) -> Iterator[Finding]:
         """Every layer that was updated, but too few times."""
-        if not model.iterations:
+        biased = list(_biased(model))
+        if any(_was_updated_more(statistics, left) for _, statistics, left in biased):
             return
-        for layer in model.batch_norms:
-            left = _initial_part_left(layer, model.iterations)
-            if left is None or left <= NEGLIGIBLE:
-                continue
-            statistics = layer.read_statistics()
-            if statistics is not None and _may_be_biased(statistics, left):
+        for layer, statistics, left in biased:
+            if _was_updated(statistics):
                 assert layer.momentum is not None
                 needed = ceil(log(NEGLIGIBLE) / log(layer.momentum))
                 yield self.finding(
@@ -87,6 +88,16 @@ healthy = bool(np.abs(moving_mean - x.mean(axis=0)).max() < 1)
                     "momentum, or recalibrate",
                     model.at(layer.path),
                 )
+
+
+def _biased(model: Model) -> Iterator[tuple[BatchNorm, Statistics, float]]:
+    """The layers with too few steps, if all were counted, and what is left: m^t."""
+    for layer in model.batch_norms if model.iterations else ():
+        left = _initial_part_left(layer, model.iterations or 0)
+        if left is not None and left > NEGLIGIBLE:
+            statistics = layer.read_statistics()
+            if statistics is not None:
+                yield layer, statistics, left
 
 
 def _initial_part_left(layer: BatchNorm, steps: int) -> float | None:
@@ -101,10 +112,16 @@ def _initial_part_left(layer: BatchNorm, steps: int) -> float | None:
     return float(momentum ** (steps * layer.calls))
 
 
-def _may_be_biased(statistics: Statistics, left: float) -> bool:
-    """Whether the layer was updated, and not provably more often than `steps`.
+def _was_updated(statistics: Statistics) -> bool:
+    """Whether the statistics are sound, and not the initial ones."""
+    mean, variance = statistics.mean, statistics.variance
+    changed = bool((mean != 0).any() or (variance != 1).any())
+    return changed and bool((variance == variance).all())  # BN207 tells of NaN.
+
+
+def _was_updated_more(statistics: Statistics, left: float) -> bool:
+    """Whether there were provably more updates than counted steps.
 
     Starting at 1, a variance cannot fall below the part of it that is left.
     """
-    updated = bool((statistics.mean != 0).any() or (statistics.variance != 1).any())
-    return updated and bool(statistics.variance.min() >= left * _ROUNDING)
+    return bool(statistics.variance.min() < left * _ROUNDING)

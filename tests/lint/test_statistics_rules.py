@@ -149,6 +149,21 @@ class TestNotConverged:
         subject = model((0, 0.5), (left * (1 - 1e-6), 1.2), iterations=20)
         assert severities("BN204", subject) == ["warning"]
 
+    @pytest.mark.parametrize(
+        ("lowest", "frozen", "expected"),
+        [(0.5, False, 0), (0.9, False, 2), (0.5, True, 1), (np.nan, False, 1)],
+    )
+    def test_a_layer_with_more_updates_than_steps_speaks_for_the_whole_model(
+        self, lowest, frozen, expected
+    ):
+        (one,) = model(**MOVED).batch_norms
+        (other,) = model((0.5, 0.2), (1.2, lowest), frozen=frozen).batch_norms
+        subject = Model("m.keras", "3.15.1", (one, other), iterations=20)
+        assert len(severities("BN204", subject)) == expected
+
+    def test_how_often_a_wrapper_calls_is_not_known(self):
+        assert severities("BN204", model(**MOVED, iterations=20, calls=None)) == []
+
     def test_a_layer_called_twice_is_updated_twice_a_step(self):
         assert severities("BN204", model(**MOVED, iterations=150)) == ["warning"]
         assert severities("BN204", model(**MOVED, iterations=150, calls=2)) == []
