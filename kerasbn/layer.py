@@ -345,8 +345,9 @@ class BatchNormalization(keras.layers.BatchNormalization):
         """Move the running statistics towards the batch's where it has any."""
 
         def move(statistic: Any, batch: Tensor, rate: Tensor | float) -> Tensor:
-            old = ops.convert_to_tensor(statistic)
-            new = where(counted, step(old, ops.cast(batch, old.dtype), rate), old)
+            old = ops.cast(statistic, self._statistics_dtype)  # Read once.
+            batch = ops.cast(batch, self._statistics_dtype)
+            new = where(counted, step(old, batch, rate), old)
             statistic.assign(new)
             return new
 

@@ -133,10 +133,15 @@ def normalize(
     return ops.cast(y if beta is None else y + spread(beta, x, kept), x.dtype)
 
 
-def widened(x: Tensor) -> Tensor:
-    """`x` in the wide dtype: half precision overflows in sums and squares."""
+def wide_dtype(x: Tensor) -> str:
+    """float64 if `x` is, else float32: half precision overflows in sums."""
     is_double = keras.backend.standardize_dtype(x.dtype) == "float64"
-    return ops.cast(x, "float64" if is_double else "float32")
+    return "float64" if is_double else "float32"
+
+
+def widened(x: Tensor) -> Tensor:
+    """`x` in the wide dtype."""
+    return ops.cast(x, wide_dtype(x))
 
 
 def spread(t: Tensor, x: Tensor, kept: tuple[int, ...]) -> Tensor:
@@ -146,8 +151,10 @@ def spread(t: Tensor, x: Tensor, kept: tuple[int, ...]) -> Tensor:
 
 def any_position(x: Tensor, kept: tuple[int, ...]) -> Tensor | None:
     """Whether the reduced axes hold any position, `None` if they always do."""
-    shape = ops.shape(x)
-    count = math.prod(shape[axis] for axis in reduced_axes(len(shape), kept))
+    if all(x.shape):  # Neither 0 nor, in a graph, unknown.
+        return None
+    sizes = ops.shape(x)
+    count = math.prod(sizes[axis] for axis in reduced_axes(len(sizes), kept))
     known = isinstance(count, int) and count > 0
     return None if known else ops.convert_to_tensor(count > 0)
 
