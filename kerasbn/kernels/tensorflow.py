@@ -90,10 +90,13 @@ def _scaled(
     if gamma is not None:
         scale = scale * gamma
     offset = -mean * scale if beta is None else beta - mean * scale
-    if kept != (len(x.shape) - 1,):
-        scale = generic.spread(scale, x, kept)
-        offset = generic.spread(offset, x, kept)
-    return tf.cast(generic.widened(x) * scale + offset, x.dtype)
+    y = generic.widened(x) * _spread(scale, x, kept) + _spread(offset, x, kept)
+    return tf.cast(y, x.dtype)
+
+
+def _spread(t: Tensor, x: Tensor, kept: tuple[int, ...]) -> Tensor:
+    """`generic.spread`, but for free where `t` broadcasts already."""
+    return t if kept == (len(x.shape) - 1,) else generic.spread(t, x, kept)
 
 
 def _inside_xla() -> bool:
@@ -130,9 +133,12 @@ def _plain(
     beta: Tensor | None,
     epsilon: float,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Few operations, as in stock: y, mean and biased variance."""
+    """Few operations: y, mean and biased variance."""
+    wide = generic.widened(x)
     reduced = reduced_axes(len(x.shape), kept)
-    mean, variance = tf.nn.moments(generic.widened(x), reduced)
+    mean = tf.reduce_mean(wide, reduced)
+    deviation = wide - _spread(mean, x, kept)
+    variance = tf.reduce_mean(tf.square(deviation), reduced)
     return _scaled(x, kept, mean, variance, gamma, beta, epsilon), mean, variance
 
 
