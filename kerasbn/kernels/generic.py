@@ -97,7 +97,11 @@ def moments(
     mean = mean + ops.stop_gradient(average(only_counted(x - mean)) / share)
     # Squared last: a masked value whose square overflows would poison gradients.
     variance = average(ops.square(only_counted(x - mean))) / share
-    return _without(mean, reduced), _without(variance, reduced), counted
+    mean, variance = _without(mean, reduced), _without(variance, reduced)
+    if counted is not None:  # 0 / 0 of an empty batch, too, would poison gradients.
+        mean = ops.where(counted, mean, 0)
+        variance = ops.where(counted, variance, 0)
+    return mean, variance, counted
 
 
 def normalize(

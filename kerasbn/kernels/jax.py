@@ -26,6 +26,8 @@ def normalize_batch(
     epsilon: float,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
     """See `generic.normalize_batch`."""
+    if x.size == 0:
+        return generic.normalize_batch(x, kept, gamma, beta, epsilon)
     wide = generic.widened(x)
     reduced = reduced_axes(x.ndim, kept)
     mean, variance = jnp.mean(wide, reduced), jnp.var(wide, reduced)
@@ -40,4 +42,4 @@ def normalize_batch(
         offset = offset + beta
     y = (wide - generic.spread(centre, x, kept)) * generic.spread(scale, x, kept)
     y = y + generic.spread(offset, x, kept)
-    return y.astype(x.dtype), mean, variance, generic.any_position(x, kept)
+    return y.astype(x.dtype), mean, variance, None

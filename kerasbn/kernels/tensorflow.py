@@ -20,7 +20,7 @@ from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
 
 from kerasbn.kernels import generic
 from kerasbn.kernels.accuracy import is_inaccurate
-from kerasbn.kernels.layout import merged, reduced_axes
+from kerasbn.kernels.layout import Size, merged, reduced_axes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,14 +41,12 @@ def normalize_batch(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
     """See `generic.normalize_batch`."""
     counted = generic.any_position(x, kept)
-    if _inside_xla():
-        route = _closed_form
-    elif _is_small(x):
-        route = _plain
-    elif _suits_fused(x, kept):
-        route = _fused
-    else:
-        route = _closed_form
+    route = _closed_form
+    if not _inside_xla():
+        if _is_small(x):
+            route = _plain if counted is None else _closed_form
+        elif _suits_fused(x, kept):
+            route = _fused
     return *route(x, kept, gamma, beta, epsilon), counted
 
 
@@ -186,7 +184,7 @@ def _fused_rows(
 
     y, mean, variance = normalized(x, gamma, beta)
     # The operation divides by N - 1, or by 1 where N is 1.
-    return y, mean, variance * (1.0 - 1.0 / _row_count(x))
+    return y, mean, variance * (1.0 - 1.0 / _count(ops.shape(x)[:-1], "float32"))
 
 
 def _fused_accurately(
@@ -195,7 +193,7 @@ def _fused_accurately(
     """The outputs of the fused operation, from shifted data where that is needed."""
     first = _fused_operation(x, gamma, beta, epsilon)
     mean, variance = first[1:3]
-    inaccurate = is_inaccurate(mean, variance, _row_count(x))
+    inaccurate = is_inaccurate(mean, variance, _count(ops.shape(x)[:-1], "float32"))
 
     def shifted() -> Sequence[Tensor]:
         shift = tf.cast(tf.where(inaccurate, mean, 0.0), x.dtype)
@@ -225,13 +223,12 @@ def _fused_operation(
     )
 
 
-def _row_count(x: Tensor) -> Tensor | float:
-    """N of `(N, 1, 1, C)`, at least 1: a number where it is known."""
-    *sizes, _ = ops.shape(x)
+def _count(sizes: Sequence[Size], dtype: str) -> Tensor | float:
+    """Their product, at least 1: a number where it is known."""
     count = math.prod(sizes)
     if isinstance(count, int):
         return float(max(count, 1))
-    return tf.cast(tf.maximum(count, 1), tf.float32)
+    return tf.cast(tf.maximum(count, 1), dtype)
 
 
 def _closed_form(
@@ -259,30 +256,33 @@ def _closed_form(
     gamma = tf.ones(spread, dtype) if gamma is None else tf.reshape(gamma, spread)
     beta = tf.zeros(spread, dtype) if beta is None else tf.reshape(beta, spread)
 
-    def average(values: Tensor) -> Tensor:
+    count = _count([sizes[axis] for axis in reduced], dtype)
+
+    def total(values: Tensor) -> Tensor:
         # One axis at a time: TensorFlow is slow at several that are no neighbours.
         for axis in reversed(reduced):
-            values = tf.reduce_mean(values, axis, keepdims=True)
+            values = tf.reduce_sum(values, axis, keepdims=True)
         return values
 
     @tf.custom_gradient
     def normalized(x: Tensor, gamma: Tensor, beta: Tensor) -> tuple[Any, Any]:
         wide = tf.cast(x, dtype)
-        mean = average(wide)
+        mean = total(wide) / count
+        if _inside_xla():  # It adds up rows one by one, but reads them fast.
+            mean += total(wide - mean) / count
         centered = wide - mean
-        variance = average(tf.square(centered))
+        variance = total(tf.square(centered)) / count
         inverse = tf.math.rsqrt(variance + epsilon)
         y = centered * (inverse * gamma) + beta
 
         def gradient(by_y: Tensor, *_: Tensor) -> Sequence[Tensor]:
             by_y = tf.cast(by_y, dtype)
             centered = tf.cast(x, dtype) - mean  # Not kept in memory until here.
-            by_beta = average(by_y)
-            by_gamma = average(by_y * centered) * inverse
-            by_x = by_y - by_beta - centered * (inverse * by_gamma)
+            by_beta = total(by_y)
+            by_gamma = total(by_y * centered) * inverse
+            by_x = by_y - by_beta / count - centered * (inverse * by_gamma / count)
             by_x = tf.cast(by_x * (inverse * gamma), x.dtype)
-            count = tf.cast(tf.size(x) / tf.size(gamma), dtype)
-            return by_x, by_gamma * count, by_beta * count
+            return by_x, by_gamma, by_beta
 
         return (tf.cast(y, x.dtype), mean, variance), gradient
 
