@@ -8,6 +8,7 @@ only be faster.
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING
 
 import keras
@@ -18,16 +19,8 @@ if TYPE_CHECKING:
 
 def _of_backend(backend: str) -> ModuleType:
     """The kernel for a Keras backend: `generic` where it has no own."""
-    match backend:
-        case "tensorflow":
-            from kerasbn.kernels import tensorflow as kernel
-        case "jax":
-            from kerasbn.kernels import jax as kernel
-        case "torch":
-            from kerasbn.kernels import torch as kernel
-        case _:
-            from kerasbn.kernels import generic as kernel
-    return kernel
+    own = backend in ("tensorflow", "jax", "torch")
+    return importlib.import_module(f"{__name__}.{backend if own else 'generic'}")
 
 
 active = _of_backend(keras.backend.backend())

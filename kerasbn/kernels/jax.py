@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from kerasbn.kernels import generic
 from kerasbn.kernels.generic import normalize as normalize
-from kerasbn.kernels.layout import reduced_axes
+from kerasbn.kernels.layout import merged, reduced_axes
 
 Tensor = Any
 
@@ -28,18 +28,18 @@ def normalize_batch(
     """See `generic.normalize_batch`."""
     if x.size == 0:
         return generic.normalize_batch(x, kept, gamma, beta, epsilon)
-    wide = generic.widened(x)
-    reduced = reduced_axes(x.ndim, kept)
-    mean, variance = jnp.mean(wide, reduced), jnp.var(wide, reduced)
+    kept_shape = tuple(x.shape[axis] for axis in kept)
+    sizes, axes = merged(x.shape, kept)
+    wide = generic.widened(x).reshape(sizes)
+    reduced = reduced_axes(len(sizes), axes)
+    mean = jnp.mean(wide, reduced, keepdims=True)
+    variance = jnp.var(wide, reduced, keepdims=True)
     scale = jax.lax.rsqrt(variance + epsilon)
     if gamma is not None:
-        scale = scale * gamma
-    # With plain `(x - mean) * scale`, the gradient through `mean` is a sum over what
-    # already holds that through `scale`: one more tensor in memory.
-    centre = jax.lax.stop_gradient(mean)
-    offset = (centre - mean) * scale
+        scale = scale * gamma.reshape(mean.shape)
+    # With `(x - mean) * scale` the gradient would keep another tensor in memory.
+    offset = -mean * scale
     if beta is not None:
-        offset = offset + beta
-    y = (wide - generic.spread(centre, x, kept)) * generic.spread(scale, x, kept)
-    y = y + generic.spread(offset, x, kept)
-    return y.astype(x.dtype), mean, variance, None
+        offset = offset + beta.reshape(mean.shape)
+    y = (wide * scale + offset).astype(x.dtype).reshape(x.shape)
+    return y, mean.reshape(kept_shape), variance.reshape(kept_shape), None

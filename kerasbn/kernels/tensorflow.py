@@ -83,12 +83,18 @@ def _scaled(
     beta: Tensor | None,
     epsilon: float,
 ) -> Tensor:
-    """`normalize` in one multiplication and one addition, as in stock."""
+    """`normalize` from plain operations."""
+    wide = generic.widened(x)
     scale = tf.math.rsqrt(variance + epsilon)
     if gamma is not None:
         scale = scale * gamma
-    offset = -mean * scale if beta is None else beta - mean * scale
-    y = generic.widened(x) * _spread(scale, x, kept) + _spread(offset, x, kept)
+    if _inside_xla() or _is_small(x):
+        y = (wide - _spread(mean, x, kept)) * _spread(scale, x, kept)
+        y = y if beta is None else y + _spread(beta, x, kept)
+    else:
+        # One pass less, and as in stock some precision less where |mean| >> std.
+        offset = -mean * scale if beta is None else beta - mean * scale
+        y = wide * _spread(scale, x, kept) + _spread(offset, x, kept)
     return tf.cast(y, x.dtype)
 
 
@@ -135,6 +141,8 @@ def _plain(
     wide = generic.widened(x)
     reduced = reduced_axes(len(x.shape), kept)
     mean = tf.reduce_mean(wide, reduced)
+    # It adds up one by one: what is left of the deviations is its error.
+    mean += tf.reduce_mean(wide - _spread(mean, x, kept), reduced)
     deviation = wide - _spread(mean, x, kept)
     variance = tf.reduce_mean(tf.square(deviation), reduced)
     return _scaled(x, kept, mean, variance, gamma, beta, epsilon), mean, variance

@@ -36,9 +36,9 @@ def normalize_batch(
     inaccurate = _inaccurate(mean, variance, channels)
     if inaccurate is not None:
         shift = torch.where(inaccurate, mean, 0).to(x.dtype)
-        shape = [1, -1] + [1] * (channels.dim() - 2)
+        per_channel = shift.reshape(1, -1, *[1] * (channels.dim() - 2))
         y, mean, variance = _native(
-            channels - shift.reshape(shape), _flat(gamma), _flat(beta), epsilon
+            channels - per_channel, _flat(gamma), _flat(beta), epsilon
         )
         mean = mean + shift
     shape = tuple(x.shape[axis] for axis in kept)
