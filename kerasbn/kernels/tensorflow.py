@@ -276,8 +276,6 @@ def _closed_form(
     def normalized(x: Tensor, gamma: Tensor, beta: Tensor) -> tuple[Any, Any]:
         wide = tf.cast(x, dtype)
         mean = total(wide) / count
-        if _inside_xla():  # It adds up rows one by one, but reads them fast.
-            mean += total(wide - mean) / count
         centered = wide - mean
         variance = total(tf.square(centered)) / count
         inverse = tf.math.rsqrt(variance + epsilon)
