@@ -6,6 +6,7 @@ Zero-debiased statistics are right from the first step on.
 
 import keras
 from keras import layers
+
 from kerasbn import BatchNormalization
 
 

@@ -30,7 +30,7 @@ import kerasbn
 mpl.use("Agg")
 from matplotlib import pyplot as plt
 
-HERE = Path(__file__).parent
+HERE = Path(os.path.relpath(Path(__file__).parent))
 OUT = Path("train_lint_fold")
 EPOCHS = 15
 RUNNING, BATCH = "running statistics", "batch statistics"
@@ -121,7 +121,7 @@ def lint(*targets: Path) -> None:
 
 
 def compare(original: Path, folded: Path, images, digits) -> None:
-    """Accuracy and latency of both files, the latter in turn, so that noise is shared."""
+    """Accuracy and latency of both files; the latter in turn, so noise is shared."""
     models = [keras.models.load_model(path) for path in (original, folded)]
     for name, model in zip(("original", "folded"), models, strict=True):
         correct = np.mean(model.predict(images, verbose=0).argmax(1) == digits)

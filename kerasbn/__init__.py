@@ -1,4 +1,4 @@
-"""Batch normalization in Keras, done right: the layer and the fold.
+"""Batch normalization in Keras, done right: the layer, its statistics, the fold.
 
 Importing this package loads no Keras, so that linting and folding a file stay
 quick. The names below are imported when they are first used, and the layer is
@@ -14,18 +14,41 @@ from typing import TYPE_CHECKING, Any
 from kerasbn.registration import register_with_keras
 
 if TYPE_CHECKING:
-    from kerasbn.folding import FoldResult, fold_batch_norm, fold_file
+    from kerasbn.combine import combine_replicas
+    from kerasbn.errors import UnusableFileError
+    from kerasbn.exchange import downgrade, upgrade
+    from kerasbn.folding import FoldResult, NotEqualError, fold_batch_norm, fold_file
     from kerasbn.layer import BatchNormalization
+    from kerasbn.recalibration import RecalibratedLayer, recalibrate
 
 __version__ = "0.1.0"
 
-__all__ = ["BatchNormalization", "FoldResult", "fold_batch_norm", "fold_file"]
+__all__ = [
+    "BatchNormalization",
+    "FoldResult",
+    "NotEqualError",
+    "RecalibratedLayer",
+    "UnusableFileError",
+    "combine_replicas",
+    "downgrade",
+    "fold_batch_norm",
+    "fold_file",
+    "recalibrate",
+    "upgrade",
+]
 
 _HOME = {
     "BatchNormalization": "kerasbn.layer",
     "FoldResult": "kerasbn.folding",
+    "NotEqualError": "kerasbn.folding",
+    "RecalibratedLayer": "kerasbn.recalibration",
+    "UnusableFileError": "kerasbn.errors",
+    "combine_replicas": "kerasbn.combine",
+    "downgrade": "kerasbn.exchange",
     "fold_batch_norm": "kerasbn.folding",
     "fold_file": "kerasbn.folding",
+    "recalibrate": "kerasbn.recalibration",
+    "upgrade": "kerasbn.exchange",
 }
 
 

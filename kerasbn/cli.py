@@ -17,8 +17,8 @@ from rich.markup import escape
 from rich.table import Table
 
 import kerasbn
-from kerasbn.errors import NotEqualError, UnusableFileError
-from kerasbn.folding import FoldResult, fold_file
+from kerasbn.errors import UnusableFileError
+from kerasbn.folding import FoldResult, NotEqualError, fold_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -80,6 +80,10 @@ def main(
         _fail(NOT_EQUAL, str(error), error.result, as_json)
     except (UnusableFileError, ImportError) as error:
         _fail(UNUSABLE, str(error), FoldResult(source, destination, [], []), as_json)
+    except Exception as error:
+        # A fault of ours, or of a library: still one message, and not the status 1.
+        message = f"{type(error).__name__}: {error} Please report this with the model."
+        _fail(UNUSABLE, message, FoldResult(source, destination, [], []), as_json)
     if as_json:
         click.echo(json.dumps(result.to_json(), indent=2))
     else:
@@ -87,11 +91,12 @@ def main(
 
 
 def _import_all(modules: Sequence[str]) -> None:
-    sys.path.insert(0, str(Path.cwd()))  # Where `python -m` would look first, too.
+    if modules:
+        sys.path.insert(0, str(Path.cwd()))  # Where `python -m` would look first, too.
     for module in modules:
         try:
             importlib.import_module(module)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             # The module is the user's own, and may raise anything.
             raise ImportError(
                 f"The module given to --import cannot be imported: "

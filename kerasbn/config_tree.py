@@ -15,8 +15,8 @@ from kerasbn.errors import UnusableFileError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-# Deeper nesting than any model has; a bound for hostile files.
-_MAX_DEPTH = 32
+# Control characters and lone surrogates, which neither HDF5 nor a terminal takes.
+_UNSPEAKABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ class LayerEntry:
     def name(self) -> str:
         """The layer's name, unique within its model."""
         name = self.raw.get("name") or self.config.get("name")
-        if not isinstance(name, str) or not name:
+        if not isinstance(name, str) or not name or _UNSPEAKABLE.search(name):
             raise UnusableFileError(
-                f"A layer without a name is in the model's configuration. "
+                "A layer without a proper name is in the model's configuration. "
                 f"Received: {str(self.raw)[:100]!r}. Save the model again."
             )
         return name
@@ -62,13 +62,11 @@ class LayerEntry:
     def is_builtin(self) -> bool:
         """Whether the class is one that Keras itself ships.
 
-        Legacy `.h5` files name no module; a registered class of somebody else is
-        then recognised by its package, `package>Class`.
+        A class of `__main__` has the module None. Legacy `.h5` files name no module
+        at all; a registered class of somebody else is then recognised by its
+        package, `package>Class`.
         """
-        module = self.raw.get("module")
-        if module is None:
-            return ">" not in str(self.raw.get("class_name", ""))
-        return str(module).split(".")[0] in ("keras", "tf_keras")
+        return is_builtin(self.raw)
 
     @property
     def is_operator(self) -> bool:
@@ -83,10 +81,23 @@ class LayerEntry:
         return is_graph(self.raw)
 
 
+def is_builtin(entry: Mapping[str, Any]) -> bool:
+    """Whether an entry's class is one that Keras itself ships."""
+    if "module" not in entry:
+        return ">" not in str(entry.get("class_name", ""))
+    return str(entry["module"]).split(".")[0] in ("keras", "tf_keras")
+
+
 def is_graph(model: Mapping[str, Any]) -> bool:
-    """Whether a configuration lists its layers, as Functional and Sequential do."""
+    """Whether a configuration tells how its layers are called.
+
+    That of Functional and Sequential models does. A subclass of theirs may list its
+    layers as well, but only its code tells what it does with them.
+    """
     config = model.get("config")
     if not isinstance(config, dict) or not isinstance(config.get("layers"), list):
+        return False
+    if not is_builtin(model):
         return False
     return "input_layers" in config or model.get("class_name") == "Sequential"
 
@@ -95,14 +106,10 @@ def layer_entries(model: Mapping[str, Any], parent: str = "") -> Iterator[LayerE
     """Every layer entry of a Functional or Sequential model, outer before inner.
 
     Raises:
-        UnusableFileError: if an entry is malformed or nested beyond measure.
+        UnusableFileError: if an entry is malformed.
     """
     if not is_graph(model):
         return
-    if parent.count("/") > _MAX_DEPTH:
-        raise UnusableFileError(
-            f"Models are nested more than {_MAX_DEPTH} deep. Received: {parent[:60]}…"
-        )
     for raw in model["config"]["layers"]:
         if not isinstance(raw, dict):
             raise UnusableFileError(

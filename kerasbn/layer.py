@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerasbn import kernels
+from kerasbn import kernels, replicas
 from kerasbn.arguments import (
     checked_axis,
     checked_epsilon,
@@ -17,8 +17,9 @@ from kerasbn.arguments import (
     resolved_axes,
 )
 from kerasbn.kernels import generic
-from kerasbn.moving_average import MovingWeight, step, where
+from kerasbn.moving_average import MovingWeight, moving_variable, step, where
 from kerasbn.renorm import corrected, stock_arguments
+from kerasbn.replicas import running
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,6 +70,29 @@ class BatchNormalization(keras.layers.BatchNormalization):
     **Precision.** Statistics are computed and stored in float32 whatever the dtype
     policy (in float64 if that is float64).
 
+    **Replicas.** With `synchronized=True` batch statistics are taken over all
+    replicas. Outputs, gradients and running statistics are then those of one device
+    with the whole batch, also with a mask and with parts of unequal size, empty ones
+    included. A replica's gradient is that of the sum of all replicas' losses. Replicas
+    wait for each other, so all must make the same calls. They are
+
+    - on TensorFlow those of a `tf.distribute` strategy. `fit()` works with
+      `MirroredStrategy`; with `MultiWorkerMirroredStrategy` Keras 3.15 cannot run it,
+      whatever the layers, but `strategy.run` in a training loop works. TensorFlow
+      cannot compile a step of several CPU devices or workers (`jit_compile=True`).
+    - on PyTorch the processes of the default group of `torch.distributed`, where it
+      is initialized. Gradients are averaged by `DistributedDataParallel` in a
+      training loop; Keras' `fit()` does not average them.
+    - on JAX the devices of `keras.distribution.DataParallel`. Arrays span all of
+      them, so statistics do so too, whatever `synchronized` is.
+
+    With `synchronized=False`, on TensorFlow and PyTorch, each replica normalizes with
+    its own batch and moves running statistics of its own, which it also infers with.
+    Under a TensorFlow strategy, `.keras` and `.weights.h5` files hold those of all
+    replicas together; with several workers all of them must save, each to its own
+    path. On PyTorch each process saves its own, unless all call
+    `kerasbn.combine_replicas` before.
+
     **Loading.** Statistics that come without the weight they have collected, from
     a layer without `zero_debias` or as a plain list of arrays, count as complete:
     their next rate is `1 - momentum`, or 1/2 with `momentum=None`, where they
@@ -101,8 +125,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
             `"dmax"`: `r` is clipped to `[rmin, rmax]` and `d` to `[-dmax, dmax]`.
         renorm_momentum: Momentum of the running statistics that renorm trains
             with. They are not zero-debiased.
-        synchronized: Only with the TensorFlow backend. If `True`, take the batch
-            statistics over all replicas of the distribution strategy.
+        synchronized: Whether to take the batch statistics over all replicas.
         zero_debias: Whether the running statistics leave out their initial
             values. It changes nothing with `momentum=None`.
         **kwargs: Base layer keyword arguments (e.g. `name` and `dtype`).
@@ -178,18 +201,21 @@ class BatchNormalization(keras.layers.BatchNormalization):
             gamma_regularizer=gamma_regularizer,
             beta_constraint=beta_constraint,
             gamma_constraint=gamma_constraint,
-            synchronized=synchronized,
             **stock_arguments(renorm, renorm_clipping, renorm_momentum),
             **kwargs,
         )
         self.axis = axis
         self.momentum: Any = momentum
+        # Stock takes it on TensorFlow only.
+        self.synchronized = checked_flag("synchronized", synchronized)
         self.renorm = renorm  # A Keras that does not know it does not set it.
         self.zero_debias = checked_flag("zero_debias", zero_debias)
         self._statistics_dtype = _at_least_float32(self.variable_dtype)
         self.moving_weight = None
         if zero_debias or momentum is None:
-            self.moving_weight = MovingWeight(dtype=self._statistics_dtype)
+            self.moving_weight = MovingWeight(
+                of_each_replica=not self.synchronized, dtype=self._statistics_dtype
+            )
 
     def build(self, input_shape: Shape) -> None:
         """Create the weights, in stock's order and of the kept shape."""
@@ -202,13 +228,12 @@ class BatchNormalization(keras.layers.BatchNormalization):
             )
 
         def add_statistic(name: str, initializer: Any) -> Any:
-            return self.add_weight(
-                name=name,
-                shape=shape,
-                dtype=self._statistics_dtype,
-                initializer=initializer,
-                trainable=False,
-                autocast=False,
+            return moving_variable(
+                name,
+                shape,
+                self._statistics_dtype,
+                initializer,
+                of_each_replica=not self.synchronized,
             )
 
         def initial_stddev(shape: Shape, dtype: str | None = None) -> Tensor:
@@ -284,7 +309,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     def _normalize_batch(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """Normalize with the statistics of the batch, and move the running ones."""
-        if mask is not None or self.synchronized:
+        several = self.synchronized and replicas.active.several()
+        if mask is not None or several:
             return self._normalize_counted(x, mask)
         if self.renorm:
             return self._renormalize_batch(generic.widened(x))
@@ -388,6 +414,15 @@ class BatchNormalization(keras.layers.BatchNormalization):
         """Forget the weight of replaced statistics; Keras calls it after an `.h5`."""
         if self.moving_weight is not None and self.built:
             self.moving_weight.reset()
+
+    def save_own_variables(self, store: Any) -> None:
+        """Save the layer's state: of all replicas, where one process has them all."""
+        combined = {}
+        if self.built and replicas.active.holds_all(self.moving_mean):
+            combined = {id(v): value for v, value in running.combined(self)}
+        variables = self._trainable_variables + self._non_trainable_variables
+        for index, variable in enumerate(variables):
+            store[str(index)] = combined.get(id(variable), variable)
 
     def load_own_variables(self, store: Any) -> None:
         """Load the layer's state from one group of a weights file."""

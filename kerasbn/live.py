@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -24,7 +25,11 @@ def save(model: Any, path: Path) -> None:
     """
     _check(model)
     if type(model) not in (_functional(), keras.Sequential):
-        plain = keras.Model(model.input, model.output, name=model.name)
+        if isinstance(model, keras.Sequential):  # It may have no `input`.
+            ends = model.inputs[0], model.outputs[0]
+        else:
+            ends = model.input, model.output
+        plain = keras.Model(*ends, name=model.name)
         if model.compiled:
             plain.compile_from_config(model.get_compile_config())
         model = plain
@@ -39,13 +44,32 @@ def load(path: Path, custom_objects: Mapping[str, Any]) -> Any:
 
 
 def custom_objects(model: Any) -> dict[str, Any]:
-    """The classes of a model's layers that are not Keras' own, by name."""
-    classes = {type(layer) for layer, _ in _layers(model)}
+    """The classes and functions that a model uses and that are not Keras', by name.
+
+    Those of its layers and of what they hold, such as activations, initializers and
+    cells, and those that it was compiled with.
+    """
+    layers = model._flatten_layers()
+    used = [value for layer in layers for value in (layer, *vars(layer).values())]
+    compiled = getattr(getattr(model, "_compile_config", None), "config", {})
+    used += keras.tree.flatten(compiled)
+    found = {each if isinstance(each, FunctionType) else type(each) for each in used}
     return {
-        keras.saving.get_registered_name(cls): cls
-        for cls in classes
-        if cls.__module__.split(".")[0] != "keras"
+        keras.saving.get_registered_name(each): each
+        for each in found
+        if isinstance(each, FunctionType) or hasattr(each, "from_config")
+        if each.__module__.split(".")[0] != "keras"
     }
+
+
+def tells_its_graph(model: Any) -> bool:
+    """Whether it is a Functional or Sequential model, not one whose code calls."""
+    return isinstance(model, (_functional(), keras.Sequential))
+
+
+def _has_own_call(model: Any) -> bool:
+    """Whether a subclass of Functional or Sequential does more than its graph says."""
+    return type(model).call not in (_functional().call, keras.Sequential.call)
 
 
 def _functional() -> Any:
@@ -59,7 +83,7 @@ def _check(model: Any) -> None:
             "A Keras model is needed. Received: an object of type "
             f"{type(model).__name__}. For a file use kerasbn.fold_file."
         )
-    if not isinstance(model, (_functional(), keras.Sequential)):
+    if not tells_its_graph(model) or _has_own_call(model):
         raise TypeError(
             "The layers of a subclassed model are called by its own code, which "
             f"folding does not see. Received: {type(model).__name__}. Rebuild it with "
@@ -71,14 +95,16 @@ def _check(model: Any) -> None:
             f"{type(model).__name__} {model.name!r}, not built. Give it an Input, or "
             "build or load it first."
         )
-    parents: defaultdict[int, set[str]] = defaultdict(set)
+    parents: defaultdict[int, dict[int, str]] = defaultdict(dict)
     for layer, parent in _layers(model):
-        parents[id(layer)].add(parent.name)
-        if len(parents[id(layer)]) > 1:
+        parents[id(layer)][id(parent)] = parent.name
+    for layer, _ in _layers(model):
+        models = sorted(parents[id(layer)].values())
+        if len(models) > 1:
             raise ValueError(
-                f"The layer {layer.name!r} is shared between the models "
-                f"{sorted(parents[id(layer)])}; Keras saves it once and cannot load "
-                "that again. Give each model a layer of its own."
+                f"The layer {layer.name!r} is shared between the models {models}; "
+                "Keras saves it once and cannot load that again. Give each model a "
+                "layer of its own."
             )
 
 

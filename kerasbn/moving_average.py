@@ -74,6 +74,32 @@ def where(counted: Tensor | None, new: Tensor, old: Tensor) -> Tensor:
     return new if counted is None else ops.where(counted, new, old)
 
 
+def moving_variable(
+    name: str,
+    shape: tuple[int, ...],
+    dtype: str,
+    initializer: Any,
+    of_each_replica: bool,
+) -> Any:
+    """A variable for a running statistic.
+
+    With `of_each_replica`, replicas of a TensorFlow strategy each move a value of
+    their own, and to read the variable outside of them gives the mean of all.
+    Otherwise all move the same value in the same way. On other backends there is no
+    difference.
+    """
+    return keras.Variable(
+        initializer,
+        shape=shape,
+        dtype=dtype,
+        trainable=False,
+        autocast=False,
+        aggregation="mean" if of_each_replica else "none",
+        synchronization="on_read" if of_each_replica else "auto",
+        name=name,
+    )
+
+
 class MovingWeight(keras.layers.Layer):
     """The weight `w` of running statistics, as a child of the layer that has them.
 
@@ -83,10 +109,14 @@ class MovingWeight(keras.layers.Layer):
     leaves it at 0: nothing is known.
     """
 
+    def __init__(self, of_each_replica: bool, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.of_each_replica = of_each_replica
+
     def build(self, shape: tuple[int, ...]) -> None:
         """Create `w`, of a shape that broadcasts to the statistics."""
-        self.w = self.add_weight(
-            name="w", shape=shape, initializer="zeros", trainable=False, autocast=False
+        self.w = moving_variable(
+            "w", shape, self.variable_dtype, "zeros", self.of_each_replica
         )
 
     @property

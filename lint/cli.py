@@ -40,7 +40,8 @@ def _status(command: click.Command, arguments: list[str]) -> int:
     name = "model-lint" if command is lint else f"model-lint {command.name}"
     try:
         status = command.main(arguments, name, standalone_mode=False)
-        sys.stdout.flush()  # A closed pipe shows here, not while Python shuts down.
+        if sys.stdout is not None:
+            sys.stdout.flush()  # What fails shows here, not while Python shuts down.
     except click.Abort:
         return INTERRUPTED
     except click.ClickException as error:
@@ -49,11 +50,21 @@ def _status(command: click.Command, arguments: list[str]) -> int:
     except UsageError as error:
         click.echo(f"Error: {error}", err=True)
         return UNUSABLE
-    except BrokenPipeError:
-        # Nobody reads on; Python would complain again when it closes the stream.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # Nobody reads on.
+        _discard_output()
         return FOUND
+    except OSError as error:
+        if error.filename is not None:
+            raise  # No failure to write to a stream, which has no file name here.
+        _discard_output()
+        click.echo(f"Error: {_unwritten(error, 'the standard output')}", err=True)
+        return UNUSABLE
     return status or 0
+
+
+def _discard_output() -> None:
+    """Keeps Python from complaining again when it closes the stream."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _words(
@@ -170,31 +181,63 @@ def _write(report: Report, output_format: str, statistics: bool, file: TextIO) -
 def _nothing_read(report: Report, targets: tuple[str, ...]) -> str:
     if not report.unread:
         return (
-            "There is nothing to check: no .py, .ipynb, .keras or .h5 file. "
-            f"Received: {', '.join(targets)}."
+            "There is nothing to check: no .py, .ipynb, .keras or .h5 file in the "
+            f"folder. Received: {', '.join(targets)}."
         )
-    problems = [f"\n  {each.path}: {each.code} {each.reason}" for each in report.unread]
+    from .reporters.text import place  # Loads Rich.
+
+    problems = [
+        f"\n  {place(each.location)}: {each.code} {each.reason}"
+        for each in report.unread
+    ]
     return f"No target could be read.{''.join(problems)}"
 
 
 @contextmanager
 def _opened(path: Path | None) -> Iterator[TextIO]:
-    """The standard output, or a file that appears only once it is complete."""
+    """The standard output, or the file with this path."""
     if path is None:
+        if sys.stdout is None:
+            raise UsageError(
+                "The report cannot be written: the standard output is closed. "
+                "Write it to a file with --output-file."
+            )
         yield sys.stdout
         return
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with unfinished.open("x", encoding="utf-8") as file:
+        with _in_place(path) if _is_special(path) else _replacing(path) as file:
             yield file
-        unfinished.replace(path)
     except OSError as error:
-        reason = error.strerror or error
-        raise UsageError(
-            f"The report cannot be written: {reason}. Received: {path}."
-        ) from error
-    finally:
-        unfinished.unlink(missing_ok=True)
+        raise UsageError(_unwritten(error, path)) from error
+
+
+def _is_special(path: Path) -> bool:
+    """Whether it is a device, a pipe or a link to nothing, which must stay one."""
+    return os.path.lexists(path) and not path.is_file()
+
+
+def _in_place(path: Path) -> TextIO:
+    return path.open("w", encoding="utf-8", errors="replace")
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[TextIO]:
+    """A file that appears only once it is complete; a link to it stays a link."""
+    target = Path(os.path.realpath(path))
+    unfinished = target.with_name(f".{target.name}.{os.getpid()}")
+    file = unfinished.open("x", encoding="utf-8", errors="replace")
+    try:
+        with file:
+            yield file
+        unfinished.replace(target)
+    except BaseException:
+        unfinished.unlink()
+        raise
+
+
+def _unwritten(error: OSError, where: Path | str) -> str:
+    reason = error.strerror or error
+    return f"The report cannot be written: {reason}. Received: {where}."
 
 
 @click.command()

@@ -166,7 +166,7 @@ def _texts(value: Any, where: str) -> tuple[str, ...]:
 def _version(value: Any, where: str) -> str | None:
     if value is None:
         return None
-    if not isinstance(value, str) or not re.fullmatch(r"[1-9]\d*(\.\w+)*", value):
+    if not isinstance(value, str) or not re.fullmatch(r"v?[1-9]\d*(\.\w+)*", value):
         raise UsageError(
             f"{where} must be a version of Keras, such as '3.15' or '2'. "
             f"Received: {value!r}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -12,7 +13,7 @@ from .findings import Severity
 from .rules import enabled_rules
 from .subjects import Opener, UnreadError
 from .subjects.files import each_once, is_folder_of_files, lintable_files
-from .subjects.imported import import_model, is_reference
+from .subjects.imported import import_model, is_reference, refuse_file_reference
 from .subjects.live_model import is_live_model, read_live_model
 from .subjects.model import Model
 from .suppression import line_range, without_suppressed
@@ -137,9 +138,8 @@ class _Run:
 
 
 def _check_model(rule: Rule, model: Model) -> Iterable[Finding]:
-    if rule.saved_only and model.live is not None:
-        return ()
-    return rule.check_model(model)
+    left_out = rule.live_only if model.live is None else rule.saved_only
+    return () if left_out else rule.check_model(model)
 
 
 def _excerpt(module: Module, finding: Finding) -> str:
@@ -153,17 +153,19 @@ def _excerpt(module: Module, finding: Finding) -> str:
 
 
 def _is_module(target: str) -> bool:
-    return is_reference(target) and not Path(target).exists()
+    if os.path.lexists(target):
+        return False
+    refuse_file_reference(target)
+    return is_reference(target)
 
 
 def _as_path(target: Any) -> Path:
-    try:
+    if target != "" and isinstance(target, str | os.PathLike):
         return Path(target)
-    except TypeError:
-        raise UsageError(
-            "A target is a file, a folder, 'package.module:name', or a Keras model. "
-            f"Received: {target!r} of type {type(target).__name__}."
-        ) from None
+    raise UsageError(
+        "A target is a file, a folder, 'package.module:name', or a Keras model. "
+        f"Received: {target!r} of type {type(target).__name__}."
+    )
 
 
 def _place(finding: Finding) -> tuple[str, int, int, int, str]:

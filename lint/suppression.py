@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import ast
 import io
 import re
 import tokenize
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from .rules import EVERY_RULE, selector_means
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable
+    from tokenize import TokenInfo
 
     from .findings import Finding, Location
     from .subjects.source import Module
@@ -23,19 +24,34 @@ _NOQA = re.compile(
     r"#\s*noqa\s*:\s*(?P<codes>[a-z]+\d+(?:[\s,]+[a-z]+\d+)*)",
     re.IGNORECASE,
 )
-_OWN = re.compile(r"#\s*model-lint:\s*ignore(?:\[(?P<codes>[^]]*)\])?(?![\w[-])")
+_OWN = re.compile(
+    r"#\s*model-lint:\s*ignore(?:\s*\[(?P<codes>[^]]*)\])?(?!\s*\[|[\w-])"
+)
+
+_BETWEEN_LINES = {
+    *(tokenize.COMMENT, tokenize.NL, tokenize.INDENT, tokenize.DEDENT),
+    tokenize.ENDMARKER,
+}
 
 
 def without_suppressed(findings: list[Finding], module: Module) -> list[Finding]:
     """The findings that no comment silences.
 
-    A comment counts on any line of the finding, and of the statement around it where
-    that has no statements inside.
+    A comment counts on any line of the finding, and of the statement around it; of
+    one with statements inside, on any line of its header.
     """
     if not findings or not re.search("noqa|model-lint", module.text, re.IGNORECASE):
         return findings
-    silenced = _silencing_comments(module.text)
-    return [each for each in findings if not _is_silenced(each, module, silenced)]
+    tokens = _tokens(module.text)
+    silenced = _silencing_comments(tokens)
+    lines = _logical_lines(tokens)
+    return [
+        each
+        for each in findings
+        if not _is_silenced(
+            each, _widened(line_range(module, each.location), lines), silenced
+        )
+    ]
 
 
 def line_range(module: Module, place: Location) -> tuple[int, int]:
@@ -46,9 +62,9 @@ def line_range(module: Module, place: Location) -> tuple[int, int]:
 
 
 def _is_silenced(
-    finding: Finding, module: Module, silenced: dict[int, list[str]]
+    finding: Finding, place: tuple[int, int], silenced: dict[int, list[str]]
 ) -> bool:
-    first, last = _statement_around(module.tree, *line_range(module, finding.location))
+    first, last = place
     return any(
         selector_means(selector, finding.code, finding.name)
         for line in range(first, last + 1)
@@ -56,31 +72,46 @@ def _is_silenced(
     )
 
 
-def _statement_around(tree: ast.Module, first: int, last: int) -> tuple[int, int]:
-    """The lines of the innermost statement, if it is a simple one."""
-    for node in ast.walk(tree):
-        has_inner = hasattr(node, "body") or isinstance(node, ast.Match)
-        if isinstance(node, ast.stmt) and not has_inner:
-            end = node.end_lineno or node.lineno
-            if node.lineno <= first and last <= end:
-                return node.lineno, end
-    return first, last
+def _widened(
+    place: tuple[int, int], logical_lines: list[tuple[int, int]]
+) -> tuple[int, int]:
+    """The whole statement, or header of one, that a place lies in."""
+    first, last = place
+    for start, end in logical_lines:
+        if start <= first and last <= end:
+            return start, end
+    return place
 
 
-def _silencing_comments(text: str) -> dict[int, list[str]]:
+def _logical_lines(tokens: Iterable[TokenInfo]) -> list[tuple[int, int]]:
+    """The first and last line of each simple statement and each header."""
+    found = []
+    start: int | None = None
+    for token in tokens:
+        if token.type == tokenize.NEWLINE and start is not None:
+            found.append((start, token.start[0]))
+            start = None
+        elif start is None and token.type not in _BETWEEN_LINES:
+            start = token.start[0]
+    return found
+
+
+def _silencing_comments(tokens: Iterable[TokenInfo]) -> dict[int, list[str]]:
     """Line -> selectors of the rules that its comments silence."""
     silenced: dict[int, list[str]] = {}
-    for line, comment in _comments(text):
-        for match in (*_NOQA.finditer(comment), *_OWN.finditer(comment)):
+    for token in tokens:
+        if token.type != tokenize.COMMENT:
+            continue
+        for match in (*_NOQA.finditer(token.string), *_OWN.finditer(token.string)):
             codes = EVERY_RULE if match["codes"] is None else match["codes"]
-            silenced.setdefault(line, []).extend(re.split(r"[\s,]+", codes.strip()))
+            selectors = re.split(r"[\s,]+", codes.strip())
+            silenced.setdefault(token.start[0], []).extend(selectors)
     return silenced
 
 
-def _comments(text: str) -> Iterator[tuple[int, str]]:
-    try:
-        for token in tokenize.generate_tokens(io.StringIO(text).readline):
-            if token.type == tokenize.COMMENT:
-                yield token.start[0], token.string
-    except (tokenize.TokenError, SyntaxError):
-        return  # The parser took it, so at most the very end is lost.
+def _tokens(text: str) -> list[TokenInfo]:
+    """The tokens; the parser took the text, so at most the very end is lost."""
+    found: list[TokenInfo] = []
+    with suppress(tokenize.TokenError, SyntaxError):
+        found.extend(tokenize.generate_tokens(io.StringIO(text).readline))
+    return found

@@ -76,6 +76,10 @@ def _first_bytes(path: Path) -> bytes:
             f"A model file is needed, not a folder. Received: {path}."
         )
     try:
+        if path.exists() and not path.is_file():  # A pipe would block for ever.
+            raise UnusableFileError(
+                f"A model file is needed, not a device or pipe. Received: {path}."
+            )
         with path.open("rb") as file:
             return file.read(8)
     except OSError as error:

@@ -101,6 +101,11 @@ class Archive(ABC):
         """Every asset; each is open until the next is taken."""
 
 
+# Each nested model takes three levels. Deeper than any real one, yet shallow enough
+# for recursive functions to walk it.
+_MAX_DEPTH = 200
+
+
 def parse_json(text: str | bytes, name: str) -> dict[str, Any]:
     """An object from JSON text that nobody vouches for.
 
@@ -117,4 +122,21 @@ def parse_json(text: str | bytes, name: str) -> dict[str, Any]:
         raise UnusableFileError(
             f"{name} must hold an object. Received: {type(value).__name__}."
         )
+    if _is_deep(value):
+        raise UnusableFileError(
+            f"{name} is nested more than {_MAX_DEPTH} levels deep; no model's is. It "
+            "is not read."
+        )
     return value
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(_MAX_DEPTH):
+        level = [
+            inner
+            for item in level
+            for inner in (item.values() if isinstance(item, dict) else item)
+            if isinstance(inner, dict | list)
+        ]
+    return bool(level)

@@ -7,7 +7,7 @@ array of any size at no cost. Keras writes none of these, so they are refused.
 from __future__ import annotations
 
 import io
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -18,14 +18,26 @@ import numpy as np
 from kerasbn.errors import UnusableFileError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from numpy.typing import NDArray
 
-# Real weights are stored as they are. A compressed array may be larger than its
-# stored bytes, but not without bound; small ones are never worth a refusal.
-_HARMLESS_BYTES = 64 * 2**20
+# Keras stores weights as they are. A compressed array may be larger than its stored
+# bytes, but not without bound; small ones are never worth a refusal.
+_HARMLESS_BYTES = 2**20
 _MAX_EXPANSION = 1000
+_MAX_DEPTH = 200
+# What h5py raises on files that are damaged in one way or another.
+_HDF5_ERRORS = (
+    OSError,
+    RuntimeError,
+    KeyError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    MemoryError,
+)
 
 
 @dataclass(frozen=True)
@@ -47,13 +59,8 @@ class StoredArray:
         Raises:
             UnusableFileError: if the file is damaged there.
         """
-        try:
+        with _damage_told(self._dataset.name):
             values = np.asarray(self._dataset[()])
-        except (OSError, RuntimeError, ValueError, MemoryError) as error:
-            raise UnusableFileError(
-                f"The array {self._dataset.name!r} cannot be read: {error}. The file "
-                "is damaged or incomplete; save the model again."
-            ) from error
         # bfloat16 is stored as two opaque bytes.
         return values.view(self.dtype) if values.dtype.kind == "V" else values
 
@@ -66,7 +73,7 @@ def open_hdf5(source: str | BinaryIO) -> h5py.File:
     """
     try:
         return h5py.File(source, "r")
-    except (OSError, RuntimeError, ValueError, KeyError) as error:
+    except _HDF5_ERRORS as error:
         raise UnusableFileError(
             f"Not a readable HDF5 file: {error}. It is damaged, cut short or of "
             "another kind; save the model again."
@@ -83,62 +90,63 @@ def child(group: h5py.Group, path: str) -> h5py.Group | h5py.Dataset | None:
         if link is None:
             return None
         if not isinstance(link, h5py.HardLink):
-            raise UnusableFileError(
-                f"{here.name}/{name} is a link to another place, which Keras never "
-                f"writes; it is not followed. Received: {type(link).__name__}"
-            )
-        try:
+            raise _linked(f"{here.name}/{name}", type(link).__name__)
+        with _damage_told(path):
             here = here[name]
-        except (OSError, RuntimeError, KeyError, ValueError) as error:
-            raise UnusableFileError(
-                f"{here.name}/{name} cannot be opened: {error}. The file is damaged; "
-                "save the model again."
-            ) from error
+            if (count := h5py.h5o.get_info(here.id).rc) > 1:
+                # One of them may lead back up, or lead to the same a million times.
+                raise _linked(here.name, f"{count} hard links to it")
     return here
 
 
-def array(group: h5py.Group, path: str) -> StoredArray | None:
-    """The array at `path` below `group`, checked but not read, or None."""
-    dataset = child(group, path)
+def group(parent: h5py.Group, path: str) -> h5py.Group | None:
+    """The group at `path` below `parent`, reached by plain links only, or None."""
+    found = child(parent, path)
+    return found if isinstance(found, h5py.Group) else None
+
+
+def names(parent: h5py.Group) -> list[str]:
+    """The names of a group's members, in order."""
+    with _damage_told("A group"):
+        return list(parent)
+
+
+def array(parent: h5py.Group, path: str) -> StoredArray | None:
+    """The array of numbers at `path` below `parent`, checked but not read, or None."""
+    dataset = child(parent, path)
     if not isinstance(dataset, h5py.Dataset):
         return None
-    if dataset.external or dataset.is_virtual:
-        raise UnusableFileError(
-            f"{dataset.name} keeps its data in another file, which Keras never does; "
-            "it is not read."
-        )
-    stored = dataset.id.get_storage_size()
-    if dataset.nbytes > max(_HARMLESS_BYTES, _MAX_EXPANSION * stored):
-        raise UnusableFileError(
-            f"{dataset.name} declares {dataset.nbytes:,} bytes but holds {stored:,}; "
-            "such an array is not read. Save the model again."
-        )
-    dtype = dataset.dtype
-    if dtype == np.dtype("V2"):
-        dtype = np.dtype(ml_dtypes.bfloat16)
-    elif dtype.kind not in "biuf":
-        return None
-    return StoredArray(tuple(dataset.shape), dtype, dataset)
+    with _damage_told(path):
+        if dataset.external or dataset.is_virtual:
+            raise UnusableFileError(
+                f"{dataset.name} keeps its data in another file, which Keras never "
+                "does; it is not read."
+            )
+        _check_size(dataset)
+        dtype = dataset.dtype
+        if dtype == np.dtype("V2"):
+            dtype = np.dtype(ml_dtypes.bfloat16)
+        elif dtype.kind not in "biufc":
+            return None
+        return StoredArray(tuple(dataset.shape), dtype, dataset)
 
 
-def datasets(group: h5py.Group, prefix: str = "") -> Iterator[tuple[str, StoredArray]]:
-    """Every array below `group` with its path relative to it, in order of name."""
-    for name in group:
-        path = f"{prefix}{name}"
-        item = child(group, name)
-        if isinstance(item, h5py.Group):
-            yield from datasets(item, f"{path}/")
-        elif (stored := array(group, name)) is not None:
+def datasets(parent: h5py.Group) -> Iterator[tuple[str, StoredArray]]:
+    """Every array of numbers below `parent` with its path relative to it."""
+    for path, _ in _below(parent):
+        if (stored := array(parent, path)) is not None:
             yield path, stored
 
 
 def text_attribute(item: h5py.Group, name: str) -> str | None:
     """A text attribute, or None where it is missing or no text."""
     value = _attribute(item, name)
-    if isinstance(value, bytes):
-        with suppress(UnicodeDecodeError):
+    with suppress(UnicodeError):  # h5py lets bytes that are no text pass as a text.
+        if isinstance(value, str):
+            return value.encode().decode()
+        if isinstance(value, bytes):
             return value.decode()
-    return value if isinstance(value, str) else None
+    return None
 
 
 def text_list_attribute(group: h5py.Group, name: str) -> list[str]:
@@ -152,21 +160,26 @@ def text_list_attribute(group: h5py.Group, name: str) -> list[str]:
     return [text for part in parts for text in _texts(part)]
 
 
-def copy(source: h5py.Group, target: h5py.Group, skip: set[str] | None = None) -> None:
+def copy(source: h5py.Group, target: h5py.Group, skip: Collection[str] = ()) -> None:
     """Copy the groups, arrays and names below `source`, and nothing else.
 
     One array is in memory at a time. `skip` leaves out members of `source` itself.
+
+    Raises:
+        UnusableFileError: if something there is neither.
     """
-    for name in source:
-        if skip and name in skip:
-            continue
-        if (stored := array(source, name)) is not None:
-            write_array(target, name, stored.read())
-        elif isinstance(item := child(source, name), h5py.Group):
-            below = target.require_group(name)
+    for path, item in _below(source, skip):
+        if isinstance(item, h5py.Group):
+            below = target.require_group(path)
             if (text := text_attribute(item, "name")) is not None:
                 below.attrs["name"] = text
-            copy(item, below)
+        elif (stored := array(source, path)) is not None:
+            write_array(target, path, stored.read())
+        else:
+            raise UnusableFileError(
+                f"{item.name} holds no numbers, so it cannot be copied. Received: "
+                f"{item.dtype}."
+            )
 
 
 def write_array(group: h5py.Group, name: str, values: NDArray[Any]) -> None:
@@ -219,18 +232,67 @@ class MemberView(io.RawIOBase):
         return len(data)
 
 
-def _link(group: h5py.Group, name: str) -> Any:
+def _below(parent: h5py.Group, skip: Collection[str] = ()) -> Iterator[tuple[str, Any]]:
+    """Everything below `parent` with its path relative to it, outer before inner."""
+    pending = [("", parent)]
+    while pending:
+        prefix, here = pending.pop()
+        for name in names(here):
+            path = f"{prefix}{name}"
+            if path.count("/") > _MAX_DEPTH:
+                raise UnusableFileError(
+                    f"Groups are nested more than {_MAX_DEPTH} deep; no model's are. "
+                    f"Received: {path[:60]}…"
+                )
+            if path in skip or (item := child(here, name)) is None:
+                continue
+            yield path, item
+            if isinstance(item, h5py.Group):
+                pending.append((f"{path}/", item))
+
+
+def _link(parent: h5py.Group, name: str) -> Any:
     try:
-        return group.get(name, getlink=True)
-    except (OSError, RuntimeError, ValueError):
+        return parent.get(name, getlink=True)
+    except _HDF5_ERRORS:
         return None
 
 
 def _attribute(item: h5py.Group, name: str) -> Any:
     try:
         return item.attrs.get(name)
-    except (OSError, RuntimeError, ValueError, TypeError):
+    except _HDF5_ERRORS:
         return None
+
+
+def _check_size(dataset: h5py.Dataset) -> None:
+    stored = dataset.id.get_storage_size()
+    if dataset.nbytes > max(_HARMLESS_BYTES, _MAX_EXPANSION * stored):
+        raise UnusableFileError(
+            f"{dataset.name} declares {dataset.nbytes:,} bytes but holds {stored:,}; "
+            "such an array is not read. Save the model again."
+        )
+
+
+def _linked(name: str, received: str) -> UnusableFileError:
+    return UnusableFileError(
+        f"{name} is a link to another place, which Keras never writes; it is not "
+        f"followed. Received: {received}."
+    )
+
+
+@contextmanager
+def _damage_told(name: str) -> Iterator[None]:
+    """Turn what h5py raises on damage into one clear error."""
+    try:
+        yield
+    except UnusableFileError:
+        raise
+    except _HDF5_ERRORS as error:
+        raise UnusableFileError(
+            f"{name} in the HDF5 file cannot be read: {error}. The file is damaged or "
+            "incomplete; save the model again."
+        ) from error
 
 
 def _texts(value: Any) -> list[str]:

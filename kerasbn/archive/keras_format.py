@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import lzma
+import struct
 import tempfile
 import zipfile
 import zlib
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Literal, cast
 from kerasbn.archive import hdf5
 from kerasbn.archive.base import Archive, Asset, parse_json
 from kerasbn.archive.numbering import Step, group_steps, layer_groups
+from kerasbn.config_tree import layer_entries
 from kerasbn.errors import UnusableFileError
 
 if TYPE_CHECKING:
@@ -30,14 +33,17 @@ _MAX_JSON_BYTES = 256 * 2**20
 # Keras itself stores its members as they are.
 _HARMLESS_BYTES = 64 * 2**20
 _MAX_EXPANSION = 100
+# What zipfile raises on archives that are damaged in one way or another.
 _ZIP_ERRORS = (
     zipfile.BadZipFile,
     zlib.error,
+    lzma.LZMAError,
+    struct.error,
     OSError,
     EOFError,
     RuntimeError,
-    NotImplementedError,
     ValueError,
+    OverflowError,
 )
 
 
@@ -85,10 +91,11 @@ class KerasArchive(Archive):
     def copy_layer(self, path: str, target: h5py.Group) -> None:
         group = self._group(path)
         if group is not None:
-            hdf5.copy(group, target, skip={"layers"})
+            # A nested model's layers have paths, and are copied, of their own.
+            hdf5.copy(group, target, skip=("layers",) if path in self._models else ())
 
     def copy_model(self, target: h5py.Group) -> None:
-        hdf5.copy(self.root, target, skip={"layers", "optimizer", "metrics"})
+        hdf5.copy(self.root, target, skip=("layers", "optimizer", "metrics"))
 
     def assets(self) -> Iterator[Asset]:
         owners = {group: path for path, group in layer_groups(self.config).items()}
@@ -98,6 +105,10 @@ class KerasArchive(Archive):
             group, name = _split_asset(member.filename, owners)
             with self._open(member) as file:
                 yield Asset(owners.get(group, ""), name, file)
+
+    @cached_property
+    def _models(self) -> set[str]:
+        return {entry.path for entry in layer_entries(self.config) if entry.is_model}
 
     @cached_property
     def _steps(self) -> dict[str, tuple[Step, ...]]:
@@ -162,7 +173,8 @@ class KerasArchive(Archive):
     def _view(self, member: zipfile.ZipInfo, resources: ExitStack) -> BinaryIO:
         """An uncompressed member, read in place."""
         file = resources.enter_context(self.path.open("rb"))
-        file.seek(member.header_offset)
+        file_size = self.path.stat().st_size
+        file.seek(min(max(0, member.header_offset), file_size))
         header = file.read(30)  # A fixed part, then the name and an extra field.
         start = (
             member.header_offset
@@ -170,7 +182,7 @@ class KerasArchive(Archive):
             + int.from_bytes(header[26:28], "little")
             + int.from_bytes(header[28:30], "little")
         )
-        whole = start + member.file_size <= self.path.stat().st_size
+        whole = start + member.file_size <= file_size
         if header[:4] != b"PK\x03\x04" or member.flag_bits & 0x1 or not whole:
             raise UnusableFileError(
                 f"{member.filename} declares {member.file_size:,} bytes that are not "
@@ -196,21 +208,21 @@ class KerasArchive(Archive):
 
 
 def _below(parent: h5py.Group, step: Step) -> h5py.Group | None:
-    group = hdf5.child(parent, step.group)
-    if group is not None and _stored_name(group) in (None, step.name):
-        return group
+    found = hdf5.group(parent, step.group)
+    if found is not None and _stored_name(found) in (None, step.name):
+        return found
     # The numbers disagree, as after a custom operation that is no layer. Since
     # Keras 3.6 the layer's own name is stored as well.
-    layers = hdf5.child(parent, "layers")
-    for name in layers or ():
-        other = hdf5.child(layers, name)
+    layers = hdf5.group(parent, "layers")
+    for name in [] if layers is None else hdf5.names(layers):
+        other = hdf5.group(layers, name)
         if other is not None and _stored_name(other) == step.name:
             return other
     return None
 
 
 def _stored_name(group: h5py.Group) -> str | None:
-    variables = hdf5.child(group, "vars")
+    variables = hdf5.group(group, "vars")
     return None if variables is None else hdf5.text_attribute(variables, "name")
 
 

@@ -6,6 +6,7 @@ its layer and variable, such as `bn/gamma` or `bn/gamma:0`.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from functools import cached_property
 from itertools import takewhile
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -23,6 +24,23 @@ if TYPE_CHECKING:
     import h5py
 
     from kerasbn.archive.hdf5 import StoredArray
+    from kerasbn.config_tree import LayerEntry
+
+# A legacy file lists what a layer trains before what it does not. These layers make
+# their weights in that order; of others, only their code tells.
+_KNOWN_ORDER = frozenset(
+    f"{kind}{rank}D{transposed}"
+    for kind in ("Conv", "DepthwiseConv", "SeparableConv")
+    for rank in (1, 2, 3)
+    for transposed in ("", "Transpose")
+) | {
+    "BatchNormalization",
+    "Dense",
+    "EinsumDense",
+    "GroupNormalization",
+    "LayerNormalization",
+    "Normalization",
+}
 
 
 class LegacyH5Archive(Archive):
@@ -51,7 +69,7 @@ class LegacyH5Archive(Archive):
         return tuple(stored for _, stored in self._by_layer.get(path, ()))
 
     def iterations(self) -> int | None:
-        weights = hdf5.child(self.root, "optimizer_weights")
+        weights = hdf5.group(self.root, "optimizer_weights")
         if weights is None:
             return None
         counts = [
@@ -59,6 +77,7 @@ class LegacyH5Archive(Archive):
             for name, stored in hdf5.datasets(weights)
             if name.split("/")[-1].split(":")[0] in ("iteration", "iterations", "iter")
             and stored.shape == ()
+            and stored.dtype.kind in "iu"
         ]
         # Under loss scaling the outer optimizer's own count stays 0.
         return max(counts, default=None)
@@ -73,13 +92,19 @@ class LegacyH5Archive(Archive):
                 "belong. Load the model with Keras, save it with "
                 "model.save('model.keras'), and use that file."
             )
+        if len(named) > 1 and self._entries[path].class_name not in _KNOWN_ORDER:
+            raise UnusableFileError(
+                f"The layer {path!r} may not be Keras' own, and a legacy .h5 file does "
+                "not tell the order in which it makes its weights. Load the model with "
+                "Keras, save it with model.save('model.keras'), and use that file."
+            )
         variables = target.require_group("vars")
         variables.attrs["name"] = path.split("/")[-1]
         for number, (_, stored) in enumerate(named):
             hdf5.write_array(variables, str(number), stored.read())
 
     def copy_model(self, target: h5py.Group) -> None:
-        top = hdf5.child(self.root, "model_weights/top_level_model_weights")
+        top = hdf5.group(self.root, "model_weights/top_level_model_weights")
         names = [] if top is None else hdf5.text_list_attribute(top, "weight_names")
         if names:
             raise UnusableFileError(
@@ -92,39 +117,53 @@ class LegacyH5Archive(Archive):
         return iter(())
 
     @cached_property
+    def _entries(self) -> dict[str, LayerEntry]:
+        return {entry.path: entry for entry in layer_entries(self.config)}
+
+    @cached_property
     def _by_layer(self) -> dict[str, list[tuple[str, StoredArray]]]:
         """Layer path -> (name within the layer, array), in stored order."""
-        paths = [entry.path for entry in layer_entries(self.config)]
-        found: dict[str, list[tuple[str, StoredArray]]] = {}
-        for outermost in (path for path in paths if "/" not in path):
-            group = hdf5.child(self.root, f"model_weights/{outermost}")
+        inside: defaultdict[str, list[str]] = defaultdict(list)
+        for path in self._entries:
+            inside[path.split("/")[0]].append(path)
+        found: defaultdict[str, list[tuple[str, StoredArray]]] = defaultdict(list)
+        for outermost, paths in inside.items():
+            group = hdf5.group(self.root, f"model_weights/{outermost}")
             if group is None:
                 continue
-            inner = [path for path in paths if path.startswith(f"{outermost}/")]
+            owners = _Owners(outermost, paths[1:])
             for name in hdf5.text_list_attribute(group, "weight_names"):
-                owner, variable = _owner(name, outermost, inner)
+                owner, variable = owners.find(name)
                 if (stored := hdf5.array(group, name)) is not None:
-                    found.setdefault(owner, []).append((variable, stored))
+                    found[owner].append((variable, stored))
         return found
 
 
-def _owner(name: str, outermost: str, inner: list[str]) -> tuple[str, str]:
-    """The path of the layer that a weight belongs to, and its name within it.
+class _Owners:
+    """Finds the layer that a weight belongs to, by name, below one outermost layer.
 
     A weight's name holds its layer's, with or without those of the models around
     it; the path that agrees longest with it is the layer's.
     """
-    *around, variable = name.split(":")[0].split("/")
-    agreeing = [
-        (_common_end(around[: place + 1], path.split("/")), -place, path)
-        for path in inner or [outermost]
-        for place, part in enumerate(around)
-        if part == path.split("/")[-1]
-    ]
-    if not agreeing:  # A layer that was renamed after its weights were made.
-        return outermost, "/".join([*around[1:], variable])
-    _, place, path = max(agreeing)
-    return path, "/".join([*around[1 - place :], variable])
+
+    def __init__(self, outermost: str, inner: list[str]) -> None:
+        self._outermost = outermost
+        self._by_name: defaultdict[str, list[str]] = defaultdict(list)
+        for path in inner or [outermost]:
+            self._by_name[path.split("/")[-1]].append(path)
+
+    def find(self, name: str) -> tuple[str, str]:
+        """The path of the layer, and the variable's name within it."""
+        *around, variable = name.split(":")[0].split("/")
+        agreeing = [
+            (_common_end(around[: place + 1], path.split("/")), -place, path)
+            for place, part in enumerate(around)
+            for path in self._by_name.get(part, ())
+        ]
+        if not agreeing:  # A layer that was renamed after its weights were made.
+            return self._outermost, "/".join([*around[1:], variable])
+        _, place, path = max(agreeing)
+        return path, "/".join([*around[1 - place :], variable])
 
 
 def _common_end(left: list[str], right: list[str]) -> int:

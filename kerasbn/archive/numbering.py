@@ -15,6 +15,9 @@ from kerasbn.config_tree import layer_entries, snake_case
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+# Where Keras exports a class by another name than its own, which the group has.
+_OWN_NAMES = {"GroupQueryAttention": "GroupedQueryAttention"}
+
 
 class Step(NamedTuple):
     """One step down from a model's group to a layer's."""
@@ -30,7 +33,10 @@ def group_steps(model: Mapping[str, Any]) -> dict[str, tuple[Step, ...]]:
     for entry in layer_entries(model):
         if entry.is_operator:
             continue
-        stem = snake_case(entry.class_name)
+        class_name = entry.class_name
+        if entry.is_builtin:
+            class_name = _OWN_NAMES.get(class_name, class_name)
+        stem = snake_case(class_name)
         number = numbers[entry.parent][stem]
         numbers[entry.parent][stem] += 1
         group = f"layers/{stem}_{number}" if number else f"layers/{stem}"

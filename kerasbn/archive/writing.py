@@ -49,9 +49,7 @@ def write_archive(
         changed: layer path -> its new variables, in order.
         extra: path below the HDF5 root -> a further array.
     """
-    with tempfile.TemporaryDirectory(
-        dir=path.parent, prefix=f".{path.stem}-"
-    ) as folder:
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".kerasbn-") as folder:
         weights = Path(folder) / WEIGHTS
         with h5py.File(weights, "w") as file:
             _write_weights(file, source, layer_groups(config), changed)
@@ -72,9 +70,10 @@ def replacing(destination: Path) -> Iterator[Path]:
         UnusableFileError: if the folder or the disk does not take it.
     """
     try:
+        destination = destination.resolve()  # A link stays one.
         with tempfile.NamedTemporaryFile(
             dir=destination.parent,
-            prefix=f".{destination.stem}-",
+            prefix=".kerasbn-",
             suffix=destination.suffix,
             delete=False,
         ) as file:

@@ -13,6 +13,6 @@ The modules, in the order of the flow:
 """
 
 from kerasbn.folding.fold import fold_batch_norm, fold_file
-from kerasbn.folding.report import FoldResult
+from kerasbn.folding.report import FoldResult, NotEqualError
 
-__all__ = ["FoldResult", "fold_batch_norm", "fold_file"]
+__all__ = ["FoldResult", "NotEqualError", "fold_batch_norm", "fold_file"]

@@ -113,6 +113,14 @@ class FoldedModel:
         """Layer path -> float64 variables, of the layers that changed."""
         return _Computed(self)
 
+    def lost(self) -> list[str]:
+        """The layers some of whose folded weights are too small for their dtype."""
+        return [
+            path
+            for path, exact in self.float64_weights.items()
+            if any(map(_is_lossy, exact, self.weights[path]))
+        ]
+
     @property
     def weights(self) -> Mapping[str, list[NDArray[Any]]]:
         """The same, rounded to the dtype in which the file stores the kernel."""
@@ -160,6 +168,12 @@ def _rounded(values: Float64, dtype: np.dtype[Any], path: str) -> NDArray[Any]:
             "fold that."
         )
     return narrow
+
+
+def _is_lossy(exact: Float64, rounded: NDArray[Any]) -> bool:
+    """Whether a value lost more than rounding takes: it is subnormal, or 0."""
+    difference = np.abs(rounded.astype(np.float64) - exact)
+    return bool((difference > 0.01 * np.abs(exact)).any())
 
 
 def _identity(layer: Layer) -> dict[str, Any]:

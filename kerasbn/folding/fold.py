@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from kerasbn.archive import open_archive, replacing, write_archive
 from kerasbn.archive.upgrading import as_keras_format
-from kerasbn.errors import NotEqualError, UnsupportedFormatError, UnusableFileError
+from kerasbn.errors import UnsupportedFormatError, UnusableFileError
 from kerasbn.folding import optimizer
 from kerasbn.folding.apply import FoldedModel
 from kerasbn.folding.plan import make_plan
-from kerasbn.folding.report import Errors, FoldResult
+from kerasbn.folding.report import Errors, FoldResult, NotEqualError
 from kerasbn.graph import NotAGraphError, read_graph
 
 if TYPE_CHECKING:
@@ -118,6 +118,11 @@ def _fold(
             result.notes.append(f"regularizers left behind: {', '.join(dropped)}")
         if dry_run:
             return result
+        result.notes += [
+            f"weights of {path} are too small for its dtype and were rounded to zero "
+            "or nearly so; a wider dtype keeps them"
+            for path in folded.lost()
+        ]
         with replacing(destination) as temporary:
             config = optimizer.compiled_without_state(folded.config)
             extra = optimizer.VARIABLES if config.get("compile_config") else {}

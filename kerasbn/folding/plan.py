@@ -102,7 +102,7 @@ def _levels(graph: Graph, training: bool) -> Iterator[tuple[Graph, bool]]:
     yield graph, training
     for layer in graph.layers.values():
         if layer.graph is not None:
-            demanded = any(node.training for node in graph.calls(layer))
+            demanded = any(_demands_training(node) for node in graph.calls(layer))
             yield from _levels(layer.graph, training or demanded)
 
 
@@ -115,7 +115,7 @@ def _fold(
 ) -> Fold:
     """The way for one BN to go, or an obstacle."""
     call = _single_call(batch_norm, graph)
-    if forced or call.training:
+    if forced or _demands_training(call):
         raise _Obstacle("called with training=True, so it uses batch statistics")
     source = _source(call, graph, folds)
     _check_source(source, graph)
@@ -125,6 +125,11 @@ def _fold(
     if not read_affine(batch_norm, archive, axes).is_finite:
         raise _Obstacle("its statistics are not finite or its variance is negative")
     return Fold(batch_norm, source.layer, axes)
+
+
+def _demands_training(call: Node) -> bool:
+    """Whether a call may run in training mode at inference; a tensor may say so."""
+    return call.kwargs.get("training") not in (None, False)
 
 
 def _single_call(layer: Layer, graph: Graph) -> Node:
@@ -170,6 +175,8 @@ def _check_source(source: Node, graph: Graph) -> None:
             raise _Obstacle(f"`{layer.name}` has a {key}")
     if layer.config.get("lora_rank") or layer.config.get("lora_enabled"):
         raise _Obstacle(f"`{layer.name}` has LoRA weights")
+    if holder := graph.held_inside.get(layer.name):
+        raise _Obstacle(f"`{layer.name}` may be part of `{holder}`, too")
 
 
 def _described(layer: Layer) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class FoldResult:
     Attributes:
         model: the folded model, where a live model was folded.
         source: the file that was folded.
-        destination: the file that was written; None after a dry run.
+        destination: the file that was, or after a dry run would be, written.
         folded: the BN that went, each with the layers that took it in.
         kept: the BN that stayed, each with the reason.
         verified: whether the folded model was proven equal; None if not asked for.
@@ -95,7 +96,7 @@ class FoldResult:
             "folded": self.folded,
             "kept": self.kept,
             "verified": self.verified,
-            "error": self.error,
+            "error": {key: _number(value) for key, value in self.error.items()},
         }
 
     def __str__(self) -> str:
@@ -106,3 +107,20 @@ class FoldResult:
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
 
     __repr__ = __str__
+
+
+def _number(value: object) -> float | None:
+    """A finite number, or None, since JSON has no others."""
+    return value if isinstance(value, float) and isfinite(value) else None
+
+
+class NotEqualError(ArithmeticError):
+    """A folded model does not compute what the original does; nothing was written.
+
+    Attributes:
+        result: the `kerasbn.FoldResult` with the errors that were measured.
+    """
+
+    def __init__(self, message: str, result: FoldResult) -> None:
+        super().__init__(message)
+        self.result = result

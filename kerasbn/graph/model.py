@@ -116,9 +116,7 @@ class Node:
     @property
     def training(self) -> bool | None:
         """The `training` argument of the call; None where it gave none."""
-        value = self.kwargs.get("training")
-        if value is None and self.layer.is_batch_norm and len(self.args) > 1:
-            value = self.args[1]
+        value = self.kwargs.get("training")  # Keras takes it by keyword only.
         return bool(value) if isinstance(value, bool | int) else None
 
 
@@ -156,6 +154,19 @@ class Graph:
         """(layer, call) -> the node; look a tensor up by its first two elements."""
         return {(node.layer.name, node.call): node for node in self.nodes}
 
+    @cached_property
+    def held_inside(self) -> Mapping[str, str]:
+        """Name of an object that a layer's configuration holds -> that layer's name.
+
+        A layer that the graph shares with a wrapper is there by its name.
+        """
+        return {
+            name: layer.name
+            for layer in self.layers.values()
+            if layer.graph is None
+            for name in _names_inside(layer.config)
+        }
+
     def producer(self, tensor: Tensor) -> Node | None:
         """The call that makes a tensor; None for a Sequential model's bare input."""
         return self.producers.get(tensor[:2])
@@ -177,3 +188,14 @@ class Graph:
         for layer in self.layers.values():
             if layer.graph is not None:
                 yield from layer.graph.graphs()
+
+
+def _names_inside(config: Any) -> Iterator[str]:
+    if isinstance(config, dict):
+        inner = config.get("config")
+        if "class_name" in config and isinstance(inner, dict) and "name" in inner:
+            yield str(inner["name"])
+        config = list(config.values())
+    if isinstance(config, list):
+        for item in config:
+            yield from _names_inside(item)

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from kerasbn.errors import UnusableFileError
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -48,11 +46,6 @@ def _walk_back(graph: Graph) -> tuple[list[Node], dict[str, int]]:
         while True:
             node = next((found for found in following if found not in done), None)
             if node is not None:
-                if node in under_way:
-                    raise UnusableFileError(
-                        f"The layers of the model {graph.path or '(outermost)'!r} form "
-                        f"a cycle. Received: one through {node.layer.name!r}."
-                    )
                 first_seen.setdefault(node.layer.name, len(first_seen))
                 following = under_way[node] = _entering(graph, node.inputs)
             elif under_way:

@@ -6,6 +6,7 @@ given; Keras 2 as a list of `[layer, call, output, kwargs]`.
 
 from __future__ import annotations
 
+from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any
 
 from kerasbn.config_tree import LayerEntry, is_graph
@@ -85,22 +86,25 @@ def _sequential(
 def _functional(
     model: Mapping[str, Any], path: str, layers: Mapping[str, Layer]
 ) -> Graph:
+    config = model["config"]
+    numbering = first_calls(config, layers)
     nodes: list[Node] = []
     for layer in layers.values():
         calls = layer.entry.raw["inbound_nodes"]
         if not calls:
             nodes.append(Node(layer, 0, ()))
         for number, call in enumerate(calls):
-            read = _keras_3_call if isinstance(call, dict) else _keras_2_call
-            nodes.append(read(layer, number, call, layers))
-    config = model["config"]
+            if isinstance(call, dict):
+                nodes.append(_keras_3_call(layer, number, call))
+            else:
+                nodes.append(_keras_2_call(layer, number, call, numbering))
     graph = Graph(
         model,
         path,
         layers,
         tuple(nodes),
-        tuple(references(config["input_layers"], layers, is_keras_2(config))),
-        tuple(references(config["output_layers"], layers, is_keras_2(config))),
+        tuple(references(_only_references(config["input_layers"]), numbering)),
+        tuple(references(_only_references(config["output_layers"]), numbering)),
     )
     _check(graph)
     return graph
@@ -109,23 +113,30 @@ def _functional(
 def _check(graph: Graph) -> None:
     taken = [tensor for node in graph.nodes for tensor in node.inputs]
     for tensor in (*taken, *graph.inputs, *graph.outputs):
-        if tensor[:2] not in graph.producers:
+        if tensor[:2] not in graph.producers or tensor.output < 0:
             raise UnusableFileError(
                 f"The configuration of the model {graph.path or '(outermost)'!r} "
-                f"refers to call {tensor.call} of the layer {tensor.layer!r}, which is "
-                "not there. Save the model again."
+                f"refers to output {tensor.output} of call {tensor.call} of the layer "
+                f"{tensor.layer!r}, which is not there. Save the model again."
             )
+    try:
+        TopologicalSorter(
+            {node: map(graph.producer, node.inputs) for node in graph.nodes}
+        ).prepare()
+    except CycleError as error:
+        raise UnusableFileError(
+            f"The layers of the model {graph.path or '(outermost)'!r} form a cycle. "
+            f"Received: one through {error.args[1][0].layer.name!r}."
+        ) from error
 
 
-def _keras_3_call(
-    layer: Layer, number: int, call: Mapping[str, Any], _: Mapping[str, Layer]
-) -> Node:
+def _keras_3_call(layer: Layer, number: int, call: Mapping[str, Any]) -> Node:
     found = list(keras_tensors([call["args"], call["kwargs"]]))
     first = found[0]["shape"] if found else None
     return Node(
         layer,
         number,
-        tuple(Tensor(*tensor["keras_history"]) for tensor in found),
+        tuple(_tensor(tensor["keras_history"]) for tensor in found),
         tuple(call["args"]),
         call["kwargs"],
         _shape(first),
@@ -144,45 +155,62 @@ def keras_tensors(value: Any) -> Iterator[dict[str, Any]]:
             yield from keras_tensors(item)
 
 
+def _tensor(history: Any) -> Tensor:
+    if not is_reference(history):
+        raise TypeError(f"a tensor is given as {str(history)[:60]!r}")
+    return Tensor(*history[:3])
+
+
 def _keras_2_call(
-    layer: Layer, number: int, call: Sequence[Any], layers: Mapping[str, Layer]
+    layer: Layer, number: int, call: Sequence[Any], numbering: Mapping[str, int]
 ) -> Node:
+    inputs = list(references(call, numbering))
     kwargs: dict[str, Any] = {}
     for reference in _lists_of_references(call):
         if len(reference) > 3 and isinstance(reference[3], dict):
             kwargs.update(reference[3])
-    inputs = references([call, kwargs], layers, keras_2=True)
+    # A keyword argument may only look like a tensor.
+    found = references(kwargs, numbering)
+    inputs += [tensor for tensor in found if tensor.layer in numbering]
     shape = (layer.entry.raw.get("build_config") or {}).get("input_shape")
     return Node(layer, number, tuple(inputs), (), kwargs, _shape(shape))
 
 
-def is_keras_2(config: Mapping[str, Any]) -> bool:
-    """Whether a Functional model's configuration is of Keras 2's form."""
-    return any(
+def references(value: Any, numbering: Mapping[str, int]) -> Iterator[Tensor]:
+    """The tensors in a structure of `[layer, call, output]`, in flattened order.
+
+    Args:
+        value: the structure, such as `output_layers`.
+        numbering: what `first_calls` returns for the model.
+    """
+    for name, call, index in (found[:3] for found in _lists_of_references(value)):
+        if name != "_CONSTANT_VALUE":  # An argument that Keras 2 wrote as a tensor.
+            yield Tensor(name, call - numbering.get(name, 0), index)
+
+
+def first_calls(
+    config: Mapping[str, Any], layers: Mapping[str, Layer]
+) -> dict[str, int]:
+    """Layer name -> the number that `[layer, call, output]` gives to its first call.
+
+    It is 1 for a Functional model, which counts its own construction as call 0; in
+    Keras 2 a Sequential model does, too.
+    """
+    keras_2 = any(
         isinstance(call, list)
         for entry in config["layers"]
         for call in entry["inbound_nodes"]
     )
-
-
-def references(
-    value: Any, layers: Mapping[str, Layer], keras_2: bool
-) -> Iterator[Tensor]:
-    """The tensors in a structure of `[layer, call, output]`, in flattened order."""
-    for name, call, index in (found[:3] for found in _lists_of_references(value)):
-        if name in layers:
-            yield Tensor(name, call - first_call(layers[name], keras_2), index)
-
-
-def first_call(layer: Layer, keras_2: bool) -> int:
-    """The number that such a structure gives to a layer's first call.
-
-    A nested Functional model counts its own construction as call 0; in Keras 2 a
-    Sequential model does, too.
-    """
-    if layer.graph is None:
-        return 0
-    return int(keras_2 or "input_layers" in layer.config)
+    numbering = dict.fromkeys(layers, 0)
+    for name, layer in layers.items():
+        if layer.graph is not None or "input_layers" in layer.config:
+            numbering[name] = int(keras_2 or "input_layers" in layer.config)
+    # A Functional model of somebody's own class may store its arguments alone; it
+    # then shows only in a number beyond its calls.
+    for name, call, *_ in _lists_of_references(config["output_layers"]):
+        if name in layers and layers[name].graph is None:
+            numbering[name] |= call == len(layers[name].entry.raw["inbound_nodes"]) > 0
+    return numbering
 
 
 def _lists_of_references(value: Any) -> Iterator[list[Any]]:
@@ -195,6 +223,16 @@ def _lists_of_references(value: Any) -> Iterator[list[Any]]:
         return
     for item in value:
         yield from _lists_of_references(item)
+
+
+def _only_references(value: Any) -> Any:
+    """The value itself, if it is a structure of `[layer, call, output]` throughout."""
+    if not is_reference(value):
+        if not isinstance(value, dict | list):
+            raise TypeError(f"an input or output is given as {str(value)[:60]!r}")
+        for item in value.values() if isinstance(value, dict) else value:
+            _only_references(item)
+    return value
 
 
 def is_reference(value: Any) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kerasbn.graph.model import Tensor
 from kerasbn.graph.ordering import keras_order
 from kerasbn.graph.reading import (
-    first_call,
+    first_calls,
     is_reference,
     keras_tensors,
     read_graph,
@@ -58,7 +58,8 @@ def _rewrite_one(
             for tensor in keras_tensors(entry["inbound_nodes"]):
                 history = Tensor(*tensor["keras_history"])
                 tensor["keras_history"] = list(instead.get(history, history))
-        config["output_layers"] = _outputs(config["output_layers"], graph, instead)
+        numbering = first_calls(config, graph.layers)
+        config["output_layers"] = _outputs(config["output_layers"], numbering, instead)
     kept = [layer for layer in graph.layers.values() if layer.path not in removed]
     config["layers"] = [
         _changed(layer.entry.raw, changed.get(layer.path, {})) for layer in kept
@@ -68,14 +69,21 @@ def _rewrite_one(
 def _changed(entry: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """An entry with members replaced.
 
-    Another class may not take the old one's keyword arguments, such as a mask.
+    Another class may not take the old one's arguments, such as a mask: it gets the
+    first tensor alone.
     """
     result = {**entry, **changes}
     if "class_name" in changes and "inbound_nodes" in result:
         result["inbound_nodes"] = [
-            {"args": call["args"][:1], "kwargs": {}} for call in result["inbound_nodes"]
+            {"args": [_first_tensor(call)], "kwargs": {}}
+            for call in result["inbound_nodes"]
         ]
     return result
+
+
+def _first_tensor(call: Mapping[str, Any]) -> dict[str, Any]:
+    config = next(keras_tensors([call["args"], call["kwargs"]]))
+    return {"class_name": "__keras_tensor__", "config": config}
 
 
 def _bypass(graph: Graph, removed: Collection[str]) -> dict[Tensor, Tensor]:
@@ -85,20 +93,24 @@ def _bypass(graph: Graph, removed: Collection[str]) -> dict[Tensor, Tensor]:
         if node.layer.path in removed:
             instead[node.output] = node.inputs[0]
     for output in instead:
-        while instead[output] in instead:
-            instead[output] = instead[instead[output]]
+        chain = [output]
+        while chain[-1] in instead:
+            chain.append(instead[chain[-1]])
+        instead.update(dict.fromkeys(chain[:-1], chain[-1]))
     return instead
 
 
-def _outputs(value: Any, graph: Graph, instead: Mapping[Tensor, Tensor]) -> Any:
+def _outputs(
+    value: Any, numbering: Mapping[str, int], instead: Mapping[Tensor, Tensor]
+) -> Any:
     """`output_layers` with every reference to a removed call replaced."""
+    if is_reference(value):
+        (tensor,) = references(value, numbering)
+        name, call, output = instead.get(tensor, tensor)
+        return [name, call + numbering[name], output]
     if isinstance(value, dict):
-        return {key: _outputs(item, graph, instead) for key, item in value.items()}
-    if not is_reference(value):
-        return [_outputs(item, graph, instead) for item in value]
-    (tensor,) = references(value, graph.layers, keras_2=False)
-    name, call, output = instead.get(tensor, tensor)
-    return [name, call + first_call(graph.layers[name], keras_2=False), output]
+        return {key: _outputs(item, numbering, instead) for key, item in value.items()}
+    return [_outputs(item, numbering, instead) for item in value]
 
 
 def _sort(model: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerasbn import replicas
 from kerasbn.kernels.layout import reduced_axes
 
 Tensor = Any
@@ -62,8 +63,7 @@ def moments(
         kept: The kept axes.
         mask: `None`, or a tensor that broadcasts to `x.shape[:-1]` and is not 0
             at the positions to be counted.
-        synchronized: Whether to count the positions on all replicas of a
-            TensorFlow distribution strategy.
+        synchronized: Whether to count the positions on all replicas.
 
     Returns:
         `(mean, variance, counted)`. The moments have the kept shape and the dtype
@@ -74,12 +74,9 @@ def moments(
     reduced = reduced_axes(len(x.shape), kept)
 
     def average(values: Tensor) -> Tensor:
-        if synchronized:
-            # Only the mean: the variance that comes with it is the one-pass form.
-            return ops.moments(values, reduced, keepdims=True, synchronized=True)[0]
         return ops.mean(values, reduced, keepdims=True)
 
-    if mask is None and not synchronized:
+    if mask is None:
         positions, share = None, 1
         counted = any_position(x, kept)
     else:
@@ -98,6 +95,9 @@ def moments(
     # Squared last: a masked value whose square overflows would poison gradients.
     variance = average(ops.square(only_counted(x - mean))) / share
     mean, variance = _without(mean, reduced), _without(variance, reduced)
+    if synchronized and replicas.active.several():
+        weight = _without(_count(x, positions, reduced), reduced)
+        mean, variance, counted = replicas.pooled(mean, variance, weight)
     if counted is not None:  # 0 / 0 of an empty batch, too, would poison gradients.
         mean = ops.where(counted, mean, 0)
         variance = ops.where(counted, variance, 0)
@@ -168,9 +168,16 @@ def _without(t: Tensor, reduced: tuple[int, ...]) -> Tensor:
     return ops.squeeze(t, reduced) if reduced else t
 
 
-def _positions(x: Tensor, mask: Tensor | None) -> Tensor:
+def _positions(x: Tensor, mask: Tensor) -> Tensor:
     """The mask as booleans of `x`'s shape, with a last axis of 1."""
     shape = (*ops.shape(x)[:-1], 1)
-    if mask is None:
-        return ops.ones(shape, dtype="bool")
     return ops.broadcast_to(ops.expand_dims(ops.cast(mask, "bool"), -1), shape)
+
+
+def _count(x: Tensor, positions: Tensor | None, reduced: tuple[int, ...]) -> Tensor:
+    """The number of positions, of size 1 along `reduced`, in the dtype of `x`."""
+    if positions is not None:
+        return ops.sum(ops.cast(positions, x.dtype), reduced, keepdims=True)
+    shape = ops.shape(x)
+    count = ops.cast(math.prod(shape[axis] for axis in reduced), x.dtype)
+    return ops.reshape(count, [1] * len(shape))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..findings import Finding, Location, Severity
+from ..findings import Finding, Severity
 from .rule import Rule
 
 if TYPE_CHECKING:
@@ -34,7 +34,4 @@ class Unreadable(Rule):
     def check_unread(self, problem: Unread) -> Iterator[Finding]:
         """Every target that should have been readable."""
         if problem.code == self.code:
-            yield self.finding(
-                problem.reason,
-                Location(problem.path, problem.line, problem.column, cell=problem.cell),
-            )
+            yield self.finding(problem.reason, problem.location)

@@ -40,8 +40,9 @@ class ModelCallWithoutTraining(Rule):
     Reports the `call` of a `keras.Model` subclass that has no parameter `training`,
     if the class holds, itself or in a block, batch normalization, dropout, noise or
     random augmentation whose own call leaves the phase open. It is a warning where
-    nothing in sight compiles or fits the class, and nothing where it is only a part
-    of other networks, has a `train_step` of its own, or is always told.
+    nothing in sight fits the class, and nothing where it is only a part of other
+    networks, only infers, has a `train_step` of its own, or is always told. It is an
+    information where such a layer is only one of several alternatives.
 
     ## Why is this bad
     In Keras 3 `fit` passes `training` to a model only if its `call` has the
@@ -60,6 +61,7 @@ class ModelCallWithoutTraining(Rule):
     code = "BN101"
     name = "model-call-without-training"
     severity = Severity.ERROR
+    live_only = True  # Of models; a saved one does not hold the class.
     bad = """\
 import keras
 import numpy as np
@@ -99,13 +101,18 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                 continue
             kinds = class_holds(of)
             usage = usage_of(module, of) if kinds else None
-            if usage is None or (usage.harmless and not usage.fitted):
+            if usage is None or usage.harmless:
                 continue
-            sure = usage.fitted and not module.world.assumed
+            severity = None if usage.fitted else Severity.WARNING
+            if module.world.assumed:
+                severity = Severity.WARNING
+            surely = class_holds(of, surely=True)
+            if not surely or module.freezes.covers_self_in(node):
+                severity = Severity.INFO
             yield self.finding(
-                _message(node.name, kinds) + module.world.caveat,
+                _message(node.name, surely or kinds) + module.world.caveat,
                 module.header(call),
-                None if sure else Severity.WARNING,
+                severity,
             )
 
     def check_model(self, model: Model) -> Iterator[Finding]:
@@ -149,23 +156,37 @@ def _is_plain_model(of: Class, call: ast.FunctionDef | ast.AsyncFunctionDef) -> 
 
 def _live_call_lacks_training(model: Any) -> bool:
     """Whether fit runs a `call` of the user's that cannot take `training`."""
-    kind = type(model)
-    keras_own = {
-        each.__name__ for each in kind.__mro__ if each.__module__.startswith("keras.")
-    }
-    train_step = getattr(kind, "train_step", None)
-    if keras_own & {"Functional", "Sequential"} or not str(
-        getattr(train_step, "__module__", "")
-    ).startswith("keras."):
+    if _is_graph(type(model)) or _steps_by_itself(type(model)):
         return False
     try:
         takes_it = "training" in inspect.signature(model.call).parameters
     except (TypeError, ValueError):
         return False
-    code = getattr(inspect.unwrap(kind.call), "__code__", None)
-    # Names of keyword arguments are constants of the code: it settles `training`.
-    settles = code is None or "training" in str(code.co_consts)
-    return not takes_it and not settles
+    return not takes_it and not _settles_training(type(model).call)
+
+
+def _is_graph(kind: type) -> bool:
+    return any(
+        base.__module__.startswith("keras.")
+        and base.__name__ in ("Functional", "Sequential")
+        for base in kind.__mro__
+    )
+
+
+def _steps_by_itself(kind: type) -> bool:
+    """Whether the class has a `train_step` that is not Keras' own."""
+    train_step = getattr(kind, "train_step", None)
+    return not str(getattr(train_step, "__module__", "")).startswith("keras.")
+
+
+def _settles_training(call: Any) -> bool:
+    """Whether the function passes `training` on by itself, or cannot be looked into."""
+    code = getattr(inspect.unwrap(call), "__code__", None)
+    if code is None:
+        return True
+    # The names of keyword arguments are tuples among the constants of the code.
+    named = [each for each in code.co_consts if isinstance(each, tuple)]
+    return any("training" in each for each in named)
 
 
 def _live_kinds(model: Any) -> frozenset[str]:

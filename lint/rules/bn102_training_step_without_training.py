@@ -27,8 +27,8 @@ class TrainingStepWithoutTraining(Rule):
     whose `call` has the default `training=True` are left alone.
 
     ## Why is this bad
-    Outside `fit` nothing tells a network that it is being trained: it runs in
-    inference mode, the running statistics never move, and dropout never drops.
+    A network that is called without `training` in a step of your own runs in
+    inference mode: the running statistics never move, and dropout never drops.
     PyTorch's `model.train()` does not tell it either.
 
     ## References

@@ -155,6 +155,7 @@ def _constant(initializer: Any) -> float | None:
         case "ones":
             return 1.0
         case "constant":
-            value = initializer.get("config", {}).get("value", 0.0)
+            options = initializer.get("config")
+            value = options.get("value", 0.0) if isinstance(options, dict) else None
             return float(value) if isinstance(value, int | float) else None
     return None

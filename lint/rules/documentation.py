@@ -26,12 +26,18 @@ def subjects(rule: Rule) -> list[str]:
     """What the rule speaks of: saved models, live models, source."""
     found = []
     if _overrides(rule, "check_model"):
-        found += ["saved models"] if rule.saved_only else ["saved and live models"]
+        found.append(_models(rule))
     if _overrides(rule, "check_source"):
         found.append("source")
     if is_about_reading(rule):
         found.append("any file")
     return found
+
+
+def _models(rule: Rule) -> str:
+    if rule.saved_only:
+        return "saved models"
+    return "live models" if rule.live_only else "saved and live models"
 
 
 def is_about_reading(rule: Rule) -> bool:

@@ -32,7 +32,8 @@ class Rule:
     harm was observed), True after `good`. It is text, so that linting never loads
     a framework; None where nothing can be run.
 
-    `saved_only` keeps a rule from live models, which may still be in training.
+    `saved_only` keeps a rule from live models, which may still be in training,
+    `live_only` from saved ones, which do not hold what it looks at.
     """
 
     code: ClassVar[str]
@@ -40,6 +41,7 @@ class Rule:
     severity: ClassVar[Severity]
     default: ClassVar[bool] = True
     saved_only: ClassVar[bool] = False
+    live_only: ClassVar[bool] = False
     bad: ClassVar[str]
     good: ClassVar[str]
     proof: ClassVar[str | None] = None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import contextmanager
+from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING
 
 from .files import MODEL, NOTEBOOK, SOURCE
@@ -43,11 +43,12 @@ class Opener:
             UnreadError: at once or later, if the file cannot be read.
         """
         suffix = path.suffix.lower()
-        if not os.path.lexists(path):
-            raise _unread(path, "No such file. Check the path.")
+        _check_exists(path)
+        if path.is_dir():
+            suffix = MODEL[0]  # An exported SavedModel, whatever its name.
         if suffix in (*SOURCE, *NOTEBOOK):
             yield self._read_source(path)
-        elif suffix in MODEL or path.is_dir():
+        elif suffix in MODEL:
             with _open_model(path) as model:
                 yield model
         else:
@@ -76,6 +77,24 @@ class Opener:
         if root not in self._projects:
             self._projects[root] = Project(root)
         return self._projects[root]
+
+
+def _check_exists(path: Path) -> None:
+    """Whether there is a file or a folder; what else there is may never end.
+
+    Raises:
+        UnreadError: if there is not.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise _unread(path, "No such file. Check the path.") from None
+    except OSError as error:
+        raise _unread(path, f"The file cannot be opened: {error.strerror}.") from error
+    if not (S_ISREG(mode) or S_ISDIR(mode)):
+        raise _unread(
+            path, "Not a regular file, but a pipe, socket or device. Name a file."
+        )
 
 
 def _project_root(path: Path) -> Path:

@@ -42,7 +42,7 @@ def lintable_files(
         )
         for name in sorted(files):
             path = parent / name
-            if _is_lintable(path) and path.is_file() and not excluded(path):
+            if _is_lintable(path) and path.exists() and not excluded(path):
                 yield path
 
 
@@ -59,6 +59,6 @@ def each_once(paths: Iterable[Path]) -> Iterator[Path]:
     """The paths, without those of a file that came before."""
     seen = set()
     for path in paths:
-        if (real := path.resolve()) not in seen:
+        if (real := os.path.realpath(path)) not in seen:
             seen.add(real)
             yield path

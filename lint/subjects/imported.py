@@ -18,10 +18,26 @@ if TYPE_CHECKING:
 
 _REFERENCE = re.compile(r"(?P<module>[^\W\d][\w.]*):(?P<name>[^\W\d][\w.]*)")
 
+_FILE_REFERENCE = re.compile(r"(?P<file>.+)\.py:(?P<name>[^\W\d][\w.]*)")
+
 
 def is_reference(target: str) -> bool:
     """Whether a target is written as `package.module:name`."""
     return _REFERENCE.fullmatch(target) is not None
+
+
+def refuse_file_reference(target: str) -> None:
+    """Refuse `train.py:model`, as importing it would run the code and then fail.
+
+    Raises:
+        UsageError: if the module is named by its file.
+    """
+    if (match := _FILE_REFERENCE.fullmatch(target)) is not None:
+        module = ".".join(re.findall(r"\w+", match["file"]))
+        raise UsageError(
+            "A model is named by its module, not by its file. "
+            f"Received: {target!r}. Write {module}:{match['name']}."
+        )
 
 
 def import_model(target: str) -> Model:

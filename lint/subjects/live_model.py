@@ -66,13 +66,12 @@ def _graph(model: Any) -> Graph | None:
 
 def _config(model: Any) -> dict[str, Any]:
     import keras
-    from keras.src.models.functional import Functional
 
     if isinstance(model, keras.Sequential):
         return {"class_name": "Sequential", "config": model.get_config()}
     config = model.get_config()
-    if isinstance(model, Functional) and "layers" not in config:
-        # A subclass with a constructor of its own tells only its arguments.
+    if "layers" not in config and getattr(model, "inputs", None):
+        # A Functional model with a constructor of its own tells only its arguments.
         config = keras.Model(model.inputs, model.outputs, name=model.name).get_config()
     return {"class_name": "Functional", "config": config}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from ..findings import Location
@@ -54,13 +55,20 @@ class BatchNorm:
     @property
     def momentum(self) -> float | None:
         """The momentum; None for kerasbn's cumulative average."""
-        value = self.config.get("momentum", 0.99)
-        return None if value is None else float(value)
+        return _number(self.config.get("momentum", 0.99))
 
     @property
-    def epsilon(self) -> float:
+    def epsilon(self) -> float | None:
         """The epsilon."""
-        return float(self.config.get("epsilon", 1e-3))
+        return _number(self.config.get("epsilon", 1e-3))
+
+
+def _number(value: Any) -> float | None:
+    """A number of a configuration, which may hold anything."""
+    try:
+        return float(value) if isinstance(value, int | float) else None
+    except OverflowError:
+        return inf if value > 0 else -inf
 
 
 @dataclass(frozen=True)

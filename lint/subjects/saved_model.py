@@ -32,11 +32,24 @@ def open_saved_model(path: Path) -> Iterator[Model]:
     """
     try:
         with open_archive(path) as archive:
-            yield _read(archive, path)
+            with _malformed_is_unusable():
+                model = _read(archive, path)
+            yield model
     except UnsupportedFormatError as error:
         raise UnreadError(Unread(str(path), str(error), supported=False)) from error
     except UnusableFileError as error:
         raise UnreadError(Unread(str(path), str(error))) from error
+
+
+@contextmanager
+def _malformed_is_unusable() -> Iterator[None]:
+    """A damaged HDF5 file may fail in h5py anywhere and with any of these."""
+    try:
+        yield
+    except (OSError, RuntimeError, KeyError, TypeError) as error:
+        raise UnusableFileError(
+            f"The file is malformed: {error}. Save the model again."
+        ) from error
 
 
 def _read(archive: Archive, path: Path) -> Model:
@@ -65,6 +78,7 @@ def _reader(
 ) -> Callable[[], Statistics | None]:
     """Reads the arrays of a BN layer of the graph."""
 
+    @_malformed_is_unusable()
     def read() -> Statistics | None:
         names = layer.batch_norm_variables
         stored = archive.variables(layer.path)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..findings import Location
+
 
 @dataclass(frozen=True)
 class Unread:
@@ -24,6 +26,11 @@ class Unread:
     column: int | None = None
     cell: int | None = None
     supported: bool = True
+
+    @property
+    def location(self) -> Location:
+        """Where it is."""
+        return Location(self.path, self.line, self.column, cell=self.cell)
 
     @property
     def code(self) -> str:

@@ -14,8 +14,8 @@ import pytest
 from click.testing import CliRunner
 
 import kerasbn
+from kerasbn import UnusableFileError
 from kerasbn.cli import main
-from kerasbn.errors import UnusableFileError
 
 from .models import L, outputs, randomise, sample
 

@@ -171,6 +171,20 @@ def test_layers_with_assets_and_inner_objects():
     np.testing.assert_allclose(received, expected, rtol=1e-5, atol=1e-6)
 
 
+def test_a_mask_finds_its_way_without_batch_norm():
+    words = keras.Input((6,), dtype="int32")
+    x = L.Embedding(9, 3, mask_zero=True)(words)
+    x = L.BatchNormalization()(L.Dense(4)(x))
+    model = randomise(keras.Model(words, L.GRU(2)(x)))
+    padded = np.array([[1, 2, 3, 0, 0, 0], [4, 5, 6, 7, 8, 1]])
+
+    result = kerasbn.fold_batch_norm(model)
+
+    assert len(result.folded) == 1
+    (expected,), (received,) = outputs(model, padded), outputs(result.model, padded)
+    np.testing.assert_allclose(received, expected, rtol=1e-5, atol=1e-6)
+
+
 def test_nothing_to_fold():
     model = keras.Sequential([keras.Input((3,)), L.Dense(4)])
     result = kerasbn.fold_batch_norm(randomise(model))

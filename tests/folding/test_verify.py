@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import kerasbn
-from kerasbn.errors import NotEqualError, UnusableFileError
+from kerasbn import NotEqualError, UnusableFileError
 from kerasbn.folding import absorb, plan
 from kerasbn.folding.float64 import in_float64, relative_difference
 from kerasbn.folding.inputs import random_inputs

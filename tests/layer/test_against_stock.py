@@ -143,8 +143,10 @@ def test_same_metadata():
         ours(keras.Input((4, 3)))
 
 
-@pytest.mark.skipif(BACKEND == "tensorflow", reason="stock takes it on TensorFlow")
-def test_synchronized_is_refused_as_in_stock():
-    for layer in (BatchNormalization, Stock):
-        with pytest.raises(ValueError, match="only supported"):
-            layer(synchronized=True)
+def test_synchronized_is_taken_on_every_backend():
+    config = BatchNormalization(synchronized=True).get_config()
+    assert BatchNormalization.from_config(config).synchronized
+    if BACKEND == "tensorflow":
+        assert Stock.from_config(config).synchronized
+    with pytest.raises(ValueError, match=r"True or False\. Received: synchronized=1"):
+        BatchNormalization(synchronized=1)

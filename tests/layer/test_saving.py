@@ -132,3 +132,9 @@ def test_stock_reads_a_saved_layer_with_stocks_options(tmp_path):
         stock.predict(X, verbose=0), model.predict(X, verbose=0), rtol=1e-5, atol=1e-5
     )
     assert statistics(stock.layers[0])[0].shape == (3,)
+
+
+def test_layer_without_weights_saves_none():
+    store = {}
+    BatchNormalization(zero_debias=True).save_own_variables(store)
+    assert store == {}

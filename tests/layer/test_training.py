@@ -1,9 +1,5 @@
 """The layer inside models: every way to run it, on every backend."""
 
-import pathlib
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -23,7 +19,13 @@ def model_of(*layers):
 
 @pytest.mark.parametrize("how", [{"run_eagerly": True}, {}, {"jit_compile": True}])
 @pytest.mark.parametrize(
-    "options", [{"zero_debias": True}, {"momentum": None, "axis": [1, 2]}], ids=str
+    "options",
+    [
+        {"zero_debias": True},
+        {"momentum": None, "axis": [1, 2]},
+        {"zero_debias": True, "synchronized": True},  # One replica.
+    ],
+    ids=str,
 )
 def test_fit(how, options):
     if BACKEND == "torch" and "jit_compile" in how:
@@ -103,11 +105,3 @@ def test_symbolic_call_keeps_shape_and_dtype():
     y = layer(keras.Input((4, 3)))
     assert y.shape == (None, 4, 3)
     assert y.dtype == "bfloat16"
-
-
-@pytest.mark.skipif(BACKEND != "tensorflow", reason="replicas on TensorFlow only")
-def test_synchronized_replicas():
-    """In a process of its own: devices are set up before TensorFlow starts."""
-    script = pathlib.Path(__file__).with_name("two_replicas.py")
-    done = subprocess.run([sys.executable, script], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr

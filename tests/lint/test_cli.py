@@ -29,6 +29,7 @@ def files(folder):
     (folder / "good.py").write_text(GOOD_SOURCE)
     (folder / "broken.py").write_text("print 1\n")
     (folder / "broken.keras").write_bytes(b"PK\x03\x04")
+    (folder / "loop.py").symlink_to("loop.py")
     (folder / "info.py").write_text(BAD_SOURCE.replace("0.1", "0.85"))
     (folder / "warning.py").write_text(BAD_SOURCE.replace("0.1", "0.7"))
     return folder
@@ -66,6 +67,14 @@ class TestExitStatus:
             (["bad.py", "--output-format", "xml"], 2),
             (["bad.py", "--fail-on", "sometimes"], 2),
             (["bad.py", "--keras-version", "new"], 2),
+            (["good.py", "--keras-version", "v3.15"], 0),
+            ([""], 2),
+            (["good.py", ""], 2),
+            (["loop.py"], 2),
+            (["loop.py", "good.py"], 1),
+            (["good.py/x.py", "good.py"], 1),
+            (["good.py", "--output-file", "good.py/x"], 2),
+            (["good.py", "--output-file", "loop.py"], 2),
             (["--no-such-option"], 2),
             (["rule"], 2),
             (["rule", "BN999"], 2),
@@ -98,6 +107,22 @@ class TestExitStatus:
         assert problems[0].startswith("  broken.keras: BN001 Not a whole zip archive")
         assert problems[1] == "  nowhere.py: BN001 No such file. Check the path."
 
+    def test_what_is_unreadable_is_told_with_its_place(self, files, command):
+        (files / "book.ipynb").write_text(
+            json.dumps(
+                {
+                    "cells": [
+                        {"cell_type": "code", "source": "x = 1"},
+                        {"cell_type": "code", "source": "x = 2\nx = ("},
+                    ],
+                    "nbformat": 4,
+                }
+            )
+        )
+        outcome = command("broken.py", "book.ipynb")
+        assert "\n  broken.py:1:1: BN001 " in outcome.err
+        assert "\n  book.ipynb:cell 2:2:5: BN001 " in outcome.err
+
     def test_what_is_unreadable_is_in_json_too(self, files, command):
         outcome = command("nowhere.py", "--output-format", "json")
         assert [each["code"] for each in json.loads(outcome.out)] == ["BN001"]
@@ -111,6 +136,10 @@ class TestExitStatus:
         outcome = command(".")
         assert outcome.status == 2
         assert "nothing to check" in outcome.err
+        assert "in the folder" in outcome.err
+
+    def test_an_empty_target_is_not_the_current_folder(self, files, command):
+        assert "Received: ''" in command("").err
 
 
 def test_the_function_finds_what_the_command_finds(files, command):
@@ -200,6 +229,31 @@ class TestOutputFile:
             "Received: nowhere/report.txt.\n"
         )
 
+    def test_leaves_a_link_and_writes_where_it_leads(self, files, command):
+        (files / "there").mkdir()
+        (files / "there/report.txt").write_text("old")
+        (files / "link.txt").symlink_to("there/report.txt")
+        command("bad.py", "--output-file", "link.txt")
+        assert (files / "link.txt").is_symlink()
+        assert "BN201" in (files / "there/report.txt").read_text()
+        assert [each.name for each in (files / "there").iterdir()] == ["report.txt"]
+
+    def test_makes_what_a_link_leads_to(self, files, command):
+        (files / "link.txt").symlink_to("report.txt")
+        command("bad.py", "--output-file", "link.txt")
+        assert (files / "link.txt").is_symlink()
+        assert "BN201" in (files / "report.txt").read_text()
+
+    def test_is_written_in_place_where_it_is_no_regular_file(self, files, command):
+        os.mkfifo(files / "pipe")
+        reader = os.open(files / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            assert command("bad.py", "--output-file", "pipe") == (1, "", "")
+            assert b"BN201" in os.read(reader, 1 << 16)
+        finally:
+            os.close(reader)
+        assert (files / "pipe").is_fifo()
+
 
 class TestProcess:
     """What shows only in a process of its own."""
@@ -213,22 +267,71 @@ class TestProcess:
         assert done.stdout.startswith("bad.py:3:38: BN201 error ")
         assert done.stderr == ""
 
-    def test_a_reader_who_stops_is_no_error(self, files):
-        (files / "bad.py").write_text(BAD_SOURCE * 3000)
+    @pytest.mark.parametrize("output_format", ["text", "json"])
+    @pytest.mark.parametrize("lines", [1, 3000])
+    def test_a_reader_who_stops_is_no_error(self, files, output_format, lines):
+        (files / "bad.py").write_text(BAD_SOURCE * lines)
         process = subprocess.Popen(
-            [*self.COMMAND, "bad.py"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            [*self.COMMAND, "bad.py", "--output-format", output_format],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "PYTHONUNBUFFERED": ""},
         )
-        process.stdout.readline()
-        process.stdout.close()
+        process.stdout.close()  # Long before anything is written.
         assert process.stderr.read() == b""
         process.stderr.close()
         assert process.wait() == 1
 
+    @pytest.mark.parametrize("arguments", ["bad.py", "rules", "rule BN201", "--help"])
+    @pytest.mark.parametrize("stream", [1, 2])
+    def test_a_closed_stream_is_no_crash(self, files, arguments, stream):
+        code = f"import os; os.close({stream}); os.execv({sys.executable!r}, " + (
+            f"{[*self.COMMAND, *arguments.split()]!r})"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True)
+        assert b"Traceback" not in done.stderr
+        if arguments == "bad.py" and stream == 1:
+            assert done.returncode == 2
+            assert b"Error: The report cannot be written: " in done.stderr
+        else:
+            assert done.returncode == (1 if arguments == "bad.py" else 0)
+
+    @pytest.mark.parametrize(
+        ("arguments", "where"),
+        [
+            ("bad.py", "the standard output"),
+            ("rules", "the standard output"),
+            ("--help", "the standard output"),
+            ("bad.py --output-file report.txt", "report.txt"),
+        ],
+    )
+    def test_a_full_disk_is_one_message(self, files, arguments, where):
+        code = (
+            "import os, resource, signal, sys\n"
+            "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+            "from lint.cli import main\n"
+            "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
+            "main()"
+        )
+        with (files / "full").open("w") as full:
+            done = subprocess.run(
+                [sys.executable, "-c", code, *arguments.split()],
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        assert done.returncode == 2
+        assert done.stderr == (
+            f"Error: The report cannot be written: File too large. Received: {where}.\n"
+        )
+        assert not (files / "report.txt").exists()
+
     def test_an_interrupt_ends_it_quietly(self, files):
-        fifo = files / "endless.py"
+        fifo = files / "endless"
         os.mkfifo(fifo)
+        (files / "slow.py").write_text("open('endless').read()")
         process = subprocess.Popen(
-            [*self.COMMAND, "endless.py"], stderr=subprocess.PIPE
+            [*self.COMMAND, "slow:model"], stderr=subprocess.PIPE
         )
         # The command now waits for somebody to write; the open tells that it does.
         with fifo.open("w"):

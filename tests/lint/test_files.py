@@ -1,5 +1,7 @@
 """A folder means the files in it that somebody wrote; a named file always counts."""
 
+import os
+
 import pytest
 
 import lint
@@ -60,6 +62,29 @@ def test_a_loop_of_links_ends(folder):
     (folder / "x/self").symlink_to("self")
     (folder / "x/broken.py").symlink_to("nowhere.py")
     assert [(each.code, each.path) for each in lint.check(".")] == [("BN201", "x/a.py")]
+
+
+def test_a_link_to_itself_is_unreadable(folder):
+    (folder / "loop.py").symlink_to("loop.py")
+    (finding,) = lint.check("loop.py")
+    assert (finding.code, finding.path) == ("BN001", "loop.py")
+
+
+@pytest.mark.parametrize("target", [".", "pipe"])
+@pytest.mark.parametrize("suffix", [".py", ".ipynb", ".keras", ".h5"])
+def test_a_pipe_is_unreadable_and_does_not_stop_the_run(folder, target, suffix):
+    os.mkfifo(folder / f"pipe{suffix}")
+    (finding,) = lint.check(target if target == "." else f"pipe{suffix}")
+    assert (finding.code, finding.path) == ("BN001", f"pipe{suffix}")
+    assert "Not a regular file" in finding.message
+
+
+@pytest.mark.parametrize("name", ["d.py", "d.keras", "d.h5"])
+def test_a_folder_is_one_whatever_its_name(folder, name):
+    write(folder / name / "a.py")
+    assert found_paths(name) == {f"{name}/a.py"}
+    write(folder / name / "saved_model.pb", "")
+    assert [each.code for each in lint.check(name)] == ["BN003"]
 
 
 def test_a_file_is_linted_once(command, folder):

@@ -18,10 +18,10 @@ BN = keras.layers.BatchNormalization
 class Block(keras.layers.Layer):
     """A layer that Keras saves as one entry."""
 
-    def __init__(self, **options):
+    def __init__(self, bn=None, **options):
         super().__init__(**options)
         self.dense = keras.layers.Dense(3, name="dense")
-        self.bn = BN(name="bn")
+        self.bn = bn or BN(name="bn")
 
     def build(self, shape):
         self.dense.build(shape)
@@ -108,6 +108,11 @@ class TestLayers:
         (bn,) = read_live_model(OwnConstructor()).batch_norms
         assert bn.training_flags == (False,)
 
+    def test_that_are_shared_count_once(self):
+        shared = BN(name="bn")
+        model = keras.Sequential([Block(shared, name="a"), Block(shared, name="b")])
+        assert [bn.path for bn in read_live_model(model).batch_norms] == ["a/bn"]
+
     def test_of_a_wrapper(self):
         assert paths(read_live_model(wrapped())) == {"each/bn"}
 
@@ -140,6 +145,13 @@ class TestFrozen:
     def test_by_the_layer_around_it(self):
         model = net()
         model.blocks[0].trainable = False
+        frozen = {bn.path for bn in read_live_model(model).batch_norms if bn.frozen}
+        assert frozen == {"a/bn"}
+
+    def test_by_the_layer_around_it_though_trainable_itself(self):
+        model = net()
+        model.blocks[0].trainable = False
+        model.blocks[0].bn.trainable = True
         frozen = {bn.path for bn in read_live_model(model).batch_norms if bn.frozen}
         assert frozen == {"a/bn"}
 
@@ -182,30 +194,10 @@ def wrapped():
     return keras.Model(inputs, outputs)
 
 
-def four_arrays():
-    """A layer of somebody's own that has four arrays and is no BN."""
-
-    @keras.saving.register_keras_serializable("lint_tests")
-    class Four(keras.layers.Layer):
-        def build(self, shape):
-            for name in "abcd":
-                self.add_weight(shape=(3,), name=name, initializer=self.minus_one)
-
-        @staticmethod
-        def minus_one(shape, dtype=None):
-            return -keras.ops.ones(shape, dtype)
-
-        def call(self, x):
-            return x
-
-    inputs = keras.Input((3,))
-    return keras.Model(inputs, Four()(inputs))
-
-
 @pytest.mark.parametrize(
     "build",
     [
-        *(net, sequential, functional, wrapped, four_arrays),
+        *(net, sequential, functional, wrapped),
         lambda: sequential(momentum=0.1),
         lambda: functional(training=True),
         lambda: fitted(sequential(scale=False)),
@@ -259,6 +251,21 @@ def test_only_models_are_models():
 
 
 class TestImported:
+    @pytest.mark.parametrize(
+        ("target", "instead"),
+        [("train.py:model", "train:model"), ("src/train.py:model", "src.train:model")],
+    )
+    def test_a_module_named_by_its_file_is_refused_unread(
+        self, folder, command, target, instead
+    ):
+        for path in (folder / "train.py", folder / "src/train.py"):
+            path.parent.mkdir(exist_ok=True)
+            path.write_text("open('has_run', 'w')")
+        outcome = command(target)
+        assert outcome.status == 2
+        assert f"Received: {target!r}. Write {instead}." in outcome.err
+        assert not (folder / "has_run").exists()
+
     numbers = itertools.count()
 
     @pytest.fixture

@@ -110,11 +110,14 @@ def test_nested_models_that_are_right() -> None:
 
 
 class Lacking(keras.Model):
+    """Its call cannot be told of training."""
+
     def __init__(self, *layers: keras.layers.Layer) -> None:
         super().__init__()
         self.parts = list(layers)
 
     def call(self, x: Any) -> Any:
+        """The word training in a text settles nothing."""
         for part in self.parts:
             x = part(x)
         return x

@@ -13,7 +13,7 @@ from lint.rules import (
     rules_matching,
     selector_means,
 )
-from lint.rules.documentation import markdown, summary, why
+from lint.rules.documentation import markdown, subjects, summary, why
 
 RULES = all_rules()
 
@@ -61,6 +61,19 @@ class TestEveryRule:
         assert any(
             getattr(type(rule), hook) is not getattr(Rule, hook) for hook in hooks
         )
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("BN001", ["any file"]),
+        ("BN101", ["live models", "source"]),
+        ("BN201", ["saved and live models", "source"]),
+        ("BN204", ["saved models"]),
+    ],
+)
+def test_the_index_tells_what_a_rule_looks_at(code, expected):
+    assert subjects(rule_by_code(code)) == expected
 
 
 def test_without_selectors_the_default_rules_are_on():

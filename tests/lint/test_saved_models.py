@@ -104,6 +104,22 @@ class TestWithoutAGraph:
         path = SAVED_MODELS / "tf_keras-2/call_without_training.keras"
         assert found(path) == [("BN002", "info", None)]
 
+    @pytest.mark.parametrize(
+        ("group", "values"),
+        [
+            ("metrics/auc", (0, 0, 0, 1)),  # Counts that look like fresh statistics.
+            ("own_layer", (0, 0, 0, -1)),  # The last array cannot be a variance.
+            ("own_layer", (0, 0, 1)),  # Three arrays of a layer by another name.
+        ],
+    )
+    def test_other_arrays_of_equal_shape_are_no_bn(self, rewrite, group, values):
+        def add(file):
+            for number, value in enumerate(values):
+                file[f"{group}/vars/{number}"] = np.full(4, value, np.float32)
+
+        model, _ = opened(rewrite("subclassed", weights=add))
+        assert {bn.path for bn in model.batch_norms} == {"bn_hidden", "norm"}
+
     def test_layers_are_named_as_they_are_named(self):
         path = SAVED_MODELS / "keras-3.15/call_without_training.keras"
         assert {layer for _, _, layer in found(path, "BN203")} == {"bn_hidden", "norm"}
@@ -157,6 +173,28 @@ class TestDamage:
 
         path = rewrite("functional", config=break_it)
         assert found(path) == [("BN001", "error", None)]
+
+    @pytest.mark.parametrize(
+        "value", [None, "x", [], {}, True, -1, 1e400, 10**400, [1], {"config": 3}]
+    )
+    def test_odd_values_in_a_layers_configuration_are_survived(self, rewrite, value):
+        def spoil(config):
+            bn = next(
+                entry
+                for entry in config["config"]["layers"]
+                if entry["class_name"] == "BatchNormalization"
+            )
+            for key in bn["config"]:
+                if key not in ("name", "scale", "center", "renorm"):
+                    bn["config"][key] = value
+
+        assert isinstance(found(rewrite("functional", config=spoil)), list)
+
+    def test_names_that_are_no_text_are_survived(self, rewrite):
+        def spoil(file):
+            file.create_group(b"layers/\xff\xfe")
+
+        assert isinstance(found(rewrite("subclassed", weights=spoil)), list)
 
     def test_one_file_among_others_does_not_stop_the_run(self, folder, command):
         (folder / "a.keras").write_bytes(b"PK\x03\x04")

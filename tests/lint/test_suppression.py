@@ -37,6 +37,7 @@ def source(comment):
         "# model-lint: ignore[BN201]",
         "# model-lint:ignore[BN101, BN201]",
         "# model-lint: ignore[momentum-too-small]",
+        "# model-lint: ignore [BN201]",
         "# type: ignore  # model-lint: ignore[BN201]",
     ],
 )
@@ -55,6 +56,8 @@ def test_silences(folder, comment):
         "# noqable",
         "# model-lint: ignore[BN202]",
         "# model-lint: ignore[]",
+        "# model-lint: ignore [BN202]",
+        "# model-lint: ignore [BN201",
         "# model-lint: ignore[BN201",
         "# type: ignore",
         "# pylint: disable=all",
@@ -79,6 +82,30 @@ def test_any_line_of_the_statement_counts(folder, line):
     ]
     lines[line - 1] += "  # noqa: BN201"
     assert found(folder, "\n".join(lines)) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "is_silenced"), [(5, False), (6, True), (7, True), (8, True), (9, False)]
+)
+def test_any_line_of_a_header_counts(folder, line, is_silenced):
+    lines = [
+        "import keras",
+        "class Net(keras.Model):",
+        "    def __init__(self):",
+        "        super().__init__()",
+        "        self.drop = keras.layers.Dropout(0.5)",
+        "    def call(",
+        "        self, x",
+        "    ):",
+        "        return self.drop(x)",
+        "net = Net()",
+        "net.compile('sgd')",
+        "net.fit(x)",
+    ]
+    lines[line - 1] += "  # noqa: BN101"
+    (folder / "source.py").write_text("\n".join(lines))
+    findings = lint.check(folder / "source.py", select=["BN101"])
+    assert [each.line for each in findings] == ([] if is_silenced else [6])
 
 
 def test_another_statement_does_not_count(folder):

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 from . import names
 from .classes import keyword
-from .module import last_word
 from .resolve import lineage, method_of, values
-from .scopes import start
+from .scopes import last_word, start
 from .values import (
     Class,
     Items,

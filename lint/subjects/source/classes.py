@@ -6,8 +6,8 @@ import ast
 from typing import TYPE_CHECKING, Literal
 
 from .members import attribute_of_self, self_name
-from .module import last_word
 from .resolve import lineage, method_of, values
+from .scopes import Kind, last_word
 from .values import Class, Known, Routine, parameters
 
 if TYPE_CHECKING:
@@ -117,14 +117,24 @@ def _is_name(expression: ast.expr, function: Function) -> bool:
 def passes_flag_itself(call: ast.Call, routine: Routine) -> bool:
     """Whether a call in a `call` settles `training`, whatever Keras would pass.
 
-    `training=training` hands on what came; a constant or anything else settles it.
+    `training=training` hands on what came, `**kwargs` of the `call` itself hands on
+    that nothing came; a constant or anything else settles it, and so does giving the
+    parameter another value first.
     """
-    if unpacks_keywords(call):
-        return True
+    own = routine.node.args.kwarg
+    for each in call.keywords:
+        if each.arg is None and (own is None or ast.unparse(each.value) != own.arg):
+            return True
     value = keyword(call, "training")
     if value is None:
+        match call.args:
+            case [_, ast.Constant(value=bool()), *_]:
+                return True
         return False
-    return isinstance(value, ast.Constant) or not takes_training(routine.node)
+    if not (isinstance(value, ast.Name) and takes_training(routine.node)):
+        return True
+    found = routine.module.scopes.lookup(value)
+    return found is None or any(each.kind is not Kind.PARAMETER for each in found[1])
 
 
 def layer_calls(of: Class) -> Iterator[tuple[Routine, ast.Call]]:

@@ -11,11 +11,29 @@ import ast
 from typing import TYPE_CHECKING
 
 from . import names
-from .classes import graph_of, keyword, layer_calls
+from .classes import (
+    calls_in,
+    graph_of,
+    keyword,
+    layer_calls,
+    passes_flag_itself,
+    reached,
+)
 from .members import is_false
-from .resolve import lineage, project_lineage, values
-from .scopes import Kind
-from .values import Class, Items, Known, Partial, Result, Routine, Self, Value
+from .resolve import calls_of, lineage, method_of, project_lineage, values
+from .scopes import Binding, Function, Kind
+from .values import (
+    Class,
+    Items,
+    Known,
+    Literal,
+    Partial,
+    Result,
+    Routine,
+    Self,
+    Value,
+    argument_for,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,25 +53,44 @@ def holds(module: Module, expression: ast.expr, even_frozen: bool = False) -> Ki
     return _Search(even_frozen).expression(module, expression)
 
 
-def class_holds(of: Class) -> Kinds:
-    """What instances of a class hold, and their `call` uses."""
-    return _Search().of_class(of)
+def class_holds(of: Class, surely: bool = False) -> Kinds:
+    """What instances of a class hold, and their `call` uses.
+
+    `surely` leaves out what only one of several alternatives holds.
+    """
+    return _Search(surely=surely).of_class(of)
 
 
 class _Search:
     """One question: what has been visited, and how far it may still go."""
 
-    def __init__(self, even_frozen: bool = False) -> None:
+    def __init__(self, even_frozen: bool = False, surely: bool = False) -> None:
         self._even_frozen = even_frozen
+        self._surely = surely
         self._visited: set[object] = set()
+        self._visits = 0
         self._depth = 0
 
     def _enter(self, node: object) -> bool:
-        too_far = len(self._visited) > _MOST_VISITS or self._depth > _DEEPEST
+        too_far = self._visits > _MOST_VISITS or self._depth > _DEEPEST
         if too_far or node in self._visited:
             return False
+        self._visits += 1
         self._visited.add(node)
         return True
+
+    def _alternatives(self, parts: list[tuple[Module, ast.expr]]) -> Kinds:
+        """What one of several holds, or if it shall be sure, what all of them hold."""
+        before = self._visited
+        found: list[Kinds] = []
+        for module, part in parts:
+            if self._surely and len(parts) > 1:
+                self._visited = set(before)  # each is looked at for itself
+            found.append(self.expression(module, part))
+        self._visited = before
+        if not found:
+            return NOTHING
+        return found[0].intersection(*found) if self._surely else NOTHING.union(*found)
 
     def expression(self, module: Module, expression: ast.expr) -> Kinds:
         frozen = not self._even_frozen and module.freezes.covers(expression)
@@ -74,6 +111,8 @@ class _Search:
                 yield from self._attribute(module, base, name)
             case ast.Constant() | ast.Lambda():
                 return
+            case ast.IfExp(body=one, orelse=other):
+                yield self._alternatives([(module, one), (module, other)])
             case _:
                 for child in ast.iter_child_nodes(expression):
                     if isinstance(child, ast.expr):
@@ -88,12 +127,12 @@ class _Search:
         for function in values(module, call.func):
             if isinstance(function, Routine):
                 constructed = True
-                for returned in function.module.returns_of(function.node):
-                    yield self.expression(function.module, returned)
+                returned = function.module.returns_of(function.node)
+                yield self._alternatives([(function.module, each) for each in returned])
             else:
                 constructed = constructed or isinstance(function, Known | Class)
                 yield self._made(function, module, call)
-        if not constructed:
+        if not constructed and not isinstance(keyword(call, "training"), ast.Constant):
             yield self.expression(module, call.func)
         for argument in (*call.args, *(each.value for each in call.keywords)):
             yield self.expression(module, argument)
@@ -102,6 +141,8 @@ class _Search:
         """What the instance holds that calling `maker` makes."""
         match maker:
             case Known(name):
+                if _never_drops(module, name, call):
+                    return NOTHING
                 return names.holds(name) | _dropout_argument(name, call)
             case Class():
                 return self.of_class(maker)
@@ -118,7 +159,7 @@ class _Search:
             if binding.kind in (Kind.VALUE, Kind.ITEM):
                 assert isinstance(binding.node, ast.expr)
                 yield self._bound(module, binding.node, binding.index)
-            else:
+            elif not _handed_in_frozen(module, binding):
                 for value in values(module, name):
                     yield self._value(value)
         for added in _added(module, name.id, scope.node):
@@ -139,6 +180,8 @@ class _Search:
         """What an instance holds, however it was come by."""
         match value:
             case Result(module=module, call=call):
+                if not self._even_frozen and _is_named_frozen(module, call):
+                    return NOTHING
                 return self.expression(module, call) | self._grown(module, call)
             case Self(of):
                 return self.of_class(of)
@@ -171,11 +214,15 @@ class _Search:
 
     def _member(self, of: Class, name: str) -> Kinds:
         """What `self.name` holds."""
-        found = NOTHING
+        given: list[tuple[Module, ast.expr]] = []
+        added = NOTHING
         for each in project_lineage(of):
-            for expression in each.module.members(each.node).given(name):
-                found |= self.expression(each.module, expression)
-        return found
+            members = each.module.members(each.node)
+            assigned = members.assigned(name)
+            given += [(each.module, one) for one in assigned if not _is_empty(one)]
+            for expression in members.given(name)[len(assigned) :]:
+                added |= self.expression(each.module, expression)
+        return added | self._alternatives(given)
 
     def of_class(self, of: Class) -> Kinds:
         """What instances of a class hold, and their `call` uses."""
@@ -184,7 +231,7 @@ class _Search:
         self._depth += 1
         found = NOTHING
         for base in lineage(of):
-            if isinstance(base, Known):
+            if isinstance(base, Known) and not _settles_base(of):
                 found |= names.holds(base.name)
         for routine, call in layer_calls(of):
             found |= self.expression(routine.module, call.func)
@@ -192,6 +239,56 @@ class _Search:
             found |= self.expression(module, expression)
         self._depth -= 1
         return found
+
+
+def _is_empty(expression: ast.expr) -> bool:
+    """A first value that only announces an attribute: None, or an empty list."""
+    match expression:
+        case ast.Constant() | ast.List(elts=[]):
+            return True
+    return False
+
+
+def _is_named_frozen(module: Module, made: ast.Call) -> bool:
+    """Whether what is made is frozen under the name it is first given."""
+    parent = module.scopes.parents.get(made)
+    targets = parent.targets if isinstance(parent, ast.Assign) else []
+    return any(module.freezes.covers(each) for each in targets)
+
+
+def _handed_in_frozen(module: Module, binding: Binding) -> bool:
+    """Whether a caller passes something frozen for a parameter."""
+    if not isinstance(binding.place, Function) or binding.kind is not Kind.PARAMETER:
+        return False
+    assert isinstance(binding.node, ast.arg)
+    for call, skipped in calls_of(module, binding.place):
+        passed = argument_for(call, binding.place, binding.node.arg, skipped)
+        if passed is not None and module.freezes.covers(passed):
+            return True
+    return False
+
+
+def _settles_base(of: Class) -> bool:
+    """Whether a `call` of the class settles the flag of the Keras layer it extends."""
+    if method_of(of, "call") is None:
+        return False
+    up = [
+        passes_flag_itself(call, routine)
+        for routine in reached(of, "call")
+        for call in calls_in(routine.module, routine.node)
+        if isinstance(call.func, ast.Attribute) and call.func.attr == "call"
+    ]
+    return all(up)  # without any, the layer does something of its own
+
+
+def _never_drops(module: Module, name: str, call: ast.Call) -> bool:
+    """Whether it is dropout or noise with a rate of 0."""
+    if not names.holds(name) & {names.DROPOUT, names.NOISE}:
+        return False
+    given = [*call.args[:1], *(each.value for each in call.keywords[:1])][:1]
+    rates = [each for one in given for each in values(module, one)]
+    numbers = [each.value for each in rates if isinstance(each, Literal)]
+    return bool(numbers) and not any(numbers)
 
 
 def _freezes_itself(of: Class) -> bool:

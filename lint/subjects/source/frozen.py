@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import ast
+import re
 from typing import TYPE_CHECKING
+
+from .scopes import last_word
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .module import Module
+
+_FREEZING = re.compile(r"(?<!un)(?<!de)freez", re.I)
 
 
 class Freezes:
@@ -21,13 +26,22 @@ class Freezes:
     def __init__(self, module: Module):
         self.frozen: set[str] = set()
         self.released: set[str] = set()
+        self._lines_of_self: list[int] = []
         for name, value in _settings(module):
+            if name == "self":
+                self._lines_of_self.append(value.lineno)
             is_true = isinstance(value, ast.Constant) and value.value is True
-            (self.released if is_true else self.frozen).add(name)
+            if name:
+                (self.released if is_true else self.frozen).add(name)
 
     def covers(self, expression: ast.expr) -> bool:
         """Whether the module freezes, perhaps not for ever, what is named here."""
         return _frozen_name(expression) in self.frozen
+
+    def covers_self_in(self, node: ast.ClassDef) -> bool:
+        """Whether a class freezes something of itself, whatever that is."""
+        last = node.end_lineno or node.lineno
+        return any(node.lineno <= line <= last for line in self._lines_of_self)
 
     def for_good(self, expression: ast.expr) -> bool:
         """Whether it freezes it and never sets it free again."""
@@ -36,13 +50,34 @@ class Freezes:
 
 
 def _settings(module: Module) -> Iterator[tuple[str, ast.expr]]:
+    """The names of what is frozen or set free, each with the value it is given."""
     for node in module.scopes.nodes:
         match node:
-            case ast.Assign(targets=[ast.Attribute(value=base, attr="trainable")]):
-                yield _frozen_name(base), node.value
-                for loop in module.scopes.ancestors(node):
-                    if isinstance(loop, ast.For):
-                        yield _frozen_name(loop.iter), node.value
+            case ast.Assign(targets=targets, value=value):
+                for target in targets:
+                    if isinstance(target, ast.Attribute) and target.attr == "trainable":
+                        yield from _one_setting(module, node, target.value, value)
+            case ast.Call(
+                func=ast.Name(id="setattr"),
+                args=[base, ast.Constant(value="trainable"), value],
+            ):
+                yield from _one_setting(module, node, base, value)
+            case ast.Call() if _FREEZING.search(last_word(node.func)):
+                # What such a helper does exactly is not asked.
+                handed = [*node.args, *(each.value for each in node.keywords)]
+                if not handed and isinstance(node.func, ast.Attribute):
+                    handed.append(node.func.value)
+                for each in handed:
+                    yield _frozen_name(each), node
+
+
+def _one_setting(
+    module: Module, node: ast.AST, base: ast.expr, value: ast.expr
+) -> Iterator[tuple[str, ast.expr]]:
+    yield _frozen_name(base), value
+    for loop in module.scopes.ancestors(node):
+        if isinstance(loop, ast.For):
+            yield _frozen_name(loop.iter), value
 
 
 def _frozen_name(expression: ast.expr) -> str:

@@ -12,7 +12,7 @@ from ...findings import Location
 from ...semantics import World, world_of
 from .frozen import Freezes
 from .members import Members
-from .scopes import Function, Scopes
+from .scopes import Function, Scopes, last_word
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -158,14 +158,6 @@ class Module:
         number = max(1, sum(cell.first <= line for cell in self.cells))
         cell = self.cells[number - 1]
         return number, cell.first - 1, cell.indent
-
-
-def last_word(expression: ast.expr) -> str:
-    """`c` of `a.b.c`, `a` of `a`, nothing of anything else."""
-    match expression:
-        case ast.Name(id=name) | ast.Attribute(attr=name):
-            return name
-    return ""
 
 
 def _returns(function: Function) -> list[ast.expr]:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ast
 import io
+import os
+import re
 import tokenize
 import warnings
 from contextlib import suppress
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...semantics import Requirements, read_requirements
@@ -16,11 +19,14 @@ from .module import CellPlace, Module
 from .trail import Trail
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
 _LARGEST = 4_000_000  # bytes; no source that people write comes near
 _LARGEST_NOTEBOOK = 100_000_000  # most of it is pictures
 _MOST_MODULES = 2_000
+_MOST_SEARCHED = 1_000
+# Folders that hold what others wrote.
+_FOREIGN = re.compile(r"\.|__|(site-packages|node_modules|build|dist|v?env)$")
 
 
 class UnreadableSource(Exception):  # noqa: N818 - it says what it is
@@ -56,6 +62,29 @@ class Project:
     def requirements(self) -> Requirements:
         """Which Keras the project itself asks for."""
         return read_requirements(self.root)
+
+    def load(self, path: Path) -> Module | None:
+        """The module of that file, as those see it that import it."""
+        return self._load(path)
+
+    def naming(self, name: str) -> Iterator[Module]:
+        """The project's files in which that name stands."""
+        for path, words in self._words.items():
+            if name in words:
+                module = self._load(path)
+                if module is not None:
+                    yield module
+
+    @cached_property
+    def _words(self) -> dict[Path, frozenset[str]]:
+        """The capitalised names in each file; none in a project that is too large."""
+        paths: list[Path] = []
+        for folder, folders, files in os.walk(self.root):
+            folders[:] = [each for each in folders if not _FOREIGN.match(each)]
+            paths += [Path(folder) / each for each in files if each.endswith(".py")]
+            if len(paths) > _MOST_SEARCHED:
+                return {}
+        return {path: _capitalised(path) for path in sorted(paths)}
 
     def find(self, importer: Path, dotted: str) -> Module | None:
         """The module that `dotted` names when `importer` imports it."""
@@ -112,6 +141,14 @@ class Project:
 
     def _owns(self, path: Path) -> bool:
         return path == self.root or self.root in path.parents
+
+
+def _capitalised(path: Path) -> frozenset[str]:
+    try:
+        text = path.read_bytes()[:_LARGEST].decode(errors="replace")
+    except OSError:
+        return frozenset()
+    return frozenset(re.findall(r"\b[A-Z]\w*", text))
 
 
 def read_module(

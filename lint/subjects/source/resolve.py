@@ -12,8 +12,7 @@ import builtins
 from typing import TYPE_CHECKING
 
 from . import names
-from .module import Module, last_word
-from .scopes import Binding, Function, Kind
+from .scopes import Binding, Function, Kind, last_word
 from .values import (
     Class,
     Items,
@@ -36,6 +35,8 @@ from .values import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from .module import Module
 
 _MOST_VALUES = 40  # more alternatives than this are not worth telling apart
 # What these names mean is known even where a project has folders called so.

@@ -183,6 +183,14 @@ class Scopes:
         return blocks
 
 
+def last_word(expression: ast.expr) -> str:
+    """`c` of `a.b.c`, `a` of `a`, nothing of anything else."""
+    match expression:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name
+    return ""
+
+
 def start(node: ast.AST) -> Position:
     """Where a node begins."""
     return getattr(node, "lineno", 0), getattr(node, "col_offset", 0)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from . import names
 from .classes import calls_in, keras_kind, keyword, unpacks_keywords
 from .contents import holds
-from .module import last_word
-from .resolve import method_of, values
-from .scopes import Function, Kind
+from .identity import is_part_of
+from .resolve import calls_of, method_of, values
+from .scopes import Function, Kind, last_word
 from .values import Class, Known, Result, Routine, Self, argument_for, default_of
 
 if TYPE_CHECKING:
@@ -21,10 +21,13 @@ if TYPE_CHECKING:
     from .module import Module
 
 _APPLYING = ("apply_gradients", "minimize", "apply", "stateless_apply", "apply_updates")
-_VARIABLES = ("trainable_variables", "trainable_weights", "variables", "weights")
-_SOUNDS_TRAINABLE = re.compile(r"var|weight|param|theta", re.I)
+_VARIABLES = (
+    *("trainable_variables", "trainable_weights", "variables", "weights"),
+    "parameters",
+)
 _OTHER_FLAG = re.compile(r"train|phase|mode|infer", re.I)
 _DEEPEST = 3
+_MOST_VISITS = 300
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,8 @@ def _under_tapes(module: Module) -> Iterator[LostFlag]:
         if tapes:
             sources = _trained(module, node, tapes)
             if sources is not None:
-                yield from _lost(module, node.body, sources, "under GradientTape")
+                how = "under GradientTape"
+                yield from _lost(module, node, node.body, sources, how)
 
 
 def _minimised(module: Module) -> Iterator[LostFlag]:
@@ -95,7 +99,7 @@ def _minimised(module: Module) -> Iterator[LostFlag]:
         variables = [*call.args[1:2], *_given(call, "var_list")]
         for value in values(module, call.args[0]) if call.args else ():
             if isinstance(value, Routine) and value.module is module and variables:
-                yield from _lost(module, [value.node], variables, "in a loss")
+                yield from _lost(module, call, [value.node], variables, "in a loss")
 
 
 def _is_tape(module: Module, item: ast.withitem) -> bool:
@@ -138,20 +142,27 @@ def _applies_somewhere(module: Module) -> bool:
 
 
 def _lost(
-    module: Module, body: Iterable[ast.AST], sources: list[ast.expr], how: str
+    module: Module,
+    step: ast.AST,
+    body: Iterable[ast.AST],
+    sources: list[ast.expr],
+    how: str,
 ) -> Iterator[LostFlag]:
+    owners = [owner for source in sources for owner in _owners(module, source, set())]
+    if not owners:
+        return  # gradients for an input, or for something that is not known
     running = list(_running(module, body))
     told = {
         ast.unparse(each.call.func)
         for each in running
         if keyword(each.call, "training")
     }
-    owners = [owner for source in sources for owner in _owners(module, source, set())]
     for each in running:
         called = ast.unparse(each.call.func)
         if called in told or not _loses_flag(each.module, each.call):
             continue
-        if _is_trained(module, each, owners, sources):
+        network = (each.module, each.call.func)
+        if any(is_part_of(network, (module, owner), step) for owner in owners):
             yield LostFlag(each.shown, called, how)
 
 
@@ -171,8 +182,11 @@ def _running(module: Module, body: Iterable[ast.AST]) -> Iterator[_Call]:
             if not isinstance(value, Routine) or value.node in visited:
                 continue
             visited.add(value.node)
-            if depth < _DEEPEST:
-                for inner in calls_in(value.module, value.node):
+            inside = list(calls_in(value.module, value.node))
+            # What has a tape of its own takes gradients of its own.
+            own_tape = any(last_word(inner.func) == "GradientTape" for inner in inside)
+            if depth < _DEEPEST and not own_tape:
+                for inner in inside:
                     shown = inner if value.module is module else current.shown
                     pending.append((_Call(value.module, inner, shown), depth + 1))
 
@@ -182,6 +196,8 @@ def _loses_flag(module: Module, call: ast.Call) -> bool:
     if unpacks_keywords(call) or any(
         _OTHER_FLAG.search(each.arg or "") for each in call.keywords
     ):
+        return False
+    if _is_cut_off(module, call):
         return False
     networks = [each for each in values(module, call.func) if _is_network(each)]
     if not networks or names.BATCH_NORM not in holds(module, call.func):
@@ -216,45 +232,57 @@ def _is_told(network: object, call: ast.Call) -> bool:
 
 
 def _owners(
-    module: Module, source: ast.expr, visited: set[ast.AST]
+    module: Module, source: ast.AST, visited: set[ast.AST]
 ) -> Iterator[ast.expr]:
     """`net` of every `net.trainable_variables` that the sources lead to."""
-    for node in ast.walk(source):
-        if node in visited:
-            continue
-        visited.add(node)
-        if isinstance(node, ast.Attribute) and node.attr in _VARIABLES:
-            yield node.value
-        elif isinstance(node, ast.Name):
-            found = module.scopes.lookup(node)
-            for binding in found[1] if found else ():
-                if binding.kind in (Kind.VALUE, Kind.ITEM):
-                    assert isinstance(binding.node, ast.expr)
-                    yield from _owners(module, binding.node, visited)
+    if source in visited or len(visited) > _MOST_VISITS:
+        return
+    visited.add(source)
+    inner: list[ast.expr] = []
+    match source:
+        case ast.Attribute(value=network, attr=name) if name in _VARIABLES:
+            yield network
+        case ast.Attribute(value=base, attr=name):
+            for value in values(module, base):
+                if isinstance(value, Self) and value.of.module is module:
+                    inner += module.members(value.of.node).given(name)
+        case ast.Name():
+            inner += _bound_to(module, source)
+        case _:
+            for child in ast.iter_child_nodes(source):
+                yield from _owners(module, child, visited)
+    for each in inner:
+        yield from _owners(module, each, visited)
 
 
-def _is_trained(
-    module: Module, each: _Call, owners: list[ast.expr], sources: list[ast.expr]
-) -> bool:
-    """Whether the called network is one that the gradients are for."""
-    if not owners:
-        return any(_SOUNDS_TRAINABLE.search(ast.unparse(source)) for source in sources)
-    called = each.call.func
-    ours = set(values(each.module, called))
-    for owner in owners:
-        if ast.unparse(owner) == ast.unparse(called):
-            return True
-        theirs = set(values(module, owner))
-        if ours & theirs or _is_part_of(called, owner, module):
+def _bound_to(module: Module, name: ast.Name) -> Iterator[ast.expr]:
+    """The expressions that a name stands for, those that callers pass among them."""
+    found = module.scopes.lookup(name)
+    for binding in found[1] if found else ():
+        if binding.kind in (Kind.VALUE, Kind.ITEM):
+            assert isinstance(binding.node, ast.expr)
+            yield binding.node
+        elif binding.kind is Kind.PARAMETER:
+            assert isinstance(binding.place, Function)
+            for call, skipped in calls_of(module, binding.place):
+                passed = argument_for(call, binding.place, name.id, skipped)
+                if passed is not None:
+                    yield passed
+
+
+def _is_cut_off(module: Module, call: ast.Call) -> bool:
+    """Whether no gradient flows back through the call: `net(x).detach()`."""
+    for outer in module.scopes.ancestors(call):
+        if isinstance(outer, ast.stmt):
+            return False
+        cuts = isinstance(outer, ast.Attribute) and outer.attr in ("detach", "data")
+        if cuts or _last_of_call(outer) == "stop_gradient":
             return True
     return False
 
 
-def _is_part_of(called: ast.expr, owner: ast.expr, module: Module) -> bool:
-    """Whether it is `self.net` where `self` is trained."""
-    if not any(isinstance(each, Self) for each in values(module, owner)):
-        return False
-    return ast.unparse(called).startswith(ast.unparse(owner) + ".")
+def _last_of_call(node: ast.AST) -> str:
+    return last_word(node.func) if isinstance(node, ast.Call) else ""
 
 
 # JAX: what a differentiated function calls.
@@ -307,14 +335,28 @@ def _before_backward(module: Module) -> Iterator[LostFlag]:
         ]
         if not any(last_word(call.func) in ("step", *_APPLYING) for call in inside):
             continue
+        owners = list(_optimised(module, inside))
         for call in inside:
-            before = call.lineno < backward.lineno
-            if (
-                before
-                and not _without_gradients(module, call)
-                and _loses_flag(module, call)
+            if call.lineno >= backward.lineno or _without_gradients(module, call):
+                continue
+            network = (module, call.func)
+            if _loses_flag(module, call) and any(
+                is_part_of(network, (module, owner), backward) for owner in owners
             ):
                 yield LostFlag(call, ast.unparse(call.func), "before loss.backward()")
+
+
+def _optimised(module: Module, calls: list[ast.Call]) -> Iterator[ast.expr]:
+    """The networks whose weights the optimizers hold that make a step here."""
+    for call in calls:
+        if last_word(call.func) in _APPLYING:
+            for argument in call.args:
+                yield from _owners(module, argument, set())
+        elif last_word(call.func) == "step" and isinstance(call.func, ast.Attribute):
+            for value in values(module, call.func.value):
+                if isinstance(value, Result) and value.module is module:
+                    for given in (*value.call.args, *value.call.keywords):
+                        yield from _owners(module, given, set())
 
 
 def _loop_or_function(module: Module, node: ast.AST) -> ast.AST | None:

@@ -1,4 +1,4 @@
-"""How a module uses the instances of a class."""
+"""How a project uses the instances of a class."""
 
 from __future__ import annotations
 
@@ -7,52 +7,108 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .classes import keras_kind, keyword
-from .module import last_word
 from .resolve import project_lineage, values
+from .scopes import last_word
 from .values import Class, Result, Self
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .module import Module
     from .values import Value
 
-_FITTING = ("fit", "fit_generator", "train_on_batch", "compile")
+_FITTING = ("fit", "fit_generator", "train_on_batch")
+_INFERRING = (
+    *("predict", "predict_on_batch", "predict_generator", "evaluate", "export"),
+    "test_on_batch",
+)
 
 
 @dataclass(frozen=True)
 class Usage:
-    """What a module does with the instances of a class.
+    """What modules do with the instances of a class.
 
     Attributes:
-        fitted: whether one is compiled or fitted by itself.
-        only_part: whether all that are made become parts of other networks.
-        told: whether every call of one passes `training`, and there are some.
+        fitted: whether one is fitted by itself.
+        inferring: whether one predicts or is evaluated or exported.
+        made: how many are made.
+        parts: how many of these become parts of other networks.
+        calls: how many calls there are of one.
+        told: how many of these pass `training`.
     """
 
     fitted: bool
-    only_part: bool
-    told: bool
+    inferring: bool
+    made: int
+    parts: int
+    calls: int
+    told: int
+
+    def __add__(self, other: Usage) -> Usage:
+        """What both modules do."""
+        return Usage(
+            self.fitted or other.fitted,
+            self.inferring or other.inferring,
+            self.made + other.made,
+            self.parts + other.parts,
+            self.calls + other.calls,
+            self.told + other.told,
+        )
 
     @property
     def harmless(self) -> bool:
-        """Whether it is only used in ways that hand `training` on."""
-        return self.only_part or self.told
+        """Whether it is only used in ways that hand `training` on, or to infer."""
+        only_part = self.made > 0 and self.parts == self.made
+        always_told = self.calls > 0 and self.told == self.calls
+        return not self.fitted and (only_part or always_told or self.inferring)
 
 
 def usage_of(module: Module, of: Class) -> Usage:
-    """Look at every use of the class, and of its subclasses, in a module."""
-    fitted = any(
-        _is_instance(value, of)
-        for word in _FITTING
-        for call in module.calls_by_name.get(word, ())
-        if isinstance(call.func, ast.Attribute)
-        for value in values(module, call.func.value)
-    )
+    """Look at every use of the class, and of its subclasses, in the project.
+
+    Other files are read only where the class's own does not fit it.
+    """
+    usage = _usage_in(module, of)
+    if usage.fitted:
+        return usage
+    for other, same in _elsewhere(of):
+        usage += _usage_in(other, same)
+    return usage
+
+
+def _usage_in(module: Module, of: Class) -> Usage:
     made = [call for call in module.calls if _makes(module, call, of)]
     calls = [call for call in module.calls if _calls_instance(module, call, of)]
     return Usage(
-        fitted=fitted,
-        only_part=bool(made) and all(_is_part(module, call) for call in made),
-        told=bool(calls) and all(keyword(each, "training") for each in calls),
+        fitted=_is_told_to(module, of, _FITTING),
+        inferring=_is_told_to(module, of, _INFERRING),
+        made=len(made),
+        parts=sum(_is_part(module, call) for call in made),
+        calls=len(calls),
+        told=sum(keyword(each, "training") is not None for each in calls),
+    )
+
+
+def _elsewhere(of: Class) -> Iterator[tuple[Module, Class]]:
+    """The other modules that name the class, each with the class as it sees it."""
+    project = of.module.project
+    again = project.load(of.module.path)  # the one that the others import
+    nodes = again.classes if again is not None else []
+    same = [each for each in nodes if each.lineno == of.node.lineno]
+    if again is None or not same:
+        return
+    for other in project.naming(of.node.name):
+        if other is not again:
+            yield other, Class(again, same[0])
+
+
+def _is_told_to(module: Module, of: Class, words: tuple[str, ...]) -> bool:
+    return any(
+        _is_instance(value, of)
+        for word in words
+        for call in module.calls_by_name.get(word, ())
+        if isinstance(call.func, ast.Attribute)
+        for value in values(module, call.func.value)
     )
 
 

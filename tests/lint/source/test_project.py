@@ -100,3 +100,44 @@ def test_keras_is_keras_wherever_it_lies(tmp_path: Path) -> None:
     main = tmp_path / "main.py"
     main.write_text("import keras\nkeras.layers.BatchNormalization(momentum=0.1)\n")
     assert count(main, tmp_path) == 1
+
+
+NET = """\
+import keras
+
+
+class Net(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.bn = keras.layers.BatchNormalization()
+
+    def call(self, x):
+        return self.bn(x)
+"""
+
+
+@pytest.mark.parametrize(
+    ("user", "severity"),
+    [
+        ("import nothing\n", "W"),
+        ("from net import Net\nnet = Net()\nnet.fit(x, y)\n", "E"),
+        ("from net import Net\nnet = Net()\nnet.compile('sgd')\n", "W"),
+        ("from net import Net\nclass Own(Net): ...\nOwn().fit(x, y)\n", "E"),
+        ("from net import Net\ny = Net()\ny(x, training=True)\n", ""),
+        ("from net import Net\nNet().predict(x)\n", ""),
+        (
+            "import keras\nfrom net import Net\n"
+            "class Whole(keras.Model):\n"
+            "    def __init__(self):\n        self.net = Net()\n"
+            "    def call(self, x, training=None):\n        return self.net(x)\n",
+            "",
+        ),
+    ],
+)
+def test_uses_in_other_files_count(user: str, severity: str, tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(NET)
+    (tmp_path / "user.py").write_text(user)
+    project = Project(tmp_path)
+    module = read_module(tmp_path / "net.py", project, keras_version="3")
+    found = [each for rule in all_rules() for each in rule.check_source(module)]
+    assert [each.severity.letter for each in found] == list(severity)

@@ -1,0 +1,42 @@
+"""Combine the running statistics of replicas that each trained on their own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kerasbn.layer import BatchNormalization
+from kerasbn.replicas import running
+
+if TYPE_CHECKING:
+    import keras
+
+
+def combine_replicas(model: keras.layers.Layer) -> None:
+    """Give every replica the running statistics of all replicas.
+
+    With `synchronized=False` each replica moves running statistics of its own. This
+    replaces them by those of all together. Their weights `w` are 1 or, with
+    `zero_debias` or `momentum=None`, the weight that each has collected:
+
+        W = sum(w)    moving_mean = sum(w * mean_i) / W
+        moving_variance = sum(w * (variance_i + (mean_i - moving_mean)^2)) / W
+
+    Call it before running statistics are saved or used for inference. With several
+    processes, call it in all of them, also when only one then saves: they wait for
+    each other. Where there is nothing to combine it changes nothing.
+
+    - TensorFlow: call it outside of `strategy.run`. What is saved as `.keras` or
+      `.weights.h5` is combined in the same way by itself. Checkpoints, legacy `.h5`,
+      `get_weights()` and exported models are not: without this call they hold the
+      means over replicas, for the variance without the part between replicas.
+    - PyTorch: the replicas are the processes of the default group of
+      `torch.distributed`. Without this call each process saves its own statistics.
+    - JAX: there is nothing to combine, statistics are those of all devices.
+
+    Args:
+        model: A model or layer; kerasbn layers at any depth in it are combined.
+    """
+    for layer in model._flatten_layers():
+        if isinstance(layer, BatchNormalization) and layer.built:
+            for variable, value in running.combined(layer):
+                variable.assign(value)

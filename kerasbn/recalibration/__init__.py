@@ -1,0 +1,5 @@
+"""Running statistics estimated anew from data, with the weights as they are."""
+
+from kerasbn.recalibration.estimate import RecalibratedLayer, recalibrate
+
+__all__ = ["RecalibratedLayer", "recalibrate"]

@@ -1,0 +1,29 @@
+"""One replica, or JAX: its arrays span all devices, so their sums do so already."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keras import ops
+
+Tensor = Any
+
+
+def several() -> bool:
+    """Never: no array is a part of another."""
+    return False
+
+
+def total(tensor: Tensor) -> Tensor:
+    """The tensor itself."""
+    return tensor
+
+
+def holds_all(variable: Any) -> bool:
+    """Never: a variable has one value."""
+    return False
+
+
+def gathered(variable: Any) -> Tensor:
+    """The only value."""
+    return ops.expand_dims(variable, 0)

@@ -1,0 +1,118 @@
+"""Which network an expression stands for, so that two that are built alike differ.
+
+`values` tells what something is; here is told which one it is. A network is known by
+the place where it was made or handed in, and its parts by the way from there: two calls
+of the same builder give two networks.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from .resolve import calls_of, project_lineage, values
+from .scopes import Binding, Function, Kind
+from .values import Class, Self, argument_for, is_self
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from .module import Module
+
+Origin = tuple[object, ...]
+_MOST_VISITS = 300
+
+
+def is_part_of(
+    part: tuple[Module, ast.expr], whole: tuple[Module, ast.expr], around: ast.AST
+) -> bool:
+    """Whether the one is surely the other, or something that it holds.
+
+    What the functions `around` which the question is asked were given is not followed
+    to their callers: two parameters are two networks.
+    """
+    module = whole[0]
+    here = {around, *module.scopes.ancestors(around)}
+    ours = set(_Search(here).origins(*part))
+    return any(
+        our[: len(their)] == their
+        for their in _Search(here).origins(*whole)
+        for our in ours
+    )
+
+
+class _Search:
+    def __init__(self, here: Iterable[ast.AST]) -> None:
+        self._here = set(here)
+        self._visited: set[ast.AST] = set()
+
+    def origins(self, module: Module, expression: ast.expr) -> Iterator[Origin]:
+        if expression in self._visited or len(self._visited) > _MOST_VISITS:
+            return
+        self._visited.add(expression)
+        match expression:
+            case ast.Name():
+                yield from self._name(module, expression)
+            case ast.Attribute(value=base, attr=name):
+                for origin in self.origins(module, base):
+                    yield (*origin, name)
+                yield from self._given(module, base, name)
+            case ast.Subscript(value=base, slice=index):
+                for origin in self.origins(module, base):
+                    yield (*origin, ast.unparse(index))
+            case ast.IfExp(body=one, orelse=other):
+                yield from self.origins(module, one)
+                yield from self.origins(module, other)
+            case ast.NamedExpr(value=value):
+                yield from self.origins(module, value)
+            case _:
+                yield (expression,)
+
+    def _name(self, module: Module, name: ast.Name) -> Iterator[Origin]:
+        found = module.scopes.lookup(name)
+        if found is None:
+            yield (name.id,)
+        for binding in found[1] if found else ():
+            yield from self._bound(module, binding)
+
+    def _bound(self, module: Module, binding: Binding) -> Iterator[Origin]:
+        node = binding.node
+        match binding.kind:
+            case Kind.VALUE:
+                assert isinstance(node, ast.expr)
+                yield from self.origins(module, node)
+            case Kind.ITEM:
+                assert isinstance(node, ast.expr)
+                for origin in self.origins(module, node):
+                    yield (*origin, str(binding.index))
+            case Kind.PARAMETER:
+                assert isinstance(node, ast.arg)
+                assert isinstance(binding.place, Function)
+                yield from self._parameter(module, binding.place, node)
+            case Kind.IMPORT:
+                yield (binding.dotted.lstrip("."),)
+            case _:
+                yield (node,)
+
+    def _parameter(
+        self, module: Module, function: Function, argument: ast.arg
+    ) -> Iterator[Origin]:
+        owner = module.owner_of(function)
+        if owner is not None and is_self(function, argument):
+            yield (project_lineage(Class(module, owner))[-1].node,)
+            return
+        yield (argument,)
+        if function in self._here:
+            return
+        for call, skipped in calls_of(module, function):
+            passed = argument_for(call, function, argument.arg, skipped)
+            if passed is not None:
+                yield from self.origins(module, passed)
+
+    def _given(self, module: Module, base: ast.expr, name: str) -> Iterator[Origin]:
+        """What `self.name` is made of; it is the same in all methods."""
+        for value in values(module, base):
+            if isinstance(value, Self):
+                for each in project_lineage(value.of):
+                    for expression in each.module.members(each.node).given(name):
+                        yield from self.origins(each.module, expression)
