@@ -16,6 +16,7 @@ from kerasbn.arguments import (
     checked_momentum,
     resolved_axes,
 )
+from kerasbn.kernels import generic
 from kerasbn.moving_average import MovingWeight, moving_variable, step, where
 from kerasbn.renorm import corrected, stock_arguments
 from kerasbn.replicas import running
@@ -283,26 +284,71 @@ class BatchNormalization(keras.layers.BatchNormalization):
                 "The mask must have one dimension less than the inputs. "
                 f"Received: mask.shape={mask.shape}, inputs.shape={inputs.shape}"
             )
-        dtype = _at_least_float32(inputs.dtype)
-        x = ops.cast(inputs, dtype)
+        x = ops.cast(inputs, _wider(inputs.dtype, self.compute_dtype))
+        if training and self.trainable:
+            y = self._normalize_batch(x, mask)
+        else:
+            y = self._normalize(x)
+        return ops.cast(y, self.compute_dtype)
+
+    def _normalize(self, x: Tensor) -> Tensor:
+        """Normalize with the running statistics."""
+        dtype = _at_least_float32(x.dtype)
         mean = ops.cast(self.moving_mean, dtype)
         variance = ops.cast(self.moving_variance, dtype)
+        affine = self._affine(dtype)
+        return kernels.active.normalize(
+            x, self._kept, mean, variance, *affine, self.epsilon
+        )
+
+    def _affine(self, dtype: str) -> tuple[Tensor | None, Tensor | None]:
+        """Gamma and beta."""
         gamma = ops.cast(self.gamma, dtype) if self.scale else None
         beta = ops.cast(self.beta, dtype) if self.center else None
-        kernel = kernels.active()
+        return gamma, beta
 
-        if training and self.trainable:
-            batch_mean, batch_variance, counted = kernel.moments(
-                x, self._kept, mask, self.synchronized
-            )
-            mean = where(counted, batch_mean, mean)
-            variance = where(counted, batch_variance, variance)
-            if self.renorm:
-                gamma, beta = self._renormalized(mean, variance, gamma, beta)
-            self._move_statistics(mean, variance, counted)
+    def _normalize_batch(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """Normalize with the statistics of the batch, and move the running ones."""
+        several = self.synchronized and replicas.active.several()
+        if mask is not None or several:
+            return self._normalize_counted(x, mask)
+        if self.renorm:
+            return self._renormalize_batch(generic.widened(x))
+        affine = self._affine(_at_least_float32(x.dtype))
+        y, mean, variance, counted = kernels.active.normalize_batch(
+            x, self._kept, *affine, self.epsilon
+        )
+        self._move_statistics(mean, variance, counted)
+        return y
 
-        y = kernel.normalize(x, self._kept, mean, variance, gamma, beta, self.epsilon)
-        return ops.cast(y, self.compute_dtype)
+    def _renormalize_batch(self, x: Tensor) -> Tensor:
+        """The same with renorm, whose correction needs the moments first."""
+        x_hat, mean, variance, counted = kernels.active.normalize_batch(
+            x, self._kept, None, None, self.epsilon
+        )
+        affine = self._affine(x.dtype)
+        gamma, beta = self._renormalized(mean, variance, *affine)
+        self._move_statistics(mean, variance, counted)
+        return x_hat * generic.spread(gamma, x, self._kept) + generic.spread(
+            beta, x, self._kept
+        )
+
+    def _normalize_counted(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """The same with a mask or over several replicas."""
+        x = generic.widened(x)
+        mean, variance, counted = generic.moments(
+            x, self._kept, mask, self.synchronized
+        )
+        # Where nothing is counted the output, too, is that of inference.
+        mean = where(counted, mean, ops.cast(self.moving_mean, x.dtype))
+        variance = where(counted, variance, ops.cast(self.moving_variance, x.dtype))
+        gamma, beta = self._affine(x.dtype)
+        if self.renorm:
+            gamma, beta = self._renormalized(mean, variance, gamma, beta)
+        self._move_statistics(mean, variance, counted)
+        return generic.normalize(
+            x, self._kept, mean, variance, gamma, beta, self.epsilon
+        )
 
     def _renormalized(
         self, mean: Tensor, variance: Tensor, gamma: Tensor | None, beta: Tensor | None
@@ -325,8 +371,9 @@ class BatchNormalization(keras.layers.BatchNormalization):
         """Move the running statistics towards the batch's where it has any."""
 
         def move(statistic: Any, batch: Tensor, rate: Tensor | float) -> Tensor:
-            old = ops.convert_to_tensor(statistic)
-            new = where(counted, step(old, ops.cast(batch, old.dtype), rate), old)
+            old = ops.cast(statistic, self._statistics_dtype)  # Read once.
+            batch = ops.cast(batch, self._statistics_dtype)
+            new = where(counted, step(old, batch, rate), old)
             statistic.assign(new)
             return new
 
@@ -411,6 +458,12 @@ def _at_least_float32(dtype: Any) -> str:
     """
     is_double = keras.backend.standardize_dtype(dtype) == "float64"
     return "float64" if is_double else "float32"
+
+
+def _wider(dtype: Any, other: str) -> str:
+    """The dtype of the two that holds the values of both."""
+    dtype = keras.backend.standardize_dtype(dtype)
+    return dtype if dtype == other else keras.backend.result_type(dtype, other)
 
 
 def _differs(statistic: Any, initializer: Any) -> Tensor:

@@ -60,6 +60,10 @@ def step(statistic: Tensor, batch: Tensor, rate: Tensor | float) -> Tensor:
         rounding, and is `batch` exactly where `rate` is 1.
     """
     change = batch - statistic
+    if isinstance(rate, float):
+        return (
+            statistic + rate * change if rate < 0.5 else batch - (1.0 - rate) * change
+        )
     return ops.where(
         rate < 0.5, statistic + rate * change, batch - (1.0 - rate) * change
     )

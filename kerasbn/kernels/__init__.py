@@ -1,20 +1,26 @@
 """Batch statistics and normalization: the numerical core of the layer.
 
-A kernel is a module with the functions of `generic`, under the same contract.
-`generic` runs on every backend and defines what is right; a kernel written for
-one backend may only be faster.
+A kernel is a module with two functions, `normalize_batch` for training and
+`normalize` for inference. `generic` has them on every backend and defines what is
+right, masks and several replicas included; a kernel written for one backend may
+only be faster.
 """
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING
 
-from kerasbn.kernels import generic
+import keras
 
 if TYPE_CHECKING:
     from types import ModuleType
 
 
-def active() -> ModuleType:
-    """The kernel for the active Keras backend: `generic` where it has no own."""
-    return generic
+def _of_backend(backend: str) -> ModuleType:
+    """The kernel for a Keras backend: `generic` where it has no own."""
+    own = backend in ("tensorflow", "jax", "torch")
+    return importlib.import_module(f"{__name__}.{backend if own else 'generic'}")
+
+
+active = _of_backend(keras.backend.backend())

@@ -1,7 +1,8 @@
 """Batch statistics and normalization in `keras.ops`, for every backend.
 
 `x` is the layer's input and `kept` its kept axes, ascending and not negative.
-Statistics, gamma and beta all have the *kept shape*: `x`'s shape along `kept`.
+Statistics, gamma and beta all have the *kept shape*, `x`'s shape along `kept`, and
+the *wide dtype*: float64 if `x` is float64, else float32.
 """
 
 from __future__ import annotations
@@ -9,11 +10,40 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import keras
 from keras import ops
 
 from kerasbn import replicas
+from kerasbn.kernels.layout import reduced_axes
 
 Tensor = Any
+
+
+def normalize_batch(
+    x: Tensor,
+    kept: tuple[int, ...],
+    gamma: Tensor | None,
+    beta: Tensor | None,
+    epsilon: float,
+) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    """Normalize with the moments of the batch: `moments`, then `normalize`.
+
+    Args:
+        x: Float tensor.
+        kept: The kept axes.
+        gamma: Tensor of the kept shape, or `None` for 1.
+        beta: The same, or `None` for 0.
+        epsilon: Positive number.
+
+    Returns:
+        `(y, mean, variance, counted)`: a tensor of the shape and dtype of `x`, then
+        what `moments` returns. A kernel need not pass gradients through the moments
+        it returns, as they only move the running statistics.
+    """
+    wide = widened(x)
+    mean, variance, counted = moments(wide, kept)
+    y = normalize(wide, kept, mean, variance, gamma, beta, epsilon)
+    return ops.cast(y, x.dtype), mean, variance, counted
 
 
 def moments(
@@ -41,14 +71,14 @@ def moments(
         where no position was counted and the moments mean nothing; `None` stands
         for true everywhere.
     """
-    reduced = _reduced(x, kept)
+    reduced = reduced_axes(len(x.shape), kept)
 
     def average(values: Tensor) -> Tensor:
         return ops.mean(values, reduced, keepdims=True)
 
     if mask is None:
         positions, share = None, 1
-        counted = _any_position(x, reduced)
+        counted = any_position(x, kept)
     else:
         positions = _positions(x, mask)
         share = average(ops.cast(positions, x.dtype))
@@ -67,7 +97,10 @@ def moments(
     mean, variance = _without(mean, reduced), _without(variance, reduced)
     if synchronized and replicas.active.several():
         weight = _without(_count(x, positions, reduced), reduced)
-        return replicas.pooled(mean, variance, weight)
+        mean, variance, counted = replicas.pooled(mean, variance, weight)
+    if counted is not None:  # 0 / 0 of an empty batch, too, would poison gradients.
+        mean = ops.where(counted, mean, 0)
+        variance = ops.where(counted, variance, 0)
     return mean, variance, counted
 
 
@@ -85,7 +118,8 @@ def normalize(
     Args:
         x: Float tensor.
         kept: The kept axes.
-        mean: Tensor of the kept shape, as are the next three.
+        mean: Tensor of the kept shape, as are the next three. A kernel may take it
+            and the variance as constants: no gradient passes through them.
         variance: Not negative.
         gamma: `None` for 1.
         beta: `None` for 0.
@@ -94,31 +128,44 @@ def normalize(
     Returns:
         Tensor of the shape and dtype of `x`.
     """
-    reduced = _reduced(x, kept)
     scale = ops.rsqrt(variance + epsilon)
     if gamma is not None:
         scale = scale * gamma
     # Subtracting first keeps the precision that x * scale - mean * scale loses
     # when |mean| >> std.
-    y = (x - ops.expand_dims(mean, reduced)) * ops.expand_dims(scale, reduced)
-    return y if beta is None else y + ops.expand_dims(beta, reduced)
+    y = (widened(x) - spread(mean, x, kept)) * spread(scale, x, kept)
+    return ops.cast(y if beta is None else y + spread(beta, x, kept), x.dtype)
 
 
-def _reduced(x: Tensor, kept: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(axis for axis in range(len(x.shape)) if axis not in kept)
+def wide_dtype(x: Tensor) -> str:
+    """float64 if `x` is, else float32: half precision overflows in sums."""
+    is_double = keras.backend.standardize_dtype(x.dtype) == "float64"
+    return "float64" if is_double else "float32"
+
+
+def widened(x: Tensor) -> Tensor:
+    """`x` in the wide dtype."""
+    return ops.cast(x, wide_dtype(x))
+
+
+def spread(t: Tensor, x: Tensor, kept: tuple[int, ...]) -> Tensor:
+    """`t`, of the kept shape, in a shape that broadcasts to `x`."""
+    return ops.expand_dims(t, reduced_axes(len(x.shape), kept))
+
+
+def any_position(x: Tensor, kept: tuple[int, ...]) -> Tensor | None:
+    """Whether the reduced axes hold any position, `None` if they always do."""
+    if all(x.shape):  # Neither 0 nor, in a graph, unknown.
+        return None
+    sizes = ops.shape(x)
+    count = math.prod(sizes[axis] for axis in reduced_axes(len(sizes), kept))
+    known = isinstance(count, int) and count > 0
+    return None if known else ops.convert_to_tensor(count > 0)
 
 
 def _without(t: Tensor, reduced: tuple[int, ...]) -> Tensor:
     """Drop the reduced axes, of size 1; no axes would mean all to `ops.squeeze`."""
     return ops.squeeze(t, reduced) if reduced else t
-
-
-def _any_position(x: Tensor, reduced: tuple[int, ...]) -> Tensor | None:
-    """Whether the reduced axes hold any position, `None` if they always do."""
-    shape = ops.shape(x)
-    count = math.prod(shape[axis] for axis in reduced)
-    known = isinstance(count, int) and count > 0
-    return None if known else ops.convert_to_tensor(count > 0)
 
 
 def _positions(x: Tensor, mask: Tensor) -> Tensor:

@@ -1,0 +1,156 @@
+"""The fused operation is in the graph where it was promised, and only there."""
+
+import keras
+import numpy as np
+import pytest
+
+from kerasbn import BatchNormalization
+
+from .helpers import BACKEND, array, statistics
+
+if BACKEND != "tensorflow":
+    pytest.skip("the fused operation is TensorFlow's", allow_module_level=True)
+
+import tensorflow as tf
+
+LARGE = (64, 16, 16, 8)
+
+
+def operations(function, *signature, **options):
+    """Types of the operations in the function's graph and in those it calls."""
+    concrete = tf.function(function, autograph=False, **options).get_concrete_function(
+        *signature
+    )
+    definition = concrete.graph.as_graph_def()
+    nodes = list(definition.node)
+    for called in definition.library.function:
+        nodes += called.node_def
+    return {node.op for node in nodes}
+
+
+def is_fused(layer, shape, training, dtype="float32", **options):
+    layer.build(shape)
+    found = operations(
+        lambda x: layer(x, training=training), tf.TensorSpec(shape, dtype), **options
+    )
+    return "FusedBatchNormV3" in found
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize(
+    ("shape", "axis"),
+    [
+        (LARGE, -1),
+        ((None, 96, 96, 8), -1),
+        ((70_000, 4), -1),
+        ((64, 512, 8), -1),
+        ((8, 16, 16, 16, 8), -1),
+        ((256, 28, 28), [1, 2]),
+        ((64, 28, 28, 3), [2, 3]),
+    ],
+    ids=str,
+)
+def test_fused_where_the_kept_axes_are_the_last(shape, axis, training):
+    assert is_fused(BatchNormalization(axis), shape, training)
+    assert is_fused(
+        BatchNormalization(axis, center=False, scale=False), shape, training
+    )
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("training", [False, True])
+def test_fused_in_half_precision_without_casts_of_the_tensor(dtype, training):
+    layer = BatchNormalization(dtype=f"mixed_{dtype}")
+    layer.build(LARGE)
+    found = operations(
+        lambda x: layer(x, training=training), tf.TensorSpec(LARGE, dtype)
+    )
+    assert "FusedBatchNormV3" in found
+    # In the branch for inaccurate moments only, and of one number per channel.
+    assert ("Cast" in found) == training
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize(
+    ("options", "shape", "dtype"),
+    [
+        ({"axis": 1}, LARGE, "float32"),
+        ({"axis": [1, 3]}, LARGE, "float32"),
+        ({}, (8, 4, 4, 8), "float32"),
+        ({"dtype": "float64"}, LARGE, "float64"),
+    ],
+    ids=str,
+)
+def test_not_fused_elsewhere(options, shape, dtype, training):
+    assert not is_fused(BatchNormalization(**options), shape, training, dtype)
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_not_fused_inside_xla(training):
+    assert not is_fused(BatchNormalization(), LARGE, training, jit_compile=True)
+    outer = BatchNormalization()
+    outer.build(LARGE)
+    inner = tf.function(lambda x: outer(x, training=training))
+    x = tf.TensorSpec(LARGE)
+    assert "FusedBatchNormV3" not in operations(lambda x: inner(x), x, jit_compile=True)
+
+
+def test_not_fused_with_a_mask():
+    layer = BatchNormalization()
+    layer.build(LARGE)
+    mask = tf.TensorSpec(LARGE[:-1], "bool")
+    found = operations(
+        lambda x, mask: layer(x, training=True, mask=mask), tf.TensorSpec(LARGE), mask
+    )
+    assert "FusedBatchNormV3" not in found
+
+
+def test_renorm_is_fused():
+    assert is_fused(BatchNormalization(renorm=True), LARGE, training=True)
+
+
+@pytest.mark.parametrize("how", [{}, {"jit_compile": True}, {"run_eagerly": True}])
+@pytest.mark.parametrize("mean", [0, 1e4])
+@pytest.mark.parametrize("axis", [-1, 1])
+def test_every_way_to_run_trains_the_same(how, mean, axis):
+    x = np.random.default_rng(0).normal(mean, 1, LARGE).astype("float32")
+
+    def trained(**how):
+        layer = BatchNormalization(axis)
+        model = keras.Sequential([keras.Input(LARGE[1:]), layer])
+        model.compile(keras.optimizers.SGD(1.0), "mse", **how)
+        model.fit(x, 0 * x + 1, batch_size=32, epochs=2, shuffle=False, verbose=0)
+        return layer
+
+    expected = trained(run_eagerly=True, jit_compile=False)
+    found = trained(**how)
+    # XLA adds up rows one by one, for stock too: at 1e4 the mean is off by 0.01.
+    tolerance = 2e-2 if mean else 1e-4
+    for a, b in zip(found.weights, expected.weights, strict=True):
+        np.testing.assert_allclose(array(a), array(b), rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("axis", [-1, 1])
+@pytest.mark.parametrize("shape", [(96, 96, 8), (4, 4, 8)])
+def test_unknown_batch_size_may_be_zero(shape, axis, jit_compile):
+    layer = BatchNormalization(axis, zero_debias=True)
+    layer.build((None, *shape))
+
+    @tf.function(
+        input_signature=[tf.TensorSpec((None, *shape))], jit_compile=jit_compile
+    )
+    def step(x):
+        with tf.GradientTape() as tape:
+            y = layer(x, training=True)
+        return y, tape.gradient(y, [layer.gamma.value, layer.beta.value])
+
+    x = np.random.default_rng(0).normal(3, 2, (4, *shape)).astype("float32")
+    step(x)
+    before = statistics(layer)
+    y, by_weights = step(x[:0])
+    assert y.shape == (0, *shape)
+    assert not any(array(g).any() for g in by_weights)
+    for a, b in zip(statistics(layer), before, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert np.isfinite(before).all()
