@@ -8,6 +8,7 @@ import traceback
 from contextlib import redirect_stdout
 from importlib import import_module
 from operator import attrgetter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
@@ -33,10 +34,12 @@ def refuse_file_reference(target: str) -> None:
         UsageError: if the module is named by its file.
     """
     if (match := _FILE_REFERENCE.fullmatch(target)) is not None:
-        module = ".".join(re.findall(r"\w+", match["file"]))
+        file = Path(match["file"])
+        is_below = not file.is_absolute() and ".." not in file.parts
+        module = ".".join(file.parts) if is_below else file.name
         raise UsageError(
             "A model is named by its module, not by its file. "
-            f"Received: {target!r}. Write {module}:{match['name']}."
+            f"Received: {target!r}. Write {module}:{match['name']}, as Python imports it."
         )
 
 

@@ -324,7 +324,11 @@ class TestHeldByAnotherLayer:
 class TestImported:
     @pytest.mark.parametrize(
         ("target", "instead"),
-        [("train.py:model", "train:model"), ("src/train.py:model", "src.train:model")],
+        [
+            ("train.py:model", "train:model"),
+            ("./src/train.py:model", "src.train:model"),
+            ("../train.py:model", "train:model"),
+        ],
     )
     def test_a_module_named_by_its_file_is_refused_unread(
         self, folder, command, target, instead
@@ -334,7 +338,7 @@ class TestImported:
             path.write_text("open('has_run', 'w')")
         outcome = command(target)
         assert outcome.status == 2
-        assert f"Received: {target!r}. Write {instead}." in outcome.err
+        assert f"Received: {target!r}. Write {instead}, as" in outcome.err
         assert not (folder / "has_run").exists()
 
     numbers = itertools.count()
