@@ -31,6 +31,11 @@ class TrainingStepWithoutTraining(Rule):
     inference mode: the running statistics never move, and dropout never drops.
     PyTorch's `model.train()` does not tell it either.
 
+    ## Limits
+    Two networks are the same only if they were made at the same place: where it is
+    not plain which network the gradients are for, nothing is reported. Functions with
+    a tape of their own are not followed from an outer one.
+
     ## References
     - https://keras.io/guides/writing_a_custom_training_loop_in_tensorflow/
     - https://keras.io/guides/custom_train_step_in_tensorflow/

@@ -130,7 +130,10 @@ def passes_flag_itself(call: ast.Call, routine: Routine) -> bool:
         match call.args:
             case [_, ast.Constant(value=bool()), *_]:
                 return True
-        return False
+            case [_, ast.Name(id="training") as value, *_]:
+                pass
+            case _:
+                return False
     if not (isinstance(value, ast.Name) and takes_training(routine.node)):
         return True
     found = routine.module.scopes.lookup(value)

@@ -21,7 +21,7 @@ from .classes import (
 )
 from .members import attribute_of_self, is_false, self_name
 from .resolve import calls_of, lineage, method_of, project_lineage, values
-from .scopes import Binding, Function, Kind
+from .scopes import Binding, Function, Kind, ScopeNode
 from .values import (
     Class,
     Items,
@@ -78,6 +78,20 @@ class _Search:
         self._visits += 1
         self._visited.add(node)
         return True
+
+    def _is_optional(
+        self, module: Module, node: ast.AST, use: ast.AST | None = None
+    ) -> bool:
+        """Whether only an `if` leads there, where it shall be sure."""
+        if not self._surely:
+            return False
+        around = set(module.scopes.ancestors(use)) if use is not None else set()
+        for outer in module.scopes.ancestors(node):
+            if isinstance(outer, ScopeNode) or outer in around:
+                return False
+            if isinstance(outer, ast.If):
+                return True
+        return False
 
     def _alternatives(self, parts: list[tuple[Module, ast.expr]]) -> Kinds:
         """What one of several holds, or if it shall be sure, what all of them hold."""
@@ -156,6 +170,8 @@ class _Search:
             return
         scope, bindings = found
         for binding in bindings:
+            if self._is_optional(module, binding.place, name):
+                continue
             if binding.kind in (Kind.VALUE, Kind.ITEM):
                 assert isinstance(binding.node, ast.expr)
                 yield self._bound(module, binding.node, binding.index)
@@ -163,7 +179,8 @@ class _Search:
                 for value in values(module, name):
                     yield self._value(value)
         for added in _added(module, name.id, scope.node):
-            yield self.expression(module, added)
+            if not self._is_optional(module, added, name):
+                yield self.expression(module, added)
 
     def _bound(self, module: Module, expression: ast.expr, index: int | None) -> Kinds:
         """What a name holds that is bound to an expression, or to one item of it."""
@@ -221,7 +238,10 @@ class _Search:
             assigned = members.assigned(name)
             given += [(each.module, one) for one in assigned if not _is_empty(one)]
             for expression in members.given(name)[len(assigned) :]:
-                added |= self.expression(each.module, expression)
+                if not self._is_optional(each.module, expression):
+                    added |= self.expression(each.module, expression)
+        if len(given) == 1 and self._is_optional(*given[0]):
+            return added
         return added | self._alternatives(given)
 
     def of_class(self, of: Class) -> Kinds:

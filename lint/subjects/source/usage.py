@@ -81,7 +81,8 @@ def _usage_in(module: Module, of: Class) -> Usage:
     calls = [call for call in module.calls if _calls_instance(module, call, of)]
     return Usage(
         fitted=_is_told_to(module, of, _FITTING),
-        inferring=_is_told_to(module, of, _INFERRING),
+        inferring=_is_told_to(module, of, _INFERRING)
+        or _is_told_to(module, of, (*_INFERRING, *_FITTING), frozen=True),
         made=len(made),
         parts=sum(_is_part(module, call) for call in made),
         calls=len(calls),
@@ -102,12 +103,15 @@ def _elsewhere(of: Class) -> Iterator[tuple[Module, Class]]:
             yield other, Class(again, same[0])
 
 
-def _is_told_to(module: Module, of: Class, words: tuple[str, ...]) -> bool:
+def _is_told_to(
+    module: Module, of: Class, words: tuple[str, ...], *, frozen: bool = False
+) -> bool:
     return any(
         _is_instance(value, of)
         for word in words
         for call in module.calls_by_name.get(word, ())
         if isinstance(call.func, ast.Attribute)
+        and module.freezes.covers(call.func.value) is frozen
         for value in values(module, call.func.value)
     )
 
