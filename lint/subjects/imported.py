@@ -39,7 +39,7 @@ def refuse_file_reference(target: str) -> None:
         module = ".".join(file.parts) if is_below else file.name
         raise UsageError(
             "A model is named by its module, not by its file. "
-            f"Received: {target!r}. Write {module}:{match['name']}, as Python imports it."
+            f"Received: {target!r}. Write {module}:{match['name']}, as Python does."
         )
 
 

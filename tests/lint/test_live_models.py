@@ -338,7 +338,7 @@ class TestImported:
             path.write_text("open('has_run', 'w')")
         outcome = command(target)
         assert outcome.status == 2
-        assert f"Received: {target!r}. Write {instead}, as" in outcome.err
+        assert f"Received: {target!r}. Write {instead}, as Python" in outcome.err
         assert not (folder / "has_run").exists()
 
     numbers = itertools.count()
