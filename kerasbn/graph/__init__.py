@@ -5,6 +5,7 @@ nodes and one set of weights. A tensor is named as Keras' own `keras_history` na
 it: (layer, number of the call, number of the output).
 """
 
+from kerasbn.config_tree import LayerEntry
 from kerasbn.errors import NotAGraphError, UnusableFileError
 from kerasbn.graph.model import Graph, Layer, Node, Tensor
 from kerasbn.graph.reading import read_graph
@@ -13,6 +14,7 @@ from kerasbn.graph.rewriting import rewrite
 __all__ = [
     "Graph",
     "Layer",
+    "LayerEntry",
     "Node",
     "NotAGraphError",
     "Tensor",

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kerasbn.config_tree import LayerEntry
-from kerasbn.graph import Layer
+from kerasbn.graph import Layer, LayerEntry
 
 from .model import BatchNorm
 

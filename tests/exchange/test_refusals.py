@@ -80,10 +80,27 @@ def unregistered(y, prediction):
     return keras.ops.mean((y - prediction) ** 2)
 
 
-def test_what_cannot_be_compiled_alike_is_left_uncompiled():
+def test_a_function_of_the_users_own_is_compiled_with():
     model = keras.Sequential([keras.Input((4,)), layers.BatchNormalization()])
     model.compile("sgd", unregistered)
-    with pytest.warns(UserWarning, match=r"not compiled.*Compile it"):
+    assert kerasbn.upgrade(model).compiled
+
+
+class Untold(keras.losses.Loss):
+    """Its configuration lacks what its constructor needs."""
+
+    def __init__(self, weight):
+        super().__init__()
+        self.weight = weight
+
+    def call(self, y, prediction):
+        return self.weight * (y - prediction) ** 2
+
+
+def test_what_cannot_be_compiled_alike_is_left_uncompiled():
+    model = keras.Sequential([keras.Input((4,)), layers.BatchNormalization()])
+    model.compile("sgd", Untold(2.0))
+    with pytest.warns(UserWarning, match=r"(?s)not compiled.*Compile it"):
         copy = kerasbn.upgrade(model)
     assert not copy.compiled
     assert model.compiled
