@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -20,29 +20,78 @@ if TYPE_CHECKING:
 
 
 class Affine(NamedTuple):
-    """A scale and a shift for each kept index of a tensor.
+    """The map x -> scale * x + shift of one sample of a tensor.
 
     Attributes:
-        scale: float64, of the shape of the kept axes.
-        shift: float64, of the same shape.
-        axes: the kept axes of the tensor, ascending, counted from its end: (-1,) is
-            one pair per channel of a channels-last tensor.
+        scale: float64, broadcastable to one sample of the tensor (its shape without
+            the batch) by NumPy's rule, which aligns shapes at their end: (C,) is one
+            scale per channel of a channels-last tensor, whatever its rank.
+        shift: the same.
     """
 
     scale: Float64
     shift: Float64
-    axes: tuple[int, ...]
+
+    @property
+    def axes(self) -> tuple[int, ...]:
+        """The axes along which the map differs, counted from the end, ascending."""
+        return tuple(
+            axis
+            for axis in range(-max(self.scale.ndim, self.shift.ndim), 0)
+            if max(_size(self.scale, axis), _size(self.shift, axis)) > 1
+        )
+
+    @property
+    def has_shift(self) -> bool:
+        """Whether it does more than to scale."""
+        return bool(np.any(self.shift))
+
+    @property
+    def is_increasing(self) -> bool:
+        """Whether no scale is negative, so that it does not turn an order around."""
+        return bool((self.scale >= 0).all())
 
     @property
     def is_finite(self) -> bool:
         """Whether every scale and shift is a number."""
         return bool(np.isfinite(self.scale).all() and np.isfinite(self.shift).all())
 
+    @property
+    def is_invertible(self) -> bool:
+        """Whether no scale is 0."""
+        return bool(np.all(self.scale))
+
+    def equals(self, other: Affine) -> bool:
+        """Whether both maps have the same numbers."""
+        return np.array_equal(self.scale, other.scale) and np.array_equal(
+            self.shift, other.shift
+        )
+
+    def after(self, first: Affine) -> Affine:
+        """The map that computes `first` and then this one."""
+        return Affine(self.scale * first.scale, self.scale * first.shift + self.shift)
+
+    def inverse(self) -> Affine:
+        """The map that undoes this one, which must be invertible."""
+        return Affine(1 / self.scale, -self.shift / self.scale)
+
+    def each(self, function: Callable[[Float64], Float64]) -> Affine:
+        """The map with `function` applied to scale and to shift."""
+        return Affine(function(self.scale), function(self.shift))
+
+    def simplified(self) -> Affine:
+        """The same map; axes along which it does not differ get the size 1."""
+        return self.each(_simplified)
+
+
+IDENTITY = Affine(np.ones(()), np.zeros(()))
+"""The map that changes nothing."""
+
 
 def batch_norm_affine(
     config: Mapping[str, Any],
     variables: Mapping[str, NDArray[Any]],
-    axes: tuple[int, ...],
+    axes: Sequence[int],
 ) -> Affine:
     """What a BN layer does at inference, in float64.
 
@@ -50,7 +99,7 @@ def batch_norm_affine(
         config: the layer's configuration; its `epsilon` is used.
         variables: `moving_mean` and `moving_variance`, and `gamma` and `beta` where
             the layer has them, of the shape of the kept axes.
-        axes: the kept axes, counted from the end of the tensor.
+        axes: the kept axes, ascending, counted from the end of the tensor.
 
     Returns:
         The affine map. It is not finite where the variance plus epsilon is not
@@ -58,7 +107,61 @@ def batch_norm_affine(
     """
     wide = {name: values.astype(np.float64) for name, values in variables.items()}
     mean, variance = wide["moving_mean"], wide["moving_variance"]
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(all="ignore"):
         scale = wide.get("gamma", 1.0) / np.sqrt(variance + config["epsilon"])
         shift = wide.get("beta", 0.0) - mean * scale
-    return Affine(scale, shift, axes)
+    sizes = dict(zip(axes, mean.shape, strict=True))
+    shape = [sizes.get(axis, 1) for axis in range(min(axes), 0)]
+    return Affine(scale.reshape(shape), shift.reshape(shape))
+
+
+def batch_norm_weights(
+    config: Mapping[str, Any],
+    variables: Mapping[str, NDArray[Any]],
+    axes: Sequence[int],
+    affine: Affine,
+) -> tuple[Float64, Float64]:
+    """The `gamma` and `beta` with which a BN layer computes `affine` instead.
+
+    It keeps its mean and variance. Both are float64, of the shape of the kept axes.
+
+    Args:
+        config: as for `batch_norm_affine`.
+        variables: likewise.
+        axes: likewise.
+        affine: over axes among `axes`.
+    """
+    mean = variables["moving_mean"].astype(np.float64)
+    variance = variables["moving_variance"].astype(np.float64)
+    scale = along(affine.scale, axes, mean.shape)
+    shift = along(affine.shift, axes, mean.shape)
+    return scale * np.sqrt(variance + config["epsilon"]), shift + mean * scale
+
+
+def along(values: Float64, axes: Sequence[int], sizes: Sequence[int]) -> Float64:
+    """Values that differ along no other axes, as an array of just these axes.
+
+    Args:
+        values: aligned at its end, as a scale of `Affine` is.
+        axes: which axes to keep, ascending, counted from the end.
+        sizes: their sizes; an axis of size 1 is stretched.
+
+    Raises:
+        ValueError: if the sizes differ.
+    """
+    lead = -min(axes, default=0) - values.ndim
+    full = values.reshape((1,) * max(0, lead) + values.shape)
+    others = [axis for axis in range(-full.ndim, 0) if axis not in axes]
+    return np.broadcast_to(full.squeeze(tuple(others)), tuple(sizes))
+
+
+def _size(values: Float64, axis: int) -> int:
+    return values.shape[axis] if -axis <= values.ndim else 1
+
+
+def _simplified(values: Float64) -> Float64:
+    for axis in range(values.ndim):
+        first = values.take([0], axis)
+        if np.array_equal(np.broadcast_to(first, values.shape), values):
+            values = first
+    return values

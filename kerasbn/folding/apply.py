@@ -11,6 +11,8 @@ import numpy as np
 
 from kerasbn.errors import UnusableFileError
 from kerasbn.folding.absorb import absorbed_config, absorbed_variables, penalties
+from kerasbn.folding.affine import batch_norm_affine, batch_norm_weights
+from kerasbn.folding.conditions import kept_axes, read_batch_norm
 from kerasbn.graph import rewrite
 
 if TYPE_CHECKING:
@@ -18,53 +20,72 @@ if TYPE_CHECKING:
 
     from kerasbn.archive import Archive
     from kerasbn.folding.affine import Float64
-    from kerasbn.folding.plan import Fold, Plan
-    from kerasbn.graph import Graph, Layer
+    from kerasbn.folding.plan import Plan
+    from kerasbn.folding.routes import Absorption
+    from kerasbn.graph import Flow, Graph, Layer
+
+_WEIGHTS = ("gamma", "beta")
 
 
 @dataclass(frozen=True)
-class Absorption:
-    """A linear layer and the BN that go into it, in order."""
+class Changed:
+    """A layer that takes BN in: a linear one, or another BN that stays."""
 
     layer: Layer
-    folds: tuple[Fold, ...]
+    absorptions: tuple[Absorption, ...]
+    flow: Flow
 
     @property
     def config(self) -> dict[str, Any]:
-        """The folded layer's configuration."""
+        """The layer's configuration after folding."""
         config = dict(self.layer.config)
-        for fold in self.folds:
-            config = absorbed_config(str(self.layer.kind), config, fold.axes)
+        if self.layer.is_batch_norm:
+            config.update(center=True, scale=True, **dict.fromkeys(penalties(config)))
+            return config
+        for _, side, affine in self.absorptions:
+            config = absorbed_config(str(self.layer.kind), config, side, affine)
         return config
 
     def variables(self, archive: Archive) -> list[Float64]:
-        """The folded layer's float64 variables.
+        """The layer's float64 variables after folding.
 
         Raises:
             UnusableFileError: if the shapes in the file do not fit.
         """
-        kind, config = str(self.layer.kind), dict(self.layer.config)
-        values: list[Any] = [v.read() for v in archive.variables(self.layer.path)]
         try:
-            for fold in self.folds:
-                affine = fold.affine(archive)
-                values = absorbed_variables(kind, config, values, affine)
-                config = absorbed_config(kind, config, fold.axes)
+            if self.layer.is_batch_norm:
+                return self._batch_norm_variables(archive)
+            return self._linear_variables(archive)
         except (ValueError, IndexError) as error:
             raise UnusableFileError(
-                f"The weights of `{self.layer.path}` and of the BN after it do not fit "
-                f"each other: {error}. The file is damaged; save the model again."
+                f"The weights of `{self.layer.path}` and of the BN that it takes in do "
+                f"not fit each other: {error}. The file is damaged; save the model "
+                "again."
             ) from error
+
+    def _linear_variables(self, archive: Archive) -> list[Float64]:
+        kind, config = str(self.layer.kind), dict(self.layer.config)
+        values: list[Any] = [v.read() for v in archive.variables(self.layer.path)]
+        for _, side, affine in self.absorptions:
+            values = absorbed_variables(kind, config, values, side, affine)
+            config = absorbed_config(kind, config, side, affine)
         return values
+
+    def _batch_norm_variables(self, archive: Archive) -> list[Float64]:
+        layer = self.layer
+        stored = read_batch_norm(layer, archive)
+        axes = kept_axes(layer, self.flow.calls_of[layer.path][0], self.flow)
+        affine = batch_norm_affine(layer.config, stored, axes)
+        for _, side, other in self.absorptions:
+            affine = affine.after(other) if side == "input" else other.after(affine)
+        gamma, beta = batch_norm_weights(layer.config, stored, axes, affine)
+        rest = [v.astype(np.float64) for k, v in stored.items() if k not in _WEIGHTS]
+        return [gamma, beta, *rest]
 
     @property
     def dropped_penalties(self) -> list[str]:
         """The regularizers that the fold leaves behind, as `layer.regularizer`."""
-        return [
-            f"{layer.path}.{name}"
-            for layer in (self.layer, *(fold.batch_norm for fold in self.folds))
-            for name in penalties(layer.config)
-        ]
+        return [f"{self.layer.path}.{name}" for name in penalties(self.layer.config)]
 
 
 @dataclass(frozen=True)
@@ -82,12 +103,28 @@ class FoldedModel:
     plan: Plan
 
     @cached_property
-    def absorptions(self) -> Mapping[str, Absorption]:
-        """Path of each layer that takes BN in -> the layer and these BN."""
-        folds: dict[str, list[Fold]] = {}
+    def changed(self) -> Mapping[str, Changed]:
+        """The layers that take BN in, by path."""
+        gone = self.plan.gone
+        found: dict[str, list[Absorption]] = {}
         for fold in self.plan.folds:
-            folds.setdefault(fold.into.path, []).append(fold)
-        return {path: Absorption(f[0].into, tuple(f)) for path, f in folds.items()}
+            for absorption in fold.absorptions:
+                if absorption.layer.path not in gone:
+                    found.setdefault(absorption.layer.path, []).append(absorption)
+        return {
+            path: Changed(taken[0].layer, tuple(taken), self.plan.flow)
+            for path, taken in found.items()
+        }
+
+    @property
+    def dropped_penalties(self) -> list[str]:
+        """The regularizers that folding leaves behind, as `layer.regularizer`."""
+        gone = [
+            f"{path}.{name}"
+            for path, layer in self.plan.gone.items()
+            for name in penalties(layer.config)
+        ]
+        return [p for each in self.changed.values() for p in each.dropped_penalties] + gone
 
     @cached_property
     def identities(self) -> Mapping[str, Layer]:
@@ -96,17 +133,17 @@ class FoldedModel:
         They become Identity layers, because outputs are named after their layers.
         """
         returned = {tensor.layer for tensor in self.graph.outputs}
-        gone = {fold.batch_norm.path: fold.batch_norm for fold in self.plan.folds}
+        gone = self.plan.gone
         return {path: layer for path, layer in gone.items() if path in returned}
 
     @cached_property
     def config(self) -> dict[str, Any]:
         """The folded model's whole configuration."""
-        gone = {fold.batch_norm.path for fold in self.plan.folds}
         changed = {path: _identity(layer) for path, layer in self.identities.items()}
-        for path, absorption in self.absorptions.items():
-            changed[path] = {"config": absorption.config}
-        return rewrite(self.graph.model, gone - self.identities.keys(), changed)
+        for path, layer in self.changed.items():
+            changed[path] = {"config": layer.config}
+        removed = self.plan.gone.keys() - self.identities.keys()
+        return rewrite(self.graph.model, removed, changed)
 
     @property
     def float64_weights(self) -> Mapping[str, list[Float64]]:
@@ -132,12 +169,12 @@ class _Computed(Mapping[str, list[Any]]):
 
     def __init__(self, model: FoldedModel) -> None:
         self._model = model
-        self._paths = [*model.absorptions, *model.identities]
+        self._paths = [*model.changed, *model.identities]
 
     def __getitem__(self, path: str) -> list[Any]:
         if path in self._model.identities:
             return []
-        return self._model.absorptions[path].variables(self._model.archive)
+        return self._model.changed[path].variables(self._model.archive)
 
     def __contains__(self, path: object) -> bool:
         return path in self._paths

@@ -1,70 +1,158 @@
 """EinsumDense as an absorber: which axis is which is told by its equation.
 
-In `abc,cde->abde` the kernel `cde` leads to the output axes `d` and `e`. A bias has
-the axes that `bias_axes` names, and size 1 along the other output axes after the
-first of them (`keras.layers.EinsumDense`).
+In `abc,cde->abde` the kernel `cde` leads from the input axis `c` to the output axes
+`d` and `e`. A bias has the axes that `bias_axes` names, and size 1 along the other
+output axes after the first of them (`keras.layers.EinsumDense`).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from kerasbn.folding.affine import along
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from kerasbn.folding.absorb import Side
     from kerasbn.folding.affine import Affine, Float64
 
+    Config = Mapping[str, Any]
 
-def output_axes(config: Mapping[str, Any]) -> tuple[int, ...]:
-    """The output axes whose label the kernel has too, counted from the end.
 
-    There are none if the equation ends in an ellipsis (`x...,xy->y...`), because
-    the end of the output is open then.
+class _Labels(NamedTuple):
+    """The labels of the axes, without a leading `...`."""
+
+    input: str
+    kernel: str
+    output: str
+
+    @classmethod
+    def of(cls, config: Config) -> _Labels:
+        operands, output = str(config["equation"]).replace(" ", "").split("->")
+        inputs, kernel = operands.split(",")
+        return cls(inputs.removeprefix("..."), kernel, output.removeprefix("..."))
+
+
+def own_axes(config: Config, side: Side) -> tuple[int, ...]:
+    """The input or output axes whose label the kernel has too, counted from the end.
+
+    There are none if they end in an ellipsis (`x...,xy->y...`), because the end is
+    open then.
     """
-    kernel, output = _labels(config)
-    if output.endswith("."):
+    labels = _Labels.of(config)
+    own = labels.input if side == "input" else labels.output
+    if own.endswith("."):
         return ()
     return tuple(
-        place - len(output) for place, label in enumerate(output) if label in kernel
+        place - len(own) for place, label in enumerate(own) if label in labels.kernel
     )
 
 
-def scale_kernel(config: Mapping[str, Any], kernel: Float64, affine: Affine) -> Float64:
+def unweighted_sum(config: Config) -> str | None:
+    """An axis that is summed over without weights makes its size count."""
+    labels = _Labels.of(config)
+    if set(labels.input) - set(labels.kernel) - set(labels.output):
+        return "sums over an axis without weights"
+    return None
+
+
+def scale_outputs(
+    config: Config, kernels: list[Float64], scale: Float64
+) -> list[Float64]:
     """Each axis of the scale multiplies the kernel axis of the same label."""
-    labels, output = _labels(config)
-    kept = "".join(output[axis] for axis in affine.axes)
-    sizes = tuple(kernel.shape[labels.index(label)] for label in kept)
-    return kernel * _spread(affine.scale.reshape(sizes), kept, labels)
+    return [kernels[0] * _onto_kernel(config, kernels[0], "output", scale)]
 
 
-def bias_axes(config: Mapping[str, Any], axes: tuple[int, ...]) -> str:
-    """The labels of a bias that has the present one's axes and `axes`."""
-    _, output = _labels(config)
-    covered = {*(output[axis] for axis in axes), *(config.get("bias_axes") or "")}
-    return "".join(label for label in output if label in covered)
+def scale_inputs(
+    config: Config, kernels: list[Float64], scale: Float64
+) -> list[Float64]:
+    """Each axis of the scale multiplies the kernel axis of the same label."""
+    return [kernels[0] * _onto_kernel(config, kernels[0], "input", scale)]
+
+
+def response(config: Config, kernels: list[Float64], shift: Float64) -> Float64:
+    """What a constant input gives, over the output axes that the kernel has."""
+    labels = _Labels.of(config)
+    answers = kernels[0] * _onto_kernel(config, kernels[0], "input", shift)
+    kept = "".join(label for label in labels.output if label in labels.kernel)
+    return np.einsum(f"{labels.kernel}->{kept}", answers)
+
+
+def bias_axes(config: Config, side: Side, affine: Affine) -> str | None:
+    """The labels of the bias after absorbing; None if there is none."""
+    labels, present = _Labels.of(config), config.get("bias_axes")
+    if not affine.has_shift and (side == "input" or not present):
+        return present
+    added = affine.axes if side == "output" else own_axes(config, "output")
+    covered = {*(labels.output[axis] for axis in added), *(present or "")}
+    own = [label for label in labels.output if label in labels.kernel]
+    covered = covered or {own[-1]}  # One number for all is a bias of any axis, too.
+    return "".join(label for label in labels.output if label in covered)
 
 
 def absorbed_bias(
-    config: Mapping[str, Any], bias: Float64 | None, affine: Affine
+    config: Config, kernel: Float64, biases: list[Float64], side: Side, affine: Affine
+) -> list[Float64]:
+    """The bias after absorbing, of the axes that `bias_axes` says; none if none."""
+    names = bias_axes(config, side, affine)
+    if not names:
+        return []
+    labels = _Labels.of(config)
+    onto = labels.output[labels.output.index(names[0]) :]
+    shape = [_size(label, labels, kernel, biases, config) for label in onto]
+    shape = [
+        size if label in names else 1 for size, label in zip(shape, onto, strict=True)
+    ]
+    bias = _aligned(biases[0], len(onto)) if biases else np.zeros(())
+    if side == "output":
+        scale = _aligned(affine.scale, len(onto))
+        return [np.broadcast_to(bias * scale + _aligned(affine.shift, len(onto)), shape)]
+    if affine.has_shift:
+        kept = "".join(label for label in labels.output if label in labels.kernel)
+        answer = response(config, [kernel], affine.shift)
+        sizes = dict(zip(kept, answer.shape, strict=True))
+        bias = bias + answer.reshape([sizes.get(label, 1) for label in onto])
+    return [np.broadcast_to(bias, shape)]
+
+
+def _onto_kernel(
+    config: Config, kernel: Float64, side: Side, values: Float64
 ) -> Float64:
-    """The bias after absorbing, of the axes that `bias_axes` says."""
-    _, output = _labels(config)
-    kept = "".join(output[axis] for axis in affine.axes)
-    onto = output[output.index(bias_axes(config, affine.axes)[0]) :]
-    scale, shift = _spread(affine.scale, kept, onto), _spread(affine.shift, kept, onto)
-    if bias is None:
-        return shift
-    return bias.reshape((1,) * (len(onto) - bias.ndim) + bias.shape) * scale + shift
+    """Values of the own axes of one side, broadcastable to the kernel."""
+    labels = _Labels.of(config)
+    axes = own_axes(config, side)
+    names = "".join(getattr(labels, side)[axis] for axis in axes)
+    sizes = [kernel.shape[labels.kernel.index(name)] for name in names]
+    order = sorted(range(len(names)), key=lambda place: labels.kernel.index(names[place]))
+    shape = [
+        size if name in names else 1
+        for name, size in zip(labels.kernel, kernel.shape, strict=True)
+    ]
+    return along(values, axes, sizes).transpose(order).reshape(shape)
 
 
-def _labels(config: Mapping[str, Any]) -> tuple[str, str]:
-    """The labels of the kernel's and of the output's axes, without a leading `...`."""
-    inputs, output = str(config["equation"]).replace(" ", "").split("->")
-    return inputs.split(",")[1], output.removeprefix("...")
+def _size(
+    label: str,
+    labels: _Labels,
+    kernel: Float64,
+    biases: list[Float64],
+    config: Config,
+) -> int:
+    """The size of an output axis; 1 where neither kernel nor bias has it."""
+    if label in labels.kernel:
+        return kernel.shape[labels.kernel.index(label)]
+    present = config.get("bias_axes") or ""
+    if biases and label in present:
+        from_end = labels.output.index(label) - len(labels.output)
+        return biases[0].shape[from_end]
+    return 1
 
 
-def _spread(values: Float64, labels: str, onto: str) -> Float64:
-    """`values`, whose axes have `labels`, broadcastable to axes labelled `onto`."""
-    order = sorted(range(values.ndim), key=lambda axis: onto.index(labels[axis]))
-    sizes = dict(zip(labels, values.shape, strict=True))
-    return values.transpose(order).reshape([sizes.get(name, 1) for name in onto])
+def _aligned(values: Float64, rank: int) -> Float64:
+    """The last `rank` axes; those before have size 1, or are missing."""
+    if values.ndim > rank:
+        return values.reshape(values.shape[-rank:])
+    return values.reshape((1,) * (rank - values.ndim) + values.shape)

@@ -113,8 +113,7 @@ def _fold(
     with open_archive(source) as archive:
         folded = _folded_model(archive)
         result = FoldResult.of(folded.plan, source, destination)
-        dropped = [p for a in folded.absorptions.values() for p in a.dropped_penalties]
-        if dropped:
+        if dropped := folded.dropped_penalties:
             result.notes.append(f"regularizers left behind: {', '.join(dropped)}")
         if dry_run:
             return result

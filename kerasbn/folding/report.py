@@ -72,9 +72,11 @@ class FoldResult:
             destination,
             [
                 Folded(
-                    layer=fold.batch_norm.path, into=[fold.into.path], route="backward"
+                    layer=fold.batch_norm.path,
+                    into=plan.takers(fold),
+                    route=fold.route,
                 )
-                for fold in plan.folds
+                for fold in plan.in_graph_order()
             ],
             [
                 KeptBatchNorm(layer=kept.batch_norm.path, reason=kept.reason)

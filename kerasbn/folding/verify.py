@@ -3,8 +3,9 @@
 The noise of float32 differs from model to model, from 1e-7 to 3e-3, so no fixed
 tolerance tells a wrong fold from a right one there. In float64 one does:
 
-1. Every layer that took BN in is compared, alone and in float64, with the original
-   layer followed by these BN. No softmax at a model's end can hide a difference.
+1. Every segment, that is, every BN with the layers that took it in and those between
+   them, is compared alone and in float64. No softmax at a model's end can hide a
+   difference, and no class of the user's own is needed.
 2. The whole folded model is compared with the whole original in float64.
 3. What was written is compared, bit for bit, with the rounded float64 weights.
 
@@ -30,22 +31,22 @@ from kerasbn.folding.float64 import (
     in_float64,
     relative_difference,
 )
-from kerasbn.folding.inputs import random_inputs, random_layer_input
+from kerasbn.folding.inputs import random_inputs
+from kerasbn.folding.running import segment_difference
+from kerasbn.folding.segments import segments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
-    from kerasbn.archive import Archive
-    from kerasbn.folding.apply import Absorption, FoldedModel
-    from kerasbn.graph import Graph, Layer
+    from kerasbn.folding.apply import FoldedModel
+    from kerasbn.graph import Graph
 
 TOLERANCE = 1e-9
 """The largest relative difference in float64 that counts as equal."""
 
 _SEED = 1502_03167
-_EXTRAS = ("_initializer", "_regularizer", "_constraint")
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,10 @@ class Verification:
     """What was measured; None where it could not be.
 
     Attributes:
-        float64: the largest relative difference in float64, of layers and outputs.
+        float64: the largest relative difference in float64, of segments and outputs.
         float32: that of the model's outputs in its own precision.
         noise: that of the original in its own precision from itself in float64.
-        note: why the folded layers alone, not the whole model, were compared.
+        note: why the segments alone, not the whole model, were compared.
     """
 
     float64: float
@@ -85,23 +86,22 @@ def verify(
         safe_mode: whether Keras refuses to run code that is in the file.
 
     Raises:
-        UnusableFileError: if neither the whole model can be run here nor each folded
-            layer.
+        UnusableFileError: if neither the whole model can be run here nor each segment.
     """
     difference = 0.0 if _is_written(folded, written) else np.inf
-    in_layers = _layers_difference(folded)
+    in_segments = _segments_difference(folded)
     with tempfile.TemporaryDirectory(prefix="kerasbn-") as folder:
         load = partial(_load, custom_objects=custom_objects, safe_mode=safe_mode)
         try:
             original = _original_outputs(folded, Path(folder), load)
         except _CannotRun as reason:
-            if in_layers is None:
+            if in_segments is None:
                 raise UnusableFileError(
                     f"The folded model cannot be verified here. {reason}. Make that "
                     "possible (--import for classes of your own, KERAS_BACKEND for "
                     "another backend), or do without (--no-verify, verify=False)."
                 ) from reason
-            difference = max(difference, in_layers)
+            difference = max(difference, in_segments)
             return Verification(difference, None, None, note=str(reason))
         try:
             exact, usual = _folded_outputs(
@@ -111,7 +111,7 @@ def verify(
             # The original could be run: what cannot is not its equal.
             return Verification(np.inf, None, None, note=str(reason))
     return Verification(
-        max(difference, in_layers or 0.0, relative_difference(original.exact, exact)),
+        max(difference, in_segments or 0.0, relative_difference(original.exact, exact)),
         relative_difference(original.usual, usual),
         relative_difference(original.exact, original.usual),
     )
@@ -136,69 +136,19 @@ def _same_bits(one: list[NDArray[Any]], other: list[NDArray[Any]]) -> bool:
     ]
 
 
-def _layers_difference(folded: FoldedModel) -> float | None:
-    """The largest difference of any layer that took BN in, on its own.
+def _segments_difference(folded: FoldedModel) -> float | None:
+    """The largest difference of any segment, on its own.
 
-    None if the shape of an input is not known.
+    None if one of them cannot be run.
     """
     rng = np.random.default_rng(_SEED)
-    shapes = {
-        node.layer.path: node.input_shape
-        for graph in folded.graph.graphs()
-        for node in graph.nodes
-    }
     differences = [0.0]
-    with float64_arithmetic():
-        for path, absorption in folded.absorptions.items():
-            kernel = folded.archive.variables(path)[0].shape
-            x = random_layer_input(absorption.layer, kernel, shapes[path], rng)
-            if x is None:
-                return None
-            differences.append(_layer_difference(absorption, folded.archive, x))
+    for segment in segments(folded.plan):
+        difference = segment_difference(segment, folded, rng)
+        if difference is None:
+            return None
+        differences.append(difference)
     return max(differences)
-
-
-def _layer_difference(
-    absorption: Absorption, archive: Archive, x: NDArray[np.float64]
-) -> float:
-    layer, y = absorption.layer, x
-    y = _run(layer, layer.config, _stored(layer, archive), y)
-    for fold in absorption.folds:
-        axes = {"axis": list(fold.axes) if len(fold.axes) > 1 else fold.axes[0]}
-        if layer.config.get("data_format") == "channels_first":
-            axes = {"axis": -1}
-        config = {**fold.batch_norm.config, **axes}
-        y = _run(fold.batch_norm, config, _stored(fold.batch_norm, archive), y)
-    z = _run(layer, absorption.config, absorption.variables(archive), x)
-    return relative_difference([y], [z])
-
-
-def _stored(layer: Layer, archive: Archive) -> list[NDArray[Any]]:
-    return [variable.read() for variable in archive.variables(layer.path)]
-
-
-def _run(
-    layer: Layer,
-    config: Mapping[str, Any],
-    variables: list[NDArray[Any]],
-    x: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """The output of a layer of its own, in float64, channels last, at inference.
-
-    The weights of a layer are the same in both data formats, and TensorFlow on a CPU
-    does not run channels first.
-    """
-    entry = {"module": "keras.layers", "registered_name": None, **layer.entry.raw}
-    entry.pop("build_config", None)
-    # Initializers and the like may be of the user's own, and change nothing here.
-    config = {key: value for key, value in config.items() if not key.endswith(_EXTRAS)}
-    if "data_format" in config:
-        config["data_format"] = "channels_last"
-    running = keras.layers.deserialize(in_float64({**entry, "config": config}))
-    running.build(x.shape)
-    for variable, values in zip(running.weights, variables, strict=False):
-        variable.assign(values.astype(np.float64))
-    return keras.ops.convert_to_numpy(running(x))
 
 
 class _Original(NamedTuple):

@@ -7,11 +7,14 @@ it: (layer, number of the call, number of the output).
 
 from kerasbn.config_tree import LayerEntry
 from kerasbn.errors import NotAGraphError, UnusableFileError
+from kerasbn.graph.flow import Call, Flow, Value
 from kerasbn.graph.model import Graph, Layer, Node, Tensor
 from kerasbn.graph.reading import read_graph
 from kerasbn.graph.rewriting import rewrite
 
 __all__ = [
+    "Call",
+    "Flow",
     "Graph",
     "Layer",
     "LayerEntry",
@@ -19,6 +22,7 @@ __all__ = [
     "NotAGraphError",
     "Tensor",
     "UnusableFileError",
+    "Value",
     "read_graph",
     "rewrite",
 ]

@@ -146,13 +146,18 @@ def _keras_3_call(layer: Layer, number: int, call: Mapping[str, Any]) -> Node:
 def keras_tensors(value: Any) -> Iterator[dict[str, Any]]:
     """The configuration of every tensor in serialised arguments, in flattened order."""
     if isinstance(value, dict):
-        if value.get("class_name") == "__keras_tensor__":
+        if is_serialised_tensor(value):
             yield value["config"]
             return
         value = [value[key] for key in sorted(value)]
     if isinstance(value, list):
         for item in value:
             yield from keras_tensors(item)
+
+
+def is_serialised_tensor(value: Any) -> bool:
+    """Whether a value stands for a tensor in the arguments of a Keras 3 call."""
+    return isinstance(value, dict) and value.get("class_name") == "__keras_tensor__"
 
 
 def _tensor(history: Any) -> Tensor:

@@ -1,0 +1,209 @@
+"""What must hold for a BN to go, and for a layer to take it in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kerasbn.errors import UnusableFileError
+from kerasbn.folding.absorb import ABSORBERS, has_bias, own_axes
+from kerasbn.folding.affine import Affine, batch_norm_affine
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from kerasbn.archive import Archive
+    from kerasbn.folding.absorb import Side
+    from kerasbn.graph import Call, Flow, Layer
+
+_PLAIN_DTYPES = [
+    "float16",
+    "bfloat16",
+    "float32",
+    "float64",
+    "mixed_float16",
+    "mixed_bfloat16",
+]
+
+
+class Obstacle(Exception):  # noqa: N818 - it is control flow, not an error
+    """Why a BN stays."""
+
+
+def check_batch_norm(batch_norm: Layer, flow: Flow) -> None:
+    """Check that a BN is affine in every call of it.
+
+    Raises:
+        Obstacle: if it is not.
+    """
+    calls = flow.calls_of[batch_norm.path]
+    if not calls:
+        raise Obstacle("is never called")
+    if any(call.training for call in calls):
+        raise Obstacle("called with training=True, so it uses batch statistics")
+    if holder := calls[0].graph.held_inside.get(batch_norm.name):
+        raise Obstacle(f"may be part of `{holder}`, too")
+
+
+def kept_axes(batch_norm: Layer, call: Call, flow: Flow) -> tuple[int, ...]:
+    """The axes that a BN keeps, ascending, counted from the end of its input.
+
+    Raises:
+        Obstacle: if that needs the rank of its input and nothing tells it.
+    """
+    value = batch_norm.config.get("axis", -1)
+    axes = value if isinstance(value, list) else [value]
+    if max(axes) >= 0:
+        rank = _rank(call, flow)
+        if rank is None:
+            raise Obstacle(f"axis={value}, but the rank of its input is not known")
+        axes = [axis - rank if axis >= 0 else axis for axis in axes]
+    return tuple(sorted(axes))
+
+
+def _rank(call: Call, flow: Flow) -> int | None:
+    """The rank of a call's input with the batch, if its shape or a neighbour tells."""
+    shape = flow.shapes.get(call.inputs[0])
+    if shape is not None:
+        return len(shape)
+    neighbours = [flow.producer(call.inputs[0]), *flow.consumers[call.output]]
+    for neighbour in neighbours:
+        absorber = ABSORBERS.get((neighbour and neighbour.layer.kind) or "")
+        if absorber is not None and absorber.spatial is not None:
+            return absorber.spatial + 2
+    return None
+
+
+def check_absorber(
+    batch_norm: Layer, call: Call, side: Side, archive: Archive
+) -> None:
+    """Check that a layer, an absorber or another BN, may take a BN in.
+
+    Raises:
+        Obstacle: if it may not.
+        UnusableFileError: if the file holds no weights for it.
+    """
+    layer = call.layer
+    if layer.is_batch_norm:
+        if call.training:
+            raise Obstacle(f"`{layer.name}` is called with training=True")
+    elif side == "output" and (activation := _activation(layer.config)) != "linear":
+        raise Obstacle(f"`{layer.name}` has the activation {activation}")
+    if len(call.inputs) > 1:
+        raise Obstacle(f"`{layer.name}` is called with more than one tensor")
+    for key, value in layer.config.items():
+        if key.endswith("_constraint") and value is not None:
+            raise Obstacle(f"`{layer.name}` has a {key}")
+    if layer.config.get("lora_rank") or layer.config.get("lora_enabled"):
+        raise Obstacle(f"`{layer.name}` has LoRA weights")
+    if holder := call.graph.held_inside.get(layer.name):
+        raise Obstacle(f"`{layer.name}` may be part of `{holder}`, too")
+    check_dtypes(batch_norm, layer)
+    if not layer.is_batch_norm:
+        _check_weights(layer, side, archive)
+
+
+def described(layer: Layer) -> str:
+    """A layer by class and name."""
+    if layer.entry.is_operator:
+        return f"the operator {layer.class_name} `{layer.name}`"
+    if layer.graph is not None:
+        return f"the nested model `{layer.name}`"
+    custom = "" if layer.kind else "the custom layer "
+    return f"{custom}{layer.class_name} `{layer.name}`"
+
+
+def _activation(config: Mapping[str, Any]) -> str:
+    value = config.get("activation")
+    if isinstance(value, dict):  # A function or an object of its own.
+        inner = value.get("config")
+        value = inner if isinstance(inner, str) else value.get("class_name")
+    return "linear" if value is None else str(value)
+
+
+def check_dtypes(batch_norm: Layer, other: Layer) -> None:
+    """Check that two layers compute in the same floating dtype.
+
+    Raises:
+        Obstacle: if they do not.
+    """
+    if other.entry.is_operator:  # It computes in the dtype of its operands.
+        return
+    policies = {layer.name: dtype_policy(layer.config) for layer in (other, batch_norm)}
+    for name, policy in policies.items():
+        if policy not in _PLAIN_DTYPES:
+            raise Obstacle(f"`{name}` has the dtype policy {policy}")
+    if len({policy.removeprefix("mixed_") for policy in policies.values()}) > 1:
+        raise Obstacle(
+            f"computes in {policies[batch_norm.name]}, but `{other.name}` in "
+            f"{policies[other.name]}"
+        )
+
+
+def dtype_policy(config: Mapping[str, Any]) -> str:
+    """The name of a layer's dtype policy."""
+    value = config.get("dtype")
+    if isinstance(value, dict):
+        inner = value.get("config")
+        name = inner.get("name") if isinstance(inner, dict) else None
+        plain = value.get("class_name") in ("DTypePolicy", "FloatDTypePolicy")
+        value = name if plain else value.get("class_name")
+    return "float32" if value is None else str(value)
+
+
+def _check_weights(layer: Layer, side: Side, archive: Archive) -> None:
+    kind = str(layer.kind)
+    if not own_axes(kind, layer.config, side):
+        raise Obstacle(f"the axes of `{layer.name}` depend on its input")
+    expected = ABSORBERS[kind].kernels + has_bias(kind, layer.config)
+    stored = archive.variables(layer.path)
+    if not stored:
+        raise _missing(layer)
+    if len(stored) != expected:
+        raise Obstacle(f"`{layer.name}` stores {len(stored)} arrays, not {expected}")
+    if any(variable.dtype.kind in "iub" for variable in stored):
+        raise Obstacle(f"`{layer.name}` is quantised: it stores integers")
+
+
+def read_affine(batch_norm: Layer, archive: Archive, axes: tuple[int, ...]) -> Affine:
+    """What a BN layer does at inference, from its weights in the file.
+
+    Raises:
+        UnusableFileError: if they are not there or not of one shape.
+    """
+    variables = read_batch_norm(batch_norm, archive)
+    return batch_norm_affine(batch_norm.config, variables, axes)
+
+
+def read_batch_norm(batch_norm: Layer, archive: Archive) -> dict[str, NDArray[Any]]:
+    """A BN layer's variables by name, from the file.
+
+    Raises:
+        UnusableFileError: if they are not there or not of one shape.
+    """
+    names = batch_norm.batch_norm_variables
+    stored = archive.variables(batch_norm.path)
+    if not stored:
+        raise _missing(batch_norm)
+    if len(stored) != len(names) or len({variable.shape for variable in stored}) > 1:
+        raise UnusableFileError(
+            f"The BN layer `{batch_norm.path}` should store {', '.join(names)}, all of "
+            f"one shape. Received: shapes {[v.shape for v in stored]}. The file is "
+            "damaged; save the model again."
+        )
+    return {
+        name: np.asarray(variable.read())
+        for name, variable in zip(names, stored, strict=True)
+    }
+
+
+def _missing(layer: Layer) -> UnusableFileError:
+    return UnusableFileError(
+        f"The file holds no weights for the layer `{layer.path}`. Either the model was "
+        "saved before it was built, or the layer is shared between two nested models, "
+        "which Keras stores once and cannot load again. Build the model, or give each "
+        "nested model a layer of its own, and save it again."
+    )

@@ -1,0 +1,69 @@
+"""The parts of a model that folding changes, cut out for a proof of their own.
+
+A segment holds the calls between which maps have moved: BN, the layers that take them
+in, and the carriers in between. Outside it nothing has changed, so with the same
+inputs its outputs must be the same before and after.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kerasbn.folding.plan import Plan
+    from kerasbn.graph import Call, Flow, Value
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Calls that only make sense together.
+
+    Attributes:
+        calls: in topological order.
+        inputs: the values that come from outside.
+        outputs: the values that are read outside, or by nobody.
+    """
+
+    calls: tuple[Call, ...]
+    inputs: tuple[Value, ...]
+    outputs: tuple[Value, ...]
+
+
+def segments(plan: Plan) -> list[Segment]:
+    """The segments of a plan. Folds that share a layer share a segment."""
+    groups: list[tuple[set[str], set[Call]]] = []
+    for fold in plan.folds:
+        paths = {fold.batch_norm.path, *(a.layer.path for a in fold.absorptions)}
+        calls = set(fold.calls)
+        apart = []
+        for other in groups:
+            if paths & other[0] or calls & other[1]:
+                paths |= other[0]
+                calls |= other[1]
+            else:
+                apart.append(other)
+        groups = [*apart, (paths, calls)]
+    return [_segment(calls, plan.flow) for _, calls in groups]
+
+
+def _segment(calls: set[Call], flow: Flow) -> Segment:
+    ordered = sorted(calls, key=lambda call: call.number)
+    made = {call.output for call in ordered}
+    taken = dict.fromkeys(value for call in ordered for value in call.inputs)
+    return Segment(
+        tuple(ordered),
+        tuple(value for value in taken if value not in made),
+        tuple(
+            call.output for call in ordered if _is_read_outside(call.output, calls, flow)
+        ),
+    )
+
+
+def _is_read_outside(value: Value, calls: set[Call], flow: Flow) -> bool:
+    readers = flow.consumers[value]
+    return (
+        value in flow.returned
+        or not readers
+        or any(reader not in calls for reader in readers)
+    )
