@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _UNSPEAKABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
+_WRAPPER = "TimeDistributed"
+
+
 @dataclass(frozen=True)
 class LayerEntry:
     """One entry of a model's `layers`: a layer, an operator, or a nested model.
@@ -57,6 +60,14 @@ class LayerEntry:
         """The layer's own configuration."""
         config = self.raw.get("config")
         return config if isinstance(config, dict) else {}
+
+    @property
+    def wrapped(self) -> LayerEntry | None:
+        """The layer inside a `TimeDistributed`, which stores its weights there."""
+        inner = self.config.get("layer")
+        if not isinstance(inner, dict) or not self.is_builtin:
+            return None
+        return LayerEntry(inner, self.path) if self.class_name == _WRAPPER else None
 
     @property
     def is_builtin(self) -> bool:

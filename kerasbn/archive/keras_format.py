@@ -91,8 +91,7 @@ class KerasArchive(Archive):
     def copy_layer(self, path: str, target: h5py.Group) -> None:
         group = self._group(path)
         if group is not None:
-            # A nested model's layers have paths, and are copied, of their own.
-            hdf5.copy(group, target, skip=("layers",) if path in self._models else ())
+            hdf5.copy(group, target, skip=self._apart.get(path, ()))
 
     def copy_model(self, target: h5py.Group) -> None:
         hdf5.copy(self.root, target, skip=("layers", "optimizer", "metrics"))
@@ -107,8 +106,15 @@ class KerasArchive(Archive):
                 yield Asset(owners.get(group, ""), name, file)
 
     @cached_property
-    def _models(self) -> set[str]:
-        return {entry.path for entry in layer_entries(self.config) if entry.is_model}
+    def _apart(self) -> dict[str, tuple[str, ...]]:
+        """Layer path -> members of its group that have paths, and are copied, apart."""
+        members: dict[str, tuple[str, ...]] = {}
+        for entry in layer_entries(self.config):
+            if entry.is_model:
+                members[entry.path] = ("layers",)
+            elif entry.wrapped is not None:
+                members[entry.path] = ("layer",)
+        return members
 
     @cached_property
     def _steps(self) -> dict[str, tuple[Step, ...]]:

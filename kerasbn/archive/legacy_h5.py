@@ -118,7 +118,12 @@ class LegacyH5Archive(Archive):
 
     @cached_property
     def _entries(self) -> dict[str, LayerEntry]:
-        return {entry.path: entry for entry in layer_entries(self.config)}
+        found: dict[str, LayerEntry] = {}
+        for entry in layer_entries(self.config):
+            found[entry.path] = entry
+            if entry.wrapped is not None:
+                found[entry.wrapped.path] = entry.wrapped
+        return found
 
     @cached_property
     def _by_layer(self) -> dict[str, list[tuple[str, StoredArray]]]:

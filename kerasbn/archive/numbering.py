@@ -41,7 +41,9 @@ def group_steps(model: Mapping[str, Any]) -> dict[str, tuple[Step, ...]]:
         numbers[entry.parent][stem] += 1
         group = f"layers/{stem}_{number}" if number else f"layers/{stem}"
         above = steps.get(entry.parent, ())
-        steps[entry.path] = (*above, Step(group, entry.name))
+        steps[entry.path] = here = (*above, Step(group, entry.name))
+        if entry.wrapped is not None:
+            steps[entry.wrapped.path] = (*here, Step("layer", entry.wrapped.name))
     return steps
 
 

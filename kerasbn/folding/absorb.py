@@ -248,9 +248,7 @@ def _scale_transposed_inputs(
     return [kernels[0] * _per_channel(scale, kernels[0].shape[-1])]
 
 
-def _transposed_response(
-    _: Config, kernels: list[Float64], shift: Float64
-) -> Float64:
+def _transposed_response(_: Config, kernels: list[Float64], shift: Float64) -> Float64:
     answers = kernels[0] * _per_channel(shift, kernels[0].shape[-1])
     return answers.sum((*range(answers.ndim - 2), -1))
 

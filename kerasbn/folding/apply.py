@@ -12,7 +12,7 @@ import numpy as np
 from kerasbn.errors import UnusableFileError
 from kerasbn.folding.absorb import absorbed_config, absorbed_variables, penalties
 from kerasbn.folding.affine import batch_norm_affine, batch_norm_weights
-from kerasbn.folding.conditions import kept_axes, read_batch_norm
+from kerasbn.folding.conditions import kept_axes, linear_entry, read_batch_norm
 from kerasbn.graph import rewrite
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from kerasbn.folding.affine import Float64
     from kerasbn.folding.plan import Plan
     from kerasbn.folding.routes import Absorption
-    from kerasbn.graph import Flow, Graph, Layer
+    from kerasbn.graph import Flow, Graph, Layer, LayerEntry
 
 _WEIGHTS = ("gamma", "beta")
 
@@ -42,9 +42,18 @@ class Changed:
         if self.layer.is_batch_norm:
             config.update(center=True, scale=True, **dict.fromkeys(penalties(config)))
             return config
+        entry = self.entry
+        absorbed = dict(entry.config)
         for _, side, affine in self.absorptions:
-            config = absorbed_config(str(self.layer.kind), config, side, affine)
-        return config
+            absorbed = absorbed_config(entry.class_name, absorbed, side, affine)
+        if entry is self.layer.entry:
+            return absorbed
+        return {**config, "layer": {**entry.raw, "config": absorbed}}
+
+    @property
+    def entry(self) -> LayerEntry:
+        """Whose variables change: the layer itself, or the one that it wraps."""
+        return linear_entry(self.layer) or self.layer.entry
 
     def variables(self, archive: Archive) -> list[Float64]:
         """The layer's float64 variables after folding.
@@ -64,8 +73,8 @@ class Changed:
             ) from error
 
     def _linear_variables(self, archive: Archive) -> list[Float64]:
-        kind, config = str(self.layer.kind), dict(self.layer.config)
-        values: list[Any] = [v.read() for v in archive.variables(self.layer.path)]
+        kind, config = self.entry.class_name, dict(self.entry.config)
+        values: list[Any] = [v.read() for v in archive.variables(self.entry.path)]
         for _, side, affine in self.absorptions:
             values = absorbed_variables(kind, config, values, side, affine)
             config = absorbed_config(kind, config, side, affine)
@@ -85,7 +94,7 @@ class Changed:
     @property
     def dropped_penalties(self) -> list[str]:
         """The regularizers that the fold leaves behind, as `layer.regularizer`."""
-        return [f"{self.layer.path}.{name}" for name in penalties(self.layer.config)]
+        return [f"{self.layer.path}.{name}" for name in penalties(self.entry.config)]
 
 
 @dataclass(frozen=True)
@@ -124,7 +133,9 @@ class FoldedModel:
             for path, layer in self.plan.gone.items()
             for name in penalties(layer.config)
         ]
-        return [p for each in self.changed.values() for p in each.dropped_penalties] + gone
+        return [
+            p for each in self.changed.values() for p in each.dropped_penalties
+        ] + gone
 
     @cached_property
     def identities(self) -> Mapping[str, Layer]:
@@ -147,7 +158,10 @@ class FoldedModel:
 
     @property
     def float64_weights(self) -> Mapping[str, list[Float64]]:
-        """Layer path -> float64 variables, of the layers that changed."""
+        """Path -> float64 variables, of the layers that changed.
+
+        Those of a layer inside a wrapper go by its own path: `wrapper/layer`.
+        """
         return _Computed(self)
 
     def lost(self) -> list[str]:
@@ -168,27 +182,26 @@ class _Computed(Mapping[str, list[Any]]):
     """Weights that are computed when asked for: one layer's are in memory at a time."""
 
     def __init__(self, model: FoldedModel) -> None:
-        self._model = model
-        self._paths = [*model.changed, *model.identities]
+        self._archive = model.archive
+        self._sources: dict[str, Changed | None] = {
+            layer.entry.path: layer for layer in model.changed.values()
+        }
+        self._sources.update(dict.fromkeys(model.identities))
 
     def __getitem__(self, path: str) -> list[Any]:
-        if path in self._model.identities:
-            return []
-        return self._model.changed[path].variables(self._model.archive)
-
-    def __contains__(self, path: object) -> bool:
-        return path in self._paths
+        source = self._sources[path]
+        return [] if source is None else source.variables(self._archive)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._paths)
+        return iter(self._sources)
 
     def __len__(self) -> int:
-        return len(self._paths)
+        return len(self._sources)
 
 
 class _Rounded(_Computed):
     def __getitem__(self, path: str) -> list[Any]:
-        stored = self._model.archive.variables(path)
+        stored = self._archive.variables(path)
         return [
             _rounded(values, stored[0].dtype, path)
             for values in super().__getitem__(path)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from kerasbn.archive import Archive
     from kerasbn.folding.absorb import Side
-    from kerasbn.graph import Call, Flow, Layer
+    from kerasbn.graph import Call, Flow, Layer, LayerEntry
 
 _PLAIN_DTYPES = [
     "float16",
@@ -27,6 +27,11 @@ _PLAIN_DTYPES = [
     "mixed_float16",
     "mixed_bfloat16",
 ]
+
+
+# How much |beta| may exceed |gamma| where a map has to be undone: two of the seven
+# decimal digits of float32.
+_MAX_SQUEEZE = 100
 
 
 class Obstacle(Exception):  # noqa: N818 - it is control flow, not an error
@@ -77,9 +82,7 @@ def _rank(call: Call, flow: Flow) -> int | None:
     return None
 
 
-def check_absorber(
-    batch_norm: Layer, call: Call, side: Side, archive: Archive
-) -> None:
+def check_absorber(batch_norm: Layer, call: Call, side: Side, archive: Archive) -> None:
     """Check that a layer, an absorber or another BN, may take a BN in.
 
     Raises:
@@ -87,23 +90,56 @@ def check_absorber(
         UnusableFileError: if the file holds no weights for it.
     """
     layer = call.layer
+    entry = linear_entry(layer) or layer.entry
+    activation = _activation(entry.config)
     if layer.is_batch_norm:
         if call.training:
             raise Obstacle(f"`{layer.name}` is called with training=True")
-    elif side == "output" and (activation := _activation(layer.config)) != "linear":
+    elif side == "output" and activation != "linear":
         raise Obstacle(f"`{layer.name}` has the activation {activation}")
     if len(call.inputs) > 1:
         raise Obstacle(f"`{layer.name}` is called with more than one tensor")
-    for key, value in layer.config.items():
+    for key, value in entry.config.items():
         if key.endswith("_constraint") and value is not None:
             raise Obstacle(f"`{layer.name}` has a {key}")
-    if layer.config.get("lora_rank") or layer.config.get("lora_enabled"):
+    if entry.config.get("lora_rank") or entry.config.get("lora_enabled"):
         raise Obstacle(f"`{layer.name}` has LoRA weights")
     if holder := call.graph.held_inside.get(layer.name):
         raise Obstacle(f"`{layer.name}` may be part of `{holder}`, too")
     check_dtypes(batch_norm, layer)
     if not layer.is_batch_norm:
-        _check_weights(layer, side, archive)
+        _check_weights(entry, side, archive)
+
+
+def check_undoable(batch_norm: Layer, affine: Affine, archive: Archive) -> None:
+    """Check that others can undo a BN's map without losing what they read.
+
+    The map squeezes a channel of deviation |gamma| into numbers of size |beta|. What
+    rounding leaves of it there is all that its inverse can bring back.
+
+    Raises:
+        Obstacle: if a channel is squeezed too much, or numbers are short anyway.
+    """
+    policy = dtype_policy(batch_norm.config)
+    if policy not in ("float32", "float64"):
+        raise Obstacle(f"computes in {policy}, too short for its map to be undone")
+    stored = read_batch_norm(batch_norm, archive)
+    mean = stored["moving_mean"].astype(np.float64)
+    variance = stored["moving_variance"].astype(np.float64)
+    kept = affine.each(lambda values: values.reshape(-1))
+    gamma = (
+        np.abs(kept.scale) * np.sqrt(variance + batch_norm.config["epsilon"]).ravel()
+    )
+    beta = np.abs(kept.shift + mean.ravel() * kept.scale)
+    if not (beta <= _MAX_SQUEEZE * gamma).all() or not gamma.all():
+        raise Obstacle("a gamma of it is almost 0, so its map cannot be undone")
+
+
+def linear_entry(layer: Layer) -> LayerEntry | None:
+    """The entry of a linear layer: the layer's own, or that of what it wraps."""
+    entry = layer.entry.wrapped or layer.entry
+    linear = entry.is_builtin and not entry.is_operator
+    return entry if linear and entry.class_name in ABSORBERS else None
 
 
 def described(layer: Layer) -> str:
@@ -127,12 +163,17 @@ def _activation(config: Mapping[str, Any]) -> str:
 def check_dtypes(batch_norm: Layer, other: Layer) -> None:
     """Check that two layers compute in the same floating dtype.
 
+    What a wrapper holds computes in its own.
+
     Raises:
         Obstacle: if they do not.
     """
     if other.entry.is_operator:  # It computes in the dtype of its operands.
         return
-    policies = {layer.name: dtype_policy(layer.config) for layer in (other, batch_norm)}
+    configs = {other.name: other.config, batch_norm.name: batch_norm.config}
+    if other.entry.wrapped is not None:
+        configs[other.name] = other.entry.wrapped.config
+    policies = {name: dtype_policy(config) for name, config in configs.items()}
     for name, policy in policies.items():
         if policy not in _PLAIN_DTYPES:
             raise Obstacle(f"`{name}` has the dtype policy {policy}")
@@ -154,8 +195,8 @@ def dtype_policy(config: Mapping[str, Any]) -> str:
     return "float32" if value is None else str(value)
 
 
-def _check_weights(layer: Layer, side: Side, archive: Archive) -> None:
-    kind = str(layer.kind)
+def _check_weights(layer: LayerEntry, side: Side, archive: Archive) -> None:
+    kind = layer.class_name
     if not own_axes(kind, layer.config, side):
         raise Obstacle(f"the axes of `{layer.name}` depend on its input")
     expected = ABSORBERS[kind].kernels + has_bias(kind, layer.config)
@@ -200,7 +241,7 @@ def read_batch_norm(batch_norm: Layer, archive: Archive) -> dict[str, NDArray[An
     }
 
 
-def _missing(layer: Layer) -> UnusableFileError:
+def _missing(layer: Layer | LayerEntry) -> UnusableFileError:
     return UnusableFileError(
         f"The file holds no weights for the layer `{layer.path}`. Either the model was "
         "saved before it was built, or the layer is shared between two nested models, "

@@ -109,7 +109,9 @@ def absorbed_bias(
     bias = _aligned(biases[0], len(onto)) if biases else np.zeros(())
     if side == "output":
         scale = _aligned(affine.scale, len(onto))
-        return [np.broadcast_to(bias * scale + _aligned(affine.shift, len(onto)), shape)]
+        return [
+            np.broadcast_to(bias * scale + _aligned(affine.shift, len(onto)), shape)
+        ]
     if affine.has_shift:
         kept = "".join(label for label in labels.output if label in labels.kernel)
         answer = response(config, [kernel], affine.shift)
@@ -126,7 +128,9 @@ def _onto_kernel(
     axes = own_axes(config, side)
     names = "".join(getattr(labels, side)[axis] for axis in axes)
     sizes = [kernel.shape[labels.kernel.index(name)] for name in names]
-    order = sorted(range(len(names)), key=lambda place: labels.kernel.index(names[place]))
+    order = sorted(
+        range(len(names)), key=lambda place: labels.kernel.index(names[place])
+    )
     shape = [
         size if name in names else 1
         for name, size in zip(labels.kernel, kernel.shape, strict=True)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 

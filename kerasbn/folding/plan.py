@@ -2,7 +2,13 @@
 
 The BN are tried one after the other, from the inputs to the outputs, backward and then
 forward; one that has gone is no obstacle any more, so they are tried until none goes.
-A BN that stays may take in others. Each fold is exact by itself, and so are all.
+Those that are left may go by correcting other readers of what they read. A BN that
+stays may take in others. Each fold is exact by itself, and so are all.
+
+This removes as many as can go. Say that a tensor is bound where something nonlinear
+reads or makes it, and free up to an affine map elsewhere. A BN that goes ties what it
+reads to what it makes, and no two bound tensors may be tied: those that go form a
+forest, and a forest that cannot grow has as many edges as any other.
 """
 
 from __future__ import annotations
@@ -16,13 +22,15 @@ from kerasbn.folding.conditions import (
     kept_axes,
     read_affine,
 )
-from kerasbn.folding.routes import ROUTES, Search
+from kerasbn.folding.routes import BACKWARD, CORRECTING, FORWARD, Search
 from kerasbn.graph import Flow
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from kerasbn.archive import Archive
     from kerasbn.folding.affine import Affine
-    from kerasbn.folding.routes import Fold
+    from kerasbn.folding.routes import Fold, Way
     from kerasbn.graph import Graph, Layer
 
 
@@ -69,7 +77,9 @@ class Plan:
         paths: dict[str, None] = {}
         for absorption in fold.absorptions:
             path = absorption.layer.path
-            paths.update(dict.fromkeys(self.takers(later[path]) if path in later else [path]))
+            paths.update(
+                dict.fromkeys(self.takers(later[path]) if path in later else [path])
+            )
         return list(paths)
 
 
@@ -97,11 +107,13 @@ class _Planning:
 
     def plan(self) -> Plan:
         pending = self._usable()
-        while True:
-            staying = [each for each in pending if not self._goes(each)]
-            if len(staying) == len(pending):
-                break
-            pending = staying
+        for ways in ((BACKWARD, FORWARD), (BACKWARD, FORWARD, CORRECTING)):
+            tried = None
+            while tried != pending:
+                tried = pending
+                pending = [each for each in tried if not self._goes(each, ways)]
+            # Of several that read one tensor, or parts of it, the last reads most.
+            pending.reverse()
         return Plan(
             tuple(self._folds.values()),
             tuple(
@@ -133,10 +145,10 @@ class _Planning:
             usable.append(batch_norm)
         return sorted(usable, key=lambda each: self._flow.calls_of[each.path][0].number)
 
-    def _goes(self, batch_norm: Layer) -> bool:
+    def _goes(self, batch_norm: Layer, ways: Sequence[Way]) -> bool:
         """Whether a BN can go now; if not, the reason is noted."""
-        obstacles = []
-        for route in ROUTES:
+        obstacles: list[str] = []
+        for way in ways:
             search = Search(
                 batch_norm,
                 self._affines,
@@ -145,14 +157,15 @@ class _Planning:
                 self._folds.keys(),
             )
             try:
-                fold = search.along(route)
+                fold = search.along(way)
             except Obstacle as obstacle:
-                obstacles.append(str(obstacle))
+                if not way.correcting:  # Its obstacles are those of other layers.
+                    obstacles.append(str(obstacle))
                 continue
             self._folds[batch_norm.path] = fold
             self._compose(fold)
             return True
-        self._reasons[batch_norm.path] = "; ".join(obstacles)
+        self._reasons[batch_norm.path] = "; ".join(dict.fromkeys(obstacles))
         return False
 
     def _compose(self, fold: Fold) -> None:

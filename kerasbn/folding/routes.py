@@ -1,9 +1,11 @@
-"""The two ways for a BN to go.
+"""The ways for a BN to go.
 
 Backward: the tensor x that the BN reads becomes s * x + t, and whatever makes x takes
 that in. Forward: whoever reads y gets x instead, and takes s * x + t in. Either way
 the map travels through carriers, from tensor to tensor, until a linear layer or
 another BN has absorbed it at every end; anything else in the way is an obstacle.
+A third way goes backward through tensors that others read as well, who then absorb the
+inverse map: where several BN read one linear tensor, it saves one of them.
 
 A layer may absorb only what all of its calls ask of it alike.
 """
@@ -20,9 +22,11 @@ from kerasbn.folding.carry import CannotCarry, Site, carrier
 from kerasbn.folding.conditions import (
     Obstacle,
     check_absorber,
+    check_undoable,
     check_dtypes,
     described,
     kept_axes,
+    linear_entry,
 )
 
 if TYPE_CHECKING:
@@ -34,7 +38,24 @@ if TYPE_CHECKING:
     from kerasbn.graph import Call, Flow, Layer, Value
 
 Route = Literal["backward", "forward"]
-ROUTES: tuple[Route, ...] = ("backward", "forward")
+
+
+class Way(NamedTuple):
+    """A way for a BN to go.
+
+    Attributes:
+        route: whether the layers before it or those behind it take it in.
+        correcting: whether tensors that others read, too, may change on the way; the
+            others then absorb the inverse map. Backward only.
+    """
+
+    route: Route
+    correcting: bool = False
+
+
+BACKWARD = Way("backward")
+FORWARD = Way("forward")
+CORRECTING = Way("backward", correcting=True)
 
 
 class Absorption(NamedTuple):
@@ -88,61 +109,64 @@ class Search:
     _found: dict[tuple[str, Side], tuple[Absorption, list[Call]]] = field(
         default_factory=dict
     )
-    _maps: dict[Value, Affine] = field(default_factory=dict)
+    _asked: dict[Value, Affine] = field(default_factory=dict)
+    _told: dict[Value, Affine] = field(default_factory=dict)
     _calls: set[Call] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._calls.update(self._own_calls())
 
-    def along(self, route: Route) -> Fold:
-        """The fold by which the BN goes along a route.
+    def along(self, way: Way) -> Fold:
+        """The fold by which the BN goes a way.
 
         Raises:
             Obstacle: if it cannot.
         """
-        if route == "backward":
-            self._go_backward()
+        if way.route == "backward":
+            self._go_backward(way.correcting)
         else:
             self._go_forward()
         calls = sorted(self._calls, key=lambda call: call.number)
-        return Fold(self.batch_norm, route, tuple(self._absorptions()), tuple(calls))
+        return Fold(
+            self.batch_norm, way.route, tuple(self._absorptions()), tuple(calls)
+        )
 
-    def _go_backward(self) -> None:
-        carried = self._calls
-        absorbing: list[Call] = []
+    def _go_backward(self, correcting: bool) -> None:
+        carried = set(self._own_calls())
+        others: list[tuple[Value, Call]] = []
         pending: list[tuple[int, Value]] = []
         for call in self._own_calls():
             self._ask(call.inputs[0], self._affine, pending)
         while pending:  # From the outputs to the inputs of the model.
             _, value = heapq.heappop(pending)
-            self._check_readers(value, carried)
+            others += self._other_readers(value, carried, correcting)
             producer = self._producer(value)
+            self._calls.add(producer)
             if self._absorbs(producer):
-                self._note(producer, "output", self._maps[value])
-                absorbing.append(producer)
+                self._note(producer, "output", self._asked[value])
                 continue
             carried.add(producer)
-            for source, affine in self._carried_back(producer, self._maps[value]):
+            for source, affine in self._carried_back(producer, self._asked[value]):
                 self._ask(source, affine, pending)
-        carried.update(absorbing)
+        if others:
+            self._correct(others, carried)
 
     def _go_forward(self) -> None:
         pending: list[tuple[int, Call]] = []
         for call in self._own_calls():
             self._tell(call.output, self._affine, pending)
-        done: set[Call] = set()
-        while pending:  # From the inputs to the outputs of the model.
-            _, call = heapq.heappop(pending)
-            if call in done:
-                continue
-            done.add(call)
-            self._calls.add(call)
-            if call.layer is self.batch_norm:
-                raise Obstacle(f"`{call.layer.name}` reads itself")
-            if self._absorbs(call):
-                self._note(call, "input", self._maps[call.inputs[0]])
-            else:
-                self._tell(call.output, self._carried_on(call), pending)
+        self._tell_on(pending, set(self._own_calls()))
+
+    def _correct(
+        self, others: list[tuple[Value, Call]], carried: Collection[Call]
+    ) -> None:
+        """Let the other readers of tensors that get a map undo it."""
+        check_undoable(self.batch_norm, self._affine, self.archive)
+        pending: list[tuple[int, Call]] = []
+        for value, reader in others:
+            self._told[value] = self._asked[value].inverse()
+            heapq.heappush(pending, (reader.number, reader))
+        self._tell_on(pending, carried)
 
     @property
     def _affine(self) -> Affine:
@@ -157,21 +181,26 @@ class Search:
         self, value: Value, affine: Affine, pending: list[tuple[int, Value]]
     ) -> None:
         """Ask for a value's map, which must be the same for all who ask."""
-        if value not in self._maps:
-            self._maps[value] = affine
+        if value not in self._asked:
+            self._asked[value] = affine
             heapq.heappush(pending, (-value.call, value))
-        elif not self._maps[value].equals(affine):
+        elif not self._asked[value].equals(affine):
             raise Obstacle(f"{self._name(value)} would need two maps at once")
 
-    def _check_readers(self, value: Value, carried: set[Call]) -> None:
+    def _other_readers(
+        self, value: Value, carried: Collection[Call], correcting: bool
+    ) -> list[tuple[Value, Call]]:
+        """Who reads a value that gets a map, but did not ask for one."""
         readers = self.flow.consumers[value]
-        if any(reader not in carried for reader in readers):
+        others = [(value, reader) for reader in readers if reader not in carried]
+        if others and not correcting:
             names = ", ".join(sorted({f"`{reader.layer.name}`" for reader in readers}))
             raise Obstacle(
                 f"{self._name(value)} is read {len(readers)} times, by {names}"
             )
         if value in self.flow.returned:
             raise Obstacle(f"{self._name(value)} is an output of the model, too")
+        return others
 
     def _producer(self, value: Value) -> Call:
         producer = self.flow.producer(value)
@@ -183,9 +212,7 @@ class Search:
             raise Obstacle(f"`{producer.layer.name}` reads itself")
         return producer
 
-    def _carried_back(
-        self, call: Call, affine: Affine
-    ) -> list[tuple[Value, Affine]]:
+    def _carried_back(self, call: Call, affine: Affine) -> list[tuple[Value, Affine]]:
         if call.layer.path in self.gone:
             return [(call.inputs[0], affine)]
         passing = carrier(call)
@@ -205,17 +232,37 @@ class Search:
         """Tell all readers of a value that they have to map it from now on."""
         if value in self.flow.returned:
             raise Obstacle("is an output of the model")
-        self._maps[value] = affine
+        self._told[value] = affine
         for reader in self.flow.consumers[value]:
             heapq.heappush(pending, (reader.number, reader))
 
+    def _tell_on(
+        self, pending: list[tuple[int, Call]], carried: Collection[Call]
+    ) -> None:
+        """Tell whoever comes after, from the inputs to the outputs of the model."""
+        done: set[Call] = set()
+        while pending:
+            _, call = heapq.heappop(pending)
+            if call in done:
+                continue
+            if call in carried:
+                raise Obstacle(f"{described(call.layer)} is before it and behind it")
+            done.add(call)
+            self._calls.add(call)
+            if self._absorbs(call):
+                self._note(call, "input", self._told[call.inputs[0]])
+            else:
+                self._tell(call.output, self._carried_on(call), pending)
+
     def _carried_on(self, call: Call) -> Affine:
-        maps = [self._maps.get(value, IDENTITY) for value in call.inputs]
+        maps = [self._told.get(value, IDENTITY) for value in call.inputs]
         if call.layer.path in self.gone:
             return maps[0]
         passing = carrier(call)
         if passing is None:
-            raise Obstacle(f"is read by {described(call.layer)}, which cannot take it in")
+            raise Obstacle(
+                f"is read by {described(call.layer)}, which cannot take it in"
+            )
         try:
             return passing.forward(self._site(call), maps)
         except CannotCarry as reason:
@@ -230,14 +277,16 @@ class Search:
         return Site.of(
             call,
             self.flow,
-            lambda: [stored.read() for stored in self.archive.variables(call.layer.path)],
+            lambda: [
+                stored.read() for stored in self.archive.variables(call.layer.path)
+            ],
         )
 
     def _absorbs(self, call: Call) -> bool:
         layer = call.layer
         if layer.path in self.gone or layer.entry.is_operator:
             return False
-        return layer.is_batch_norm or layer.kind in ABSORBERS
+        return layer.is_batch_norm or linear_entry(layer) is not None
 
     def _note(self, call: Call, side: Side, affine: Affine) -> None:
         """Let a layer absorb a map for one of its calls."""
@@ -248,7 +297,8 @@ class Search:
                 raise Obstacle(f"{described(layer)} is not an affine map")
             axes = kept_axes(layer, call, self.flow)
         else:
-            kind, config = str(layer.kind), layer.config
+            entry = linear_entry(layer) or layer.entry
+            kind, config = entry.class_name, entry.config
             axes = own_axes(kind, config, side)
             reason = ABSORBERS[kind].unevenness(config)
             if side == "input" and affine.has_shift and reason:

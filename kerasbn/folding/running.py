@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from kerasbn.folding.apply import FoldedModel
     from kerasbn.folding.segments import Segment
-    from kerasbn.graph import Call, Value
+    from kerasbn.graph import Call, LayerEntry, Value
     from kerasbn.graph.model import Shape
 
     Array = NDArray[Any]
@@ -50,7 +50,7 @@ def segment_difference(
         try:
             with float64_arithmetic():
                 expected = _Run(folded, False).outputs(segment, inputs)
-        except Exception:  # noqa: BLE001 - whatever a backend says of a wrong size
+        except Exception:
             continue
         with float64_arithmetic():
             received = _Run(folded, True).outputs(segment, inputs)
@@ -114,14 +114,17 @@ class _Run:
         layer = keras.saving.deserialize_keras_object(in_float64(entry))
         if not call.layer.entry.is_operator:
             layer.build(shape)
-            self._fill(layer, call.layer.path)
+            self._fill(layer, call.layer.entry)
         return layer
 
-    def _fill(self, layer: Any, path: str) -> None:
-        if self.after and path in self.folded.changed:
-            variables: list[Any] = self.folded.float64_weights[path]
-        else:
-            variables = [each.read() for each in self.folded.archive.variables(path)]
+    def _fill(self, layer: Any, entry: LayerEntry) -> None:
+        if entry.wrapped is not None:
+            layer, entry = layer.layer, entry.wrapped
+        variables: list[Any] = [
+            each.read() for each in self.folded.archive.variables(entry.path)
+        ]
+        if self.after:
+            variables = self.folded.float64_weights.get(entry.path, variables)
         if variables:
             store = {str(number): each for number, each in enumerate(variables)}
             layer.load_own_variables(store)

@@ -55,7 +55,9 @@ def _segment(calls: set[Call], flow: Flow) -> Segment:
         tuple(ordered),
         tuple(value for value in taken if value not in made),
         tuple(
-            call.output for call in ordered if _is_read_outside(call.output, calls, flow)
+            call.output
+            for call in ordered
+            if _is_read_outside(call.output, calls, flow)
         ),
     )
 

@@ -17,7 +17,7 @@ from kerasbn.graph.reading import is_reference, is_serialised_tensor, keras_tens
 from kerasbn.graph.shapes import output_shape
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from kerasbn.graph.model import Graph, Layer, Node, Shape, Tensor
 
@@ -244,5 +244,3 @@ def _skeleton(value: Any) -> Any:
     if isinstance(value, list):
         return [_skeleton(item) for item in value]
     return None
-
-

@@ -168,7 +168,11 @@ _FUNCTIONS: dict[str, Callable[[Config, Shape], Shape]] = {
     **{f"Conv{n}D": _spatial(_window, _filters) for n in (1, 2, 3)},
     **{f"SeparableConv{n}D": _spatial(_window, _filters) for n in (1, 2)},
     **{f"DepthwiseConv{n}D": _spatial(_window, _multiplied) for n in (1, 2)},
-    **{f"{kind}Pooling{n}D": _spatial(_window) for kind in ("Average", "Max") for n in (1, 2, 3)},
+    **{
+        f"{kind}Pooling{n}D": _spatial(_window)
+        for kind in ("Average", "Max")
+        for n in (1, 2, 3)
+    },
     **{
         f"Global{kind}Pooling{n}D": _global_pooling
         for kind in ("Average", "Max")

@@ -1,0 +1,112 @@
+"""What a carrier is asked, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from kerasbn.folding.affine import Affine, Float64
+    from kerasbn.graph import Call, Flow
+    from kerasbn.graph.model import Shape
+
+
+class CannotCarry(Exception):  # noqa: N818 - it is control flow, not an error
+    """Why a map does not pass, to follow the name of the layer."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """A call of a carrier: what it is asked about.
+
+    Attributes:
+        call: the call.
+        inputs: the shape of one sample of each input, where it is known.
+        output: the shape of one sample of the output, where it is known.
+        variables: what the layer stores in the file.
+    """
+
+    call: Call
+    inputs: tuple[Shape | None, ...]
+    output: Shape | None
+    variables: Callable[[], Sequence[NDArray[Any]]]
+
+    @classmethod
+    def of(
+        cls, call: Call, flow: Flow, variables: Callable[[], Sequence[NDArray[Any]]]
+    ) -> Site:
+        """The site of a call in a flow."""
+        inputs = tuple(map(flow.sample_shape, call.inputs))
+        return cls(call, inputs, flow.sample_shape(call.output), variables)
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The layer's configuration."""
+        return self.call.layer.config
+
+    @property
+    def rank(self) -> int:
+        """The rank of one sample of the first input."""
+        return len(known(self.inputs[0]))
+
+    def axis(self, value: int) -> int:
+        """An axis of the input with the batch, counted from the end.
+
+        Raises:
+            CannotCarry: if it is the batch.
+        """
+        axis = value if value < 0 else value - self.rank - 1
+        if not -self.rank <= axis < 0:
+            raise CannotCarry("works along the batch")
+        return axis
+
+
+@dataclass(frozen=True)
+class Carrier:
+    """How a class lets affine maps pass.
+
+    Attributes:
+        backward: (site, map of the output) -> the map of each input.
+        forward: (site, map of each input) -> the map of the output.
+    """
+
+    backward: Callable[[Site, Affine], Sequence[Affine]]
+    forward: Callable[[Site, Sequence[Affine]], Affine]
+
+
+def known(shape: Shape | None) -> Shape:
+    """A shape that must be known at least in its rank.
+
+    Raises:
+        CannotCarry: if it is not.
+    """
+    if shape is None:
+        raise CannotCarry(
+            "reads a tensor whose shape the file does not tell (a .keras file does)"
+        )
+    return shape
+
+
+def single(
+    backward: Callable[[Site, Affine], Affine],
+    forward: Callable[[Site, Affine], Affine] | None = None,
+) -> Carrier:
+    onward = forward or backward
+    return Carrier(
+        lambda site, affine: [backward(site, affine)],
+        lambda site, affines: onward(site, affines[0]),
+    )
+
+
+def sizes(value: Any) -> list[int]:
+    """Numbers, however they are nested: `[[1, 1], [2, 2]]`."""
+    if isinstance(value, list | tuple):
+        return [size for item in value for size in sizes(item)]
+    return [value]
+
+
+def of_rank(values: Float64, rank: int) -> Float64:
+    return values.reshape((1,) * (rank - values.ndim) + values.shape)

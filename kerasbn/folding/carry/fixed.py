@@ -1,0 +1,166 @@
+"""Carriers that are affine themselves: f(x) = a * x + b, with a and b fixed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kerasbn.folding.affine import Affine
+from kerasbn.folding.carry.base import CannotCarry, Carrier, Site, known, single, sizes
+from kerasbn.graph.reading import is_serialised_tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from kerasbn.folding.affine import Float64
+
+
+def fixed(function: Callable[[Site], Affine]) -> Carrier:
+    def backward(site: Site, affine: Affine) -> Affine:
+        """The map m' with f(m'(x)) = m(f(x))."""
+        own = function(site)
+        if not own.is_invertible:
+            raise CannotCarry("multiplies by zero")
+        return own.inverse().after(affine).after(own)
+
+    def forward(site: Site, affine: Affine) -> Affine:
+        """The map m' with m'(f(x)) = f(m(x)), which needs no inverse of f."""
+        own = function(site)
+        passed = own.after(affine)
+        return Affine(affine.scale, passed.shift - affine.scale * own.shift)
+
+    return single(backward, forward)
+
+
+def rescaling(site: Site) -> Affine:
+    scale = _constant(site, site.config.get("scale", 1.0))
+    return Affine(scale, _constant(site, site.config.get("offset", 0.0)))
+
+
+_SMALLEST_DEVIATION = 1e-7  # `keras.backend.epsilon()`, by which Keras limits it.
+
+
+def normalization(site: Site) -> Affine:
+    """`keras.layers.Normalization`, adapted or with the given mean and variance."""
+    axes = site.config.get("axis")
+    axes = sorted(site.axis(axis) for axis in ([] if axes is None else sizes(axes)))
+    if site.config.get("mean") is not None:
+        mean, variance = site.config["mean"], site.config["variance"]
+    else:
+        stored = list(site.variables())
+        if len(stored) < 2:
+            raise CannotCarry("has not been adapted")
+        mean, variance = stored[:2]
+    deviation = np.maximum(np.sqrt(_numbers(variance)), _SMALLEST_DEVIATION)
+    input_shape = known(site.inputs[0])
+    shape = [input_shape[axis] or 0 if axis in axes else 1 for axis in _all(axes)]
+    if 0 in shape:
+        raise CannotCarry("normalizes along an axis of unknown size")
+    mean, deviation = (
+        np.broadcast_to(np.reshape(v, shape) if np.size(v) > 1 else v, shape)
+        for v in (_numbers(mean), deviation)
+    )
+    if site.config.get("invert"):
+        return Affine(deviation, mean)
+    return Affine(1 / deviation, -mean / deviation)
+
+
+def _all(axes: Sequence[int]) -> range:
+    return range(min(axes, default=0), 0)
+
+
+def _numbers(value: Any) -> Float64:
+    """Numbers from a configuration, as Keras writes arrays there, or from a file."""
+    if isinstance(value, dict) and value.get("class_name") in (
+        "__numpy__",
+        "__tensor__",
+    ):
+        value = value["config"]["value"]
+    try:
+        return np.asarray(value, np.float64)
+    except (TypeError, ValueError) as error:
+        raise CannotCarry("has an argument that is no number") from error
+
+
+def _constant(site: Site, value: Any) -> Float64:
+    """A constant operand, broadcastable to one sample without stretching it."""
+    values, shape = _numbers(value), known(site.inputs[0])
+    if values.ndim == len(shape) + 1 and len(values) == 1:
+        values = values[0]  # An axis for the batch.
+    if values.ndim > len(shape) or any(
+        size not in (1, shape[axis])
+        for axis, size in zip(range(-values.ndim, 0), values.shape, strict=True)
+    ):
+        raise CannotCarry("has a constant of another shape than its input")
+    return values
+
+
+def _operands(site: Site) -> list[Any]:
+    """The two operands of an operator, serialised."""
+    node = site.call.node
+    operands = [*node.args, *(node.kwargs[k] for k in ("x1", "x2") if k in node.kwargs)]
+    if len(operands) != 2:
+        raise CannotCarry("has an unusual number of operands")
+    return operands
+
+
+def arithmetic(
+    function: Callable[[Float64, bool], Affine], several: Carrier | None = None
+) -> Carrier:
+    """An operator with a constant, or, by `several`, between tensors.
+
+    `function` takes the constant, and whether it is the first operand.
+    """
+
+    def own(site: Site) -> Affine:
+        one, other = _operands(site)
+        first = not is_serialised_tensor(one)
+        return function(_constant(site, one if first else other), first)
+
+    alone = fixed(own)
+
+    def way(site: Site) -> Carrier:
+        if len(site.inputs) == 1:
+            return alone
+        if several is None:
+            raise CannotCarry("multiplies or divides two tensors")
+        return several
+
+    return Carrier(
+        lambda site, affine: way(site).backward(site, affine),
+        lambda site, affines: way(site).forward(site, affines),
+    )
+
+
+def quotient(constant: Float64, first: bool) -> Affine:
+    if first:
+        raise CannotCarry("divides by what it reads")
+    with np.errstate(divide="ignore"):
+        return Affine(1 / constant, np.zeros(()))
+
+
+def total(constant: Float64, first: bool) -> Affine:
+    """X + c, or c + x."""
+    return Affine(np.ones(()), constant)
+
+
+def difference(constant: Float64, first: bool) -> Affine:
+    """X - c, or c - x."""
+    sign = np.ones(())
+    return Affine(-sign, constant) if first else Affine(sign, -constant)
+
+
+def product(constant: Float64, first: bool) -> Affine:
+    """X * c, or c * x."""
+    return Affine(constant, np.zeros(()))
+
+
+def negative(site: Site) -> Affine:
+    """-x."""
+    return Affine(-np.ones(()), np.zeros(()))
+
+
+def cut_off(constant: Float64, first: bool) -> Affine:
+    """max(x, c), which is not affine."""
+    raise CannotCarry("cuts off at a constant")

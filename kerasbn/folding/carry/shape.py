@@ -1,0 +1,165 @@
+"""Carriers that put the same values into another order or shape."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kerasbn.folding.carry.base import (
+    CannotCarry,
+    Carrier,
+    Site,
+    known,
+    of_rank,
+    single,
+    sizes,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from kerasbn.folding.affine import Affine, Float64
+    from kerasbn.graph.model import Shape
+
+
+def reshaping() -> Carrier:
+    def moved(values: Float64, before: Shape | None, after: Shape | None) -> Float64:
+        if before is None or after is None:
+            known(None)
+        same = 0
+        for one, other in zip(before[::-1], after[::-1], strict=False):  # type: ignore[index]
+            if one is None or one != other:
+                break
+            same += 1
+        if values.ndim <= same:  # The axes that the map tells apart stay as they are.
+            return values
+        if None in (*before, *after):  # type: ignore[misc]
+            raise CannotCarry("reshapes axes of unknown size")
+        return np.broadcast_to(values, before).reshape(after)  # type: ignore[arg-type]
+
+    def backward(site: Site, affine: Affine) -> Affine:
+        one, other = site.output, site.inputs[0]
+        return affine.each(lambda values: moved(values, one, other)).simplified()
+
+    def forward(site: Site, affine: Affine) -> Affine:
+        one, other = site.inputs[0], site.output
+        return affine.each(lambda values: moved(values, one, other)).simplified()
+
+    return single(backward, forward)
+
+
+def flattening() -> Carrier:
+    """A reshape; channels-first data are put into channels-last order before."""
+    plain = reshaping()
+
+    def turned(site: Site) -> Site:
+        shape = known(site.inputs[0])
+        return Site(site.call, ((*shape[1:], shape[0]),), site.output, site.variables)
+
+    def is_turned(site: Site) -> bool:
+        first = site.config.get("data_format") == "channels_first"
+        return first and len(known(site.inputs[0])) > 1
+
+    def backward(site: Site, affine: Affine) -> Affine:
+        if not is_turned(site):
+            return plain.backward(site, affine)[0]
+        (affine,) = plain.backward(turned(site), affine)
+        return affine.each(lambda v: np.moveaxis(of_rank(v, site.rank), -1, 0))
+
+    def forward(site: Site, affine: Affine) -> Affine:
+        if not is_turned(site):
+            return plain.forward(site, [affine])
+        affine = affine.each(lambda v: np.moveaxis(of_rank(v, site.rank), 0, -1))
+        return plain.forward(turned(site), [affine])
+
+    return single(backward, forward)
+
+
+def expanding() -> Carrier:
+    """Axes of size 1 more."""
+    return single(_without_axes, _with_axes)
+
+
+def squeezing() -> Carrier:
+    """Axes of size 1 less."""
+
+    def places(site: Site) -> list[int]:
+        if site.config.get("axis") is None:
+            raise CannotCarry("drops whatever axes have size 1")
+        return [site.axis(axis) for axis in sizes(site.config["axis"])]
+
+    def forward(site: Site, affine: Affine) -> Affine:
+        gone = tuple(places(site))
+        return affine.each(lambda v: of_rank(v, site.rank).squeeze(gone))
+
+    def backward(site: Site, affine: Affine) -> Affine:
+        added = sorted(axis + site.rank for axis in places(site))
+        rank = site.rank - len(added)
+        return affine.each(lambda v: np.expand_dims(of_rank(v, rank), added))
+
+    return single(backward, forward)
+
+
+def _with_axes(site: Site, affine: Affine) -> Affine:
+    added = _added_axes(site)
+    return affine.each(lambda v: np.expand_dims(of_rank(v, site.rank), added))
+
+
+def _without_axes(site: Site, affine: Affine) -> Affine:
+    added = _added_axes(site)
+    rank = site.rank + len(added)
+    return affine.each(lambda v: of_rank(v, rank).squeeze(added))
+
+
+def _added_axes(site: Site) -> tuple[int, ...]:
+    """The axes that an output sample has more."""
+    axes = sizes(site.config["axis"])
+    rank = site.rank + 1 + len(axes)
+    found = tuple(axis % rank - 1 for axis in axes)
+    if min(found) < 0:
+        raise CannotCarry("adds an axis before the batch")
+    return found
+
+
+def permuting(order: Callable[[Site], Sequence[int]]) -> Carrier:
+    """`order` gives, for each axis of an output sample, the axis of the input."""
+
+    def backward(site: Site, affine: Affine) -> Affine:
+        back = np.argsort(order(site))
+        return affine.each(lambda v: of_rank(v, site.rank).transpose(back))
+
+    def forward(site: Site, affine: Affine) -> Affine:
+        return affine.each(lambda v: of_rank(v, site.rank).transpose(order(site)))
+
+    return single(backward, forward)
+
+
+def order_of_permute(site: Site) -> Sequence[int]:
+    return [axis - 1 for axis in site.config["dims"]]
+
+
+def order_of_transpose(site: Site) -> Sequence[int]:
+    return _without_batch(site.config.get("axes") or range(site.rank, -1, -1))
+
+
+def order_of_swapaxes(site: Site) -> Sequence[int]:
+    order = list(range(site.rank + 1))
+    one, other = site.config["axis1"], site.config["axis2"]
+    order[one], order[other] = order[other], order[one]
+    return _without_batch(order)
+
+
+def order_of_moveaxis(site: Site) -> Sequence[int]:
+    # Each axis of this array has its own number as its size.
+    numbered = np.empty(range(site.rank + 1))
+    config = site.config
+    return _without_batch(
+        np.moveaxis(numbered, config["source"], config["destination"]).shape
+    )
+
+
+def _without_batch(order: Sequence[int]) -> Sequence[int]:
+    if order[0] != 0:
+        raise CannotCarry("moves the batch")
+    return [axis - 1 for axis in order[1:]]
