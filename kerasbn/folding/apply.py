@@ -172,6 +172,21 @@ class FoldedModel:
             if any(map(_is_lossy, exact, self.weights[path]))
         ]
 
+    def too_large(self) -> dict[str, str]:
+        """The BN whose fold no longer fits into half precision -> why not."""
+        found: dict[str, str] = {}
+        for path, layer in self.changed.items():
+            dtype = self.archive.variables(layer.entry.path)[0].dtype
+            if dtype.itemsize > 2 or _fits(layer.variables(self.archive), dtype):
+                continue
+            reason = f"the folded weights of `{path}` are too large for {dtype.name}"
+            for fold in self.plan.folds:
+                if any(
+                    absorption.layer.path == path for absorption in fold.absorptions
+                ):
+                    found[fold.batch_norm.path] = reason
+        return found
+
     @property
     def weights(self) -> Mapping[str, list[NDArray[Any]]]:
         """The same, rounded to the dtype in which the file stores the kernel."""
@@ -208,10 +223,22 @@ class _Rounded(_Computed):
         ]
 
 
-def _rounded(values: Float64, dtype: np.dtype[Any], path: str) -> NDArray[Any]:
+def _fits(variables: list[Float64], dtype: np.dtype[Any]) -> bool:
+    return all(_is_finite(_narrowed(values, dtype)) for values in variables)
+
+
+def _narrowed(values: Float64, dtype: np.dtype[Any]) -> NDArray[Any]:
     with np.errstate(over="ignore", under="ignore"):
-        narrow = values.astype(dtype)
-    if not np.isfinite(narrow.astype(np.float64)).all():
+        return values.astype(dtype)
+
+
+def _is_finite(values: NDArray[Any]) -> bool:
+    return bool(np.isfinite(values.astype(np.float64)).all())
+
+
+def _rounded(values: Float64, dtype: np.dtype[Any], path: str) -> NDArray[Any]:
+    narrow = _narrowed(values, dtype)
+    if not _is_finite(narrow):
         raise UnusableFileError(
             f"A folded weight of `{path}` is too large for {dtype.name}. Received: "
             f"{np.abs(values).max():.3g}. Save the model in float32 or bfloat16 and "

@@ -49,8 +49,8 @@ def check_batch_norm(batch_norm: Layer, flow: Flow) -> None:
         raise Obstacle("is never called")
     if any(call.training for call in calls):
         raise Obstacle("called with training=True, so it uses batch statistics")
-    if holder := calls[0].graph.held_inside.get(batch_norm.name):
-        raise Obstacle(f"may be part of `{holder}`, too")
+    if holders := calls[0].graph.held_inside.get(batch_norm.name):
+        raise Obstacle(f"may be part of `{holders[0]}`, too")
 
 
 def kept_axes(batch_norm: Layer, call: Call, flow: Flow) -> tuple[int, ...]:
@@ -104,11 +104,22 @@ def check_absorber(batch_norm: Layer, call: Call, side: Side, archive: Archive) 
             raise Obstacle(f"`{layer.name}` has a {key}")
     if entry.config.get("lora_rank") or entry.config.get("lora_enabled"):
         raise Obstacle(f"`{layer.name}` has LoRA weights")
-    if holder := call.graph.held_inside.get(layer.name):
-        raise Obstacle(f"`{layer.name}` may be part of `{holder}`, too")
+    _check_not_shared(call)
     check_dtypes(batch_norm, layer)
     if not layer.is_batch_norm:
         _check_weights(entry, side, archive)
+
+
+def _check_not_shared(call: Call) -> None:
+    """Check that no other layer holds this one, or what it wraps, as well."""
+    layer, graph = call.layer, call.graph
+    holders = [*graph.held_inside.get(layer.name, ())]
+    if (inner := layer.entry.wrapped) is not None:
+        same_name = [inner.name] if inner.name in graph.layers else []
+        held = graph.held_inside.get(inner.name, ())
+        holders += same_name + [name for name in held if name != layer.name]
+    if holders:
+        raise Obstacle(f"`{layer.name}` may be part of `{holders[0]}`, too")
 
 
 def check_undoable(batch_norm: Layer, affine: Affine, archive: Archive) -> None:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from kerasbn.graph import Layer
+
 _FLOAT_POLICIES = (
     "float16",
     "bfloat16",
@@ -22,6 +24,7 @@ _FLOAT_POLICIES = (
     "mixed_float16",
     "mixed_bfloat16",
 )
+_RESIZING = ("UpSampling2D", "Resizing", "Resize")
 
 
 def in_float64(config: Any) -> Any:
@@ -40,6 +43,21 @@ def _float64_dtype(dtype: Any) -> Any:
     if isinstance(dtype, dict) and dtype.get("class_name") == "DTypePolicy":
         return _float64_dtype(dtype["config"]["name"])
     return "float64" if dtype in _FLOAT_POLICIES else dtype
+
+
+def computes_in_float32(layer: Layer) -> bool:
+    """Whether a layer of Keras' own computes in float32 whatever it is asked for.
+
+    TensorFlow's `tf.image.resize` does so unless it takes the nearest pixel.
+    """
+    if keras.backend.backend() != "tensorflow" or layer.kind not in _RESIZING:
+        return False
+    return layer.config.get("interpolation", "nearest") != "nearest"
+
+
+def may_compute_in_float32(layer: Layer) -> bool:
+    """Whether it does, or only its own code tells."""
+    return computes_in_float32(layer) or layer.kind in (None, "Lambda")
 
 
 @contextmanager

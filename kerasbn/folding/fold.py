@@ -150,7 +150,13 @@ def _folded_model(archive: Archive) -> FoldedModel:
             f"{error} Fold the Functional or Sequential models inside it, or rebuild "
             "it with keras.Model(inputs, outputs)."
         ) from error
-    return FoldedModel(graph, archive, make_plan(graph, archive))
+    staying: dict[str, str] = {}
+    while True:
+        folded = FoldedModel(graph, archive, make_plan(graph, archive, staying))
+        too_large = folded.too_large()
+        if not too_large:
+            return folded
+        staying |= too_large
 
 
 def _verify(

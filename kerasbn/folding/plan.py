@@ -14,6 +14,7 @@ forest, and a forest that cannot grow has as many edges as any other.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from kerasbn.folding.conditions import (
@@ -26,7 +27,7 @@ from kerasbn.folding.routes import BACKWARD, CORRECTING, FORWARD, Search
 from kerasbn.graph import Flow
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from kerasbn.archive import Archive
     from kerasbn.folding.affine import Affine
@@ -83,26 +84,31 @@ class Plan:
         return list(paths)
 
 
-def make_plan(graph: Graph, archive: Archive) -> Plan:
+def make_plan(
+    graph: Graph, archive: Archive, staying: Mapping[str, str] = MappingProxyType({})
+) -> Plan:
     """Decide about every BN that the graph shows, at any depth.
 
     Args:
         graph: the outermost model's.
         archive: the file that it was read from.
+        staying: path of a BN that must stay -> why.
 
     Raises:
         UnusableFileError: if weights that are needed are not in the file.
     """
-    return _Planning(graph, archive).plan()
+    return _Planning(graph, archive, staying).plan()
 
 
 class _Planning:
-    def __init__(self, graph: Graph, archive: Archive) -> None:
+    def __init__(
+        self, graph: Graph, archive: Archive, staying: Mapping[str, str]
+    ) -> None:
         self._archive = archive
         self._flow = Flow.of(graph)
         self._batch_norms = [each for each in graph.walk() if each.is_batch_norm]
         self._folds: dict[str, Fold] = {}
-        self._reasons: dict[str, str] = {}
+        self._reasons = dict(staying)
         self._affines: dict[str, Affine] = {}
 
     def plan(self) -> Plan:
@@ -129,6 +135,8 @@ class _Planning:
         """The BN that are affine maps, from the inputs of the model to its outputs."""
         usable = []
         for batch_norm in self._batch_norms:
+            if batch_norm.path in self._reasons:
+                continue
             try:
                 check_batch_norm(batch_norm, self._flow)
                 call = self._flow.calls_of[batch_norm.path][0]

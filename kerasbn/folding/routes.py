@@ -22,8 +22,8 @@ from kerasbn.folding.carry import CannotCarry, Site, carrier
 from kerasbn.folding.conditions import (
     Obstacle,
     check_absorber,
-    check_undoable,
     check_dtypes,
+    check_undoable,
     described,
     kept_axes,
     linear_entry,
@@ -322,7 +322,8 @@ class Search:
                     f"`{absorption.layer.name}` is called {count} times with the same "
                     "weights"
                 )
-        return [absorption for absorption, _ in self._found.values()]
+        found = sorted(self._found.values(), key=lambda each: each[1][0].number)
+        return [absorption for absorption, _ in found]
 
     def _name(self, value: Value) -> str:
         producer = self.flow.producer(value)

@@ -155,17 +155,17 @@ class Graph:
         return {(node.layer.name, node.call): node for node in self.nodes}
 
     @cached_property
-    def held_inside(self) -> Mapping[str, str]:
-        """Name of an object that a layer's configuration holds -> that layer's name.
+    def held_inside(self) -> Mapping[str, tuple[str, ...]]:
+        """Name of an object that a layer's configuration holds -> those layers' names.
 
         A layer that the graph shares with a wrapper is there by its name.
         """
-        return {
-            name: layer.name
-            for layer in self.layers.values()
-            if layer.graph is None
-            for name in _names_inside(layer.config)
-        }
+        found: defaultdict[str, list[str]] = defaultdict(list)
+        for layer in self.layers.values():
+            if layer.graph is None:
+                for name in set(_names_inside(layer.config)):
+                    found[name].append(layer.name)
+        return {name: tuple(holders) for name, holders in found.items()}
 
     def producer(self, tensor: Tensor) -> Node | None:
         """The call that makes a tensor; None for a Sequential model's bare input."""

@@ -127,6 +127,122 @@ def test_folded_equals_original(cls, arguments, shape, axis):
     _fold_and_compare(cls, arguments, shape, axis, batch_norm)
 
 
+# class, its arguments, the shape of its input, the axis of BN before it. With padding,
+# or where kernels overlap, only a BN without a shift goes.
+BEFORE = [
+    (L.Dense, {"units": 4}, (3,), -1, True),
+    (L.Dense, {"units": 4, "use_bias": False}, (5, 3), -1, True),
+    (L.Dense, {"units": 4, "activation": "tanh"}, (5, 2, 3), 3, True),
+    (L.EinsumDense, {"equation": "ab,bc->ac", "output_shape": 4}, (3,), -1, True),
+    (
+        L.EinsumDense,
+        {"equation": "abc,cde->abde", "output_shape": (5, 4, 2), "bias_axes": "e"},
+        (5, 3),
+        -1,
+        True,
+    ),
+    (
+        L.EinsumDense,
+        {"equation": "abc,cbd->ad", "output_shape": 4},
+        (5, 3),
+        [1, 2],
+        True,
+    ),
+    (
+        L.EinsumDense,
+        {"equation": "abc,bcd->abd", "output_shape": (5, 4), "bias_axes": "d"},
+        (5, 3),
+        1,
+        True,
+    ),
+    (
+        L.EinsumDense,
+        {"equation": "...x,xy->...y", "output_shape": 4, "bias_axes": "y"},
+        (5, 2, 3),
+        -1,
+        True,
+    ),
+    (L.Conv1D, {"filters": 4, "kernel_size": 3}, (9, 3), -1, True),
+    (L.Conv1D, {"filters": 4, "kernel_size": 3, "padding": "causal"}, (9, 3), 2, False),
+    (
+        L.Conv2D,
+        {"filters": 4, "kernel_size": 3, "activation": "relu"},
+        (7, 6, 3),
+        -1,
+        True,
+    ),
+    (
+        L.Conv2D,
+        {"filters": 4, "kernel_size": 3, "padding": "same"},
+        (7, 6, 3),
+        3,
+        False,
+    ),
+    (
+        L.Conv2D,
+        {"filters": 4, "kernel_size": 1, "padding": "same", "strides": 2},
+        (7, 6, 3),
+        -1,
+        True,
+    ),
+    (L.Conv2D, {"filters": 6, "kernel_size": (3, 2), "groups": 3}, (7, 6, 6), -1, True),
+    (
+        L.Conv2D,
+        {"filters": 4, "kernel_size": 3, "dilation_rate": 2},
+        (9, 8, 3),
+        3,
+        True,
+    ),
+    (L.Conv3D, {"filters": 4, "kernel_size": 2, "strides": 2}, (4, 5, 3, 2), -1, True),
+    (L.DepthwiseConv1D, {"kernel_size": 3, "depth_multiplier": 2}, (8, 3), -1, True),
+    (L.DepthwiseConv2D, {"kernel_size": 3, "depth_multiplier": 3}, (7, 6, 2), -1, True),
+    (L.DepthwiseConv2D, {"kernel_size": 3, "padding": "same"}, (7, 6, 2), -1, False),
+    (
+        L.SeparableConv1D,
+        {"filters": 4, "kernel_size": 3, "depth_multiplier": 2},
+        (8, 3),
+        -1,
+        True,
+    ),
+    (L.SeparableConv2D, {"filters": 4, "kernel_size": 3}, (7, 6, 3), -1, True),
+    (
+        L.SeparableConv2D,
+        {"filters": 4, "kernel_size": 3, "padding": "same"},
+        (7, 6, 3),
+        -1,
+        False,
+    ),
+    (
+        L.Conv1DTranspose,
+        {"filters": 4, "kernel_size": 3, "strides": 2},
+        (5, 3),
+        -1,
+        False,
+    ),
+    (L.Conv2DTranspose, {"filters": 4, "kernel_size": 3}, (5, 4, 3), -1, False),
+    (L.Conv2DTranspose, {"filters": 4, "kernel_size": 1}, (5, 4, 3), -1, True),
+    (L.Conv3DTranspose, {"filters": 4, "kernel_size": 1}, (3, 4, 2, 3), -1, True),
+]
+
+
+@pytest.mark.parametrize(("cls", "arguments", "shape", "axis", "shift"), BEFORE)
+def test_folded_forward_equals_original(cls, arguments, shape, axis, shift):
+    inputs = keras.Input(shape)
+    batch_norm = kerasbn.BatchNormalization(axis=axis, name="bn")
+    model = keras.Model(inputs, cls(name="linear", **arguments)(batch_norm(inputs)))
+    randomise(model)
+    if not shift:
+        scale = batch_norm.gamma / np.sqrt(batch_norm.moving_variance + 1e-3)
+        batch_norm.beta.assign(batch_norm.moving_mean * scale)
+
+    result = kerasbn.fold_batch_norm(model)
+
+    assert result.folded == [{"layer": "bn", "into": ["linear"], "route": "forward"}]
+    x = sample(model)
+    (expected,), (received,) = outputs(model, x), outputs(result.model, x)
+    np.testing.assert_allclose(received, expected, rtol=1e-11, atol=1e-11)
+
+
 @pytest.mark.skipif(
     keras.backend.backend() == "tensorflow",
     reason="TensorFlow's CPU kernels take channels last only",

@@ -40,5 +40,6 @@ def test_what_stays_in_densenet_is_read_twice(tmp_path):
     assert (len(result.folded), len(result.kept)) == (59, 62)
     reasons = {kept["layer"]: kept["reason"] for kept in result.kept}
     assert reasons["conv2_block1_0_bn"] == (
-        "`pool1` is read 2 times, by `conv2_block1_0_bn`, `conv2_block1_concat`"
+        "`pool1` is read 2 times, by `conv2_block1_0_bn`, `conv2_block1_concat`; is "
+        "read by Activation `conv2_block1_0_relu`, which is not linear"
     )

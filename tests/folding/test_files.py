@@ -79,6 +79,7 @@ def saved(tmp_path):
         [
             keras.Input((3,)),
             kerasbn.BatchNormalization(name="first"),
+            L.ReLU(name="relu"),
             L.Dense(4, name="dense"),
             kerasbn.BatchNormalization(name="second", zero_debias=True),
         ]
@@ -108,7 +109,7 @@ def test_the_command(saved, tmp_path):
     done = run(saved, tmp_path / "out.keras")
     assert done.exit_code == 0, done.output
     assert "folded into dense" in done.output
-    assert "kept: reads an input of the model" in done.output
+    assert "kept: reads an input of the model; is read by ReLU `relu`" in done.output
     assert "1 of 2 BN layers folded" in done.output
     assert "Verified: relative error" in done.output
     model = keras.models.load_model(saved)
@@ -157,7 +158,7 @@ def test_json_is_printed_on_failure_too(tmp_path):
 def test_not_equal_is_1_and_writes_nothing(saved, tmp_path, monkeypatch):
     from kerasbn.folding import verify
 
-    monkeypatch.setattr(verify, "_layers_difference", lambda folded: 0.5)
+    monkeypatch.setattr(verify, "_segments_difference", lambda folded: 0.5)
     done = run(saved, tmp_path / "out.keras", "--json")
     assert done.exit_code == 1
     assert json.loads(done.stdout)["verified"] is False
@@ -192,7 +193,7 @@ def test_existing_destination(saved, tmp_path):
 
 def test_in_place(saved):
     assert run(saved, saved, "--force").exit_code == 0
-    assert len(keras.models.load_model(saved).layers) == 3
+    assert len(keras.models.load_model(saved).layers) == 4
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ def test_a_class_of_main_named_like_one_of_keras(tmp_path):
         "    def call(self, x, training=None):\n"
         "        return keras.ops.tanh(super().call(x))\n"
         "m = keras.Sequential([keras.Input((4,)), Dense(3),\n"
-        "    keras.layers.BatchNormalization(), keras.layers.Dense(2)])\n"
+        "    keras.layers.BatchNormalization(), keras.layers.ReLU()])\n"
         "m.layers[1].moving_mean.assign([1, 2, 3])\n"
         "r = kerasbn.fold_batch_norm(m)\n"
         "x = np.ones((2, 4), 'float32')\n"

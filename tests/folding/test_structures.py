@@ -109,7 +109,116 @@ def test_nested_models_used_twice_count_once():
     a, b = keras.Input((6, 2)), keras.Input((6, 2))
     x = L.Concatenate()([inner(a), inner(b)])
     x = L.BatchNormalization(name="last")(L.Dense(2)(x))
-    fold(keras.Model([a, b], x), ["last", "inner/bn"])
+    fold(keras.Model([a, b], x), ["inner/bn", "last"])
+
+
+def test_batch_norm_behind_a_nested_model():
+    inner = keras.Sequential([keras.Input((6, 2)), L.Conv1D(3, 3)], name="inner")
+    model = keras.Sequential([keras.Input((6, 2)), inner, L.BatchNormalization()])
+    fold(model, [model.layers[-1].name])
+
+
+def test_batch_norm_at_the_input_of_a_nested_model():
+    inputs = keras.Input((4, 3))
+    x = L.ReLU()(L.BatchNormalization(name="bn")(inputs))
+    inner = keras.Model(inputs, x, name="inner")
+    fold(keras.Sequential([keras.Input((6, 2)), L.Conv1D(3, 3), inner]), ["inner/bn"])
+
+
+@pytest.mark.parametrize("functional", [True, False])
+def test_a_nested_model_that_is_nothing_but_batch_norm(functional):
+    batch_norm = L.BatchNormalization(name="bn")
+    inner = keras.Sequential([keras.Input((4, 3)), batch_norm], name="inner")
+    if functional:
+        inputs = keras.Input((4, 3))
+        inner = keras.Model(inputs, batch_norm(inputs), name="inner")
+    model = keras.Sequential([keras.Input((6, 2)), L.Conv1D(3, 3), inner, L.ReLU()])
+    fold(model, ["inner/bn"])
+
+
+def test_batch_norm_behind_a_nested_model_that_is_used_twice():
+    """The convolution inside has two readers, of which only one is BN."""
+    inner = keras.Sequential([keras.Input((6, 2)), L.Conv1D(3, 3)], name="inner")
+    a, b = keras.Input((6, 2)), keras.Input((6, 2))
+    x = L.Concatenate()([L.BatchNormalization()(inner(a)), inner(b)])
+    model = randomise(keras.Model([a, b], L.ReLU()(x)))
+    (kept,) = kerasbn.fold_batch_norm(model).kept
+    assert "called 2 times with the same weights" in kept["reason"]
+
+
+def test_a_nested_model_whose_inputs_are_given_by_name():
+    """Which tensor is which input only Keras' code tells, so it is not crossed."""
+    one, other = keras.Input((3,), name="one"), keras.Input((3,), name="other")
+    inner = keras.Model([one, other], [L.Dense(3)(one), L.Dense(3)(other)], name="m")
+    a, b = keras.Input((3,), name="a"), keras.Input((3,), name="b")
+    x, y = inner({"other": a, "one": b})
+    model = keras.Model([a, b], [L.BatchNormalization()(x), L.ReLU()(y)])
+    (kept,) = kerasbn.fold_batch_norm(randomise(model)).kept
+    assert "reads the nested model `m`" in kept["reason"]
+
+
+def test_a_layer_and_its_batch_norm_both_used_twice():
+    """All calls ask the same of the layer, as in a Siamese network."""
+    dense, batch_norm = L.Dense(3), L.BatchNormalization(name="bn")
+    a, b = keras.Input((3,)), keras.Input((3,))
+    x = L.Concatenate()([batch_norm(dense(a)), batch_norm(dense(b))])
+    fold(keras.Model([a, b], L.ReLU()(x)), ["bn"])
+
+
+def test_the_same_tensor_read_twice_by_one_batch_norm():
+    inputs = keras.Input((3,))
+    x, shared = L.Dense(4)(inputs), L.BatchNormalization(name="bn")
+    fold(keras.Model(inputs, L.Add()([shared(x), shared(x)])), ["bn"])
+
+
+def test_batch_norm_that_reads_itself():
+    inputs = keras.Input((3,))
+    shared = L.BatchNormalization(name="bn")
+    model = randomise(keras.Model(inputs, shared(shared(L.Dense(4)(inputs)))))
+    (kept,) = kerasbn.fold_batch_norm(model).kept
+    assert "reads itself" in kept["reason"]
+
+
+def test_batch_norm_takes_in_batch_norm():
+    """The one that stays gets a gamma and a beta."""
+    inputs = keras.Input((3,))
+    x = L.BatchNormalization(name="a")(inputs)
+    x = L.BatchNormalization(name="b", center=False, scale=False)(x)
+    model = randomise(keras.Model(inputs, L.ReLU()(x)))
+    result = kerasbn.fold_batch_norm(model)
+    assert result.folded == [{"layer": "a", "into": ["b"], "route": "forward"}]
+    assert [kept["layer"] for kept in result.kept] == ["b"]
+    x = sample(model)
+    (expected,), (received,) = outputs(model, x), outputs(result.model, x)
+    np.testing.assert_allclose(received, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_one_of_several_that_read_a_linear_tensor():
+    """The convolution takes in the last one, and the others undo that."""
+    inputs = keras.Input((8, 8, 3))
+    first = L.Conv2D(4, 3, padding="same", name="c")(inputs)
+    x = L.ReLU()(L.BatchNormalization(name="a")(first))
+    x = L.Concatenate()([first, L.Conv2D(2, 3, padding="same", name="d")(x)])
+    x = L.ReLU()(L.BatchNormalization(name="b")(x))
+    model = randomise(keras.Model(inputs, x))
+    for name in "ab":
+        gamma = model.get_layer(name).gamma
+        gamma.assign(np.linspace(-1, 1, gamma.shape[0]))
+    result = kerasbn.fold_batch_norm(model)
+    assert result.folded == [
+        {"layer": "b", "into": ["c", "a", "d"], "route": "backward"}
+    ]
+    x = sample(model)
+    (expected,), (received,) = outputs(model, x), outputs(result.model, x)
+    np.testing.assert_allclose(received, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_map_that_cannot_be_undone():
+    inputs = keras.Input((3,))
+    x = L.Dense(4)(inputs)
+    branches = [L.ReLU()(L.BatchNormalization(name=name)(x)) for name in "ab"]
+    model = randomise(keras.Model(inputs, branches))  # Some gammas are 0.
+    assert kerasbn.fold_batch_norm(model).folded == []
 
 
 def test_models_nested_in_nested_models():

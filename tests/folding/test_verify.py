@@ -14,7 +14,7 @@ import pytest
 
 import kerasbn
 from kerasbn import NotEqualError, UnusableFileError
-from kerasbn.folding import absorb, plan
+from kerasbn.folding import absorb, routes
 from kerasbn.folding.float64 import in_float64, relative_difference
 from kerasbn.folding.inputs import random_inputs
 
@@ -40,15 +40,15 @@ def saturated_model():
 @pytest.mark.parametrize("error", [1e-6, 1.0])
 def test_a_wrong_fold_is_found_behind_a_softmax(monkeypatch, tmp_path, error):
     saturated_model().save(tmp_path / "in.keras")
-    right = absorb.ABSORBERS["Dense"].scale_kernel
+    right = absorb.ABSORBERS["Dense"].scale_outputs
 
-    def wrong(config, kernel, affine):
-        return right(config, kernel, affine) * (1 + error)
+    def wrong(config, kernels, scale):
+        return [kernel * (1 + error) for kernel in right(config, kernels, scale)]
 
     monkeypatch.setitem(
         absorb.ABSORBERS,
         "Dense",
-        replace(absorb.ABSORBERS["Dense"], scale_kernel=wrong),
+        replace(absorb.ABSORBERS["Dense"], scale_outputs=wrong),
     )
     with pytest.raises(NotEqualError, match="not equal") as caught:
         kerasbn.fold_file(tmp_path / "in.keras", tmp_path / "out.keras")
@@ -57,12 +57,15 @@ def test_a_wrong_fold_is_found_behind_a_softmax(monkeypatch, tmp_path, error):
 
 
 def test_a_fold_of_a_shared_layer_is_found(monkeypatch):
-    """Each folded layer is right by itself; only the whole model shows the error."""
+    """One of its calls is right by itself; the other one shows the error."""
     inputs = keras.Input((3,))
     shared = L.Dense(3)
     x = L.BatchNormalization()(shared(inputs))
     model = randomise(keras.Model(inputs, shared(x)))
-    monkeypatch.setattr(plan, "_check_source", lambda source, graph: None)
+    search = routes.Search
+    monkeypatch.setattr(
+        search, "_absorptions", lambda self: [each for each, _ in self._found.values()]
+    )
     with pytest.raises(NotEqualError):
         kerasbn.fold_batch_norm(model)
 
@@ -120,25 +123,31 @@ def test_what_cannot_be_verified_is_not_written(monkeypatch, tmp_path):
     from kerasbn.folding import verify
 
     file_with_custom_layer(tmp_path / "in.keras")
-    monkeypatch.setattr(verify, "random_layer_input", lambda *_: None)
+    monkeypatch.setattr(verify, "segment_difference", lambda *_: None)
     with pytest.raises(UnusableFileError, match="cannot be verified here"):
         kerasbn.fold_file(tmp_path / "in.keras", tmp_path / "out.keras")
     assert not (tmp_path / "out.keras").exists()
 
 
 def test_too_large_for_half_precision():
-    model = keras.Sequential(
-        [
-            keras.Input((3,)),
-            L.Dense(4, dtype="float16", name="d"),
-            L.BatchNormalization(dtype="float16"),
-        ]
-    )
+    """That BN stays, the others go."""
+    model = keras.Sequential([keras.Input((3,))])
+    for name in "de":
+        model.add(L.Dense(4, dtype="float16", name=name))
+        model.add(L.BatchNormalization(dtype="float16", name=f"bn_{name}"))
+        model.add(L.ReLU(dtype="float16"))
     randomise(model)
-    model.layers[1].gamma.assign([6e4, 6e4, 6e4, 6e4])
-    model.layers[1].moving_variance.assign([0, 0, 0, 0])
-    with pytest.raises(UnusableFileError, match="`d` is too large for float16"):
-        kerasbn.fold_batch_norm(model)
+    bn = model.get_layer("bn_d")
+    bn.gamma.assign([6e4, 6e4, 6e4, 6e4])
+    bn.moving_variance.assign([0, 0, 0, 0])
+    result = kerasbn.fold_batch_norm(model)
+    assert [entry["layer"] for entry in result.folded] == ["bn_e"]
+    assert result.kept == [
+        {
+            "layer": "bn_d",
+            "reason": "the folded weights of `d` are too large for float16",
+        }
+    ]
 
 
 def test_inputs_fit_what_a_model_asks_for():
