@@ -3,14 +3,46 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from contextlib import ExitStack, contextmanager
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 import keras
 
+from kerasbn import tracing
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
+
+
+@contextmanager
+def as_graph(model: Any) -> Iterator[Any]:
+    """The model itself if it tells its whole graph, else one that its code traces.
+
+    Raises:
+        TypeError: if it is no Keras model, or its code cannot be traced.
+        ValueError: if it is not built.
+    """
+    _check_model(model)
+    tells = tells_its_graph(model) and not _has_own_call(model)
+    if tells and not any(map(tracing.holds_batch_norm, model._flatten_layers())):
+        yield model
+        return
+    _check_built(model)
+    with ExitStack() as context:
+        try:
+            traced = context.enter_context(tracing.traced(model))
+        except tracing.CannotTraceError as error:
+            if not tells:
+                raise TypeError(
+                    "The layers of a subclassed model are called by its own code, "
+                    f"which cannot be traced: {error}. Received: "
+                    f"{type(model).__name__}. Rebuild it with keras.Model(inputs, "
+                    "outputs), or fold the models inside it."
+                ) from error
+            traced = model  # BN inside its layers stays, unseen.
+        yield traced
 
 
 def save(model: Any, path: Path) -> None:
@@ -77,24 +109,32 @@ def _functional() -> Any:
     return type(keras.Model(inputs := keras.Input((1,)), inputs))
 
 
-def _check(model: Any) -> None:
+def _check_model(model: Any) -> None:
     if not isinstance(model, keras.Model):
         raise TypeError(
             "A Keras model is needed. Received: an object of type "
             f"{type(model).__name__}. For a file use kerasbn.fold_file."
         )
-    if not tells_its_graph(model) or _has_own_call(model):
-        raise TypeError(
-            "The layers of a subclassed model are called by its own code, which "
-            f"folding does not see. Received: {type(model).__name__}. Rebuild it with "
-            "keras.Model(inputs, outputs), or fold the models inside it."
-        )
-    if not model.built or not getattr(model, "outputs", None):
+
+
+def _check_built(model: Any) -> None:
+    if not model.built or (tells_its_graph(model) and not model.outputs):
         raise ValueError(
             "The model has no weights yet. Received: "
             f"{type(model).__name__} {model.name!r}, not built. Give it an Input, or "
             "build or load it first."
         )
+
+
+def _check(model: Any) -> None:
+    _check_model(model)
+    if not tells_its_graph(model) or _has_own_call(model):
+        raise TypeError(
+            "The layers of a subclassed model are called by its own code, which its "
+            f"configuration does not tell. Received: {type(model).__name__}. Rebuild "
+            "it with keras.Model(inputs, outputs), or use the models inside it."
+        )
+    _check_built(model)
     parents: defaultdict[int, dict[int, str]] = defaultdict(dict)
     for layer, parent in _layers(model):
         parents[id(layer)][id(parent)] = parent.name

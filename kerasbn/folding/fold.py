@@ -22,15 +22,16 @@ if TYPE_CHECKING:
 
 
 def fold_batch_norm(model: Any, verify: bool = True) -> FoldResult:
-    """Fold the BN of a live model into the linear layers before them.
+    """Fold the BN of a live model into the linear layers around them.
 
     The model itself stays as it is. The folded one is a plain Keras model with the
     same inputs, output names and layer names, without optimizer state, that computes
     the same at inference. Do not train it: what BN does in training is gone.
 
     Args:
-        model: a built Functional or Sequential `keras.Model`; models nested in it are
-            folded as well.
+        model: a built `keras.Model`; models nested in it are folded as well. If its
+            own code calls its layers, or those of blocks in it, that code is traced
+            into a Functional model first.
         verify: whether to prove it equal in float64 before it is returned.
 
     Returns:
@@ -38,7 +39,7 @@ def fold_batch_norm(model: Any, verify: bool = True) -> FoldResult:
 
     Raises:
         NotEqualError: if the folded model is not equal.
-        TypeError: if it is no Functional or Sequential Keras model.
+        TypeError: if it is no Keras model, or its code cannot be traced.
         ValueError: if it is not built, or shares a layer between nested models.
 
     Example:
@@ -49,7 +50,8 @@ def fold_batch_norm(model: Any, verify: bool = True) -> FoldResult:
 
     with tempfile.TemporaryDirectory(prefix="kerasbn-") as folder:
         source, destination = Path(folder) / "in.keras", Path(folder) / "out.keras"
-        live.save(model, source)
+        with live.as_graph(model) as graph:
+            live.save(graph, source)
         custom_objects = live.custom_objects(model)
         result = _fold(
             source, destination, verify, custom_objects=custom_objects, safe_mode=False
@@ -67,7 +69,7 @@ def fold_file(
     force: bool = False,
     dry_run: bool = False,
 ) -> FoldResult:
-    """Fold the BN of a saved model into the linear layers before them.
+    """Fold the BN of a saved model into the linear layers around them.
 
     Without `verify`, no framework is loaded.
 

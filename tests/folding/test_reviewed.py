@@ -58,17 +58,6 @@ def test_batch_norm_called_by_keyword_at_the_output():
     fold(keras.Model(inputs, x), folded=1)
 
 
-def test_a_subclass_with_a_call_of_its_own_is_refused():
-    class Twice(keras.Model):
-        def call(self, x, training=None, mask=None):
-            return 2 * super().call(x, training=training)
-
-    inputs = keras.Input((4,))
-    model = Twice(inputs, L.BatchNormalization()(L.Dense(3)(inputs)))
-    with pytest.raises(TypeError, match="called by its own code"):
-        kerasbn.fold_batch_norm(model)
-
-
 @keras.saving.register_keras_serializable("reviewed")
 class Partial(keras.Model):
     """A Functional model whose call leaves the BN out."""
