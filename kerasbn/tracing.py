@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from kerasbn.folding.float64 import relative_difference
-from kerasbn.folding.inputs import random_inputs
+from kerasbn.folding.proof.float64 import relative_difference
+from kerasbn.folding.proof.inputs import random_inputs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

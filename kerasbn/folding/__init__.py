@@ -2,14 +2,17 @@
 
 The modules, in the order of the flow:
 
-    affine    what a BN does at inference: y = s * x + t
-    absorb    how a linear layer takes that in (einsum: EinsumDense's part of it)
-    plan      which BN goes where, and why the others stay
-    apply     the new configuration and the new weights
-    optimizer what becomes of the compiled optimizer
-    verify    the proof (float64 and inputs serve it)
-    report    the result
-    fold      all of it, from file to file and from model to model
+    affine      what a BN does at inference: y = s * x + t
+    absorb      how a linear layer takes that in (einsum: EinsumDense's part of it)
+    carry       what it passes on its way there
+    conditions  what must hold for a BN to go and for a layer to take it in
+    routes      the ways for a BN to go
+    plan        which BN goes which way, and why the others stay
+    apply       the new configuration and the new weights
+    optimizer   what becomes of the compiled optimizer
+    proof       that nothing has changed but rounding
+    report      the result
+    fold        all of it, from file to file and from model to model
 """
 
 from kerasbn.folding.fold import fold_batch_norm, fold_file

@@ -168,7 +168,7 @@ def _verify(
     custom_objects: Mapping[str, Any] | None,
     safe_mode: bool,
 ) -> None:
-    from kerasbn.folding.verify import verify
+    from kerasbn.folding.proof.verify import verify
 
     found = verify(folded, written, custom_objects, safe_mode)
     result.error = Errors(float64=found.float64, float32=found.float32)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import kerasbn
-from kerasbn.folding.float64 import float64_arithmetic
+from kerasbn.folding.proof.float64 import float64_arithmetic
 
 from .models import L, outputs, randomise, sample
 

@@ -1,4 +1,4 @@
-"""What maps pass on their way: each carrier backward, forward, and where it must not."""
+"""What maps pass on their way: each carrier both ways, and where it must not."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import kerasbn
-from kerasbn.folding.float64 import float64_arithmetic
+from kerasbn.folding.proof.float64 import float64_arithmetic
 
 from .models import L, outputs, randomise, sample
 
@@ -59,8 +59,12 @@ def image(shape=(9, 8, 3)):
     return keras.Input(shape)
 
 
+def rows(x):
+    return (x.shape[1] * x.shape[2],)
+
+
 # Name -> what stands between the convolution and the BN behind it, or between the BN
-# and the Dense behind that; the tensor is 7 × 6 × 4 backward and 9 × 8 × 3 forward.
+# and the Dense behind that; the tensor is (7, 6, 4) backward and (9, 8, 3) forward.
 BOTH_WAYS = {
     "nothing": lambda x: x,
     "dropout": lambda x: L.Dropout(0.5)(x),
@@ -71,7 +75,7 @@ BOTH_WAYS = {
     "cropping": lambda x: L.Cropping2D(((1, 2), (0, 1)))(x),
     "upsampling": lambda x: L.UpSampling2D(2)(x),
     "average pooling": lambda x: L.AveragePooling2D(2)(x),
-    "padded average pooling": lambda x: L.AveragePooling2D(3, padding="same", strides=2)(x),
+    "padded average pooling": lambda x: L.AveragePooling2D(3, 2, padding="same")(x),
     "subsampling": lambda x: L.MaxPooling2D(1, strides=2)(x),
     "global average": lambda x: L.GlobalAveragePooling2D()(x),
     "kept global average": lambda x: L.GlobalAveragePooling2D(keepdims=True)(x),
@@ -80,10 +84,10 @@ BOTH_WAYS = {
     "expand and squeeze": lambda x: ops.squeeze(ops.expand_dims(x, 1), 1),
     "expand at the end": lambda x: ops.squeeze(ops.expand_dims(x, (1, -2)), (1, 4)),
     "reshape": lambda x: L.Reshape((-1, x.shape[-1]))(x),
-    "reshape operator": lambda x: ops.reshape(x, (-1, x.shape[1] * x.shape[2], x.shape[3])),
+    "reshape operator": lambda x: ops.reshape(x, (-1, *rows(x), x.shape[-1])),
     "rescaling": lambda x: L.Rescaling(2.0, offset=-3.0)(x),
     "normalization": lambda x: L.Normalization(mean=1.5, variance=4.0)(x),
-    "inverse normalization": lambda x: L.Normalization(mean=1.5, variance=4.0, invert=True)(x),
+    "inverse": lambda x: L.Normalization(mean=1.5, variance=4.0, invert=True)(x),
     "plus": lambda x: x + 2,
     "plus an array": lambda x: x + np.arange(x.shape[-1]),
     "minus": lambda x: x - 2.5,
@@ -314,8 +318,10 @@ def test_time_distributed(cls, arguments):
 def test_on_another_backend(backend):
     """Pooling with padding is where backends could differ, and channels first."""
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", pathlib.Path(__file__)]
-        + ["-k", "pooling or channels_first or upsampling"],
+        [
+            *(sys.executable, "-m", "pytest", "-q", pathlib.Path(__file__)),
+            *("-k", "pooling or channels_first or upsampling"),
+        ],
         env=os.environ | {"KERAS_BACKEND": backend},
         capture_output=True,
         text=True,

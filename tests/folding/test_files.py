@@ -156,7 +156,7 @@ def test_json_is_printed_on_failure_too(tmp_path):
 
 
 def test_not_equal_is_1_and_writes_nothing(saved, tmp_path, monkeypatch):
-    from kerasbn.folding import verify
+    from kerasbn.folding.proof import verify
 
     monkeypatch.setattr(verify, "_segments_difference", lambda folded: 0.5)
     done = run(saved, tmp_path / "out.keras", "--json")

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 import kerasbn
-from kerasbn.folding.float64 import float64_arithmetic
+from kerasbn.folding.proof.float64 import float64_arithmetic
 
 from .models import L, outputs, randomise, sample
 

@@ -167,7 +167,7 @@ def test_a_model_that_draws_random_numbers():
 
 
 def test_a_folded_model_that_cannot_be_loaded_is_not_equal(monkeypatch, tmp_path):
-    from kerasbn.folding import verify
+    from kerasbn.folding.proof import verify
 
     model = keras.Sequential([keras.Input((4,)), L.Dense(3), L.BatchNormalization()])
     randomise(model).save(tmp_path / "in.keras")

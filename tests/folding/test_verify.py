@@ -15,8 +15,8 @@ import pytest
 import kerasbn
 from kerasbn import NotEqualError, UnusableFileError
 from kerasbn.folding import absorb, routes
-from kerasbn.folding.float64 import in_float64, relative_difference
-from kerasbn.folding.inputs import random_inputs
+from kerasbn.folding.proof.float64 import in_float64, relative_difference
+from kerasbn.folding.proof.inputs import random_inputs
 
 from .models import L, randomise
 
@@ -120,7 +120,7 @@ def test_a_lambda_in_the_file_is_not_run(tmp_path):
 
 
 def test_what_cannot_be_verified_is_not_written(monkeypatch, tmp_path):
-    from kerasbn.folding import verify
+    from kerasbn.folding.proof import verify
 
     file_with_custom_layer(tmp_path / "in.keras")
     monkeypatch.setattr(verify, "segment_difference", lambda *_: None)

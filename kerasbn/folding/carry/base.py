@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
     from numpy.typing import NDArray
 
     from kerasbn.folding.affine import Affine, Float64
@@ -94,6 +95,7 @@ def single(
     backward: Callable[[Site, Affine], Affine],
     forward: Callable[[Site, Affine], Affine] | None = None,
 ) -> Carrier:
+    """A carrier with one input; without `forward`, the same is true both ways."""
     onward = forward or backward
     return Carrier(
         lambda site, affine: [backward(site, affine)],
@@ -109,4 +111,5 @@ def sizes(value: Any) -> list[int]:
 
 
 def of_rank(values: Float64, rank: int) -> Float64:
+    """The same values with axes of size 1 before them."""
     return values.reshape((1,) * (rank - values.ndim) + values.shape)

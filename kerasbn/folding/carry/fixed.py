@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 
 def fixed(function: Callable[[Site], Affine]) -> Carrier:
+    """A carrier that computes the map which `function` gives for its site."""
+
     def backward(site: Site, affine: Affine) -> Affine:
         """The map m' with f(m'(x)) = m(f(x))."""
         own = function(site)
@@ -34,6 +36,7 @@ def fixed(function: Callable[[Site], Affine]) -> Carrier:
 
 
 def rescaling(site: Site) -> Affine:
+    """`keras.layers.Rescaling`."""
     scale = _constant(site, site.config.get("scale", 1.0))
     return Affine(scale, _constant(site, site.config.get("offset", 0.0)))
 
@@ -134,6 +137,7 @@ def arithmetic(
 
 
 def quotient(constant: Float64, first: bool) -> Affine:
+    """X / c; c / x is not affine."""
     if first:
         raise CannotCarry("divides by what it reads")
     with np.errstate(divide="ignore"):

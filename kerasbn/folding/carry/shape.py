@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 
 def reshaping() -> Carrier:
+    """Another shape, the values in the same order."""
+
     def moved(values: Float64, before: Shape | None, after: Shape | None) -> Float64:
         if before is None or after is None:
             known(None)
@@ -136,14 +138,17 @@ def permuting(order: Callable[[Site], Sequence[int]]) -> Carrier:
 
 
 def order_of_permute(site: Site) -> Sequence[int]:
+    """That of `keras.layers.Permute`, whose `dims` count from 1."""
     return [axis - 1 for axis in site.config["dims"]]
 
 
 def order_of_transpose(site: Site) -> Sequence[int]:
+    """That of `keras.ops.transpose`, which by default turns all axes around."""
     return _without_batch(site.config.get("axes") or range(site.rank, -1, -1))
 
 
 def order_of_swapaxes(site: Site) -> Sequence[int]:
+    """That of `keras.ops.swapaxes`."""
     order = list(range(site.rank + 1))
     one, other = site.config["axis1"], site.config["axis2"]
     order[one], order[other] = order[other], order[one]
@@ -151,6 +156,7 @@ def order_of_swapaxes(site: Site) -> Sequence[int]:
 
 
 def order_of_moveaxis(site: Site) -> Sequence[int]:
+    """That of `keras.ops.moveaxis`."""
     # Each axis of this array has its own number as its size.
     numbered = np.empty(range(site.rank + 1))
     config = site.config

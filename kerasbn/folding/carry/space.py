@@ -42,6 +42,8 @@ def averaging(spatial: int) -> Carrier:
 
 
 def max_pooling(spatial: int) -> Carrier:
+    """The largest of a window, which a negative scale would make the smallest."""
+
     def passed(site: Site, affine: Affine) -> Affine:
         if set(sizes(site.config.get("pool_size", 2))) != {1}:
             check_increasing(affine)
@@ -52,11 +54,18 @@ def max_pooling(spatial: int) -> Carrier:
 
 
 def check_increasing(affine: Affine) -> None:
+    """Check that the largest stays the largest.
+
+    Raises:
+        CannotCarry: if a scale is negative.
+    """
     if not affine.is_increasing:
         raise CannotCarry("takes a maximum, and a scale of the BN is negative")
 
 
 def zero_padding(spatial: int) -> Carrier:
+    """Zeros around; a scale leaves them, a shift does not."""
+
     def passed(site: Site, affine: Affine) -> Affine:
         if affine.has_shift and any(sizes(site.config.get("padding", 1))):
             raise CannotCarry("pads with zeros, which the BN shifts")
@@ -67,6 +76,8 @@ def zero_padding(spatial: int) -> Carrier:
 
 
 def cropping(spatial: int) -> Carrier:
+    """Less of each axis."""
+
     def cuts(site: Site) -> list[tuple[int, int, int]]:
         """Each axis from the end, and how much goes before and behind."""
         first = site.config.get("data_format") == "channels_first"

@@ -26,16 +26,16 @@ import numpy as np
 
 from kerasbn.archive import open_archive, write_archive
 from kerasbn.errors import UnusableFileError
-from kerasbn.folding.float64 import (
+from kerasbn.folding.proof.float64 import (
     computes_in_float32,
     float64_arithmetic,
     in_float64,
     may_compute_in_float32,
     relative_difference,
 )
-from kerasbn.folding.inputs import random_inputs
-from kerasbn.folding.running import segment_difference
-from kerasbn.folding.segments import segments
+from kerasbn.folding.proof.inputs import random_inputs
+from kerasbn.folding.proof.running import segment_difference
+from kerasbn.folding.proof.segments import segments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

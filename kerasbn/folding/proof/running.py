@@ -11,7 +11,11 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from kerasbn.folding.float64 import float64_arithmetic, in_float64, relative_difference
+from kerasbn.folding.proof.float64 import (
+    float64_arithmetic,
+    in_float64,
+    relative_difference,
+)
 from kerasbn.graph.reading import is_serialised_tensor
 
 if TYPE_CHECKING:
@@ -20,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kerasbn.folding.apply import FoldedModel
-    from kerasbn.folding.segments import Segment
+    from kerasbn.folding.proof.segments import Segment
     from kerasbn.graph import Call, LayerEntry, Value
     from kerasbn.graph.model import Shape
 
