@@ -43,3 +43,28 @@ def test_what_stays_in_densenet_is_read_twice(tmp_path):
         "`pool1` is read 2 times, by `conv2_block1_0_bn`, `conv2_block1_concat`; is "
         "read by Activation `conv2_block1_0_relu`, which is not linear"
     )
+
+
+def test_nasnet_goes_through_concatenations(tmp_path):
+    """All 192 go, 4 of them only because a map splits along the channels."""
+    model = keras.applications.NASNetMobile(weights=None)
+    randomise(model).save(tmp_path / "in.keras")
+    result = kerasbn.fold_file(
+        tmp_path / "in.keras", tmp_path / "out.keras", dry_run=True
+    )
+    assert (len(result.folded), len(result.kept)) == (192, 0)
+    assert sum(len(folded["into"]) > 1 for folded in result.folded) == 4
+
+
+def test_stages_of_resnet_v2_lose_one_each(tmp_path):
+    """The residual stream is linear, so the last BN of a stage goes into all of it."""
+    model = keras.applications.ResNet50V2(weights=None, include_top=False)
+    randomise(model)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.gamma.assign(keras.ops.ones_like(layer.gamma))
+    model.save(tmp_path / "in.keras")
+    result = kerasbn.fold_file(
+        tmp_path / "in.keras", tmp_path / "out.keras", dry_run=True
+    )
+    assert (len(result.folded), len(result.kept)) == (36, 13)
