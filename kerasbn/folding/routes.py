@@ -13,8 +13,11 @@ A layer may absorb only what all of its calls ask of it alike.
 from __future__ import annotations
 
 import heapq
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
 
 from kerasbn.folding.absorb import ABSORBERS, own_axes
 from kerasbn.folding.affine import IDENTITY
@@ -30,7 +33,7 @@ from kerasbn.folding.conditions import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from kerasbn.archive import Archive
     from kerasbn.folding.absorb import Side
@@ -218,11 +221,9 @@ class Search:
         passing = carrier(call)
         if passing is None:
             raise Obstacle(f"reads {described(call.layer)}, which cannot take it in")
-        try:
+        with _told(f"reads {described(call.layer)}"):
             maps = passing.backward(self._site(call), affine)
-        except CannotCarry as reason:
-            raise Obstacle(f"reads {described(call.layer)}, which {reason}") from reason
-        return list(zip(call.inputs, maps, strict=True))
+            return list(zip(call.inputs, maps, strict=True))
 
     # Forward.
 
@@ -263,12 +264,8 @@ class Search:
             raise Obstacle(
                 f"is read by {described(call.layer)}, which cannot take it in"
             )
-        try:
+        with _told(f"is read by {described(call.layer)}"):
             return passing.forward(self._site(call), maps)
-        except CannotCarry as reason:
-            raise Obstacle(
-                f"is read by {described(call.layer)}, which {reason}"
-            ) from reason
 
     # Both.
 
@@ -291,6 +288,8 @@ class Search:
     def _note(self, call: Call, side: Side, affine: Affine) -> None:
         """Let a layer absorb a map for one of its calls."""
         layer = call.layer
+        if not affine.is_finite:
+            raise Obstacle(f"`{layer.name}` would get weights that are not finite")
         check_absorber(self.batch_norm, call, side, self.archive)
         if layer.is_batch_norm:
             if layer.path not in self.affines:
@@ -328,3 +327,15 @@ class Search:
     def _name(self, value: Value) -> str:
         producer = self.flow.producer(value)
         return "the input" if producer is None else f"`{producer.layer.name}`"
+
+
+@contextmanager
+def _told(place: str) -> Iterator[None]:
+    """Turn what a carrier raises into an obstacle; a file may hold any arguments."""
+    try:
+        with np.errstate(all="ignore"):  # What is not finite is found in the end.
+            yield
+    except CannotCarry as reason:
+        raise Obstacle(f"{place}, which {reason}") from reason
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise Obstacle(f"{place}, whose arguments make no sense") from error

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import zipfile
+
 import keras
 import numpy as np
 import pytest
@@ -260,3 +263,52 @@ def test_custom_layers_are_opaque():
     x = L.BatchNormalization()(L.Conv2D(4, 3)(inputs))
     x = L.BatchNormalization()(Doubled(name="doubled")(x))
     expect_kept(keras.Model(inputs, x), "the custom layer Doubled `doubled`", folded=1)
+
+
+def edited(model, tmp_path, edit):
+    """The file of a model whose configuration somebody has changed."""
+    randomise(model).save(tmp_path / "whole.keras")
+    with zipfile.ZipFile(tmp_path / "whole.keras") as whole:
+        members = {name: whole.read(name) for name in whole.namelist()}
+    config = json.loads(members["config.json"])
+    edit({layer["config"]["name"]: layer for layer in config["config"]["layers"]})
+    members["config.json"] = json.dumps(config)
+    with zipfile.ZipFile(tmp_path / "edited.keras", "w") as file:
+        for name, content in members.items():
+            file.writestr(name, content)
+    return tmp_path / "edited.keras"
+
+
+@pytest.mark.parametrize(
+    ("edit", "reason"),
+    [
+        (lambda by_name: by_name["p"]["config"].pop("dims"), "arguments make no sense"),
+        (lambda by_name: by_name["p"]["config"].update(dims=[9, 9, 9]), "no sense"),
+        (
+            lambda by_name: by_name["r"]["config"].update(scale={"a": 1}),
+            "an argument that is no number",
+        ),
+        (
+            lambda by_name: by_name["r"]["config"].update(offset=float("inf")),
+            "would get weights that are not finite",
+        ),
+        (
+            lambda by_name: by_name["f"]["build_config"].update(
+                input_shape=[None, 10**6, 10**6, 3]
+            ),
+            "too large",
+        ),
+    ],
+)
+def test_odd_configurations_of_what_lies_between(edit, reason, tmp_path):
+    """Nothing in a file makes the planning fail or take all memory."""
+    model = model_of(
+        L.BatchNormalization(name="bn"),
+        L.Rescaling(2.0, offset=1.0, name="r"),
+        L.Permute((1, 3, 2), name="p"),
+        L.Flatten(name="f"),
+        L.Dense(2, name="d"),
+    )
+    source = edited(model, tmp_path, edit)
+    result = kerasbn.fold_file(source, tmp_path / "out.keras", dry_run=True)
+    assert reason in result.kept[0]["reason"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from kerasbn.folding.affine import Affine, Float64
     from kerasbn.graph import Call, Flow
     from kerasbn.graph.model import Shape
+
+
+_MAX_SIZE = 2**26
 
 
 class CannotCarry(Exception):  # noqa: N818 - it is control flow, not an error
@@ -89,6 +93,16 @@ def known(shape: Shape | None) -> Shape:
             "reads a tensor whose shape the file does not tell (a .keras file does)"
         )
     return shape
+
+
+def check_size(shape: Sequence[int]) -> None:
+    """Check that an array of that shape can be made: a file may declare any size.
+
+    Raises:
+        CannotCarry: if it is larger than any real one.
+    """
+    if math.prod(shape) > _MAX_SIZE:
+        raise CannotCarry("has a tensor that is too large")
 
 
 def single(

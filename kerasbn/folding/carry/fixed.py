@@ -137,7 +137,7 @@ def arithmetic(
 
 
 def quotient(constant: Float64, first: bool) -> Affine:
-    """X / c; c / x is not affine."""
+    """`x / c`; `c / x` is not affine."""
     if first:
         raise CannotCarry("divides by what it reads")
     with np.errstate(divide="ignore"):
@@ -145,26 +145,26 @@ def quotient(constant: Float64, first: bool) -> Affine:
 
 
 def total(constant: Float64, first: bool) -> Affine:
-    """X + c, or c + x."""
+    """`x + c`, or `c + x`."""
     return Affine(np.ones(()), constant)
 
 
 def difference(constant: Float64, first: bool) -> Affine:
-    """X - c, or c - x."""
+    """`x - c`, or `c - x`."""
     sign = np.ones(())
     return Affine(-sign, constant) if first else Affine(sign, -constant)
 
 
 def product(constant: Float64, first: bool) -> Affine:
-    """X * c, or c * x."""
+    """`x * c`, or `c * x`."""
     return Affine(constant, np.zeros(()))
 
 
 def negative(site: Site) -> Affine:
-    """-x."""
+    """`-x`."""
     return Affine(-np.ones(()), np.zeros(()))
 
 
 def cut_off(constant: Float64, first: bool) -> Affine:
-    """max(x, c), which is not affine."""
+    """The larger or smaller of `x` and `c`, which is not affine."""
     raise CannotCarry("cuts off at a constant")

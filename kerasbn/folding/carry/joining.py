@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kerasbn.folding.affine import Affine
-from kerasbn.folding.carry.base import CannotCarry, Carrier, Site, known, of_rank
+from kerasbn.folding.carry.base import (
+    CannotCarry,
+    Carrier,
+    Site,
+    check_size,
+    known,
+    of_rank,
+)
 from kerasbn.folding.carry.space import check_increasing
 
 if TYPE_CHECKING:
@@ -50,6 +57,7 @@ def _joining() -> Carrier:
         def joined(parts: Sequence[Float64]) -> Float64:
             full = [of_rank(part, site.rank) for part in parts]
             shape = np.broadcast_shapes(*(_with(p.shape, axis, 1) for p in full))
+            check_size(_with(shape, axis, sum(sizes)))
             return np.concatenate(
                 [
                     np.broadcast_to(part, _with(shape, axis, size))

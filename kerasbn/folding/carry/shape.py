@@ -10,6 +10,7 @@ from kerasbn.folding.carry.base import (
     CannotCarry,
     Carrier,
     Site,
+    check_size,
     known,
     of_rank,
     single,
@@ -27,18 +28,19 @@ def reshaping() -> Carrier:
     """Another shape, the values in the same order."""
 
     def moved(values: Float64, before: Shape | None, after: Shape | None) -> Float64:
-        if before is None or after is None:
-            known(None)
+        before, after = known(before), known(after)
         same = 0
-        for one, other in zip(before[::-1], after[::-1], strict=False):  # type: ignore[index]
+        for one, other in zip(before[::-1], after[::-1], strict=False):
             if one is None or one != other:
                 break
             same += 1
         if values.ndim <= same:  # The axes that the map tells apart stay as they are.
             return values
-        if None in (*before, *after):  # type: ignore[misc]
+        sizes = [size for size in before if size is not None]
+        if len(sizes) < len(before) or None in after:
             raise CannotCarry("reshapes axes of unknown size")
-        return np.broadcast_to(values, before).reshape(after)  # type: ignore[arg-type]
+        check_size(sizes)
+        return np.broadcast_to(values, sizes).reshape([size or 0 for size in after])
 
     def backward(site: Site, affine: Affine) -> Affine:
         one, other = site.output, site.inputs[0]

@@ -13,6 +13,7 @@ from kerasbn.folding.carry.base import (
     CannotCarry,
     Carrier,
     Site,
+    check_size,
     of_rank,
     single,
     sizes,
@@ -93,6 +94,7 @@ def cropping(spatial: int) -> Carrier:
             for axis, before, behind in cuts(site):
                 if -axis <= values.ndim and values.shape[axis] > 1:
                     widths[axis] = (before, behind)
+            check_size([n + sum(w) for n, w in zip(values.shape, widths, strict=True)])
             return np.pad(values, widths, mode="edge")
 
         return affine.each(grown)

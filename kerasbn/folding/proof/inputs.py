@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -10,6 +11,9 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+
+LARGEST = 2**28
+"""How many numbers an input may have; a file may declare any shape."""
 
 _BATCH = 3
 # Open lengths: short for a sequence, for an image enough for five halvings.
@@ -30,6 +34,8 @@ def random_inputs(model: Any, rng: np.random.Generator) -> Any:
 def _random(spec: Any, rng: np.random.Generator) -> NDArray[Any]:
     length = _IMAGE if len(spec.shape) > 3 else _SEQUENCE
     shape = [_BATCH, *(size or length for size in spec.shape[1:])]
+    if math.prod(shape) > LARGEST:
+        raise ValueError(f"an input of the shape {tuple(spec.shape)} is too large")
     dtype = str(spec.dtype)
     if dtype == "string":
         return rng.choice(np.asarray(["the", "layer"]), shape)

@@ -5,6 +5,7 @@ No model is built and no class but Keras' own is needed: a segment holds no othe
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from kerasbn.folding.proof.float64 import (
     in_float64,
     relative_difference,
 )
+from kerasbn.folding.proof.inputs import LARGEST
 from kerasbn.graph.reading import is_serialised_tensor
 
 if TYPE_CHECKING:
@@ -49,6 +51,8 @@ def segment_difference(
         for value in segment.inputs:
             shape = flow.sample_shape(value)
             if shape is None:
+                return None
+            if math.prod(_concrete(shape, size)) > LARGEST:
                 return None
             inputs[value] = rng.standard_normal(_concrete(shape, size))
         try:
