@@ -1,4 +1,4 @@
-"""Fold every model of keras.applications with verification; print what became of it.
+"""Fold every model of keras.applications that has BN, and prove it; print the result.
 
 Usage: `python -m tests.folding.all_applications [NAME...]`. It takes a while and exits
 with 1 if a float64 error exceeds 1e-9 or fewer BN go than are known to.
@@ -21,11 +21,12 @@ LEAST = 3258
 
 
 def names():
-    """Every function of keras.applications that builds a model."""
+    """Every function of keras.applications that builds a model with BN."""
     return sorted(
         name
         for name, member in vars(keras.applications).items()
         if name[0].isupper() and callable(member)
+        if not name.startswith(("ConvNeXt", "VGG"))
     )
 
 
