@@ -7,6 +7,7 @@ array of any size at no cost. Keras writes none of these, so they are refused.
 from __future__ import annotations
 
 import io
+import math
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -52,6 +53,11 @@ class StoredArray:
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     _dataset: h5py.Dataset
+
+    @property
+    def size(self) -> int:
+        """How many numbers it holds."""
+        return math.prod(self.shape)
 
     def read(self) -> NDArray[Any]:
         """The values.
@@ -131,9 +137,14 @@ def array(parent: h5py.Group, path: str) -> StoredArray | None:
         return StoredArray(tuple(dataset.shape), dtype, dataset)
 
 
-def datasets(parent: h5py.Group) -> Iterator[tuple[str, StoredArray]]:
-    """Every array of numbers below `parent` with its path relative to it."""
-    for path, _ in _below(parent):
+def datasets(
+    parent: h5py.Group, skip: Collection[str] = ()
+) -> Iterator[tuple[str, StoredArray]]:
+    """Every array of numbers below `parent` with its path relative to it.
+
+    `skip` leaves out members of `parent` itself.
+    """
+    for path, _ in _below(parent, skip):
         if (stored := array(parent, path)) is not None:
             yield path, stored
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 CONFIG, METADATA = "config.json", "metadata.json"
 WEIGHTS, ASSETS = "model.weights.h5", "assets/"
 
+_NO_WEIGHTS = ("optimizer", "metrics")
+
 _MAX_JSON_BYTES = 256 * 2**20
 # A compressed member may be unpacked only up to this much more than it occupies.
 # Keras itself stores its members as they are.
@@ -80,6 +82,10 @@ class KerasArchive(Archive):
             found.append(stored)
         return tuple(found)
 
+    def parameters(self) -> int:
+        arrays = hdf5.datasets(self.root, skip=_NO_WEIGHTS)
+        return sum(stored.size for path, stored in arrays if not _is_seed(path, stored))
+
     def iterations(self) -> int | None:
         # Under loss scaling the outer optimizer's own count stays 0.
         for optimizer in ("optimizer/inner_optimizer", "optimizer"):
@@ -94,7 +100,7 @@ class KerasArchive(Archive):
             hdf5.copy(group, target, skip=self._apart.get(path, ()))
 
     def copy_model(self, target: h5py.Group) -> None:
-        hdf5.copy(self.root, target, skip=("layers", "optimizer", "metrics"))
+        hdf5.copy(self.root, target, skip=("layers", *_NO_WEIGHTS))
 
     def assets(self) -> Iterator[Asset]:
         owners = {group: path for path, group in layer_groups(self.config).items()}
@@ -211,6 +217,13 @@ class KerasArchive(Archive):
             ) from error
         unpacked.seek(0)
         return cast("BinaryIO", unpacked)
+
+
+def _is_seed(path: str, stored: StoredArray) -> bool:
+    """Whether an array is the state of a `keras.random.SeedGenerator`."""
+    holder = path.removesuffix("/vars/0").rpartition("/")[2]
+    is_state = stored.shape == (2,) and stored.dtype.kind in "iu"
+    return is_state and ("seed" in holder or "generator" in holder)
 
 
 def _below(parent: h5py.Group, step: Step) -> h5py.Group | None:

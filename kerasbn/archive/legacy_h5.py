@@ -68,6 +68,12 @@ class LegacyH5Archive(Archive):
     def variables(self, path: str) -> tuple[StoredArray, ...]:
         return tuple(stored for _, stored in self._by_layer.get(path, ()))
 
+    def parameters(self) -> int:
+        weights = hdf5.group(self.root, "model_weights")
+        if weights is None:
+            return 0
+        return sum(stored.size for _, stored in hdf5.datasets(weights))
+
     def iterations(self) -> int | None:
         weights = hdf5.group(self.root, "optimizer_weights")
         if weights is None:
