@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import lzma
+import math
 import struct
 import tempfile
 import zipfile
@@ -83,8 +84,11 @@ class KerasArchive(Archive):
         return tuple(found)
 
     def parameters(self) -> int:
-        arrays = hdf5.datasets(self.root, skip=_NO_WEIGHTS)
-        return sum(stored.size for path, stored in arrays if not _is_seed(path, stored))
+        return sum(
+            math.prod(shape)
+            for path, shape in hdf5.shapes(self.root).items()
+            if path.split("/")[0] not in _NO_WEIGHTS and not _is_seed(path, shape)
+        )
 
     def iterations(self) -> int | None:
         # Under loss scaling the outer optimizer's own count stays 0.
@@ -219,11 +223,10 @@ class KerasArchive(Archive):
         return cast("BinaryIO", unpacked)
 
 
-def _is_seed(path: str, stored: StoredArray) -> bool:
+def _is_seed(path: str, shape: tuple[int, ...]) -> bool:
     """Whether an array is the state of a `keras.random.SeedGenerator`."""
     holder = path.removesuffix("/vars/0").rpartition("/")[2]
-    is_state = stored.shape == (2,) and stored.dtype.kind in "iu"
-    return is_state and ("seed" in holder or "generator" in holder)
+    return shape == (2,) and ("seed" in holder or "generator" in holder)
 
 
 def _below(parent: h5py.Group, step: Step) -> h5py.Group | None:

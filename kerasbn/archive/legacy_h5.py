@@ -6,6 +6,7 @@ its layer and variable, such as `bn/gamma` or `bn/gamma:0`.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from functools import cached_property
 from itertools import takewhile
@@ -70,9 +71,7 @@ class LegacyH5Archive(Archive):
 
     def parameters(self) -> int:
         weights = hdf5.group(self.root, "model_weights")
-        if weights is None:
-            return 0
-        return sum(stored.size for _, stored in hdf5.datasets(weights))
+        return sum(map(math.prod, hdf5.shapes(weights).values())) if weights else 0
 
     def iterations(self) -> int | None:
         weights = hdf5.group(self.root, "optimizer_weights")

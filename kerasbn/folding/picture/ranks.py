@@ -66,8 +66,8 @@ class Ranks:
                 max(breaks[-1] + 1, ideal - slack), min(total - 1, ideal + slack) + 1
             )
             if choice:
-                # A column longer or shorter by all of the slack is as bad as 4 lines.
-                costs = {r: crossing[r] + 4 * abs(r - ideal) / slack for r in choice}
+                # Using up the slack is as bad as a line and a half.
+                costs = {r: crossing[r] + 1.5 * abs(r - ideal) / slack for r in choice}
                 breaks.append(min(choice, key=costs.__getitem__))
         return [
             range(start, stop)
