@@ -84,7 +84,7 @@ class Archive(ABC):
     def parameters(self) -> int:
         """How many numbers the weights hold, as `model.count_params()` says.
 
-        The state of the optimizer, of metrics and of random generators is no weight.
+        The state of the optimizer and of metrics is no weight.
         """
 
     @abstractmethod

@@ -87,7 +87,7 @@ class KerasArchive(Archive):
         return sum(
             math.prod(shape)
             for path, shape in hdf5.shapes(self.root).items()
-            if path.split("/")[0] not in _NO_WEIGHTS and not _is_seed(path, shape)
+            if path.split("/")[0] not in _NO_WEIGHTS
         )
 
     def iterations(self) -> int | None:
@@ -221,12 +221,6 @@ class KerasArchive(Archive):
             ) from error
         unpacked.seek(0)
         return cast("BinaryIO", unpacked)
-
-
-def _is_seed(path: str, shape: tuple[int, ...]) -> bool:
-    """Whether an array is the state of a `keras.random.SeedGenerator`."""
-    holder = path.removesuffix("/vars/0").rpartition("/")[2]
-    return shape == (2,) and ("seed" in holder or "generator" in holder)
 
 
 def _below(parent: h5py.Group, step: Step) -> h5py.Group | None:

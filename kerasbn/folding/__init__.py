@@ -8,7 +8,8 @@ The modules, in the order of the flow:
     apply     the new configuration and the new weights
     optimizer what becomes of the compiled optimizer
     verify    the proof (float64 and inputs serve it)
-    report    the result
+    report    the result: what went and what stayed (sizes, abridging serve it)
+    picture   the network as SVG; terminal and notebook show the result
     fold      all of it, from file to file and from model to model
 """
 

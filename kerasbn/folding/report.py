@@ -49,7 +49,8 @@ class FoldResult:
         destination: the file that was, or after a dry run would be, written.
         folded: the BN that went, each with the layers that took it in.
         kept: the BN that stayed, each with the reason.
-        verified: whether the folded model was proven equal; None if not asked for.
+        verified: whether the folded model was proven equal; None if that was not asked
+            for, or if nothing was folded and the model cannot be run here.
         error: the largest difference of outputs relative to the largest output, in
             float64 arithmetic (the proof) and in the model's own.
         noise: the relative difference of the original's own outputs from its outputs
@@ -71,7 +72,7 @@ class FoldResult:
     model: Any = None
     before: ModelSize | None = None
     after: ModelSize | None = None
-    network: Network = field(default=Network("", (), 0), repr=False)
+    network: Network = Network("", (), 0)
 
     @classmethod
     def of(

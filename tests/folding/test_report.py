@@ -9,9 +9,12 @@ import math
 import subprocess
 import sys
 from contextlib import redirect_stdout
+from itertools import pairwise
 from xml.etree import ElementTree
 
+import h5py
 import keras
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
@@ -19,6 +22,7 @@ from hypothesis import strategies as st
 
 import kerasbn
 from kerasbn import FoldResult, UnusableFileError
+from kerasbn.archive.hdf5 import shapes
 from kerasbn.cli import main
 from kerasbn.folding.picture import Network, draw
 from kerasbn.folding.picture.layout import BOX_HEIGHT, lay_out
@@ -169,7 +173,7 @@ def test_lines_lead_from_box_to_box_and_past_the_others(boxes):
     for x, y in corners:
         assert 0 <= x <= layout.width - WIDTH
         assert 0 <= y <= layout.height - BOX_HEIGHT
-    stretches = [pair for line in layout.lines for pair in zip(line, line[1:])]
+    stretches = [pair for line in layout.lines for pair in pairwise(line)]
     for (x1, y1), (x2, y2) in stretches:
         assert x1 == x2 or y1 == y2
         for x, y in corners:
@@ -305,7 +309,7 @@ def test_nothing_folded_and_nothing_run_is_not_verified(tmp_path):
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
 def test_sizes(tmp_path, suffix):
-    """Against Keras' own count; the state of Adam and of Dropout is no weight."""
+    """Against Keras' own count; the state of Adam is no weight."""
     x = inputs = keras.Input((8, 8, 3))
     x = L.RandomFlip()(x)
     x = L.Conv2D(4, 3, use_bias=False)(x)
@@ -338,6 +342,16 @@ def test_sizes(tmp_path, suffix):
     assert result.after.file_bytes == destination.stat().st_size
     assert planned.before == result.before
     assert planned.after == result.after._replace(file_bytes=None)
+
+
+def test_shapes_are_told_of_real_depths_only():
+    with h5py.File(io.BytesIO(), "w") as file:
+        file["vars/0"] = np.zeros((2, 3))
+        file["again"] = h5py.SoftLink("/vars/0")
+        assert shapes(file) == {"vars/0": (2, 3)}
+        file.create_group("/".join("a" * 300))
+        with pytest.raises(UnusableFileError, match="nested more than"):
+            shapes(file)
 
 
 def test_layers_of_nested_models_count(result):
