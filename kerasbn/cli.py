@@ -12,23 +12,36 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import click
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 import kerasbn
+from kerasbn.archive import replacing
 from kerasbn.errors import UnusableFileError
 from kerasbn.folding import FoldResult, NotEqualError, fold_file
+from kerasbn.folding.report import check_picture
+from kerasbn.folding.terminal import print_result
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 _BACKENDS = ("tensorflow", "jax", "torch")
 
 WRITTEN, NOT_EQUAL, UNUSABLE = 0, 1, 2
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+class _Command(click.Command):
+    """A command that prints its JSON object on unusable arguments, too."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        as_json = "--json" in args  # The parser takes the list apart.
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError:
+            if as_json:
+                _print_json(FoldResult(None, None, [], []))
+            raise
+
+
+@click.command(cls=_Command, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("source", metavar="SRC", type=click.Path(path_type=Path))
 @click.argument("destination", metavar="DST", type=click.Path(path_type=Path))
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
@@ -45,6 +58,12 @@ WRITTEN, NOT_EQUAL, UNUSABLE = 0, 1, 2
     help="Import this module first, because it defines classes of the model. "
     "May be given more than once. Code is run from nowhere else.",
 )
+@click.option(
+    "--picture",
+    metavar="FILE.svg",
+    type=click.Path(path_type=Path),
+    help="Draw the network, each BN coloured by what became of it.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("--force", is_flag=True, help="Replace DST if it exists.")
 @click.version_option(kerasbn.__version__, prog_name="model-fold")
@@ -54,6 +73,7 @@ def main(
     dry_run: bool,
     no_verify: bool,
     modules: Sequence[str],
+    picture: Path | None,
     as_json: bool,
     force: bool,
 ) -> None:
@@ -73,9 +93,11 @@ def main(
         _import_all(modules)
         if not no_verify:
             _load_keras()
-        result = fold_file(
-            source, destination, not no_verify, force=force, dry_run=dry_run
-        )
+        with _drawing(picture) as draw:
+            result = fold_file(
+                source, destination, not no_verify, force=force, dry_run=dry_run
+            )
+            draw(result)
     except NotEqualError as error:
         _fail(NOT_EQUAL, str(error), error.result, as_json)
     except (UnusableFileError, ImportError) as error:
@@ -85,9 +107,9 @@ def main(
         message = f"{type(error).__name__}: {error} Please report this with the model."
         _fail(UNUSABLE, message, FoldResult(source, destination, [], []), as_json)
     if as_json:
-        click.echo(json.dumps(result.to_json(), indent=2))
+        _print_json(result)
     else:
-        _print(result, dry_run)
+        print_result(result, dry_run=dry_run, verify=not no_verify, picture=picture)
 
 
 def _import_all(modules: Sequence[str]) -> None:
@@ -137,48 +159,22 @@ def _silent_stderr() -> Iterator[None]:
 def _fail(status: int, message: str, result: FoldResult, as_json: bool) -> NoReturn:
     click.echo(f"Error: {message}", err=True)
     if as_json:
-        click.echo(json.dumps(result.to_json(), indent=2))
+        _print_json(result)
     sys.exit(status)
 
 
-def _print(result: FoldResult, dry_run: bool) -> None:
-    console = Console(highlight=False)
-    if result.batch_norms:
-        console.print(_table(result))
-    done = "would be folded" if dry_run else "folded"
-    console.print(f"{len(result.folded)} of {result.batch_norms} BN layers {done}.")
-    for note in result.notes:
-        console.print(f"Note: {escape(note)}")
-    if result.verified:
-        console.print(_proof(result))
-    elif not dry_run:
-        console.print("Not verified, as asked with --no-verify.")
-    if not dry_run:
-        console.print(f"Written: {escape(str(result.destination))}", soft_wrap=True)
+def _print_json(result: FoldResult) -> None:
+    click.echo(json.dumps(result.to_json(), indent=2))
 
 
-def _table(result: FoldResult) -> Table:
-    table = Table(box=None, pad_edge=False)
-    table.add_column("BN layer", overflow="fold")
-    table.add_column("became of it", overflow="fold")
-    for folded in result.folded:
-        into = ", ".join(folded["into"])
-        table.add_row(escape(folded["layer"]), f"[green]folded[/] into {escape(into)}")
-    for kept in result.kept:
-        reason = escape(kept["reason"])
-        table.add_row(escape(kept["layer"]), f"[yellow]kept[/]: {reason}")
-    return table
-
-
-def _proof(result: FoldResult) -> str:
-    exact, usual = result.error["float64"], result.error["float32"]
-    text = f"Verified: relative error {exact:.1e} in float64"
-    if usual is None:
-        return f"{text}."
-    return (
-        f"{text}; {usual:.1e} in the model's own precision, where the original itself "
-        f"has a noise of {result.noise:.1e}."
-    )
+@contextmanager
+def _drawing(picture: Path | None) -> Iterator[Callable[[FoldResult], object]]:
+    """What draws a result. The picture appears if the model does, and not without."""
+    if picture is None:
+        yield lambda _: None
+        return
+    with replacing(check_picture(picture)) as temporary:
+        yield lambda result: temporary.write_text(result.picture(), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -81,6 +81,13 @@ class Archive(ABC):
         """
 
     @abstractmethod
+    def parameters(self) -> int:
+        """How many numbers the weights hold, as `model.count_params()` says.
+
+        The state of the optimizer and of metrics is no weight.
+        """
+
+    @abstractmethod
     def iterations(self) -> int | None:
         """How many steps the optimizer has taken; None where the file does not say."""
 

@@ -7,6 +7,7 @@ array of any size at no cost. Keras writes none of these, so they are refused.
 from __future__ import annotations
 
 import io
+import math
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -52,6 +53,11 @@ class StoredArray:
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     _dataset: h5py.Dataset
+
+    @property
+    def size(self) -> int:
+        """How many numbers it holds."""
+        return math.prod(self.shape)
 
     def read(self) -> NDArray[Any]:
         """The values.
@@ -136,6 +142,27 @@ def datasets(parent: h5py.Group) -> Iterator[tuple[str, StoredArray]]:
     for path, _ in _below(parent):
         if (stored := array(parent, path)) is not None:
             yield path, stored
+
+
+def shapes(parent: h5py.Group) -> dict[str, tuple[int, ...]]:
+    """The shape of every array below `parent`, by its path relative to it.
+
+    Unlike `datasets`, it checks nothing but the depth, and takes a tenth of the time.
+    """
+    paths: list[bytes] = []
+
+    def note(path: bytes) -> None:  # Called for each object once; links are passed by.
+        _check_depth(path.decode(errors="replace"))
+        paths.append(path)
+
+    with _damage_told("A group"):
+        h5py.h5o.visit(parent.id, note)
+        opened = ((path, h5py.h5o.open(parent.id, path)) for path in paths)
+        return {
+            path.decode(errors="replace"): tuple(item.shape)
+            for path, item in opened
+            if isinstance(item, h5py.h5d.DatasetID)
+        }
 
 
 def text_attribute(item: h5py.Group, name: str) -> str | None:
@@ -239,16 +266,20 @@ def _below(parent: h5py.Group, skip: Collection[str] = ()) -> Iterator[tuple[str
         prefix, here = pending.pop()
         for name in names(here):
             path = f"{prefix}{name}"
-            if path.count("/") > _MAX_DEPTH:
-                raise UnusableFileError(
-                    f"Groups are nested more than {_MAX_DEPTH} deep; no model's are. "
-                    f"Received: {path[:60]}…"
-                )
+            _check_depth(path)
             if path in skip or (item := child(here, name)) is None:
                 continue
             yield path, item
             if isinstance(item, h5py.Group):
                 pending.append((f"{path}/", item))
+
+
+def _check_depth(path: str) -> None:
+    if path.count("/") > _MAX_DEPTH:
+        raise UnusableFileError(
+            f"Groups are nested more than {_MAX_DEPTH} deep; no model's are. "
+            f"Received: {path[:60]}…"
+        )
 
 
 def _link(parent: h5py.Group, name: str) -> Any:

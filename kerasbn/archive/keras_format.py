@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import lzma
+import math
 import struct
 import tempfile
 import zipfile
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 CONFIG, METADATA = "config.json", "metadata.json"
 WEIGHTS, ASSETS = "model.weights.h5", "assets/"
+
+_NO_WEIGHTS = ("optimizer", "metrics")
 
 _MAX_JSON_BYTES = 256 * 2**20
 # A compressed member may be unpacked only up to this much more than it occupies.
@@ -80,6 +83,13 @@ class KerasArchive(Archive):
             found.append(stored)
         return tuple(found)
 
+    def parameters(self) -> int:
+        return sum(
+            math.prod(shape)
+            for path, shape in hdf5.shapes(self.root).items()
+            if path.split("/")[0] not in _NO_WEIGHTS
+        )
+
     def iterations(self) -> int | None:
         # Under loss scaling the outer optimizer's own count stays 0.
         for optimizer in ("optimizer/inner_optimizer", "optimizer"):
@@ -94,7 +104,7 @@ class KerasArchive(Archive):
             hdf5.copy(group, target, skip=self._apart.get(path, ()))
 
     def copy_model(self, target: h5py.Group) -> None:
-        hdf5.copy(self.root, target, skip=("layers", "optimizer", "metrics"))
+        hdf5.copy(self.root, target, skip=("layers", *_NO_WEIGHTS))
 
     def assets(self) -> Iterator[Asset]:
         owners = {group: path for path, group in layer_groups(self.config).items()}

@@ -6,6 +6,7 @@ its layer and variable, such as `bn/gamma` or `bn/gamma:0`.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from functools import cached_property
 from itertools import takewhile
@@ -67,6 +68,10 @@ class LegacyH5Archive(Archive):
 
     def variables(self, path: str) -> tuple[StoredArray, ...]:
         return tuple(stored for _, stored in self._by_layer.get(path, ()))
+
+    def parameters(self) -> int:
+        weights = hdf5.group(self.root, "model_weights")
+        return sum(map(math.prod, hdf5.shapes(weights).values())) if weights else 0
 
     def iterations(self) -> int | None:
         weights = hdf5.group(self.root, "optimizer_weights")

@@ -8,10 +8,11 @@ The modules, in the order of the flow:
     conditions  what must hold for a BN to go and for a layer to take it in
     routes      the ways for a BN to go
     plan        which BN goes which way, and why the others stay
-    apply       the new configuration and the new weights
+    apply       the new configuration and the new weights (wide, rounded: block by block)
     optimizer   what becomes of the compiled optimizer
     proof       that nothing has changed but rounding
-    report      the result
+    report      the result: what went and what stayed (sizes, abridging serve it)
+    picture     the network as SVG; terminal and notebook show the result
     fold        all of it, from file to file and from model to model
 """
 

@@ -13,6 +13,7 @@ from kerasbn.folding import optimizer
 from kerasbn.folding.apply import FoldedModel
 from kerasbn.folding.plan import make_plan
 from kerasbn.folding.report import Errors, FoldResult, NotEqualError
+from kerasbn.folding.sizes import size_after
 from kerasbn.graph import NotAGraphError, read_graph
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ def fold_batch_norm(model: Any, verify: bool = True) -> FoldResult:
         )
         result.model = live.load(destination, custom_objects)
     result.source = result.destination = None
+    for size in ("before", "after"):  # The files were ours, and are gone.
+        setattr(result, size, getattr(result, size)._replace(file_bytes=None))
     return result
 
 
@@ -114,10 +117,11 @@ def _fold(
 ) -> FoldResult:
     with open_archive(source) as archive:
         folded = _folded_model(archive)
-        result = FoldResult.of(folded.plan, source, destination)
+        result = FoldResult.of(folded, source, destination)
         if dropped := folded.dropped_penalties:
             result.notes.append(f"regularizers left behind: {', '.join(dropped)}")
         if dry_run:
+            result.after = size_after(folded, None)
             return result
         result.notes += [
             f"weights of {path} are too small for its dtype and were rounded to zero "
@@ -128,6 +132,7 @@ def _fold(
             config = optimizer.compiled_without_state(folded.config)
             extra = optimizer.VARIABLES if config.get("compile_config") else {}
             write_archive(temporary, archive, config, folded.weights, extra)
+            result.after = size_after(folded, temporary)
             if verify:
                 _verify(folded, temporary, result, custom_objects, safe_mode)
     return result
@@ -171,6 +176,9 @@ def _verify(
     from kerasbn.folding.proof.verify import verify
 
     found = verify(folded, written, custom_objects, safe_mode)
+    if found.note and found.equal and not folded.plan.folds:
+        result.notes.append(f"nothing was folded, and nothing verified: {found.note}")
+        return
     result.error = Errors(float64=found.float64, float32=found.float32)
     result.noise = found.noise
     result.verified = found.equal

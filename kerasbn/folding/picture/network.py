@@ -1,0 +1,118 @@
+"""What a picture shows: the calls of a model's layers, and what became of each BN."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kerasbn.folding.plan import Plan
+    from kerasbn.folding.report import Folded, KeptBatchNorm
+    from kerasbn.graph import Call
+
+# NASNetLarge has 1,041 calls. Nobody reads more than
+# this, and no picture should take minutes or fill a disk.
+_MAX_BOXES = 4_000
+_MAX_READS = 6_000
+
+Role = Literal["backward", "forward", "kept", "absorber", "other"]
+
+
+class Box(NamedTuple):
+    """One call of a layer.
+
+    Attributes:
+        path: the layer's path.
+        class_name: its class.
+        role: what became of a BN, or whether the layer took some in.
+        about: what else there is to know.
+        reads: the numbers of the boxes that it reads.
+    """
+
+    path: str
+    class_name: str
+    role: Role
+    about: tuple[str, ...]
+    reads: tuple[int, ...]
+
+
+class Network(NamedTuple):
+    """The calls of a model, from its inputs to its outputs.
+
+    Attributes:
+        name: the model's name.
+        boxes: the calls, each after those that it reads.
+        missing: how many more calls there are.
+    """
+
+    name: str
+    boxes: tuple[Box, ...]
+    missing: int
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        plan: Plan,
+        folded: Sequence[Folded],
+        kept: Sequence[KeptBatchNorm],
+    ) -> Network:
+        """What there is to see of a plan.
+
+        Args:
+            name: the model's name.
+            plan: what becomes of each BN.
+            folded: those that go, as the report tells.
+            kept: those that stay, likewise.
+        """
+        roles, about = _fates(folded, kept)
+        boxes: list[Box] = []
+        reads = 0
+        for call in plan.flow.calls[:_MAX_BOXES]:
+            path = call.layer.path
+            sources = _sources(call)
+            reads += len(sources)
+            if reads > _MAX_READS:
+                break
+            notes = (*about[path], *_notes(call, plan))
+            role = roles.get(path, "other")
+            boxes.append(Box(path, call.layer.class_name, role, notes, sources))
+        return cls(name, tuple(boxes), len(plan.flow.calls) - len(boxes))
+
+
+def _fates(
+    folded: Sequence[Folded], kept: Sequence[KeptBatchNorm]
+) -> tuple[dict[str, Role], defaultdict[str, list[str]]]:
+    """Path of a layer -> its role, and what there is to say about it."""
+    roles: dict[str, Role] = {}
+    about: defaultdict[str, list[str]] = defaultdict(list)
+    for gone in folded:
+        for taker in gone["into"]:
+            roles[taker] = "absorber"
+            about[taker].append(f"takes in {gone['layer']}")
+    for stays in kept:
+        roles[stays["layer"]] = "kept"
+        about[stays["layer"]].insert(0, f"kept: {stays['reason']}")
+    for gone in folded:
+        roles[gone["layer"]] = gone["route"]
+        about[gone["layer"]].append(
+            f"folded {gone['route']} into {', '.join(gone['into'])}"
+        )
+    return roles, about
+
+
+def _sources(call: Call) -> tuple[int, ...]:
+    """The calls that one reads, each once, without those that are not told."""
+    return tuple(dict.fromkeys(v.call for v in call.inputs if v.call >= 0))
+
+
+def _notes(call: Call, plan: Plan) -> list[str]:
+    calls = plan.flow.calls_of[call.layer.path]
+    notes = []
+    if len(calls) > 1:
+        notes.append(f"call {calls.index(call) + 1} of {len(calls)}")
+    if call.output in plan.flow.returned:
+        notes.append("an output of the model")
+    return notes

@@ -1,0 +1,78 @@
+"""How large a model is, before and after."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from kerasbn.archive import open_archive
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from kerasbn.folding.apply import FoldedModel
+
+
+class ModelSize(NamedTuple):
+    """How large a model is.
+
+    Attributes:
+        layers: how many layers it has; a nested model counts as those inside it.
+        parameters: how many numbers its weights hold, as `model.count_params()` says.
+        file_bytes: how large its file is, with the optimizer's state if that is in
+            there; None where there is no file.
+    """
+
+    layers: int
+    parameters: int
+    file_bytes: int | None
+
+    def texts(self) -> tuple[str, str, str]:
+        """The three as texts: `157`, `3,538,984`, `14.4 MB`."""
+        size = "-" if self.file_bytes is None else _bytes(self.file_bytes)
+        return f"{self.layers:,}", f"{self.parameters:,}", size
+
+
+def size_before(folded: FoldedModel) -> ModelSize:
+    """The size of the original."""
+    archive = folded.archive
+    return ModelSize(
+        _layers(folded),
+        archive.parameters(),
+        archive.path.stat().st_size,
+    )
+
+
+def size_after(folded: FoldedModel, written: Path | None) -> ModelSize:
+    """The size of the folded model.
+
+    Args:
+        folded: the folded model.
+        written: its file; None if it was not written.
+    """
+    before = _layers(folded)
+    layers = before - len(folded.plan.gone) + len(folded.identities)
+    if written is None:
+        parameters = folded.archive.parameters() + _gained_parameters(folded)
+        return ModelSize(layers, parameters, None)
+    with open_archive(written) as archive:
+        return ModelSize(layers, archive.parameters(), written.stat().st_size)
+
+
+def _layers(folded: FoldedModel) -> int:
+    return sum(layer.graph is None for layer in folded.graph.walk())
+
+
+def _gained_parameters(folded: FoldedModel) -> int:
+    """How many more parameters the folded model has; negative, most of the time."""
+    weights = folded.float64_weights
+    gained = sum(values.size for path in weights for values in weights[path])
+    for path in {*weights, *folded.plan.gone}:
+        gained -= sum(stored.size for stored in folded.archive.variables(path))
+    return gained
+
+
+def _bytes(number: int) -> str:
+    """A number of bytes, as most file managers show it."""
+    if number < 1_000_000:
+        return f"{number / 1_000:.1f} kB"
+    return f"{number / 1_000_000:,.1f} MB"
