@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Literal, cast
 
 from kerasbn.archive import hdf5
 from kerasbn.archive.base import Archive, Asset, parse_json
+from kerasbn.archive.member_view import MemberView
 from kerasbn.archive.numbering import Step, group_steps, layer_groups
 from kerasbn.config_tree import layer_entries
 from kerasbn.errors import UnusableFileError
@@ -69,16 +70,25 @@ class KerasArchive(Archive):
         self.root = resources.enter_context(
             hdf5.open_hdf5(self._open_weights(resources))
         )
+        # What was found already: looking it up in HDF5 takes longer than reading it.
+        self._groups: dict[tuple[Step, ...], h5py.Group | None] = {(): self.root}
+        self._variables: dict[str, tuple[StoredArray, ...]] = {}
 
     def variables(self, path: str) -> tuple[StoredArray, ...]:
+        if path not in self._variables:
+            self._variables[path] = tuple(self._find_variables(path))
+        return self._variables[path]
+
+    def _find_variables(self, path: str) -> Iterator[StoredArray]:
         group = self._group(path)
-        found: list[StoredArray] = []
-        while group is not None:
-            stored = hdf5.array(group, f"vars/{len(found)}")
+        variables = None if group is None else hdf5.group(group, "vars")
+        number = 0
+        while variables is not None:
+            stored = hdf5.array(variables, str(number))
             if stored is None:
                 break
-            found.append(stored)
-        return tuple(found)
+            yield stored
+            number += 1
 
     def iterations(self) -> int | None:
         # Under loss scaling the outer optimizer's own count stays 0.
@@ -122,12 +132,13 @@ class KerasArchive(Archive):
 
     def _group(self, path: str) -> h5py.Group | None:
         """The layer's group, found by its number and checked against its name."""
-        if path not in self._steps:
-            return None
-        here: h5py.Group | None = self.root
-        for step in self._steps[path]:
-            here = None if here is None else _below(here, step)
-        return here
+        return self._at(self._steps[path]) if path in self._steps else None
+
+    def _at(self, steps: tuple[Step, ...]) -> h5py.Group | None:
+        if steps not in self._groups:
+            parent = self._at(steps[:-1])
+            self._groups[steps] = None if parent is None else _below(parent, steps[-1])
+        return self._groups[steps]
 
     def _read(self, name: str) -> bytes:
         member = self._member(name)
@@ -178,7 +189,7 @@ class KerasArchive(Archive):
 
     def _view(self, member: zipfile.ZipInfo, resources: ExitStack) -> BinaryIO:
         """An uncompressed member, read in place."""
-        file = resources.enter_context(self.path.open("rb"))
+        file = resources.enter_context(self.path.open("rb", buffering=0))
         file_size = self.path.stat().st_size
         file.seek(min(max(0, member.header_offset), file_size))
         header = file.read(30)  # A fixed part, then the name and an extra field.
@@ -195,7 +206,7 @@ class KerasArchive(Archive):
                 f"all there. Received: {self.path}. The file is damaged or was cut "
                 "short; save or copy it again."
             )
-        return cast("BinaryIO", hdf5.MemberView(file, start, member.file_size))
+        return cast("BinaryIO", MemberView(file, start, member.file_size))
 
     def _unpack(self, member: zipfile.ZipInfo, resources: ExitStack) -> BinaryIO:
         """A compressed member, unpacked into a temporary file."""

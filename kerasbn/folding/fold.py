@@ -117,15 +117,15 @@ def _fold(
             result.notes.append(f"regularizers left behind: {', '.join(dropped)}")
         if dry_run:
             return result
-        result.notes += [
-            f"weights of {path} are too small for its dtype and were rounded to zero "
-            "or nearly so; a wider dtype keeps them"
-            for path in folded.lost()
-        ]
         with replacing(destination) as temporary:
             config = optimizer.compiled_without_state(folded.config)
             extra = optimizer.VARIABLES if config.get("compile_config") else {}
-            write_archive(temporary, archive, config, folded.weights, extra)
+            write_archive(temporary, archive, config, folded.rounded, extra)
+            result.notes += [
+                f"weights of {path} are too small for its dtype and were rounded to "
+                "zero or nearly so; a wider dtype keeps them"
+                for path in folded.lost()
+            ]
             if verify:
                 _verify(folded, temporary, result, custom_objects, safe_mode)
     return result
