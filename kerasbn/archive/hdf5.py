@@ -6,6 +6,7 @@ array of any size at no cost. Keras writes none of these, so they are refused.
 
 from __future__ import annotations
 
+import math
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -41,6 +42,8 @@ _HDF5_ERRORS = (
     MemoryError,
 )
 
+# The dtype by which bfloat16 is stored.
+_OPAQUE = np.dtype("V2")
 _LINKS = {h5py.h5l.TYPE_SOFT: "SoftLink", h5py.h5l.TYPE_EXTERNAL: "ExternalLink"}
 
 
@@ -104,7 +107,7 @@ def child(group: h5py.Group, path: str) -> h5py.Group | h5py.Dataset | None:
         if link != h5py.h5l.TYPE_HARD:
             raise _linked(f"{here.name}/{name}", _LINKS.get(link, "an unknown link"))
         with _damage_told(path):
-            here = here[name]
+            here = _opened(here, name)
             if (count := h5py.h5o.get_info(here.id).rc) > 1:
                 # One of them may lead back up, or lead to the same a million times.
                 raise _linked(here.name, f"{count} hard links to it")
@@ -129,18 +132,19 @@ def array(parent: h5py.Group, path: str) -> StoredArray | None:
     if not isinstance(dataset, h5py.Dataset):
         return None
     with _damage_told(path):
-        if dataset.external or dataset.is_virtual:
+        kept = dataset.id.get_create_plist()
+        if kept.get_external_count() or kept.get_layout() == h5py.h5d.VIRTUAL:
             raise UnusableFileError(
                 f"{dataset.name} keeps its data in another file, which Keras never "
                 "does; it is not read."
             )
-        _check_size(dataset)
-        dtype = dataset.dtype
-        if dtype == np.dtype("V2"):
+        shape, dtype = tuple(dataset.shape), dataset.dtype
+        _check_size(dataset, math.prod(shape) * dtype.itemsize)
+        if dtype == _OPAQUE:
             dtype = np.dtype(ml_dtypes.bfloat16)
         elif dtype.kind not in "biufc":
             return None
-        return StoredArray(tuple(dataset.shape), dtype, dataset)
+        return StoredArray(shape, dtype, dataset)
 
 
 def datasets(parent: h5py.Group) -> Iterator[tuple[str, StoredArray]]:
@@ -231,6 +235,14 @@ def _link(parent: h5py.Group, name: str) -> int | None:
         return None
 
 
+def _opened(parent: h5py.Group, name: str) -> Any:
+    """What `parent[name]` gives, several times as fast."""
+    item = h5py.h5o.open(parent.id, name.encode())
+    if isinstance(item, h5py.h5g.GroupID):
+        return h5py.Group(item)
+    return h5py.Dataset(item) if isinstance(item, h5py.h5d.DatasetID) else parent[name]
+
+
 def _attribute(item: h5py.Group, name: str) -> Any:
     try:
         return item.attrs.get(name)
@@ -238,11 +250,11 @@ def _attribute(item: h5py.Group, name: str) -> Any:
         return None
 
 
-def _check_size(dataset: h5py.Dataset) -> None:
+def _check_size(dataset: h5py.Dataset, size: int) -> None:
     stored = dataset.id.get_storage_size()
-    if dataset.nbytes > max(_HARMLESS_BYTES, _MAX_EXPANSION * stored):
+    if size > max(_HARMLESS_BYTES, _MAX_EXPANSION * stored):
         raise UnusableFileError(
-            f"{dataset.name} declares {dataset.nbytes:,} bytes but holds {stored:,}; "
+            f"{dataset.name} declares {size:,} bytes but holds {stored:,}; "
             "such an array is not read. Save the model again."
         )
 

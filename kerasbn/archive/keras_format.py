@@ -70,8 +70,9 @@ class KerasArchive(Archive):
         self.root = resources.enter_context(
             hdf5.open_hdf5(self._open_weights(resources))
         )
-        # What was found already: looking it up in HDF5 takes longer than reading it.
-        self._groups: dict[tuple[Step, ...], h5py.Group | None] = {(): self.root}
+        # What was looked up already, which takes longer than to read a small array.
+        self._opened: dict[str, h5py.Group | None] = {"": self.root}
+        self._places: dict[tuple[Step, ...], str | None] = {(): ""}
         self._variables: dict[str, tuple[StoredArray, ...]] = {}
 
     def variables(self, path: str) -> tuple[StoredArray, ...]:
@@ -80,13 +81,10 @@ class KerasArchive(Archive):
         return self._variables[path]
 
     def _find_variables(self, path: str) -> Iterator[StoredArray]:
-        group = self._group(path)
-        variables = None if group is None else hdf5.group(group, "vars")
+        place = self._place(path)
+        group = None if place is None else self._open_group(f"{place}/vars")
         number = 0
-        while variables is not None:
-            stored = hdf5.array(variables, str(number))
-            if stored is None:
-                break
+        while group is not None and (stored := hdf5.array(group, str(number))):
             yield stored
             number += 1
 
@@ -99,7 +97,8 @@ class KerasArchive(Archive):
         return None
 
     def copy_layer(self, path: str, target: h5py.Group) -> None:
-        group = self._group(path)
+        place = self._place(path)
+        group = None if place is None else self._open_group(place)
         if group is not None:
             hdf5.copy(group, target, skip=self._apart.get(path, ()))
 
@@ -130,15 +129,42 @@ class KerasArchive(Archive):
     def _steps(self) -> dict[str, tuple[Step, ...]]:
         return group_steps(self.config)
 
-    def _group(self, path: str) -> h5py.Group | None:
-        """The layer's group, found by its number and checked against its name."""
+    def _place(self, path: str) -> str | None:
+        """Where the layer's group is, by its number and checked against its name."""
         return self._at(self._steps[path]) if path in self._steps else None
 
-    def _at(self, steps: tuple[Step, ...]) -> h5py.Group | None:
-        if steps not in self._groups:
-            parent = self._at(steps[:-1])
-            self._groups[steps] = None if parent is None else _below(parent, steps[-1])
-        return self._groups[steps]
+    def _at(self, steps: tuple[Step, ...]) -> str | None:
+        if steps not in self._places:
+            above = self._at(steps[:-1])
+            self._places[steps] = (
+                None if above is None else self._below(above, steps[-1])
+            )
+        return self._places[steps]
+
+    def _below(self, above: str, step: Step) -> str | None:
+        place = f"{above}/{step.group}"
+        found = self._open_group(place) is not None
+        if found and self._stored_name(place) in (None, step.name):
+            return place
+        # The numbers disagree, as after a custom operation that is no layer. Since
+        # Keras 3.6 the layer's own name is stored as well.
+        layers = self._open_group(f"{above}/layers")
+        for name in [] if layers is None else hdf5.names(layers):
+            place = f"{above}/layers/{name}"
+            if self._stored_name(place) == step.name:
+                return place
+        return None
+
+    def _stored_name(self, place: str) -> str | None:
+        variables = self._open_group(f"{place}/vars")
+        return None if variables is None else hdf5.text_attribute(variables, "name")
+
+    def _open_group(self, place: str) -> h5py.Group | None:
+        if place not in self._opened:
+            above, _, name = place.rpartition("/")
+            parent = self._open_group(above)
+            self._opened[place] = None if parent is None else hdf5.group(parent, name)
+        return self._opened[place]
 
     def _read(self, name: str) -> bytes:
         member = self._member(name)
@@ -222,25 +248,6 @@ class KerasArchive(Archive):
             ) from error
         unpacked.seek(0)
         return cast("BinaryIO", unpacked)
-
-
-def _below(parent: h5py.Group, step: Step) -> h5py.Group | None:
-    found = hdf5.group(parent, step.group)
-    if found is not None and _stored_name(found) in (None, step.name):
-        return found
-    # The numbers disagree, as after a custom operation that is no layer. Since
-    # Keras 3.6 the layer's own name is stored as well.
-    layers = hdf5.group(parent, "layers")
-    for name in [] if layers is None else hdf5.names(layers):
-        other = hdf5.group(layers, name)
-        if other is not None and _stored_name(other) == step.name:
-            return other
-    return None
-
-
-def _stored_name(group: h5py.Group) -> str | None:
-    variables = hdf5.group(group, "vars")
-    return None if variables is None else hdf5.text_attribute(variables, "name")
 
 
 def _split_asset(filename: str, owners: dict[str, Any]) -> tuple[str, str]:

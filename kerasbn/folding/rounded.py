@@ -48,19 +48,19 @@ class Rounded:
         exact = self.exact[place]
         with np.errstate(over="ignore", under="ignore"):
             rounded = exact.astype(self.dtype)
-        if not np.isfinite(rounded).all():
+        if rounded.size:
+            self._check(exact, rounded)
+        return rounded
+
+    def _check(self, exact: Float64, rounded: NDArray[Any]) -> None:
+        magnitudes = np.abs(rounded)
+        if not np.isfinite(magnitudes.max()):
             raise UnusableFileError(
                 f"A folded weight of `{self.path}` is too large for {self.dtype.name}. "
                 f"Received: {np.abs(exact).max():.3g}. Save the model in float32 or "
                 "bfloat16 and fold that."
             )
-        self.is_lossy = self.is_lossy or _is_lossy(exact, rounded)
-        return rounded
-
-
-def _is_lossy(exact: Float64, rounded: NDArray[Any]) -> bool:
-    small = np.abs(rounded) < ml_dtypes.finfo(rounded.dtype).smallest_normal
-    if not small.any():  # Of other values rounding takes less than a hundredth.
-        return False
-    exact, rounded = exact[small], rounded[small].astype(np.float64)
-    return bool((np.abs(rounded - exact) > 0.01 * np.abs(exact)).any())
+        # Of values that are not as small as this, rounding takes a hundredth at most.
+        if magnitudes.min() < ml_dtypes.finfo(self.dtype).smallest_normal:
+            difference = np.abs(rounded.astype(np.float64) - exact)
+            self.is_lossy |= bool((difference > 0.01 * np.abs(exact)).any())
