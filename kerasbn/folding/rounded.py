@@ -61,6 +61,7 @@ class Rounded:
                 "bfloat16 and fold that."
             )
         # Of values that are not as small as this, rounding takes a hundredth at most.
-        if magnitudes.min() < ml_dtypes.finfo(self.dtype).smallest_normal:
+        normal = ml_dtypes.finfo(self.dtype).smallest_normal  # type: ignore[no-untyped-call]
+        if magnitudes.min() < normal:
             difference = np.abs(rounded.astype(np.float64) - exact)
             self.is_lossy |= bool((difference > 0.01 * np.abs(exact)).any())
