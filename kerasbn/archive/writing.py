@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from kerasbn.archive.base import Archive
     from kerasbn.archive.blocks import Blockwise
 
+_PART = 2**18
+
 
 def write_archive(
     path: Path,
@@ -64,7 +66,9 @@ def write_archive(
                 weights = MemberWriter(place, start=file.tell())
                 _write_weights(weights, source, groups, changed, extra)
                 weights.seek(0)
-                shutil.copyfileobj(weights, member, 2**20)
+                part = memoryview(bytearray(_PART))
+                while count := weights.readinto(part):
+                    member.write(part[:count])
         _write_assets(container, source, groups)
 
 
@@ -149,4 +153,4 @@ def _write_assets(
         group = groups.get(layer, "")
         place = f"{ASSETS}{group}/{name}" if group else f"{ASSETS}{name}"
         with container.open(place, "w", force_zip64=True) as target:
-            shutil.copyfileobj(file, target, 2**20)
+            shutil.copyfileobj(file, target, _PART)

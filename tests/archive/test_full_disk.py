@@ -1,4 +1,4 @@
-"""A disk that is full, at whatever byte: a clear message, and nothing is left behind."""
+"""A disk that is full at any byte: a clear message, and nothing is left behind."""
 
 import subprocess
 import sys
