@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from kerasbn.archive.base import Archive
+from kerasbn.archive.blocks import Blockwise, Place, blocks
 from kerasbn.archive.hdf5 import StoredArray
 from kerasbn.archive.keras_format import KerasArchive
 from kerasbn.archive.legacy_h5 import LegacyH5Archive
@@ -22,9 +23,12 @@ from kerasbn.errors import UnsupportedFormatError, UnusableFileError
 
 __all__ = [
     "Archive",
+    "Blockwise",
+    "Place",
     "StoredArray",
     "UnsupportedFormatError",
     "UnusableFileError",
+    "blocks",
     "open_archive",
     "replacing",
     "write_archive",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Literal, cast
 
 from kerasbn.archive import hdf5
 from kerasbn.archive.base import Archive, Asset, parse_json
+from kerasbn.archive.member_view import MemberView
 from kerasbn.archive.numbering import Step, group_steps, layer_groups
 from kerasbn.config_tree import layer_entries
 from kerasbn.errors import UnusableFileError
@@ -72,16 +73,23 @@ class KerasArchive(Archive):
         self.root = resources.enter_context(
             hdf5.open_hdf5(self._open_weights(resources))
         )
+        # What was looked up already, which takes longer than to read a small array.
+        self._opened: dict[str, h5py.Group | None] = {"": self.root}
+        self._places: dict[tuple[Step, ...], str | None] = {(): ""}
+        self._variables: dict[str, tuple[StoredArray, ...]] = {}
 
     def variables(self, path: str) -> tuple[StoredArray, ...]:
-        group = self._group(path)
-        found: list[StoredArray] = []
-        while group is not None:
-            stored = hdf5.array(group, f"vars/{len(found)}")
-            if stored is None:
-                break
-            found.append(stored)
-        return tuple(found)
+        if path not in self._variables:
+            self._variables[path] = tuple(self._find_variables(path))
+        return self._variables[path]
+
+    def _find_variables(self, path: str) -> Iterator[StoredArray]:
+        place = self._place(path)
+        group = None if place is None else self._open_group(f"{place}/vars")
+        number = 0
+        while group is not None and (stored := hdf5.array(group, str(number))):
+            yield stored
+            number += 1
 
     def parameters(self) -> int:
         return sum(
@@ -99,7 +107,8 @@ class KerasArchive(Archive):
         return None
 
     def copy_layer(self, path: str, target: h5py.Group) -> None:
-        group = self._group(path)
+        place = self._place(path)
+        group = None if place is None else self._open_group(place)
         if group is not None:
             hdf5.copy(group, target, skip=self._apart.get(path, ()))
 
@@ -130,14 +139,42 @@ class KerasArchive(Archive):
     def _steps(self) -> dict[str, tuple[Step, ...]]:
         return group_steps(self.config)
 
-    def _group(self, path: str) -> h5py.Group | None:
-        """The layer's group, found by its number and checked against its name."""
-        if path not in self._steps:
-            return None
-        here: h5py.Group | None = self.root
-        for step in self._steps[path]:
-            here = None if here is None else _below(here, step)
-        return here
+    def _place(self, path: str) -> str | None:
+        """Where the layer's group is, by its number and checked against its name."""
+        return self._at(self._steps[path]) if path in self._steps else None
+
+    def _at(self, steps: tuple[Step, ...]) -> str | None:
+        if steps not in self._places:
+            above = self._at(steps[:-1])
+            self._places[steps] = (
+                None if above is None else self._below(above, steps[-1])
+            )
+        return self._places[steps]
+
+    def _below(self, above: str, step: Step) -> str | None:
+        place = f"{above}/{step.group}"
+        found = self._open_group(place) is not None
+        if found and self._stored_name(place) in (None, step.name):
+            return place
+        # The numbers disagree, as after a custom operation that is no layer. Since
+        # Keras 3.6 the layer's own name is stored as well.
+        layers = self._open_group(f"{above}/layers")
+        for name in [] if layers is None else hdf5.names(layers):
+            place = f"{above}/layers/{name}"
+            if self._stored_name(place) == step.name:
+                return place
+        return None
+
+    def _stored_name(self, place: str) -> str | None:
+        variables = self._open_group(f"{place}/vars")
+        return None if variables is None else hdf5.text_attribute(variables, "name")
+
+    def _open_group(self, place: str) -> h5py.Group | None:
+        if place not in self._opened:
+            above, _, name = place.rpartition("/")
+            parent = self._open_group(above)
+            self._opened[place] = None if parent is None else hdf5.group(parent, name)
+        return self._opened[place]
 
     def _read(self, name: str) -> bytes:
         member = self._member(name)
@@ -188,7 +225,7 @@ class KerasArchive(Archive):
 
     def _view(self, member: zipfile.ZipInfo, resources: ExitStack) -> BinaryIO:
         """An uncompressed member, read in place."""
-        file = resources.enter_context(self.path.open("rb"))
+        file = resources.enter_context(self.path.open("rb", buffering=0))
         file_size = self.path.stat().st_size
         file.seek(min(max(0, member.header_offset), file_size))
         header = file.read(30)  # A fixed part, then the name and an extra field.
@@ -205,7 +242,7 @@ class KerasArchive(Archive):
                 f"all there. Received: {self.path}. The file is damaged or was cut "
                 "short; save or copy it again."
             )
-        return cast("BinaryIO", hdf5.MemberView(file, start, member.file_size))
+        return cast("BinaryIO", MemberView(file, start, member.file_size))
 
     def _unpack(self, member: zipfile.ZipInfo, resources: ExitStack) -> BinaryIO:
         """A compressed member, unpacked into a temporary file."""
@@ -221,25 +258,6 @@ class KerasArchive(Archive):
             ) from error
         unpacked.seek(0)
         return cast("BinaryIO", unpacked)
-
-
-def _below(parent: h5py.Group, step: Step) -> h5py.Group | None:
-    found = hdf5.group(parent, step.group)
-    if found is not None and _stored_name(found) in (None, step.name):
-        return found
-    # The numbers disagree, as after a custom operation that is no layer. Since
-    # Keras 3.6 the layer's own name is stored as well.
-    layers = hdf5.group(parent, "layers")
-    for name in [] if layers is None else hdf5.names(layers):
-        other = hdf5.group(layers, name)
-        if other is not None and _stored_name(other) == step.name:
-            return other
-    return None
-
-
-def _stored_name(group: h5py.Group) -> str | None:
-    variables = hdf5.group(group, "vars")
-    return None if variables is None else hdf5.text_attribute(variables, "name")
 
 
 def _split_asset(filename: str, owners: dict[str, Any]) -> tuple[str, str]:

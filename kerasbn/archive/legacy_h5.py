@@ -106,7 +106,7 @@ class LegacyH5Archive(Archive):
         variables = target.require_group("vars")
         variables.attrs["name"] = path.split("/")[-1]
         for number, (_, stored) in enumerate(named):
-            hdf5.write_array(variables, str(number), stored.read())
+            hdf5.write_array(variables, str(number), stored)
 
     def copy_model(self, target: h5py.Group) -> None:
         top = hdf5.group(self.root, "model_weights/top_level_model_weights")

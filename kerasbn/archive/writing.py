@@ -13,31 +13,32 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import h5py
-import numpy as np
 
 from kerasbn.archive import hdf5
 from kerasbn.archive.keras_format import ASSETS, CONFIG, METADATA, WEIGHTS
+from kerasbn.archive.member_view import MemberWriter
 from kerasbn.archive.numbering import layer_groups
 from kerasbn.errors import UnusableFileError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from numpy.typing import NDArray
-
     from kerasbn.archive.base import Archive
+    from kerasbn.archive.blocks import Blockwise
+
+_PART = 2**18
 
 
 def write_archive(
     path: Path,
     source: Archive,
     config: Mapping[str, Any],
-    changed: Mapping[str, Sequence[NDArray[Any]]] = MappingProxyType({}),
-    extra: Mapping[str, NDArray[Any]] = MappingProxyType({}),
+    changed: Mapping[str, Sequence[Blockwise]] = MappingProxyType({}),
+    extra: Mapping[str, Blockwise] = MappingProxyType({}),
 ) -> None:
     """Write `config` with the weights and assets of `source`, some of them changed.
 
-    Weights are copied array by array, under the numbers that the layers have in
+    Weights are copied block by block, under the numbers that the layers have in
     `config`, whose entries must stand in the order in which Keras lists the layers
     of the loaded model. The optimizer's state is left out.
 
@@ -48,18 +49,27 @@ def write_archive(
             in `source`, or stores nothing, or is in `changed`.
         changed: layer path -> its new variables, in order.
         extra: path below the HDF5 root -> a further array.
+
+    Raises:
+        OSError: if the disk is full or the file grows too large.
     """
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".kerasbn-") as folder:
-        weights = Path(folder) / WEIGHTS
-        with h5py.File(weights, "w") as file:
-            _write_weights(file, source, layer_groups(config), changed)
-            for name, values in extra.items():
-                hdf5.write_array(file, name, values)
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as container:
-            container.writestr(METADATA, json.dumps(_metadata(source)))
-            container.writestr(CONFIG, json.dumps(config))
-            container.write(weights, WEIGHTS)
-            _write_assets(container, source, layer_groups(config))
+    groups = layer_groups(config)
+    with path.open("wb") as file, zipfile.ZipFile(file, "w") as container:
+        container.writestr(METADATA, json.dumps(_metadata(source)))
+        container.writestr(CONFIG, json.dumps(config))
+        with container.open(WEIGHTS, "w", force_zip64=True) as member:
+            # HDF5 writes here and there, `zipfile` from start to end. So HDF5 writes
+            # first, in the very place, and then `zipfile` writes the same once more,
+            # which gives it the checksum and costs the disk nothing.
+            file.flush()
+            with path.open("r+b", buffering=0) as place:
+                weights = MemberWriter(place, start=file.tell())
+                _write_weights(weights, source, groups, changed, extra)
+                weights.seek(0)
+                part = memoryview(bytearray(_PART))
+                while count := weights.readinto(part):
+                    member.write(part[:count])
+        _write_assets(container, source, groups)
 
 
 @contextmanager
@@ -107,21 +117,33 @@ def _metadata(source: Archive) -> dict[str, Any]:
 
 
 def _write_weights(
-    file: h5py.File,
+    file: MemberWriter,
     source: Archive,
     groups: Mapping[str, str],
-    changed: Mapping[str, Sequence[NDArray[Any]]],
+    changed: Mapping[str, Sequence[Blockwise]],
+    extra: Mapping[str, Blockwise],
 ) -> None:
-    source.copy_model(file)
-    for path, group in groups.items():
-        target = file.require_group(group)
-        if path not in changed:
-            source.copy_layer(path, target)
-            continue
-        variables = target.require_group("vars")
-        variables.attrs["name"] = path.split("/")[-1]
-        for number, values in enumerate(changed[path]):
-            hdf5.write_array(variables, str(number), np.asarray(values))
+    try:
+        with h5py.File(file, "w") as root:
+            source.copy_model(root)
+            for path, group in groups.items():
+                target = root.require_group(group)
+                if path in changed:
+                    _write_layer(target, path, changed[path])
+                else:
+                    source.copy_layer(path, target)
+                file.check()
+            for name, values in extra.items():
+                hdf5.write_array(root, name, values)
+    finally:  # What HDF5 may have raised is only what came of it.
+        file.check()
+
+
+def _write_layer(target: h5py.Group, path: str, arrays: Sequence[Blockwise]) -> None:
+    variables = target.require_group("vars")
+    variables.attrs["name"] = path.split("/")[-1]
+    for number, values in enumerate(arrays):
+        hdf5.write_array(variables, str(number), values)
 
 
 def _write_assets(
@@ -131,4 +153,4 @@ def _write_assets(
         group = groups.get(layer, "")
         place = f"{ASSETS}{group}/{name}" if group else f"{ASSETS}{name}"
         with container.open(place, "w", force_zip64=True) as target:
-            shutil.copyfileobj(file, target, 2**20)
+            shutil.copyfileobj(file, target, _PART)

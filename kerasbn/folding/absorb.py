@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from kerasbn.folding import einsum
+from kerasbn.folding.wide import Wide, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from numpy.typing import NDArray
-
+    from kerasbn.archive import Blockwise
     from kerasbn.folding.affine import Affine, Float64
 
     Config = Mapping[str, Any]
@@ -48,9 +48,9 @@ class Absorber:
         spatial: how many spatial axes its input has; None if it may be of any rank.
     """
 
-    scale_outputs: Callable[[Config, list[Float64], Float64], list[Float64]]
-    scale_inputs: Callable[[Config, list[Float64], Float64], list[Float64]]
-    response: Callable[[Config, list[Float64], Float64], Float64]
+    scale_outputs: Callable[[Config, list[Wide], Float64], list[Wide]]
+    scale_inputs: Callable[[Config, list[Wide], Float64], list[Wide]]
+    response: Callable[[Config, list[Wide], Float64], Float64]
     unevenness: Callable[[Config], str | None] = lambda _: None
     kernels: int = 1
     spatial: int | None = None
@@ -93,11 +93,13 @@ def absorbed_config(
 def absorbed_variables(
     kind: str,
     config: Config,
-    variables: Sequence[NDArray[Any]],
+    variables: Sequence[Blockwise],
     side: Side,
     affine: Affine,
-) -> list[Float64]:
+) -> list[Wide | Float64]:
     """The float64 variables of the layer together with an affine map.
+
+    The kernels are computed block by block, when they are asked for.
 
     Args:
         kind: the layer's class, a key of `ABSORBERS`.
@@ -110,8 +112,9 @@ def absorbed_variables(
         ValueError: if the shapes do not fit.
     """
     absorber = ABSORBERS[kind]
-    wide = [np.asarray(values).astype(np.float64) for values in variables]
-    kernels, biases = wide[: absorber.kernels], wide[absorber.kernels :]
+    wide = [Wide.of(values) for values in variables]
+    kernels = wide[: absorber.kernels]
+    biases = [whole(values) for values in wide[absorber.kernels :]]
     if kind == "EinsumDense":
         biases = einsum.absorbed_bias(config, kernels[0], biases, side, affine)
     elif biases or affine.has_shift:
@@ -142,7 +145,7 @@ def penalties(config: Config) -> list[str]:
 def _absorbed_bias(
     kind: str,
     config: Config,
-    kernels: list[Float64],
+    kernels: list[Wide],
     biases: list[Float64],
     side: Side,
     affine: Affine,
@@ -161,7 +164,7 @@ def _channel_axis(kind: str, config: Config) -> int:
     return -1 - spatial if first and spatial else -1
 
 
-def _outputs(kind: str, kernels: list[Float64]) -> int:
+def _outputs(kind: str, kernels: list[Wide]) -> int:
     """The number of output channels."""
     shape = kernels[-1].shape
     if kind.startswith("Depthwise"):
@@ -177,78 +180,72 @@ def _per_channel(values: Float64, channels: int) -> Float64:
 # Dense and convolutions: the kernel is (…, inputs of a group, outputs).
 
 
-def _scale_last(_: Config, kernels: list[Float64], scale: Float64) -> list[Float64]:
+def _scale_last(_: Config, kernels: list[Wide], scale: Float64) -> list[Wide]:
     *before, kernel = kernels
     return [*before, kernel * _per_channel(scale, kernel.shape[-1])]
 
 
-def _scale_inputs(
-    config: Config, kernels: list[Float64], scale: Float64
-) -> list[Float64]:
+def _scale_inputs(config: Config, kernels: list[Wide], scale: Float64) -> list[Wide]:
     return [kernels[0] * _by_group(config, kernels[0], scale)]
 
 
-def _response(config: Config, kernels: list[Float64], shift: Float64) -> Float64:
+def _response(config: Config, kernels: list[Wide], shift: Float64) -> Float64:
     answers = kernels[0] * _by_group(config, kernels[0], shift)
     return answers.sum(tuple(range(answers.ndim - 1)))
 
 
-def _by_group(config: Config, kernel: Float64, values: Float64) -> Float64:
+def _by_group(config: Config, kernel: Wide, values: Float64) -> Float64:
     """A value for each input channel, as the kernel's last two axes meet them."""
     groups = config.get("groups") or 1
     inputs, outputs = kernel.shape[-2:]
     grouped = _per_channel(values, groups * inputs).reshape(groups, inputs)
-    return grouped.repeat(outputs // groups, axis=0).T
+    return grouped.T if groups == 1 else grouped.repeat(outputs // groups, axis=0).T
 
 
 # Depthwise: input channel c leads to the outputs c * multiplier + m by kernel[…, c, m].
 
 
 def _scale_depthwise_outputs(
-    _: Config, kernels: list[Float64], scale: Float64
-) -> list[Float64]:
+    _: Config, kernels: list[Wide], scale: Float64
+) -> list[Wide]:
     shape = kernels[0].shape[-2:]
     return [kernels[0] * _per_channel(scale, math.prod(shape)).reshape(shape)]
 
 
 def _scale_depthwise_inputs(
-    _: Config, kernels: list[Float64], scale: Float64
-) -> list[Float64]:
+    _: Config, kernels: list[Wide], scale: Float64
+) -> list[Wide]:
     depthwise, *rest = kernels
     return [depthwise * _per_channel(scale, depthwise.shape[-2])[:, None], *rest]
 
 
-def _depthwise_response(
-    config: Config, kernels: list[Float64], shift: Float64
-) -> Float64:
+def _depthwise_response(config: Config, kernels: list[Wide], shift: Float64) -> Float64:
     answers = _scale_depthwise_inputs(config, kernels, shift)[0]
     return answers.sum(tuple(range(answers.ndim - 2))).reshape(-1)
 
 
-def _separable_response(
-    config: Config, kernels: list[Float64], shift: Float64
-) -> Float64:
+def _separable_response(config: Config, kernels: list[Wide], shift: Float64) -> Float64:
     depthwise, pointwise = kernels
     between = _depthwise_response(config, [depthwise], shift)
-    return between @ pointwise.reshape(pointwise.shape[-2:])
+    return _response({}, [pointwise], between)
 
 
 # Transposed: the kernel is (…, outputs, inputs).
 
 
 def _scale_transposed_outputs(
-    _: Config, kernels: list[Float64], scale: Float64
-) -> list[Float64]:
+    _: Config, kernels: list[Wide], scale: Float64
+) -> list[Wide]:
     return [kernels[0] * _per_channel(scale, kernels[0].shape[-2])[:, None]]
 
 
 def _scale_transposed_inputs(
-    _: Config, kernels: list[Float64], scale: Float64
-) -> list[Float64]:
+    _: Config, kernels: list[Wide], scale: Float64
+) -> list[Wide]:
     return [kernels[0] * _per_channel(scale, kernels[0].shape[-1])]
 
 
-def _transposed_response(_: Config, kernels: list[Float64], shift: Float64) -> Float64:
+def _transposed_response(_: Config, kernels: list[Wide], shift: Float64) -> Float64:
     answers = kernels[0] * _per_channel(shift, kernels[0].shape[-1])
     return answers.sum((*range(answers.ndim - 2), -1))
 

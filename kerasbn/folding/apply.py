@@ -9,16 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasbn.archive import blocks
 from kerasbn.errors import UnusableFileError
 from kerasbn.folding.absorb import absorbed_config, absorbed_variables, penalties
 from kerasbn.folding.affine import batch_norm_affine, batch_norm_weights
 from kerasbn.folding.conditions import kept_axes, linear_entry, read_batch_norm
+from kerasbn.folding.rounded import Rounded
+from kerasbn.folding.wide import whole
 from kerasbn.graph import rewrite
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
-    from kerasbn.archive import Archive
+    from kerasbn.archive import Archive, Blockwise
     from kerasbn.folding.affine import Float64
     from kerasbn.folding.plan import Plan
     from kerasbn.folding.routes import Absorption
@@ -55,8 +60,8 @@ class Changed:
         """Whose variables change: the layer itself, or the one that it wraps."""
         return linear_entry(self.layer) or self.layer.entry
 
-    def variables(self, archive: Archive) -> list[Float64]:
-        """The layer's float64 variables after folding.
+    def variables(self, archive: Archive) -> list[Blockwise]:
+        """The layer's float64 variables after folding, yet to be computed.
 
         Raises:
             UnusableFileError: if the shapes in the file do not fit.
@@ -72,15 +77,15 @@ class Changed:
                 "again."
             ) from error
 
-    def _linear_variables(self, archive: Archive) -> list[Float64]:
+    def _linear_variables(self, archive: Archive) -> list[Blockwise]:
         kind, config = self.entry.class_name, dict(self.entry.config)
-        values: list[Any] = [v.read() for v in archive.variables(self.entry.path)]
+        values: list[Any] = list(archive.variables(self.entry.path))
         for _, side, affine in self.absorptions:
             values = absorbed_variables(kind, config, values, side, affine)
             config = absorbed_config(kind, config, side, affine)
         return values
 
-    def _batch_norm_variables(self, archive: Archive) -> list[Float64]:
+    def _batch_norm_variables(self, archive: Archive) -> list[Blockwise]:
         layer = self.layer
         stored = read_batch_norm(layer, archive)
         axes = kept_axes(layer, self.flow.calls_of[layer.path][0], self.flow)
@@ -156,21 +161,33 @@ class FoldedModel:
         removed = self.plan.gone.keys() - self.identities.keys()
         return rewrite(self.graph.model, removed, changed)
 
-    @property
-    def float64_weights(self) -> Mapping[str, list[Float64]]:
-        """Path -> float64 variables, of the layers that changed.
+    @cached_property
+    def exact(self) -> Mapping[str, list[Blockwise]]:
+        """Path -> float64 variables, of the layers that changed, block by block.
 
         Those of a layer inside a wrapper go by its own path: `wrapper/layer`.
         """
-        return _Computed(self)
+        found: dict[str, list[Blockwise]] = {
+            layer.entry.path: layer.variables(self.archive)
+            for layer in self.changed.values()
+        }
+        return found | {path: [] for path in self.identities}
 
-    def lost(self) -> list[str]:
-        """The layers some of whose folded weights are too small for their dtype."""
-        return [
-            path
-            for path, exact in self.float64_weights.items()
-            if any(map(_is_lossy, exact, self.weights[path]))
-        ]
+    @cached_property
+    def rounded(self) -> Mapping[str, list[Rounded]]:
+        """The same, rounded to the dtype in which the file stores the kernel."""
+        return {
+            path: [
+                Rounded(values, self.archive.variables(path)[0].dtype, path)
+                for values in arrays
+            ]
+            for path, arrays in self.exact.items()
+        }
+
+    @property
+    def float64_weights(self) -> Mapping[str, list[Float64]]:
+        """What `exact` gives, computed when a layer is asked for."""
+        return _Computed(self.exact)
 
     def too_large(self) -> dict[str, str]:
         """The BN whose fold no longer fits into half precision -> why not."""
@@ -189,68 +206,45 @@ class FoldedModel:
 
     @property
     def weights(self) -> Mapping[str, list[NDArray[Any]]]:
-        """The same, rounded to the dtype in which the file stores the kernel."""
-        return _Rounded(self)
+        """What `rounded` gives, computed when a layer is asked for."""
+        return _Computed(self.rounded)
 
-
-class _Computed(Mapping[str, list[Any]]):
-    """Weights that are computed when asked for: one layer's are in memory at a time."""
-
-    def __init__(self, model: FoldedModel) -> None:
-        self._archive = model.archive
-        self._sources: dict[str, Changed | None] = {
-            layer.entry.path: layer for layer in model.changed.values()
-        }
-        self._sources.update(dict.fromkeys(model.identities))
-
-    def __getitem__(self, path: str) -> list[Any]:
-        source = self._sources[path]
-        return [] if source is None else source.variables(self._archive)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._sources)
-
-    def __len__(self) -> int:
-        return len(self._sources)
-
-
-class _Rounded(_Computed):
-    def __getitem__(self, path: str) -> list[Any]:
-        stored = self._archive.variables(path)
+    def lost(self) -> list[str]:
+        """The layers with weights too small for their dtype, once they are computed."""
         return [
-            _rounded(values, stored[0].dtype, path)
-            for values in super().__getitem__(path)
+            path
+            for path, arrays in self.rounded.items()
+            if any(values.is_lossy for values in arrays)
         ]
 
 
-def _fits(variables: list[Float64], dtype: np.dtype[Any]) -> bool:
-    return all(_is_finite(_narrowed(values, dtype)) for values in variables)
-
-
-def _narrowed(values: Float64, dtype: np.dtype[Any]) -> NDArray[Any]:
-    with np.errstate(over="ignore", under="ignore"):
-        return values.astype(dtype)
-
-
-def _is_finite(values: NDArray[Any]) -> bool:
-    return bool(np.isfinite(values.astype(np.float64)).all())
-
-
-def _rounded(values: Float64, dtype: np.dtype[Any], path: str) -> NDArray[Any]:
-    narrow = _narrowed(values, dtype)
-    if not _is_finite(narrow):
-        raise UnusableFileError(
-            f"A folded weight of `{path}` is too large for {dtype.name}. Received: "
-            f"{np.abs(values).max():.3g}. Save the model in float32 or bfloat16 and "
-            "fold that."
+def _fits(variables: Sequence[Blockwise], dtype: np.dtype[Any]) -> bool:
+    with np.errstate(over="ignore"):
+        narrow = (
+            values[place].astype(dtype).astype(np.float64)
+            for values in variables
+            for place in blocks(values.shape)
         )
-    return narrow
+        return all(np.isfinite(block).all() for block in narrow)
 
 
-def _is_lossy(exact: Float64, rounded: NDArray[Any]) -> bool:
-    """Whether a value lost more than rounding takes: it is subnormal, or 0."""
-    difference = np.abs(rounded.astype(np.float64) - exact)
-    return bool((difference > 0.01 * np.abs(exact)).any())
+class _Computed(Mapping[str, list[Any]]):
+    """Whole arrays instead of blocks: one layer's are in memory at a time."""
+
+    def __init__(self, arrays: Mapping[str, Sequence[Blockwise]]) -> None:
+        self._arrays = arrays
+
+    def __getitem__(self, path: str) -> list[Any]:
+        return [whole(values) for values in self._arrays[path]]
+
+    def __contains__(self, path: object) -> bool:
+        return path in self._arrays
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._arrays)
+
+    def __len__(self) -> int:
+        return len(self._arrays)
 
 
 def _identity(layer: Layer) -> dict[str, Any]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from kerasbn.folding.absorb import Side
     from kerasbn.folding.affine import Affine, Float64
+    from kerasbn.folding.wide import Wide
 
     Config = Mapping[str, Any]
 
@@ -59,26 +60,24 @@ def unweighted_sum(config: Config) -> str | None:
     return None
 
 
-def scale_outputs(
-    config: Config, kernels: list[Float64], scale: Float64
-) -> list[Float64]:
+def scale_outputs(config: Config, kernels: list[Wide], scale: Float64) -> list[Wide]:
     """Each axis of the scale multiplies the kernel axis of the same label."""
     return [kernels[0] * _onto_kernel(config, kernels[0], "output", scale)]
 
 
-def scale_inputs(
-    config: Config, kernels: list[Float64], scale: Float64
-) -> list[Float64]:
+def scale_inputs(config: Config, kernels: list[Wide], scale: Float64) -> list[Wide]:
     """Each axis of the scale multiplies the kernel axis of the same label."""
     return [kernels[0] * _onto_kernel(config, kernels[0], "input", scale)]
 
 
-def response(config: Config, kernels: list[Float64], shift: Float64) -> Float64:
+def response(config: Config, kernels: list[Wide], shift: Float64) -> Float64:
     """What a constant input gives, over the output axes that the kernel has."""
     labels = _Labels.of(config)
     answers = kernels[0] * _onto_kernel(config, kernels[0], "input", shift)
     kept = "".join(label for label in labels.output if label in labels.kernel)
-    return np.einsum(f"{labels.kernel}->{kept}", answers)
+    left = "".join(label for label in labels.kernel if label in kept)
+    others = [axis for axis, label in enumerate(labels.kernel) if label not in kept]
+    return np.einsum(f"{left}->{kept}", answers.sum(others))
 
 
 def bias_axes(config: Config, side: Side, affine: Affine) -> str | None:
@@ -94,7 +93,7 @@ def bias_axes(config: Config, side: Side, affine: Affine) -> str | None:
 
 
 def absorbed_bias(
-    config: Config, kernel: Float64, biases: list[Float64], side: Side, affine: Affine
+    config: Config, kernel: Wide, biases: list[Float64], side: Side, affine: Affine
 ) -> list[Float64]:
     """The bias after absorbing, of the axes that `bias_axes` says; none if none."""
     names = bias_axes(config, side, affine)
@@ -120,9 +119,7 @@ def absorbed_bias(
     return [np.broadcast_to(bias, shape)]
 
 
-def _onto_kernel(
-    config: Config, kernel: Float64, side: Side, values: Float64
-) -> Float64:
+def _onto_kernel(config: Config, kernel: Wide, side: Side, values: Float64) -> Float64:
     """Values of the own axes of one side, broadcastable to the kernel."""
     labels = _Labels.of(config)
     axes = own_axes(config, side)
@@ -141,7 +138,7 @@ def _onto_kernel(
 def _size(
     label: str,
     labels: _Labels,
-    kernel: Float64,
+    kernel: Wide,
     biases: list[Float64],
     config: Config,
 ) -> int:

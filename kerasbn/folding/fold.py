@@ -123,16 +123,16 @@ def _fold(
         if dry_run:
             result.after = size_after(folded, None)
             return result
-        result.notes += [
-            f"weights of {path} are too small for its dtype and were rounded to zero "
-            "or nearly so; a wider dtype keeps them"
-            for path in folded.lost()
-        ]
         with replacing(destination) as temporary:
             config = optimizer.compiled_without_state(folded.config)
             extra = optimizer.VARIABLES if config.get("compile_config") else {}
-            write_archive(temporary, archive, config, folded.weights, extra)
+            write_archive(temporary, archive, config, folded.rounded, extra)
             result.after = size_after(folded, temporary)
+            result.notes += [
+                f"weights of {path} are too small for its dtype and were rounded to "
+                "zero or nearly so; a wider dtype keeps them"
+                for path in folded.lost()
+            ]
             if verify:
                 _verify(folded, temporary, result, custom_objects, safe_mode)
     return result

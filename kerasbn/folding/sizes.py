@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from kerasbn.archive import open_archive
-
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -51,11 +49,8 @@ def size_after(folded: FoldedModel, written: Path | None) -> ModelSize:
     """
     before = _layers(folded)
     layers = before - len(folded.plan.gone) + len(folded.identities)
-    if written is None:
-        parameters = folded.archive.parameters() + _gained_parameters(folded)
-        return ModelSize(layers, parameters, None)
-    with open_archive(written) as archive:
-        return ModelSize(layers, archive.parameters(), written.stat().st_size)
+    parameters = folded.archive.parameters() + _gained_parameters(folded)
+    return ModelSize(layers, parameters, written and written.stat().st_size)
 
 
 def _layers(folded: FoldedModel) -> int:
@@ -64,8 +59,10 @@ def _layers(folded: FoldedModel) -> int:
 
 def _gained_parameters(folded: FoldedModel) -> int:
     """How many more parameters the folded model has; negative, most of the time."""
-    weights = folded.float64_weights
-    gained = sum(values.size for path in weights for values in weights[path])
+    weights = folded.exact
+    gained = sum(
+        math.prod(values.shape) for arrays in weights.values() for values in arrays
+    )
     for path in {*weights, *folded.plan.gone}:
         gained -= sum(stored.size for stored in folded.archive.variables(path))
     return gained

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kerasbn.archive import open_archive
-from kerasbn.archive.hdf5 import MemberView
+from kerasbn.archive.member_view import MemberView
 
 from .files import SAVED_MODELS, members, write_members
 

@@ -73,12 +73,13 @@ def test_a_fold_of_a_shared_layer_is_found(monkeypatch):
 def test_a_file_that_does_not_hold_the_folded_weights_is_found(monkeypatch, tmp_path):
     saturated_model().save(tmp_path / "in.keras")
     from kerasbn.folding import fold
+    from kerasbn.folding.wide import whole
 
     write = fold.write_archive
 
     def lossy(path, source, config, changed, extra):
         rounded = {
-            name: [np.float16(values).astype(values.dtype) for values in arrays]
+            name: [np.float16(whole(values)).astype(values.dtype) for values in arrays]
             for name, arrays in changed.items()
         }
         write(path, source, config, rounded, extra)

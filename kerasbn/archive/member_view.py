@@ -1,0 +1,115 @@
+"""A stretch of a file as a file of its own, for HDF5 to read and to write.
+
+A model's weights lie uncompressed inside its zip archive. `zipfile` can seek in them
+only by reading on from the start, which makes h5py crawl, and can write them only from
+start to end, which HDF5 does not.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+
+class MemberView(io.RawIOBase):
+    """A stretch of a file, to be read.
+
+    Args:
+        file: the file, best without a buffer.
+        start: where the stretch begins in it.
+        size: how many bytes it has.
+    """
+
+    def __init__(self, file: BinaryIO | io.FileIO, start: int, size: int) -> None:
+        super().__init__()
+        self._file = file
+        self._start = start
+        self._size = size
+        self._position = 0
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def seekable(self) -> bool:
+        """Always."""
+        return True
+
+    def tell(self) -> int:
+        """The position within the stretch."""
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move within the stretch."""
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}
+        self._position = max(0, base[whence] + offset)
+        return self._position
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill `buffer` from the position on, never beyond the stretch."""
+        view = memoryview(buffer).cast("B")
+        wanted = min(len(view), max(0, self._size - self._position))
+        self._file.seek(self._start + self._position)
+        count = 0
+        while count < wanted:
+            if not (more := self._file.readinto(view[count:wanted])):  # type: ignore[union-attr]
+                break
+            count += more
+        self._position += count
+        return count
+
+
+class MemberWriter(MemberView):
+    """The end of a file from `start` on, to be written.
+
+    A write that fails, as on a full disk, must not reach HDF5, which then cannot close
+    its file and takes the process down. The first such error is kept, and what comes
+    after it is dropped: call `check` while writing and at the end.
+    """
+
+    def __init__(self, file: io.FileIO, start: int) -> None:
+        super().__init__(file, start, 0)
+        self._error: OSError | None = None
+
+    def check(self) -> None:
+        """Tell of a write that failed.
+
+        Raises:
+            OSError: the first error.
+        """
+        if self._error is not None:
+            raise self._error
+
+    def writable(self) -> bool:
+        """Always."""
+        return True
+
+    def write(self, data: Any) -> int:
+        """Write all of `data` at the position."""
+        view = memoryview(data).cast("B")
+        if self._error is None:
+            try:
+                self._write(view)
+            except OSError as error:
+                self._error = error
+        self._position += len(view)
+        self._size = max(self._size, self._position)
+        return len(view)
+
+    def truncate(self, size: int | None = None) -> int:
+        """Set the size of the stretch, which ends the file."""
+        self._size = self._position if size is None else size
+        if self._error is None:
+            try:
+                self._file.truncate(self._start + self._size)
+            except OSError as error:
+                self._error = error
+        return self._size
+
+    def _write(self, view: memoryview) -> None:
+        self._file.seek(self._start + self._position)
+        while view:
+            view = view[self._file.write(view) :]
