@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..findings import Severity
 from ..semantics import CALL_NEEDS_TRAINING, NONE_IS_INFERENCE
 from ..subjects.source.classes import keras_kind
-from ..subjects.source.misnamed import misnamed_flags
+from ..subjects.source.handed_on import misnamed_flags
 from ..subjects.source.resolve import method_of
 from ..subjects.source.usage import usage_of
 from .rule import Rule
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ..findings import Finding
     from ..subjects.source import Module
-    from ..subjects.source.misnamed import Misnamed
+    from ..subjects.source.handed_on import Misnamed
     from ..subjects.source.usage import Usage
 
 

@@ -1,4 +1,4 @@
-"""Keras classes whose `call` takes the flag under a name that Keras does not pass."""
+"""What a `call` hands its flag on to, also where it has a name of its own."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def misnamed_flags(module: Module) -> Iterator[Misnamed]:
             default = default_of(call, argument.arg)
             if not (_is_flag(argument) and isinstance(default, ast.Constant)):
                 continue
-            kinds = _handed_to(module, call, argument.arg)
+            kinds = kinds_handed_on(module, call, argument.arg)
             if kinds and (default.value is None or isinstance(default.value, bool)):
                 yield Misnamed(of, argument, default.value, kinds)
 
@@ -64,7 +64,7 @@ def _is_flag(argument: ast.arg) -> bool:
     return _LIKE_TRAINING.fullmatch(argument.arg) is not None
 
 
-def _handed_to(
+def kinds_handed_on(
     module: Module, function: Function, name: str, depth: int = 0
 ) -> frozenset[str]:
     """What the layers are that a function gives its parameter as their flag."""
@@ -102,7 +102,7 @@ def _taken_by(value: object, call: ast.Call, name: str, depth: int) -> frozenset
                 passed = argument_for(call, routine.node, argument.arg, 1)
                 if passed is None or not _is_name(passed, name):
                     continue
-                kinds |= _handed_to(
+                kinds |= kinds_handed_on(
                     routine.module, routine.node, argument.arg, depth + 1
                 )
                 if argument.arg == "training":
