@@ -87,8 +87,7 @@ healthy = bool(np.abs(moving_mean).max() > 0)
             place = module.location(leak.call)
             yield self.finding(
                 f"this call gets the training={leak.flag} that {leak.giver} was given "
-                f"before it: {_harm(leak.flag)}; pass training=training"
-                + world.caveat,
+                f"before it: {_harm(leak.flag)}; pass training=training" + world.caveat,
                 place,
                 Severity.WARNING if world.assumed else None,
             )

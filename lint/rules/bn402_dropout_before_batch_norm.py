@@ -93,9 +93,8 @@ healthy = bool((np.abs(variance - x.var(axis=0)) < 0.5).all())  # Not 2, for 1 /
     def check_model(self, model: Model) -> Iterator[Finding]:
         """Every such dropout of the model."""
         for pair in layers_before.layers_before(model):
-            rate = pair.layer.config.get("rate")
-            known = isinstance(rate, int | float) and 0 < rate < 1
-            if pair.kind in DROPOUT and known:
+            rate = pair.layer.config.get("rate") if pair.kind in DROPOUT else None
+            if isinstance(rate, int | float) and 0 < rate < 1:
                 yield self.finding(_message(rate), model.at(pair.layer.path))
 
 

@@ -10,9 +10,12 @@ if TYPE_CHECKING:
 
 _CONV = re.compile(r"(Separable|Depthwise)?Conv([123])D(Transpose)?")
 DROPOUT = frozenset(
-    "Dropout SpatialDropout1D SpatialDropout2D SpatialDropout3D GaussianDropout".split()
+    {
+        *("Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"),
+        "GaussianDropout",
+    }
 )
-"""Layers that change the variance in training: it is p / (1 - p) of the power larger."""
+"""Layers that make the variance larger in training, and only then."""
 
 
 def spatial_axes(kind: str) -> int | None:

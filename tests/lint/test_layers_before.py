@@ -154,13 +154,13 @@ def test_counts_no_more_than_are_folded():
     import kerasbn
 
     model = image_model(
-        layers.Conv2D(3, 3),
+        layers.Conv2D(3, 1),
         BN(),
-        layers.Conv2D(3, 3, activation="relu"),
+        layers.Conv2D(3, 1, activation="relu"),
         BN(),
-        layers.Conv2D(3, 3, kernel_constraint="non_neg"),
+        layers.Conv2D(3, 1, kernel_constraint="non_neg"),
         BN(),
-        layers.Conv2D(3, 3, dtype="mixed_float16"),
+        layers.Conv2D(3, 1, dtype="mixed_float16"),
         BN(),
         layers.Dense(3),
         BN(),

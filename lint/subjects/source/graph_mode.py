@@ -55,8 +55,7 @@ def _is_optimizer(value: Value) -> bool:
 
 
 def needs_updates(module: Module) -> bool:
-    """Whether the module builds BN, itself or in what it calls, that leaves its
-    updates to whoever trains."""
+    """Whether the module, or what it calls, builds BN whose updates others must run."""
     return any(_leaves_updates(*each) for each in _reached_calls(module))
 
 
@@ -191,9 +190,7 @@ def _argument(
     if given is None:
         unpacked = any(each.arg is None for each in call.keywords)
         return [None] if unpacked else []
-    found = [
-        each.value for each in values(module, given) if isinstance(each, Literal)
-    ]
+    found = [each.value for each in values(module, given) if isinstance(each, Literal)]
     return list(found) if isinstance(given, ast.Constant) else [*found, None]
 
 
@@ -236,7 +233,9 @@ def _is_shown(module: Module, node: ast.AST) -> bool:
 
 def _imports(other: Module, module: Module) -> bool:
     """Whether another module imports this one, by its name."""
-    stem = module.path.stem if module.path.stem != "__init__" else module.path.parent.name
+    stem = (
+        module.path.stem if module.path.stem != "__init__" else module.path.parent.name
+    )
     for bindings in other.scopes.top.bindings.values():
         for binding in bindings:
             if binding.kind is Kind.IMPORT and stem in binding.dotted.split("."):

@@ -75,7 +75,9 @@ def _is_late(events: _Events, name: str, change: Position, before_fit: bool) -> 
     fitted = [each for each in events.fitted[name] if each < change]
     if not fits or not (compiled or fitted):
         return False
-    if not before_fit and not any(each > max(compiled, default=each) for each in fitted):
+    if not before_fit and not any(
+        each > max(compiled, default=each) for each in fitted
+    ):
         return False
     # Compiled anew, this model or, as in adversarial networks, one that is built on it.
     between = (each for places in events.compiled.values() for each in places)

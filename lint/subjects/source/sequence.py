@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from . import names
@@ -129,12 +130,11 @@ def _reads(module: Module) -> dict[ast.AST, int]:
 
 def _listed(module: Module) -> Iterator[Before]:
     """`Sequential([conv, bn])`."""
-    for word in ("Sequential",):
-        for call in module.calls_by_name.get(word, ()):
-            match call.args:
-                case [ast.List(elts=layers), *_]:
-                    for before, after in zip(layers, layers[1:], strict=False):
-                        yield from _pair(module, before, after, True)
+    for call in module.calls_by_name.get("Sequential", ()):
+        match call.args:
+            case [ast.List(elts=layers), *_]:
+                for before, after in pairwise(layers):
+                    yield from _pair(module, before, after, True)
 
 
 def _added(module: Module) -> Iterator[Before]:
@@ -142,7 +142,7 @@ def _added(module: Module) -> Iterator[Before]:
     for node in module.scopes.nodes:
         body = getattr(node, "body", None)
         if isinstance(body, list):
-            for first, second in zip(body, body[1:], strict=False):
+            for first, second in pairwise(body):
                 before, after = _adds(first), _adds(second)
                 if before and after and before[0] == after[0]:
                     yield from _pair(module, before[1], after[1], True)

@@ -14,16 +14,17 @@ if TYPE_CHECKING:
     from .module import Module
 
 _FITTING = ("fit", "fit_generator")
+# What trains without telling, or goes on with what was trained before.
+_OTHERS = ("train_on_batch", "GradientTape", "minimize", "load_weights", "load_model")
 
 
 def most_steps(module: Module) -> int | None:
-    """The steps of all `fit` of a module together; None where one does not tell.
+    """The steps of all `fit` of a module together.
 
-    A loop around a `fit`, or another way to train beside it, tells nothing either.
+    None where one does not tell, may run more than once, or is not the only training.
     """
-    others = ("train_on_batch", "GradientTape", "minimize", "load_weights", "load_model")
     calls = [call for word in _FITTING for call in module.calls_by_name.get(word, ())]
-    if not calls or any(word in module.calls_by_name for word in others):
+    if not calls or any(word in module.calls_by_name for word in _OTHERS):
         return None
     total = 0
     for call in calls:
@@ -38,15 +39,11 @@ def most_steps(module: Module) -> int | None:
 
 def _number(module: Module, expression: ast.expr | None) -> int | None:
     """The number that an expression surely is."""
-    if expression is None:
-        return None
-    found = [each.value for each in values(module, expression) if _is_count(each)]
-    known = len(values(module, expression)) == 1
-    return int(found[0]) if known and found else None  # type: ignore[call-overload]
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, Literal) and is_number(value.value)
+    found = () if expression is None else values(module, expression)
+    match found:
+        case (Literal(value=int() as number),) if is_number(number):
+            return number
+    return None
 
 
 def _is_repeated(module: Module, call: ast.Call) -> bool:
