@@ -88,7 +88,7 @@ keras.Sequential([keras.Input((8, 8, 3)), layers.Resizing(4, 4), bn])(images)
 holds = moved()
 """,
     semantics.FREEZING_NEEDS_COMPILE: """
-model = keras.Sequential([keras.Input((4,)), bn])
+model = keras.Sequential([keras.Input((4,)), bn, layers.Dense(4)])
 model.compile("sgd", "mean_squared_error")
 bn.trainable = False
 model.fit(x, x, verbose=0)
