@@ -33,8 +33,9 @@ class UpdateOpsNeverRun(Rule):
 
     ## Limits
     Whether the training op is built inside `tf.control_dependencies` is not looked at,
-    only whether the collection is used. BN as a Keras layer in a graph of TensorFlow 1
-    is not followed.
+    only whether the collection is used. Batch normalization that is always told the
+    same phase has no use for the statistics (BN103, BN302). Keras layers in a graph of
+    TensorFlow 1 are not followed.
 
     ## References
     - https://www.tensorflow.org/api_docs/python/tf/compat/v1/layers/batch_normalization

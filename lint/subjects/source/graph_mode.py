@@ -149,7 +149,7 @@ def _calls_in(module: Module, node: ast.AST) -> Iterable[ast.Call]:
 
 
 def _leaves_updates(module: Module, call: ast.Call) -> bool:
-    """Whether it is BN that trains and only puts its updates into a collection."""
+    """Whether it is BN of both phases that only puts its updates into a collection."""
     normalizer = keyword(call, "normalizer_fn")
     for function in (call.func, normalizer):
         for value in values(module, function) if function is not None else ():
@@ -159,8 +159,10 @@ def _leaves_updates(module: Module, call: ast.Call) -> bool:
             by_contrib = name in names.DECAY_FUNCTIONS
             flag = "is_training" if by_contrib else "training"
             given = _argument(module, call, flag, packed=function is normalizer)
-            if given == [False] or not (given or by_contrib):
-                continue  # inference only
+            if not given and by_contrib and module.mentions("arg_scope"):
+                given = [None]
+            if given in ([], [False], [True]):
+                continue  # one phase only, in which no running statistics are used
             if by_contrib and not _collects(module, call):
                 continue
             return True
