@@ -76,11 +76,11 @@ healthy = bool(np.abs(moving_mean).max() > 0)
 
     def check_source(self, module: Module) -> Iterator[Finding]:
         """Every call that an earlier flag reaches."""
-        world = module.world
-        if not (world.has(FLAG_LEAKS) and module.mentions("training=", "training =")):
-            return
         for leak in leaks(module):
-            if leak.flag is None and not world.has(NONE_IS_INFERENCE):
+            world = module.world
+            if not world.has(
+                FLAG_LEAKS if leak.flag is not None else NONE_IS_INFERENCE
+            ):
                 continue
             if leak.flag is not True and _only_infers(module, leak):
                 continue

@@ -72,8 +72,6 @@ healthy = bool(np.abs(moving_mean).max() == 0)  # Nothing was trained.
 
     def check_source(self, module: Module) -> Iterator[Finding]:
         """Every plain call of such a model."""
-        if not module.mentions("Random", "Resizing", "CenterCrop", "Augment"):
-            return
         for call, layer in plain_calls(module):
             yield self.finding(
                 f"{layer} puts batch normalization in training mode here, since "

@@ -63,6 +63,8 @@ healthy = bool(np.abs(means).max() < 1e-3)  # Each channel is normalised.
 
     def check_source(self, module: Module) -> Iterator[Finding]:
         """Every such layer in the module, where it is built."""
+        if not module.mentions("axis", "data_format", "BatchNormalization(1"):
+            return
         for pair in sequence.layers_before(module):
             spatial = spatial_axes(pair.kind)
             conv = sequence.arguments(module, pair.layer, pair.kind)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _RANDOM = re.compile(r"Random[A-Z]\w*|RandAugment|AugMix|MixUp|CutMix")
 _NOT_RANDOM = {"Resizing", "CenterCrop", "AutoContrast", "Solarization"}
+MAY_LEAK = re.compile(rf"\b({_RANDOM.pattern}|{'|'.join(sorted(_NOT_RANDOM))})\(")
+"""The construction of such a layer, in a text."""
 
 
 def leaks_training(class_name: str, world: World) -> bool:

@@ -22,6 +22,8 @@ _STEP = "train_step"
 
 def bypassing_calls(module: Module) -> Iterator[ast.Call]:
     """Every `x.call(...)` without a flag, where training may come by and x holds BN."""
+    if not module.mentions(".call("):
+        return
     for call in module.calls_by_name.get("call", ()):
         if not isinstance(call.func, ast.Attribute) or _has_flag(call):
             continue

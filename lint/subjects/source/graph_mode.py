@@ -26,6 +26,8 @@ _RUNS_UPDATES = re.compile(
     r"\b(create_train_op|optimize_loss|get_updates_for|make_train_op|slim\.learning)\b"
     r"|\.updates\b|add_update\("
 )
+# Where their functions may come from; others need not be searched for them.
+_FUNCTIONS = re.compile(r"\b(contrib|slim|tf_slim|v1|tf\.layers|tensorflow\.layers)\b")
 _FETCH = re.compile(r"UPDATE_OPS|update", re.IGNORECASE)
 _NO_COLLECTION = re.compile(r"updates_collections['\"]?\s*[=:]\s*None")
 _MOST_FUNCTIONS = 400
@@ -72,6 +74,8 @@ def runs_updates(module: Module) -> bool:
 
 def calls_without_flag(module: Module) -> Iterator[tuple[ast.Call, str, bool]]:
     """Calls of BN that leave its flag out: (call, name of the flag, its default)."""
+    if not _FUNCTIONS.search(module.text):
+        return
     scoped = module.mentions("arg_scope")
     for call in module.calls:
         normalizer = keyword(call, "normalizer_fn")

@@ -49,11 +49,12 @@ def misnamed_flags(module: Module) -> Iterator[Misnamed]:
     for node in module.classes:
         of = Class(module, node)
         call = module.members(node).methods.get("call")
-        if call is None or takes_training(call) or keras_kind(of) is None:
+        flags = [] if call is None else [*filter(_is_flag, arguments_of(call))]
+        if call is None or not flags or takes_training(call) or keras_kind(of) is None:
             continue
-        for argument in arguments_of(call):
+        for argument in flags:
             default = default_of(call, argument.arg)
-            if not (_is_flag(argument) and isinstance(default, ast.Constant)):
+            if not isinstance(default, ast.Constant):
                 continue
             kinds = kinds_handed_on(module, call, argument.arg)
             if kinds and (default.value is None or isinstance(default.value, bool)):

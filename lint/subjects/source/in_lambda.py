@@ -22,7 +22,7 @@ _LAMBDA = Known("keras.layers.Lambda")
 def batch_norms_in_lambda(module: Module) -> Iterator[ast.expr]:
     """What is called in the function of a `Lambda` and holds BN, each place once."""
     seen = set()
-    for call in module.calls:
+    for call in module.calls_by_name.get("Lambda", ()):
         if _LAMBDA not in values(module, call.func):
             continue
         given = call.args[0] if call.args else keyword(call, "function")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
     from .module import Module
     from .scopes import Function
+
+_FLAG = re.compile(r"\btraining\s*=\s*(True|False|None)\b")
 
 
 @dataclass(frozen=True)
@@ -41,13 +44,19 @@ class Leak:
 
 def leaks(module: Module) -> Iterator[Leak]:
     """Every such call in the classes of the module, each once."""
+    lines = [
+        number for number, line in enumerate(module.lines, 1) if _FLAG.search(line)
+    ]
     seen = set()
-    for node in module.classes:
+    for node in module.classes if lines else ():
         of = Class(module, node)
         if "call" not in module.members(node).methods or keras_kind(of) is None:
             continue
         for routine in reached(of, "call"):
-            if routine.module is not module:
+            first, last = routine.node.lineno, routine.node.end_lineno or 0
+            if routine.module is not module or not any(
+                first <= line <= last for line in lines
+            ):
                 continue
             for leak in _leaks_in(of, module, routine.node):
                 if leak.call not in seen:

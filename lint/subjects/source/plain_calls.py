@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from ..preprocessing import leaks_training
+from ..preprocessing import MAY_LEAK, leaks_training
 from . import names
 from .classes import calls_in, keras_kind, keyword, reached
 from .contents import holds
@@ -24,11 +24,14 @@ _LAYERS = "keras.layers."
 
 def plain_calls(module: Module) -> Iterator[tuple[ast.Call, str]]:
     """Every such call of a network with BN, and the layer that puts it in training."""
+    if not (MAY_LEAK.search(module.text) and module.mentions("keras")):
+        return
     for call in module.calls:
         if len(call.args) != 1 or call.keywords or unpacks(call):
             continue
-        if not isinstance(call.func, ast.Name | ast.Attribute):
-            continue
+        name = last_word(call.func)
+        if not name or name[0].isupper():
+            continue  # A construction, or no name at all.
         layer = _leaking_layer(module, call.func)
         if layer is not None and _is_plain(module, call):
             yield call, layer

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -101,7 +101,7 @@ def _pair(
 
 def _applied(module: Module) -> Iterator[Before]:
     """`bn(conv(x))`, also by way of a variable."""
-    reads = _reads(module)
+    reads: dict[ast.AST, int] | None = None
     for call in module.calls:
         match call.args:
             case [ast.Call() as inner]:
@@ -112,8 +112,9 @@ def _applied(module: Module) -> Iterator[Before]:
                     case [made] if made.kind is Kind.VALUE and isinstance(
                         made.node, ast.Call
                     ):
-                        alone = reads.get(made.node) == 1
-                        yield from _pair(module, made.node.func, call.func, alone)
+                        for pair in _pair(module, made.node.func, call.func, False):
+                            reads = _reads(module) if reads is None else reads
+                            yield replace(pair, alone=reads.get(made.node) == 1)
 
 
 def _reads(module: Module) -> dict[ast.AST, int]:
