@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..findings import Severity
-from ..subjects.source.graph_mode import needs_updates, runs_updates, training_ops
+from ..subjects.source.graph_mode import (
+    leaves_updates_in_layers,
+    needs_updates,
+    runs_updates,
+    training_ops,
+)
 from .rule import Rule
 
 if TYPE_CHECKING:
@@ -24,7 +29,8 @@ class UpdateOpsNeverRun(Rule):
     nothing in the module, in what it calls or in what imports it runs the collection
     `UPDATE_OPS`. To fetch it and not to use it is not enough. With
     `updates_collections=None`, `slim.learning.create_train_op` or
-    `tf.contrib.layers.optimize_loss` there is nothing to do.
+    `tf.contrib.layers.optimize_loss` there is nothing to do. For Keras layers, whose
+    updates are in no collection, it is an information where nothing asks for `updates`.
 
     ## Why is this bad
     In TensorFlow 1 batch normalization only collects the ops that update its running
@@ -34,8 +40,7 @@ class UpdateOpsNeverRun(Rule):
     ## Limits
     Whether the training op is built inside `tf.control_dependencies` is not looked at,
     only whether the collection is used. Batch normalization that is always told the
-    same phase has no use for the statistics (BN103, BN302). Keras layers in a graph of
-    TensorFlow 1 are not followed.
+    same phase has no use for the statistics (BN103, BN302).
 
     ## References
     - https://www.tensorflow.org/api_docs/python/tf/compat/v1/layers/batch_normalization
@@ -77,4 +82,13 @@ with tf.control_dependencies(tf.get_collection(tf.GraphKeys.UPDATE_OPS)):
                     "tf.control_dependencies(tf.get_collection("
                     "tf.GraphKeys.UPDATE_OPS))",
                     module.location(op),
+                )
+        elif ops and leaves_updates_in_layers(module):
+            for op in ops:
+                yield self.finding(
+                    "nothing runs the updates of batch normalization, which as a layer "
+                    "of Keras puts them into no collection; build this op under "
+                    "tf.control_dependencies(layer.updates)",
+                    module.location(op),
+                    Severity.INFO,
                 )

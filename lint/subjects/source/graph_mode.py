@@ -28,6 +28,10 @@ _RUNS_UPDATES = re.compile(
 )
 # Where their functions may come from; others need not be searched for them.
 _FUNCTIONS = re.compile(r"\b(contrib|slim|tf_slim|v1|tf\.layers|tensorflow\.layers)\b")
+# Where Keras trains, operations run at once, or functions are traced.
+_RUNS_LAYERS = re.compile(
+    r"\.fit\w*\(|train_on_batch|GradientTape|\benable_eager|Estimator|tf\.function"
+)
 _FETCH = re.compile(r"UPDATE_OPS|update", re.IGNORECASE)
 _NO_COLLECTION = re.compile(r"updates_collections['\"]?\s*[=:]\s*None")
 _MOST_FUNCTIONS = 400
@@ -70,6 +74,28 @@ def runs_updates(module: Module) -> bool:
         if _imports(other, module)
     }
     return any(_runs_updates(each) for each in {module, *around})
+
+
+def leaves_updates_in_layers(module: Module) -> bool:
+    """Whether Keras layers hold updates that the module and what it calls never run.
+
+    In a graph of TensorFlow 1 they are in `layer.updates`, and in no collection.
+    """
+    calls = [] if _RUNS_LAYERS.search(module.text) else list(_reached_calls(module))
+    around = {each for each, _ in calls}
+    return any(_is_keras_layer(*each) for each in calls) and not any(
+        _RUNS_UPDATES.search(each.text) for each in {module, *around}
+    )
+
+
+def _is_keras_layer(module: Module, call: ast.Call) -> bool:
+    """Whether it calls BN of Keras and lets both phases come."""
+    given = _argument(module, call, "training", packed=False)
+    return given not in ([False], [True]) and any(
+        isinstance(value, Result)
+        and str(batch_norm_name(value.of)).startswith("keras.layers.")
+        for value in values(module, call.func)
+    )
 
 
 def calls_without_flag(module: Module) -> Iterator[tuple[ast.Call, str, bool]]:
