@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from ..findings import Severity
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from ..findings import Finding
     from ..subjects.source import Module
     from ..subjects.source.leaks import Leak
+
+_INFERRING = re.compile(r"infer|serv|export|predict|deploy", re.IGNORECASE)
 
 
 class TrainingFlagLeaks(Rule):
@@ -78,17 +81,15 @@ healthy = bool(np.abs(moving_mean).max() > 0)
         """Every call that an earlier flag reaches."""
         for leak in leaks(module):
             world = module.world
-            if not world.has(
-                FLAG_LEAKS if leak.flag is not None else NONE_IS_INFERENCE
-            ):
+            meaning = NONE_IS_INFERENCE if leak.flag is None else FLAG_LEAKS
+            if not world.has(meaning):
                 continue
             if leak.flag is not True and _only_infers(module, leak):
                 continue
-            place = module.location(leak.call)
             yield self.finding(
                 f"this call gets the training={leak.flag} that {leak.giver} was given "
                 f"before it: {_harm(leak.flag)}; pass training=training" + world.caveat,
-                place,
+                module.location(leak.call),
                 Severity.WARNING if world.assumed else None,
             )
 
@@ -100,5 +101,7 @@ def _harm(flag: bool | None) -> str:
 
 
 def _only_infers(module: Module, leak: Leak) -> bool:
+    """Whether its class is a wrapper of something that was trained before."""
     usage = usage_of(module, leak.of)
-    return not usage.fitted and usage.inferring
+    named_so = _INFERRING.search(leak.of.node.name) is not None
+    return not usage.fitted and (usage.inferring or named_so)

@@ -104,10 +104,11 @@ def _severity(module: Module, flag: Misnamed) -> Severity | None:
     fitted = usage.fitted and not steps_itself
     if not fitted and (usage.told or steps_itself or _only_infers(usage, flag)):
         return None
+    if module.freezes.covers_self_in(flag.of.node):
+        return None
     unsure = flag.default is None and module.world.assumed
-    if unsure or not (fitted or usage.calls or usage.parts):
-        return Severity.WARNING
-    return None if module.freezes.covers_self_in(flag.of.node) else Severity.ERROR
+    used = fitted or usage.calls or usage.parts
+    return Severity.WARNING if unsure or not used else Severity.ERROR
 
 
 def _only_infers(usage: Usage, flag: Misnamed) -> bool:

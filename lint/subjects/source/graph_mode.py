@@ -41,15 +41,12 @@ def training_ops(module: Module) -> Iterator[ast.Call]:
     """Every call that makes the op by which an optimizer of TensorFlow 1 trains."""
     for word in _TRAINING:
         for call in module.calls_by_name.get(word, ()):
-            match call:
-                case ast.Call(
-                    func=ast.Attribute(value=optimizer), args=[ast.Lambda(), *_]
-                ):
-                    continue  # TensorFlow 2
-                case ast.Call(func=ast.Attribute(value=optimizer)) if any(
-                    _is_optimizer(each) for each in values(module, optimizer)
-                ):
-                    yield call
+            if call.args and isinstance(call.args[0], ast.Lambda):
+                continue  # TensorFlow 2
+            if isinstance(call.func, ast.Attribute) and any(
+                _is_optimizer(each) for each in values(module, call.func.value)
+            ):
+                yield call
 
 
 def _is_optimizer(value: Value) -> bool:

@@ -32,14 +32,12 @@ class Leak:
         call: the call that leaves `training` open.
         flag: the value that it gets.
         giver: what was called with that flag, as written.
-        line: the line of the flag in the file.
     """
 
     of: Class
     call: ast.Call
     flag: bool | None
     giver: str
-    line: int
 
 
 def leaks(module: Module) -> Iterator[Leak]:
@@ -75,11 +73,8 @@ def _leaks_in(of: Class, module: Module, function: Function) -> Iterator[Leak]:
         if given is not None and _is_layer(module, call):
             flags.append((call, given))
         elif given is None and flags and _leaves_it_open(module, call):
-            leak = _reaching(module, flags, call)
-            if leak is not None:
-                giver, flag = leak
-                called, line = ast.unparse(giver.func), flag.lineno
-                yield Leak(of, call, flag.value, called, line)  # type: ignore[arg-type]
+            for giver, flag in _reaching(module, flags, call):
+                yield Leak(of, call, flag, ast.unparse(giver.func))
 
 
 def _is_here(module: Module, call: ast.Call, function: Function) -> bool:
@@ -89,17 +84,16 @@ def _is_here(module: Module, call: ast.Call, function: Function) -> bool:
 
 def _reaching(
     module: Module, flags: list[tuple[ast.Call, ast.expr]], call: ast.Call
-) -> tuple[ast.Call, ast.Constant] | None:
+) -> Iterator[tuple[ast.Call, bool | None]]:
     """The last flag before a call, if it surely comes there and is a constant."""
     for giver, flag in reversed(flags):
         if not module.scopes.may_precede(giver, call):
             continue
         surely = module.scopes.precedes(giver, call) and not _is_optional(module, giver)
-        constant = isinstance(flag, ast.Constant) and (
-            flag.value is None or isinstance(flag.value, bool)
-        )
-        return (giver, flag) if surely and constant else None  # type: ignore[return-value]
-    return None
+        match flag:
+            case ast.Constant(value=bool() | None as constant) if surely:
+                yield giver, constant
+        return
 
 
 def _is_optional(module: Module, call: ast.Call) -> bool:
