@@ -31,9 +31,9 @@ class FrozenAfterCompile(Rule):
     later does not learn. Call `compile` after every change of `trainable`.
 
     ## Limits
-    Only where all of it happens in the same function, in the order of the text. On
-    JAX, Keras 3 fails with an error instead, and on TensorFlow it does where the
-    batches have another shape than before.
+    Only where all of it happens in the same function, in the order of the text. So it
+    is on TensorFlow as long as the batches keep their shape; on JAX, Keras 3 fails with
+    an error instead, and on PyTorch the change takes effect at once.
 
     ## References
     - https://keras.io/guides/transfer_learning/
