@@ -2,8 +2,8 @@
 
 Two worlds: in Keras 3 a model's trainer passes `training` only where the signature of
 `call` has it, and what was passed explicitly is handed on to later layers; in Keras 2
-and tf_keras the phase is global and forgiving. Every row of `MEANINGS` is proven by the
-proof of a rule, which is run on real Keras by the tests.
+and tf_keras the phase is global and forgiving. `tests/lint/every_keras.py` holds a
+proof of every row of `MEANINGS` and runs it on several versions of Keras.
 """
 
 from __future__ import annotations
@@ -44,14 +44,38 @@ CALL_NEEDS_TRAINING = Meaning(
     None,
 )
 NONE_IS_INFERENCE = Meaning(
-    "an explicit `training=None` inside `call` means inference", (3,), None
+    "an explicit `training=None` inside `call` means inference", (3, 10), None
+)
+FLAG_LEAKS = Meaning(
+    "a flag given to one layer in `call` reaches those called after it", (3,), None
 )
 FUNCTIONAL_FLAG_IS_OVERRIDDEN = Meaning(
     "fit and predict override the flag of a call in a Functional graph",
     (3,),
     (3, 16),
 )
-MEANINGS = (CALL_NEEDS_TRAINING, NONE_IS_INFERENCE, FUNCTIONAL_FLAG_IS_OVERRIDDEN)
+AUGMENTATION_LEAKS = Meaning(
+    "random augmentation in a plain `model(x)` puts later layers in training mode",
+    (3,),
+    (3, 16),
+)
+RESIZING_LEAKS = Meaning(
+    "so do `Resizing` and `CenterCrop`, which are not random", (3, 6), (3, 16)
+)
+FREEZING_NEEDS_COMPILE = Meaning(
+    "`trainable` changed after `compile` has no effect, even before the first `fit`",
+    (2,),
+    (3,),
+)
+MEANINGS = (
+    CALL_NEEDS_TRAINING,
+    NONE_IS_INFERENCE,
+    FLAG_LEAKS,
+    FUNCTIONAL_FLAG_IS_OVERRIDDEN,
+    AUGMENTATION_LEAKS,
+    RESIZING_LEAKS,
+    FREEZING_NEEDS_COMPILE,
+)
 
 
 @dataclass(frozen=True)

@@ -51,9 +51,10 @@ class ModelCallWithoutTraining(Rule):
     forgave this.
 
     ## Limits
-    Keras 3 only. Add `training=None` to the parameters; passing it on is good style,
-    but the layers find it by themselves. Uses in notebooks other than the class's own,
-    and in projects of more than 1000 files, are not seen.
+    Keras 3 only. Add `training=None` to the parameters and pass it on: on TensorFlow
+    and PyTorch the layers find it by themselves, but on JAX, where `fit` does not go
+    through `__call__`, they do not, and that is not reported. Uses in notebooks other
+    than the class's own, and in projects of more than 1000 files, are not seen.
 
     ## References
     - https://keras.io/guides/making_new_layers_and_models_via_subclassing/
@@ -85,7 +86,9 @@ model.compile("sgd", "mean_squared_error")
 x = np.random.default_rng(0).normal(5, 2, size=(32, 4))
 model.fit(x, x[:, :1], verbose=0)
 """
-    good = bad.replace("call(self, x)", "call(self, x, training=None)")
+    good = bad.replace("call(self, x)", "call(self, x, training=None)").replace(
+        "self.bn(x)", "self.bn(x, training=training)"
+    )
     proof = """\
 moving_mean = keras.ops.convert_to_numpy(model.bn.moving_mean)
 healthy = bool(np.abs(moving_mean).max() > 0)

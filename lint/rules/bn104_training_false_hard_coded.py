@@ -29,13 +29,13 @@ class TrainingFalseHardCoded(Rule):
     ## What it does
     Reports `training=False` written out in a call of batch normalization, or of a
     network that holds it, inside the `call` of a Keras class, and in a graph where
-    it is honoured; in Keras 3 `training=None` in a `call` as well. It is only an
-    information where the network seems meant to keep still, such as a backbone.
+    it is honoured; from Keras 3.10 on `training=None` in a `call` as well. It is only
+    an information where the network seems meant to keep still, such as a backbone.
 
     ## Why is this bad
     The layer never trains: its running statistics stay at zero mean and unit
-    variance, so it normalises nothing. In Keras 3 an explicit `None` does the same;
-    only leaving the argument out lets the phase of the caller through.
+    variance, so it normalises nothing. From Keras 3.10 on an explicit `None` does the
+    same; only leaving the argument out lets the phase of the caller through.
 
     ## Limits
     From 3.0 to 3.15 `fit` and `predict` override the flag of a call in a Functional

@@ -1,4 +1,4 @@
-"""BN203, BN204 and BN207 on hand-made models whose answer is obvious."""
+"""BN203 to BN207 on hand-made models whose answer is obvious."""
 
 import numpy as np
 import pytest
@@ -201,3 +201,78 @@ def test_layers_without_stored_arrays_are_passed_over(code):
     layer = BatchNorm("bn", CONFIG, False, (), lambda: None)
     subject = Model("m.keras", "3.15.1", (layer,), iterations=5)
     assert list(rule_by_code(code).check_model(subject)) == []
+
+
+class TestCollapsed:
+    @pytest.mark.parametrize(
+        "variance",
+        [
+            [0.3] * 4,
+            [0.99**200] * 64,
+            [1e-13, 2e-14],
+            [0.0],
+        ],
+    )
+    def test_variances_that_only_decayed(self, variance):
+        subject = model(mean=[2.0] * len(variance), variance=variance)
+        assert severities("BN205", subject) == ["warning"]
+
+    @pytest.mark.parametrize(
+        "variance",
+        [
+            [1.0] * 4,
+            [0.9] * 4,
+            [0.3, 0.3, 0.3],
+            [0.3, 0.3, 0.3, 0.3001],
+            [0.0, 0.0, 0.0, 1.0],
+            [1e-8, 2e-8, 3e-8, 4e-8],
+            [np.nan, 0.0, 0.0, 0.0],
+            [-1e-13, 0.0],
+            [],
+        ],
+    )
+    def test_others(self, variance):
+        assert not severities("BN205", model(variance=variance))
+
+    def test_frozen_and_other_beginnings_are_left_alone(self):
+        assert not severities("BN205", model(variance=[0.3] * 4, frozen=True))
+        constant = {"class_name": "Constant", "config": {"value": 0.3}}
+        subject = model(variance=[0.3] * 4, moving_variance_initializer=constant)
+        assert not severities("BN205", subject)
+
+    def test_weights_alone_are_enough(self):
+        assert severities("BN205", model(variance=[0.3] * 4, config={})) == ["warning"]
+
+
+class TestTooLarge:
+    @staticmethod
+    def check(momentum, iterations, variance=(2.0, 3.0), **changes):
+        subject = model(
+            variance=variance, iterations=iterations, momentum=momentum, **changes
+        )
+        return severities("BN206", subject)
+
+    @pytest.mark.parametrize(
+        ("momentum", "iterations", "found"),
+        [
+            (0.999, 999, True),
+            (0.999, 1001, False),
+            (0.9999, 5000, True),
+            (0.99, 20, False),
+            (0.999, 0, False),
+            (0.999, None, False),
+            (1.0, 100, False),
+        ],
+    )
+    def test_window_against_steps(self, momentum, iterations, found):
+        assert self.check(momentum, iterations) == (["warning"] if found else [])
+
+    def test_what_is_not_known_or_right(self):
+        assert not self.check(0.999, 500, frozen=True)
+        assert not self.check(0.999, 500, zero_debias=True)
+        assert not self.check(0.999, 500, calls=None)
+        assert not self.check(0.999, 500, calls=3)
+        assert not self.check(0.999, 500, variance=(1.0, 1.0))
+        # 0.999^500 is 0.61: the lower variance takes more steps than that.
+        assert not self.check(0.999, 500, variance=(0.5, 3.0))
+        assert self.check(0.999, 500, variance=(0.61, 3.0))

@@ -145,6 +145,14 @@ class Scopes:
             scope = scope.parent
         return None
 
+    def precedes(self, first: ast.AST, second: ast.AST) -> bool:
+        """Whether what runs the second has run the first, as far as blocks tell."""
+        return self._blocks(first) <= self._blocks(second)
+
+    def may_precede(self, first: ast.AST, second: ast.AST) -> bool:
+        """Whether both can run in one go: not in two branches of the same `if`."""
+        return not _exclusive(self._blocks(first), self._blocks(second))
+
     def _reaching(self, bindings: list[Binding], use: ast.AST) -> list[Binding]:
         if len(bindings) == 1:
             return bindings

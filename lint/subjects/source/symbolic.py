@@ -115,13 +115,26 @@ def fitted_graph(module: Module) -> set[ast.AST]:
             if isinstance(call.func, ast.Attribute):
                 for value in values(module, call.func.value):
                     pending += _graph(value)
+    return {expression for _, expression in _followed_back(pending)}
+
+
+def network_parts(module: Module, network: ast.expr) -> list[tuple[Module, ast.expr]]:
+    """The expressions that a Functional or Sequential network is made of."""
+    found = [part for value in values(module, network) for part in _graph(value)]
+    return list(_followed_back(found))
+
+
+def _followed_back(
+    pending: list[tuple[Module, ast.expr]],
+) -> Iterator[tuple[Module, ast.expr]]:
+    """The expressions themselves, and all that they are made of, each once."""
     found: set[ast.AST] = set()
     while pending and len(found) < _LARGEST_GRAPH:
         current, expression = pending.pop()
         if expression not in found:
             found.add(expression)
+            yield current, expression
             pending += _made_of(current, expression)
-    return found
 
 
 def _graph(network: Value) -> list[tuple[Module, ast.expr]]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .classes import keras_kind, keyword
-from .resolve import project_lineage, values
+from .resolve import method_of, project_lineage, values
 from .scopes import last_word
-from .values import Class, Result, Self
+from .values import Class, Result, Self, argument_for, unpacks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +34,7 @@ class Usage:
         made: how many are made.
         parts: how many of these become parts of other networks.
         calls: how many calls there are of one.
-        told: how many of these pass `training`.
+        told: how many of these pass the flag that was asked for.
     """
 
     fitted: bool
@@ -63,20 +63,20 @@ class Usage:
         return not self.fitted and (only_part or always_told or self.inferring)
 
 
-def usage_of(module: Module, of: Class) -> Usage:
+def usage_of(module: Module, of: Class, flag: str = "training") -> Usage:
     """Look at every use of the class, and of its subclasses, in the project.
 
     Other files are read only where the class's own does not fit it.
     """
-    usage = _usage_in(module, of)
+    usage = _usage_in(module, of, flag)
     if usage.fitted:
         return usage
     for other, same in _elsewhere(of):
-        usage += _usage_in(other, same)
+        usage += _usage_in(other, same, flag)
     return usage
 
 
-def _usage_in(module: Module, of: Class) -> Usage:
+def _usage_in(module: Module, of: Class, flag: str) -> Usage:
     made = [call for call in module.calls if _makes(module, call, of)]
     calls = [call for call in module.calls if _calls_instance(module, call, of)]
     return Usage(
@@ -86,7 +86,7 @@ def _usage_in(module: Module, of: Class) -> Usage:
         made=len(made),
         parts=sum(_is_part(module, call) for call in made),
         calls=len(calls),
-        told=sum(keyword(each, "training") is not None for each in calls),
+        told=sum(_is_told(each, of, flag) for each in calls),
     )
 
 
@@ -136,6 +136,17 @@ def _makes(module: Module, call: ast.Call, of: Class) -> bool:
 
 def _calls_instance(module: Module, call: ast.Call, of: Class) -> bool:
     return any(_is_instance(value, of) for value in values(module, call.func))
+
+
+def _is_told(call: ast.Call, of: Class, flag: str) -> bool:
+    """Whether a call of an instance passes the flag, by its name or its place."""
+    if keyword(call, flag) is not None:
+        return True
+    if flag == "training":
+        return False
+    routine = method_of(of, "call")
+    by_place = routine and argument_for(call, routine.node, flag, 1)
+    return by_place is not None or unpacks(call)
 
 
 def _is_part(module: Module, made: ast.Call) -> bool:

@@ -1,0 +1,93 @@
+"""BN107: preprocessing that puts the layers after it in training mode."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..findings import Severity
+from ..semantics import world_of_model
+from ..subjects.preprocessing import leaking_layer
+from ..subjects.source.plain_calls import plain_calls
+from .rule import Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..findings import Finding
+    from ..subjects.model import Model
+    from ..subjects.source import Module
+
+
+class PreprocessingFlagLeaks(Rule):
+    """In a plain `model(x)`, preprocessing puts batch normalization in training mode.
+
+    ## What it does
+    Reports models in which a random augmentation layer, and from Keras 3.6 on also
+    `Resizing` or `CenterCrop`, comes before batch normalization that is not frozen; in
+    source, every call `model(x)` of such a model that leaves out `training`.
+
+    ## Why is this bad
+    Up to Keras 3.15 these layers take `training=True` unless they are told otherwise,
+    and the layers after them take it over: `model(x)` then normalises with the
+    statistics of the batch and moves the running ones. `predict`, `evaluate` and
+    `model(x, training=False)` are right.
+
+    ## Limits
+    A model that is only ever used by `fit` and `predict` never meets this. In source,
+    calls that only build the model, and those inside another network, are left alone.
+
+    ## References
+    - https://keras.io/guides/preprocessing_layers/
+    """
+
+    code = "BN107"
+    name = "preprocessing-flag-leaks"
+    severity = Severity.WARNING
+    bad = """\
+import keras
+import numpy as np
+
+keras.utils.set_random_seed(0)
+x = np.random.default_rng(0).normal(5, 2, size=(8, 6, 6, 3)).astype("float32")
+augmentation = keras.layers.RandomFlip()
+bn = keras.layers.BatchNormalization()
+model = keras.Sequential([keras.Input((6, 6, 3)), augmentation, bn])
+y = model(x)
+"""
+    good = """\
+import keras
+import numpy as np
+
+keras.utils.set_random_seed(0)
+x = np.random.default_rng(0).normal(5, 2, size=(8, 6, 6, 3)).astype("float32")
+augmentation = keras.layers.RandomFlip()
+bn = keras.layers.BatchNormalization()
+model = keras.Sequential([keras.Input((6, 6, 3)), bn])
+y = model(augmentation(x))
+"""
+    proof = """\
+moving_mean = keras.ops.convert_to_numpy(bn.moving_mean)
+healthy = bool(np.abs(moving_mean).max() == 0)  # Nothing was trained.
+"""
+
+    def check_source(self, module: Module) -> Iterator[Finding]:
+        """Every plain call of such a model."""
+        for call, layer in plain_calls(module):
+            yield self.finding(
+                f"{layer} puts batch normalization in training mode here, since "
+                "nothing tells the phase; pass training=False" + module.world.caveat,
+                module.location(call),
+            )
+
+    def check_model(self, model: Model) -> Iterator[Finding]:
+        """The first such layer of a model."""
+        world = world_of_model(model.keras_version)
+        layer = leaking_layer(model, world)
+        if layer is not None:
+            yield self.finding(
+                f"in a plain model(x) this {layer.class_name} puts the batch "
+                "normalization after it in training mode; call model(x, "
+                "training=False), or preprocess outside the model",
+                model.at(layer.path),
+                Severity.INFO if world.assumed else None,
+            )

@@ -1,0 +1,122 @@
+"""BN108: a flag of `call` whose name Keras does not know."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..findings import Severity
+from ..semantics import CALL_NEEDS_TRAINING, NONE_IS_INFERENCE
+from ..subjects.source.classes import keras_kind
+from ..subjects.source.handed_on import misnamed_flags
+from ..subjects.source.resolve import method_of
+from ..subjects.source.usage import usage_of
+from .rule import Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..findings import Finding
+    from ..subjects.source import Module
+    from ..subjects.source.handed_on import Misnamed
+    from ..subjects.source.usage import Usage
+
+
+class TrainingFlagMisnamed(Rule):
+    """A `call` takes its phase as `is_training` or the like, which Keras never passes.
+
+    ## What it does
+    Reports a parameter such as `is_training` or `train` of the `call` of a Keras model
+    or layer that has no `training`, if it has a default and is handed on to batch
+    normalization, dropout or noise. It is a warning where nothing in sight fits or
+    calls the class, and nothing where some call passes the flag by that name.
+
+    ## Why is this bad
+    Keras passes the phase only under the name `training`, so the parameter keeps its
+    default: with False or None the running statistics never move and dropout never
+    drops, with True they go on moving in `predict`.
+
+    ## Limits
+    Up to Keras 3.9 a layer that hands on None is told by the model around it, and in
+    Keras 2 a model is, too; the rule is silent there.
+
+    ## References
+    - https://keras.io/guides/making_new_layers_and_models_via_subclassing/
+    """
+
+    code = "BN108"
+    name = "training-flag-misnamed"
+    severity = Severity.ERROR
+    bad = """\
+import keras
+import numpy as np
+
+keras.utils.set_random_seed(0)
+
+
+class Net(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.bn = keras.layers.BatchNormalization()
+        self.head = keras.layers.Dense(1)
+
+    def call(self, x, is_training=False):
+        return self.head(self.bn(x, training=is_training))
+
+
+model = Net()
+model.compile("sgd", "mean_squared_error")
+x = np.random.default_rng(0).normal(5, 2, size=(32, 4))
+model.fit(x, x[:, :1], verbose=0)
+"""
+    good = bad.replace("is_training=False", "training=None").replace(
+        "is_training", "training"
+    )
+    proof = """\
+moving_mean = keras.ops.convert_to_numpy(model.bn.moving_mean)
+healthy = bool(np.abs(moving_mean).max() > 0)
+"""
+
+    def check_source(self, module: Module) -> Iterator[Finding]:
+        """Every such parameter."""
+        if not module.mentions("def call"):
+            return
+        for flag in misnamed_flags(module):
+            severity = _severity(module, flag)
+            if severity is not None:
+                caveat = module.world.caveat if flag.default is None else ""
+                yield self.finding(
+                    f"Keras does not pass `{flag.argument.arg}`, only `training`: "
+                    f"{_harm(flag)}; name it training{caveat}",
+                    module.location(flag.argument),
+                    severity,
+                )
+
+
+def _severity(module: Module, flag: Misnamed) -> Severity | None:
+    """How sure it is that the flag keeps its default; None if it may not."""
+    is_model = keras_kind(flag.of) != "layer"
+    if flag.default is None:
+        lost = CALL_NEEDS_TRAINING if is_model else NONE_IS_INFERENCE
+        if not module.world.has(lost):
+            return None
+    usage = usage_of(module, flag.of, flag.argument.arg)
+    steps_itself = method_of(flag.of, "train_step") or method_of(flag.of, "__call__")
+    fitted = usage.fitted and not steps_itself
+    if not fitted and (usage.told or steps_itself or _only_infers(usage, flag)):
+        return None
+    if module.freezes.covers_self_in(flag.of.node):
+        return None
+    unsure = flag.default is None and module.world.assumed
+    used = fitted or usage.calls or usage.parts
+    return Severity.WARNING if unsure or not used else Severity.ERROR
+
+
+def _only_infers(usage: Usage, flag: Misnamed) -> bool:
+    return usage.inferring and flag.default is not True
+
+
+def _harm(flag: Misnamed) -> str:
+    what = ", ".join(sorted(flag.kinds))
+    if flag.default is True:
+        return f"predict too runs {what} in training mode"
+    return f"it stays {flag.default}, and {what} in inference mode"

@@ -1,0 +1,86 @@
+"""BN110: a `call` that trains unless it is told otherwise."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from ..findings import Severity
+from ..subjects.source import names
+from ..subjects.source.classes import keras_kind, takes_training
+from ..subjects.source.handed_on import kinds_handed_on
+from ..subjects.source.values import Class, default_of
+from .rule import Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..findings import Finding
+    from ..subjects.source import Module
+
+
+class TrainingDefaultTrue(Rule):
+    """A `call` has the default `training=True` and hands it to batch normalization.
+
+    ## What it does
+    Reports the default True of the parameter `training` in the `call` of a Keras model
+    or layer that gives it to batch normalization.
+
+    ## Why is this bad
+    A plain `model(x)` then runs in training mode: it uses the statistics of the batch,
+    and moves the running statistics with whatever it is shown. `fit`, `evaluate` and
+    `predict` pass the flag and are right. Write `training=None`, as Keras does.
+
+    ## Limits
+    Callers that always pass the flag never meet the default.
+
+    ## References
+    - https://keras.io/guides/making_new_layers_and_models_via_subclassing/
+    """
+
+    code = "BN110"
+    name = "training-default-true"
+    severity = Severity.INFO
+    bad = """\
+import keras
+import numpy as np
+
+
+class Net(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.bn = keras.layers.BatchNormalization()
+
+    def call(self, x, training=True):
+        return self.bn(x, training=training)
+
+
+model = Net()
+x = np.random.default_rng(0).normal(5, 2, size=(32, 4)).astype("float32")
+"""
+    good = bad.replace("training=True", "training=None")
+    proof = """\
+alone = keras.ops.convert_to_numpy(model(x[:1]))
+among_others = keras.ops.convert_to_numpy(model(x))[:1]
+healthy = bool(np.allclose(alone, among_others, atol=1e-3))
+"""
+
+    def check_source(self, module: Module) -> Iterator[Finding]:
+        """Every such default."""
+        if not module.mentions("def call"):
+            return
+        for node in module.classes:
+            call = module.members(node).methods.get("call")
+            if call is None or not takes_training(call):
+                continue
+            default = default_of(call, "training")
+            if not (isinstance(default, ast.Constant) and default.value is True):
+                continue
+            if keras_kind(Class(module, node)) is None:
+                continue
+            if names.BATCH_NORM in kinds_handed_on(module, call, "training"):
+                yield self.finding(
+                    "training=True by default: a plain call runs batch normalization "
+                    "in training mode and moves its statistics; write training=None",
+                    module.location(default),
+                )

@@ -1,0 +1,94 @@
+"""BN301: TensorFlow 1, whose training op must run the updates itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..findings import Severity
+from ..subjects.source.graph_mode import (
+    leaves_updates_in_layers,
+    needs_updates,
+    runs_updates,
+    training_ops,
+)
+from .rule import Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..findings import Finding
+    from ..subjects.source import Module
+
+
+class UpdateOpsNeverRun(Rule):
+    """In TensorFlow 1, nothing runs the updates of the running statistics.
+
+    ## What it does
+    Reports `optimizer.minimize` and `apply_gradients` of TensorFlow 1 where the network
+    holds `tf.layers.batch_normalization`, or `batch_norm` of contrib or slim, and
+    nothing in the module, in what it calls or in what imports it runs the collection
+    `UPDATE_OPS`. To fetch it and not to use it is not enough. With
+    `updates_collections=None`, `slim.learning.create_train_op` or
+    `tf.contrib.layers.optimize_loss` there is nothing to do. For Keras layers, whose
+    updates are in no collection, it is an information where nothing asks for `updates`.
+
+    ## Why is this bad
+    In TensorFlow 1 batch normalization only collects the ops that update its running
+    statistics: unless the training op depends on them they never run, and inference
+    normalises with mean 0 and variance 1.
+
+    ## Limits
+    Whether the training op is built inside `tf.control_dependencies` is not looked at,
+    only whether the collection is used. Batch normalization that is always told the
+    same phase has no use for the statistics (BN103, BN302).
+
+    ## References
+    - https://www.tensorflow.org/api_docs/python/tf/compat/v1/layers/batch_normalization
+    """
+
+    code = "BN301"
+    name = "update-ops-never-run"
+    severity = Severity.ERROR
+    bad = """\
+import tensorflow as tf
+
+x = tf.placeholder(tf.float32, (None, 4))
+is_training = tf.placeholder(tf.bool)
+hidden = tf.layers.batch_normalization(x, training=is_training)
+loss = tf.reduce_mean(tf.layers.dense(hidden, 1) ** 2)
+train_op = tf.train.AdamOptimizer().minimize(loss)
+"""
+    good = """\
+import tensorflow as tf
+
+x = tf.placeholder(tf.float32, (None, 4))
+is_training = tf.placeholder(tf.bool)
+hidden = tf.layers.batch_normalization(x, training=is_training)
+loss = tf.reduce_mean(tf.layers.dense(hidden, 1) ** 2)
+with tf.control_dependencies(tf.get_collection(tf.GraphKeys.UPDATE_OPS)):
+    train_op = tf.train.AdamOptimizer().minimize(loss)
+"""
+
+    def check_source(self, module: Module) -> Iterator[Finding]:
+        """Every training op, where nothing runs the updates."""
+        if not module.mentions("minimize(", "apply_gradients("):
+            return
+        ops = list(training_ops(module))
+        if ops and needs_updates(module) and not runs_updates(module):
+            for op in ops:
+                yield self.finding(
+                    "nothing runs the updates of batch normalization, so its running "
+                    "statistics never move; build this op under "
+                    "tf.control_dependencies(tf.get_collection("
+                    "tf.GraphKeys.UPDATE_OPS))",
+                    module.location(op),
+                )
+        elif ops and leaves_updates_in_layers(module):
+            for op in ops:
+                yield self.finding(
+                    "nothing runs the updates of batch normalization, which as a layer "
+                    "of Keras puts them into no collection; build this op under "
+                    "tf.control_dependencies(layer.updates)",
+                    module.location(op),
+                    Severity.INFO,
+                )

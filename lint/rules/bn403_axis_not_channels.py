@@ -1,0 +1,111 @@
+"""BN403: batch normalization along another axis than the channels before it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..findings import Severity
+from ..subjects import layers_before
+from ..subjects.linear import axis_from_end, channel_axis, spatial_axes
+from ..subjects.source import sequence
+from .rule import Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..findings import Finding
+    from ..subjects.model import Model
+    from ..subjects.source import Module
+
+
+class AxisNotChannels(Rule):
+    """Batch normalization keeps another axis than that of the convolution's channels.
+
+    ## What it does
+    Reports batch normalization directly after a convolution whose `axis` is not the
+    axis of the channels, by the convolution's `data_format`. In source both must be
+    told, or be the defaults of Keras 3. An `axis` that is a list is left alone.
+
+    ## Why is this bad
+    Each row or column of the image gets its own mean and variance, and all channels
+    share them, which is hardly meant: `axis` is 1 for `channels_first` and -1 for
+    `channels_last`.
+
+    ## Limits
+    Only what directly follows the convolution is seen.
+
+    ## References
+    - https://keras.io/api/layers/normalization_layers/batch_normalization/
+    """
+
+    code = "BN403"
+    name = "axis-not-channels"
+    severity = Severity.WARNING
+    bad = """\
+import keras
+import numpy as np
+
+keras.utils.set_random_seed(0)
+model = keras.Sequential(
+    [
+        keras.Input((6, 6, 3)),
+        keras.layers.Conv2D(8, 3, use_bias=False),
+        keras.layers.BatchNormalization(axis=1),
+    ]
+)
+y = model(np.random.default_rng(0).normal(5, 2, size=(16, 6, 6, 3)), training=True)
+"""
+    good = bad.replace("axis=1", "axis=-1")
+    proof = """\
+means = keras.ops.convert_to_numpy(y).mean(axis=(0, 1, 2))
+healthy = bool(np.abs(means).max() < 1e-3)  # Each channel is normalised.
+"""
+
+    def check_source(self, module: Module) -> Iterator[Finding]:
+        """Every such layer in the module, where it is built."""
+        if not module.mentions("axis", "data_format", "BatchNormalization(1"):
+            return
+        for pair in sequence.layers_before(module):
+            spatial = spatial_axes(pair.kind)
+            conv = sequence.arguments(module, pair.layer, pair.kind)
+            bn = sequence.arguments(module, pair.batch_norm, "BatchNormalization")
+            if spatial is None or conv is None or bn is None:
+                continue
+            if not _is_told(module, conv):
+                continue
+            axis = axis_from_end(bn, spatial + 2)
+            if axis is not None and axis != channel_axis(pair.kind, conv):
+                data_format = conv.get("data_format") or "channels_last"
+                yield self.finding(
+                    _message(bn.get("axis", -1), data_format, pair.kind),
+                    module.location(pair.batch_norm),
+                )
+
+    def check_model(self, model: Model) -> Iterator[Finding]:
+        """Every such layer of the model."""
+        for pair in layers_before.layers_before(model):
+            data_format = pair.layer.config.get("data_format")
+            known = data_format in ("channels_first", "channels_last")
+            if spatial_axes(pair.kind) and known and pair.on_channels is False:
+                axis = pair.batch_norm.config.get("axis", -1)
+                yield self.finding(
+                    _message(axis, data_format, pair.kind),
+                    model.at(pair.batch_norm.path),
+                )
+
+
+def _is_told(module: Module, conv: dict[str, object]) -> bool:
+    """Whether the convolution's format is known, from it or as the default."""
+    if "data_format" in conv and conv["data_format"] is not None:
+        return conv["data_format"] in ("channels_first", "channels_last")
+    # Before, a file in the home folder often said otherwise, for Theano's sake.
+    elsewhere = ("data_format", "channels_first", "dim_ordering")
+    return not module.world.legacy and not module.mentions(*elsewhere)
+
+
+def _message(axis: object, data_format: object, kind: str) -> str:
+    right = 1 if data_format == "channels_first" else -1
+    return (
+        f"axis={axis} is not the axis of the channels after {kind} with {data_format}: "
+        f"rows or columns are normalized instead; use axis={right}"
+    )

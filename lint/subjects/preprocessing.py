@@ -1,0 +1,72 @@
+"""Layers whose own default is training mode, which they pass on to later layers."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ..semantics import AUGMENTATION_LEAKS, RESIZING_LEAKS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from kerasbn.graph import Graph, Layer, Node
+
+    from ..semantics import World
+    from .model import Model
+
+_RANDOM = re.compile(r"Random[A-Z]\w*|RandAugment|AugMix|MixUp|CutMix")
+_NOT_RANDOM = {"Resizing", "CenterCrop", "AutoContrast", "Solarization"}
+MAY_LEAK = re.compile(rf"\b({_RANDOM.pattern}|{'|'.join(sorted(_NOT_RANDOM))})\(")
+"""The construction of such a layer, in a text."""
+
+
+def leaks_training(class_name: str, world: World) -> bool:
+    """Whether the layer of that name, if it is Keras' own, has such a default."""
+    if _RANDOM.fullmatch(class_name):
+        return world.has(AUGMENTATION_LEAKS)
+    return class_name in _NOT_RANDOM and world.has(RESIZING_LEAKS)
+
+
+def leaking_layer(model: Model, world: World) -> Layer | None:
+    """The first such layer whose output leads to BN that is not frozen."""
+    if model.graph is None:
+        return None
+    moving = {layer.path for layer in model.batch_norms if not layer.frozen}
+    for graph in model.graph.graphs():
+        for node in graph.nodes:
+            layer = _leaking(node, world)
+            if layer is not None and _leads_to(graph, node, moving):
+                return layer
+    return None
+
+
+def _leaking(node: Node, world: World) -> Layer | None:
+    """The layer that is called, or one in a model that is called, if it is such."""
+    if node.training is False:
+        return None
+    inside: Iterable[Layer] = [node.layer]
+    if node.layer.graph is not None:
+        inside = node.layer.graph.walk()
+    for layer in inside:
+        if layer.kind is not None and leaks_training(layer.kind, world):
+            return layer
+    return None
+
+
+def _leads_to(graph: Graph, node: Node, moving: set[str]) -> bool:
+    """Whether what is made of the output of a call goes through one of these layers."""
+    pending, seen = [node], {node}
+    while pending:
+        current = pending.pop()
+        for tensor, consumers in graph.consumers.items():
+            if tensor[:2] != current.output[:2]:
+                continue
+            for each in consumers:
+                path = each.layer.path
+                if any(one == path or one.startswith(path + "/") for one in moving):
+                    return True
+                if each not in seen:
+                    seen.add(each)
+                    pending.append(each)
+    return False

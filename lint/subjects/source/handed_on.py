@@ -1,0 +1,116 @@
+"""What a `call` hands its flag on to, also where it has a name of its own."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from . import names
+from .classes import calls_in, keras_kind, takes_training
+from .contents import class_holds
+from .resolve import method_of, values
+from .scopes import arguments_of
+from .values import Class, Known, Result, Self, argument_for, default_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .module import Module
+    from .scopes import Function
+
+_LIKE_TRAINING = re.compile(
+    r"(is|in)?_?train(ing|_?able)?(_?(flag|mode|phase|now))?|(learning_)?phase(_train)?",
+    re.IGNORECASE,
+)
+_DEEPEST = 8
+
+
+@dataclass(frozen=True)
+class Misnamed:
+    """A flag that has another name than `training`.
+
+    Attributes:
+        of: the class.
+        argument: the parameter.
+        default: its default: True, False or None.
+        kinds: what the layers are that it is handed to.
+    """
+
+    of: Class
+    argument: ast.arg
+    default: bool | None
+    kinds: frozenset[str]
+
+
+def misnamed_flags(module: Module) -> Iterator[Misnamed]:
+    """Every flag of a `call` in the module that only the caller could pass."""
+    for node in module.classes:
+        of = Class(module, node)
+        call = module.members(node).methods.get("call")
+        flags = [] if call is None else [*filter(_is_flag, arguments_of(call))]
+        if call is None or not flags or takes_training(call) or keras_kind(of) is None:
+            continue
+        for argument in flags:
+            default = default_of(call, argument.arg)
+            if not isinstance(default, ast.Constant):
+                continue
+            kinds = kinds_handed_on(module, call, argument.arg)
+            if kinds and (default.value is None or isinstance(default.value, bool)):
+                yield Misnamed(of, argument, default.value, kinds)
+
+
+def _is_flag(argument: ast.arg) -> bool:
+    return _LIKE_TRAINING.fullmatch(argument.arg) is not None
+
+
+def kinds_handed_on(
+    module: Module, function: Function, name: str, depth: int = 0
+) -> frozenset[str]:
+    """What the layers are that a function gives its parameter as their flag."""
+    kinds: frozenset[str] = frozenset()
+    for call in calls_in(module, function):
+        taken = [
+            keyword
+            for keyword in call.keywords
+            if isinstance(keyword.value, ast.Name) and keyword.value.id == name
+        ]
+        by_place = [each for each in call.args[1:2] if _is_name(each, name)]
+        if not (taken or by_place) or module.freezes.covers(call.func):
+            continue
+        for value in values(module, call.func):
+            kinds |= _taken_by(value, call, name, depth)
+    return kinds
+
+
+def _taken_by(value: object, call: ast.Call, name: str, depth: int) -> frozenset[str]:
+    """What a layer is, or holds, that takes the parameter as its flag."""
+    match value:
+        case Result(of=Known(maker)):
+            by_name = any(
+                each.arg == "training" and _is_name(each.value, name)
+                for each in call.keywords
+            )
+            by_place = any(_is_name(each, name) for each in call.args[1:2])
+            return names.holds(maker) if by_name or by_place else frozenset()
+        case Self(of) | Result(of=Class() as of) if depth < _DEEPEST:
+            routine = method_of(of, "call")
+            if routine is None:
+                return frozenset()
+            kinds: frozenset[str] = frozenset()
+            for argument in arguments_of(routine.node):
+                passed = argument_for(call, routine.node, argument.arg, 1)
+                if passed is None or not _is_name(passed, name):
+                    continue
+                kinds |= kinds_handed_on(
+                    routine.module, routine.node, argument.arg, depth + 1
+                )
+                if argument.arg == "training":
+                    kinds |= class_holds(of)
+            return kinds
+    return frozenset()
+
+
+def _is_name(expression: ast.expr, name: str) -> bool:
+    return isinstance(expression, ast.Name) and expression.id == name

@@ -1,0 +1,67 @@
+"""Layers and networks that are called inside a `Lambda` layer."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from . import names
+from .classes import calls_in, keyword
+from .contents import holds
+from .resolve import values
+from .values import Class, Known, Result, Routine, Value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .module import Module
+
+_LAMBDA = Known("keras.layers.Lambda")
+
+
+def batch_norms_in_lambda(module: Module) -> Iterator[ast.expr]:
+    """What is called in the function of a `Lambda` and holds BN, each place once."""
+    seen = set()
+    for call in module.calls_by_name.get("Lambda", ()):
+        if _LAMBDA not in values(module, call.func):
+            continue
+        given = call.args[0] if call.args else keyword(call, "function")
+        for where, called in _called(module, given) if given is not None else ():
+            shown = called if where is module else given
+            if shown not in seen and shown is not None:
+                seen.add(shown)
+                yield shown
+
+
+def _called(module: Module, given: ast.expr) -> Iterator[tuple[Module, ast.expr]]:
+    for value in values(module, given):
+        if _is_network(value) and names.BATCH_NORM in holds(module, given):
+            yield module, given  # Lambda(bn)
+        elif isinstance(value, Routine):
+            for call in calls_in(value.module, value.node):
+                if _uses_batch_norm(value.module, call):
+                    yield value.module, call
+
+
+def _uses_batch_norm(module: Module, call: ast.Call) -> bool:
+    """Whether it calls BN or a network with BN that is not told to keep still."""
+    flag = keyword(call, "training")
+    if isinstance(flag, ast.Constant) and not flag.value:
+        return False
+    called = values(module, call.func)
+    if any(
+        isinstance(each, Known) and each.name in names.BATCH_NORM_FUNCTIONS
+        for each in called
+    ):
+        return True
+    network = any(_is_network(each) for each in called)
+    return network and names.BATCH_NORM in holds(module, call.func)
+
+
+def _is_network(value: Value) -> bool:
+    match value:
+        case Result(of=Known(name)):
+            return name.startswith(("keras.", "kerasbn."))
+        case Result(of=Class()):
+            return True
+    return False

@@ -1,0 +1,126 @@
+"""Flags written out in a `call` that reach the layers called after it."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from . import names
+from .classes import calls_in, keras_kind, keyword, reached, unpacks_keywords
+from .contents import holds
+from .resolve import method_of, values
+from .scopes import end
+from .values import Class, Known, Result, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .module import Module
+    from .scopes import Function
+
+_FLAG = re.compile(r"\btraining\s*=\s*(True|False|None)\b")
+
+
+@dataclass(frozen=True)
+class Leak:
+    """A call of BN, or of what holds BN, that gets the flag of an earlier call.
+
+    Attributes:
+        of: the class whose `call` it is in.
+        call: the call that leaves `training` open.
+        flag: the value that it gets.
+        giver: what was called with that flag, as written.
+    """
+
+    of: Class
+    call: ast.Call
+    flag: bool | None
+    giver: str
+
+
+def leaks(module: Module) -> Iterator[Leak]:
+    """Every such call in the classes of the module, each once."""
+    lines = [
+        number for number, line in enumerate(module.lines, 1) if _FLAG.search(line)
+    ]
+    seen = set()
+    for node in module.classes if lines else ():
+        of = Class(module, node)
+        if "call" not in module.members(node).methods or keras_kind(of) is None:
+            continue
+        for routine in reached(of, "call"):
+            first, last = routine.node.lineno, routine.node.end_lineno or 0
+            if routine.module is not module or not any(
+                first <= line <= last for line in lines
+            ):
+                continue
+            for leak in _leaks_in(of, module, routine.node):
+                if leak.call not in seen:
+                    seen.add(leak.call)
+                    yield leak
+
+
+def _leaks_in(of: Class, module: Module, function: Function) -> Iterator[Leak]:
+    # An argument is evaluated before the call that it is in, and ends before it.
+    calls = sorted(calls_in(module, function), key=end)
+    flags: list[tuple[ast.Call, ast.expr]] = []
+    for call in calls:
+        if not _is_here(module, call, function):
+            continue
+        given = keyword(call, "training")
+        if given is not None and _is_layer(module, call):
+            flags.append((call, given))
+        elif given is None and flags and _leaves_it_open(module, call):
+            for giver, flag in _reaching(module, flags, call):
+                yield Leak(of, call, flag, ast.unparse(giver.func))
+
+
+def _is_here(module: Module, call: ast.Call, function: Function) -> bool:
+    """Whether it is in the function itself, not in one that is defined inside."""
+    return module.scopes.enclosing_function(call) is function
+
+
+def _reaching(
+    module: Module, flags: list[tuple[ast.Call, ast.expr]], call: ast.Call
+) -> Iterator[tuple[ast.Call, bool | None]]:
+    """The last flag before a call, if it surely comes there and is a constant."""
+    for giver, flag in reversed(flags):
+        if not module.scopes.may_precede(giver, call):
+            continue
+        surely = module.scopes.precedes(giver, call) and not _is_optional(module, giver)
+        match flag:
+            case ast.Constant(value=bool() | None as constant) if surely:
+                yield giver, constant
+        return
+
+
+def _is_optional(module: Module, call: ast.Call) -> bool:
+    """Whether its own statement may leave it out: `a(x) if training else b(x)`."""
+    for outer in module.scopes.ancestors(call):
+        if isinstance(outer, ast.stmt):
+            return False
+        if isinstance(outer, ast.IfExp | ast.BoolOp):
+            return True
+    return False
+
+
+def _is_layer(module: Module, call: ast.Call) -> bool:
+    """Whether a Keras layer or network is called: only these pass a flag on."""
+    for value in values(module, call.func):
+        match value:
+            case Result(of=Known(name)):
+                return name.startswith(("keras.", "kerasbn."))
+            case Result(of=Class() as of):
+                return keras_kind(of) is not None and method_of(of, "__call__") is None
+    return False
+
+
+def _leaves_it_open(module: Module, call: ast.Call) -> bool:
+    """Whether it calls BN or a network with BN and says nothing of the phase."""
+    if unpacks_keywords(call) or len(call.args) > 1:
+        return False
+    if any(isinstance(each, Self) for each in values(module, call.func)):
+        return False
+    return _is_layer(module, call) and names.BATCH_NORM in holds(module, call.func)

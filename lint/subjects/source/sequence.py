@@ -1,0 +1,161 @@
+"""Which layer stands directly before a BN layer, in source."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from . import names
+from .resolve import values
+from .scopes import Kind
+from .values import Known, Literal, Result, unpacks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .module import Module
+
+_LAYERS = "keras.layers."
+# What is given by position, after those that may not be constants.
+_POSITIONAL = {
+    "BatchNormalization": ("axis", "momentum", "epsilon"),
+    "Dense": ("units", "activation", "use_bias"),
+    "Dropout": ("rate",),
+}
+_CONVOLUTION = ("filters", "kernel_size", "strides", "padding", "data_format")
+
+
+@dataclass(frozen=True)
+class Before:
+    """The calls that build a BN layer and the layer of Keras before it.
+
+    Attributes:
+        batch_norm: the construction of BN.
+        layer: the construction of the layer before.
+        kind: that layer's class.
+        alone: whether nothing else reads what is between them.
+    """
+
+    batch_norm: ast.Call
+    layer: ast.Call
+    kind: str
+    alone: bool
+
+
+def layers_before(module: Module) -> Iterator[Before]:
+    """Every pair in the module, each once."""
+    if not module.mentions("BatchNorm"):
+        return
+    seen = set()
+    for found in (*_applied(module), *_listed(module), *_added(module)):
+        pair = (found.batch_norm, found.layer)
+        if pair not in seen:
+            seen.add(pair)
+            yield found
+
+
+def arguments(module: Module, made: ast.Call, kind: str) -> dict[str, Any] | None:
+    """The constant arguments of a construction; None where any may be hidden.
+
+    What is given but not a constant is there as an `ast.expr`.
+    """
+    if unpacks(made):
+        return None
+    order = _POSITIONAL.get(kind, _CONVOLUTION)
+    if len(made.args) > len(order):
+        return None
+    given = dict(zip(order, made.args, strict=False))
+    given.update({each.arg: each.value for each in made.keywords if each.arg})
+    return {name: _constant(module, value) for name, value in given.items()}
+
+
+def _constant(module: Module, expression: ast.expr) -> Any:
+    found = values(module, expression)
+    if len(found) == 1 and isinstance(found[0], Literal):
+        return found[0].value
+    return expression
+
+
+def _layer(module: Module, expression: ast.expr) -> tuple[str, ast.Call] | None:
+    """The class and construction of the one Keras layer that an expression is."""
+    found = values(module, expression)
+    if len(found) == 1 and isinstance(found[0], Result):
+        made = found[0]
+        if isinstance(made.of, Known) and made.module is module:
+            if made.of.name in names.BATCH_NORM_LAYERS:
+                return "BatchNormalization", made.call
+            if made.of.name.startswith(_LAYERS):
+                return made.of.name.removeprefix(_LAYERS), made.call
+    return None
+
+
+def _pair(
+    module: Module, before: ast.expr, after: ast.expr, alone: bool
+) -> Iterator[Before]:
+    batch_norm, layer = _layer(module, after), _layer(module, before)
+    if batch_norm and layer and batch_norm[0] == "BatchNormalization":
+        yield Before(batch_norm[1], layer[1], layer[0], alone)
+
+
+def _applied(module: Module) -> Iterator[Before]:
+    """`bn(conv(x))`, also by way of a variable."""
+    reads: dict[ast.AST, int] | None = None
+    for call in module.calls:
+        match call.args:
+            case [ast.Call() as inner]:
+                yield from _pair(module, inner.func, call.func, True)
+            case [ast.Name() as name]:
+                found = module.scopes.lookup(name)
+                match found[1] if found else ():
+                    case [made] if made.kind is Kind.VALUE and isinstance(
+                        made.node, ast.Call
+                    ):
+                        for pair in _pair(module, made.node.func, call.func, False):
+                            reads = _reads(module) if reads is None else reads
+                            yield replace(pair, alone=reads.get(made.node) == 1)
+
+
+def _reads(module: Module) -> dict[ast.AST, int]:
+    """How often what a variable is bound to may be read."""
+    found: dict[ast.AST, int] = {}
+    for node in module.scopes.nodes:
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            seen = module.scopes.lookup(node)
+            for binding in seen[1] if seen else ():
+                if binding.kind is Kind.VALUE:
+                    found[binding.node] = found.get(binding.node, 0) + 1
+    return found
+
+
+def _listed(module: Module) -> Iterator[Before]:
+    """`Sequential([conv, bn])`."""
+    for call in module.calls_by_name.get("Sequential", ()):
+        match call.args:
+            case [ast.List(elts=layers), *_]:
+                for before, after in pairwise(layers):
+                    yield from _pair(module, before, after, True)
+
+
+def _added(module: Module) -> Iterator[Before]:
+    """`model.add(conv)` and then `model.add(bn)`."""
+    for node in module.scopes.nodes:
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            for first, second in pairwise(body):
+                before, after = _adds(first), _adds(second)
+                if before and after and before[0] == after[0]:
+                    yield from _pair(module, before[1], after[1], True)
+
+
+def _adds(statement: ast.AST) -> tuple[str, ast.expr] | None:
+    match statement:
+        case ast.Expr(
+            value=ast.Call(
+                func=ast.Attribute(value=ast.Name(id=network), attr="add"),
+                args=[layer],
+            )
+        ):
+            return network, layer
+    return None

@@ -1,0 +1,269 @@
+"""Prove on several versions of Keras what lint/semantics.py and the rules say.
+
+Usage: `python tests/lint/every_keras.py PYTHON...`, each the interpreter of an
+environment with one version of Keras, with TensorFlow or else JAX, and with `:tf_keras`
+behind it where that is the library, as in `old/bin/python:tf_keras`. It prints which
+meanings of `lint.semantics` hold in which version, marks with `!` what the table there
+says otherwise, and prints which rules' proofs show the harm. It exits with 1 where the
+table is wrong. One version takes about a minute. The rules about TensorFlow 1 are
+proven where tf_keras is, whose layers it needs.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import NamedTuple
+
+from lint import semantics
+from lint.rules import all_rules, rule_by_code
+from lint.semantics import Meaning, parse_version
+
+BEGIN = """
+import keras
+import numpy as np
+
+keras.utils.set_random_seed(0)
+layers = keras.layers
+x = np.random.default_rng(0).normal(5, 2, size=(32, 4)).astype("float32")
+images = np.random.default_rng(0).normal(5, 2, size=(4, 8, 8, 3)).astype("float32")
+bn = layers.BatchNormalization()
+
+
+def moved():
+    return bool(np.abs(keras.ops.convert_to_numpy(bn.moving_mean)).max() > 0)
+
+
+class Net(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.bn = bn
+        self.drop = layers.Dropout(0.5)
+
+
+def fit(model):
+    model.compile("sgd", "mean_squared_error")
+    model.fit(x, x, verbose=0)
+"""
+
+# Each leaves `holds` behind. A model is called with training=True rather than fitted
+# where that is enough: on JAX, `fit` does not go through `__call__`.
+PROOFS = {
+    semantics.CALL_NEEDS_TRAINING: """
+class Lacking(Net):
+    def call(self, x):
+        return self.bn(x)
+
+fit(Lacking())
+holds = not moved()
+""",
+    semantics.NONE_IS_INFERENCE: """
+class Handing(Net):
+    def call(self, x, training=None):
+        return self.bn(x, training=None)
+
+Handing()(x, training=True)
+holds = not moved()
+""",
+    semantics.FLAG_LEAKS: """
+class Leaking(Net):
+    def call(self, x, training=None):
+        return self.bn(self.drop(x, training=False))
+
+Leaking()(x, training=True)
+holds = not moved()
+""",
+    semantics.FUNCTIONAL_FLAG_IS_OVERRIDDEN: """
+inputs = keras.Input((4,))
+fit(keras.Model(inputs, bn(inputs, training=False)))
+holds = moved()
+""",
+    semantics.AUGMENTATION_LEAKS: """
+keras.Sequential([keras.Input((8, 8, 3)), layers.RandomFlip(), bn])(images)
+holds = moved()
+""",
+    semantics.RESIZING_LEAKS: """
+keras.Sequential([keras.Input((8, 8, 3)), layers.Resizing(4, 4), bn])(images)
+holds = moved()
+""",
+    semantics.FREEZING_NEEDS_COMPILE: """
+model = keras.Sequential([keras.Input((4,)), bn, layers.Dense(4)])
+model.compile("sgd", "mean_squared_error")
+bn.trainable = False
+model.fit(x, x, verbose=0)
+holds = moved()
+""",
+}
+
+TENSORFLOW_1 = """
+data = np.random.default_rng(0).normal(5, 2, size=(32, 4))
+with tf.Session() as session:
+    session.run(tf.global_variables_initializer())
+    {run}
+"""
+# By rule: what shows after its example whether all is well.
+PROOFS_IN_TENSORFLOW_1 = {
+    "BN301": """session.run(train_op, {x: data, is_training: True})
+    (mean,) = [each for each in tf.global_variables() if "moving_mean" in each.name]
+    healthy = abs(session.run(mean)).max() > 0""",
+    "BN302": """outputs = session.run(y, {x: data, is_training: True})
+    healthy = abs(outputs.mean()) < 0.1""",
+}
+
+# Runs the texts that it is given, each on its own; nothing of this project is needed.
+INSIDE = """
+import json, os, sys
+from importlib.util import find_spec
+
+name, texts = json.load(sys.stdin)
+if find_spec("tensorflow") is None:
+    os.environ["KERAS_BACKEND"] = "jax"
+if name != "keras":
+    os.environ["TF_USE_LEGACY_KERAS"] = "1"
+keras = __import__(name)
+if name == "tensorflow":
+    sys.modules["tensorflow"] = keras.compat.v1
+    keras.compat.v1.disable_v2_behavior()
+if name == "tf_keras":
+    from types import SimpleNamespace
+    sys.modules["keras"] = keras
+    keras.ops = SimpleNamespace(convert_to_numpy=lambda value: value.numpy())
+results = []
+for text, wanted in texts:
+    space = {"__name__": "example"}
+    try:
+        exec(text, space)
+        results.append(bool(space[wanted]))
+    except Exception as error:
+        results.append(type(error).__name__)
+print(json.dumps([keras.__version__, results]))
+"""
+
+
+class Outcome(NamedTuple):
+    """What each text left behind in one version: True, False, or an error's name."""
+
+    library: str
+    version: tuple[int, ...]
+    results: list[bool | str]
+
+
+def run(environment: str, texts: list[tuple[str, str]]) -> Outcome:
+    """Run texts in another environment; each leaves a result under a name."""
+    python, _, name = environment.partition(":")
+    name = name or "keras"
+    done = subprocess.run(
+        [python, "-I", "-c", INSIDE],
+        input=json.dumps([name, texts]),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        sys.exit(f"{environment} failed:\n{done.stderr[-2000:]}")
+    version, results = json.loads(done.stdout.splitlines()[-1])
+    return Outcome(f"{name} {version}", parse_version(version) or (), results)
+
+
+def rows_of_meanings(outcomes: list[Outcome]) -> tuple[list[list[str]], bool]:
+    """The table of the meanings, and whether lint/semantics.py agrees."""
+    rows, agrees = [], True
+    for number, meaning in enumerate(PROOFS):
+        row = []
+        for outcome in outcomes:
+            found = outcome.results[number]
+            right = found is meaning.holds_in(outcome.version)
+            agrees = agrees and right
+            row.append(_word(found, "holds", "no") + ("" if right else " !"))
+        rows.append([_span(meaning), *row, meaning.what])
+    return rows, agrees
+
+
+def _span(meaning: Meaning) -> str:
+    first, end = (
+        "" if each is None else ".".join(map(str, each))
+        for each in (meaning.first, meaning.end)
+    )
+    return f"{first} to {end}" if end else f"from {first}"
+
+
+def _word(found: bool | str, yes: str, no: str) -> str:
+    return found if isinstance(found, str) else yes if found else no
+
+
+def rows_of_rules(outcomes: list[Outcome], codes: list[str]) -> list[list[str]]:
+    """What the proof of each rule shows: harm in bad, none in good."""
+    pairs = [each.results[len(PROOFS) :] for each in outcomes]
+    return [
+        [code, *(_shown(*each[2 * number : 2 * number + 2]) for each in pairs)]
+        for number, code in enumerate(codes)
+    ]
+
+
+def in_tensorflow_1(python: str) -> None:
+    """Print what the rules about TensorFlow 1 show in an environment with tf_keras."""
+    texts = []
+    for code, proof in PROOFS_IN_TENSORFLOW_1.items():
+        rule = rule_by_code(code)
+        begin = (
+            "import numpy as np\nimport tensorflow\ntensorflow.reset_default_graph()\n"
+        )
+        end = TENSORFLOW_1.replace("{run}", proof)
+        texts += [(begin + each + end, "healthy") for each in (rule.bad, rule.good)]
+    outcome = run(f"{python}:tensorflow", texts)
+    pairs = zip(outcome.results[::2], outcome.results[1::2], strict=True)
+    rows = [
+        [code, _shown(*pair)]
+        for code, pair in zip(PROOFS_IN_TENSORFLOW_1, pairs, strict=True)
+    ]
+    print()
+    print_table(["rule", outcome.library], rows)
+
+
+def _shown(bad: bool | str, good: bool | str) -> str:
+    if isinstance(bad, str) or isinstance(good, str):
+        return bad if isinstance(bad, str) else str(good)
+    return {(False, True): "harm", (True, True): "no harm"}.get(
+        (bad, good), "unhealthy"
+    )
+
+
+def print_table(head: list[str], rows: list[list[str]]) -> None:
+    """Print columns as wide as what they hold."""
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    for row in (head, *rows):
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        print("  ".join(cells).rstrip())
+
+
+def main(environments: list[str]) -> int:
+    """Run everything in each environment and print both tables."""
+    if not environments:
+        sys.exit(__doc__)
+    assert set(PROOFS) == set(semantics.MEANINGS)
+    proven = [
+        rule
+        for rule in all_rules()
+        if rule.proof is not None and "kerasbn" not in rule.proof
+    ]
+    texts = [(BEGIN + proof, "holds") for proof in PROOFS.values()]
+    for rule in proven:
+        texts += [
+            (f"{text}\n{rule.proof}", "healthy") for text in (rule.bad, rule.good)
+        ]
+    outcomes = [run(each, texts) for each in environments]
+    versions = [each.library for each in outcomes]
+    rows, agrees = rows_of_meanings(outcomes)
+    print_table(["lint/semantics.py", *versions, ""], rows)
+    print()
+    codes = [rule.code for rule in proven]
+    print_table(["rule", *versions], rows_of_rules(outcomes, codes))
+    for each in environments:
+        if each.endswith(":tf_keras"):
+            in_tensorflow_1(each.partition(":")[0])
+    return 0 if agrees else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,28 @@
+"""What lint/semantics.py says of the Keras at hand; `every_keras.py` asks others."""
+
+from __future__ import annotations
+
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+import keras
+import pytest
+
+from lint.semantics import MEANINGS, parse_version
+
+spec = spec_from_file_location(
+    "every_keras", Path(__file__).with_name("every_keras.py")
+)
+assert spec is not None
+assert spec.loader is not None
+every_keras = module_from_spec(spec)
+spec.loader.exec_module(every_keras)
+
+
+@pytest.mark.parametrize("meaning", MEANINGS, ids=lambda meaning: meaning.what[:40])
+def test_meaning(meaning) -> None:
+    space = {"__name__": "example"}
+    exec(every_keras.BEGIN + every_keras.PROOFS[meaning], space)
+    version = parse_version(keras.__version__)
+    assert version is not None
+    assert space["holds"] is meaning.holds_in(version)
