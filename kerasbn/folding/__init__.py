@@ -8,7 +8,7 @@ The modules, in the order of the flow:
     conditions  what must hold for a BN to go and for a layer to take it in
     routes      the ways for a BN to go
     plan        which BN goes which way, and why the others stay
-    apply       the new configuration and the new weights (wide, rounded: block by block)
+    apply       the new configuration and weights (wide, rounded: block by block)
     optimizer   what becomes of the compiled optimizer
     proof       that nothing has changed but rounding
     report      the result: what went and what stayed (sizes, abridging serve it)

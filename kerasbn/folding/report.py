@@ -72,7 +72,7 @@ class FoldResult:
     model: Any = None
     before: ModelSize | None = None
     after: ModelSize | None = None
-    network: Network = Network("", (), 0)
+    network: Network = field(default_factory=lambda: Network("", (), 0))
 
     @classmethod
     def of(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ def size_after(folded: FoldedModel, written: Path | None) -> ModelSize:
     before = _layers(folded)
     layers = before - len(folded.plan.gone) + len(folded.identities)
     parameters = folded.archive.parameters() + _gained_parameters(folded)
-    return ModelSize(layers, parameters, written and written.stat().st_size)
+    file_bytes = None if written is None else written.stat().st_size
+    return ModelSize(layers, parameters, file_bytes)
 
 
 def _layers(folded: FoldedModel) -> int:
