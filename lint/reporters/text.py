@@ -13,6 +13,7 @@ from rich.text import Text
 from ..findings import Severity
 from ..rules import rule_by_code
 from ..rules.documentation import is_about_reading, why
+from ..statistics import statistics
 from ..subjects.imported import is_reference
 
 if TYPE_CHECKING:
@@ -51,9 +52,8 @@ def write(report: Report, file: TextIO) -> None:
 def write_statistics(report: Report, file: TextIO) -> None:
     """Write how often each rule was found, the most frequent first."""
     console = Console(file=file, highlight=False)
-    counts = Counter(finding.code for finding in report.findings)
-    for code, count in counts.most_common():
-        line = f"{count:>6}  {code}  {rule_by_code(code).name}"
+    for each in statistics(report.findings):
+        line = f"{each.count:>6}  {each.code}  {each.name}"
         console.print(Text(line), soft_wrap=True)
     for summary in _summary(report):
         console.print(summary, soft_wrap=True)
@@ -143,12 +143,27 @@ def _summary(report: Report) -> Iterator[Text]:
         yield Text(f"Found {', '.join(parts)} in {amount} ({', '.join(codes)}).")
     else:
         yield Text(f"No findings in {_targets(report)}.")
+    yield from _fixes(report)
+    if report.known:
+        amount = _count(report.known, "known finding")
+        yield Text(f"{amount} of the baseline not shown.")
     silent = {each.path for each in report.unread} - {f.path for f in report.findings}
     if silent:
         yield Text(f"{_count(len(silent), 'file')} could not be read.")
     if report.opaque and NOT_INSPECTABLE not in codes:
         amount = _count(len(report.opaque), "model")
         yield Text(f"{amount} could be checked only in part; see {NOT_INSPECTABLE}.")
+
+
+def _fixes(report: Report) -> Iterator[Text]:
+    """How many findings `--fix` would put right."""
+    fixes = [each.fix for each in report.findings if each.fix is not None]
+    safe = sum(each.safe for each in fixes)
+    ways = [f"{safe} with --fix"] if safe else []
+    if len(fixes) > safe:
+        ways.append(f"{len(fixes) - safe} with --fix --unsafe-fixes")
+    if ways:
+        yield Text(f"Can be fixed: {', '.join(ways)}.")
 
 
 def _targets(report: Report) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..findings import Severity
-from ..subjects.source.training_steps import lost_flags
+from ..subjects.source.edits import with_argument
+from ..subjects.source.training_steps import LostFlag, lost_flags
 from .rule import Rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..findings import Finding
+    from ..findings import Finding, Fix
     from ..subjects.source import Module
 
 
@@ -80,4 +81,12 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                 "inference mode, so its batch normalization never updates its "
                 "statistics; pass training=True",
                 module.location(lost.node),
+                fix=_fix(module, lost),
             )
+
+
+def _fix(module: Module, lost: LostFlag) -> Fix | None:
+    """The argument; in a function that an evaluation may share it is not safe."""
+    if not lost.is_call:
+        return None
+    return with_argument(module, lost.node, "training=True", safe=not lost.shared)

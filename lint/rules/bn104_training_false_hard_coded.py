@@ -11,7 +11,7 @@ from ..semantics import (
     world_of_model,
 )
 from ..subjects.flagged_layers import flagged_layers
-from ..subjects.source.flagged import Where, flagged_calls
+from ..subjects.source.flagged import Where, flag_left_out, flagged_calls
 from .rule import Rule
 
 if TYPE_CHECKING:
@@ -82,6 +82,8 @@ healthy = bool(np.abs(moving_mean).max() > 0)
         for flagged in flagged_calls(module):
             if flagged.value is not True and _matters(module, flagged):
                 meant = flagged.kept_still and not flagged.is_layer
+                # Left out of a function of TensorFlow 1, it means the same.
+                fixable = not meant and not flagged.is_function
                 in_call = flagged.where is Where.CALL
                 advice = "pass training=training" if in_call else "leave it out"
                 # Only what None means depends on the version.
@@ -92,6 +94,7 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                     f"layer is meant to be frozen{caveat}",
                     module.location(flagged.node),
                     Severity.INFO if meant else None,
+                    flag_left_out(module, flagged) if fixable else None,
                 )
 
     def check_model(self, model: Model) -> Iterator[Finding]:

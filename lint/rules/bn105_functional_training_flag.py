@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..findings import Severity
 from ..semantics import FUNCTIONAL_FLAG_IS_OVERRIDDEN, world_of_model
 from ..subjects.flagged_layers import flagged_layers
-from ..subjects.source.flagged import Where, flagged_calls
+from ..subjects.source.flagged import Where, flag_left_out, flagged_calls
 from .rule import Rule
 
 if TYPE_CHECKING:
@@ -73,6 +73,8 @@ healthy = bool(np.abs(moving_mean).max() == 0)  # as training=False promises
                     _message(flagged.value) + world.caveat,
                     module.location(flagged.node),
                     Severity.INFO if unsure else None,
+                    # False wants freezing instead, which is for the author to place.
+                    flag_left_out(module, flagged) if flagged.value else None,
                 )
 
     def check_model(self, model: Model) -> Iterator[Finding]:
