@@ -7,10 +7,11 @@ import sys
 from dataclasses import replace
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 import click
 
+from .actions import apply_fixes, keep_as_known, print_diff, tell_stale
 from .completion import rules_by_comma, targets_or_commands
 from .config import FAIL_ON, config_for
 from .errors import UsageError
@@ -201,79 +202,28 @@ def lint(
     if write_baseline:
         config = replace(config, baseline=None)
     report = _run(targets, config)
+    if (write_baseline or diff) and not report.checked:
+        raise UsageError(_nothing_read(report, targets))
     if write_baseline:
-        _write_baseline(report, write_baseline)
+        keep_as_known(report, write_baseline)
         return 0
     if diff:
         with report_file(output_file) as file:
-            changes = _print_diff(report, config, unsafe_fixes, file)
+            changes = print_diff(report, config, file, unsafe=unsafe_fixes)
         return FOUND if changes and not exit_zero else 0
-    if fix and _apply_fixes(report, config, unsafe_fixes):
+    if fix and apply_fixes(report, config, unsafe=unsafe_fixes):
         report = _run(targets, config)
     if report.checked or output_format != DEFAULT:
         with report_file(output_file) as file:
             write(report, output_format, file, statistics=statistics)
     if not report.checked:
         raise UsageError(_nothing_read(report, targets))
-    if report.stale:
-        _say(
-            f"{report.stale} findings of the baseline are there no longer. Write it "
-            f"again with --write-baseline {config.baseline}."
-        )
+    tell_stale(report, config)
     return FOUND if report.fails(config.fail_on) and not exit_zero else 0
 
 
 def _run(targets: tuple[str, ...], config: Config) -> Report:
     return run(targets, config, jobs=os.cpu_count() or 1, progress=progress)
-
-
-def _write_baseline(report: Report, file: Path) -> None:
-    from .baseline import write_baseline
-
-    try:
-        write_baseline(file, report.findings, report.excerpts)
-    except OSError as error:
-        raise UsageError(unwritten("baseline", error, file)) from error
-    _say(f"Wrote {_count(len(report.findings), 'finding')} to {file}.")
-
-
-def _print_diff(report: Report, config: Config, unsafe: bool, file: TextIO) -> int:
-    """Print what fixes would change; return how many findings they put right."""
-    from .fixing import fixed_files
-
-    counts = []
-    for fixed in fixed_files(report, config, unsafe=unsafe):
-        file.writelines(fixed.diff())
-        counts.append(fixed.count)
-    _say(_fixed("Would fix", counts))
-    return sum(counts)
-
-
-def _apply_fixes(report: Report, config: Config, unsafe: bool) -> int:
-    """Fix the files; return how many findings that puts right."""
-    from .fixing import fixed_files
-
-    counts = []
-    for fixed in fixed_files(report, config, unsafe=unsafe):
-        fixed.write()
-        counts.append(fixed.count)
-    if counts:
-        _say(_fixed("Fixed", counts))
-    return sum(counts)
-
-
-def _fixed(verb: str, counts: list[int]) -> str:
-    files = _count(len(counts), "file")
-    return f"{verb} {_count(sum(counts), 'finding')} in {files}."
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"
-
-
-def _say(text: str) -> None:
-    """Tell something beside the report."""
-    click.echo(text, err=True)
 
 
 def _nothing_read(report: Report, targets: tuple[str, ...]) -> str:

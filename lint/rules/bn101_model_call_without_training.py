@@ -153,7 +153,11 @@ def _fix(module: Module, call: ast.FunctionDef | ast.AsyncFunctionDef) -> Fix | 
 
     The layers find the phase by themselves once the model's call can be told it.
     """
-    words = {node.id for node in ast.walk(call) if isinstance(node, ast.Name)}
+    words = {
+        node.id if isinstance(node, ast.Name) else node.value
+        for node in ast.walk(call)
+        if isinstance(node, ast.Name | ast.Constant)
+    }
     if "training" in words or any(map(_LIKE_A_FLAG.search, parameters(call))):
         return None
     return with_parameter(module, call, "training=None")

@@ -188,11 +188,6 @@ class TestStatistics:
         assert lines[0].split() == ["3", "BN201", "momentum-too-small"]
         assert lines[1] == "Found 3 errors in 1 file (BN201)."
 
-    def test_is_text_only(self, command, folder):
-        outcome = command(".", "--statistics", "--output-format", "json")
-        assert outcome.status == 2
-        assert "Received: --output-format json" in outcome.err
-
 
 def test_formats_are_the_modules_of_the_folder():
     assert {"json", "text"} <= set(output_formats())
