@@ -19,6 +19,7 @@ from kerasbn.errors import UnusableFileError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
+    from io import FileIO
 
     from numpy.typing import NDArray
 
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 _HARMLESS_BYTES = 2**20
 _MAX_EXPANSION = 1000
 _MAX_DEPTH = 200
+_LINK_TYPES = {
+    h5py.h5l.TYPE_SOFT: "SoftLink",
+    h5py.h5l.TYPE_EXTERNAL: "ExternalLink",
+}
 # What h5py raises on files that are damaged in one way or another.
 _HDF5_ERRORS = (
     OSError,
@@ -82,21 +87,24 @@ def open_hdf5(source: str | BinaryIO) -> h5py.File:
 
 def child(group: h5py.Group, path: str) -> h5py.Group | h5py.Dataset | None:
     """The object at `path` below `group`, reached by plain links only, or None."""
-    here: Any = group
-    for name in path.split("/"):
-        if not isinstance(here, h5py.Group):
-            return None
-        link = _link(here, name)
-        if link is None:
-            return None
-        if not isinstance(link, h5py.HardLink):
-            raise _linked(f"{here.name}/{name}", type(link).__name__)
-        with _damage_told(path):
-            here = here[name]
-            if (count := h5py.h5o.get_info(here.id).rc) > 1:
+    # By h5py's lower interface, which is several times as fast as `group[path]`.
+    here: Any = group.id
+    with _damage_told(path):
+        for name in path.split("/"):
+            if not isinstance(here, h5py.h5g.GroupID):
+                return None
+            link = _link_type(here, name)
+            if link is None:
+                return None
+            if link != h5py.h5l.TYPE_HARD:
+                raise _linked(name, _LINK_TYPES.get(link, link))
+            here = h5py.h5o.open(here, name.encode())
+            if (count := h5py.h5o.get_info(here).rc) > 1:
                 # One of them may lead back up, or lead to the same a million times.
-                raise _linked(here.name, f"{count} hard links to it")
-    return here
+                raise _linked(name, f"{count} hard links to it")
+        if isinstance(here, h5py.h5g.GroupID):
+            return h5py.Group(here)
+        return h5py.Dataset(here) if isinstance(here, h5py.h5d.DatasetID) else None
 
 
 def group(parent: h5py.Group, path: str) -> h5py.Group | None:
@@ -196,7 +204,7 @@ class MemberView(io.RawIOBase):
     them only by reading on from the start, which makes h5py crawl.
     """
 
-    def __init__(self, file: BinaryIO, start: int, size: int) -> None:
+    def __init__(self, file: FileIO, start: int, size: int) -> None:
         super().__init__()
         self._file = file
         self._start = start
@@ -217,8 +225,11 @@ class MemberView(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Move within the stretch."""
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}
-        self._position = max(0, base[whence] + offset)
+        if whence == io.SEEK_CUR:
+            offset += self._position
+        elif whence == io.SEEK_END:
+            offset += self._size
+        self._position = max(0, offset)
         return self._position
 
     def readinto(self, buffer: Any) -> int:
@@ -226,10 +237,11 @@ class MemberView(io.RawIOBase):
         view = memoryview(buffer).cast("B")
         wanted = min(len(view), max(0, self._size - self._position))
         self._file.seek(self._start + self._position)
-        data = self._file.read(wanted)
-        view[: len(data)] = data
-        self._position += len(data)
-        return len(data)
+        done = 0
+        while done < wanted and (count := self._file.readinto(view[done:wanted])):
+            done += count  # One call of the system reads 2 GB at most.
+        self._position += done
+        return done
 
 
 def _below(parent: h5py.Group, skip: Collection[str] = ()) -> Iterator[tuple[str, Any]]:
@@ -251,9 +263,9 @@ def _below(parent: h5py.Group, skip: Collection[str] = ()) -> Iterator[tuple[str
                 pending.append((f"{path}/", item))
 
 
-def _link(parent: h5py.Group, name: str) -> Any:
+def _link_type(parent: h5py.h5g.GroupID, name: str) -> Any:
     try:
-        return parent.get(name, getlink=True)
+        return parent.links.get_info(name.encode()).type
     except _HDF5_ERRORS:
         return None
 
@@ -274,7 +286,7 @@ def _check_size(dataset: h5py.Dataset) -> None:
         )
 
 
-def _linked(name: str, received: str) -> UnusableFileError:
+def _linked(name: str, received: object) -> UnusableFileError:
     return UnusableFileError(
         f"{name} is a link to another place, which Keras never writes; it is not "
         f"followed. Received: {received}."

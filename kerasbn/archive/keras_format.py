@@ -72,9 +72,10 @@ class KerasArchive(Archive):
 
     def variables(self, path: str) -> tuple[StoredArray, ...]:
         group = self._group(path)
+        variables = None if group is None else hdf5.group(group, "vars")
         found: list[StoredArray] = []
-        while group is not None:
-            stored = hdf5.array(group, f"vars/{len(found)}")
+        while variables is not None:
+            stored = hdf5.array(variables, str(len(found)))
             if stored is None:
                 break
             found.append(stored)
@@ -172,7 +173,7 @@ class KerasArchive(Archive):
 
     def _view(self, member: zipfile.ZipInfo, resources: ExitStack) -> BinaryIO:
         """An uncompressed member, read in place."""
-        file = resources.enter_context(self.path.open("rb"))
+        file = resources.enter_context(self.path.open("rb", buffering=0))
         file_size = self.path.stat().st_size
         file.seek(min(max(0, member.header_offset), file_size))
         header = file.read(30)  # A fixed part, then the name and an extra field.

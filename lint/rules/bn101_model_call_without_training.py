@@ -53,6 +53,10 @@ class ModelCallWithoutTraining(Rule):
     statistics never move, dropout never drops. `**kwargs` is not enough. Keras 2
     forgave this.
 
+    ## Fix
+    Adds `training=None` to the parameters. It is not added where the body has a use for
+    a name like it.
+
     ## Limits
     Keras 3 only. Add `training=None` to the parameters; passing it on is good style,
     but the layers find it by themselves. Uses in notebooks other than the class's own,

@@ -32,6 +32,10 @@ class TrainingStepWithoutTraining(Rule):
     inference mode: the running statistics never move, and dropout never drops.
     PyTorch's `model.train()` does not tell it either.
 
+    ## Fix
+    Adds `training=True` to the call. In a function that an evaluation may share, the
+    fix is unsafe.
+
     ## Limits
     Two networks are the same only if they were made at the same place: where it is
     not plain which network the gradients are for, nothing is reported. Functions with

@@ -32,6 +32,9 @@ class TrainingTrueHardCoded(Rule):
     output for one sample depends on its neighbours, and the running statistics go on
     moving with whatever is predicted. Pass on the `training` that `call` was given.
 
+    ## Fix
+    Leaves the argument out, which is unsafe, as it may be meant.
+
     ## Limits
     From 3.0 to 3.15 `fit` and `predict` override the flag of a call in a Functional
     graph: there BN105 is the finding.

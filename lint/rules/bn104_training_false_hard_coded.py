@@ -37,6 +37,9 @@ class TrainingFalseHardCoded(Rule):
     variance, so it normalises nothing. In Keras 3 an explicit `None` does the same;
     only leaving the argument out lets the phase of the caller through.
 
+    ## Fix
+    Leaves the argument out, which is unsafe, as it may be meant.
+
     ## Limits
     From 3.0 to 3.15 `fit` and `predict` override the flag of a call in a Functional
     graph: there BN105 is the finding. A layer frozen with `trainable=False` is right.

@@ -32,6 +32,10 @@ class FunctionalTrainingFlag(Rule):
     with `training=False` still updates its statistics during fine-tuning, although
     the code says it does not. Freeze with `trainable=False`: that is obeyed.
 
+    ## Fix
+    Leaves `training=True` out, which is unsafe, as it may be meant. What is to be
+    frozen in place of `training=False` is for you to say.
+
     ## Limits
     Keras 2 and Keras 3.16 obey the flag: there BN103 and BN104 apply.
 

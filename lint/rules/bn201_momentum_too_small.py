@@ -39,6 +39,10 @@ class MomentumTooSmall(Rule):
     and inference depends on which batch happened to come last. PyTorch means the
     opposite by the word: its 0.1 is 0.9 in Keras.
 
+    ## Fix
+    Changes PyTorch's values to what they are in Keras, 0.1 to 0.9; a number that has a
+    name only if nothing but batch normalization uses it.
+
     ## Limits
     A momentum of 0 is sometimes meant, in meta-learning for instance: silence that
     line with `# noqa: BN201`. Where the file sets `.momentum` of a layer later, it is

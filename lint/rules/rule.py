@@ -19,7 +19,7 @@ class Rule:
 
     A rule is one file, `bn<number>_<name>.py`. Its class docstring is its
     documentation in Markdown: one summary line, which the index shows, then
-    `## What it does`, `## Why is this bad` and, where there is more to say,
+    `## What it does`, `## Why is this bad` and, where there is more to say, `## Fix`,
     `## Limits` and `## References`; `model-lint rule CODE` prints it with the
     examples. The first sentence of `## Why is this bad` also stands beneath a
     finding in the text report, so it must make sense on its own.
