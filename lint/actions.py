@@ -28,7 +28,7 @@ def keep_as_known(report: Report, file: Path) -> None:
         write_baseline(file, report.findings, report.excerpts)
     except OSError as error:
         raise UsageError(unwritten("baseline", error, file)) from error
-    say(f"Wrote {_count(len(report.findings), 'finding')} to {file}.")
+    _say(f"Wrote {_count(len(report.findings), 'finding')} to {file}.")
 
 
 def apply_fixes(report: Report, config: Config, *, unsafe: bool) -> bool:
@@ -53,17 +53,7 @@ def print_diff(report: Report, config: Config, file: TextIO, *, unsafe: bool) ->
     return _tell("Would fix", counts)
 
 
-def tell_stale(report: Report, config: Config) -> None:
-    """Say that the baseline holds more than there is."""
-    if report.stale:
-        are = "is" if report.stale == 1 else "are"
-        say(
-            f"{_count(report.stale, 'finding')} of the baseline {are} there no longer. "
-            f"Write it again with --write-baseline {config.baseline}."
-        )
-
-
-def say(text: str) -> None:
+def _say(text: str) -> None:
     """Tell something on the standard error."""
     click.echo(text, err=True)
 
@@ -71,7 +61,7 @@ def say(text: str) -> None:
 def _tell(verb: str, counts: list[int]) -> bool:
     if counts:
         files = _count(len(counts), "file")
-        say(f"{verb} {_count(sum(counts), 'finding')} in {files}.")
+        _say(f"{verb} {_count(sum(counts), 'finding')} in {files}.")
     return bool(counts)
 
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .actions import apply_fixes, keep_as_known, print_diff, tell_stale
 from .completion import rules_by_comma, targets_or_commands
 from .config import FAIL_ON, config_for
 from .errors import UsageError
@@ -205,25 +204,41 @@ def lint(
     if (write_baseline or diff) and not report.checked:
         raise UsageError(_nothing_read(report, targets))
     if write_baseline:
+        from .actions import keep_as_known
+
         keep_as_known(report, write_baseline)
         return 0
     if diff:
+        from .actions import print_diff
+
         with report_file(output_file) as file:
             changes = print_diff(report, config, file, unsafe=unsafe_fixes)
         return FOUND if changes and not exit_zero else 0
-    if fix and apply_fixes(report, config, unsafe=unsafe_fixes):
-        report = _run(targets, config)
+    if fix:
+        from .actions import apply_fixes
+
+        if apply_fixes(report, config, unsafe=unsafe_fixes):
+            report = _run(targets, config)
     if report.checked or output_format != DEFAULT:
         with report_file(output_file) as file:
             write(report, output_format, file, statistics=statistics)
     if not report.checked:
         raise UsageError(_nothing_read(report, targets))
-    tell_stale(report, config)
+    if report.stale:
+        click.echo(_stale(report, config), err=True)
     return FOUND if report.fails(config.fail_on) and not exit_zero else 0
 
 
 def _run(targets: tuple[str, ...], config: Config) -> Report:
     return run(targets, config, jobs=os.cpu_count() or 1, progress=progress)
+
+
+def _stale(report: Report, config: Config) -> str:
+    are = "finding is" if report.stale == 1 else "findings are"
+    return (
+        f"{report.stale} known {are} there no longer. Write the baseline again with "
+        f"--write-baseline {config.baseline}."
+    )
 
 
 def _nothing_read(report: Report, targets: tuple[str, ...]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import h5py
@@ -28,9 +29,10 @@ if TYPE_CHECKING:
 _HARMLESS_BYTES = 2**20
 _MAX_EXPANSION = 1000
 _MAX_DEPTH = 200
+_TWO_BYTES = np.dtype("V2")
 _LINK_TYPES = {
-    h5py.h5l.TYPE_SOFT: "SoftLink",
-    h5py.h5l.TYPE_EXTERNAL: "ExternalLink",
+    h5py.h5g.LINK: "SoftLink",
+    4: "ExternalLink",  # or any other that is no link within the file (H5G_UDLINK)
 }
 # What h5py raises on files that are damaged in one way or another.
 _HDF5_ERRORS = (
@@ -93,15 +95,15 @@ def child(group: h5py.Group, path: str) -> h5py.Group | h5py.Dataset | None:
         for name in path.split("/"):
             if not isinstance(here, h5py.h5g.GroupID):
                 return None
-            link = _link_type(here, name)
+            link = _link(here, name)
             if link is None:
                 return None
-            if link != h5py.h5l.TYPE_HARD:
-                raise _linked(name, _LINK_TYPES.get(link, link))
-            here = h5py.h5o.open(here, name.encode())
-            if (count := h5py.h5o.get_info(here).rc) > 1:
+            if link.type in _LINK_TYPES:
+                raise _linked(name, _LINK_TYPES[link.type])
+            if link.nlink > 1:
                 # One of them may lead back up, or lead to the same a million times.
-                raise _linked(name, f"{count} hard links to it")
+                raise _linked(name, f"{link.nlink} hard links to it")
+            here = h5py.h5o.open(here, name.encode())
         if isinstance(here, h5py.h5g.GroupID):
             return h5py.Group(here)
         return h5py.Dataset(here) if isinstance(here, h5py.h5d.DatasetID) else None
@@ -125,18 +127,19 @@ def array(parent: h5py.Group, path: str) -> StoredArray | None:
     if not isinstance(dataset, h5py.Dataset):
         return None
     with _damage_told(path):
-        if dataset.external or dataset.is_virtual:
+        layout = dataset.id.get_create_plist()
+        if layout.get_external_count() or layout.get_layout() == h5py.h5d.VIRTUAL:
             raise UnusableFileError(
                 f"{dataset.name} keeps its data in another file, which Keras never "
                 "does; it is not read."
             )
-        _check_size(dataset)
-        dtype = dataset.dtype
-        if dtype == np.dtype("V2"):
+        shape, dtype = dataset.shape, dataset.dtype
+        _check_size(dataset, prod(shape or ()) * dtype.itemsize)
+        if dtype.kind == "V" and dtype == _TWO_BYTES:
             dtype = np.dtype(ml_dtypes.bfloat16)
         elif dtype.kind not in "biufc":
             return None
-        return StoredArray(tuple(dataset.shape), dtype, dataset)
+        return StoredArray(tuple(shape), dtype, dataset)
 
 
 def datasets(parent: h5py.Group) -> Iterator[tuple[str, StoredArray]]:
@@ -263,9 +266,10 @@ def _below(parent: h5py.Group, skip: Collection[str] = ()) -> Iterator[tuple[str
                 pending.append((f"{path}/", item))
 
 
-def _link_type(parent: h5py.h5g.GroupID, name: str) -> Any:
+def _link(parent: h5py.h5g.GroupID, name: str) -> Any:
+    """What a member of a group is, itself and not what it may lead to, or None."""
     try:
-        return parent.links.get_info(name.encode()).type
+        return h5py.h5g.get_objinfo(parent, name.encode(), follow_link=False)
     except _HDF5_ERRORS:
         return None
 
@@ -277,16 +281,18 @@ def _attribute(item: h5py.Group, name: str) -> Any:
         return None
 
 
-def _check_size(dataset: h5py.Dataset) -> None:
+def _check_size(dataset: h5py.Dataset, size: int) -> None:
+    if size <= _HARMLESS_BYTES:
+        return
     stored = dataset.id.get_storage_size()
-    if dataset.nbytes > max(_HARMLESS_BYTES, _MAX_EXPANSION * stored):
+    if size > _MAX_EXPANSION * stored:
         raise UnusableFileError(
-            f"{dataset.name} declares {dataset.nbytes:,} bytes but holds {stored:,}; "
+            f"{dataset.name} declares {size:,} bytes but holds {stored:,}; "
             "such an array is not read. Save the model again."
         )
 
 
-def _linked(name: str, received: object) -> UnusableFileError:
+def _linked(name: str, received: str) -> UnusableFileError:
     return UnusableFileError(
         f"{name} is a link to another place, which Keras never writes; it is not "
         f"followed. Received: {received}."

@@ -54,6 +54,7 @@ class KerasArchive(Archive):
 
     def __init__(self, path: Path, resources: ExitStack) -> None:
         self.path = path
+        self._containers: dict[h5py.Group, h5py.Group | None] = {}
         try:
             self._zip = resources.enter_context(zipfile.ZipFile(path))
         except _ZIP_ERRORS as error:
@@ -121,8 +122,15 @@ class KerasArchive(Archive):
             return None
         here: h5py.Group | None = self.root
         for step in self._steps[path]:
-            here = None if here is None else _below(here, step)
+            layers = None if here is None else self._layers_of(here)
+            here = None if layers is None else _below(layers, step)
         return here
+
+    def _layers_of(self, model: h5py.Group) -> h5py.Group | None:
+        """The group that holds a model's layers; HDF5 takes long to open it anew."""
+        if model not in self._containers:
+            self._containers[model] = hdf5.group(model, "layers")
+        return self._containers[model]
 
     def _read(self, name: str) -> bytes:
         member = self._member(name)
@@ -208,14 +216,13 @@ class KerasArchive(Archive):
         return cast("BinaryIO", unpacked)
 
 
-def _below(parent: h5py.Group, step: Step) -> h5py.Group | None:
-    found = hdf5.group(parent, step.group)
+def _below(layers: h5py.Group, step: Step) -> h5py.Group | None:
+    found = hdf5.group(layers, step.group)
     if found is not None and _stored_name(found) in (None, step.name):
         return found
     # The numbers disagree, as after a custom operation that is no layer. Since
     # Keras 3.6 the layer's own name is stored as well.
-    layers = hdf5.group(parent, "layers")
-    for name in [] if layers is None else hdf5.names(layers):
+    for name in hdf5.names(layers):
         other = hdf5.group(layers, name)
         if other is not None and _stored_name(other) == step.name:
             return other

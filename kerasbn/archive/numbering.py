@@ -20,7 +20,7 @@ _OWN_NAMES = {"GroupQueryAttention": "GroupedQueryAttention"}
 
 
 class Step(NamedTuple):
-    """One step down from a model's group to a layer's."""
+    """One step down from the `layers` in a model's group to a layer's group."""
 
     group: str
     name: str
@@ -39,7 +39,7 @@ def group_steps(model: Mapping[str, Any]) -> dict[str, tuple[Step, ...]]:
         stem = snake_case(class_name)
         number = numbers[entry.parent][stem]
         numbers[entry.parent][stem] += 1
-        group = f"layers/{stem}_{number}" if number else f"layers/{stem}"
+        group = f"{stem}_{number}" if number else stem
         above = steps.get(entry.parent, ())
         steps[entry.path] = (*above, Step(group, entry.name))
     return steps
@@ -48,6 +48,6 @@ def group_steps(model: Mapping[str, Any]) -> dict[str, tuple[Step, ...]]:
 def layer_groups(model: Mapping[str, Any]) -> dict[str, str]:
     """Layer path -> the path of its group from the root."""
     return {
-        path: "/".join(step.group for step in steps)
+        path: "/".join(f"layers/{step.group}" for step in steps)
         for path, steps in group_steps(model).items()
     }

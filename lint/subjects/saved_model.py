@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from kerasbn.archive import UnsupportedFormatError, UnusableFileError, open_archive
@@ -62,7 +62,7 @@ def _read(archive: Archive, path: Path) -> Model:
     if graph is None:
         layers = find_batch_norms(archive)
     else:
-        groups = layer_groups(archive.config)
+        groups = cache(partial(layer_groups, archive.config))
         layers = read_layers(
             graph,
             partial(_reader, archive, graph),
@@ -85,13 +85,16 @@ def _graph(archive: Archive) -> Graph | None:
 
 
 def _inside(
-    archive: Archive, groups: Mapping[str, str], layer: Layer, frozen: bool
+    archive: Archive,
+    groups: Callable[[], Mapping[str, str]],
+    layer: Layer,
+    frozen: bool,
 ) -> Iterator[BatchNorm]:
     """The BN layers in an opaque layer, by its configuration and by its weights."""
     if not is_opaque(layer):
         return
     told = {each.path: each for each in wrapped_batch_norms(layer, frozen)}
-    group = groups.get(layer.path)
+    group = groups().get(layer.path)
     stored = {
         each.path: each
         for each in batch_norms_in_group(archive, group, layer.path, frozen)

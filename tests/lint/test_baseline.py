@@ -99,11 +99,11 @@ def test_stale_entries_are_told_in_one_line(known, command):
     outcome = command(".", "--baseline", "known.json")
     assert outcome.status == 0
     assert outcome.err == (
-        "2 findings of the baseline are there no longer. Write it again with "
+        "2 known findings are there no longer. Write the baseline again with "
         f"--write-baseline {known}/known.json.\n"
     )
     (known / "src/a.py").unlink()
-    assert "2 findings" in command(".", "--baseline", "known.json").err
+    assert "2 known findings" in command(".", "--baseline", "known.json").err
 
 
 @pytest.mark.parametrize(
