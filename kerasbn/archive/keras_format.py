@@ -19,6 +19,7 @@ from kerasbn.errors import UnusableFileError
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import ExitStack
+    from io import FileIO
     from pathlib import Path
 
     import h5py
@@ -33,6 +34,9 @@ _MAX_JSON_BYTES = 256 * 2**20
 # Keras itself stores its members as they are.
 _HARMLESS_BYTES = 64 * 2**20
 _MAX_EXPANSION = 100
+# HDF5 may crash on flipped bytes, which the checksum tells; of larger files it takes
+# longer than all the rest of linting them.
+_CHECKED_BYTES = 64 * 2**20
 # What zipfile raises on archives that are damaged in one way or another.
 _ZIP_ERRORS = (
     zipfile.BadZipFile,
@@ -198,6 +202,13 @@ class KerasArchive(Archive):
                 f"all there. Received: {self.path}. The file is damaged or was cut "
                 "short; save or copy it again."
             )
+        if member.file_size <= _CHECKED_BYTES:
+            file.seek(start)
+            if _checksum(file, member.file_size) != member.CRC:
+                raise UnusableFileError(
+                    f"{member.filename} in the archive is damaged: its checksum is "
+                    f"another. Received: {self.path}. Save or copy it again."
+                )
         return cast("BinaryIO", hdf5.MemberView(file, start, member.file_size))
 
     def _unpack(self, member: zipfile.ZipInfo, resources: ExitStack) -> BinaryIO:
@@ -214,6 +225,15 @@ class KerasArchive(Archive):
             ) from error
         unpacked.seek(0)
         return cast("BinaryIO", unpacked)
+
+
+def _checksum(file: FileIO, size: int) -> int:
+    """The checksum of the next `size` bytes, as a zip archive stores it."""
+    checksum = 0
+    while size > 0 and (chunk := file.read(min(size, 2**20))):
+        checksum = zlib.crc32(chunk, checksum)
+        size -= len(chunk)
+    return checksum
 
 
 def _below(layers: h5py.Group, step: Step) -> h5py.Group | None:
