@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING
 
+from .errors import UsageError
 from .linter import Linter, Result
 
 if TYPE_CHECKING:
@@ -13,8 +14,8 @@ if TYPE_CHECKING:
 
     from .config import Config
 
-# Below, starting the processes takes longer than they save.
-FEWEST_FILES = 200
+# With fewer, starting a process takes about as long as it saves.
+_FEWEST_EACH = 100
 # Neighbours import each other, and a process reads what it imports only once.
 _CHUNK = 25
 
@@ -22,14 +23,20 @@ _CHUNK = 25
 def check_files(
     files: Sequence[Path], linter: Linter, config: Config, jobs: int
 ) -> Iterator[Result]:
-    """The result of each file, in order; by `linter`, or by several with `config`."""
-    if jobs < 2 or len(files) < FEWEST_FILES:
+    """The result of each file, in order; by `linter`, or by several with `config`.
+
+    Raises:
+        UsageError: if one of several processes crashes.
+    """
+    jobs = min(jobs, len(files) // _FEWEST_EACH)
+    if jobs < 2:
         return map(linter.check_file, files)
     return _in_processes(files, config, jobs)
 
 
 def _in_processes(files: Sequence[Path], config: Config, jobs: int) -> Iterator[Result]:
     from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
     from multiprocessing import get_context
 
     # A fork of a process with threads may hang; a new one cannot.
@@ -37,6 +44,11 @@ def _in_processes(files: Sequence[Path], config: Config, jobs: int) -> Iterator[
     pool = ProcessPoolExecutor(jobs, context, _start, (config,))
     try:
         yield from pool.map(_check, files, chunksize=_CHUNK)
+    except BrokenProcessPool as error:
+        raise UsageError(
+            "A process of the linter crashed. The HDF5 library may do so on a damaged "
+            "model file; lint the model files one by one to find it."
+        ) from error
     finally:
         pool.shutdown(cancel_futures=True)
 

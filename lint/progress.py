@@ -27,6 +27,8 @@ def progress(results: Iterator[Result], total: int) -> Iterator[Result]:
         done += 1
         if time.monotonic() - begin > _PATIENCE:
             break
+    else:
+        return
     yield from _with_bar(results, done, total)
 
 
