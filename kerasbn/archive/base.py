@@ -80,6 +80,14 @@ class Archive(ABC):
         A layer that stores nothing, or is not there, has none.
         """
 
+    def variable(self, path: str, index: int) -> StoredArray | None:
+        """One of the variables of the layer at `path`, which may be quicker than all.
+
+        None where the layer does not store so many.
+        """
+        stored = self.variables(path)
+        return stored[index] if index < len(stored) else None
+
     @abstractmethod
     def iterations(self) -> int | None:
         """How many steps the optimizer has taken; None where the file does not say."""

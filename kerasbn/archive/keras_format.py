@@ -8,7 +8,15 @@ import tempfile
 import zipfile
 import zlib
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Literal, cast
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    BinaryIO,
+    ClassVar,
+    Literal,
+    NamedTuple,
+    cast,
+)
 
 from kerasbn.archive import hdf5
 from kerasbn.archive.base import Archive, Asset, parse_json
@@ -51,6 +59,16 @@ _ZIP_ERRORS = (
 )
 
 
+class Found(NamedTuple):
+    """The group of a layer, and the one in it that holds its variables."""
+
+    group: h5py.Group | None
+    variables: h5py.Group | None
+
+
+_NOTHING = Found(None, None)
+
+
 class KerasArchive(Archive):
     """An open `.keras` file; the resources it opens go into `resources`."""
 
@@ -58,7 +76,8 @@ class KerasArchive(Archive):
 
     def __init__(self, path: Path, resources: ExitStack) -> None:
         self.path = path
-        self._containers: dict[h5py.Group, h5py.Group | None] = {}
+        self._known: dict[str, Found] = {}
+        self._layers: dict[str, h5py.Group | None] = {}  # those of each model
         try:
             self._zip = resources.enter_context(zipfile.ZipFile(path))
         except _ZIP_ERRORS as error:
@@ -76,15 +95,14 @@ class KerasArchive(Archive):
         )
 
     def variables(self, path: str) -> tuple[StoredArray, ...]:
-        group = self._group(path)
-        variables = None if group is None else hdf5.group(group, "vars")
         found: list[StoredArray] = []
-        while variables is not None:
-            stored = hdf5.array(variables, str(len(found)))
-            if stored is None:
-                break
+        while (stored := self.variable(path, len(found))) is not None:
             found.append(stored)
         return tuple(found)
+
+    def variable(self, path: str, index: int) -> StoredArray | None:
+        _, variables = self._found(path)
+        return None if variables is None else hdf5.array(variables, str(index))
 
     def iterations(self) -> int | None:
         # Under loss scaling the outer optimizer's own count stays 0.
@@ -95,7 +113,7 @@ class KerasArchive(Archive):
         return None
 
     def copy_layer(self, path: str, target: h5py.Group) -> None:
-        group = self._group(path)
+        group, _ = self._found(path)
         if group is not None:
             # A nested model's layers have paths, and are copied, of their own.
             hdf5.copy(group, target, skip=("layers",) if path in self._models else ())
@@ -120,21 +138,19 @@ class KerasArchive(Archive):
     def _steps(self) -> dict[str, tuple[Step, ...]]:
         return group_steps(self.config)
 
-    def _group(self, path: str) -> h5py.Group | None:
-        """The layer's group, found by its number and checked against its name."""
-        if path not in self._steps:
-            return None
-        here: h5py.Group | None = self.root
-        for step in self._steps[path]:
-            layers = None if here is None else self._layers_of(here)
-            here = None if layers is None else _below(layers, step)
-        return here
-
-    def _layers_of(self, model: h5py.Group) -> h5py.Group | None:
-        """The group that holds a model's layers; HDF5 takes long to open it anew."""
-        if model not in self._containers:
-            self._containers[model] = hdf5.group(model, "layers")
-        return self._containers[model]
+    def _found(self, path: str) -> Found:
+        """The layer's groups, found by its number and checked against its name."""
+        # HDF5 takes long to open a group anew.
+        if path not in self._known and path in self._steps:
+            *around, step = self._steps[path]
+            model = "/".join(each.name for each in around)
+            if model not in self._layers:
+                above = self._found(model)[0] if around else self.root
+                layers = None if above is None else hdf5.group(above, "layers")
+                self._layers[model] = layers
+            layers = self._layers[model]
+            self._known[path] = _NOTHING if layers is None else _below(layers, step)
+        return self._known.get(path, _NOTHING)
 
     def _read(self, name: str) -> bytes:
         member = self._member(name)
@@ -236,22 +252,25 @@ def _checksum(file: FileIO, size: int) -> int:
     return checksum
 
 
-def _below(layers: h5py.Group, step: Step) -> h5py.Group | None:
-    found = hdf5.group(layers, step.group)
-    if found is not None and _stored_name(found) in (None, step.name):
+def _below(layers: h5py.Group, step: Step) -> Found:
+    found, name = _layer(layers, step.group)
+    if found.group is not None and name in (None, step.name):
         return found
     # The numbers disagree, as after a custom operation that is no layer. Since
     # Keras 3.6 the layer's own name is stored as well.
-    for name in hdf5.names(layers):
-        other = hdf5.group(layers, name)
-        if other is not None and _stored_name(other) == step.name:
-            return other
-    return None
+    for other in hdf5.names(layers):
+        found, name = _layer(layers, other)
+        if found.group is not None and name == step.name:
+            return found
+    return _NOTHING
 
 
-def _stored_name(group: h5py.Group) -> str | None:
-    variables = hdf5.group(group, "vars")
-    return None if variables is None else hdf5.text_attribute(variables, "name")
+def _layer(layers: h5py.Group, name: str) -> tuple[Found, str | None]:
+    """The groups of that name, and the layer's own name if it is stored."""
+    group = hdf5.group(layers, name)
+    variables = None if group is None else hdf5.group(group, "vars")
+    own_name = None if variables is None else hdf5.text_attribute(variables, "name")
+    return Found(group, variables), own_name
 
 
 def _split_asset(filename: str, owners: dict[str, Any]) -> tuple[str, str]:
