@@ -112,6 +112,7 @@ class Archive(ABC):
 # Each nested model takes three levels. Deeper than any real one, yet shallow enough
 # for recursive functions to walk it.
 _MAX_DEPTH = 200
+_CONTAINERS = (dict, list)  # As a tuple it is looked up once, not for each value.
 
 
 def parse_json(text: str | bytes, name: str) -> dict[str, Any]:
@@ -145,6 +146,6 @@ def _is_deep(value: Any) -> bool:
             inner
             for item in level
             for inner in (item.values() if isinstance(item, dict) else item)
-            if isinstance(inner, dict | list)
+            if isinstance(inner, _CONTAINERS)
         ]
     return bool(level)
