@@ -88,7 +88,7 @@ def fix_file(path: Path, check: Check, *, unsafe: bool) -> FixedFile | None:
     try:
         before = path.read_bytes()
         after, count = _fixed(path, before, check, unsafe)
-    except (OSError, UnreadError, ValueError):
+    except (OSError, UnreadError, ValueError, RecursionError):
         return None  # What is wrong with it is a finding already.
     return FixedFile(path, before, after, count) if after != before else None
 
@@ -136,7 +136,7 @@ class _Round:
         try:
             data = document.with_edits(edits)
             found = self._check(self._path, data)
-        except (UnreadError, ValueError, IndexError):
+        except (UnreadError, ValueError, IndexError, RecursionError):
             return False
         fixed = [finding for group in groups for finding in group]
         if not self._holds(fixed, found):
