@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
-from contextlib import contextmanager
+from dataclasses import replace
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 import click
 
+from .completion import rules_by_comma, targets_or_commands
 from .config import FAIL_ON, config_for
 from .errors import UsageError
+from .progress import progress
 from .reporters import DEFAULT, output_formats, write
 from .rules import all_rules, rule_by_code
 from .run import run
+from .writing import report_file, unwritten
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+    from .config import Config
     from .run import Report
 
 FOUND, UNUSABLE, INTERRUPTED = 1, 2, 130
@@ -28,6 +31,7 @@ FOUND, UNUSABLE, INTERRUPTED = 1, 2, 130
 def main(arguments: list[str] | None = None) -> None:
     """Run the command and exit: 0 clean, 1 something found, 2 unusable."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    gc.set_threshold(100_000, 20, 20)  # A run makes much, and soon drops it all.
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # Rather a `?` than a traceback.
     command = _COMMANDS.get(arguments[0] if arguments else "", lint)
@@ -57,7 +61,8 @@ def _status(command: click.Command, arguments: list[str]) -> int:
         if error.filename is not None:
             raise  # No failure to write to a stream, which has no file name here.
         _discard_output()
-        click.echo(f"Error: {_unwritten(error, 'the standard output')}", err=True)
+        problem = unwritten("report", error, "the standard output")
+        click.echo(f"Error: {problem}", err=True)
         return UNUSABLE
     return status or 0
 
@@ -86,14 +91,18 @@ def _words(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Other commands: `model-lint rules` lists all rules, `model-lint rule CODE` "
     "explains one. Exit status: 0 nothing found, 1 something found, 2 unusable "
-    "arguments or no target that can be read.",
+    "arguments or no target that can be read; with --fix, what counts is what is left, "
+    "with --diff, whether there is anything to change.",
 )
-@click.argument("targets", nargs=-1, metavar="TARGET...")
+@click.argument(
+    "targets", nargs=-1, metavar="TARGET...", shell_complete=targets_or_commands
+)
 @click.option(
     "--select",
     multiple=True,
     metavar="RULES",
     callback=_words,
+    shell_complete=rules_by_comma,
     help="Apply these rules only: codes, names or starts of codes, by comma; ALL.",
 )
 @click.option(
@@ -101,6 +110,7 @@ def _words(
     multiple=True,
     metavar="RULES",
     callback=_words,
+    shell_complete=rules_by_comma,
     help="Leave these rules out.",
 )
 @click.option(
@@ -114,6 +124,25 @@ def _words(
     "--output-file",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write to this file instead of the standard output.",
+)
+@click.option("--fix", is_flag=True, help="Apply safe fixes, and report what is left.")
+@click.option(
+    "--diff", is_flag=True, help="Show what --fix would change, and change nothing."
+)
+@click.option(
+    "--unsafe-fixes",
+    is_flag=True,
+    help="Let --fix and --diff apply the other fixes, too; look at what they did.",
+)
+@click.option(
+    "--baseline",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Report only what is not in this file.",
+)
+@click.option(
+    "--write-baseline",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write all that is found to this file, as known from now on.",
 )
 @click.option(
     "--statistics", is_flag=True, help="Show only how often each rule was found."
@@ -138,6 +167,11 @@ def lint(
     ignore: list[str] | None,
     output_format: str,
     output_file: Path | None,
+    fix: bool,
+    diff: bool,
+    unsafe_fixes: bool,
+    baseline: Path | None,
+    write_baseline: Path | None,
     statistics: bool,
     exit_zero: bool,
     fail_on: str | None,
@@ -154,28 +188,59 @@ def lint(
     if not targets:
         click.echo(context.get_help(), err=True)
         return UNUSABLE
-    if statistics and output_format != DEFAULT:
+    if diff and (statistics or output_format != DEFAULT):
         raise UsageError(
-            "--statistics is written as text. "
-            f"Received: --output-format {output_format}. Leave one of them out."
+            "--diff prints a diff and no report. Received: it, and --statistics or "
+            "--output-format. Leave one of them out."
         )
-    config = config_for(targets).override(select, ignore, keras_version, fail_on)
-    report = run(targets, config)
+    if write_baseline and (fix or diff):
+        raise UsageError(
+            "--write-baseline keeps what is found as it is. Received: it, and --fix or "
+            "--diff. Fix first, then write the baseline."
+        )
+    config = config_for(targets)
+    config = config.override(select, ignore, keras_version, fail_on, baseline)
+    if write_baseline:
+        config = replace(config, baseline=None)
+    report = _run(targets, config)
+    if (write_baseline or diff) and not report.checked:
+        raise UsageError(_nothing_read(report, targets))
+    if write_baseline:
+        from .actions import keep_as_known
+
+        keep_as_known(report, write_baseline)
+        return 0
+    if diff:
+        from .actions import print_diff
+
+        with report_file(output_file) as file:
+            changes = print_diff(report, config, file, unsafe=unsafe_fixes)
+        return FOUND if changes and not exit_zero else 0
+    if fix:
+        from .actions import apply_fixes
+
+        if apply_fixes(report, config, unsafe=unsafe_fixes):
+            report = _run(targets, config)
     if report.checked or output_format != DEFAULT:
-        with _opened(output_file) as file:
-            _write(report, output_format, statistics, file)
+        with report_file(output_file) as file:
+            write(report, output_format, file, statistics=statistics)
     if not report.checked:
         raise UsageError(_nothing_read(report, targets))
+    if report.stale:
+        click.echo(_stale(report, config), err=True)
     return FOUND if report.fails(config.fail_on) and not exit_zero else 0
 
 
-def _write(report: Report, output_format: str, statistics: bool, file: TextIO) -> None:
-    if statistics:
-        from .reporters.text import write_statistics
+def _run(targets: tuple[str, ...], config: Config) -> Report:
+    return run(targets, config, jobs=os.cpu_count() or 1, progress=progress)
 
-        write_statistics(report, file)
-    else:
-        write(report, output_format, file)
+
+def _stale(report: Report, config: Config) -> str:
+    are = "finding is" if report.stale == 1 else "findings are"
+    return (
+        f"{report.stale} known {are} there no longer. Write the baseline again with "
+        f"--write-baseline {config.baseline}."
+    )
 
 
 def _nothing_read(report: Report, targets: tuple[str, ...]) -> str:
@@ -193,53 +258,6 @@ def _nothing_read(report: Report, targets: tuple[str, ...]) -> str:
     return f"No target could be read.{''.join(problems)}"
 
 
-@contextmanager
-def _opened(path: Path | None) -> Iterator[TextIO]:
-    """The standard output, or the file with this path."""
-    if path is None:
-        if sys.stdout is None:
-            raise UsageError(
-                "The report cannot be written: the standard output is closed. "
-                "Write it to a file with --output-file."
-            )
-        yield sys.stdout
-        return
-    try:
-        with _in_place(path) if _is_special(path) else _replacing(path) as file:
-            yield file
-    except OSError as error:
-        raise UsageError(_unwritten(error, path)) from error
-
-
-def _is_special(path: Path) -> bool:
-    """Whether it is a device, a pipe or a link to nothing, which must stay one."""
-    return os.path.lexists(path) and not path.is_file()
-
-
-def _in_place(path: Path) -> TextIO:
-    return path.open("w", encoding="utf-8", errors="replace")
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[TextIO]:
-    """A file that appears only once it is complete; a link to it stays a link."""
-    target = Path(os.path.realpath(path))
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}")
-    file = unfinished.open("x", encoding="utf-8", errors="replace")
-    try:
-        with file:
-            yield file
-        unfinished.replace(target)
-    except BaseException:
-        unfinished.unlink()
-        raise
-
-
-def _unwritten(error: OSError, where: Path | str) -> str:
-    reason = error.strerror or error
-    return f"The report cannot be written: {reason}. Received: {where}."
-
-
 @click.command()
 @click.argument("code")
 def rule(code: str) -> None:
@@ -250,11 +268,12 @@ def rule(code: str) -> None:
 
 
 @click.command()
-def rules() -> None:
+@click.option("--markdown", is_flag=True, help="Write a table, as the README has it.")
+def rules(markdown: bool) -> None:
     """List all rules."""
-    from .reference import print_index
+    from .reference import print_index, print_table
 
-    print_index(all_rules())
+    (print_table if markdown else print_index)(all_rules())
 
 
 _COMMANDS = {"rule": rule, "rules": rules}

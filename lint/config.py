@@ -38,6 +38,7 @@ class Config:
         exclude: globs of files and folders that are passed over in a folder.
         keras_version: the version that source is written for, if it was named.
         fail_on: the least severity that fails a run, or `never`.
+        baseline: the file of known findings, relative to `root`, if there is one.
         per_file_ignores: glob of a file -> selectors.
         per_layer_ignores: glob of a layer's path in a model -> selectors.
     """
@@ -48,6 +49,7 @@ class Config:
     exclude: tuple[str, ...] = ()
     keras_version: str | None = None
     fail_on: str = Severity.WARNING.value
+    baseline: Path | None = None
     per_file_ignores: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     per_layer_ignores: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -57,6 +59,7 @@ class Config:
         ignore: Sequence[str] | None = None,
         keras_version: str | None = None,
         fail_on: str | None = None,
+        baseline: Path | None = None,
     ) -> Config:
         """This configuration with what the caller asks for above it.
 
@@ -72,6 +75,7 @@ class Config:
                 keras_version or self.keras_version, "keras-version"
             ),
             fail_on=_fail_on(fail_on or self.fail_on, "fail-on"),
+            baseline=self.baseline if baseline is None else baseline.absolute(),
         )
 
     def excludes(self, path: Path) -> bool:
@@ -182,6 +186,14 @@ def _fail_on(value: Any, where: str) -> str:
     return str(value)
 
 
+def _baseline(value: Any, where: str) -> Path:
+    if not isinstance(value, str) or not value:
+        raise UsageError(
+            f"{where} must be the path of a file, relative to it. Received: {value!r}."
+        )
+    return Path(value)
+
+
 def _ignores(value: Any, where: str) -> dict[str, tuple[str, ...]]:
     if not isinstance(value, dict):
         raise UsageError(
@@ -196,6 +208,7 @@ _READERS: dict[str, Callable[[Any, str], Any]] = {
     "exclude": _texts,
     "keras-version": _version,
     "fail-on": _fail_on,
+    "baseline": _baseline,
     "per-file-ignores": _ignores,
     "per-layer-ignores": _ignores,
 }

@@ -44,6 +44,29 @@ class Location:
 
 
 @dataclass(frozen=True, slots=True)
+class Edit:
+    """Puts `text` in place of what is at `place`; where that is empty, it inserts.
+
+    A line of `text` ends in a line feed, whatever the lines of the file end in.
+    """
+
+    place: Location
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """The edits of the finding's own file that put it right: all of them, or none.
+
+    A safe one changes what the rule reports and nothing that may have been meant. One
+    that is not is for a reader to look at, and applied with `--unsafe-fixes` only.
+    """
+
+    edits: tuple[Edit, ...]
+    safe: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that a rule has to say about one place."""
 
@@ -52,6 +75,7 @@ class Finding:
     severity: Severity
     message: str
     location: Location
+    fix: Fix | None = None
 
     @property
     def path(self) -> str | None:
@@ -75,8 +99,8 @@ class Finding:
 
     @property
     def fixable(self) -> bool:
-        """Whether `model-lint` can put it right by itself."""
-        return False
+        """Whether `model-lint --fix` can put it right, if need be with unsafe fixes."""
+        return self.fix is not None
 
     def to_json(self) -> dict[str, Any]:
         """The finding as the flat object that `--output-format json` prints."""

@@ -38,6 +38,14 @@ def print_index(rules: Iterable[Rule]) -> None:
         console.print(Padding(Text(summary(rule)), (0, 0, 0, 6), expand=False))
 
 
+def print_table(rules: Iterable[Rule]) -> None:
+    """Print the index as a table in Markdown."""
+    print("| code | name | | finds |\n|---|---|---|---|")
+    for rule in rules:
+        letter = rule.severity.letter + ("" if rule.default else ", off")
+        print(f"| {rule.code} | {rule.name} | {letter} | {summary(rule)} |")
+
+
 def _facts(rule: Rule) -> str:
     state = "" if rule.default else ", off by default"
     return f"{rule.severity}{state}, for {', '.join(subjects(rule))}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -10,22 +11,22 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import UsageError
 from .findings import Severity
-from .rules import enabled_rules
-from .subjects import Opener, UnreadError
+from .linter import Linter
+from .parallel import check_files
 from .subjects.files import each_once, is_folder_of_files, lintable_files
 from .subjects.imported import import_model, is_reference, refuse_file_reference
 from .subjects.live_model import is_live_model, read_live_model
-from .subjects.model import Model
-from .suppression import line_range, without_suppressed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    from .baseline import Key
     from .config import Config
     from .findings import Finding
-    from .rules import Rule
+    from .linter import Result
     from .subjects import Subject, Unread
-    from .subjects.source import Module
+
+    Progress = Callable[[Iterator[Result], int], Iterator[Result]]
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Report:
         unread: the targets that could not be read.
         opaque: the models that could be checked only in part, by name.
         excerpts: the first line of source of each finding in source.
+        known: how many findings are not reported, as the baseline has them.
+        stale: how many findings of the baseline are there no longer.
     """
 
     findings: tuple[Finding, ...]
@@ -45,6 +48,8 @@ class Report:
     unread: tuple[Unread, ...] = ()
     opaque: tuple[str, ...] = ()
     excerpts: dict[Finding, str] = field(default_factory=dict)
+    known: int = 0
+    stale: int = 0
 
     def fails(self, fail_on: str) -> bool:
         """Whether a finding is as grave as `fail_on`, a severity or `never`."""
@@ -53,105 +58,78 @@ class Report:
         )
 
 
-def run(targets: Sequence[Any], config: Config) -> Report:
+def run(
+    targets: Sequence[Any],
+    config: Config,
+    *,
+    jobs: int = 1,
+    progress: Progress = lambda results, total: results,
+) -> Report:
     """Check targets: paths, texts `package.module:name`, or live models.
+
+    Args:
+        targets: what to check.
+        config: with what rules and exceptions.
+        jobs: how many processes may share the work.
+        progress: passes the results of files on, one by one, and shows how many of
+            how many there are.
 
     Raises:
         UsageError: if a selector means no rule, or a target is of no such kind.
     """
-    results = list(_Run(config).check_all(targets))
-    found = chain.from_iterable(result.findings for result in results)
+    linter = Linter(config)
+    subjects, paths = _sorted_out(targets)
+    results = [linter.check(subject) for subject in subjects]
+    results += _check_paths(paths, linter, config, jobs, progress)
+    known: Counter[Key] = sum((each.known for each in results), Counter())
+    checked = tuple(each.name for each in results if each.unread is None)
+    baseline = linter.baseline
     return Report(
-        findings=tuple(sorted(found, key=_place)),
-        checked=tuple(r.name for r in results if r.unread is None),
-        unread=tuple(r.unread for r in results if r.unread is not None),
-        opaque=tuple(result.name for result in results if result.is_opaque),
-        excerpts={k: v for result in results for k, v in result.excerpts.items()},
+        findings=tuple(sorted(chain.from_iterable(map(_found, results)), key=_place)),
+        checked=checked,
+        unread=tuple(each.unread for each in results if each.unread is not None),
+        opaque=tuple(each.name for each in results if each.is_opaque),
+        excerpts={k: v for each in results for k, v in each.excerpts.items()},
+        known=known.total(),
+        stale=0 if baseline is None else baseline.stale(known, checked, linter.codes),
     )
 
 
-@dataclass
-class _Result:
-    """What was found in one subject."""
-
-    name: str
-    findings: list[Finding]
-    unread: Unread | None = None
-    is_opaque: bool = False
-    excerpts: dict[Finding, str] = field(default_factory=dict)
+def _found(result: Result) -> list[Finding]:
+    return result.findings
 
 
-class _Run:
-    """One run: its rules, its configuration, and what is kept between files."""
-
-    def __init__(self, config: Config) -> None:
-        self._config = config
-        self._rules = enabled_rules(config.select, config.ignore)
-        self._opener = Opener(config.keras_version)
-
-    def check_all(self, targets: Sequence[Any]) -> Iterator[_Result]:
-        """What is found in each file and each model."""
-        paths: list[Path] = []
-        for target in targets:
-            if is_live_model(target):
-                yield self._check(read_live_model(target))
-            elif isinstance(target, str) and _is_module(target):
-                yield self._check(import_model(target))
-            else:
-                paths.append(_as_path(target))
-        yield from self._check_paths(paths)
-
-    def _check_paths(self, paths: Iterable[Path]) -> Iterator[_Result]:
-        """A named file is never excluded, nor silently passed over."""
-        folders = [path for path in paths if is_folder_of_files(path)]
-        named = [path for path in paths if path not in folders]
-        inside = (lintable_files(each, self._config.excludes) for each in folders)
-        for path in each_once(chain(named, *inside)):
-            result = self._check_file(path)
-            # In a folder, a data set in HDF5 is nobody's mistake.
-            if path in named or result.unread is None or result.unread.supported:
-                yield result
-
-    def _check_file(self, path: Path) -> _Result:
-        try:
-            with self._opener.open(path) as subject:
-                return self._check(subject)
-        except UnreadError as error:
-            problem = error.problem
-            found = self._ask(lambda rule: rule.check_unread(problem))
-            return _Result(problem.path, found, unread=problem)
-
-    def _check(self, subject: Subject) -> _Result:
-        if isinstance(subject, Model):
-            found = self._ask(lambda rule: _check_model(rule, subject))
-            name = subject.path or "model"
-            return _Result(
-                name, found, is_opaque=bool(subject.graph is None or subject.hidden)
-            )
-        found = self._ask(lambda rule: rule.check_source(subject))
-        kept = without_suppressed(found, subject)
-        excerpts = {each: _excerpt(subject, each) for each in kept}
-        return _Result(str(subject.path), kept, excerpts=excerpts)
-
-    def _ask(self, check: Callable[[Rule], Iterable[Finding]]) -> list[Finding]:
-        """What all rules find, without what the configuration silences."""
-        findings = chain.from_iterable(check(rule) for rule in self._rules)
-        return [each for each in findings if not self._config.silences(each)]
+def _sorted_out(targets: Sequence[Any]) -> tuple[list[Subject], list[Path]]:
+    """The models among the targets, and the files and folders."""
+    subjects: list[Subject] = []
+    paths: list[Path] = []
+    for target in targets:
+        if is_live_model(target):
+            subjects.append(read_live_model(target))
+        elif isinstance(target, str) and _is_module(target):
+            subjects.append(import_model(target))
+        else:
+            paths.append(_as_path(target))
+    return subjects, paths
 
 
-def _check_model(rule: Rule, model: Model) -> Iterable[Finding]:
-    left_out = rule.live_only if model.live is None else rule.saved_only
-    return () if left_out else rule.check_model(model)
-
-
-def _excerpt(module: Module, finding: Finding) -> str:
-    """The first line of source that a finding is about, indented as it was."""
-    place = finding.location
-    first, _ = line_range(module, place)
-    if first > len(module.lines):
-        return ""
-    indent = module.cells[place.cell - 1].indent if place.cell else 0
-    return " " * indent + module.lines[first - 1]
+def _check_paths(
+    paths: Sequence[Path],
+    linter: Linter,
+    config: Config,
+    jobs: int,
+    progress: Progress,
+) -> Iterator[Result]:
+    """A named file is never excluded, nor silently passed over."""
+    folders = [path for path in paths if is_folder_of_files(path)]
+    named = {path: None for path in paths if path not in folders}
+    inside = (lintable_files(each, config.excludes) for each in folders)
+    files = list(each_once(chain(named, *inside)))
+    results = progress(check_files(files, linter, config, jobs), len(files))
+    for path, result in zip(files, results, strict=True):
+        # In a folder, a data set in HDF5 is nobody's mistake.
+        if path in named or result.unread is None or result.unread.supported:
+            yield result
 
 
 def _is_module(target: str) -> bool:

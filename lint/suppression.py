@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import re
 import tokenize
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from .rules import EVERY_RULE, selector_means
@@ -42,9 +40,8 @@ def without_suppressed(findings: list[Finding], module: Module) -> list[Finding]
     """
     if not findings or not re.search("noqa|model-lint", module.text, re.IGNORECASE):
         return findings
-    tokens = _tokens(module.text)
-    silenced = _silencing_comments(tokens)
-    lines = _logical_lines(tokens)
+    silenced = _silencing_comments(module.tokens)
+    lines = _logical_lines(module.tokens)
     return [
         each
         for each in findings
@@ -107,11 +104,3 @@ def _silencing_comments(tokens: Iterable[TokenInfo]) -> dict[int, list[str]]:
             selectors = re.split(r"[\s,]+", codes.strip())
             silenced.setdefault(token.start[0], []).extend(selectors)
     return silenced
-
-
-def _tokens(text: str) -> list[TokenInfo]:
-    """The tokens; the parser took the text, so at most the very end is lost."""
-    found: list[TokenInfo] = []
-    with suppress(tokenize.TokenError, SyntaxError):
-        found.extend(tokenize.generate_tokens(io.StringIO(text).readline))
-    return found

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 _HARMLESS_BYTES = 2**20
 _MAX_EXPANSION = 1000
 _MAX_DEPTH = 200
+_LINK_TYPES = {
+    h5py.h5g.LINK: "SoftLink",
+    4: "ExternalLink",  # or any other that is no link within the file (H5G_UDLINK)
+}
 # What h5py raises on files that are damaged in one way or another.
 _HDF5_ERRORS = (
     OSError,
@@ -44,7 +48,6 @@ _HDF5_ERRORS = (
 
 # The dtype by which bfloat16 is stored.
 _OPAQUE = np.dtype("V2")
-_LINKS = {h5py.h5l.TYPE_SOFT: "SoftLink", h5py.h5l.TYPE_EXTERNAL: "ExternalLink"}
 
 
 @dataclass(frozen=True)
@@ -102,21 +105,24 @@ def open_hdf5(source: str | BinaryIO) -> h5py.File:
 
 def child(group: h5py.Group, path: str) -> h5py.Group | h5py.Dataset | None:
     """The object at `path` below `group`, reached by plain links only, or None."""
-    here: Any = group
-    for name in path.split("/"):
-        if not isinstance(here, h5py.Group):
-            return None
-        link = _link(here, name)
-        if link is None:
-            return None
-        if link != h5py.h5l.TYPE_HARD:
-            raise _linked(f"{here.name}/{name}", _LINKS.get(link, "an unknown link"))
-        with _damage_told(path):
-            here = _opened(here, name)
-            if (count := h5py.h5o.get_info(here.id).rc) > 1:
+    # By h5py's lower interface, which is several times as fast as `group[path]`.
+    here: Any = group.id
+    with _damage_told(path):
+        for name in path.split("/"):
+            if not isinstance(here, h5py.h5g.GroupID):
+                return None
+            link = _link(here, name)
+            if link is None:
+                return None
+            if link.type in _LINK_TYPES:
+                raise _linked(name, _LINK_TYPES[link.type])
+            if link.nlink > 1:
                 # One of them may lead back up, or lead to the same a million times.
-                raise _linked(here.name, f"{count} hard links to it")
-    return here
+                raise _linked(name, f"{link.nlink} hard links to it")
+            here = h5py.h5o.open(here, name.encode())
+        if isinstance(here, h5py.h5g.GroupID):
+            return h5py.Group(here)
+        return h5py.Dataset(here) if isinstance(here, h5py.h5d.DatasetID) else None
 
 
 def group(parent: h5py.Group, path: str) -> h5py.Group | None:
@@ -257,20 +263,12 @@ def _check_depth(path: str) -> None:
         )
 
 
-def _link(parent: h5py.Group, name: str) -> int | None:
-    """The kind of a link; None if there is none of that name."""
+def _link(parent: h5py.h5g.GroupID, name: str) -> Any:
+    """What a member of a group is, itself and not what it may lead to, or None."""
     try:
-        return parent.id.links.get_info(name.encode()).type
+        return h5py.h5g.get_objinfo(parent, name.encode(), follow_link=False)
     except (*_HDF5_ERRORS, UnicodeError):
         return None
-
-
-def _opened(parent: h5py.Group, name: str) -> Any:
-    """What `parent[name]` gives, several times as fast."""
-    item = h5py.h5o.open(parent.id, name.encode())
-    if isinstance(item, h5py.h5g.GroupID):
-        return h5py.Group(item)
-    return h5py.Dataset(item) if isinstance(item, h5py.h5d.DatasetID) else parent[name]
 
 
 def _attribute(item: h5py.Group, name: str) -> Any:
@@ -281,8 +279,10 @@ def _attribute(item: h5py.Group, name: str) -> Any:
 
 
 def _check_size(dataset: h5py.Dataset, size: int) -> None:
+    if size <= _HARMLESS_BYTES:
+        return
     stored = dataset.id.get_storage_size()
-    if size > max(_HARMLESS_BYTES, _MAX_EXPANSION * stored):
+    if size > _MAX_EXPANSION * stored:
         raise UnusableFileError(
             f"{dataset.name} declares {size:,} bytes but holds {stored:,}; "
             "such an array is not read. Save the model again."

@@ -9,7 +9,14 @@ import tempfile
 import zipfile
 import zlib
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Literal, cast
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    BinaryIO,
+    ClassVar,
+    Literal,
+    cast,
+)
 
 from kerasbn.archive import hdf5
 from kerasbn.archive.base import Archive, Asset, parse_json
@@ -21,6 +28,7 @@ from kerasbn.errors import UnusableFileError
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import ExitStack
+    from io import FileIO
     from pathlib import Path
 
     import h5py
@@ -37,6 +45,9 @@ _MAX_JSON_BYTES = 256 * 2**20
 # Keras itself stores its members as they are.
 _HARMLESS_BYTES = 64 * 2**20
 _MAX_EXPANSION = 100
+# HDF5 may crash on flipped bytes, which the checksum tells; of larger files it takes
+# longer than all the rest of linting them.
+_CHECKED_BYTES = 64 * 2**20
 # What zipfile raises on archives that are damaged in one way or another.
 _ZIP_ERRORS = (
     zipfile.BadZipFile,
@@ -84,10 +95,8 @@ class KerasArchive(Archive):
         return self._variables[path]
 
     def _find_variables(self, path: str) -> Iterator[StoredArray]:
-        place = self._place(path)
-        group = None if place is None else self._open_group(f"{place}/vars")
         number = 0
-        while group is not None and (stored := hdf5.array(group, str(number))):
+        while (stored := self.variable(path, number)) is not None:
             yield stored
             number += 1
 
@@ -97,6 +106,11 @@ class KerasArchive(Archive):
             for path, shape in hdf5.shapes(self.root).items()
             if path.split("/")[0] not in _NO_WEIGHTS
         )
+
+    def variable(self, path: str, index: int) -> StoredArray | None:
+        place = self._place(path)
+        group = None if place is None else self._open_group(f"{place}/vars")
+        return None if group is None else hdf5.array(group, str(index))
 
     def iterations(self) -> int | None:
         # Under loss scaling the outer optimizer's own count stays 0.
@@ -242,6 +256,13 @@ class KerasArchive(Archive):
                 f"all there. Received: {self.path}. The file is damaged or was cut "
                 "short; save or copy it again."
             )
+        if member.file_size <= _CHECKED_BYTES:
+            file.seek(start)
+            if _checksum(file, member.file_size) != member.CRC:
+                raise UnusableFileError(
+                    f"{member.filename} in the archive is damaged: its checksum is "
+                    f"another. Received: {self.path}. Save or copy it again."
+                )
         return cast("BinaryIO", MemberView(file, start, member.file_size))
 
     def _unpack(self, member: zipfile.ZipInfo, resources: ExitStack) -> BinaryIO:
@@ -258,6 +279,15 @@ class KerasArchive(Archive):
             ) from error
         unpacked.seek(0)
         return cast("BinaryIO", unpacked)
+
+
+def _checksum(file: FileIO, size: int) -> int:
+    """The checksum of the next `size` bytes, as a zip archive stores it."""
+    checksum = 0
+    while size > 0 and (chunk := file.read(min(size, 2**20))):
+        checksum = zlib.crc32(chunk, checksum)
+        size -= len(chunk)
+    return checksum
 
 
 def _split_asset(filename: str, owners: dict[str, Any]) -> tuple[str, str]:

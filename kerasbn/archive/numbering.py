@@ -20,7 +20,7 @@ _OWN_NAMES = {"GroupQueryAttention": "GroupedQueryAttention"}
 
 
 class Step(NamedTuple):
-    """One step down from a model's group to a layer's."""
+    """One step down from the `layers` in a model's group to a layer's group."""
 
     group: str
     name: str

@@ -1,6 +1,7 @@
 """Ways to write a report: every other module in this folder is one, named as it is.
 
-A reporter has one function, `write(report, file)`.
+A reporter has two functions: `write(report, file)` writes the findings,
+`write_statistics(report, file)` only how often each rule was found.
 """
 
 from __future__ import annotations
@@ -20,6 +21,12 @@ def output_formats() -> list[str]:
     return sorted(module.name for module in iter_modules(__path__))
 
 
-def write(report: Report, output_format: str, file: TextIO) -> None:
-    """Write a report in one of the formats."""
-    import_module(f".{output_format}", __name__).write(report, file)
+def write(
+    report: Report, output_format: str, file: TextIO, *, statistics: bool = False
+) -> None:
+    """Write a report, or only its statistics, in one of the formats."""
+    reporter = import_module(f".{output_format}", __name__)
+    if statistics:
+        reporter.write_statistics(report, file)
+    else:
+        reporter.write(report, file)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, TextIO
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, TextIO
+
+from ..statistics import statistics
 
 if TYPE_CHECKING:
     from ..run import Report
@@ -11,5 +14,14 @@ if TYPE_CHECKING:
 
 def write(report: Report, file: TextIO) -> None:
     """Write the array, one finding after another, each on lines of its own."""
-    json.dump([finding.to_json() for finding in report.findings], file, indent=2)
+    _dump([finding.to_json() for finding in report.findings], file)
+
+
+def write_statistics(report: Report, file: TextIO) -> None:
+    """Write an array of `{"code", "name", "severity", "count", "fixable"}`."""
+    _dump([asdict(each) for each in statistics(report.findings)], file)
+
+
+def _dump(value: list[dict[str, Any]], file: TextIO) -> None:
+    json.dump(value, file, indent=2)
     file.write("\n")

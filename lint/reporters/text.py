@@ -2,61 +2,92 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections import Counter
 from itertools import groupby
 from typing import TYPE_CHECKING, TextIO
 
 from rich.cells import cell_len, set_cell_size
-from rich.console import Console
-from rich.text import Text
 
 from ..findings import Severity
 from ..rules import rule_by_code
 from ..rules.documentation import is_about_reading, why
+from ..statistics import statistics
 from ..subjects.imported import is_reference
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+
+    from rich.console import Console
 
     from ..findings import Finding, Location
     from ..run import Report
 
 _STYLES = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "blue"}
 _TAB = "    "
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 NOT_INSPECTABLE = "BN002"
+
+Line = list[tuple[str, str]]
+"""Pieces of text and their styles."""
 
 
 def write(report: Report, file: TextIO) -> None:
     """Write the findings and the summary, in colour if `file` is a terminal."""
-    console = Console(file=file, highlight=False)
+    console = _console(file)
     # Only a terminal has a width; what is piped or stored is never cut or wrapped.
-    width = console.width if console.is_terminal else None
-    explained: set[str] = set()
-    for _, group in groupby(report.findings, _what_is_said):
-        finding, *others = group
-        lines = [_headline(finding)]
-        if finding in report.excerpts:
-            lines += _excerpt(finding.location, report.excerpts[finding], width)
-        if others:
-            lines.append(_other_layers(others))
-        if finding.code not in explained:
-            explained.add(finding.code)
-            lines += _rationale(finding)
-        for line in lines:
-            console.print(line, soft_wrap=True)
-    for line in _summary(report):
-        console.print(line, soft_wrap=True)
+    width = None if console is None else console.width
+    _print([*_findings(report, width), *_summary(report)], file, console)
 
 
 def write_statistics(report: Report, file: TextIO) -> None:
     """Write how often each rule was found, the most frequent first."""
+    counts = [
+        _plain(f"{each.count:>6}  {each.code}  {each.name}")
+        for each in statistics(report.findings)
+    ]
+    _print([*counts, *_summary(report)], file, _console(file))
+
+
+def _console(file: TextIO) -> Console | None:
+    """The terminal that the file is, if it is one, or is to be taken for one."""
+    if not (file.isatty() or os.environ.get("FORCE_COLOR")):
+        return None
+    from rich.console import Console  # It takes a while, which pipes can save.
+
     console = Console(file=file, highlight=False)
-    counts = Counter(finding.code for finding in report.findings)
-    for code, count in counts.most_common():
-        line = f"{count:>6}  {code}  {rule_by_code(code).name}"
-        console.print(Text(line), soft_wrap=True)
-    for summary in _summary(report):
-        console.print(summary, soft_wrap=True)
+    return console if console.is_terminal else None
+
+
+def _print(lines: Iterable[Line], file: TextIO, console: Console | None) -> None:
+    lines = [[(_visible(text), style) for text, style in line] for line in lines]
+    if console is None:
+        file.writelines("".join(text for text, _ in line) + "\n" for line in lines)
+        return
+    from rich.text import Text
+
+    for line in lines:
+        console.print(Text.assemble(*line), soft_wrap=True)
+
+
+def _visible(text: str) -> str:
+    """The text without what a terminal would obey."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def _findings(report: Report, width: int | None) -> Iterator[Line]:
+    explained: set[str] = set()
+    for _, group in groupby(report.findings, _what_is_said):
+        finding, *others = group
+        yield _headline(finding)
+        if finding in report.excerpts:
+            yield from _excerpt(finding.location, report.excerpts[finding], width)
+        if others:
+            yield _other_layers(others)
+        if finding.code not in explained:
+            explained.add(finding.code)
+            yield from _rationale(finding)
 
 
 def place(location: Location) -> str:
@@ -77,22 +108,27 @@ def _what_is_said(finding: Finding) -> tuple[object, ...]:
     return said if finding.layer is not None else (*said, id(finding))
 
 
-def _other_layers(findings: list[Finding]) -> Text:
+def _other_layers(findings: list[Finding]) -> Line:
     names = ", ".join(str(finding.layer) for finding in findings)
-    return Text(f"      + {_count(len(findings), 'more layer')}: {names}")
+    return _plain(f"      + {_count(len(findings), 'more layer')}: {names}")
 
 
-def _headline(finding: Finding) -> Text:
+def _plain(text: str) -> Line:
+    return [(text, "")]
+
+
+def _headline(finding: Finding) -> Line:
     style = _STYLES[finding.severity]
-    return Text.assemble(
+    return [
         (f"{place(finding.location)}: ", "bold"),
         (f"{finding.code} {finding.severity}", f"bold {style}"),
-        f" {finding.message}",
-    )
+        (f" {finding.message}", ""),
+    ]
 
 
-def _excerpt(location: Location, source: str, width: int | None) -> Iterator[Text]:
+def _excerpt(location: Location, source: str, width: int | None) -> Iterator[Line]:
     """The line of source and a caret under what is meant."""
+    source = _visible(source)
     column = location.column or 1
     is_one_line = location.end_line in (None, location.line)
     end = location.end_column if is_one_line else None
@@ -104,11 +140,9 @@ def _excerpt(location: Location, source: str, width: int | None) -> Iterator[Tex
         width,
     )
     gutter = f"{location.line:>5} | "
-    yield Text.assemble((gutter, "dim"), shown)
-    caret = "^" * max(1, cell_len(marked))
-    yield Text.assemble(
-        (" " * 6 + "| ", "dim"), " " * cell_len(before), (caret, "bold red")
-    )
+    yield [(gutter, "dim"), (shown, "")]
+    caret = " " * cell_len(before) + "^" * max(1, cell_len(marked))
+    yield [(" " * 6 + "| ", "dim"), (caret, "bold red")]
 
 
 def _fit(
@@ -127,28 +161,43 @@ def _fit(
     return before, marked[: max(1, len(shown) - len(before))], shown
 
 
-def _rationale(finding: Finding) -> Iterator[Text]:
+def _rationale(finding: Finding) -> Iterator[Line]:
     """Why it is bad, which is plain where a target could not be read at all."""
     rule = rule_by_code(finding.code)
     if not is_about_reading(rule):
-        yield Text(f"      = {why(rule)} (model-lint rule {rule.code})", "dim")
+        yield [(f"      = {why(rule)} (model-lint rule {rule.code})", "dim")]
 
 
-def _summary(report: Report) -> Iterator[Text]:
+def _summary(report: Report) -> Iterator[Line]:
     counts = Counter(finding.severity for finding in report.findings)
     codes = sorted({finding.code for finding in report.findings})
     if counts:
         parts = [_count(counts[each], each) for each in Severity if counts[each]]
         amount = _targets(report)
-        yield Text(f"Found {', '.join(parts)} in {amount} ({', '.join(codes)}).")
+        yield _plain(f"Found {', '.join(parts)} in {amount} ({', '.join(codes)}).")
     else:
-        yield Text(f"No findings in {_targets(report)}.")
+        yield _plain(f"No findings in {_targets(report)}.")
+    yield from _fixes(report)
+    if report.known:
+        amount = _count(report.known, "known finding")
+        yield _plain(f"{amount} of the baseline not shown.")
     silent = {each.path for each in report.unread} - {f.path for f in report.findings}
     if silent:
-        yield Text(f"{_count(len(silent), 'file')} could not be read.")
+        yield _plain(f"{_count(len(silent), 'file')} could not be read.")
     if report.opaque and NOT_INSPECTABLE not in codes:
         amount = _count(len(report.opaque), "model")
-        yield Text(f"{amount} could be checked only in part; see {NOT_INSPECTABLE}.")
+        yield _plain(f"{amount} could be checked only in part; see {NOT_INSPECTABLE}.")
+
+
+def _fixes(report: Report) -> Iterator[Line]:
+    """How many findings `--fix` would put right."""
+    fixes = [each.fix for each in report.findings if each.fix is not None]
+    safe = sum(each.safe for each in fixes)
+    ways = [f"{safe} with --fix"] if safe else []
+    if len(fixes) > safe:
+        ways.append(f"{len(fixes) - safe} with --fix --unsafe-fixes")
+    if ways:
+        yield _plain(f"Can be fixed: {', '.join(ways)}.")
 
 
 def _targets(report: Report) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 from typing import TYPE_CHECKING, Any
 
 from ..findings import Severity
@@ -11,15 +12,16 @@ from ..semantics import CALL_NEEDS_TRAINING, world_of_model
 from ..subjects.source import names
 from ..subjects.source.classes import is_functional, keras_kind, takes_training
 from ..subjects.source.contents import class_holds
+from ..subjects.source.edits import with_parameter
 from ..subjects.source.resolve import method_of, project_lineage
 from ..subjects.source.usage import usage_of
-from ..subjects.source.values import Class
+from ..subjects.source.values import Class, parameters
 from .rule import Rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..findings import Finding
+    from ..findings import Finding, Fix
     from ..subjects.model import Model
     from ..subjects.source import Module
 
@@ -31,6 +33,7 @@ _HARM = {
 }
 # Wrappers that leave the signature of `call` as it is.
 _TRANSPARENT = ("tf.function", "tensorflow.function", "function", "typechecked")
+_LIKE_A_FLAG = re.compile("train|phase|infer", re.IGNORECASE)
 
 
 class ModelCallWithoutTraining(Rule):
@@ -49,6 +52,10 @@ class ModelCallWithoutTraining(Rule):
     parameter; without it the whole model is fitted in inference mode: running
     statistics never move, dropout never drops. `**kwargs` is not enough. Keras 2
     forgave this.
+
+    ## Fix
+    Adds `training=None` to the parameters. It is not added where the body has a use for
+    a name like it.
 
     ## Limits
     Keras 3 only. Add `training=None` to the parameters and pass it on: on TensorFlow
@@ -121,6 +128,7 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                 _message(node.name, surely or kinds) + module.world.caveat,
                 module.header(call),
                 severity,
+                _fix(module, call),
             )
 
     def check_model(self, model: Model) -> Iterator[Finding]:
@@ -145,6 +153,21 @@ def _message(name: str, kinds: frozenset[str]) -> str:
         f"the call of {name} has no parameter `training`, so fit cannot pass it: "
         f"{harm}; write call(self, inputs, training=None)"
     )
+
+
+def _fix(module: Module, call: ast.FunctionDef | ast.AsyncFunctionDef) -> Fix | None:
+    """The parameter, unless the body means something else by a name like it.
+
+    The layers find the phase by themselves once the model's call can be told it.
+    """
+    words = {
+        node.id if isinstance(node, ast.Name) else node.value
+        for node in ast.walk(call)
+        if isinstance(node, ast.Name | ast.Constant)
+    }
+    if "training" in words or any(map(_LIKE_A_FLAG.search, parameters(call))):
+        return None
+    return with_parameter(module, call, "training=None")
 
 
 def _call_of(of: Class) -> ast.FunctionDef | ast.AsyncFunctionDef | None:

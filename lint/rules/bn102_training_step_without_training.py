@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..findings import Severity
-from ..subjects.source.training_steps import lost_flags
+from ..subjects.source.edits import with_argument
+from ..subjects.source.training_steps import LostFlag, lost_flags
 from .rule import Rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..findings import Finding
+    from ..findings import Finding, Fix
     from ..subjects.source import Module
 
 
@@ -30,6 +31,10 @@ class TrainingStepWithoutTraining(Rule):
     A network that is called without `training` in a step of your own runs in
     inference mode: the running statistics never move, and dropout never drops.
     PyTorch's `model.train()` does not tell it either.
+
+    ## Fix
+    Adds `training=True` to the call. In a function that an evaluation may share, the
+    fix is unsafe.
 
     ## Limits
     Two networks are the same only if they were made at the same place: where it is
@@ -80,4 +85,12 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                 "inference mode, so its batch normalization never updates its "
                 "statistics; pass training=True",
                 module.location(lost.node),
+                fix=_fix(module, lost),
             )
+
+
+def _fix(module: Module, lost: LostFlag) -> Fix | None:
+    """The argument; in a function that an evaluation may share it is not safe."""
+    if not lost.is_call:
+        return None
+    return with_argument(module, lost.node, "training=True", safe=not lost.shared)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..findings import Severity
 from ..semantics import FUNCTIONAL_FLAG_IS_OVERRIDDEN, world_of_model
 from ..subjects.flagged_layers import flagged_layers
-from ..subjects.source.flagged import Flagged, Where, flagged_calls
+from ..subjects.source.flagged import Flagged, Where, flag_left_out, flagged_calls
 from .rule import Rule
 
 if TYPE_CHECKING:
@@ -31,6 +31,9 @@ class TrainingTrueHardCoded(Rule):
     In `predict` too the layer then normalises with the statistics of the batch: the
     output for one sample depends on its neighbours, and the running statistics go on
     moving with whatever is predicted. Pass on the `training` that `call` was given.
+
+    ## Fix
+    Leaves the argument out, which is unsafe, as it may be meant.
 
     ## Limits
     From 3.0 to 3.15 `fit` and `predict` override the flag of a call in a Functional
@@ -78,6 +81,8 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
                     "statistics are used, and the running statistics move; "
                     + _advice(flagged),
                     module.location(flagged.node),
+                    # Left out of a function of TensorFlow 1, it may mean inference.
+                    fix=None if flagged.is_function else flag_left_out(module, flagged),
                 )
 
     def check_model(self, model: Model) -> Iterator[Finding]:
@@ -96,7 +101,7 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
 
 def _advice(flagged: Flagged) -> str:
     if flagged.is_function:
-        return "pass your phase placeholder"  # left out, it may mean inference
+        return "pass your phase placeholder"
     if flagged.where is Where.CALL:
         return "pass training=training"
     return "leave it out"

@@ -11,7 +11,7 @@ from ..semantics import (
     world_of_model,
 )
 from ..subjects.flagged_layers import flagged_layers
-from ..subjects.source.flagged import Where, flagged_calls
+from ..subjects.source.flagged import Where, flag_left_out, flagged_calls
 from .rule import Rule
 
 if TYPE_CHECKING:
@@ -36,6 +36,9 @@ class TrainingFalseHardCoded(Rule):
     The layer never trains: its running statistics stay at zero mean and unit
     variance, so it normalises nothing. From Keras 3.10 on an explicit `None` does the
     same; only leaving the argument out lets the phase of the caller through.
+
+    ## Fix
+    Leaves the argument out, which is unsafe, as it may be meant.
 
     ## Limits
     From 3.0 to 3.15 `fit` and `predict` override the flag of a call in a Functional
@@ -82,6 +85,8 @@ healthy = bool(np.abs(moving_mean).max() > 0)
         for flagged in flagged_calls(module):
             if flagged.value is not True and _matters(module, flagged):
                 meant = flagged.kept_still and not flagged.is_layer
+                # Left out of a function of TensorFlow 1, it means the same.
+                fixable = not meant and not flagged.is_function
                 in_call = flagged.where is Where.CALL
                 advice = "pass training=training" if in_call else "leave it out"
                 # Only what None means depends on the version.
@@ -92,6 +97,7 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                     f"layer is meant to be frozen{caveat}",
                     module.location(flagged.node),
                     Severity.INFO if meant else None,
+                    flag_left_out(module, flagged) if fixable else None,
                 )
 
     def check_model(self, model: Model) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..findings import Severity
 from ..semantics import FUNCTIONAL_FLAG_IS_OVERRIDDEN, world_of_model
 from ..subjects.flagged_layers import flagged_layers
-from ..subjects.source.flagged import Where, flagged_calls
+from ..subjects.source.flagged import Where, flag_left_out, flagged_calls
 from .rule import Rule
 
 if TYPE_CHECKING:
@@ -31,6 +31,10 @@ class FunctionalTrainingFlag(Rule):
     In these versions `fit` and `predict` override the flag: a base network called
     with `training=False` still updates its statistics during fine-tuning, although
     the code says it does not. Freeze with `trainable=False`: that is obeyed.
+
+    ## Fix
+    Leaves `training=True` out, which is unsafe, as it may be meant. What is to be
+    frozen in place of `training=False` is for you to say.
 
     ## Limits
     Keras 2 and Keras 3.16 obey the flag: there BN103 and BN104 apply.
@@ -73,6 +77,8 @@ healthy = bool(np.abs(moving_mean).max() == 0)  # as training=False promises
                     _message(flagged.value) + world.caveat,
                     module.location(flagged.node),
                     Severity.INFO if unsure else None,
+                    # False wants freezing instead, which is for the author to place.
+                    flag_left_out(module, flagged) if flagged.value else None,
                 )
 
     def check_model(self, model: Model) -> Iterator[Finding]:

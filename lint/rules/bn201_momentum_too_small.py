@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..findings import Severity
-from ..subjects.source.batch_norms import changes_later, momenta
+from ..subjects.source.batch_norms import Momentum, changes_later, momenta
+from ..subjects.source.edits import replaced
+from ..subjects.source.sole_use import sole_use
 from .rule import Rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..findings import Finding
+    from ..findings import Finding, Fix
     from ..subjects.model import Model
     from ..subjects.source import Module
 
@@ -36,6 +38,10 @@ class MomentumTooSmall(Rule):
     statistics average about 1 / (1 - momentum) batches: with 0.1 just the last one,
     and inference depends on which batch happened to come last. PyTorch means the
     opposite by the word: its 0.1 is 0.9 in Keras.
+
+    ## Fix
+    Changes PyTorch's values to what they are in Keras, 0.1 to 0.9; a number that has a
+    name only if nothing but batch normalization uses it.
 
     ## Limits
     A momentum of 0 is sometimes meant, in meta-learning for instance: silence that
@@ -85,7 +91,8 @@ healthy = bool(error < 0.5)
                 what = f"{momentum.keyword}={momentum.value:g}"
                 origin = f" ({momentum.origin})" if momentum.origin else ""
                 message = _message(what + origin, momentum.value)
-                yield self.finding(message, momentum.location, severity)
+                fix = _fix(module, momentum)
+                yield self.finding(message, momentum.location, severity, fix)
 
     def check_model(self, model: Model) -> Iterator[Finding]:
         """Every BN layer whose momentum is too small."""
@@ -104,6 +111,15 @@ def _severity(momentum: float) -> Severity | None:
     if momentum in _OF_PYTORCH:
         return Severity.ERROR
     return Severity.WARNING if momentum < _SUSPICIOUS else Severity.INFO
+
+
+def _fix(module: Module, momentum: Momentum) -> Fix | None:
+    """What PyTorch means by the value, put where it stands."""
+    if momentum.value not in _OF_PYTORCH or changes_later(module):
+        return None
+    number = sole_use(module, momentum)
+    meant = f"{1 - momentum.value:g}"
+    return None if number is None else replaced(module, number, meant)
 
 
 def _message(what: str, momentum: float) -> str:

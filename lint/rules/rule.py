@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from ..findings import Finding, Location, Severity
+from ..findings import Finding, Fix, Location, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +19,7 @@ class Rule:
 
     A rule is one file, `bn<number>_<name>.py`. Its class docstring is its
     documentation in Markdown: one summary line, which the index shows, then
-    `## What it does`, `## Why is this bad` and, where there is more to say,
+    `## What it does`, `## Why is this bad` and, where there is more to say, `## Fix`,
     `## Limits` and `## References`; `model-lint rule CODE` prints it with the
     examples. The first sentence of `## Why is this bad` also stands beneath a
     finding in the text report, so it must make sense on its own.
@@ -31,6 +31,12 @@ class Rule:
     namespace, with real Keras, and leaves `healthy` behind: False after `bad` (the
     harm was observed), True after `good`. It is text, so that linting never loads
     a framework; None where nothing can be run.
+
+    A finding in source may come with a `fix`, made by a function of
+    `subjects.source.edits`, each of which answers None where the text does not allow
+    it. A fix is `safe` if nobody could have meant the code as it was. Whoever applies
+    it lints the result: where the finding stays, or another one comes up that has no
+    fix, the source is left as it was.
 
     `saved_only` keeps a rule from live models, which may still be in training,
     `live_only` from saved ones, which do not hold what it looks at.
@@ -59,9 +65,13 @@ class Rule:
         return iter(())
 
     def finding(
-        self, message: str, location: Location, severity: Severity | None = None
+        self,
+        message: str,
+        location: Location,
+        severity: Severity | None = None,
+        fix: Fix | None = None,
     ) -> Finding:
         """A finding of this rule, at its usual severity unless told otherwise."""
         return Finding(
-            self.code, self.name, severity or self.severity, message, location
+            self.code, self.name, severity or self.severity, message, location, fix
         )

@@ -47,20 +47,26 @@ class Opener:
         if path.is_dir():
             suffix = MODEL[0]  # An exported SavedModel, whatever its name.
         if suffix in (*SOURCE, *NOTEBOOK):
-            yield self._read_source(path)
+            yield self.read_source(path)
         elif suffix in MODEL:
             with _open_model(path) as model:
                 yield model
         else:
             raise UnreadError(_unsupported(path))
 
-    def _read_source(self, path: Path) -> Module:
-        from .source import UnreadableSource, read_module
+    def read_source(self, path: Path, data: bytes | None = None) -> Module:
+        """The source in a file, or that would be in it if it held these data.
 
+        Raises:
+            UnreadError: if it cannot be read.
+        """
+        from .source import UnreadableSource, module_from_bytes, read_module
+
+        project, version = self._project(path), self._keras_version
         try:
-            return read_module(
-                path, self._project(path), keras_version=self._keras_version
-            )
+            if data is None:
+                return read_module(path, project, keras_version=version)
+            return module_from_bytes(data, path, project, version)
         except UnreadableSource as error:
             raise UnreadError(
                 Unread(str(path), error.message, error.line, error.column, error.cell)

@@ -16,18 +16,37 @@ if TYPE_CHECKING:
 
     from kerasbn.graph import Graph
 
+    Array = NDArray[np.floating[Any]]
 
-@dataclass(frozen=True)
+
 class Statistics:
     """The arrays of one BN layer, all of the shape of its kept axes.
 
-    `gamma` and `beta` are None where the layer has none.
+    `gamma` and `beta` are None where the layer has none. Few rules ask for them, so a
+    function may be given in their place, which reads them when they are asked for.
     """
 
-    mean: NDArray[np.floating[Any]]
-    variance: NDArray[np.floating[Any]]
-    gamma: NDArray[np.floating[Any]] | None
-    beta: NDArray[np.floating[Any]] | None
+    def __init__(
+        self,
+        mean: Array,
+        variance: Array,
+        gamma: Array | Callable[[], Array] | None,
+        beta: Array | Callable[[], Array] | None,
+    ) -> None:
+        self.mean = mean
+        self.variance = variance
+        self._gamma = gamma
+        self._beta = beta
+
+    @property
+    def gamma(self) -> Array | None:
+        """The scale."""
+        return self._gamma() if callable(self._gamma) else self._gamma
+
+    @property
+    def beta(self) -> Array | None:
+        """The shift."""
+        return self._beta() if callable(self._beta) else self._beta
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ def read_cells(data: bytes) -> list[Cell]:
         raise ValueError("nested too deeply") from None
     if not isinstance(notebook, dict):
         raise ValueError("no JSON object")
-    return [_read_cell(source) for source in _sources(notebook)]
+    return [_read_cell(_text(source)) for source in code_sources(notebook)]
 
 
 def _read_cell(source: str) -> Cell:
@@ -57,18 +57,22 @@ def _read_cell(source: str) -> Cell:
     return Cell(text, len(indentation))
 
 
-def _sources(notebook: dict[str, object]) -> list[str]:
-    """The source of each code cell, in the formats 3 and 4."""
+def code_sources(notebook: dict[str, object]) -> list[object]:
+    """The source of each code cell as it is stored, in the formats 3 and 4.
+
+    Raises:
+        ValueError: if the object is no notebook.
+    """
     sheets = notebook.get("worksheets")
     holders = sheets if isinstance(sheets, list) else [notebook]
-    found = []
+    found: list[object] = []
     for holder in holders:
         cells = holder.get("cells") if isinstance(holder, dict) else None
         if not isinstance(cells, list):
             raise ValueError("it has no list of cells")
         for cell in cells:
             if isinstance(cell, dict) and cell.get("cell_type") == "code":
-                found.append(_text(cell.get("source", cell.get("input", ""))))
+                found.append(cell.get("source", cell.get("input", "")))
     return found
 
 

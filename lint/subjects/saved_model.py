@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from kerasbn.archive import UnsupportedFormatError, UnusableFileError, open_archive
@@ -20,8 +20,11 @@ from .wrapped import wrapped_batch_norms
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
+    from typing import Any
 
-    from kerasbn.archive import Archive
+    from numpy.typing import NDArray
+
+    from kerasbn.archive import Archive, StoredArray
     from kerasbn.graph import Graph, Layer
 
     from .model import BatchNorm
@@ -62,7 +65,7 @@ def _read(archive: Archive, path: Path) -> Model:
     if graph is None:
         layers = find_batch_norms(archive)
     else:
-        groups = layer_groups(archive.config)
+        groups = cache(partial(layer_groups, archive.config))
         layers = read_layers(
             graph,
             partial(_reader, archive, graph),
@@ -85,13 +88,16 @@ def _graph(archive: Archive) -> Graph | None:
 
 
 def _inside(
-    archive: Archive, groups: Mapping[str, str], layer: Layer, frozen: bool
+    archive: Archive,
+    groups: Callable[[], Mapping[str, str]],
+    layer: Layer,
+    frozen: bool,
 ) -> Iterator[BatchNorm]:
     """The BN layers in an opaque layer, by its configuration and by its weights."""
     if not is_opaque(layer):
         return
     told = {each.path: each for each in wrapped_batch_norms(layer, frozen)}
-    group = groups.get(layer.path)
+    group = groups().get(layer.path)
     stored = {
         each.path: each
         for each in batch_norms_in_group(archive, group, layer.path, frozen)
@@ -107,27 +113,35 @@ def _reader(
     archive: Archive, graph: Graph, layer: Layer
 ) -> Callable[[], Statistics | None]:
     """Reads the arrays of a BN layer of the graph."""
+    names = layer.batch_norm_variables
 
     @_malformed_is_unusable()
     def read() -> Statistics | None:
-        names = layer.batch_norm_variables
-        stored = archive.variables(layer.path)
-        if not stored and _may_be_unbuilt(graph):
+        # The last one tells whether all are there.
+        needed = {"moving_mean", "moving_variance", names[-1]}
+        stored = {name: array(name) for name in needed}
+        is_empty = None in stored.values() and not archive.variables(layer.path)
+        if is_empty and _may_be_unbuilt(graph):
             return None
-        if len(stored) < len(names):
+        arrays = {name: values(each) for name, each in stored.items()}
+        return Statistics(
+            arrays["moving_mean"],
+            arrays["moving_variance"],
+            (lambda: values(array("gamma"))) if "gamma" in names else None,
+            (lambda: values(array("beta"))) if "beta" in names else None,
+        )
+
+    def array(name: str) -> StoredArray | None:
+        return archive.variable(layer.path, names.index(name))
+
+    def values(stored: StoredArray | None) -> NDArray[Any]:
+        if stored is None:
+            count = len(archive.variables(layer.path))
             raise UnusableFileError(
                 f"Of the {len(names)} weights of the layer {layer.path!r} the file "
-                f"holds {len(stored)}. It is damaged; save the model again."
+                f"holds {count}. It is damaged; save the model again."
             )
-        arrays = {
-            name: array.read() for name, array in zip(names, stored, strict=False)
-        }
-        return Statistics(
-            mean=arrays["moving_mean"],
-            variance=arrays["moving_variance"],
-            gamma=arrays.get("gamma"),
-            beta=arrays.get("beta"),
-        )
+        return stored.read()
 
     return read
 

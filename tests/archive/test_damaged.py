@@ -9,7 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kerasbn.archive import UnsupportedFormatError, UnusableFileError, open_archive
+from kerasbn.archive import (
+    UnsupportedFormatError,
+    UnusableFileError,
+    keras_format,
+    open_archive,
+)
 
 from .files import SAVED_MODELS, members, write_members
 
@@ -68,6 +73,19 @@ def test_weights_alone(tmp_path):
         file["layers/dense/vars/0"] = [1.0]
     error = refused(tmp_path / "model.weights.h5", "weights at most")
     assert isinstance(error, UnsupportedFormatError)
+
+
+def test_a_flipped_byte_among_the_weights(tmp_path, monkeypatch):
+    content = bytearray(KERAS_FILE.read_bytes())
+    with zipfile.ZipFile(KERAS_FILE) as container:
+        member = container.getinfo("model.weights.h5")
+    content[member.header_offset + member.file_size // 2] ^= 1
+    path = tmp_path / "flipped.keras"
+    path.write_bytes(content)
+    refused(path, "checksum is another")
+    # A large file is not read through for that.
+    monkeypatch.setattr(keras_format, "_CHECKED_BYTES", 0)
+    open_archive(path).close()
 
 
 @settings(max_examples=150, deadline=None)

@@ -209,7 +209,7 @@ class TestOutputFile:
         (files / "report.txt").write_text("old")
         names = sorted(files.iterdir())
 
-        def fail(*_):
+        def fail(*_, **options):
             raise RuntimeError("half way")
 
         with monkeypatch.context() as patched:

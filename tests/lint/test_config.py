@@ -146,6 +146,8 @@ net.fit(x, y)
         ("keras-version = 3", "Received: 3"),
         ("keras-version = 'three'", "Received: 'three'"),
         ("fail-on = 'warnings'", "Received: 'warnings'"),
+        ("baseline = 3", "Received: 3"),
+        ("baselin = 'known.json'", "Did you mean 'baseline'?"),
         ("select = [", "cannot be read"),
     ],
 )

@@ -43,7 +43,7 @@ class TestEveryRule:
         headings = re.findall(r"^## (.*)$", text, re.MULTILINE)
         assert headings[:2] == ["What it does", "Why is this bad"]
         assert headings[-2:] == ["Bad", "Good"]
-        assert set(headings[2:-2]) <= {"Limits", "References"}
+        assert set(headings[2:-2]) <= {"Fix", "Limits", "References"}
         assert summary(rule).endswith(".")
         assert len(summary(rule)) <= 88
 

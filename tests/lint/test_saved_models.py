@@ -11,6 +11,7 @@ import pytest
 
 import lint
 from lint.subjects import Opener
+from lint.subjects.model import Statistics
 
 from .conftest import SAVED_MODELS
 
@@ -26,8 +27,15 @@ NESTED = {
 def opened(path):
     """The model and, as the file is closed afterwards, its statistics by layer."""
     with Opener().open(path) as model:
-        arrays = {bn.path: bn.read_statistics() for bn in model.batch_norms}
+        arrays = {bn.path: everything(bn.read_statistics()) for bn in model.batch_norms}
     return model, arrays
+
+
+def everything(statistics):
+    """All arrays, read now."""
+    return statistics and Statistics(
+        statistics.mean, statistics.variance, statistics.gamma, statistics.beta
+    )
 
 
 def found(path, *codes):

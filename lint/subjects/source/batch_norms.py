@@ -48,12 +48,16 @@ class Momentum:
         value: the number.
         keyword: `momentum`, or `decay` in contrib and slim.
         location: where to change it.
+        call: the call that gives it.
+        literal: the number as it stands in some source.
         origin: where the number comes from, if that is another line.
     """
 
     value: float
     keyword: str
     location: Location
+    call: ast.Call
+    literal: Literal
     origin: str = ""
 
 
@@ -260,6 +264,8 @@ def _numbers(
                 float(value.value),
                 word,
                 module.location(place),
+                call,
+                value,
                 _origin(module, place, value),
             )
 

@@ -12,6 +12,7 @@ from . import names
 from .batch_norms import batch_norm_name
 from .classes import keras_kind, keyword, reached
 from .contents import holds
+from .edits import without_argument
 from .resolve import values
 from .symbolic import builds_graph, fitted_graph
 from .values import Class, Known, Parameter, Result, Routine
@@ -19,6 +20,7 @@ from .values import Class, Known, Parameter, Result, Routine
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ...findings import Fix
     from .module import Module
     from .scopes import Function
 
@@ -52,6 +54,7 @@ class Flagged:
 
     Attributes:
         value: the flag.
+        call: the call.
         node: the argument that gives it.
         where: whether it is in a `call` or builds a graph.
         is_layer: whether BN itself is called, not a network that holds BN.
@@ -62,6 +65,7 @@ class Flagged:
     """
 
     value: bool | None
+    call: ast.Call
     node: ast.AST
     where: Where
     is_layer: bool
@@ -88,6 +92,7 @@ def flagged_calls(module: Module) -> Iterator[Flagged]:
             node, flag = given
             yield Flagged(
                 value=flag,
+                call=call,
                 node=node,
                 where=where,
                 is_layer=is_layer,
@@ -96,6 +101,11 @@ def flagged_calls(module: Module) -> Iterator[Flagged]:
                 maybe_frozen=_maybe_frozen(module, call),
                 fitted=where is Where.GRAPH and call in fitted,
             )
+
+
+def flag_left_out(module: Module, flagged: Flagged) -> Fix | None:
+    """Leaves the phase to the caller; it is not safe, as the flag may be meant."""
+    return without_argument(module, flagged.call, flagged.node, safe=False)
 
 
 def _is_kept_still(module: Module, call: ast.Call) -> bool:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import io
 import re
+import tokenize
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,6 +19,7 @@ from .scopes import Function, Scopes, last_word
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from tokenize import TokenInfo
 
     from .project import Project
     from .values import Value
@@ -70,6 +74,14 @@ class Module:
     def lines(self) -> list[str]:
         """The text's lines, without their ends."""
         return re.split(r"\r\n|\r|\n", self.text)
+
+    @cached_property
+    def tokens(self) -> list[TokenInfo]:
+        """The tokens; the parser took the text, so at most the very end is lost."""
+        found: list[TokenInfo] = []
+        with suppress(tokenize.TokenError, SyntaxError):
+            found.extend(tokenize.generate_tokens(io.StringIO(self.text).readline))
+        return found
 
     def mentions(self, *words: str) -> bool:
         """Whether the text has one of the words: a quick look before a search."""
@@ -138,10 +150,23 @@ class Module:
 
     def location(self, node: ast.AST) -> Location:
         """Where a node is, in lines and characters that count from 1."""
+        return self.place(self.start(node), self.end(node))
+
+    def start(self, node: ast.AST) -> tuple[int, int]:
+        """The line and the character in the whole text that a node begins with."""
         line = getattr(node, "lineno", 1)
-        end_line = getattr(node, "end_lineno", None) or line
-        column = self._column(line, getattr(node, "col_offset", 0))
-        end_column = self._column(end_line, getattr(node, "end_col_offset", 0) or 0)
+        return line, self._column(line, getattr(node, "col_offset", 0))
+
+    def end(self, node: ast.AST) -> tuple[int, int]:
+        """The line and the character that come right after a node."""
+        line = getattr(node, "end_lineno", None) or getattr(node, "lineno", 1)
+        assert line is not None
+        return line, self._column(line, getattr(node, "end_col_offset", 0) or 0)
+
+    def place(self, start: tuple[int, int], end: tuple[int, int]) -> Location:
+        """Where a stretch of the text is, whose lines and columns count from 1."""
+        line, column = start
+        end_line, end_column = end
         cell, before, shift = self._cell(line)
         return Location(
             path=str(self.path),

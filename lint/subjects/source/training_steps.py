@@ -38,20 +38,32 @@ class LostFlag:
         node: where in the module; the call itself, or the one that leads to it.
         called: what is called, as written.
         how: what makes it a training step.
+        is_call: whether `node` is that call itself.
+        shared: whether it is in a function that may also run outside of training.
     """
 
-    node: ast.AST
+    node: ast.Call
     called: str
     how: str
+    is_call: bool = True
+    shared: bool = False
 
 
 @dataclass(frozen=True)
 class _Call:
-    """A call that runs in a training step; `shown` stands in the linted module."""
+    """A call that runs in a training step.
+
+    `shown` stands in the linted module; `depth` counts the functions in between.
+    """
 
     module: Module
     call: ast.Call
     shown: ast.Call
+    depth: int = 0
+
+    @property
+    def is_shown(self) -> bool:
+        return self.shown is self.call
 
 
 def lost_flags(module: Module) -> Iterator[LostFlag]:
@@ -163,20 +175,20 @@ def _lost(
             continue
         network = (each.module, each.call.func)
         if any(is_part_of(network, (module, owner), step) for owner in owners):
-            yield LostFlag(each.shown, called, how)
+            yield LostFlag(each.shown, called, how, each.is_shown, each.depth > 0)
 
 
 def _running(module: Module, body: Iterable[ast.AST]) -> Iterator[_Call]:
     """The calls in a piece of code, and in the project's functions that it calls."""
     visited: set[ast.AST] = set()
     pending = [
-        (_Call(module, node, node), 0)
+        _Call(module, node, node)
         for part in body
         for node in ast.walk(part)
         if isinstance(node, ast.Call)
     ]
     while pending:
-        current, depth = pending.pop(0)
+        current = pending.pop(0)
         yield current
         for value in values(current.module, current.call.func):
             if not isinstance(value, Routine) or value.node in visited:
@@ -185,10 +197,11 @@ def _running(module: Module, body: Iterable[ast.AST]) -> Iterator[_Call]:
             inside = list(calls_in(value.module, value.node))
             # What has a tape of its own takes gradients of its own.
             own_tape = any(last_word(inner.func) == "GradientTape" for inner in inside)
-            if depth < _DEEPEST and not own_tape:
+            if current.depth < _DEEPEST and not own_tape:
                 for inner in inside:
                     shown = inner if value.module is module else current.shown
-                    pending.append((_Call(value.module, inner, shown), depth + 1))
+                    deeper = current.depth + 1
+                    pending.append(_Call(value.module, inner, shown, deeper))
 
 
 def _loses_flag(module: Module, call: ast.Call) -> bool:
@@ -302,7 +315,10 @@ def _in_jax(module: Module) -> Iterator[LostFlag]:
             network = call.func.value if isinstance(call.func, ast.Attribute) else None
             if network and names.BATCH_NORM in holds(each.module, network):
                 how = "in a differentiated function"
-                yield LostFlag(each.shown, ast.unparse(call.func), how)
+                name = getattr(function.node, "name", "")
+                shared = each.depth > 0 or name in module.calls_by_name
+                called = ast.unparse(call.func)
+                yield LostFlag(each.shown, called, how, each.is_shown, shared)
 
 
 def _differentiated(module: Module) -> Iterator[Routine]:

@@ -1,0 +1,55 @@
+"""What a shell completes: rules, formats, files and the other commands.
+
+Click has the rest: `eval "$(_MODEL_LINT_COMPLETE=bash_source model-lint)"`, and
+likewise with `zsh_source` and `fish_source`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from click.shell_completion import CompletionItem
+
+from .rules import EVERY_RULE, all_rules
+from .rules.documentation import summary
+
+if TYPE_CHECKING:
+    import click
+
+COMMANDS = {"rule": "Explain a rule.", "rules": "List all rules."}
+
+
+def targets_or_commands(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Files; before any target the other commands, and after `rule` the rules."""
+    before = context.params.get(parameter.name or "") or ()
+    if tuple(before) == ("rule",):
+        return _rules(incomplete)
+    items = [CompletionItem(incomplete, type="file")]
+    if not before:
+        items += [
+            CompletionItem(name, help=text)
+            for name, text in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+    return items
+
+
+def rules_by_comma(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """The rules, after the last comma."""
+    before, comma, word = incomplete.rpartition(",")
+    return _rules(word, before + comma)
+
+
+def _rules(incomplete: str, before: str = "") -> list[CompletionItem]:
+    told = {rule.code: summary(rule) for rule in all_rules()}
+    told |= {rule.name: summary(rule) for rule in all_rules()}
+    told[EVERY_RULE] = "Every rule."
+    return [
+        CompletionItem(before + word, help=text)
+        for word, text in told.items()
+        if word.lower().startswith(incomplete.lower())
+    ]

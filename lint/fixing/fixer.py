@@ -1,0 +1,194 @@
+"""Applies fixes to one file at a time, and takes back what does not hold.
+
+Fixes may overlap, and one may make room for another, so the file is linted again
+after each round, until nothing is left to fix.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from dataclasses import dataclass
+from difflib import unified_diff
+from typing import TYPE_CHECKING
+
+from ..errors import UsageError
+from ..subjects import UnreadError
+from ..writing import replacing, unwritten
+from .documents import read_document, span
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from ..findings import Edit, Finding
+
+    Check = Callable[[Path, bytes], Sequence[Finding]]
+
+_MOST_ROUNDS = 10
+
+
+@dataclass(frozen=True)
+class FixedFile:
+    """A file, before and after.
+
+    Attributes:
+        path: the file.
+        before: its bytes as they are.
+        after: its bytes with the fixes.
+        count: how many findings they put right.
+    """
+
+    path: Path
+    before: bytes
+    after: bytes
+    count: int
+
+    def write(self) -> None:
+        """Put the fixed file in place of the file, which keeps its permissions.
+
+        Raises:
+            UsageError: if it cannot be written, or has changed in the meantime.
+        """
+        try:
+            if not os.access(self.path, os.W_OK):
+                raise PermissionError(None, "it is write-protected")
+            if self.path.read_bytes() != self.before:
+                raise OSError(None, "it changed while it was being linted")
+            with replacing(self.path) as file:
+                file.write(self.after)
+        except OSError as error:
+            raise UsageError(unwritten("fixed file", error, self.path)) from error
+
+    def diff(self) -> Iterator[str]:
+        """The lines of a unified diff; of a notebook, one for each changed cell."""
+        is_notebook = _is_notebook(self.path)
+        before, after = (
+            read_document(data, is_notebook=is_notebook).texts
+            for data in (self.before, self.after)
+        )
+        for number, (old, new) in enumerate(zip(before, after, strict=True), 1):
+            name = f"{self.path}:cell {number}" if is_notebook else str(self.path)
+            for line in unified_diff(_lines(old), _lines(new), name, name):
+                yield line if line.endswith("\n") else f"{line}\n{_NO_NEWLINE}\n"
+
+
+_NO_NEWLINE = r"\ No newline at end of file"
+
+
+def fix_file(path: Path, check: Check, *, unsafe: bool) -> FixedFile | None:
+    """The file with all fixes that hold; None where there are none.
+
+    Args:
+        path: a Python file or a notebook.
+        check: lints what the file would be with the content it is given.
+        unsafe: whether fixes count that are not safe.
+    """
+    try:
+        before = path.read_bytes()
+        after, count = _fixed(path, before, check, unsafe)
+    except (OSError, UnreadError, ValueError, RecursionError):
+        return None  # What is wrong with it is a finding already.
+    return FixedFile(path, before, after, count) if after != before else None
+
+
+def _fixed(path: Path, data: bytes, check: Check, unsafe: bool) -> tuple[bytes, int]:
+    total = 0
+    for _ in range(_MOST_ROUNDS):
+        found = check(path, data)
+        chosen = _without_overlaps(_usable(found, unsafe))
+        if not chosen:
+            break
+        round_ = _Round(path, data, found, check, unsafe)
+        # All at once, which is right nearly always, or else each by itself.
+        if not round_.apply(chosen):
+            for group in reversed(chosen):  # The places before an edit stay.
+                round_.apply([group])
+        if not round_.count:
+            break
+        data, total = round_.data, total + round_.count
+    return data, total
+
+
+class _Round:
+    """Fixes that are applied without looking for new ones in between."""
+
+    def __init__(
+        self,
+        path: Path,
+        data: bytes,
+        found: Sequence[Finding],
+        check: Check,
+        unsafe: bool,
+    ) -> None:
+        self.data = data
+        self.count = 0
+        self._path = path
+        self._found = found
+        self._check = check
+        self._unsafe = unsafe
+
+    def apply(self, groups: Sequence[Sequence[Finding]]) -> bool:
+        """Apply the fixes of these findings, if what comes of it holds."""
+        edits = [edit for group in groups for edit in _edits(group[0])]
+        document = read_document(self.data, is_notebook=_is_notebook(self._path))
+        try:
+            data = document.with_edits(edits)
+            found = self._check(self._path, data)
+        except (UnreadError, ValueError, IndexError, RecursionError):
+            return False
+        fixed = [finding for group in groups for finding in group]
+        if not self._holds(fixed, found):
+            return False
+        self.data, self._found = data, found
+        self.count += len(fixed)
+        return True
+
+    def _holds(self, fixed: Sequence[Finding], found: Sequence[Finding]) -> bool:
+        """Whether the findings are gone, and none has come that stays."""
+        expected = Counter(each.code for each in self._found)
+        expected.subtract(each.code for each in fixed)
+        now = Counter(each.code for each in found)
+        stays = now - Counter(each.code for each in _usable(found, self._unsafe))
+        return all(now[each.code] <= expected[each.code] for each in fixed) and all(
+            count <= expected[code] for code, count in stays.items()
+        )
+
+
+def _usable(found: Sequence[Finding], unsafe: bool) -> list[Finding]:
+    return [each for each in found if each.fix and (unsafe or each.fix.safe)]
+
+
+def _without_overlaps(found: Sequence[Finding]) -> list[list[Finding]]:
+    """The findings whose fixes go together, in groups that share one fix."""
+    groups: dict[tuple[Edit, ...], list[Finding]] = {}
+    for finding in found:
+        groups.setdefault(_edits(finding), []).append(finding)
+    chosen: list[list[Finding]] = []
+    taken: list[Edit] = []
+    for edits in sorted(groups, key=lambda edits: span(edits[0])):
+        if not any(_overlap(one, other) for one in edits for other in taken):
+            chosen.append(groups[edits])
+            taken += edits
+    return chosen
+
+
+def _edits(finding: Finding) -> tuple[Edit, ...]:
+    assert finding.fix is not None
+    return finding.fix.edits
+
+
+def _overlap(one: Edit, other: Edit) -> bool:
+    """Whether two edits touch the same characters, or insert at the same place."""
+    (start, end), (other_start, other_end) = span(one), span(other)
+    return start == other_start or (start < other_end and other_start < end)
+
+
+def _is_notebook(path: Path) -> bool:
+    return path.suffix.lower() == ".ipynb"
+
+
+def _lines(text: str) -> list[str]:
+    """Its lines with their ends, as diffs count them."""
+    return re.findall(r"[^\n]*\n|[^\n]+", text)

@@ -1,0 +1,138 @@
+"""One subject at a time: what the rules find in it, without what is silenced."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from .baseline import Baseline, Key, read_baseline
+from .rules import enabled_rules
+from .subjects import Opener, Unread, UnreadError
+from .subjects.model import Model
+from .suppression import line_range, without_suppressed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+
+    from .config import Config
+    from .findings import Finding
+    from .rules import Rule
+    from .subjects import Subject
+    from .subjects.source import Module
+
+
+@dataclass(frozen=True)
+class Result:
+    """What was found in one subject.
+
+    Attributes:
+        name: the file or model.
+        findings: what is to be reported.
+        unread: why it could not be read, if it could not.
+        is_opaque: whether it is a model that could be checked only in part.
+        excerpts: the first line of source of each finding in source.
+        known: how often each finding of the baseline was found.
+    """
+
+    name: str
+    findings: list[Finding]
+    unread: Unread | None = None
+    is_opaque: bool = False
+    excerpts: dict[Finding, str] = field(default_factory=dict)
+    known: Counter[Key] = field(default_factory=Counter)
+
+
+class Linter:
+    """The rules and the configuration of a run, and what is kept between files.
+
+    Raises:
+        UsageError: if a selector means no rule, or the baseline cannot be read.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._rules = enabled_rules(config.select, config.ignore)
+        self._opener = Opener(config.keras_version)
+        self.baseline: Baseline | None = None
+        if config.baseline is not None:
+            self.baseline = read_baseline(config.root / config.baseline)
+
+    @property
+    def codes(self) -> set[str]:
+        """The rules that are on."""
+        return {rule.code for rule in self._rules}
+
+    def check_file(self, path: Path) -> Result:
+        """What is found in a file, even if that is only that it cannot be read."""
+        try:
+            with self._opener.open(path) as subject:
+                return self.check(subject)
+        except UnreadError as error:
+            problem = error.problem
+        except (RecursionError, MemoryError):
+            problem = Unread(str(path), "Nested too deeply, or too large, to be read.")
+        except Exception as error:  # A mistake of ours is not to end the whole run.
+            problem = Unread(
+                str(path),
+                f"The linter itself failed: {type(error).__name__}: {error}. Please "
+                "report it; the file was not checked.",
+            )
+        found = self._ask(lambda rule: rule.check_unread(problem))
+        return self._result(problem.path, found, unread=problem)
+
+    def check_bytes(self, path: Path, data: bytes) -> list[Finding]:
+        """What would be found in a source file if it held these data.
+
+        Raises:
+            UnreadError: if it could not be read then.
+        """
+        return self.check(self._opener.read_source(path, data)).findings
+
+    def check(self, subject: Subject) -> Result:
+        """What is found in a model or a source."""
+        if isinstance(subject, Model):
+            found = self._ask(lambda rule: _check_model(rule, subject))
+            is_opaque = bool(subject.graph is None or subject.hidden)
+            return self._result(subject.path or "model", found, is_opaque=is_opaque)
+        found = self._ask(lambda rule: rule.check_source(subject))
+        kept = without_suppressed(found, subject)
+        excerpts = {each: _excerpt(subject, each) for each in kept}
+        return self._result(str(subject.path), kept, excerpts)
+
+    def _result(
+        self,
+        name: str,
+        findings: list[Finding],
+        excerpts: Mapping[Finding, str] | None = None,
+        *,
+        unread: Unread | None = None,
+        is_opaque: bool = False,
+    ) -> Result:
+        texts = dict(excerpts or {})
+        known: Counter[Key] = Counter()
+        if self.baseline is not None:
+            findings, known = self.baseline.split(findings, texts)
+        return Result(name, findings, unread, is_opaque, texts, known)
+
+    def _ask(self, check: Callable[[Rule], Iterable[Finding]]) -> list[Finding]:
+        """What all rules find, without what the configuration silences."""
+        findings = chain.from_iterable(check(rule) for rule in self._rules)
+        return [each for each in findings if not self._config.silences(each)]
+
+
+def _check_model(rule: Rule, model: Model) -> Iterable[Finding]:
+    left_out = rule.live_only if model.live is None else rule.saved_only
+    return () if left_out else rule.check_model(model)
+
+
+def _excerpt(module: Module, finding: Finding) -> str:
+    """The first line of source that a finding is about, indented as it was."""
+    place = finding.location
+    first, _ = line_range(module, place)
+    if first > len(module.lines):
+        return ""
+    indent = module.cells[place.cell - 1].indent if place.cell else 0
+    return " " * indent + module.lines[first - 1]

@@ -1,0 +1,68 @@
+"""Annotations of GitHub Actions: a workflow command on a line for each finding.
+
+https://docs.github.com/actions/reference/workflow-commands-for-github-actions
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TextIO
+
+from ..findings import Severity
+from ..statistics import statistics
+
+if TYPE_CHECKING:
+    from ..findings import Finding
+    from ..run import Report
+
+_COMMANDS = {
+    Severity.ERROR: "error",
+    Severity.WARNING: "warning",
+    Severity.INFO: "notice",
+}
+
+
+def write(report: Report, file: TextIO) -> None:
+    """Write one annotation for each finding; nothing where there is none."""
+    for finding in report.findings:
+        file.write(_annotation(finding))
+
+
+def write_statistics(report: Report, file: TextIO) -> None:
+    """Write one annotation for each rule that was found."""
+    for each in statistics(report.findings):
+        title = _property(f"{each.code} {each.name}")
+        findings = "finding" if each.count == 1 else "findings"
+        command = _COMMANDS[each.severity]
+        file.write(f"::{command} title={title}::{each.count} {findings}\n")
+
+
+def _annotation(finding: Finding) -> str:
+    place = finding.location
+    properties: dict[str, object] = {}
+    if place.path is not None:
+        properties["file"] = place.path
+    where = ""
+    if place.cell is not None:  # The lines of the file are those of its JSON.
+        where = f"cell {place.cell}, line {place.line}: "
+    elif place.line is not None:
+        properties["line"] = place.line
+        properties["col"] = place.column or 1
+        if place.end_line is not None:
+            properties["endLine"] = place.end_line
+        if place.end_line == place.line and place.end_column is not None:
+            properties["endColumn"] = place.end_column
+    if place.layer is not None:
+        where = f"layer {place.layer}: "
+    properties["title"] = f"{finding.code} {finding.name}"
+    told = ",".join(f"{key}={_property(value)}" for key, value in properties.items())
+    return f"::{_COMMANDS[finding.severity]} {told}::{_data(where + finding.message)}\n"
+
+
+def _data(text: object) -> str:
+    """Escaped as what follows the second `::`."""
+    return str(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(value: object) -> str:
+    """Escaped as the value of a property."""
+    return _data(value).replace(":", "%3A").replace(",", "%2C")
