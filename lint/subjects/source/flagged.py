@@ -13,6 +13,7 @@ from .batch_norms import batch_norm_name
 from .classes import keras_kind, keyword, reached
 from .contents import holds
 from .resolve import values
+from .scopes import Binding, Kind
 from .symbolic import builds_graph, fitted_graph
 from .values import Class, Known, Parameter, Result, Routine
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from .scopes import Function
 
 _FLAG = r"(?:True|False|None)\b"
-_ANY_FLAG = re.compile(rf"training\s*=\s*{_FLAG}|,\s*{_FLAG}")
+_ANY_FLAG = re.compile(rf"=\s*{_FLAG}|,\s*{_FLAG}")
 _ABOUT_PHASE = re.compile(r"train|infer|eval|test|phase|mode|freez|frozen", re.I)
 # Networks that are meant to keep still, or to stay in training mode.
 _KEPT_STILL = re.compile(
@@ -77,15 +78,17 @@ def flagged_calls(module: Module) -> Iterator[Flagged]:
         return
     fitted = fitted_graph(module)
     for call in module.calls:
-        given = _flag_of(call)
+        given = _flag_of(module, call)
         if given is None:
             continue
         is_layer = _is_batch_norm(module, call)
         if not is_layer and not _is_network(module, call):
             continue
         where = _where(module, call, is_layer)
+        node, flag = given
+        if where is Where.GRAPH and isinstance(getattr(node, "value", None), ast.Name):
+            continue  # it may well be a switch that is meant to be edited
         if where is not None:
-            node, flag = given
             yield Flagged(
                 value=flag,
                 node=node,
@@ -120,17 +123,28 @@ def _is_function(module: Module, call: ast.Call) -> bool:
     )
 
 
-def _flag_of(call: ast.Call) -> tuple[ast.AST, bool | None] | None:
+def _flag_of(module: Module, call: ast.Call) -> tuple[ast.AST, bool | None] | None:
     """The argument that is a constant flag, and the flag."""
     for each in call.keywords:
         if each.arg in ("training", "is_training"):
-            match each.value:
+            match _local_constant(module, each.value):
                 case ast.Constant(value=bool() | None as flag):
                     return each, flag
     match call.args:
         case [_, ast.Constant(value=bool() | None as flag) as argument, *_]:
             return argument, flag
     return None
+
+
+def _local_constant(module: Module, expression: ast.expr) -> ast.AST:
+    """What stands for the expression: a name's only value within the function."""
+    if isinstance(expression, ast.Name):
+        match module.scopes.lookup(expression):
+            case scope, [Binding(kind=Kind.VALUE, node=node)] if (
+                scope is module.scopes.scope_of(expression)
+            ):
+                return node
+    return expression
 
 
 def _is_batch_norm(module: Module, call: ast.Call) -> bool:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _LARGEST = 4_000_000  # bytes; no source that people write comes near
 _LARGEST_NOTEBOOK = 100_000_000  # most of it is pictures
 _MOST_MODULES = 2_000
+_SOURCES = (".py", ".ipynb")
 _MOST_SEARCHED = 1_000
 # Folders that hold what others wrote.
 _FOREIGN = re.compile(r"\.|__|(site-packages|node_modules|build|dist|v?env)$")
@@ -81,7 +82,7 @@ class Project:
         paths: list[Path] = []
         for folder, folders, files in os.walk(self.root):
             folders[:] = [each for each in folders if not _FOREIGN.match(each)]
-            paths += [Path(folder) / each for each in files if each.endswith(".py")]
+            paths += [Path(folder) / each for each in files if each.endswith(_SOURCES)]
             if len(paths) > _MOST_SEARCHED:
                 return {}
         return {path: _capitalised(path) for path in sorted(paths)}
@@ -145,10 +146,19 @@ class Project:
 
 def _capitalised(path: Path) -> frozenset[str]:
     try:
-        text = path.read_bytes()[:_LARGEST].decode(errors="replace")
-    except OSError:
+        if path.stat().st_size > _LARGEST:
+            return frozenset()
+        text = _code_of(path)
+    except (OSError, ValueError):
         return frozenset()
     return frozenset(re.findall(r"\b[A-Z]\w*", text))
+
+
+def _code_of(path: Path) -> str:
+    """The text of a file; of a notebook the code alone, without its pictures."""
+    if path.suffix == ".ipynb":
+        return "".join(cell.text for cell in read_cells(path.read_bytes()))
+    return path.read_bytes().decode(errors="replace")
 
 
 def read_module(

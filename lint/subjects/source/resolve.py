@@ -185,17 +185,26 @@ def _parts(value: Value, index: int | None) -> Iterator[Value]:
 
 def _items(module: Module, base: ast.expr, index: ast.expr) -> Iterator[Value]:
     """`collection[index]`: the entry of a dict, or an item of a list."""
-    keys = [each.value for each in values(module, index) if isinstance(each, Literal)]
+    keys = _constants(module, index)
     for value in values(module, base):
-        if isinstance(value, Items):
-            entries = dict_entries(value)
-            if entries:
-                for key in keys:
-                    if key in entries:
-                        yield from values(value.module, entries[key])
-                continue
+        if isinstance(value, Items) and dict_entries(value):
+            yield from _entries(value, keys)
+            continue
         place = keys[0] if len(keys) == 1 and isinstance(keys[0], int) else None
         yield from _parts(value, None if place is None or place < 0 else place)
+
+
+def _entries(value: Items, keys: list[object]) -> Iterator[Value]:
+    """The entries of a dict with these keys."""
+    entries = dict_entries(value)
+    for key in keys:
+        if key in entries:
+            yield from values(value.module, entries[key])
+
+
+def _constants(module: Module, expression: ast.expr) -> list[object]:
+    found = values(module, expression)
+    return [each.value for each in found if isinstance(each, Literal)]
 
 
 def attribute_of(value: Value, attribute: str) -> Iterator[Value]:
@@ -212,6 +221,11 @@ def attribute_of(value: Value, attribute: str) -> Iterator[Value]:
 
 
 def _call(module: Module, call: ast.Call) -> Iterator[Value]:
+    match call:
+        case ast.Call(func=ast.Attribute(value=base, attr="get"), args=[key, *_]):
+            for owner in values(module, base):
+                if isinstance(owner, Items):
+                    yield from _entries(owner, _constants(module, key))
     for function in values(module, call.func):
         match function:
             case Known("functools.partial") if call.args:
