@@ -127,7 +127,7 @@ def _flag_of(module: Module, call: ast.Call) -> tuple[ast.AST, bool | None] | No
     """The argument that is a constant flag, and the flag."""
     for each in call.keywords:
         if each.arg in ("training", "is_training"):
-            match _local_constant(module, each.value):
+            match _local_value(module, each.value):
                 case ast.Constant(value=bool() | None as flag):
                     return each, flag
     match call.args:
@@ -136,8 +136,8 @@ def _flag_of(module: Module, call: ast.Call) -> tuple[ast.AST, bool | None] | No
     return None
 
 
-def _local_constant(module: Module, expression: ast.expr) -> ast.AST:
-    """What stands for the expression: a name's only value within the function."""
+def _local_value(module: Module, expression: ast.expr) -> ast.AST:
+    """What the expression stands for: a name's only value within its function."""
     if isinstance(expression, ast.Name):
         match module.scopes.lookup(expression):
             case scope, [Binding(kind=Kind.VALUE, node=node)] if (
@@ -202,11 +202,18 @@ def _depends_on_phase(
             break
         match outer:
             case ast.If(test=test) | ast.IfExp(test=test) | ast.While(test=test):
-                if inner is not test and _ABOUT_PHASE.search(ast.unparse(test)):
+                if inner is not test and _asks_for_phase(module, test):
                     return True
         inner = outer
     name = getattr(function, "name", "")
     return bool(_MEANT_RANDOM.search(name)) or name.startswith("test")
+
+
+def _asks_for_phase(module: Module, test: ast.expr) -> bool:
+    meaning = ast.unparse(_local_value(module, test))
+    if "signature" in meaning:
+        return False  # it asks whether the layer takes a flag at all
+    return bool(_ABOUT_PHASE.search(ast.unparse(test)))
 
 
 def _called_otherwise(module: Module, call: ast.Call, owner: ast.ClassDef) -> bool:
