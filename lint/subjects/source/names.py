@@ -32,7 +32,6 @@ _SPELLINGS = (
     ("slim.layers", "slim"),
     ("tensorflow.contrib.layers.python.layers.layers", "contrib.layers"),
     ("tensorflow.contrib.layers.python.layers", "contrib.layers"),
-    ("tensorflow.contrib.layers.python", "contrib"),
     ("tensorflow.python.layers.normalization", "tensorflow.layers"),
     ("tensorflow.python.layers.layers", "tensorflow.layers"),
     ("tensorflow.contrib.layers", "contrib.layers"),
