@@ -52,8 +52,8 @@ class ModelCallWithoutTraining(Rule):
 
     ## Limits
     Keras 3 only. Add `training=None` to the parameters; passing it on is good style,
-    but the layers find it by themselves. Uses in notebooks other than the class's own,
-    and in projects of more than 1000 files, are not seen.
+    but the layers find it by themselves. Uses in other files are not seen in projects
+    of more than 1000 files, nor in notebooks that do not parse.
 
     ## References
     - https://keras.io/guides/making_new_layers_and_models_via_subclassing/

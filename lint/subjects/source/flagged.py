@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _FLAG = r"(?:True|False|None)\b"
 _ANY_FLAG = re.compile(rf"=\s*{_FLAG}|,\s*{_FLAG}")
-_ABOUT_PHASE = re.compile(r"train|infer|eval|test|phase|mode|freez|frozen", re.I)
+_ABOUT_PHASE = re.compile(r"train|infer|eval|test|phase|mode(?!l)|freez|frozen", re.I)
 # Networks that are meant to keep still, or to stay in training mode.
 _KEPT_STILL = re.compile(
     r"teacher|target|ema|momentum|frozen|freeze|pretrain|backbone|base|extract|vgg"
@@ -184,7 +184,7 @@ def _where(module: Module, call: ast.Call, is_layer: bool) -> Where | None:
     if isinstance(function, ast.Lambda) or _depends_on_phase(module, call, function):
         return None
     if _is_function(module, call):
-        return Where.GRAPH
+        return None if _other_phase_beside(module, call) else Where.GRAPH
     return Where.GRAPH if builds_graph(module, call, is_layer) else None
 
 
@@ -207,6 +207,26 @@ def _depends_on_phase(
         inner = outer
     name = getattr(function, "name", "")
     return bool(_MEANT_RANDOM.search(name)) or name.startswith("test")
+
+
+def _other_phase_beside(module: Module, call: ast.Call) -> bool:
+    """Whether the same function or class builds BN for the other phase as well.
+
+    `tf.cond` then chooses between the two, or each has a graph of its own.
+    """
+    around = [
+        outer
+        for outer in module.scopes.ancestors(call)
+        if isinstance(outer, ast.FunctionDef | ast.ClassDef)
+    ]
+    own = _flag_of(module, call)
+    for other in module.calls:
+        flag = _flag_of(module, other)
+        if around and flag and own and flag[1] is (not own[1]):
+            inside = around[-1] in module.scopes.ancestors(other)
+            if inside and _is_function(module, other):
+                return True
+    return False
 
 
 def _asks_for_phase(module: Module, test: ast.expr) -> bool:

@@ -95,7 +95,7 @@ def test_references_are_enough() -> None:
     ids=lambda each: f"{each['repository']}-{each['rule']}-{each['line']}",
 )
 def test_reference_is_complete(reference: dict[str, str | int]) -> None:
-    optional = {"cell", "keras", "python"}
+    optional = {"cell", "keras", "unreadable"}
     assert set(reference) - optional == {
         *("repository", "commit", "path", "line", "rule", "pattern", "confirmation"),
     }
