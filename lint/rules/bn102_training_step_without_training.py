@@ -23,8 +23,9 @@ class TrainingStepWithoutTraining(Rule):
     `training=True`, where gradients are taken to train it: under
     `tf.GradientTape`, in a function differentiated by JAX, before PyTorch's
     `loss.backward()`. Functions of the project are followed, and what other files
-    hand to a step is seen. Gradients that no optimizer applies, networks that are not trained there, frozen ones and those
-    whose `call` has the default `training=True` are left alone.
+    hand to a step is seen. Gradients that no optimizer applies, networks that are not
+    trained there, frozen ones and those whose `call` has the default `training=True`
+    are left alone.
 
     ## Why is this bad
     A network that is called without `training` in a step of your own runs in
