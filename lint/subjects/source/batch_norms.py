@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from . import names
 from .classes import calls_in, keyword
+from .once import once
 from .resolve import lineage, method_of, values
 from .scopes import last_word, start
 from .values import (
@@ -69,6 +70,7 @@ class _Argument:
     shown: ast.expr | None = None
 
 
+@once
 def momenta(module: Module) -> Iterator[Momentum]:
     """Every momentum that is given to a BN layer, each place once."""
     if not module.mentions("momentum", "decay", "BatchNorm", "batch_norm"):

@@ -12,6 +12,7 @@ from . import names
 from .batch_norms import batch_norm_name
 from .classes import keras_kind, keyword, reached
 from .contents import holds
+from .once import once
 from .resolve import values
 from .scopes import Binding, Kind
 from .symbolic import builds_graph, fitted_graph
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from .scopes import Function
 
 _FLAG = r"(?:True|False|None)\b"
-_ANY_FLAG = re.compile(rf"=\s*{_FLAG}|,\s*{_FLAG}")
+_ANY_FLAG = re.compile(rf"training\s*=\s*\w|,\s*{_FLAG}")
 _ABOUT_PHASE = re.compile(r"train|infer|eval|test|phase|mode(?!l)|freez|frozen", re.I)
 # Networks that are meant to keep still, or to stay in training mode.
 _KEPT_STILL = re.compile(
@@ -72,11 +73,12 @@ class Flagged:
     fitted: bool
 
 
+@once
 def flagged_calls(module: Module) -> Iterator[Flagged]:
     """Every call of BN, or of what holds BN, with a constant flag."""
     if not _ANY_FLAG.search(module.text):
         return
-    fitted = fitted_graph(module)
+    fitted: set[ast.AST] | None = None
     for call in module.calls:
         given = _flag_of(module, call)
         if given is None:
@@ -88,6 +90,8 @@ def flagged_calls(module: Module) -> Iterator[Flagged]:
         node, flag = given
         if where is Where.GRAPH and isinstance(getattr(node, "value", None), ast.Name):
             continue  # it may well be a switch that is meant to be edited
+        if where is Where.GRAPH and fitted is None:
+            fitted = fitted_graph(module)
         if where is not None:
             yield Flagged(
                 value=flag,
@@ -97,7 +101,7 @@ def flagged_calls(module: Module) -> Iterator[Flagged]:
                 is_function=_is_function(module, call),
                 kept_still=_is_kept_still(module, call),
                 maybe_frozen=_maybe_frozen(module, call),
-                fitted=where is Where.GRAPH and call in fitted,
+                fitted=where is Where.GRAPH and call in (fitted or ()),
             )
 
 

@@ -6,7 +6,7 @@ import ast
 import re
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...findings import Location
 from ...semantics import World, world_of
@@ -58,6 +58,7 @@ class Module:
         self.cells = cells
         self.known_values: dict[ast.AST, tuple[Value, ...]] = {}
         self.known_origins: dict[ast.AST, bool | None] = {}
+        self.answers: dict[object, tuple[Any, ...]] = {}
         self._members: dict[ast.ClassDef, Members] = {}
         self._returns: dict[ast.AST, list[ast.expr]] = {}
 
