@@ -144,6 +144,13 @@ def test_uses_in_other_files_count(user: str, severity: str, tmp_path: Path) -> 
     assert [each.severity.letter for each in found] == list(severity)
 
 
+def test_uses_through_a_builder_of_another_file_count(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(NET)
+    (tmp_path / "factory.py").write_text("import net\ndef build(): return net.Net()\n")
+    (tmp_path / "train.py").write_text("import factory\nfactory.build().fit(x, y)\n")
+    assert severity_of_net(tmp_path) == "E"
+
+
 def severity_of_net(root: Path) -> str:
     module = read_module(root / "net.py", Project(root), keras_version="3")
     found = [each for rule in all_rules() for each in rule.check_source(module)]
