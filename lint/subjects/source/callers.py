@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from .project import imported_as
 from .resolve import method_of, values
 from .values import Class, Parameter, Routine, argument_for
 
@@ -41,7 +40,7 @@ def _calls_elsewhere(
     owner = module.owner_of(function)
     imported = function.name if owner is None else owner.name
     called = imported if function.name == "__init__" else function.name
-    for other in module.project.naming(imported, imported_as(module.path)):
+    for other in module.project.naming(imported, module.imported_as):
         if other.path.resolve() == module.path.resolve():
             continue
         for call in other.calls_by_name.get(called, ()):

@@ -67,6 +67,12 @@ class Module:
         """Parents, scopes and bindings."""
         return Scopes(self.tree)
 
+    @property
+    def imported_as(self) -> str:
+        """The last word of the dotted name that import statements know it by."""
+        is_package = self.path.stem == "__init__"
+        return self.path.parent.name if is_package else self.path.stem
+
     @cached_property
     def lines(self) -> list[str]:
         """The text's lines, without their ends."""

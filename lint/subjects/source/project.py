@@ -168,11 +168,6 @@ def _code_of(path: Path) -> str:
     return path.read_bytes().decode(errors="replace")
 
 
-def imported_as(path: Path) -> str:
-    """The last word of the dotted name that import statements know a file by."""
-    return path.parent.name if path.stem == "__init__" else path.stem
-
-
 def read_module(
     path: Path, project: Project, *, keras_version: str | None = None
 ) -> Module:

@@ -8,7 +8,6 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from .classes import keras_kind, keyword
-from .project import imported_as
 from .resolve import project_lineage, values
 from .scopes import last_word
 from .values import Class, Result, Self
@@ -103,8 +102,8 @@ def _elsewhere(of: Class) -> Iterator[tuple[Module, Class]]:
     same = [each for each in nodes if each.lineno == of.node.lineno]
     if again is None or not same:
         return
-    near = list(project.naming(of.node.name, imported_as(again.path)))
-    far = project.naming(*(imported_as(each.path) for each in near))
+    near = list(project.naming(of.node.name, again.imported_as))
+    far = project.naming(*(each.imported_as for each in near))
     for other in chain(near, (each for each in far if each not in near)):
         if other is not again:
             yield other, Class(again, same[0])
