@@ -209,8 +209,11 @@ def _depends_on_phase(
                 if inner is not test and _asks_for_phase(module, test):
                     return True
         inner = outer
+    around = [getattr(each, "name", "") for each in module.scopes.ancestors(call)]
     name = getattr(function, "name", "")
-    return bool(_MEANT_RANDOM.search(name)) or name.startswith("test")
+    return bool(_MEANT_RANDOM.search(name)) or any(
+        each.startswith("test") for each in around
+    )
 
 
 def _other_phase_beside(module: Module, call: ast.Call) -> bool:
