@@ -132,8 +132,8 @@ def _flag_of(module: Module, call: ast.Call) -> tuple[ast.AST, bool | None] | No
     for each in call.keywords:
         if each.arg in ("training", "is_training"):
             match _local_value(module, each.value):
-                case ast.Constant(value=bool() | None as flag):
-                    return each, flag
+                case ast.Constant(value=0 | 1 | None as flag):
+                    return each, None if flag is None else bool(flag)
     match call.args:
         case [_, ast.Constant(value=bool() | None as flag) as argument, *_]:
             return argument, flag

@@ -26,7 +26,9 @@ _LARGEST_NOTEBOOK = 100_000_000  # most of it is pictures
 _MOST_MODULES = 2_000
 _SOURCES = (".py", ".ipynb")
 _MOST_SEARCHED = 1_000
-_IMPORT = re.compile(r"^[ \t]*(?:from|import)\b(?:[^(\n]*\([^)]*\)|.*)", re.MULTILINE)
+_IMPORT = re.compile(
+    r"^[ \t]*(?:from|import)\b(?:[^(\n]*\([^)]{0,4000}\)|.*)", re.MULTILINE
+)
 # Folders that hold what others wrote.
 _FOREIGN = re.compile(r"\.|__|(site-packages|node_modules|build|dist|v?env)$")
 

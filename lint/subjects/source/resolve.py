@@ -221,11 +221,7 @@ def attribute_of(value: Value, attribute: str) -> Iterator[Value]:
 
 
 def _call(module: Module, call: ast.Call) -> Iterator[Value]:
-    match call:
-        case ast.Call(func=ast.Attribute(value=base, attr="get"), args=[key, *_]):
-            for owner in values(module, base):
-                if isinstance(owner, Items):
-                    yield from _entries(owner, _constants(module, key))
+    yield from _asked_for(module, call)
     for function in values(module, call.func):
         match function:
             case Known("functools.partial") if call.args:
@@ -243,6 +239,27 @@ def _call(module: Module, call: ast.Call) -> Iterator[Value]:
                 yield Result(inner, module, call)
             case Routine():
                 yield from returned(function)
+
+
+def _asked_for(module: Module, call: ast.Call) -> Iterator[Value]:
+    """`settings.get(key, default)`, `pop` as well, or `getattr(settings, ...)`."""
+    found: list[Value] = []
+    match call:
+        case ast.Call(
+            func=ast.Attribute(value=base, attr="get" | "pop"), args=[key, *default]
+        ):
+            for owner in values(module, base):
+                if isinstance(owner, Items):
+                    found += _entries(owner, _constants(module, key))
+        case ast.Call(func=ast.Name(id="getattr"), args=[base, key, *default]):
+            for owner in values(module, base):
+                for name in _constants(module, key):
+                    found += attribute_of(owner, str(name))
+        case _:
+            return
+    yield from found
+    if not found and default and isinstance(default[0], ast.Constant):
+        yield from values(module, default[0])
 
 
 def returned(routine: Routine) -> Iterator[Value]:
