@@ -189,6 +189,8 @@ def _where(module: Module, call: ast.Call, is_layer: bool) -> Where | None:
         return None
     if _is_function(module, call):
         return None if _other_phase_beside(module, call) else Where.GRAPH
+    if _is_discarded(module, call):
+        return None
     return Where.GRAPH if builds_graph(module, call, is_layer) else None
 
 
@@ -214,6 +216,14 @@ def _depends_on_phase(
     return bool(_MEANT_RANDOM.search(name)) or any(
         each.startswith("test") for each in around
     )
+
+
+def _is_discarded(module: Module, call: ast.Call) -> bool:
+    """Whether only weights are made: `_ = model(inputs, training=False)`."""
+    match module.scopes.parents.get(call):
+        case ast.Expr() | ast.Assign(targets=[ast.Name(id="_")]):
+            return True
+    return False
 
 
 def _other_phase_beside(module: Module, call: ast.Call) -> bool:
