@@ -152,7 +152,7 @@ def world_of(keras_version: str | None, text: str, requirements: Requirements) -
 
 # What exists only in Keras 2, tf_keras or TensorFlow 1.
 _LEGACY = re.compile(
-    r"""^[ \t]*(?:import|from)[ \t]+tf_keras\b
+    r"""^[ \t]*(?:import[ \t][^\n#]*\b|from[ \t]+)tf_keras\b
     |TF_USE_LEGACY_KERAS["'\]]*\)?[ \t]*[,=][ \t]*["'](?:1|[Tt]rue)
     |\b(?:tf|tensorflow)\.(?:compat\.v1\.)?(?:contrib\b|layers\.)
     |^[ \t]*from[ \t]+tensorflow\.(?:contrib|layers)\b

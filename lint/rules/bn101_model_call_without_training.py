@@ -60,8 +60,8 @@ class ModelCallWithoutTraining(Rule):
     ## Limits
     Keras 3 only. Add `training=None` to the parameters and pass it on: on TensorFlow
     and PyTorch the layers find it by themselves, but on JAX, where `fit` does not go
-    through `__call__`, they do not, and that is not reported. Uses in notebooks other
-    than the class's own, and in projects of more than 1000 files, are not seen.
+    through `__call__`, they do not, and that is not reported. Uses in other files are
+    not seen in projects of more than 1000 files, nor in notebooks that do not parse.
 
     ## References
     - https://keras.io/guides/making_new_layers_and_models_via_subclassing/

@@ -23,9 +23,10 @@ class TrainingStepWithoutTraining(Rule):
     Reports calls of a network that holds batch normalization, without
     `training=True`, where gradients are taken to train it: under
     `tf.GradientTape`, in a function differentiated by JAX, before PyTorch's
-    `loss.backward()`. Functions of the project are followed. Gradients that no
-    optimizer applies, networks that are not trained there, frozen ones and those
-    whose `call` has the default `training=True` are left alone.
+    `loss.backward()`. Functions of the project are followed, and what other files
+    hand to a step is seen. Gradients that no optimizer applies, networks that are not
+    trained there, frozen ones and those whose `call` has the default `training=True`
+    are left alone.
 
     ## Why is this bad
     A network that is called without `training` in a step of your own runs in

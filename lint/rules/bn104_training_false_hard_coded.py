@@ -43,7 +43,7 @@ class TrainingFalseHardCoded(Rule):
     ## Limits
     From 3.0 to 3.15 `fit` and `predict` override the flag of a call in a Functional
     graph: there BN105 is the finding. A layer frozen with `trainable=False` is right.
-    A flag held in a variable is not followed.
+    A flag held in a name is followed within a `call` only.
 
     ## References
     - https://keras.io/guides/transfer_learning/

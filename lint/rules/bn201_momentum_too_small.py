@@ -46,8 +46,7 @@ class MomentumTooSmall(Rule):
     ## Limits
     A momentum of 0 is sometimes meant, in meta-learning for instance: silence that
     line with `# noqa: BN201`. Where the file sets `.momentum` of a layer later, it is
-    an information. Dicts of other files and attributes of classes of other files are
-    not followed, nor is a default that the function may replace.
+    an information. A default that the function may replace is not followed.
 
     ## References
     - https://keras.io/api/layers/normalization_layers/batch_normalization/

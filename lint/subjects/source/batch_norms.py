@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from . import names
 from .classes import calls_in, keyword
+from .once import once
 from .resolve import lineage, method_of, values
 from .scopes import last_word, start
 from .values import (
@@ -61,6 +62,19 @@ class Momentum:
     origin: str = ""
 
 
+@dataclass(frozen=True)
+class _Argument:
+    """An expression that gives momentum, in the module where it stands.
+
+    `shown` is what stands for it in the linted module, if that is another one.
+    """
+
+    module: Module
+    expression: ast.expr
+    shown: ast.expr | None = None
+
+
+@once
 def momenta(module: Module) -> Iterator[Momentum]:
     """Every momentum that is given to a BN layer, each place once."""
     if not module.mentions("momentum", "decay", "BatchNorm", "batch_norm"):
@@ -169,25 +183,25 @@ def _of_call(module: Module, call: ast.Call, target: ast.expr) -> Iterator[Momen
             # The arguments mean what the subclass makes of them.
             if _hands_keywords_on(constructor):
                 given = keyword(call, "momentum")
-                for expression in _packed(module, call, "momentum", [given]):
-                    yield from _numbers(module, call, expression, "momentum")
+                for argument in _packed(module, call, "momentum", [given]):
+                    yield from _numbers(module, call, argument, "momentum")
             elif direct and isinstance(value, Class):
                 yield from _handed_down(module, call, value)
         elif name is not None:
             word = "decay" if name in names.DECAY_FUNCTIONS else "momentum"
-            for expression in _expressions(module, call, name, word, direct):
-                yield from _numbers(module, call, expression, word)
+            for argument in _arguments(module, call, name, word, direct):
+                yield from _numbers(module, call, argument, word)
         elif direct and isinstance(value, Routine | Class):
             yield from _handed_down(module, call, value)
 
 
-def _expressions(
+def _arguments(
     module: Module, call: ast.Call, name: str, word: str, direct: bool
-) -> Iterator[ast.expr]:
-    """The expressions that give momentum: by name, by position, by `**`."""
+) -> Iterator[_Argument]:
+    """What gives momentum: by name, by position, by `**`."""
     given = keyword(call, word)
     if given is not None:
-        yield given
+        yield _Argument(module, given)
     place = _POSITION.get(name, 1)
     positional = call.args[: place + 1]
     starred = any(isinstance(each, ast.Starred) for each in positional)
@@ -197,7 +211,7 @@ def _expressions(
         and not starred
         and not _of_keras_1(module, call)
     ):
-        yield call.args[place]
+        yield _Argument(module, call.args[place])
     parameters_of_normalizer = None if direct else keyword(call, "normalizer_params")
     yield from _packed(module, call, word, [None, parameters_of_normalizer])
 
@@ -214,26 +228,30 @@ def _of_keras_1(module: Module, call: ast.Call) -> bool:
 
 def _packed(
     module: Module, call: ast.Call, word: str, given: list[ast.expr | None]
-) -> Iterator[ast.expr]:
+) -> Iterator[_Argument]:
     """What is given by name first, then what is given by `**` and in other dicts."""
     direct, *dicts = given
     if direct is not None:
-        yield direct
+        yield _Argument(module, direct)
     dicts += [each.value for each in call.keywords if each.arg is None]
     for expression in dicts:
+        if expression is None:
+            continue
         entered = _entered(module, call, expression, word)
         if entered is not None:
-            yield entered
+            yield _Argument(module, entered)
             continue
-        for value in values(module, expression) if expression is not None else ():
-            if isinstance(value, Items) and value.module is module:
+        for value in values(module, expression):
+            if isinstance(value, Items):
                 entry = dict_entries(value).get(word)
                 if entry is not None:
-                    yield entry
+                    # What stands in another file is shown where it is unpacked.
+                    here = None if value.module is module else expression
+                    yield _Argument(value.module, entry, here)
 
 
 def _entered(
-    module: Module, call: ast.Call, packed: ast.expr | None, word: str
+    module: Module, call: ast.Call, packed: ast.expr, word: str
 ) -> ast.expr | None:
     """What `kw["momentum"] = ...` or `kw.update(momentum=...)` last put in before."""
     if not isinstance(packed, ast.Name):
@@ -254,12 +272,13 @@ def _entered(
 
 
 def _numbers(
-    module: Module, call: ast.Call, expression: ast.expr, word: str
+    module: Module, call: ast.Call, argument: _Argument, word: str
 ) -> Iterator[Momentum]:
-    for value in values(module, expression):
+    for value in values(argument.module, argument.expression):
         if isinstance(value, Literal) and is_number(value.value):
             assert isinstance(value.value, int | float)
-            place = _place(module, call, expression, value)
+            shown = argument.shown or argument.expression
+            place = _place(module, call, shown, value)
             yield Momentum(
                 float(value.value),
                 word,
@@ -314,7 +333,7 @@ def _handed_down(
         word = next((each for each in _WORDS if name.endswith(each)), None)
         given = argument_for(call, routine.node, name, skipped) if word else None
         if given is not None and word and _reaches_batch_norm(routine, name):
-            yield from _numbers(module, call, given, word)
+            yield from _numbers(module, call, _Argument(module, given), word)
 
 
 def _reaches_batch_norm(routine: Routine, name: str) -> bool:
@@ -333,7 +352,7 @@ def _reaches_batch_norm(routine: Routine, name: str) -> bool:
             if layer is None:
                 continue
             word = "decay" if layer in names.DECAY_FUNCTIONS else "momentum"
-            for expression in _expressions(module, call, layer, word, True):
-                if wanted in values(module, expression):
+            for argument in _arguments(module, call, layer, word, True):
+                if wanted in values(argument.module, argument.expression):
                     return True
     return False

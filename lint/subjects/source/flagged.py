@@ -13,7 +13,9 @@ from .batch_norms import batch_norm_name
 from .classes import keras_kind, keyword, reached
 from .contents import holds
 from .edits import without_argument
+from .once import once
 from .resolve import values
+from .scopes import Binding, Kind
 from .symbolic import builds_graph, fitted_graph
 from .values import Class, Known, Parameter, Result, Routine
 
@@ -25,8 +27,8 @@ if TYPE_CHECKING:
     from .scopes import Function
 
 _FLAG = r"(?:True|False|None)\b"
-_ANY_FLAG = re.compile(rf"training\s*=\s*{_FLAG}|,\s*{_FLAG}")
-_ABOUT_PHASE = re.compile(r"train|infer|eval|test|phase|mode|freez|frozen", re.I)
+_ANY_FLAG = re.compile(rf"training\s*=\s*\w|,\s*{_FLAG}")
+_ABOUT_PHASE = re.compile(r"train|infer|eval|test|phase|mode(?!l)|freez|frozen", re.I)
 # Networks that are meant to keep still, or to stay in training mode.
 _KEPT_STILL = re.compile(
     r"teacher|target|ema|momentum|frozen|freeze|pretrain|backbone|base|extract|vgg"
@@ -75,21 +77,26 @@ class Flagged:
     fitted: bool
 
 
+@once
 def flagged_calls(module: Module) -> Iterator[Flagged]:
     """Every call of BN, or of what holds BN, with a constant flag."""
     if not _ANY_FLAG.search(module.text):
         return
-    fitted = fitted_graph(module)
+    fitted: set[ast.AST] | None = None
     for call in module.calls:
-        given = _flag_of(call)
+        given = _flag_of(module, call)
         if given is None:
             continue
         is_layer = _is_batch_norm(module, call)
         if not is_layer and not _is_network(module, call):
             continue
         where = _where(module, call, is_layer)
+        node, flag = given
+        if where is Where.GRAPH and isinstance(getattr(node, "value", None), ast.Name):
+            continue  # it may well be a switch that is meant to be edited
+        if where is Where.GRAPH and fitted is None:
+            fitted = fitted_graph(module)
         if where is not None:
-            node, flag = given
             yield Flagged(
                 value=flag,
                 call=call,
@@ -99,7 +106,7 @@ def flagged_calls(module: Module) -> Iterator[Flagged]:
                 is_function=_is_function(module, call),
                 kept_still=_is_kept_still(module, call),
                 maybe_frozen=_maybe_frozen(module, call),
-                fitted=where is Where.GRAPH and call in fitted,
+                fitted=where is Where.GRAPH and call in (fitted or ()),
             )
 
 
@@ -130,17 +137,28 @@ def _is_function(module: Module, call: ast.Call) -> bool:
     )
 
 
-def _flag_of(call: ast.Call) -> tuple[ast.AST, bool | None] | None:
+def _flag_of(module: Module, call: ast.Call) -> tuple[ast.AST, bool | None] | None:
     """The argument that is a constant flag, and the flag."""
     for each in call.keywords:
         if each.arg in ("training", "is_training"):
-            match each.value:
-                case ast.Constant(value=bool() | None as flag):
-                    return each, flag
+            match _local_value(module, each.value):
+                case ast.Constant(value=0 | 1 | None as flag):
+                    return each, None if flag is None else bool(flag)
     match call.args:
         case [_, ast.Constant(value=bool() | None as flag) as argument, *_]:
             return argument, flag
     return None
+
+
+def _local_value(module: Module, expression: ast.expr) -> ast.AST:
+    """What the expression stands for: a name's only value within its function."""
+    if isinstance(expression, ast.Name):
+        match module.scopes.lookup(expression):
+            case scope, [Binding(kind=Kind.VALUE, node=node)] if (
+                scope is module.scopes.scope_of(expression)
+            ):
+                return node
+    return expression
 
 
 def _is_batch_norm(module: Module, call: ast.Call) -> bool:
@@ -180,7 +198,9 @@ def _where(module: Module, call: ast.Call, is_layer: bool) -> Where | None:
     if isinstance(function, ast.Lambda) or _depends_on_phase(module, call, function):
         return None
     if _is_function(module, call):
-        return Where.GRAPH
+        return None if _other_phase_beside(module, call) else Where.GRAPH
+    if _is_discarded(module, call):
+        return None
     return Where.GRAPH if builds_graph(module, call, is_layer) else None
 
 
@@ -198,11 +218,49 @@ def _depends_on_phase(
             break
         match outer:
             case ast.If(test=test) | ast.IfExp(test=test) | ast.While(test=test):
-                if inner is not test and _ABOUT_PHASE.search(ast.unparse(test)):
+                if inner is not test and _asks_for_phase(module, test):
                     return True
         inner = outer
+    around = [getattr(each, "name", "") for each in module.scopes.ancestors(call)]
     name = getattr(function, "name", "")
-    return bool(_MEANT_RANDOM.search(name)) or name.startswith("test")
+    return bool(_MEANT_RANDOM.search(name)) or any(
+        each.startswith("test") for each in around
+    )
+
+
+def _is_discarded(module: Module, call: ast.Call) -> bool:
+    """Whether only weights are made: `_ = model(inputs, training=False)`."""
+    match module.scopes.parents.get(call):
+        case ast.Expr() | ast.Assign(targets=[ast.Name(id="_")]):
+            return True
+    return False
+
+
+def _other_phase_beside(module: Module, call: ast.Call) -> bool:
+    """Whether the same function or class builds BN for the other phase as well.
+
+    `tf.cond` then chooses between the two, or each has a graph of its own.
+    """
+    around = [
+        outer
+        for outer in module.scopes.ancestors(call)
+        if isinstance(outer, ast.FunctionDef | ast.ClassDef)
+    ]
+    own = _flag_of(module, call)
+    for other in module.calls:
+        flag = _flag_of(module, other)
+        if around and flag and own and flag[1] is (not own[1]):
+            inside = around[-1] in module.scopes.ancestors(other)
+            if inside and _is_function(module, other):
+                return True
+    return False
+
+
+def _asks_for_phase(module: Module, test: ast.expr) -> bool:
+    meaning = ast.unparse(_local_value(module, test))
+    if "signature" in meaning:
+        return False  # it asks whether the layer takes a flag at all
+    return bool(_ABOUT_PHASE.search(ast.unparse(test)))
 
 
 def _called_otherwise(module: Module, call: ast.Call, owner: ast.ClassDef) -> bool:

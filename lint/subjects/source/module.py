@@ -9,7 +9,7 @@ import tokenize
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...findings import Location
 from ...semantics import World, world_of
@@ -62,6 +62,7 @@ class Module:
         self.cells = cells
         self.known_values: dict[ast.AST, tuple[Value, ...]] = {}
         self.known_origins: dict[ast.AST, bool | None] = {}
+        self.answers: dict[object, tuple[Any, ...]] = {}
         self._members: dict[ast.ClassDef, Members] = {}
         self._returns: dict[ast.AST, list[ast.expr]] = {}
 
@@ -69,6 +70,12 @@ class Module:
     def scopes(self) -> Scopes:
         """Parents, scopes and bindings."""
         return Scopes(self.tree)
+
+    @property
+    def imported_as(self) -> str:
+        """The last word of the dotted name that import statements know it by."""
+        is_package = self.path.stem == "__init__"
+        return self.path.parent.name if is_package else self.path.stem
 
     @cached_property
     def lines(self) -> list[str]:

@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 _LARGEST = 4_000_000  # bytes; no source that people write comes near
 _LARGEST_NOTEBOOK = 100_000_000  # most of it is pictures
 _MOST_MODULES = 2_000
+_SOURCES = (".py", ".ipynb")
 _MOST_SEARCHED = 1_000
+_IMPORT = re.compile(
+    r"^[ \t]*(?:from|import)\b(?:[^(\n]*\([^)]{0,4000}\)|.*)", re.MULTILINE
+)
 # Folders that hold what others wrote.
 _FOREIGN = re.compile(r"\.|__|(site-packages|node_modules|build|dist|v?env)$")
 
@@ -67,24 +71,27 @@ class Project:
         """The module of that file, as those see it that import it."""
         return self._load(path)
 
-    def naming(self, name: str) -> Iterator[Module]:
-        """The project's files in which that name stands."""
+    def naming(self, *names: str) -> Iterator[Module]:
+        """The project's files that import one of the names, or name such a class."""
         for path, words in self._words.items():
-            if name in words:
+            if not words.isdisjoint(names):
                 module = self._load(path)
                 if module is not None:
                     yield module
 
     @cached_property
     def _words(self) -> dict[Path, frozenset[str]]:
-        """The capitalised names in each file; none in a project that is too large."""
+        """What each file imports and what capitalised names are in it.
+
+        Nothing in a project that is too large.
+        """
         paths: list[Path] = []
         for folder, folders, files in os.walk(self.root):
             folders[:] = [each for each in folders if not _FOREIGN.match(each)]
-            paths += [Path(folder) / each for each in files if each.endswith(".py")]
+            paths += [Path(folder) / each for each in files if each.endswith(_SOURCES)]
             if len(paths) > _MOST_SEARCHED:
                 return {}
-        return {path: _capitalised(path) for path in sorted(paths)}
+        return {path: _words_of(path) for path in sorted(paths)}
 
     def find(self, importer: Path, dotted: str) -> Module | None:
         """The module that `dotted` names when `importer` imports it."""
@@ -143,12 +150,24 @@ class Project:
         return path == self.root or self.root in path.parents
 
 
-def _capitalised(path: Path) -> frozenset[str]:
+def _words_of(path: Path) -> frozenset[str]:
     try:
-        text = path.read_bytes()[:_LARGEST].decode(errors="replace")
-    except OSError:
+        if path.stat().st_size > _LARGEST:
+            return frozenset()
+        text = _code_of(path)
+    except (OSError, ValueError):
         return frozenset()
-    return frozenset(re.findall(r"\b[A-Z]\w*", text))
+    words = set(re.findall(r"\b[A-Z]\w*", text))
+    for statement in _IMPORT.findall(text):
+        words.update(re.findall(r"\w+", statement))
+    return frozenset(words)
+
+
+def _code_of(path: Path) -> str:
+    """The text of a file; of a notebook the code alone, without its pictures."""
+    if path.suffix == ".ipynb":
+        return "".join(cell.text for cell in read_cells(path.read_bytes()))
+    return path.read_bytes().decode(errors="replace")
 
 
 def read_module(

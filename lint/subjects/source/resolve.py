@@ -8,10 +8,10 @@ through imports, assignments, attributes, parameters, returns and `functools.par
 from __future__ import annotations
 
 import ast
-import builtins
 from typing import TYPE_CHECKING
 
 from . import names
+from .imports import Found, exported, imported, unbound
 from .scopes import Binding, Function, Kind, last_word
 from .values import (
     Class,
@@ -34,13 +34,11 @@ from .values import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from .module import Module
 
 _MOST_VALUES = 40  # more alternatives than this are not worth telling apart
-# What these names mean is known even where a project has folders called so.
-_OUTSIDE = {"keras", "tensorflow", "tf_keras", "tf_slim", "kerasbn", "functools", "jax"}
 
 
 def values(module: Module, expression: ast.expr) -> tuple[Value, ...]:
@@ -121,7 +119,7 @@ def _arithmetic(module: Module, expression: ast.BinOp) -> Iterator[Value]:
 def _name(module: Module, name: ast.Name) -> Iterator[Value]:
     found = module.scopes.lookup(name)
     if found is None:
-        yield from _unbound(module, name.id)
+        yield from _evaluated(unbound(module, name.id))
         return
     rebound = len({binding.kind for binding in found[1]}) > 1
     for binding in found[1]:
@@ -144,7 +142,7 @@ def bound(module: Module, binding: Binding) -> Iterator[Value]:
             for value in values(module, node):
                 yield from _parts(value, binding.index)
         case Kind.IMPORT if module.project.trail.enter(node):
-            yield from _imported(module, binding.dotted)
+            yield from _evaluated(imported(module, binding.dotted))
             module.project.trail.leave(node)
         case Kind.DEFINITION if isinstance(node, ast.ClassDef):
             yield Class(module, node)
@@ -154,6 +152,15 @@ def bound(module: Module, binding: Binding) -> Iterator[Value]:
         case Kind.PARAMETER:
             assert isinstance(node, ast.arg)
             yield from _parameter(module, node)
+
+
+def _evaluated(found: Iterable[Found]) -> Iterator[Value]:
+    """The values of what was found in other modules."""
+    for each in found:
+        if isinstance(each, tuple):
+            yield from bound(*each)
+        else:
+            yield each
 
 
 def _parts(value: Value, index: int | None) -> Iterator[Value]:
@@ -178,17 +185,26 @@ def _parts(value: Value, index: int | None) -> Iterator[Value]:
 
 def _items(module: Module, base: ast.expr, index: ast.expr) -> Iterator[Value]:
     """`collection[index]`: the entry of a dict, or an item of a list."""
-    keys = [each.value for each in values(module, index) if isinstance(each, Literal)]
+    keys = _constants(module, index)
     for value in values(module, base):
-        if isinstance(value, Items):
-            entries = dict_entries(value)
-            if entries:
-                for key in keys:
-                    if key in entries:
-                        yield from values(value.module, entries[key])
-                continue
+        if isinstance(value, Items) and dict_entries(value):
+            yield from _entries(value, keys)
+            continue
         place = keys[0] if len(keys) == 1 and isinstance(keys[0], int) else None
         yield from _parts(value, None if place is None or place < 0 else place)
+
+
+def _entries(value: Items, keys: list[object]) -> Iterator[Value]:
+    """The entries of a dict with these keys."""
+    entries = dict_entries(value)
+    for key in keys:
+        if key in entries:
+            yield from values(value.module, entries[key])
+
+
+def _constants(module: Module, expression: ast.expr) -> list[object]:
+    found = values(module, expression)
+    return [each.value for each in found if isinstance(each, Literal)]
 
 
 def attribute_of(value: Value, attribute: str) -> Iterator[Value]:
@@ -197,7 +213,7 @@ def attribute_of(value: Value, attribute: str) -> Iterator[Value]:
         case Known(name):
             yield Known(names.canonical(f"{name}.{attribute}"))
         case Whole(module):
-            yield from exported(module, attribute)
+            yield from _evaluated(exported(module, attribute))
         case Class():
             yield from _member(value, value, attribute)
         case Self(of) | Result(of=Class() as of):
@@ -205,6 +221,7 @@ def attribute_of(value: Value, attribute: str) -> Iterator[Value]:
 
 
 def _call(module: Module, call: ast.Call) -> Iterator[Value]:
+    yield from _asked_for(module, call)
     for function in values(module, call.func):
         match function:
             case Known("functools.partial") if call.args:
@@ -222,6 +239,27 @@ def _call(module: Module, call: ast.Call) -> Iterator[Value]:
                 yield Result(inner, module, call)
             case Routine():
                 yield from returned(function)
+
+
+def _asked_for(module: Module, call: ast.Call) -> Iterator[Value]:
+    """`settings.get(key, default)`, `pop` as well, or `getattr(settings, ...)`."""
+    found: list[Value] = []
+    match call:
+        case ast.Call(
+            func=ast.Attribute(value=base, attr="get" | "pop"), args=[key, *default]
+        ):
+            for owner in values(module, base):
+                if isinstance(owner, Items):
+                    found += _entries(owner, _constants(module, key))
+        case ast.Call(func=ast.Name(id="getattr"), args=[base, key, *default]):
+            for owner in values(module, base):
+                for name in _constants(module, key):
+                    found += attribute_of(owner, str(name))
+        case _:
+            return
+    yield from found
+    if not found and default and isinstance(default[0], ast.Constant):
+        yield from values(module, default[0])
 
 
 def returned(routine: Routine) -> Iterator[Value]:
@@ -320,63 +358,6 @@ def _member(of: Class, instance: Value, name: str) -> Iterator[Value]:
     for each in project_lineage(of):
         for expression in each.module.members(each.node).given(name):
             yield from values(each.module, expression)
-
-
-def exported(module: Module, name: str) -> Iterator[Value]:
-    """What the name is in that module, once it has been imported."""
-    bindings = module.scopes.top.bindings.get(name)
-    if bindings:
-        for binding in bindings:
-            yield from bound(module, binding)
-        return
-    submodule = module.project.find(module.path, "." + name)
-    if submodule is not None and module.path.name == "__init__.py":
-        yield Whole(submodule)
-        return
-    yield from _from_stars(module, name)
-
-
-def _imported(module: Module, dotted: str) -> Iterator[Value]:
-    """What an import binds: something of the project, else something known by name."""
-    outside = dotted.partition(".")[0] in _OUTSIDE
-    found = None if outside else module.project.find(module.path, dotted)
-    if found is not None:
-        yield Whole(found)
-        return
-    package, _, name = dotted.rpartition(".")
-    parent = (
-        package + "." if dotted.startswith(".") and not package.strip(".") else package
-    )
-    found = None if outside or not parent else module.project.find(module.path, parent)
-    if found is not None:
-        yield from exported(found, name)
-    elif not dotted.startswith("."):
-        yield Known(names.canonical(dotted))
-
-
-def _unbound(module: Module, name: str) -> Iterator[Value]:
-    """A name that the module does not bind: from a star import, or a builtin."""
-    found = False
-    for value in _from_stars(module, name):
-        found = True
-        yield value
-    if not found and hasattr(builtins, name):
-        yield Known(name)
-
-
-def _from_stars(module: Module, name: str) -> Iterator[Value]:
-    for prefix in module.scopes.top.stars:
-        package = prefix if not prefix.strip(".") else prefix.rstrip(".")
-        outside = package.partition(".")[0] in _OUTSIDE
-        if outside:
-            known = names.canonical(prefix + name)
-            if names.is_documented(known):
-                yield Known(known)
-            continue
-        found = module.project.find(module.path, package)
-        if found is not None and module.project.trail.enter(module.tree):
-            yield from exported(found, name)
-            module.project.trail.leave(module.tree)
 
 
 def calls_of(module: Module, function: Function) -> list[tuple[ast.Call, int]]:

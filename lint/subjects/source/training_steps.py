@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from . import names
-from .classes import calls_in, keras_kind, keyword, unpacks_keywords
+from .classes import calls_in, keyword, unpacks_keywords
 from .contents import holds
 from .identity import is_part_of
-from .resolve import calls_of, method_of, values
-from .scopes import Function, Kind, last_word
-from .values import Class, Known, Result, Routine, Self, argument_for, default_of
+from .owners import owners
+from .resolve import values
+from .running import leaves_open, running, trains
+from .scopes import Function, last_word
+from .values import Known, Result, Routine
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -21,13 +23,6 @@ if TYPE_CHECKING:
     from .module import Module
 
 _APPLYING = ("apply_gradients", "minimize", "apply", "stateless_apply", "apply_updates")
-_VARIABLES = (
-    *("trainable_variables", "trainable_weights", "variables", "weights"),
-    "parameters",
-)
-_OTHER_FLAG = re.compile(r"train|phase|mode|infer", re.I)
-_DEEPEST = 3
-_MOST_VISITS = 300
 
 
 @dataclass(frozen=True)
@@ -49,23 +44,6 @@ class LostFlag:
     shared: bool = False
 
 
-@dataclass(frozen=True)
-class _Call:
-    """A call that runs in a training step.
-
-    `shown` stands in the linted module; `depth` counts the functions in between.
-    """
-
-    module: Module
-    call: ast.Call
-    shown: ast.Call
-    depth: int = 0
-
-    @property
-    def is_shown(self) -> bool:
-        return self.shown is self.call
-
-
 def lost_flags(module: Module) -> Iterator[LostFlag]:
     """Every call in a training step that leaves out `training`."""
     steps = ("GradientTape", "minimize", "stateless_call", "backward")
@@ -79,9 +57,15 @@ def lost_flags(module: Module) -> Iterator[LostFlag]:
     ]
     seen = set()
     for flag in found:
-        if flag.node not in seen:
+        if flag.node not in seen and not _is_in_test(module, flag.node):
             seen.add(flag.node)
             yield flag
+
+
+def _is_in_test(module: Module, node: ast.AST) -> bool:
+    """Whether a test asks for gradients; it trains nothing that is used."""
+    around = [getattr(each, "name", "") for each in module.scopes.ancestors(node)]
+    return any(each.startswith("test_") for each in around)
 
 
 # TensorFlow: what runs under a tape whose gradients an optimizer applies.
@@ -160,142 +144,24 @@ def _lost(
     sources: list[ast.expr],
     how: str,
 ) -> Iterator[LostFlag]:
-    owners = [owner for source in sources for owner in _owners(module, source, set())]
-    if not owners:
+    trained = [(module, owner) for each in sources for owner in owners(module, each)]
+    if not trained:
         return  # gradients for an input, or for something that is not known
-    running = list(_running(module, body))
+    calls = list(running(module, body))
     told = {
-        ast.unparse(each.call.func)
-        for each in running
-        if keyword(each.call, "training")
+        ast.unparse(each.call.func) for each in calls if keyword(each.call, "training")
     }
-    for each in running:
+    for each in calls:
         called = ast.unparse(each.call.func)
-        if called in told or not _loses_flag(each.module, each.call):
+        if called in told or not leaves_open(each.module, each.call):
             continue
-        network = (each.module, each.call.func)
-        if any(is_part_of(network, (module, owner), step) for owner in owners):
-            yield LostFlag(each.shown, called, how, each.is_shown, each.depth > 0)
-
-
-def _running(module: Module, body: Iterable[ast.AST]) -> Iterator[_Call]:
-    """The calls in a piece of code, and in the project's functions that it calls."""
-    visited: set[ast.AST] = set()
-    pending = [
-        _Call(module, node, node)
-        for part in body
-        for node in ast.walk(part)
-        if isinstance(node, ast.Call)
-    ]
-    while pending:
-        current = pending.pop(0)
-        yield current
-        for value in values(current.module, current.call.func):
-            if not isinstance(value, Routine) or value.node in visited:
-                continue
-            visited.add(value.node)
-            inside = list(calls_in(value.module, value.node))
-            # What has a tape of its own takes gradients of its own.
-            own_tape = any(last_word(inner.func) == "GradientTape" for inner in inside)
-            if current.depth < _DEEPEST and not own_tape:
-                for inner in inside:
-                    shown = inner if value.module is module else current.shown
-                    deeper = current.depth + 1
-                    pending.append(_Call(value.module, inner, shown, deeper))
-
-
-def _loses_flag(module: Module, call: ast.Call) -> bool:
-    """Whether it calls a Keras network with BN and leaves `training` open."""
-    if unpacks_keywords(call) or any(
-        _OTHER_FLAG.search(each.arg or "") for each in call.keywords
-    ):
-        return False
-    if _is_cut_off(module, call):
-        return False
-    networks = [each for each in values(module, call.func) if _is_network(each)]
-    if not networks or names.BATCH_NORM not in holds(module, call.func):
-        return False
-    return not any(_is_told(each, call) for each in networks)
-
-
-def _is_network(value: object) -> bool:
-    match value:
-        case Result(of=Known(name)):
-            return name.startswith(("keras.", "kerasbn."))
-        case Self(of) | Result(of=Class() as of):
-            return keras_kind(of) is not None and method_of(of, "__call__") is None
-    return False
-
-
-def _is_told(network: object, call: ast.Call) -> bool:
-    """Whether it gets its flag by position or by a default of True."""
-    match network:
-        case Self(of) | Result(of=Class() as of):
-            routine = method_of(of, "call")
-            if routine is None:
-                return len(call.args) > 1
-            default = default_of(routine.node, "training")
-            if isinstance(default, ast.Constant) and default.value is True:
-                return True
-            return argument_for(call, routine.node, "training", 1) is not None
-    return len(call.args) > 1
-
-
-# Which networks the gradients are for.
-
-
-def _owners(
-    module: Module, source: ast.AST, visited: set[ast.AST]
-) -> Iterator[ast.expr]:
-    """`net` of every `net.trainable_variables` that the sources lead to."""
-    if source in visited or len(visited) > _MOST_VISITS:
-        return
-    visited.add(source)
-    inner: list[ast.expr] = []
-    match source:
-        case ast.Attribute(value=network, attr=name) if name in _VARIABLES:
-            yield network
-        case ast.Attribute(value=base, attr=name):
-            for value in values(module, base):
-                if isinstance(value, Self) and value.of.module is module:
-                    inner += module.members(value.of.node).given(name)
-        case ast.Name():
-            inner += _bound_to(module, source)
-        case _:
-            for child in ast.iter_child_nodes(source):
-                yield from _owners(module, child, visited)
-    for each in inner:
-        yield from _owners(module, each, visited)
-
-
-def _bound_to(module: Module, name: ast.Name) -> Iterator[ast.expr]:
-    """The expressions that a name stands for, those that callers pass among them."""
-    found = module.scopes.lookup(name)
-    for binding in found[1] if found else ():
-        if binding.kind in (Kind.VALUE, Kind.ITEM):
-            assert isinstance(binding.node, ast.expr)
-            yield binding.node
-        elif binding.kind is Kind.PARAMETER:
-            assert isinstance(binding.place, Function)
-            for call, skipped in calls_of(module, binding.place):
-                passed = argument_for(call, binding.place, name.id, skipped)
-                if passed is not None:
-                    yield passed
-
-
-def _is_cut_off(module: Module, call: ast.Call) -> bool:
-    """Whether no gradient flows back through the call: `net(x).detach()`."""
-    for outer in module.scopes.ancestors(call):
-        if isinstance(outer, ast.stmt):
-            return False
-        cuts = isinstance(outer, ast.Attribute) and outer.attr in ("detach", "data")
-        if cuts or _last_of_call(outer) == "stop_gradient":
-            return True
-    return False
-
-
-def _last_of_call(node: ast.AST) -> str:
-    return last_word(node.func) if isinstance(node, ast.Call) else ""
+        for network in each.networks():
+            if trains(network, each.call) and any(
+                is_part_of(network, owner, step) for owner in trained
+            ):
+                shared = each.caller is not None
+                yield LostFlag(each.shown, called, how, each.is_shown, shared)
+                break
 
 
 # JAX: what a differentiated function calls.
@@ -305,7 +171,7 @@ def _in_jax(module: Module) -> Iterator[LostFlag]:
     if not (module.mentions("stateless_call") and _applies_somewhere(module)):
         return
     for function in _differentiated(module):
-        for each in _running(module, [function.node]):
+        for each in running(module, [function.node]):
             call = each.call
             if last_word(call.func) != "stateless_call" or len(call.args) > 3:
                 continue
@@ -316,7 +182,7 @@ def _in_jax(module: Module) -> Iterator[LostFlag]:
             if network and names.BATCH_NORM in holds(each.module, network):
                 how = "in a differentiated function"
                 name = getattr(function.node, "name", "")
-                shared = each.depth > 0 or name in module.calls_by_name
+                shared = each.caller is not None or name in module.calls_by_name
                 called = ast.unparse(call.func)
                 yield LostFlag(each.shown, called, how, each.is_shown, shared)
 
@@ -351,13 +217,15 @@ def _before_backward(module: Module) -> Iterator[LostFlag]:
         ]
         if not any(last_word(call.func) in ("step", *_APPLYING) for call in inside):
             continue
-        owners = list(_optimised(module, inside))
+        held = list(_optimised(module, inside))
         for call in inside:
             if call.lineno >= backward.lineno or _without_gradients(module, call):
                 continue
             network = (module, call.func)
-            if _loses_flag(module, call) and any(
-                is_part_of(network, (module, owner), backward) for owner in owners
+            if (
+                leaves_open(module, call)
+                and trains(network, call)
+                and any(is_part_of(network, (module, each), backward) for each in held)
             ):
                 yield LostFlag(call, ast.unparse(call.func), "before loss.backward()")
 
@@ -367,12 +235,12 @@ def _optimised(module: Module, calls: list[ast.Call]) -> Iterator[ast.expr]:
     for call in calls:
         if last_word(call.func) in _APPLYING:
             for argument in call.args:
-                yield from _owners(module, argument, set())
+                yield from owners(module, argument)
         elif last_word(call.func) == "step" and isinstance(call.func, ast.Attribute):
             for value in values(module, call.func.value):
                 if isinstance(value, Result) and value.module is module:
                     for given in (*value.call.args, *value.call.keywords):
-                        yield from _owners(module, given, set())
+                        yield from owners(module, given)
 
 
 def _loop_or_function(module: Module, node: ast.AST) -> ast.AST | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from .classes import keras_kind, keyword
@@ -91,14 +92,19 @@ def _usage_in(module: Module, of: Class, flag: str) -> Usage:
 
 
 def _elsewhere(of: Class) -> Iterator[tuple[Module, Class]]:
-    """The other modules that name the class, each with the class as it sees it."""
+    """The other modules that may use the class, each with the class as it sees it.
+
+    These name the class or import its file, or import a file that does.
+    """
     project = of.module.project
     again = project.load(of.module.path)  # the one that the others import
     nodes = again.classes if again is not None else []
     same = [each for each in nodes if each.lineno == of.node.lineno]
     if again is None or not same:
         return
-    for other in project.naming(of.node.name):
+    near = list(project.naming(of.node.name, again.imported_as))
+    far = project.naming(*(each.imported_as for each in near))
+    for other in chain(near, (each for each in far if each not in near)):
         if other is not again:
             yield other, Class(again, same[0])
 

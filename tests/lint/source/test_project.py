@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -141,3 +142,40 @@ def test_uses_in_other_files_count(user: str, severity: str, tmp_path: Path) -> 
     module = read_module(tmp_path / "net.py", project, keras_version="3")
     found = [each for rule in all_rules() for each in rule.check_source(module)]
     assert [each.severity.letter for each in found] == list(severity)
+
+
+def test_uses_through_a_builder_of_another_file_count(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(NET)
+    (tmp_path / "factory.py").write_text("import net\ndef build(): return net.Net()\n")
+    (tmp_path / "train.py").write_text("import factory\nfactory.build().fit(x, y)\n")
+    assert severity_of_net(tmp_path) == "E"
+
+
+def severity_of_net(root: Path) -> str:
+    module = read_module(root / "net.py", Project(root), keras_version="3")
+    found = [each for rule in all_rules() for each in rule.check_source(module)]
+    return "".join(each.severity.letter for each in found)
+
+
+@pytest.mark.parametrize(
+    ("cells", "severity"),
+    [
+        (["%matplotlib inline\nfrom net import Net\n", "Net().fit(x, y)\n"], "E"),
+        (["from net import Net\nnet = Net()\nnet.predict(x)\n"], ""),
+        (["Net in words alone, which is no Python"], "W"),
+    ],
+)
+def test_uses_in_notebooks_count(
+    cells: list[str], severity: str, tmp_path: Path
+) -> None:
+    (tmp_path / "net.py").write_text(NET)
+    written = [{"cell_type": "code", "source": each} for each in cells]
+    (tmp_path / "use.ipynb").write_text(json.dumps({"cells": written}))
+    assert severity_of_net(tmp_path) == severity
+
+
+@pytest.mark.parametrize("content", ["", "[1]", "{", "\x00", '{"cells": 3}'])
+def test_what_is_no_notebook_does_no_harm(content: str, tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(NET)
+    (tmp_path / "use.ipynb").write_text(content)
+    assert severity_of_net(tmp_path) == "W"

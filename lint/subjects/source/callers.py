@@ -1,0 +1,66 @@
+"""What the other files of a project hand to a function."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from .resolve import method_of, values
+from .values import Class, Parameter, Routine, argument_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .module import Module
+    from .scopes import Function
+    from .values import Value
+
+
+def handed_in(
+    module: Module, expression: ast.expr
+) -> Iterator[tuple[Module, ast.expr]]:
+    """What callers in other files pass for the parameters the expression stands for."""
+    for value in values(module, expression):
+        if isinstance(value, Parameter):
+            for other, call, skipped in _calls_elsewhere(value.module, value.function):
+                passed = argument_for(call, value.function, value.name, skipped)
+                if passed is not None:
+                    yield other, passed
+
+
+def _calls_elsewhere(
+    module: Module, function: Function
+) -> Iterator[tuple[Module, ast.Call, int]]:
+    """The calls of a function in other files.
+
+    With each comes how many leading parameters it leaves to Python (`self`).
+    """
+    if isinstance(function, ast.Lambda):
+        return
+    owner = module.owner_of(function)
+    imported = function.name if owner is None else owner.name
+    called = imported if function.name == "__init__" else function.name
+    for other in module.project.naming(imported, module.imported_as):
+        if other.path.resolve() == module.path.resolve():
+            continue
+        for call in other.calls_by_name.get(called, ()):
+            for value in values(other, call.func):
+                routine = _run_by_calling(value)
+                if routine is not None and _is_same(routine, module, function):
+                    skips = isinstance(value, Class) or routine.owner is not None
+                    yield other, call, int(skips)
+                    break
+
+
+def _run_by_calling(value: Value) -> Routine | None:
+    if isinstance(value, Class):
+        return method_of(value, "__init__")
+    return value if isinstance(value, Routine) else None
+
+
+def _is_same(routine: Routine, module: Module, function: Function) -> bool:
+    """Whether it is that function: a file is read twice, to lint and as imported."""
+    return (
+        routine.node.lineno == function.lineno
+        and routine.module.path.resolve() == module.path.resolve()
+    )

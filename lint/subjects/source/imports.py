@@ -1,0 +1,77 @@
+"""What a name from outside a module is bound to: found, not yet evaluated."""
+
+from __future__ import annotations
+
+import builtins
+from typing import TYPE_CHECKING
+
+from . import names
+from .scopes import Binding
+from .values import Known, Whole
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .module import Module
+
+Found = Known | Whole | tuple["Module", Binding]
+
+# What these names mean is known even where a project has folders called so.
+_OUTSIDE = {"keras", "tensorflow", "tf_keras", "tf_slim", "kerasbn", "functools", "jax"}
+
+
+def exported(module: Module, name: str) -> Iterator[Found]:
+    """What the name is in that module, once it has been imported."""
+    bindings = module.scopes.top.bindings.get(name)
+    if bindings:
+        for binding in bindings:
+            yield module, binding
+        return
+    submodule = module.project.find(module.path, "." + name)
+    if submodule is not None and module.path.name == "__init__.py":
+        yield Whole(submodule)
+        return
+    yield from _from_stars(module, name)
+
+
+def imported(module: Module, dotted: str) -> Iterator[Found]:
+    """What an import binds: something of the project, else something known by name."""
+    outside = dotted.partition(".")[0] in _OUTSIDE
+    found = None if outside else module.project.find(module.path, dotted)
+    if found is not None:
+        yield Whole(found)
+        return
+    package, _, name = dotted.rpartition(".")
+    parent = (
+        package + "." if dotted.startswith(".") and not package.strip(".") else package
+    )
+    found = None if outside or not parent else module.project.find(module.path, parent)
+    if found is not None:
+        yield from exported(found, name)
+    elif not dotted.startswith("."):
+        yield Known(names.canonical(dotted))
+
+
+def unbound(module: Module, name: str) -> Iterator[Found]:
+    """A name that the module does not bind: from a star import, or a builtin."""
+    found = False
+    for each in _from_stars(module, name):
+        found = True
+        yield each
+    if not found and hasattr(builtins, name):
+        yield Known(name)
+
+
+def _from_stars(module: Module, name: str) -> Iterator[Found]:
+    for prefix in module.scopes.top.stars:
+        package = prefix if not prefix.strip(".") else prefix.rstrip(".")
+        outside = package.partition(".")[0] in _OUTSIDE
+        if outside:
+            known = names.canonical(prefix + name)
+            if names.is_documented(known):
+                yield Known(known)
+            continue
+        found = module.project.find(module.path, package)
+        if found is not None and module.project.trail.enter(module.tree):
+            yield from exported(found, name)
+            module.project.trail.leave(module.tree)

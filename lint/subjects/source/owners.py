@@ -1,0 +1,64 @@
+"""Which networks the gradients of a training step are for."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from .resolve import calls_of, values
+from .scopes import Function, Kind
+from .values import Self, argument_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .module import Module
+
+_VARIABLES = (
+    *("trainable_variables", "trainable_weights", "variables", "weights"),
+    "parameters",
+)
+_MOST_VISITS = 300
+
+
+def owners(module: Module, source: ast.AST) -> Iterator[ast.expr]:
+    """`net` of every `net.trainable_variables` that the sources lead to."""
+    return _owners(module, source, set())
+
+
+def _owners(
+    module: Module, source: ast.AST, visited: set[ast.AST]
+) -> Iterator[ast.expr]:
+    if source in visited or len(visited) > _MOST_VISITS:
+        return
+    visited.add(source)
+    inner: list[ast.expr] = []
+    match source:
+        case ast.Attribute(value=network, attr=name) if name in _VARIABLES:
+            yield network
+        case ast.Attribute(value=base, attr=name):
+            for value in values(module, base):
+                if isinstance(value, Self) and value.of.module is module:
+                    inner += module.members(value.of.node).given(name)
+        case ast.Name():
+            inner += _bound_to(module, source)
+        case _:
+            for child in ast.iter_child_nodes(source):
+                yield from _owners(module, child, visited)
+    for each in inner:
+        yield from _owners(module, each, visited)
+
+
+def _bound_to(module: Module, name: ast.Name) -> Iterator[ast.expr]:
+    """The expressions that a name stands for, those that callers pass among them."""
+    found = module.scopes.lookup(name)
+    for binding in found[1] if found else ():
+        if binding.kind in (Kind.VALUE, Kind.ITEM):
+            assert isinstance(binding.node, ast.expr)
+            yield binding.node
+        elif binding.kind is Kind.PARAMETER:
+            assert isinstance(binding.place, Function)
+            for call, skipped in calls_of(module, binding.place):
+                passed = argument_for(call, binding.place, name.id, skipped)
+                if passed is not None:
+                    yield passed
