@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import warnings
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from kerasbn.graph import NotAGraphError, UnusableFileError, read_graph
@@ -33,20 +34,29 @@ def read_live_model(model: Any, name: str | None = None) -> Model:
     """
     import keras
 
+    from .probing import probe  # Loads NumPy.
+
     graph = _graph(model)
     in_graph = _layers_in_graph(graph)
-    layers = [
-        _batch_norm(layer, path, frozen, in_graph.get(path))
+    found = [
+        (layer, path, frozen)
         for layer, path, frozen in _walk(model, "", not model.trainable, set())
         if isinstance(layer, keras.layers.BatchNormalization)
     ]
+    can_move = {
+        path: layer for layer, path, frozen in found if layer.built and not frozen
+    }
     return Model(
         path=name,
         keras_version=keras.__version__,
-        batch_norms=tuple(layers),
+        batch_norms=tuple(
+            _batch_norm(layer, path, frozen, in_graph.get(path))
+            for layer, path, frozen in found
+        ),
         iterations=_iterations(getattr(model, "optimizer", None)),
         graph=graph,
         live=model,
+        probe=cache(partial(probe, model, can_move)),
     )
 
 
