@@ -40,7 +40,7 @@ def read_live_model(model: Any, name: str | None = None) -> Model:
     in_graph = _layers_in_graph(graph)
     found = [
         (layer, path, frozen)
-        for layer, path, frozen in _walk(model, "", not model.trainable, set())
+        for layer, path, frozen in layers_inside(model)
         if isinstance(layer, keras.layers.BatchNormalization)
     ]
     can_move = {
@@ -94,10 +94,14 @@ def _layers_in_graph(graph: Graph | None) -> dict[str, BatchNorm]:
     return {layer.path: layer for layer in found}
 
 
+def layers_inside(model: Any) -> Iterator[tuple[Any, str, bool]]:
+    """Every layer inside a model, at any depth, once: (layer, path, frozen)."""
+    return _walk(model, "", not model.trainable, set())
+
+
 def _walk(
     parent: Any, path: str, frozen: bool, seen: set[int]
 ) -> Iterator[tuple[Any, str, bool]]:
-    """Every layer inside, at any depth, once: (layer, path, frozen)."""
     for layer in parent._flatten_layers(include_self=False, recursive=False):
         if id(layer) in seen:
             continue

@@ -1,4 +1,4 @@
-"""A live model is run in both modes: what that shows, and that nothing is left of it."""
+"""A live model is run in both modes: what that shows, and that it leaves nothing."""
 
 import os
 import random

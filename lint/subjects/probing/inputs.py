@@ -19,6 +19,8 @@ _BATCH = 2
 # is large enough for deep networks without padding.
 _LENGTHS = ({3: 16, 4: 64, 5: 16}, {3: 256, 4: 224, 5: 64})
 _OTHER_LENGTH = 4
+# Larger images and volumes are tried at this size first, where a graph may take it.
+_CHEAP_LENGTH = 96
 
 
 @dataclass(frozen=True)
@@ -31,10 +33,14 @@ class _Spec:
 
 @dataclass(frozen=True)
 class Call:
-    """The arguments of one call of the model."""
+    """The arguments of one call of the model.
+
+    `smaller` says that they are smaller than the model's inputs are said to be.
+    """
 
     arguments: tuple[Any, ...]
     named: dict[str, Any]
+    smaller: bool = False
 
 
 def possible_calls(model: Any) -> Iterator[Call]:
@@ -47,11 +53,17 @@ def possible_calls(model: Any) -> Iterator[Call]:
     """
     import keras
 
+    def call(specs: Any, lengths: dict[int, int], smaller: bool = False) -> Call:
+        array = partial(_random, lengths=lengths, rng=np.random.default_rng(0))
+        arguments, named = keras.tree.map_structure(array, specs)
+        return Call(tuple(arguments), named, smaller)
+
     for specs in _specs(model):
+        cheap = keras.tree.map_structure(_smaller, specs)
+        if getattr(model, "inputs", None) and cheap != specs:
+            yield call(cheap, _LENGTHS[0], smaller=True)
         for lengths in _LENGTHS:
-            array = partial(_random, lengths=lengths, rng=np.random.default_rng(0))
-            arguments, named = keras.tree.map_structure(array, specs)
-            yield Call(tuple(arguments), named)
+            yield call(specs, lengths)
             if not _has_open_length(keras.tree.flatten(specs)):
                 break
 
@@ -90,6 +102,14 @@ def _built_for(shape: Any, dtype: str) -> Any:
     if all(each is None or isinstance(each, int) for each in shape):
         return _Spec((None, *shape[1:]), dtype)
     return type(shape)(_built_for(each, dtype) for each in shape)
+
+
+def _smaller(spec: _Spec) -> _Spec:
+    if len(spec.shape) < 4:
+        return spec
+    batch, *sizes = spec.shape
+    sizes = [size and min(size, _CHEAP_LENGTH) for size in sizes]
+    return _Spec((batch, *sizes), spec.dtype)
 
 
 def _has_open_length(specs: list[_Spec]) -> bool:

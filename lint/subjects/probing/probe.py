@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from .inputs import Call
-    from .running import Runner
+    from .running import Way
 
 _FRAME = re.compile(r"Exception encountered when calling|Arguments received by|\s*$")
 
@@ -42,13 +42,15 @@ def probe(model: Any, layers: Mapping[str, Any]) -> Probe | None:
     if not layers:
         return None
     failures = []
-    for call, run in product(possible_calls(model), ways_to_run()):
+    for call, way in product(possible_calls(model), ways_to_run()):
         try:
             with undisturbed(model), _quietly():
+                if call.smaller:
+                    _accept_any_shape(model)
                 training = {}
                 if not trains_by_itself(type(model)):
-                    training = _observe(model, call, layers, run, training=True)
-                inference = _observe(model, call, layers, run, training=False)
+                    training = _observe(model, call, layers, way, training=True)
+                inference = _observe(model, call, layers, way, training=False)
         except Exception as error:  # The user's code may fail in any way.
             failures.append(_explain(error))
             continue
@@ -60,7 +62,7 @@ def probe(model: Any, layers: Mapping[str, Any]) -> Probe | None:
 
 
 def _observe(
-    model: Any, call: Call, layers: Mapping[str, Any], run: Runner, training: bool
+    model: Any, call: Call, layers: Mapping[str, Any], way: Way, training: bool
 ) -> dict[str, Observer]:
     """Call the model as Keras' trainer does: it is told the mode only if it takes it.
 
@@ -78,10 +80,17 @@ def _observe(
             model(*arguments, **named, **told)
         return [observer.seen for observer in observers.values()]
 
-    seen = run(observe, model, call.arguments, call.named)
+    seen = way(observe, model)(call.arguments, call.named)
     for observer, values in zip(observers.values(), seen, strict=True):
         observer.moved, observer.held_still, observer.depended = map(bool, values)
     return observers
+
+
+def _accept_any_shape(model: Any) -> None:
+    """A graph checks its inputs' shapes before it knows whether they matter."""
+    for layer in model._flatten_layers():
+        if hasattr(layer, "_inputs_struct"):
+            layer.input_spec = None
 
 
 def _behaviour(training: Observer | None, inference: Observer) -> Behaviour:
