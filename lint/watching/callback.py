@@ -80,9 +80,10 @@ class Watch(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         assert self._monitor is not None
-        done = batch - self._first + 1
-        if done == 1:  # Older versions of Keras name the first of several steps twice.
-            done = self.model.steps_per_execution
+        done = self.model.steps_per_execution
+        steps = self.params.get("steps")
+        if steps:
+            done = min(done, steps - self._first)  # The last ones may be fewer.
         self._monitor.after_step(self._monitor.step + done, self._value)
 
     def on_train_end(self, logs: Any = None) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     # The current value of a Keras variable, a tensor.
     Value = Callable[[Any], Any]
 
-_RECENT = 8
+_RECENT = 8  # batches; fewer are too noisy to compare with
 _QUANTILES = (0.05, 0.5, 0.95)
 
 
@@ -107,8 +107,9 @@ class WatchedLayer:
         return not now or any(not np.array_equal(one, other) for one, other in pairs)
 
     def lag(self) -> Lag | None:
-        """How far the running statistics are behind; None if that is not known."""
-        if self._last is None or not self._recent:
+        """How far the running statistics are behind; None if too little was seen."""
+        seen = sum(each.updates for each in self._recent)
+        if self._last is None or seen < _RECENT:
             return None
         mean = np.mean([each.mean for each in self._recent], axis=0)
         variance = np.mean([each.variance for each in self._recent], axis=0)

@@ -53,11 +53,13 @@ class Batches:
     """The average statistics of the batches between two readings.
 
     Attributes:
+        updates: how many batches they are.
         mean: of each channel.
         variance: likewise, of single batches, not of all together.
         noise: how far rounding of the readings may have changed the variance.
     """
 
+    updates: int
     mean: Array
     variance: Array
     noise: Array
@@ -86,7 +88,7 @@ def batches_between(
     largest = np.maximum(np.abs(before.variance), np.abs(now.variance))
     noise = flat(16 * np.finfo(np.float32).eps * largest * now.weight / share)
     variance = np.maximum(average(before.variance, now.variance), 0)
-    return Batches(average(before.mean, now.mean), variance, noise)
+    return Batches(updates, average(before.mean, now.mean), variance, noise)
 
 
 def flat(array: Any) -> Array:
