@@ -76,7 +76,9 @@ class Watch(keras.callbacks.Callback):
         self._monitor.begin(self._value)
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        assert self._monitor is not None
         self._first = batch
+        self._tap.keeps_next = self._monitor.wants_batch()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         assert self._monitor is not None

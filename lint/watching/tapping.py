@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from functools import reduce
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +13,17 @@ if TYPE_CHECKING:
 
 
 class Tap:
-    """Takes the place of a model's `train_function`, and keeps batches if wanted.
+    """Takes the place of a model's `train_function`, and keeps a batch if told to.
 
-    The step that is run and the data that it is given stay the same.
+    The step that is run and the data that it is given stay the same. Where a training
+    failed and nothing closed this, it is not told any more, and only passes on.
 
     Args:
         model: a model whose `train_function` was made.
-        monitor: what wants batches.
+        monitor: what is given the batches.
+
+    Attributes:
+        keeps_next: whether to keep the next batch.
     """
 
     def __init__(self, model: Any, monitor: Monitor) -> None:
@@ -29,11 +32,16 @@ class Tap:
         self._model = model
         self._monitor = monitor
         self._train_function: Callable[..., Any] = model.train_function
+        if isinstance(model.train_function, Tap):
+            self._train_function = model.train_function._train_function
         ways: dict[str, Callable[..., tuple[Any, ...]]] = {
             "tensorflow": self._from_tensorflow,
             "jax": self._from_iterator,
             "torch": self._from_list,
         }
+        self.keeps_next = False
+        self._replayed: list[Any] = []
+        self._replay: Any = None
         self._taken_from = ways.get(keras.backend.backend())
 
     def open(self) -> None:
@@ -46,7 +54,8 @@ class Tap:
             self._model.train_function = self._train_function
 
     def __call__(self, *arguments: Any) -> Any:
-        if self._taken_from is not None and self._monitor.wants_batch():
+        if self._taken_from is not None and self.keeps_next:
+            self.keeps_next = False
             arguments = self._taken_from(*arguments)
         return self._train_function(*arguments)
 
@@ -72,30 +81,16 @@ class Tap:
         tf: Any = sys.modules["tensorflow"]
         spec = getattr(iterator, "element_spec", None)
         is_plain = isinstance(iterator, tf.data.Iterator) and all(
-            isinstance(each, tf.TensorSpec) and each.shape.rank
-            for each in tf.nest.flatten(spec)
+            isinstance(each, tf.TensorSpec) for each in tf.nest.flatten(spec)
         )
         if not is_plain:  # of several replicas, sparse, or with optional parts
             return (iterator,)
         batches = list(islice(iterator, self._model.steps_per_execution))
         if batches:
             self._keep(batches[0])
-        return (iter(_dataset(batches, spec)),)
-
-
-def _dataset(batches: list[Any], spec: Any) -> Any:
-    """A TensorFlow dataset of these batches, with elements that are said to be such.
-
-    Of the ways to say that the number of samples is open, the first is the fastest.
-    """
-    datasets: Any = sys.modules["tensorflow"].data.Dataset
-    parts = [datasets.from_tensor_slices(each).batch(_size(each)) for each in batches]
-    if parts and all(each.element_spec == spec for each in parts):
-        return reduce(lambda one, other: one.concatenate(other), parts)
-    return datasets.from_generator(lambda: batches, output_signature=spec)
-
-
-def _size(batch: Any) -> int:
-    import keras
-
-    return int(keras.tree.flatten(batch)[0].shape[0])
+        self._replayed[:] = batches
+        if self._replay is None:  # which takes a while to make
+            self._replay = tf.data.Dataset.from_generator(
+                lambda: self._replayed, output_signature=spec
+            )
+        return (iter(self._replay),)
