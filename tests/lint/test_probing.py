@@ -221,6 +221,27 @@ class TestInputs:
         model = self.graph(keras.Input((None, 3)), keras.layers.Conv1D(4, 100))
         assert found(model) == [self.FOUND]
 
+    @pytest.mark.parametrize("needs_all", [False, True])
+    def test_a_large_image_which_may_be_smaller(self, needs_all):
+        sizes = []
+
+        def before(x):
+            x = Notes()(x)
+            if needs_all:
+                return keras.layers.Dense(3)(keras.layers.Flatten()(x))
+            return keras.layers.GlobalAveragePooling2D()(x)
+
+        class Notes(keras.layers.Layer):
+            def call(self, x):
+                sizes.append(x.shape[1])
+                return x
+
+        model = self.graph(keras.Input((128, 128, 3)), before)
+        sizes.clear()
+        assert found(model) == [self.FOUND]
+        assert sizes[-1] == (128 if needs_all else 96)
+        assert not hasattr(model, "_manual_input_spec")
+
     def test_a_batch_of_fixed_size(self):
         inputs = keras.Input(batch_shape=(5, 6))
         model = self.graph(inputs, lambda x: ops.reshape(x, (5, 2, 3)))
