@@ -10,7 +10,19 @@ from .findings import Finding, Location, Severity
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Finding", "Location", "Severity", "UsageError", "check"]
+    from .watching import Watch, WatchWarning, watch
+
+__all__ = [
+    "Finding",
+    "Location",
+    "Severity",
+    "UsageError",
+    "Watch",
+    "WatchWarning",
+    "check",
+    "watch",
+]
+_WATCHING = ("Watch", "WatchWarning", "watch")
 
 
 def check(
@@ -47,6 +59,15 @@ def check(
         select=_words(select), ignore=_words(ignore), keras_version=keras_version
     )
     return list(run([target], config).findings)
+
+
+def __getattr__(name: str) -> Any:
+    """`Watch` and what belongs to it, only when asked for: it loads Keras."""
+    if name in _WATCHING:
+        from . import watching
+
+        return getattr(watching, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def _words(value: str | Iterable[str] | None) -> list[str] | None:

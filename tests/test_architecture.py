@@ -27,6 +27,8 @@ MAY_IMPORT_KERAS = (
     "kerasbn/folding/proof/",
 )
 
+LINT_WITH_KERAS = ("lint/subjects/", "lint/watching/")
+
 SOURCES = sorted(
     path.relative_to(ROOT).as_posix()
     for package in ("kerasbn", "lint")
@@ -51,7 +53,7 @@ def test_imports(source):
         ours = {name for name in names if name.split(".")[0] == "kerasbn"}
         assert all(name.split(".")[1] in ("archive", "graph") for name in ours)
         assert frameworks <= (
-            {"keras"} if source.startswith("lint/subjects/") else set()
+            {"keras"} if source.startswith(LINT_WITH_KERAS) else set()
         )
         return
     assert not {name for name in names if name.split(".")[0] == "lint"}

@@ -23,6 +23,9 @@ class NotInspectable(Rule):
     in it are checked all the same. In a saved Functional or Sequential model it
     reports each batch normalization inside a layer of your own likewise.
 
+    A live model is run once in training and once in inference mode, on random inputs of
+    its shapes; where that fails, the message says why.
+
     ## Why is this bad
     How `call` calls the layers, above all whether it passes `training` on, was not
     checked here; lint the model's source as well.
@@ -62,10 +65,15 @@ model = keras.Model(inputs, keras.layers.BatchNormalization()(inputs))
                 "running statistics were checked",
                 model.at(layer.path),
             )
-        if model.graph is not None:
-            return
-        seen = "layers and their" if model.live is not None else "running"
-        yield self.finding(
-            f"not inspectable as a graph: only the {seen} statistics were checked",
-            model.at(None),
-        )
+        probe = model.probe()
+        failure = probe.failure if probe is not None else ""
+        not_run = f"it could not be run to see its behaviour ({failure})"
+        if model.graph is None:
+            seen = "layers and their" if model.live is not None else "running"
+            yield self.finding(
+                f"not inspectable as a graph: only the {seen} statistics were checked"
+                + (f", and {not_run}" if failure else ""),
+                model.at(None),
+            )
+        elif failure:
+            yield self.finding(not_run, model.at(None))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..findings import Severity
 from ..semantics import CALL_NEEDS_TRAINING, world_of_model
+from ..subjects.flagged_layers import unflagged_behaviours
 from ..subjects.source import names
 from ..subjects.source.classes import is_functional, keras_kind, takes_training
 from ..subjects.source.contents import class_holds
@@ -16,6 +17,7 @@ from ..subjects.source.edits import with_parameter
 from ..subjects.source.resolve import method_of, project_lineage
 from ..subjects.source.usage import usage_of
 from ..subjects.source.values import Class, parameters
+from ..subjects.trainer import trains_by_itself
 from .rule import Rule
 
 if TYPE_CHECKING:
@@ -46,6 +48,9 @@ class ModelCallWithoutTraining(Rule):
     nothing in sight fits the class, and nothing where it is only a part of other
     networks, only infers, has a `train_step` of its own, or is always told. It is an
     information where such a layer is only one of several alternatives.
+
+    A live model is also run once on random inputs, as `fit` runs it, and left as it
+    was. Reported is each batch normalization that `training` does not reach then.
 
     ## Why is this bad
     In Keras 3 `fit` passes `training` to a model only if its `call` has the
@@ -132,19 +137,27 @@ healthy = bool(np.abs(moving_mean).max() > 0)
             )
 
     def check_model(self, model: Model) -> Iterator[Finding]:
-        """The class of a live model, if its `call` is such a one."""
+        """The class of a live model, or layers that its run showed untold."""
         if model.live is None or not world_of_model(model.keras_version).has(
             CALL_NEEDS_TRAINING
         ):
             return
+        compiled = bool(getattr(model.live, "compiled", False))
+        severity = None if compiled else Severity.WARNING
         kinds = _live_kinds(model.live)
         if kinds and _live_call_lacks_training(model.live):
-            compiled = bool(getattr(model.live, "compiled", False))
-            yield self.finding(
-                _message(type(model.live).__name__, kinds),
-                model.at(None),
-                None if compiled else Severity.WARNING,
-            )
+            message = _message(type(model.live).__name__, kinds)
+            yield self.finding(message, model.at(None), severity)
+            return
+        for path, behaviour in unflagged_behaviours(model):
+            if behaviour.held_still and False not in behaviour.told:
+                yield self.finding(
+                    "its running statistics did not move when the model was run as "
+                    "fit runs it: `training` did not reach the layer; leave out "
+                    "training=None, and call the layer itself, not its `call`",
+                    model.at(path),
+                    severity,
+                )
 
 
 def _message(name: str, kinds: frozenset[str]) -> str:
@@ -200,7 +213,7 @@ def _is_plain_model(of: Class, call: ast.FunctionDef | ast.AsyncFunctionDef) -> 
 
 def _live_call_lacks_training(model: Any) -> bool:
     """Whether fit runs a `call` of the user's that cannot take `training`."""
-    if _is_graph(type(model)) or _steps_by_itself(type(model)):
+    if _is_graph(type(model)) or trains_by_itself(type(model)):
         return False
     try:
         takes_it = "training" in inspect.signature(model.call).parameters
@@ -215,12 +228,6 @@ def _is_graph(kind: type) -> bool:
         and base.__name__ in ("Functional", "Sequential")
         for base in kind.__mro__
     )
-
-
-def _steps_by_itself(kind: type) -> bool:
-    """Whether the class has a `train_step` that is not Keras' own."""
-    train_step = getattr(kind, "train_step", None)
-    return not str(getattr(train_step, "__module__", "")).startswith("keras.")
 
 
 def _settles_training(call: Any) -> bool:

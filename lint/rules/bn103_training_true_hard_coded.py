@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..findings import Severity
 from ..semantics import FUNCTIONAL_FLAG_IS_OVERRIDDEN, world_of_model
-from ..subjects.flagged_layers import flagged_layers
+from ..subjects.flagged_layers import flagged_layers, unflagged_behaviours
 from ..subjects.source.flagged import Flagged, Where, flag_left_out, flagged_calls
 from .rule import Rule
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..findings import Finding
-    from ..subjects.model import Model
+    from ..subjects.model import Behaviour, Model
     from ..subjects.source import Module
 
 
@@ -26,6 +26,9 @@ class TrainingTrueHardCoded(Rule):
     network that holds it, inside the `call` of a Keras class or where a graph is
     built. Calls of a model in a training loop, branches on the phase, Monte Carlo
     dropout and augmentation are left alone.
+
+    A live model is also run once on random inputs, as `predict` runs it, and left as it
+    was. Reported is each batch normalization that normalises with the batch then.
 
     ## Why is this bad
     In `predict` too the layer then normalises with the statistics of the batch: the
@@ -86,7 +89,14 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
                 )
 
     def check_model(self, model: Model) -> Iterator[Finding]:
-        """Constant flags in the graph, where they are honoured."""
+        """What inference shows, and flags in the graph, where they are honoured."""
+        for path, behaviour in unflagged_behaviours(model):
+            if seen := _seen(behaviour):
+                yield self.finding(
+                    f"run as in training in inference mode: {seen}; pass on the "
+                    "`training` that `call` was given",
+                    model.at(path),
+                )
         if world_of_model(model.keras_version).has(FUNCTIONAL_FLAG_IS_OVERRIDDEN):
             return
         for layer in flagged_layers(model):
@@ -97,6 +107,17 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
                     "graph without the argument",
                     model.at(layer.path),
                 )
+
+
+def _seen(behaviour: Behaviour) -> str:
+    """What a layer did in inference that shows the statistics of the batch."""
+    depended = "its output for one sample depends on the others of the batch"
+    moved = "its running statistics move"
+    both = (
+        (behaviour.depended_on_batch, depended),
+        (behaviour.moved_in_inference, moved),
+    )
+    return ", and ".join(text for happened, text in both if happened)
 
 
 def _advice(flagged: Flagged) -> str:

@@ -10,7 +10,7 @@ from ..semantics import (
     NONE_IS_INFERENCE,
     world_of_model,
 )
-from ..subjects.flagged_layers import flagged_layers
+from ..subjects.flagged_layers import flagged_layers, unflagged_behaviours
 from ..subjects.source.flagged import Where, flag_left_out, flagged_calls
 from .rule import Rule
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..findings import Finding
-    from ..subjects.model import Model
+    from ..subjects.model import BatchNorm, Model
     from ..subjects.source import Module
     from ..subjects.source.flagged import Flagged
 
@@ -31,6 +31,10 @@ class TrainingFalseHardCoded(Rule):
     network that holds it, inside the `call` of a Keras class, and in a graph where
     it is honoured; from Keras 3.10 on `training=None` in a `call` as well. It is only
     an information where the network seems meant to keep still, such as a backbone.
+
+    A live model is also run once on random inputs, as `fit` runs it, and left as it
+    was. Reported is each batch normalization that is told not to train then; it is an
+    information where the layer has statistics to keep.
 
     ## Why is this bad
     The layer never trains: its running statistics stay at zero mean and unit
@@ -101,7 +105,17 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                 )
 
     def check_model(self, model: Model) -> Iterator[Finding]:
-        """Constant flags in the graph, where they are honoured."""
+        """What training shows, and flags in the graph, where they are honoured."""
+        estimated = {each.path for each in model.batch_norms if _is_estimated(each)}
+        for path, behaviour in unflagged_behaviours(model):
+            if behaviour.held_still and False in behaviour.told:
+                yield self.finding(
+                    "told training=False when the model was run as fit runs it: its "
+                    "running statistics did not move; pass training=training, or set "
+                    "trainable=False if the layer is meant to be frozen",
+                    model.at(path),
+                    Severity.INFO if path in estimated else None,
+                )
         if world_of_model(model.keras_version).has(FUNCTIONAL_FLAG_IS_OVERRIDDEN):
             return
         for layer in flagged_layers(model):
@@ -114,6 +128,14 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                     # A whole network that keeps still is a recipe of fine-tuning.
                     None if layer.is_layer else Severity.INFO,
                 )
+
+
+def _is_estimated(layer: BatchNorm) -> bool:
+    """Whether it has statistics to keep: others than those that Keras begins with."""
+    statistics = layer.read_statistics()
+    return statistics is not None and bool(
+        statistics.mean.any() or (statistics.variance != 1).any()
+    )
 
 
 def _matters(module: Module, flagged: Flagged) -> bool:

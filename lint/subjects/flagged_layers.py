@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from kerasbn.graph import Graph
 
-    from .model import Model
+    from .model import Behaviour, Model
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,19 @@ def flagged_layers(model: Model) -> Iterator[FlaggedLayer]:
     if model.graph is not None:
         moving = [layer.path for layer in model.batch_norms if not layer.frozen]
         yield from _nested(model.graph, moving)
+
+
+def unflagged_behaviours(model: Model) -> Iterator[tuple[str, Behaviour]]:
+    """What each layer did when a live model was run, with its path.
+
+    Without those that the graph calls with a flag, which is reported itself.
+    """
+    probe = model.probe()
+    if probe is not None:
+        flagged = {layer.path for layer in flagged_layers(model)}
+        for path, behaviour in probe.behaviours.items():
+            if not any(f"{path}/".startswith(f"{each}/") for each in flagged):
+                yield path, behaviour
 
 
 def _nested(outermost: Graph, moving: list[str]) -> Iterator[FlaggedLayer]:

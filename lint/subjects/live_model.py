@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import warnings
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from kerasbn.graph import NotAGraphError, UnusableFileError, read_graph
@@ -33,20 +34,29 @@ def read_live_model(model: Any, name: str | None = None) -> Model:
     """
     import keras
 
+    from .probing import probe  # Loads NumPy.
+
     graph = _graph(model)
     in_graph = _layers_in_graph(graph)
-    layers = [
-        _batch_norm(layer, path, frozen, in_graph.get(path))
-        for layer, path, frozen in _walk(model, "", not model.trainable, set())
+    found = [
+        (layer, path, frozen)
+        for layer, path, frozen in layers_inside(model)
         if isinstance(layer, keras.layers.BatchNormalization)
     ]
+    can_move = {
+        path: layer for layer, path, frozen in found if layer.built and not frozen
+    }
     return Model(
         path=name,
         keras_version=keras.__version__,
-        batch_norms=tuple(layers),
+        batch_norms=tuple(
+            _batch_norm(layer, path, frozen, in_graph.get(path))
+            for layer, path, frozen in found
+        ),
         iterations=_iterations(getattr(model, "optimizer", None)),
         graph=graph,
         live=model,
+        probe=cache(partial(probe, model, can_move)),
     )
 
 
@@ -84,10 +94,14 @@ def _layers_in_graph(graph: Graph | None) -> dict[str, BatchNorm]:
     return {layer.path: layer for layer in found}
 
 
+def layers_inside(model: Any) -> Iterator[tuple[Any, str, bool]]:
+    """Every layer inside a model, at any depth, once: (layer, path, frozen)."""
+    return _walk(model, "", not model.trainable, set())
+
+
 def _walk(
     parent: Any, path: str, frozen: bool, seen: set[int]
 ) -> Iterator[tuple[Any, str, bool]]:
-    """Every layer inside, at any depth, once: (layer, path, frozen)."""
     for layer in parent._flatten_layers(include_self=False, recursive=False):
         if id(layer) in seen:
             continue

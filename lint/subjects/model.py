@@ -92,6 +92,38 @@ def _number(value: Any) -> float | None:
 
 
 @dataclass(frozen=True)
+class Behaviour:
+    """What one BN layer did when the model was run once in each mode.
+
+    Attributes:
+        held_still: whether its statistics did not move in training mode, though the
+            batch had other ones.
+        told: the values of `training` that reached it in training mode; empty if it
+            was not called.
+        moved_in_inference: whether they moved in inference mode.
+        depended_on_batch: whether there the output for one sample depended on others.
+    """
+
+    held_still: bool
+    told: tuple[bool | None, ...]
+    moved_in_inference: bool
+    depended_on_batch: bool
+
+
+@dataclass(frozen=True)
+class Probe:
+    """How a live model behaved when it was run as `fit` and as `predict` do.
+
+    Attributes:
+        behaviours: of each built BN layer that is not frozen, by path.
+        failure: why the model could not be run; empty if it was.
+    """
+
+    behaviours: Mapping[str, Behaviour]
+    failure: str = ""
+
+
+@dataclass(frozen=True)
 class Model:
     """A saved or live model.
 
@@ -105,6 +137,8 @@ class Model:
             is not known.
         graph: the layer calls; None where the model is not inspectable as a graph.
         live: the model object itself, for rules that read its class; None for files.
+        probe: runs a live model, only when a rule asks for it; returns None for files
+            and where there is nothing to see.
     """
 
     path: str | None
@@ -113,6 +147,7 @@ class Model:
     iterations: int | None = None
     graph: Graph | None = None
     live: Any = field(default=None, repr=False)
+    probe: Callable[[], Probe | None] = lambda: None
 
     @property
     def hidden(self) -> tuple[BatchNorm, ...]:

@@ -1,0 +1,131 @@
+"""Small random batches that fit what a model takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+# Two samples are the fewest that a batch has statistics of.
+_BATCH = 2
+# Lengths for open dimensions by the rank of the input: first what is cheap, then what
+# is large enough for deep networks without padding.
+_LENGTHS = ({3: 16, 4: 64, 5: 16}, {3: 256, 4: 224, 5: 64})
+_OTHER_LENGTH = 4
+# Larger images and volumes are tried at this size first, where a graph may take it.
+_CHEAP_LENGTH = 96
+
+
+@dataclass(frozen=True)
+class _Spec:
+    """One tensor of an input; open dimensions are None, the first is the batch."""
+
+    shape: tuple[int | None, ...]
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Call:
+    """The arguments of one call of the model.
+
+    `smaller` says that they are smaller than the model's inputs are said to be.
+    """
+
+    arguments: tuple[Any, ...]
+    named: dict[str, Any]
+    smaller: bool = False
+
+
+def possible_calls(model: Any) -> Iterator[Call]:
+    """Calls to try until one is accepted; none where no input shape is known.
+
+    Inputs that the model tells are of its shapes and dtypes. A model of a class of
+    its own remembers the shapes that it was built for, but not the dtypes: floats are
+    tried first, then integers. All numbers are in [0, 2), integers 0 or 1, since any
+    vocabulary has at least these; texts are one of two words.
+    """
+    import keras
+
+    def call(specs: Any, lengths: dict[int, int], smaller: bool = False) -> Call:
+        array = partial(_random, lengths=lengths, rng=np.random.default_rng(0))
+        arguments, named = keras.tree.map_structure(array, specs)
+        return Call(tuple(arguments), named, smaller)
+
+    for specs in _specs(model):
+        cheap = keras.tree.map_structure(_smaller, specs)
+        if getattr(model, "inputs", None) and cheap != specs:
+            yield call(cheap, _LENGTHS[0], smaller=True)
+        for lengths in _LENGTHS:
+            yield call(specs, lengths)
+            if not _has_open_length(keras.tree.flatten(specs)):
+                break
+
+
+def _specs(model: Any) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """What the arguments of a call are, positional and named."""
+    import keras
+
+    if getattr(model, "inputs", None):
+        # A Sequential model that was loaded has `inputs`, but no `input`.
+        is_sequential = isinstance(model, keras.Sequential)
+        wanted = model.inputs[0] if is_sequential else model.input
+        if all(each.shape is not None for each in keras.tree.flatten(wanted)):
+            yield (keras.tree.map_structure(_spec_of, wanted),), {}
+        return
+    shapes = model.get_build_config() or {}
+    for dtype in ("float32", "int32"):
+        if "input_shape" in shapes:
+            yield (_built_for(shapes["input_shape"], dtype),), {}
+        elif shapes.get("shapes_dict"):
+            named = {
+                name.removesuffix("_shape"): _built_for(shape, dtype)
+                for name, shape in shapes["shapes_dict"].items()
+            }
+            yield (), named
+
+
+def _spec_of(tensor: Any) -> _Spec:
+    return _Spec(tuple(tensor.shape), str(tensor.dtype))
+
+
+def _built_for(shape: Any, dtype: str) -> Any:
+    """Specs in place of each shape in a nest; the batch may be of any size."""
+    if isinstance(shape, dict):
+        return {key: _built_for(each, dtype) for key, each in shape.items()}
+    if all(each is None or isinstance(each, int) for each in shape):
+        return _Spec((None, *shape[1:]), dtype)
+    return type(shape)(_built_for(each, dtype) for each in shape)
+
+
+def _smaller(spec: _Spec) -> _Spec:
+    if len(spec.shape) < 4:
+        return spec
+    batch, *sizes = spec.shape
+    sizes = [size and min(size, _CHEAP_LENGTH) for size in sizes]
+    return _Spec((batch, *sizes), spec.dtype)
+
+
+def _has_open_length(specs: list[_Spec]) -> bool:
+    return any(None in spec.shape[1:] for spec in specs)
+
+
+def _random(
+    spec: _Spec, lengths: dict[int, int], rng: np.random.Generator
+) -> NDArray[Any]:
+    batch, *sizes = spec.shape or (None,)
+    length = lengths.get(len(spec.shape), _OTHER_LENGTH)
+    shape = [batch or _BATCH, *(size or length for size in sizes)]
+    if spec.dtype == "string":
+        return rng.choice(np.asarray(["the", "layer"]), shape)
+    if spec.dtype == "bool":
+        return rng.integers(0, 2, shape).astype(bool)
+    if "int" in spec.dtype:
+        return rng.integers(0, 2, shape).astype(spec.dtype)
+    return rng.uniform(0, 2, shape).astype("float32")

@@ -1,0 +1,132 @@
+"""What batch normalization layers do when they are called."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+Tensor = Any  # of the backend, maybe one that is traced
+
+# Of the output's largest value. What is not normalized with the batch differs by
+# nothing, what is differs by about 1.
+_NOTICEABLE = 0.01
+
+
+class Observer:
+    """Takes the place of a layer's `call`, and notes what each call does.
+
+    It is to be used within a `keras.StatelessScope`, so that no assignment lasts.
+
+    Args:
+        layer: a built `keras.layers.BatchNormalization`.
+        in_training: the mode in which the model is run.
+
+    Attributes:
+        told: the values of `training` that reached it.
+        moved: a boolean tensor: whether its running statistics have moved.
+        held_still: likewise: in training, whether they did not in a call in which they
+            would have, had the layer been told to train.
+        depended: likewise: in inference, whether an output for the first sample
+            depended on the others.
+    """
+
+    def __init__(self, layer: Any, in_training: bool) -> None:
+        self.layer = layer
+        self._in_training = in_training
+        self.told: set[bool | None] = set()
+        self.moved: Tensor = False
+        self.held_still: Tensor = False
+        self.depended: Tensor = False
+        self._call = layer.call
+
+    def __call__(
+        self,
+        inputs: Tensor,
+        training: Any = None,
+        mask: Tensor | None = None,
+        **others: Any,
+    ) -> Tensor:
+        """Call the layer as it was to be called."""
+        from keras import ops
+
+        if mask is not None:
+            others["mask"] = mask
+        self.told.add(None if training is None else bool(training))
+        before = self._statistics()
+        outputs = self._call(inputs, training=training, **others)
+        moved = _unequal(before, self._statistics())
+        self.moved = ops.logical_or(self.moved, moved)
+        if self._in_training:
+            would_move = self._would_move(inputs, **others)
+            held_still = ops.logical_and(would_move, ops.logical_not(moved))
+            self.held_still = ops.logical_or(self.held_still, held_still)
+        else:
+            depends = self._depends(inputs, training=training, **others)
+            self.depended = ops.logical_or(self.depended, depends)
+        return outputs
+
+    @property
+    def seen(self) -> tuple[Tensor, Tensor, Tensor]:
+        """`moved`, `held_still` and `depended`."""
+        return self.moved, self.held_still, self.depended
+
+    def _would_move(self, inputs: Tensor, **others: Any) -> Tensor:
+        import keras
+
+        with keras.StatelessScope():
+            before = self._statistics()
+            self._call(inputs, training=True, **others)
+            return _unequal(before, self._statistics())
+
+    def _depends(self, inputs: Tensor, **others: Any) -> Tensor:
+        """Whether the output for the first sample changes when the others do.
+
+        They are moved to the other side of the first one and twice as far away, which
+        changes the mean of the batch, its variance, and the signs of its deviations.
+        """
+        import keras
+        from keras import ops
+
+        first, rest = inputs[:1], inputs[1:]
+        moved = ops.concatenate([first, first + 2 * (first - rest)])
+        with keras.StatelessScope():
+            one = self._call(inputs, **others)[:1]
+        with keras.StatelessScope():
+            other = self._call(moved, **others)[:1]
+        return ops.any(ops.abs(one - other) > _NOTICEABLE * ops.max(ops.abs(one)))
+
+    def _statistics(self) -> list[Tensor]:
+        """The running statistics as they are in the current scope."""
+        from keras import ops
+
+        variables = (self.layer.moving_mean, self.layer.moving_variance)
+        return [ops.copy(each.value) for each in variables]
+
+
+@contextmanager
+def observed(observers: Sequence[Observer]) -> Iterator[None]:
+    """Within this context the observers take their layers' calls.
+
+    Attributes of the instances shadow the methods, past Keras' notes of attributes.
+    """
+    for observer in observers:
+        vars(observer.layer)["call"] = observer
+    try:
+        yield
+    finally:
+        for observer in observers:
+            del vars(observer.layer)["call"]
+
+
+def _unequal(ones: list[Tensor], others: list[Tensor]) -> Tensor:
+    """Whether any values differ; NaN is the same as NaN."""
+    from keras import ops
+
+    def differ(one: Tensor, other: Tensor) -> Tensor:
+        both_nan = ops.logical_and(ops.isnan(one), ops.isnan(other))
+        return ops.any(ops.logical_and(one != other, ops.logical_not(both_nan)))
+
+    return ops.logical_or(*map(differ, ones, others))

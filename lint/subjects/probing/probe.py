@@ -1,0 +1,117 @@
+"""Runs a model once as `fit` and once as `predict` do, and tells what its BN did."""
+
+from __future__ import annotations
+
+import re
+import sys
+import warnings
+from contextlib import contextmanager, redirect_stdout
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+from ..model import Behaviour, Probe
+from ..trainer import is_told_to_train, trains_by_itself
+from .inputs import possible_calls
+from .observing import Observer, observed
+from .running import ways_to_run
+from .undisturbed import undisturbed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from .inputs import Call
+    from .running import Way
+
+_FRAME = re.compile(r"Exception encountered when calling|Arguments received by|\s*$")
+
+
+def probe(model: Any, layers: Mapping[str, Any]) -> Probe | None:
+    """What batch normalization does when the model is run in each mode.
+
+    The model runs on a batch of two random samples. It, its weights and all random
+    state are afterwards as they were, also if it raises. What a training step of its
+    own does is not known, so that it is then run in inference mode alone.
+
+    Args:
+        model: a live Keras model.
+        layers: its batch normalization layers to watch, by path, all built.
+
+    Returns:
+        None if there are no layers to watch.
+    """
+    if not layers:
+        return None
+    failures = []
+    for call, way in product(possible_calls(model), ways_to_run()):
+        try:
+            with undisturbed(model), _quietly():
+                if call.smaller:
+                    _accept_any_shape(model)
+                training = {}
+                if not trains_by_itself(type(model)):
+                    training = _observe(model, call, layers, way, training=True)
+                inference = _observe(model, call, layers, way, training=False)
+        except Exception as error:  # The user's code may fail in any way.
+            failures.append(_explain(error))
+            continue
+        behaviours = {
+            path: _behaviour(training.get(path), inference[path]) for path in layers
+        }
+        return Probe(behaviours)
+    return Probe({}, [*failures, "the shape of its input is not known"][0])
+
+
+def _observe(
+    model: Any, call: Call, layers: Mapping[str, Any], way: Way, training: bool
+) -> dict[str, Observer]:
+    """Call the model as Keras' trainer does: it is told the mode only if it takes it.
+
+    PyTorch's trainer also sets the mode of all modules.
+    """
+    import keras
+
+    if keras.backend.backend() == "torch":
+        model.train(training)
+    told = {"training": training} if is_told_to_train(model) else {}
+    observers = {path: Observer(each, training) for path, each in layers.items()}
+
+    def observe(arguments: Any, named: Any) -> list[Any]:
+        with observed(list(observers.values())):
+            model(*arguments, **named, **told)
+        return [observer.seen for observer in observers.values()]
+
+    seen = way(observe, model)(call.arguments, call.named)
+    for observer, values in zip(observers.values(), seen, strict=True):
+        observer.moved, observer.held_still, observer.depended = map(bool, values)
+    return observers
+
+
+def _accept_any_shape(model: Any) -> None:
+    """A graph checks its inputs' shapes before it knows whether they matter."""
+    for layer in model._flatten_layers():
+        if hasattr(layer, "_inputs_struct"):
+            layer.input_spec = None
+
+
+def _behaviour(training: Observer | None, inference: Observer) -> Behaviour:
+    return Behaviour(
+        held_still=bool(training and training.held_still and not training.moved),
+        told=tuple(sorted(training.told, key=str)) if training else (),
+        moved_in_inference=inference.moved,
+        depended_on_batch=inference.depended,
+    )
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """What the model prints does not get between the findings."""
+    with warnings.catch_warnings(), redirect_stdout(sys.stderr):
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _explain(error: Exception) -> str:
+    """The error in one line, without what Keras writes around it."""
+    text = re.sub(r"\x1b\[\d*m", "", str(error))
+    said = [line.strip() for line in text.splitlines() if not _FRAME.match(line)]
+    return ": ".join([type(error).__name__, *said[:1]])

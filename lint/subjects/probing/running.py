@@ -1,0 +1,79 @@
+"""How a function that calls a model is run on each backend, without lasting effects."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+Function = Callable[..., Any]
+# Makes of a function that calls the model one after which no assignment lasts.
+Way = Callable[[Function, Any], Function]
+
+
+def ways_to_run() -> list[Way]:
+    """Those to try one after the other on this backend.
+
+    Functions that were compiled before would not call what took the place of a layer's
+    `call`, so everything runs operation by operation. Only JAX, which compiles each
+    operation by itself, is many times faster with the whole, as in `fit`; what cannot
+    be compiled so is run the other way.
+    """
+    import keras
+
+    match keras.backend.backend():
+        case "tensorflow":
+            return [_on_tensorflow]
+        case "jax":
+            return [_compiled_on_jax, _on_jax]
+    return [_stateless]
+
+
+def _stateless(function: Function, model: Any) -> Function:
+    import keras
+
+    def run(*arguments: Any) -> Any:
+        with keras.StatelessScope():
+            return function(*arguments)
+
+    return run
+
+
+def _on_tensorflow(function: Function, model: Any) -> Function:
+    config: Any = sys.modules["tensorflow"].config
+    stateless = _stateless(function, model)
+
+    def run(*arguments: Any) -> Any:
+        before = config.functions_run_eagerly()
+        config.run_functions_eagerly(True)
+        try:
+            return stateless(*arguments)
+        finally:
+            config.run_functions_eagerly(before)
+
+    return run
+
+
+def _compiled_on_jax(function: Function, model: Any) -> Function:
+    import keras
+
+    def with_state(values: list[Any], *arguments: Any) -> Any:
+        with keras.StatelessScope(list(zip(model.variables, values, strict=True))):
+            return function(*arguments)
+
+    compiled = sys.modules["jax"].jit(with_state)
+
+    def run(*arguments: Any) -> Any:
+        return compiled([each.value for each in model.variables], *arguments)
+
+    return run
+
+
+def _on_jax(function: Function, model: Any) -> Function:
+    stateless = _stateless(function, model)
+
+    def run(*arguments: Any) -> Any:
+        with sys.modules["jax"].disable_jit():
+            return stateless(*arguments)
+
+    return run

@@ -1,0 +1,19 @@
+"""How Keras' own trainer runs a live model, and whether it does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_STEPS = ("train_step", "compute_loss_and_updates", "make_train_function", "fit")
+
+
+def is_told_to_train(model: Any) -> bool:
+    """Whether `fit` and `predict` pass `training` to the model's `call`."""
+    return bool(model._call_has_training_arg)
+
+
+def trains_by_itself(kind: type) -> bool:
+    """Whether a class of models has a training step that is not Keras' own."""
+    methods = (getattr(kind, name, None) for name in _STEPS)
+    modules = [str(each.__module__) for each in methods if each is not None]
+    return not all(module.startswith("keras.") for module in modules)

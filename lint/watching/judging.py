@@ -1,0 +1,126 @@
+"""When what was seen of a layer is worth a warning."""
+
+from __future__ import annotations
+
+from math import ceil, log
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .layers import Lag, WatchedLayer
+    from .notices import Notices
+
+_FAR = 0.5  # standard deviations
+_WIDE = 2.0  # a factor between variances
+_BIAS = 0.05  # of the initial values, up to which statistics count as converged
+_NINES = (0.999, 0.99, 0.9, 0.8)
+
+
+def judge(
+    layer: WatchedLayer, notices: Notices, step: int, planned: int | None
+) -> None:
+    """Warn about a layer whose statistics move, after a sample.
+
+    Args:
+        layer: the layer.
+        notices: what has been said.
+        step: how many steps were done.
+        planned: how many there will be; None if that is not known.
+    """
+    _judge_channels(layer, notices, step)
+    lag = layer.lag() if planned is not None else None
+    if lag is not None and _is_far(lag, _left_at_the_end(layer, step, planned)):
+        _warn_of_lag(layer, lag, notices, step, planned)
+
+
+def judge_still(
+    layer: WatchedLayer, notices: Notices, step: int, told_how: str
+) -> None:
+    """Warn about a layer that is trained, but whose statistics never moved."""
+    during = f" in {step:,} training steps" if step else ""
+    notices.give(
+        "not moving",
+        layer.path,
+        step,
+        f"the running statistics did not move{during}, though the layer is trained: it "
+        f"runs in inference mode. {told_how}",
+    )
+
+
+def judge_at_the_end(layer: WatchedLayer, notices: Notices, step: int) -> None:
+    """Warn about the statistics that training leaves behind."""
+    lag = layer.lag()
+    if lag is not None and _is_far(lag, 1):
+        _warn_of_lag(layer, lag, notices, step, step)
+
+
+def _judge_channels(layer: WatchedLayer, notices: Notices, step: int) -> None:
+    dead = layer.dead_channels()
+    if dead and dead == layer.channels:
+        notices.give(
+            "collapsed",
+            layer.path,
+            step,
+            "the variance of the batches is 0 in every channel: there is nothing to "
+            "normalize. Look at the layer's input, and whether batches hold more than "
+            "one sample (model-lint rule BN205).",
+        )
+    elif dead:
+        notices.give(
+            "dead channels",
+            layer.path,
+            step,
+            f"{dead} of {layer.channels} channels are constant, with a batch variance "
+            "of 0: what arrives there is dead or padding. Look at the layer before it: "
+            "a learning rate that is too high kills ReLU units.",
+        )
+
+
+def _left_at_the_end(layer: WatchedLayer, step: int, planned: int | None) -> float:
+    """The share of today's distance that is left when training ends, as planned."""
+    if planned is None or layer.momentum is None:
+        return 1.0
+    return float(layer.momentum ** (max(planned - step, 0) * layer.calls))
+
+
+def _is_far(lag: Lag, left: float) -> bool:
+    # The distance of the means shrinks with the bias, that of variances likewise.
+    return lag.shift * left > _FAR or 1 + (lag.ratio - 1) * left > _WIDE
+
+
+def _warn_of_lag(
+    layer: WatchedLayer, lag: Lag, notices: Notices, step: int, planned: int | None
+) -> None:
+    planned = planned or step
+    when = "in the end" if planned == step else f"after {step:,} of {planned:,} steps"
+    notices.give(
+        "lagging",
+        layer.path,
+        step,
+        f"the running statistics lag behind those of the batches: {when} the means are "
+        f"{lag.shift:.1f} standard deviations apart, the variances a factor "
+        f"{lag.ratio:.1f}. {_advice(layer, planned)}",
+    )
+
+
+def _advice(layer: WatchedLayer, planned: int) -> str:
+    momentum = layer.momentum
+    if momentum is None:
+        return "Estimate them anew with kerasbn.recalibrate(model, data)."
+    needed = needed_steps(momentum)
+    if needed <= planned * layer.calls:
+        return (
+            f"They change faster than momentum={momentum:g} follows: lower the "
+            "learning rate at the end, or use kerasbn.recalibrate(model, data) then."
+        )
+    fitting = [m for m in _NINES if needed_steps(m) <= planned * layer.calls]
+    smaller = f"momentum={fitting[0]:g}, " if fitting else ""
+    return (
+        f"momentum={momentum:g} needs {needed:,} steps: use {smaller}"
+        "kerasbn.BatchNormalization(zero_debias=True), more steps, or "
+        "kerasbn.recalibrate(model, data) in the end."
+    )
+
+
+def needed_steps(momentum: float) -> int:
+    """Until no more than 5 % of the initial values is left."""
+    return ceil(log(_BIAS) / log(momentum)) if 0 < momentum < 1 else 1

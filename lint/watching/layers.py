@@ -1,0 +1,161 @@
+"""One layer that is watched, and what was seen of it."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .statistics import Reading, batches_between, flat
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .statistics import Array, Batches
+
+    # The current value of a Keras variable, a tensor.
+    Value = Callable[[Any], Any]
+
+_RECENT = 8  # batches; fewer are too noisy to compare with
+_QUANTILES = (0.05, 0.5, 0.95)
+
+
+@dataclass(frozen=True)
+class Point:
+    """Quantiles over the channels (5 %, 50 %, 95 %) at one time, for the picture."""
+
+    step: int
+    running_mean: Array
+    running_variance: Array
+    batch_mean: Array
+    batch_variance: Array
+
+
+@dataclass(frozen=True)
+class Lag:
+    """How far running statistics are from those of recent batches.
+
+    Attributes:
+        shift: the distance of the means in standard deviations of the batches, as the
+            root of its mean square over the channels.
+        ratio: the factor between the variances, >= 1, as the geometric mean.
+    """
+
+    shift: float
+    ratio: float
+
+
+class WatchedLayer:
+    """A `keras.layers.BatchNormalization` of a model that is trained.
+
+    Attributes:
+        path: its path, such as `inner/bn1`.
+        layer: the layer.
+        calls: how often it is called in one step.
+        points: what is drawn.
+        inputs: quantiles of the values that it was given, by step.
+        ever_moved: whether its running statistics ever did.
+        dead: which channels were constant in each of the last samples.
+    """
+
+    def __init__(self, path: str, layer: Any) -> None:
+        self.path = path
+        self.layer = layer
+        self.calls = 1
+        self.points: list[Point] = []
+        self.inputs: list[tuple[int, Array]] = []
+        self.ever_moved = False
+        self.dead: deque[Any] = deque(maxlen=3)
+        self._recent: deque[Batches] = deque(maxlen=_RECENT)
+        self._affine: list[Array] | None = None
+        self._last: Reading | None = None
+
+    @property
+    def momentum(self) -> float | None:
+        """The layer's momentum now; None for kerasbn's cumulative average."""
+        momentum = self.layer.momentum
+        return None if momentum is None else float(momentum)
+
+    @property
+    def channels(self) -> int:
+        """How many statistics there are of each kind; 0 before the layer is built."""
+        return 0 if self._last is None else self._last.mean.size
+
+    def sample(self, step: int, value: Value) -> None:
+        """Read the running statistics after a number of steps."""
+        if not self.layer.built:
+            return
+        now = self._read(step, value)
+        before, self._last = self._last, now
+        if before is None:
+            self._affine = self._read_affine(value)
+            return
+        self.ever_moved |= not now.same_as(before)
+        if self.ever_moved:
+            between = batches_between(before, now, self.momentum, self.calls)
+            if between is not None:
+                self._note(now, between)
+
+    def is_trained(self, value: Value) -> bool:
+        """Whether gamma or beta has changed, or there is neither to tell."""
+        now = self._read_affine(value)
+        if self._affine is None:
+            return False
+        pairs = zip(self._affine, now, strict=True)
+        return not now or any(not np.array_equal(one, other) for one, other in pairs)
+
+    def lag(self) -> Lag | None:
+        """How far the running statistics are behind; None if too little was seen."""
+        seen = sum(each.updates for each in self._recent)
+        if self._last is None or seen < _RECENT:
+            return None
+        mean = np.mean([each.mean for each in self._recent], axis=0)
+        variance = np.mean([each.variance for each in self._recent], axis=0)
+        epsilon = float(self.layer.epsilon)
+        square = (self._last.mean - mean) ** 2 / (variance + epsilon)
+        with np.errstate(all="ignore"):
+            factor = np.log((self._last.variance + epsilon) / (variance + epsilon))
+        lag = Lag(float(np.sqrt(square.mean())), float(np.exp(np.abs(factor).mean())))
+        return lag if np.isfinite([lag.shift, lag.ratio]).all() else None
+
+    def dead_channels(self) -> int:
+        """How many channels were constant in each of the last three samples."""
+        if len(self.dead) < (self.dead.maxlen or 0):
+            return 0
+        return int(np.logical_and.reduce(self.dead).sum())
+
+    def _note(self, now: Reading, between: Batches) -> None:
+        self._recent.append(between)
+        self.dead.append(_constant(now, between, float(self.layer.epsilon)))
+        arrays = (now.mean, now.variance, between.mean, between.variance)
+        if all(np.isfinite(each).all() for each in arrays):
+            quantiles = [np.quantile(each, _QUANTILES) for each in arrays]
+            self.points.append(Point(now.step, *quantiles))
+
+    def _read(self, step: int, value: Value) -> Reading:
+        weight = getattr(self.layer, "moving_weight", None)  # kerasbn's
+        return Reading(
+            step,
+            flat(value(self.layer.moving_mean)),
+            flat(value(self.layer.moving_variance)),
+            1.0 if weight is None else float(flat(value(weight.w)).mean()),
+        )
+
+    def _read_affine(self, value: Value) -> list[Array]:
+        variables = (self.layer.gamma, self.layer.beta)
+        return [flat(value(each)) for each in variables if each is not None]
+
+
+def _constant(now: Reading, between: Batches, epsilon: float) -> Any:
+    """Which channels have no variance.
+
+    Rounding hides a small variance behind a large running one. Where others of the
+    layer stand out of that, it is none beside theirs; where none does, only a running
+    variance far below epsilon shows that there is none.
+    """
+    quiet = between.variance <= between.noise
+    if quiet.all():
+        return now.variance < epsilon / 10
+    return quiet & (between.variance[~quiet].max() > 100 * between.noise)

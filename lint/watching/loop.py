@@ -1,0 +1,145 @@
+"""`watch`, for training loops of one's own."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UsageError
+from ..subjects.live_model import is_live_model
+from ..subjects.probing.undisturbed import undisturbed
+from .ending import check_options, finish
+from .monitor import Monitor
+from .values import current_value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from .notices import Notice
+    from .trial import Loss
+
+_TOLD_HOW = (
+    "Call the model with training=True in the training step (model-lint rule BN102)."
+)
+
+
+class Loop:
+    """A training loop that is watched: say `step()` after each of its steps."""
+
+    def __init__(self, model: Any, monitor: Monitor) -> None:
+        self._model = model
+        self._monitor = monitor
+        self._given: dict[int, Any] = {}
+
+    @property
+    def notices(self) -> list[Notice]:
+        """The warnings so far, in their order."""
+        return self._monitor.notices.given
+
+    def step(
+        self,
+        x: Any = None,
+        y: Any = None,
+        sample_weight: Any = None,
+        *,
+        trainable_variables: Sequence[Any] | None = None,
+        non_trainable_variables: Sequence[Any] | None = None,
+    ) -> None:
+        """Say that a training step was done.
+
+        Args:
+            x: the inputs of its batch. With them, the inputs of each layer are drawn.
+            y: its targets. With them, the loss is compared in both modes.
+            sample_weight: its weights, for the loss that the model was compiled with.
+            trainable_variables: the values after the step, where the loop holds them
+                itself, as with JAX' `stateless_call`.
+            non_trainable_variables: likewise.
+
+        Raises:
+            UsageError: (a ValueError) if there are more or fewer values than variables.
+        """
+        model = self._model
+        for variables, values in (
+            (model.trainable_variables, trainable_variables),
+            (model.non_trainable_variables, non_trainable_variables),
+        ):
+            if values is not None:
+                self._give(variables, values)
+        if x is not None and self._monitor.wants_batch():
+            self._monitor.keep_batch(x, y, sample_weight)
+        self._monitor.after_step(self._monitor.step + 1, self.value)
+
+    def value(self, variable: Any) -> Any:
+        """The value of a Keras variable, as it was given or else as it is."""
+        given = self._given.get(id(variable))
+        return current_value(variable) if given is None else given
+
+    @contextmanager
+    def holding_given_values(self) -> Iterator[None]:
+        """Within this context the model's variables have the values of the loop."""
+        if not self._given:
+            yield
+            return
+        with undisturbed(self._model):
+            for variable in self._model.variables:
+                if id(variable) in self._given:
+                    variable.assign(self._given[id(variable)])
+            yield
+
+    def _give(self, variables: Sequence[Any], values: Sequence[Any]) -> None:
+        if len(variables) != len(values):
+            raise UsageError(
+                "One value for each variable of the model is needed. Received: "
+                f"{len(values)} values for {len(variables)} variables."
+            )
+        pairs = zip(variables, values, strict=True)
+        self._given.update((id(variable), value) for variable, value in pairs)
+
+
+@contextmanager
+def watch(
+    model: Any,
+    *,
+    loss: Loss | None = None,
+    steps: int | None = None,
+    every: int | None = None,
+    plot: Any = None,
+    verbose: bool = True,
+) -> Iterator[Loop]:
+    """Watch the batch normalization of a model in a training loop of one's own.
+
+    As `lint.Watch` does in `fit`: it warns during training, and prints a table at the
+    end. After each training step call `step()` of what this gives; without that only
+    what is left at the end is seen. If the loop raises, there is no table.
+
+    Args:
+        model: a live Keras model.
+        loss: `loss(y, y_pred)` of a batch, a scalar, to compare in both modes; `None`
+            for the one that the model was compiled with, if it was.
+        steps: how many steps there will be, if that is known.
+        every: look after each that many steps; `None` for as often as is cheap.
+        plot: a file for a picture, as for `lint.Watch`.
+        verbose: whether to print the table.
+
+    Raises:
+        UsageError: (a ValueError) if an argument is wrong or Matplotlib is missing.
+
+    Example:
+    >>> with lint.watch(model, loss=loss_function) as loop:
+    ...     for x, y in batches:
+    ...         train_step(x, y)
+    ...         loop.step(x, y)
+    """
+    if not is_live_model(model):
+        raise UsageError(
+            "A Keras model is needed. "
+            f"Received: {model!r} of type {type(model).__name__}."
+        )
+    check_options(every, plot)
+    monitor = Monitor(model, every, _TOLD_HOW, loss=loss, planned=steps)
+    loop = Loop(model, monitor)
+    monitor.while_trying = loop.holding_given_values
+    monitor.begin(loop.value)
+    yield loop
+    monitor.end(loop.value)
+    finish(monitor, plot, verbose)

@@ -1,0 +1,165 @@
+"""What both ways of watching share: samples, trials, warnings, and the end."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+
+from ..subjects.live_model import layers_inside
+from .budget import Budget
+from .judging import judge, judge_at_the_end, judge_still, needed_steps
+from .layers import WatchedLayer
+from .notices import Notices
+from .trial import Losses, Trial
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from .layers import Value
+    from .trial import Loss
+
+# Of the time of training: of reading statistics, and of comparing losses.
+_SAMPLES, _TRIALS = 0.01, 0.02
+_SAMPLE_POINTS, _TRIAL_POINTS = 64, 16
+_ENOUGH_STEPS = 3  # to see whether statistics move
+
+
+class Monitor:
+    """Watches the batch normalization of one model during one training.
+
+    Args:
+        model: the model.
+        every: look after each that many steps; None for as often as is cheap.
+        told_how: what to do for a layer to be told that it trains.
+        loss: `loss(y, y_pred)`; None for the one that the model was compiled with.
+        planned: how many steps there will be; None if that is not known.
+
+    Attributes:
+        layers: the layers that are watched: all that are not frozen.
+        losses: of the batches that were compared.
+        notices: the warnings that were given.
+        step: how many steps were done.
+        while_trying: a context in which the model's variables have their values.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        every: int | None,
+        told_how: str,
+        loss: Loss | None = None,
+        planned: int | None = None,
+    ) -> None:
+        import keras
+
+        self.layers = [
+            WatchedLayer(path, layer)
+            for layer, path, frozen in layers_inside(model)
+            if isinstance(layer, keras.layers.BatchNormalization) and not frozen
+        ]
+        self.losses: list[Losses] = []
+        self.notices = Notices()
+        self.step = 0
+        self.while_trying: Callable[[], AbstractContextManager[None]] = nullcontext
+        self._told_how = told_how
+        self._planned = planned
+        self._samples = Budget(_SAMPLES, _SAMPLE_POINTS, every, guess=0)
+        self._trials = Budget(_TRIALS, _TRIAL_POINTS, every, guess=1)
+        self._trial: Trial | None = Trial(model, self.layers, loss)
+        self._batch: tuple[Any, Any, Any] | None = None
+
+    def wants_batch(self) -> bool:
+        """Whether the batch of the next step should be kept for a trial."""
+        if not self.layers or self._trial is None:
+            return False
+        return self._batch is None or self._trials.is_due(self.step + 1)
+
+    def keep_batch(self, x: Any, y: Any = None, sample_weight: Any = None) -> None:
+        """Take the batch of a step."""
+        self._batch = (x, y, sample_weight)
+
+    def begin(self, value: Value) -> None:
+        """Read what the statistics are before the first step."""
+        self._read(value)
+
+    def after_step(self, step: int, value: Value) -> None:
+        """Look, if that is due, after so many steps in all."""
+        self.step = step
+        if self.layers and self._samples.is_due(step):
+            with self._samples.look(step):
+                self._sample(value)
+        if self._batch is not None and self._trials.is_due(step):
+            with self._trials.look(step):
+                self._try()
+                self._judge_losses(at_the_end=False)
+
+    def end(self, value: Value) -> None:
+        """Look for the last time."""
+        self._read(value)
+        if self._batch is not None and not self._has_losses_of(self.step):
+            self._try()
+        for layer in self.layers:
+            if layer.ever_moved:
+                judge_at_the_end(layer, self.notices, self.step)
+            elif layer.is_trained(value):
+                judge_still(layer, self.notices, self.step, self._told_how)
+        self._judge_losses(at_the_end=True)
+
+    def _sample(self, value: Value) -> None:
+        self._read(value)
+        for layer in self.layers:
+            if layer.ever_moved:
+                judge(layer, self.notices, self.step, self._planned)
+            elif self.step >= _ENOUGH_STEPS and layer.is_trained(value):
+                judge_still(layer, self.notices, self.step, self._told_how)
+
+    def _read(self, value: Value) -> None:
+        for layer in self.layers:
+            layer.sample(self.step, value)
+
+    def _has_losses_of(self, step: int) -> bool:
+        return bool(self.losses) and self.losses[-1].step == step
+
+    def _try(self) -> None:
+        """Compare the losses; a model with which that fails is left alone then."""
+        if self._trial is None or self._batch is None:
+            return
+        try:
+            with self.while_trying():
+                losses = self._trial.run(self.step, *self._batch)
+        except Exception:  # The user's code may do anything.
+            self._trial = self._batch = None
+            return
+        if losses is not None:
+            self.losses.append(losses)
+
+    def _judge_losses(self, at_the_end: bool) -> None:
+        """Warn if inference is far worse, and not only until statistics converge."""
+        momenta = [each.momentum for each in self.layers if each.momentum is not None]
+        converged = self.step >= max(map(needed_steps, momenta), default=1)
+        if not self.losses or not (at_the_end or converged):
+            return
+        recent = self.losses[-1:] if at_the_end else self.losses[-2:]
+        if not at_the_end and len(recent) < 2:
+            return
+        if all(map(self._parts_ways, recent)):
+            last = recent[-1]
+            self.notices.give(
+                "loss",
+                None,
+                self.step,
+                f"the same batch has the loss {last.training:.4g} in training mode and "
+                f"{last.inference:.4g} in inference mode after {self.step:,} steps: "
+                "what is trained is not what predicts. The running statistics may be "
+                "wrong, or batches too small or unlike each other: see the table, and "
+                "try kerasbn.recalibrate(model, data).",
+            )
+
+    def _parts_ways(self, losses: Losses) -> bool:
+        """Whether inference is worse by more than the loss itself, and than a trifle.
+
+        Dropout makes training mode the worse one, which is nobody's mistake.
+        """
+        scale = max(abs(losses.training), 0.05 * abs(self.losses[0].training))
+        return losses.inference - losses.training > scale

@@ -1,0 +1,98 @@
+"""Batch statistics from running ones.
+
+A running statistic is S <- m S + (1 - m) B in each step, so after n steps it is
+m^n S + (1 - m^n) A, where A is an average of the n batches, the last ones counting
+most. Two readings therefore tell A, without a look at any batch:
+
+    A = (S_now - m^n S_before) / (1 - m^n)
+
+A layer of kerasbn that corrects its bias keeps S' = S / w with the weight w of the
+batches so far, which grows as w <- m w + (1 - m): there A is
+(w_now S'_now - m^n w_before S'_before) / (w_now - m^n w_before), and a plain layer is
+the case w = 1. A cumulative average (momentum None) has m = 1, and w is the count.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The running statistics of one layer after a number of training steps.
+
+    Attributes:
+        step: how many steps were done.
+        mean: the moving mean, flat.
+        variance: the moving variance, flat.
+        weight: the weight w of the batches in them; 1 in a plain layer.
+    """
+
+    step: int
+    mean: Array
+    variance: Array
+    weight: float = 1.0
+
+    def same_as(self, other: Reading) -> bool:
+        """Whether no statistic differs by a single bit."""
+        return np.array_equal(self.mean, other.mean, equal_nan=True) and np.array_equal(
+            self.variance, other.variance, equal_nan=True
+        )
+
+
+@dataclass(frozen=True)
+class Batches:
+    """The average statistics of the batches between two readings.
+
+    Attributes:
+        updates: how many batches they are.
+        mean: of each channel.
+        variance: likewise, of single batches, not of all together.
+        noise: how far rounding of the readings may have changed the variance.
+    """
+
+    updates: int
+    mean: Array
+    variance: Array
+    noise: Array
+
+
+def batches_between(
+    before: Reading, now: Reading, momentum: float | None, calls: int
+) -> Batches | None:
+    """What the batches between two readings were like; None if that does not show.
+
+    Args:
+        before: the earlier reading.
+        now: the later one.
+        momentum: of the layer, None for a cumulative average.
+        calls: how often the layer is called in one step.
+    """
+    updates = (now.step - before.step) * calls
+    kept = 1.0 if momentum is None else momentum**updates
+    share = now.weight - kept * before.weight
+    if updates < 1 or share <= 0:
+        return None
+
+    def average(one: Array, other: Array) -> Array:
+        return (now.weight * other - kept * before.weight * one) / share
+
+    largest = np.maximum(np.abs(before.variance), np.abs(now.variance))
+    noise = flat(16 * np.finfo(np.float32).eps * largest * now.weight / share)
+    variance = np.maximum(average(before.variance, now.variance), 0)
+    return Batches(updates, average(before.mean, now.mean), variance, noise)
+
+
+def flat(array: Any) -> Array:
+    """An array or tensor as float64, in one dimension."""
+    from keras import ops
+
+    return np.asarray(ops.convert_to_numpy(array), np.float64).ravel()

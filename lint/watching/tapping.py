@@ -1,0 +1,96 @@
+"""The batches of `fit`, seen on their way into the training step."""
+
+from __future__ import annotations
+
+import sys
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .monitor import Monitor
+
+
+class Tap:
+    """Takes the place of a model's `train_function`, and keeps a batch if told to.
+
+    The step that is run and the data that it is given stay the same. Where a training
+    failed and nothing closed this, it is not told any more, and only passes on.
+
+    Args:
+        model: a model whose `train_function` was made.
+        monitor: what is given the batches.
+
+    Attributes:
+        keeps_next: whether to keep the next batch.
+    """
+
+    def __init__(self, model: Any, monitor: Monitor) -> None:
+        import keras
+
+        self._model = model
+        self._monitor = monitor
+        self._train_function: Callable[..., Any] = model.train_function
+        if isinstance(model.train_function, Tap):
+            self._train_function = model.train_function._train_function
+        ways: dict[str, Callable[..., tuple[Any, ...]]] = {
+            "tensorflow": self._from_tensorflow,
+            "jax": self._from_iterator,
+            "torch": self._from_list,
+        }
+        self.keeps_next = False
+        self._replayed: list[Any] = []
+        self._replay: Any = None
+        self._taken_from = ways.get(keras.backend.backend())
+
+    def open(self) -> None:
+        """Take the place of the function."""
+        self._model.train_function = self
+
+    def close(self) -> None:
+        """Put the function back."""
+        if self._model.train_function is self:
+            self._model.train_function = self._train_function
+
+    def __call__(self, *arguments: Any) -> Any:
+        if self._taken_from is not None and self.keeps_next:
+            self.keeps_next = False
+            arguments = self._taken_from(*arguments)
+        return self._train_function(*arguments)
+
+    def _keep(self, batch: Any) -> None:
+        import keras
+
+        self._monitor.keep_batch(*keras.utils.unpack_x_y_sample_weight(batch))
+
+    def _from_list(self, data: Any) -> tuple[Any, ...]:
+        """PyTorch's function is given a list of one batch."""
+        self._keep(data[0])
+        return (data,)
+
+    def _from_iterator(self, state: Any, iterator: Any) -> tuple[Any, ...]:
+        """JAX's function is given an iterator of Python."""
+        batches = list(islice(iterator, 1))
+        for batch in batches:
+            self._keep(batch)
+        return state, chain(batches, iterator)
+
+    def _from_tensorflow(self, iterator: Any) -> tuple[Any, ...]:
+        """TensorFlow's function is compiled for iterators of the same elements."""
+        tf: Any = sys.modules["tensorflow"]
+        spec = getattr(iterator, "element_spec", None)
+        is_plain = isinstance(iterator, tf.data.Iterator) and all(
+            isinstance(each, tf.TensorSpec) for each in tf.nest.flatten(spec)
+        )
+        if not is_plain:  # of several replicas, sparse, or with optional parts
+            return (iterator,)
+        batches = list(islice(iterator, self._model.steps_per_execution))
+        if batches:
+            self._keep(batches[0])
+        self._replayed[:] = batches
+        if self._replay is None:  # which takes a while to make
+            self._replay = tf.data.Dataset.from_generator(
+                lambda: self._replayed, output_signature=spec
+            )
+        return (iter(self._replay),)

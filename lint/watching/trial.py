@@ -1,0 +1,115 @@
+"""One batch through the model in both modes, after which nothing has changed."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..subjects.probing.running import ways_to_run
+from ..subjects.probing.undisturbed import undisturbed
+from ..subjects.trainer import is_told_to_train
+from .statistics import flat
+from .values import synchronize
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from .layers import WatchedLayer
+
+    Tensor = Any
+    # `loss(y, y_pred)` of a batch.
+    Loss = Callable[[Any, Any], Tensor]
+
+_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+_VALUES = 4096  # of which quantiles are taken
+
+
+@dataclass(frozen=True)
+class Losses:
+    """The loss of the same batch in training and in inference mode."""
+
+    step: int
+    training: float
+    inference: float
+
+
+class Trial:
+    """Runs a model forward in both modes.
+
+    Args:
+        model: the model.
+        layers: those whose inputs and calls are noted.
+        loss: of the model; None for the one that it was compiled with.
+    """
+
+    def __init__(
+        self, model: Any, layers: Sequence[WatchedLayer], loss: Loss | None
+    ) -> None:
+        self._model = model
+        self._layers = layers
+        self._loss = loss
+        self._run = ways_to_run()[0](self._both_modes, model)
+
+    def run(self, step: int, x: Any, y: Any, sample_weight: Any) -> Losses | None:
+        """Note what the layers are given; return the losses, None without targets.
+
+        Raises:
+            Exception: whatever the model or its loss raises.
+        """
+        synchronize(self._model)
+        with undisturbed(self._model), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            inference, training, inputs = self._run(x, y, sample_weight)
+        for layer, quantiles in zip(self._layers, inputs, strict=True):
+            if quantiles is not None:
+                layer.inputs.append((step, flat(quantiles)))
+        if training is None:
+            return None
+        return Losses(step, flat(training).item(), flat(inference).item())
+
+    def _both_modes(self, x: Any, y: Any, sample_weight: Any) -> Any:
+        """Inference comes first, before training mode moves the statistics."""
+        inference = self._forward(x, y, sample_weight, training=False)
+        observers = [_InputObserver(each.layer) for each in self._layers]
+        try:
+            for observer in observers:
+                vars(observer.layer)["call"] = observer
+            training = self._forward(x, y, sample_weight, training=True)
+        finally:
+            for observer in observers:
+                vars(observer.layer).pop("call", None)
+        for layer, observer in zip(self._layers, observers, strict=True):
+            layer.calls = max(observer.calls, 1)
+        return inference, training, [each.quantiles for each in observers]
+
+    def _forward(self, x: Any, y: Any, sample_weight: Any, training: bool) -> Any:
+        """The loss; None if there is nothing to compare with."""
+        told = {"training": training} if is_told_to_train(self._model) else {}
+        y_pred = self._model(x, **told)
+        if y is None or not (self._loss or self._model.compiled):
+            return None
+        if self._loss is not None:
+            return self._loss(y, y_pred)
+        return self._model.compute_loss(
+            x=x, y=y, y_pred=y_pred, sample_weight=sample_weight
+        )
+
+
+class _InputObserver:
+    """Takes the place of a layer's `call`, and looks at what it is given."""
+
+    def __init__(self, layer: Any) -> None:
+        self.layer = layer
+        self.calls = 0
+        self.quantiles: Tensor = None
+        self._call = layer.call
+
+    def __call__(self, inputs: Tensor, *arguments: Any, **named: Any) -> Tensor:
+        from keras import ops
+
+        values = ops.cast(ops.reshape(inputs, (-1,)), "float32")
+        values = values[:: max(1, values.shape[0] // _VALUES)]
+        self.quantiles = ops.quantile(values, ops.convert_to_tensor(_QUANTILES))
+        self.calls += 1
+        return self._call(inputs, *arguments, **named)

@@ -1,0 +1,421 @@
+"""Watching real trainings: what is warned of, what is not, and that nothing changes."""
+
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+import kerasbn
+import lint
+from lint.watching.statistics import Reading, batches_between
+
+BACKEND = keras.backend.backend()
+
+
+def data(samples=320, mean=0.0, std=1.0):
+    x = np.random.default_rng(0).normal(mean, std, (samples, 4)).astype("float32")
+    return x, x[:, :1] - mean
+
+
+def net(bn=None, **options):
+    keras.utils.set_random_seed(0)
+    bn = bn or layers.BatchNormalization(name="bn", **options)
+    return keras.Sequential([keras.Input((4,)), bn, layers.Dense(1)])
+
+
+class Untold(keras.Model):
+    """Its `call` lacks `training`."""
+
+    def __init__(self):
+        super().__init__()
+        self.bn = layers.BatchNormalization(name="bn")
+        self.head = layers.Dense(1)
+
+    def call(self, x):
+        return self.head(self.bn(x))
+
+
+def fitted(model, x, y, watch, epochs=1, **options):
+    model.compile("sgd", "mse")
+    options = {"batch_size": 16, "verbose": 0, **options}
+    model.fit(x, y, epochs=epochs, callbacks=[watch], **options)
+    return [(notice.kind, notice.layer) for notice in watch.notices]
+
+
+def watching(**options):
+    return lint.Watch(**{"every": 1, "verbose": False, **options})
+
+
+class TestBatchesBetween:
+    """Against running statistics that NumPy moves, batch by batch."""
+
+    @pytest.mark.parametrize("momentum", [0.0, 0.9, 0.999])
+    def test_of_a_plain_layer(self, momentum):
+        rng = np.random.default_rng(0)
+        means, variances = rng.normal(5, 1, (7, 3)), rng.uniform(1, 9, (7, 3))
+        mean, variance = np.zeros(3), np.ones(3)
+        for each_mean, each_variance in zip(means, variances, strict=True):
+            mean = momentum * mean + (1 - momentum) * each_mean
+            variance = momentum * variance + (1 - momentum) * each_variance
+        found = batches_between(
+            Reading(0, np.zeros(3), np.ones(3)), Reading(7, mean, variance), momentum, 1
+        )
+        weights = momentum ** np.arange(6.0, -1, -1)
+        np.testing.assert_allclose(found.mean, np.average(means, 0, weights))
+        np.testing.assert_allclose(found.variance, np.average(variances, 0, weights))
+
+    @pytest.mark.parametrize(
+        "options", [{"zero_debias": True}, {"momentum": None}, {"momentum": 0.7}]
+    )
+    def test_of_kerasbn_layers(self, options):
+        layer = kerasbn.BatchNormalization(**options)
+        batches = np.random.default_rng(0).normal(3, 2, (5, 8, 2)).astype("float32")
+        layer.build((None, 2))
+
+        def reading(step):
+            weight = getattr(layer, "moving_weight", None)
+            arrays = (layer.moving_mean, layer.moving_variance)
+            numbers = [ops.convert_to_numpy(each.value) for each in arrays]
+            w = (
+                1.0
+                if weight is None
+                else float(ops.convert_to_numpy(weight.w.value)[0])
+            )
+            return Reading(step, *numbers, w)
+
+        before = None
+        for step, batch in enumerate(batches):
+            now = reading(step)
+            layer(batch, training=True)
+            before = now
+        found = batches_between(before, reading(5), layer.momentum, 1)
+        np.testing.assert_allclose(found.mean, batches[-1].mean(0), rtol=1e-4)
+        np.testing.assert_allclose(found.variance, batches[-1].var(0), rtol=1e-3)
+
+
+class TestFit:
+    def test_a_healthy_training_is_silent(self):
+        watch = watching()
+        assert fitted(net(momentum=0.7), *data(mean=5, std=2), watch) == []
+
+    def test_so_it_is_by_default_with_nothing_to_correct(self, capsys):
+        assert fitted(net(), *data(), lint.Watch()) == []
+        out = capsys.readouterr().out
+        assert "Batch normalization after 20 steps" in out
+        assert "0 of 4" in out
+
+    def test_statistics_that_do_not_move(self):
+        with pytest.warns(lint.WatchWarning, match="did not move") as all:
+            assert fitted(Untold(), *data(mean=5), watching()) == [("not moving", "bn")]
+        assert len([each for each in all if each.category is lint.WatchWarning]) == 1
+
+    def test_frozen_ones_need_not(self):
+        model = net()
+        model.layers[0].trainable = False
+        assert fitted(model, *data(mean=5), watching()) == []
+
+    def test_a_momentum_that_is_too_large_for_the_steps(self):
+        watch = watching()
+        with pytest.warns(lint.WatchWarning):
+            found = fitted(net(momentum=0.99), *data(mean=5), watch, epochs=2)
+        assert found[0] == ("lagging", "bn")
+        assert watch.notices[0].step < 10  # of 40: long before the end
+        assert "needs 299 steps: use momentum=0.9," in watch.notices[0].message
+
+    @pytest.mark.filterwarnings("ignore:Your input ran out of data")
+    def test_is_seen_at_the_end_where_the_steps_are_not_planned(self):
+        x, y = data(mean=5)
+
+        def batches():
+            yield from ((x[i : i + 16], y[i : i + 16]) for i in range(0, 320, 16))
+
+        watch = watching()
+        model = net(momentum=0.99)
+        model.compile("sgd", "mse")
+        with pytest.warns(lint.WatchWarning):
+            model.fit(batches(), verbose=0, callbacks=[watch], shuffle=False)
+        assert ("lagging", 20) in [(each.kind, each.step) for each in watch.notices]
+
+    def test_zero_debias_does_not_lag(self):
+        bn = kerasbn.BatchNormalization(zero_debias=True, name="bn")
+        assert fitted(net(bn), *data(mean=5), watching()) == []
+
+    def test_dead_channels(self):
+        x, y = data()
+        x[:, 2] = 3
+        with pytest.warns(lint.WatchWarning, match="1 of 4 channels are constant"):
+            found = fitted(net(momentum=0.5), x, y, watching())
+        assert found == [("dead channels", "bn")]
+
+    def test_batches_of_one_sample(self):
+        with pytest.warns(lint.WatchWarning):
+            found = fitted(
+                net(momentum=0.5), *data(60), watching(every=5), batch_size=1
+            )
+        assert ("collapsed", "bn") in found
+
+    def test_losses_that_part_ways(self):
+        x, y = data(640)
+        # Batches are of one kind each, so that no batch is like all of them.
+        x += np.repeat([-20, 20], 16).repeat(20).reshape(-1, 1)[:640]
+        x = x.reshape(2, 20, 16, 4).swapaxes(0, 1).reshape(640, 4)
+        y = y.reshape(2, 20, 16, 1).swapaxes(0, 1).reshape(640, 1)
+        watch = watching(every=2)
+        model = net(momentum=0.9)
+        with pytest.warns(lint.WatchWarning):
+            found = fitted(model, x, y, watch, epochs=5, shuffle=False)
+        assert ("loss", None) in found
+
+    def test_is_right_with_several_steps_per_execution(self):
+        if BACKEND == "torch":
+            pytest.skip("not on PyTorch")
+        watch = watching()
+        model = net(momentum=0.9)
+        model.compile("sgd", "mse", steps_per_execution=6)
+        x, y = data(mean=5)
+        model.fit(x, y, epochs=3, batch_size=16, verbose=0, callbacks=[watch])
+        assert watch.notices == []
+        assert watch._monitor.step == 60
+
+    def test_one_watch_serves_several_trainings(self):
+        watch = watching(every=5)
+        model = net(momentum=0.7)
+        for _ in range(2):
+            assert fitted(model, *data(mean=5), watch) == []
+
+    def test_a_training_that_fails_leaves_one_that_works(self):
+        class Fails(keras.callbacks.Callback):
+            def on_train_batch_end(self, batch, logs=None):
+                raise KeyError
+
+        model = net(momentum=0.7)
+        model.compile("sgd", "mse")
+        x, y = data(mean=5)
+        with pytest.raises(KeyError):
+            model.fit(x, y, verbose=0, callbacks=[watching(), Fails()])
+        model.fit(x, y, batch_size=16, verbose=0)  # not watched
+        watch = watching(every=5)
+        model.fit(x, y, batch_size=16, verbose=0, callbacks=[watch])
+        assert watch.notices == []
+        assert len(watch._monitor.losses) == 4
+
+
+class Noisy(keras.Model):
+    """With dropout, a nested model and state of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.part = keras.Sequential([layers.Dense(8, "relu"), layers.Dropout(0.5)])
+        self.bn = layers.BatchNormalization(momentum=0.9)
+        self.head = layers.Dense(1)
+        self.calls = 0
+
+    def call(self, x, training=None):
+        self.calls += 1
+        return self.head(self.bn(self.part(x, training=training), training=training))
+
+
+EAGERLY = [False, True] if BACKEND == "tensorflow" else [False]
+
+
+@pytest.mark.parametrize("eagerly", EAGERLY)
+@pytest.mark.filterwarnings("ignore::lint.WatchWarning")
+def test_the_training_is_the_same_to_the_bit(eagerly):
+    def trained(callbacks):
+        keras.utils.set_random_seed(1)
+        model = Noisy()
+        model.compile("adam", "mse", metrics=["mae"], run_eagerly=eagerly)
+        x, y = data(90, mean=5)
+        history = model.fit(
+            x, y, epochs=2, batch_size=16, verbose=0, callbacks=callbacks
+        )
+        variables = [*model.variables, *model.optimizer.variables]
+        arrays = [ops.convert_to_numpy(each.value) for each in variables]
+        # A call more would be a step that was compiled once more.
+        return [each.tobytes() for each in arrays], history.history, model.calls
+
+    watches = [watching(), watching(every=3), watching(every=None)]
+    expected = trained([])
+    for watch in watches:
+        assert trained([watch]) == expected
+    # It did look, and had batches of the training to look at.
+    assert len(watches[0]._monitor.losses) == 12
+    assert len(watches[0]._monitor.layers[0].inputs) == 12
+
+
+def steps_of(model, training):
+    """A training loop of this backend, which yields after each step what it holds."""
+    x, y = data(mean=5)
+    batches = [(x[i : i + 16], y[i : i + 16]) for i in range(0, 320, 16)]
+    told = {"training": True} if training else {}
+    return {"tensorflow": _tape, "jax": _stateless, "torch": _backward}[BACKEND](
+        model, batches, told
+    )
+
+
+def _tape(model, batches, told):
+    import tensorflow as tf
+
+    optimizer = keras.optimizers.SGD(0.01)
+
+    @tf.function
+    def train_step(x, y):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean((model(x, **told) - y) ** 2)
+        gradients = tape.gradient(loss, model.trainable_variables)
+        optimizer.apply(gradients, model.trainable_variables)
+
+    for x, y in batches:
+        train_step(x, y)
+        yield x, y, {}
+
+
+def _stateless(model, batches, told):
+    import jax
+
+    trainable = [each.value for each in model.trainable_variables]
+    state = [each.value for each in model.non_trainable_variables]
+
+    def loss(trainable, state, x, y):
+        y_pred, state = model.stateless_call(trainable, state, x, **told)
+        return ((y_pred - y) ** 2).mean(), state
+
+    for x, y in batches:
+        gradients, state = jax.grad(loss, has_aux=True)(trainable, state, x, y)
+        pairs = zip(trainable, gradients, strict=True)
+        trainable = [value - 0.01 * gradient for value, gradient in pairs]
+        held = {"trainable_variables": trainable, "non_trainable_variables": state}
+        yield x, y, held
+
+
+def _backward(model, batches, told):
+    import torch
+
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    for x, y in batches:
+        optimizer.zero_grad()
+        ((model(torch.tensor(x), **told) - torch.tensor(y)) ** 2).mean().backward()
+        optimizer.step()
+        yield torch.tensor(x), torch.tensor(y), {}
+
+
+def _watch_all(loop, steps):
+    for _, _, held in steps:
+        loop.step(**held)
+
+
+def mean_squared_error(y, y_pred):
+    return ops.mean((ops.convert_to_tensor(y) - y_pred) ** 2)
+
+
+class TestLoop:
+    def test_a_right_one_is_silent(self):
+        options = {"every": 1, "verbose": False, "loss": mean_squared_error}
+        model = net(momentum=0.7)
+        with lint.watch(model, **options) as loop:
+            for x, y, held in steps_of(model, training=True):
+                loop.step(x, y, **held)
+        assert loop.notices == []
+        losses = loop._monitor.losses
+        assert len(losses) == 20
+        assert losses[-1].inference < 0.5 * losses[0].inference
+
+    def test_one_that_does_not_say_training(self):
+        model = net()
+        with (
+            pytest.warns(lint.WatchWarning, match=r"did not move in 3 .*BN102"),
+            lint.watch(model, every=1, verbose=False) as loop,
+        ):
+            _watch_all(loop, steps_of(model, training=False))
+        assert [each.kind for each in loop.notices] == ["not moving"]
+
+    @pytest.mark.skipif(BACKEND == "jax", reason="JAX' loops hold the values")
+    def test_that_never_says_step(self):
+        model = net()
+        with (
+            pytest.warns(lint.WatchWarning, match="did not move, though"),
+            lint.watch(model, verbose=False),
+        ):
+            assert len(list(steps_of(model, training=False))) == 20
+
+    def test_that_trains_nothing(self):
+        with lint.watch(net(), every=1, verbose=False) as loop:
+            for _ in range(9):
+                loop.step()
+        assert loop.notices == []
+
+    def test_that_raises_ends_without_a_table(self, capsys):
+        with pytest.raises(KeyError), lint.watch(net()):
+            raise KeyError
+        assert capsys.readouterr().out == ""
+
+    def test_wants_one_value_for_each_variable(self):
+        expected = pytest.raises(lint.UsageError, match="1 values for 2 variables")
+        with lint.watch(net(), verbose=False) as loop, expected:
+            loop.step(non_trainable_variables=[0])
+
+    def test_wants_a_model(self):
+        expected = pytest.raises(lint.UsageError, match="Received: 3 of type int")
+        with expected, lint.watch(3):
+            pass
+
+
+class TestPicture:
+    def test_has_a_row_for_each_layer(self, tmp_path):
+        from matplotlib.image import imread
+
+        heights = []
+        for model in (net(momentum=0.5), self.deeper()):
+            watch = watching(plot=tmp_path / "watch.png", every=None)
+            assert fitted(model, *data(), watch) == []
+            heights.append(imread(tmp_path / "watch.png").shape[0])
+        assert heights[1] - heights[0] == 2 * 240
+        assert [each.name for each in tmp_path.iterdir()] == ["watch.png"]
+
+    @staticmethod
+    def deeper():
+        keras.utils.set_random_seed(0)
+        norms = [layers.BatchNormalization(momentum=0.5) for _ in range(3)]
+        return keras.Sequential([keras.Input((4,)), *norms, layers.Dense(1)])
+
+    def test_of_a_format_that_is_not_known_is_told_after_the_training(self, tmp_path):
+        watch = watching(plot=str(tmp_path / "watch.xyz"))
+        with pytest.warns(lint.WatchWarning, match="could not be drawn.*watch.xyz"):
+            fitted(net(momentum=0.5), *data(), watch)
+        assert list(tmp_path.iterdir()) == []
+
+    def test_needs_matplotlib(self, monkeypatch):
+        monkeypatch.setattr("lint.watching.ending.find_spec", lambda name: None)
+        with pytest.raises(lint.UsageError, match="pip install matplotlib"):
+            lint.Watch(plot="watch.png")
+        assert lint.Watch() is not None
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"plot": "no/such/folder/a.png"}, "folder of the picture does not exist"),
+            ({"plot": 3}, "Received: plot=3"),
+            ({"every": 0}, "Received: every=0"),
+            ({"every": True}, "Received: every=True"),
+        ],
+    )
+    def test_what_is_wrong_is_refused_before_the_training(self, options, message):
+        with pytest.raises(lint.UsageError, match=message):
+            lint.Watch(**options)
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="run from there for the others")
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_on_another_backend(backend):
+    pytest.importorskip(backend)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-x", __file__],
+        env=os.environ | {"KERAS_BACKEND": backend},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
