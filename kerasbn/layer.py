@@ -312,26 +312,13 @@ class BatchNormalization(keras.layers.BatchNormalization):
         several = self.synchronized and replicas.active.several()
         if mask is not None or several:
             return self._normalize_counted(x, mask)
-        if self.renorm:
-            return self._renormalize_batch(generic.widened(x))
         affine = self._affine(_at_least_float32(x.dtype))
+        correction = self._renormalized if self.renorm else None
         y, mean, variance, counted = kernels.active.normalize_batch(
-            x, self._kept, *affine, self.epsilon
+            x, self._kept, *affine, self.epsilon, correction
         )
         self._move_statistics(mean, variance, counted)
         return y
-
-    def _renormalize_batch(self, x: Tensor) -> Tensor:
-        """The same with renorm, whose correction needs the moments first."""
-        x_hat, mean, variance, counted = kernels.active.normalize_batch(
-            x, self._kept, None, None, self.epsilon
-        )
-        affine = self._affine(x.dtype)
-        gamma, beta = self._renormalized(mean, variance, *affine)
-        self._move_statistics(mean, variance, counted)
-        return x_hat * generic.spread(gamma, x, self._kept) + generic.spread(
-            beta, x, self._kept
-        )
 
     def _normalize_counted(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """The same with a mask or over several replicas."""

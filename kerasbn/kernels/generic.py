@@ -8,6 +8,7 @@ the *wide dtype*: float64 if `x` is float64, else float32.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -18,6 +19,12 @@ from kerasbn.kernels.layout import reduced_axes
 
 Tensor = Any
 
+# From mean, variance, gamma and beta to the gamma and beta of Batch Renormalization.
+# The moments count as constants there: no gradient passes through them.
+Correction = Callable[
+    [Tensor, Tensor, Tensor | None, Tensor | None], tuple[Tensor, Tensor]
+]
+
 
 def normalize_batch(
     x: Tensor,
@@ -25,6 +32,7 @@ def normalize_batch(
     gamma: Tensor | None,
     beta: Tensor | None,
     epsilon: float,
+    correction: Correction | None = None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
     """Normalize with the moments of the batch: `moments`, then `normalize`.
 
@@ -34,6 +42,7 @@ def normalize_batch(
         gamma: Tensor of the kept shape, or `None` for 1.
         beta: The same, or `None` for 0.
         epsilon: Positive number.
+        correction: What makes the gamma and beta to apply, `None` for nothing.
 
     Returns:
         `(y, mean, variance, counted)`: a tensor of the shape and dtype of `x`, then
@@ -42,6 +51,8 @@ def normalize_batch(
     """
     wide = widened(x)
     mean, variance, counted = moments(wide, kept)
+    if correction is not None:
+        gamma, beta = correction(mean, variance, gamma, beta)
     y = normalize(wide, kept, mean, variance, gamma, beta, epsilon)
     return ops.cast(y, x.dtype), mean, variance, counted
 
@@ -57,6 +68,8 @@ def moments(
         mean = sum(x) / n        variance = sum((x - mean)^2) / n
 
     The variance takes its own pass: `E[x^2] - E[x]^2` cancels when |mean| >> std.
+    Both are corrected for the rounding of the mean, as in Chan, Golub and LeVeque,
+    "Algorithms for computing the sample variance" (1983), equation 1.7.
 
     Args:
         x: Float tensor, float32 or float64.
@@ -88,12 +101,14 @@ def moments(
     def only_counted(values: Tensor) -> Tensor:
         return values if positions is None else ops.where(positions, values, 0)
 
-    mean = average(only_counted(x)) / share
     # Backends that sum one by one are off by many roundings. The deviations are
-    # small, so is the rounding of theirs; the correction is 0 but for rounding.
-    mean = mean + ops.stop_gradient(average(only_counted(x - mean)) / share)
-    # Squared last: a masked value whose square overflows would poison gradients.
-    variance = average(ops.square(only_counted(x - mean))) / share
+    # small, so is the rounding of theirs: their mean is the error of the first.
+    mean = average(only_counted(x)) / share
+    deviations = only_counted(x - mean)
+    error = ops.stop_gradient(average(deviations) / share)
+    mean = mean + error
+    squares = average(ops.square(deviations)) / share
+    variance = ops.maximum(squares - ops.square(error), 0)
     mean, variance = _without(mean, reduced), _without(variance, reduced)
     if synchronized and replicas.active.several():
         weight = _without(_count(x, positions, reduced), reduced)
