@@ -19,6 +19,9 @@ from kerasbn.kernels.layout import reduced_axes
 
 Tensor = Any
 
+# Sums of these backends may be off by as many roundings as they have summands.
+ADDS_ONE_BY_ONE = keras.backend.backend() in ("tensorflow", "numpy")
+
 # From mean, variance, gamma and beta to the gamma and beta of Batch Renormalization.
 # The moments count as constants there: no gradient passes through them.
 Correction = Callable[
@@ -68,8 +71,8 @@ def moments(
         mean = sum(x) / n        variance = sum((x - mean)^2) / n
 
     The variance takes its own pass: `E[x^2] - E[x]^2` cancels when |mean| >> std.
-    Both are corrected for the rounding of the mean, as in Chan, Golub and LeVeque,
-    "Algorithms for computing the sample variance" (1983), equation 1.7.
+    Where that is needed both are corrected for the rounding of the mean, as in Chan,
+    Golub and LeVeque, "Algorithms for computing the sample variance" (1983), 1.7.
 
     Args:
         x: Float tensor, float32 or float64.
@@ -101,14 +104,16 @@ def moments(
     def only_counted(values: Tensor) -> Tensor:
         return values if positions is None else ops.where(positions, values, 0)
 
-    # Backends that sum one by one are off by many roundings. The deviations are
-    # small, so is the rounding of theirs: their mean is the error of the first.
     mean = average(only_counted(x)) / share
+    # Squared last: a masked value whose square overflows would poison gradients.
     deviations = only_counted(x - mean)
-    error = ops.stop_gradient(average(deviations) / share)
-    mean = mean + error
-    squares = average(ops.square(deviations)) / share
-    variance = ops.maximum(squares - ops.square(error), 0)
+    variance = average(ops.square(deviations)) / share
+    if ADDS_ONE_BY_ONE:
+        # The deviations are small, so is the rounding of their sum: their mean is
+        # the error of the first.
+        error = ops.stop_gradient(average(deviations) / share)
+        mean = mean + error
+        variance = ops.maximum(variance - ops.square(error), 0)
     mean, variance = _without(mean, reduced), _without(variance, reduced)
     if synchronized and replicas.active.several():
         weight = _without(_count(x, positions, reduced), reduced)
@@ -146,10 +151,11 @@ def normalize(
     scale = ops.rsqrt(variance + epsilon)
     if gamma is not None:
         scale = scale * gamma
-    # Subtracting first keeps the precision that x * scale - mean * scale loses
-    # when |mean| >> std.
-    y = (widened(x) - spread(mean, x, kept)) * spread(scale, x, kept)
-    return ops.cast(y if beta is None else y + spread(beta, x, kept), x.dtype)
+    # As in stock. (x - mean) * scale + beta would be more precise where |mean| >> std,
+    # but its gradient takes another sum and keeps another tensor in memory.
+    offset = -mean * scale if beta is None else beta - mean * scale
+    y = widened(x) * spread(scale, x, kept) + spread(offset, x, kept)
+    return ops.cast(y, x.dtype)
 
 
 def wide_dtype(x: Tensor) -> str:

@@ -11,14 +11,15 @@ import functools
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from kerasbn.kernels import generic
 from kerasbn.kernels.layout import merged, reduced_axes
 
 Tensor = Any
 
-_compiled = functools.partial(jax.jit, static_argnames=("kept", "epsilon"))
+normalize = functools.partial(jax.jit, static_argnames=("kept", "epsilon"))(
+    generic.normalize
+)
 
 
 def normalize_batch(
@@ -36,13 +37,11 @@ def normalize_batch(
         return *_normalize_batch(x, kept, gamma, beta, epsilon), None
     mean, variance = _moments(x, kept)
     gamma, beta = correction(mean, variance, gamma, beta)
-    return _scaled(x, kept, mean, variance, gamma, beta, epsilon), mean, variance, None
+    y = normalize(x, kept, mean, variance, gamma, beta, epsilon)
+    return y, mean, variance, None
 
 
-normalize = _compiled(generic.normalize)
-
-
-@_compiled
+@functools.partial(jax.jit, static_argnames=("kept", "epsilon"))
 def _normalize_batch(
     x: Tensor,
     kept: tuple[int, ...],
@@ -51,7 +50,8 @@ def _normalize_batch(
     epsilon: float,
 ) -> tuple[Tensor, Tensor, Tensor]:
     mean, variance = _moments(x, kept)
-    return _scaled(x, kept, mean, variance, gamma, beta, epsilon), mean, variance
+    y = normalize(x, kept, mean, variance, gamma, beta, epsilon)
+    return y, mean, variance
 
 
 @functools.partial(jax.jit, static_argnames=("kept",))
@@ -61,28 +61,3 @@ def _moments(x: Tensor, kept: tuple[int, ...]) -> tuple[Tensor, Tensor]:
     reduced = reduced_axes(len(sizes), axes)
     shape = tuple(x.shape[axis] for axis in kept)
     return wide.mean(reduced).reshape(shape), wide.var(reduced).reshape(shape)
-
-
-@_compiled
-def _scaled(
-    x: Tensor,
-    kept: tuple[int, ...],
-    mean: Tensor,
-    variance: Tensor,
-    gamma: Tensor | None,
-    beta: Tensor | None,
-    epsilon: float,
-) -> Tensor:
-    """`generic.normalize`, but for the gradient's sake.
-
-    With `(x - mean) * scale` that would keep another tensor in memory.
-    """
-    scale = jax.lax.rsqrt(variance + epsilon)
-    if gamma is not None:
-        scale = scale * gamma
-    offset = -mean * scale
-    if beta is not None:
-        offset = offset + beta
-    wide = generic.widened(x)
-    y = wide * generic.spread(scale, x, kept) + generic.spread(offset, x, kept)
-    return y.astype(x.dtype)

@@ -33,12 +33,12 @@ def normalize_batch(
     if x.numel() == 0:
         return generic.normalize_batch(x, kept, gamma, beta, epsilon, correction)
     if correction is not None:
-        y, *moments, counted = normalize_batch(
+        y, mean, variance, counted = normalize_batch(
             generic.widened(x), kept, None, None, epsilon
         )
-        gamma, beta = correction(*moments, gamma, beta)
+        gamma, beta = correction(mean, variance, gamma, beta)
         y = y * generic.spread(gamma, x, kept) + generic.spread(beta, x, kept)
-        return y.to(x.dtype), *moments, counted
+        return y.to(x.dtype), mean, variance, counted
     channels, restored = _as_channels(x, kept)
     y, mean, variance = _native(channels, _flat(gamma), _flat(beta), epsilon)
     inaccurate = _inaccurate(mean, variance, channels)

@@ -24,6 +24,7 @@ Tensor = Any
 
 DTYPES = (tf.float32, tf.float16, tf.bfloat16)
 ROWS = (0, 1, 2)
+FEW_ROWS = 2**13  # So few are as accurate as the sums of `tf.nn.moments`.
 
 
 def suits(x: Tensor, kept: tuple[int, ...]) -> bool:
@@ -40,25 +41,26 @@ def normalize_batch(
     correction: Correction | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """`y`, mean and biased variance; the arguments are those of `generic`."""
+    rows = _as_rows(x, kept)
     kept_shape = [x.shape[axis] for axis in kept]
 
-    def flat_correction(mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
-        moments = tf.reshape(mean, kept_shape), tf.reshape(variance, kept_shape)
-        new_gamma, new_beta = correction(*moments, gamma, beta)
-        return _flat(new_gamma), _flat(new_beta)
+    def shaped(*moments: Tensor) -> list[Tensor]:
+        return [tf.reshape(moment, kept_shape) for moment in moments]
 
-    rows = _as_rows(x, kept)
     if correction is None:
-        y, mean, variance = _normalize_rows(
-            rows,
-            tf.ones(rows.shape[-1:]) if gamma is None else _flat(gamma),
-            tf.zeros(rows.shape[-1:]) if beta is None else _flat(beta),
-            epsilon,
-        )
+        gamma = tf.ones(kept_shape) if gamma is None else gamma
+        beta = tf.zeros(kept_shape) if beta is None else beta
+        y, *moments = _normalize_rows(rows, _flat(gamma), _flat(beta), epsilon)
     else:
-        y, mean, variance = _renormalize_rows(rows, flat_correction, epsilon)
-    y = tf.reshape(y, ops.shape(x))
-    return y, tf.reshape(mean, kept_shape), tf.reshape(variance, kept_shape)
+        correct = correction
+
+        def corrected(mean: Tensor, variance: Tensor) -> list[Tensor]:
+            mean, variance = shaped(mean, variance)
+            return [_flat(t) for t in correct(mean, variance, gamma, beta)]
+
+        y, *moments = _renormalize_rows(rows, corrected, epsilon)
+    mean, variance = shaped(*moments)
+    return tf.reshape(y, ops.shape(x)), mean, variance
 
 
 def normalize(
@@ -110,10 +112,10 @@ def _normalize_rows(
 
 def _renormalize_rows(
     x: Tensor,
-    correction: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
+    corrected: Callable[[Tensor, Tensor], Sequence[Tensor]],
     epsilon: float,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The same with the gamma and beta that belong to the moments."""
+    """The same, with the gamma and beta that `corrected` makes of the moments."""
     channels = x.shape[-1:]
     _, mean, variance, *saved = _accurately(
         x, tf.ones(channels), tf.zeros(channels), epsilon
@@ -124,7 +126,7 @@ def _renormalize_rows(
         y = _apply(x, gamma, beta, mean, variance, epsilon)
         return y, _gradient(x, gamma, saved, epsilon)
 
-    return normalized(x, *correction(mean, variance)), mean, variance
+    return normalized(x, *corrected(mean, variance)), mean, variance
 
 
 def _gradient(
@@ -155,6 +157,9 @@ def _accurately(
     y, mean, variance, *saved = _operation(x, gamma, beta, epsilon)
     # The operation divides by N - 1, or by 1 where N is 1.
     variance *= 1.0 - 1.0 / rows
+    found = [y, mean, variance, *saved]
+    if isinstance(rows, float) and rows <= FEW_ROWS:
+        return found
     inaccurate = is_inaccurate(mean, variance, rows)
 
     def shifted() -> Sequence[Tensor]:
@@ -164,13 +169,10 @@ def _accurately(
         y, _, _, centre, *others = _operation(x - shift, gamma, beta, epsilon)
         return [y, mean, variance, centre + tf.cast(shift, centre.dtype), *others]
 
-    found = [y, mean, variance, *saved]
     return tf.cond(tf.reduce_any(inaccurate), shifted, lambda: found)
 
 
-def _operation(
-    x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float
-) -> list[Tensor]:
+def _operation(x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float) -> list[Tensor]:
     """`y`, mean, unbiased variance and three tensors for the gradient."""
     unused = tf.zeros(0)
     return list(
