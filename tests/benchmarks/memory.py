@@ -39,7 +39,7 @@ def main() -> None:
     layer.build(SHAPE)
     small = (8, *SHAPE[1:])
     for shape in (small, SHAPE):  # The first one loads and compiles what it needs.
-        x = tensor(np.ones(shape, "float32"), "float32")
+        x = tensor(np.random.default_rng(0).random(shape, "float32"), "float32")
         step = training(layer, x, x, arguments.jit)
         before = in_use()
         step()

@@ -190,18 +190,21 @@ def test_sums_in_parts_are_whole(axis, batch, mean):
     np.testing.assert_allclose(2 * statistics(layer)[1] - 1, moments[1], rtol=1e-5)
     gamma = np.ones(x.shape[kept[0]])
     gradients = reference.gradients(x, kept, upstream, gamma)
+    # At 1e4 a float32 mean is off by 5e-4, as often as there are rows in gamma's.
+    tolerance = 5e-2 if mean else 2e-3
     for actual, closed_form in zip(found, gradients, strict=True):
-        np.testing.assert_allclose(array(actual), closed_form, rtol=1e-3, atol=2e-3)
+        np.testing.assert_allclose(
+            array(actual), closed_form, rtol=1e-3, atol=tolerance
+        )
 
 
 def test_few_rows_need_no_second_attempt():
-    def conditions(rows):
+    def conditions(*shape):
         layer = BatchNormalization()
-        layer.build((rows, 16, 16, 8))
-        return operations(
-            lambda x: layer(x, training=True), tf.TensorSpec((rows, 16, 16, 8))
-        ) & {"If", "StatelessIf"}
+        layer.build(shape)
+        found = operations(lambda x: layer(x, training=True), tf.TensorSpec(shape))
+        return found & {"If", "StatelessIf"}
 
-    assert not conditions(32)
-    assert conditions(64)
-    assert conditions(None)
+    assert not conditions(32, 16, 16, 8)
+    assert conditions(64, 16, 16, 8)
+    assert conditions(None, 96, 96, 8)
