@@ -26,6 +26,7 @@ def draw(results):
         panel.set_title(title, fontsize=10)
         panel.axvline(1, color="black", linewidth=1)
     panels[0].set_xscale("log", base=2)
+    panels[0].set_xlim(0.6, 16)
     panels[0].xaxis.set_major_formatter("{x:g}")
     panels[0].set_yticks(range(len(names)), names)
     panels[0].invert_yaxis()

@@ -22,7 +22,9 @@ def inserted(readme, block):
 def summary(results):
     """How many times as fast as stock, with the quartiles of the ratio."""
     parts = [
-        f"Measured on {results['machine']}.",
+        "![Bars: how many times as fast as stock](tests/benchmarks/speed.png)",
+        f"Measured on {results['machine']}: medians, and quartiles in parentheses. "
+        "[All rows, with times and passes over memory](tests/benchmarks/speed.md).",
         "Training (forward and backward):",
         ratios(results["layer"], "training"),
         "Inference:",
