@@ -294,8 +294,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
     def _normalize(self, x: Tensor) -> Tensor:
         """Normalize with the running statistics."""
         dtype = _at_least_float32(x.dtype)
-        mean = ops.cast(self.moving_mean, dtype)
-        variance = ops.cast(self.moving_variance, dtype)
+        mean = _read(self.moving_mean, dtype)
+        variance = _read(self.moving_variance, dtype)
         affine = self._affine(dtype)
         return kernels.active.normalize(
             x, self._kept, mean, variance, *affine, self.epsilon
@@ -303,8 +303,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     def _affine(self, dtype: str) -> tuple[Tensor | None, Tensor | None]:
         """Gamma and beta."""
-        gamma = ops.cast(self.gamma, dtype) if self.scale else None
-        beta = ops.cast(self.beta, dtype) if self.center else None
+        gamma = _read(self.gamma, dtype) if self.scale else None
+        beta = _read(self.beta, dtype) if self.center else None
         return gamma, beta
 
     def _normalize_batch(self, x: Tensor, mask: Tensor | None) -> Tensor:
@@ -312,26 +312,13 @@ class BatchNormalization(keras.layers.BatchNormalization):
         several = self.synchronized and replicas.active.several()
         if mask is not None or several:
             return self._normalize_counted(x, mask)
-        if self.renorm:
-            return self._renormalize_batch(generic.widened(x))
         affine = self._affine(_at_least_float32(x.dtype))
+        correction = self._renormalized if self.renorm else None
         y, mean, variance, counted = kernels.active.normalize_batch(
-            x, self._kept, *affine, self.epsilon
+            x, self._kept, *affine, self.epsilon, correction
         )
         self._move_statistics(mean, variance, counted)
         return y
-
-    def _renormalize_batch(self, x: Tensor) -> Tensor:
-        """The same with renorm, whose correction needs the moments first."""
-        x_hat, mean, variance, counted = kernels.active.normalize_batch(
-            x, self._kept, None, None, self.epsilon
-        )
-        affine = self._affine(x.dtype)
-        gamma, beta = self._renormalized(mean, variance, *affine)
-        self._move_statistics(mean, variance, counted)
-        return x_hat * generic.spread(gamma, x, self._kept) + generic.spread(
-            beta, x, self._kept
-        )
 
     def _normalize_counted(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """The same with a mask or over several replicas."""
@@ -340,8 +327,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
             x, self._kept, mask, self.synchronized
         )
         # Where nothing is counted the output, too, is that of inference.
-        mean = where(counted, mean, ops.cast(self.moving_mean, x.dtype))
-        variance = where(counted, variance, ops.cast(self.moving_variance, x.dtype))
+        mean = where(counted, mean, _read(self.moving_mean, x.dtype))
+        variance = where(counted, variance, _read(self.moving_variance, x.dtype))
         gamma, beta = self._affine(x.dtype)
         if self.renorm:
             gamma, beta = self._renormalized(mean, variance, gamma, beta)
@@ -360,8 +347,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
             beta,
             mean,
             ops.sqrt(variance + self.epsilon),
-            ops.cast(self.renorm_mean, mean.dtype),
-            ops.maximum(ops.cast(self.renorm_stddev, mean.dtype), floor),
+            _read(self.renorm_mean, mean.dtype),
+            ops.maximum(_read(self.renorm_stddev, mean.dtype), floor),
             self.renorm_clipping or {},
         )
 
@@ -371,7 +358,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
         """Move the running statistics towards the batch's where it has any."""
 
         def move(statistic: Any, batch: Tensor, rate: Tensor | float) -> Tensor:
-            old = ops.cast(statistic, self._statistics_dtype)  # Read once.
+            old = _read(statistic, self._statistics_dtype)
             batch = ops.cast(batch, self._statistics_dtype)
             new = where(counted, step(old, batch, rate), old)
             statistic.assign(new)
@@ -449,6 +436,11 @@ class BatchNormalization(keras.layers.BatchNormalization):
         config = dict(config)
         config["axis"] = config.pop("axes", config.get("axis", -1))
         return super().from_config(config)
+
+
+def _read(variable: Any, dtype: Any) -> Tensor:
+    """Its value in a dtype; `ops.cast` takes long to convert a variable."""
+    return ops.cast(ops.convert_to_tensor(variable), dtype)
 
 
 def _at_least_float32(dtype: Any) -> str:

@@ -8,6 +8,7 @@ the *wide dtype*: float64 if `x` is float64, else float32.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -18,6 +19,15 @@ from kerasbn.kernels.layout import reduced_axes
 
 Tensor = Any
 
+# Sums of these backends may be off by as many roundings as they have summands.
+ADDS_ONE_BY_ONE = keras.backend.backend() in ("tensorflow", "numpy")
+
+# From mean, variance, gamma and beta to the gamma and beta of Batch Renormalization.
+# The moments count as constants there: no gradient passes through them.
+Correction = Callable[
+    [Tensor, Tensor, Tensor | None, Tensor | None], tuple[Tensor, Tensor]
+]
+
 
 def normalize_batch(
     x: Tensor,
@@ -25,6 +35,7 @@ def normalize_batch(
     gamma: Tensor | None,
     beta: Tensor | None,
     epsilon: float,
+    correction: Correction | None = None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
     """Normalize with the moments of the batch: `moments`, then `normalize`.
 
@@ -34,6 +45,7 @@ def normalize_batch(
         gamma: Tensor of the kept shape, or `None` for 1.
         beta: The same, or `None` for 0.
         epsilon: Positive number.
+        correction: What makes the gamma and beta to apply, `None` for nothing.
 
     Returns:
         `(y, mean, variance, counted)`: a tensor of the shape and dtype of `x`, then
@@ -42,6 +54,8 @@ def normalize_batch(
     """
     wide = widened(x)
     mean, variance, counted = moments(wide, kept)
+    if correction is not None:
+        gamma, beta = correction(mean, variance, gamma, beta)
     y = normalize(wide, kept, mean, variance, gamma, beta, epsilon)
     return ops.cast(y, x.dtype), mean, variance, counted
 
@@ -57,6 +71,8 @@ def moments(
         mean = sum(x) / n        variance = sum((x - mean)^2) / n
 
     The variance takes its own pass: `E[x^2] - E[x]^2` cancels when |mean| >> std.
+    Where that is needed both are corrected for the rounding of the mean, as in Chan,
+    Golub and LeVeque, "Algorithms for computing the sample variance" (1983), 1.7.
 
     Args:
         x: Float tensor, float32 or float64.
@@ -89,11 +105,15 @@ def moments(
         return values if positions is None else ops.where(positions, values, 0)
 
     mean = average(only_counted(x)) / share
-    # Backends that sum one by one are off by many roundings. The deviations are
-    # small, so is the rounding of theirs; the correction is 0 but for rounding.
-    mean = mean + ops.stop_gradient(average(only_counted(x - mean)) / share)
     # Squared last: a masked value whose square overflows would poison gradients.
-    variance = average(ops.square(only_counted(x - mean))) / share
+    deviations = only_counted(x - mean)
+    variance = average(ops.square(deviations)) / share
+    if ADDS_ONE_BY_ONE:
+        # The deviations are small, so is the rounding of their sum: their mean is
+        # the error of the first.
+        error = ops.stop_gradient(average(deviations) / share)
+        mean = mean + error
+        variance = ops.maximum(variance - ops.square(error), 0)
     mean, variance = _without(mean, reduced), _without(variance, reduced)
     if synchronized and replicas.active.several():
         weight = _without(_count(x, positions, reduced), reduced)
@@ -131,10 +151,11 @@ def normalize(
     scale = ops.rsqrt(variance + epsilon)
     if gamma is not None:
         scale = scale * gamma
-    # Subtracting first keeps the precision that x * scale - mean * scale loses
-    # when |mean| >> std.
-    y = (widened(x) - spread(mean, x, kept)) * spread(scale, x, kept)
-    return ops.cast(y if beta is None else y + spread(beta, x, kept), x.dtype)
+    # As in stock. (x - mean) * scale + beta would be more precise where |mean| >> std,
+    # but its gradient takes another sum and keeps another tensor in memory.
+    offset = -mean * scale if beta is None else beta - mean * scale
+    y = widened(x) * spread(scale, x, kept) + spread(offset, x, kept)
+    return ops.cast(y, x.dtype)
 
 
 def wide_dtype(x: Tensor) -> str:

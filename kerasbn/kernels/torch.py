@@ -27,20 +27,26 @@ def normalize_batch(
     gamma: Tensor | None,
     beta: Tensor | None,
     epsilon: float,
+    correction: generic.Correction | None = None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
     """See `generic.normalize_batch`."""
     if x.numel() == 0:
-        return generic.normalize_batch(x, kept, gamma, beta, epsilon)
+        return generic.normalize_batch(x, kept, gamma, beta, epsilon, correction)
+    if correction is not None:
+        y, mean, variance, counted = normalize_batch(
+            generic.widened(x), kept, None, None, epsilon
+        )
+        gamma, beta = correction(mean, variance, gamma, beta)
+        y = y * generic.spread(gamma, x, kept) + generic.spread(beta, x, kept)
+        return y.to(x.dtype), mean, variance, counted
     channels, restored = _as_channels(x, kept)
     y, mean, variance = _native(channels, _flat(gamma), _flat(beta), epsilon)
     inaccurate = _inaccurate(mean, variance, channels)
     if inaccurate is not None:
+        mean, variance = _exact_moments(channels)
         shift = torch.where(inaccurate, mean, 0).to(x.dtype)
         per_channel = shift.reshape(1, -1, *[1] * (channels.dim() - 2))
-        y, mean, variance = _native(
-            channels - per_channel, _flat(gamma), _flat(beta), epsilon
-        )
-        mean = mean + shift
+        y, *_ = _native(channels - per_channel, _flat(gamma), _flat(beta), epsilon)
     shape = tuple(x.shape[axis] for axis in kept)
     return restored(y), mean.reshape(shape), variance.reshape(shape), None
 
@@ -88,11 +94,15 @@ def _as_channels(
     return rows.permute(0, 3, 1, 2), restored
 
 
+def _wide_dtype(x: Tensor) -> torch.dtype:
+    return torch.float64 if x.dtype == torch.float64 else torch.float32
+
+
 def _native(
     x: Tensor, gamma: Tensor | None, beta: Tensor | None, epsilon: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """`y`, mean and biased variance."""
-    dtype = torch.float64 if x.dtype == torch.float64 else torch.float32
+    dtype = _wide_dtype(x)
     # With a momentum of 1 the running statistics become the batch's.
     mean, variance = torch.zeros((2, x.shape[1]), dtype=dtype, device=x.device).unbind()
     y = _operation(x, gamma, beta, mean, variance, True, epsilon)
@@ -100,6 +110,13 @@ def _native(
     # It divides by N - 1, which says nothing about a single position.
     unbiased = variance if count > 1 else torch.zeros_like(variance)
     return y, mean, unbiased * ((count - 1) / count)
+
+
+def _exact_moments(x: Tensor) -> list[Tensor]:
+    """Mean and biased variance, which only move the running statistics."""
+    positions = [axis for axis in range(x.dim()) if axis != 1]
+    variance, mean = torch.var_mean(x.detach().double(), positions, correction=0)
+    return [moment.to(_wide_dtype(x)) for moment in (mean, variance)]
 
 
 def _operation(

@@ -1,8 +1,9 @@
 """Training and inference of one layer as each backend runs them.
 
-`training(layer, x, upstream, jit)` gives a function that runs the layer forward and
-backward, returns when the work is done, and leaves nothing out: output, gradients by
-`x`, gamma and beta, and the running statistics moved. `inference` runs it forward.
+`training(layer, x, upstream, jit, mask)` gives a function that runs the layer forward
+and backward, returns when the work is done, and leaves nothing out: output, gradients
+by `x`, gamma and beta, and the running statistics moved. `inference` runs it forward.
+`copied` reads and writes `x` once; `native` is what PyTorch itself has.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ import keras
 BACKEND = keras.backend.backend()
 
 
-def training(layer, x, upstream, jit):
-    return _TRAINING[BACKEND](layer, x, upstream, jit)
+def training(layer, x, upstream, jit, mask=None):
+    return _TRAINING[BACKEND](layer, x, upstream, jit, mask)
 
 
 def inference(layer, x, jit):
@@ -24,7 +25,40 @@ def tensor(array, dtype):
     return keras.ops.convert_to_tensor(array, dtype=dtype)
 
 
-def _tensorflow_training(layer, x, upstream, jit):
+def copied(x):
+    if BACKEND == "tensorflow":
+        return lambda: x * 2
+    if BACKEND == "torch":
+        return x.clone
+    import jax
+
+    double = jax.jit(lambda x: x * 2)
+    return lambda: double(x).block_until_ready()
+
+
+def native(x, upstream, axis, mode):
+    """`torch.nn.functional.batch_norm` with the channels where it has them."""
+    import torch
+
+    x = x.clone().requires_grad_()
+    size = x.shape[axis]
+    gamma, beta = torch.ones(size), torch.zeros(size)
+    mean, variance = torch.zeros(size), torch.ones(size)
+    weights = [gamma.requires_grad_(), beta.requires_grad_()]
+
+    def step():
+        in_training = mode == "training"
+        with torch.set_grad_enabled(in_training):
+            channels = x.movedim(axis, 1)
+            y = torch.nn.functional.batch_norm(
+                channels, mean, variance, *weights, in_training, 0.01, 1e-3
+            ).movedim(1, axis)
+        return torch.autograd.grad(y, [x, *weights], upstream) if in_training else y
+
+    return step
+
+
+def _tensorflow_training(layer, x, upstream, jit, mask):
     import tensorflow as tf
 
     @tf.function(jit_compile=jit, autograph=False)
@@ -32,7 +66,7 @@ def _tensorflow_training(layer, x, upstream, jit):
         weights = [v.value for v in layer.trainable_variables]
         with tf.GradientTape() as tape:
             tape.watch(x)
-            y = layer(x, training=True)
+            y = layer(x, training=True, **_given(mask))
         return y, tape.gradient(y, [x, *weights], upstream)
 
     return lambda: step(x, upstream)
@@ -45,12 +79,14 @@ def _tensorflow_inference(layer, x, jit):
     return lambda: step(x)
 
 
-def _jax_training(layer, x, upstream, jit):
+def _jax_training(layer, x, upstream, jit, mask):
     import jax
 
     def step(x, trainable, state, upstream):
         def forward(x, trainable):
-            return layer.stateless_call(trainable, state, x, training=True)
+            return layer.stateless_call(
+                trainable, state, x, training=True, **_given(mask)
+            )
 
         y, backward, state = jax.vjp(forward, x, trainable, has_aux=True)
         return y, state, backward(upstream)
@@ -73,14 +109,14 @@ def _jax_inference(layer, x, jit):
     return lambda: jax.block_until_ready(step(x, trainable, state))
 
 
-def _torch_training(layer, x, upstream, jit):
+def _torch_training(layer, x, upstream, jit, mask):
     import torch
 
     x = x.clone().requires_grad_()
     weights = [v.value for v in layer.trainable_variables]
 
     def step():
-        y = layer(x, training=True)
+        y = layer(x, training=True, **_given(mask))
         return y, torch.autograd.grad(y, [x, *weights], upstream)
 
     return step
@@ -94,6 +130,11 @@ def _torch_inference(layer, x, jit):
             return layer(x)
 
     return step
+
+
+def _given(mask):
+    """The argument, where there is a mask: not every layer here takes one."""
+    return {} if mask is None else {"mask": mask}
 
 
 _TRAINING = {

@@ -1,67 +1,60 @@
-"""A bar chart from the JSON files of `tests.benchmarks.layer`.
-
-    python -m tests.benchmarks.chart tf.json jax.json torch.json --output speed.png
-
-One bar per case: how many times as fast as stock, with the quartiles of the ratio.
-"""
+"""A bar chart from the results of `tests.benchmarks.all`."""
 
 from __future__ import annotations
 
-import argparse
-import json
-import pathlib
-
 import matplotlib as mpl
+
+from .tables import COLUMNS, label
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt
 
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("files", nargs="+", type=pathlib.Path)
-    parser.add_argument("--output", type=pathlib.Path, default="speed.png")
-    arguments = parser.parse_args()
-    rows = [row for file in arguments.files for row in json.loads(file.read_text())]
-    draw(rows).savefig(arguments.output, dpi=150)
+COLOURS = {"training": "tab:blue", "inference": "lightsteelblue"}
 
 
-def draw(rows):
-    """One panel for each backend, dtype policy, mode and whether with jit."""
-    panels = {}
-    for row in rows:
-        panels.setdefault(title(row), []).append(row)
-    height = 0.6 * len(panels) + 0.25 * len(rows)
-    figure, axes = plt.subplots(
-        len(panels),
-        figsize=(8, height),
-        squeeze=False,
-        height_ratios=[len(rows) + 2 for rows in panels.values()],
-        layout="constrained",
+def draw(results):
+    """One panel for each backend, one more for models; the lines are quartiles."""
+    rows = results["layer"]
+    names = list(dict.fromkeys(map(label, rows)))
+    figure, panels = plt.subplots(
+        1, len(COLUMNS), figsize=(15, 0.34 * len(names) + 2.4), sharey=True, sharex=True
     )
-    for panel, (name, group) in zip(axes[:, 0], panels.items(), strict=True):
-        bars(panel, group)
-        panel.set_title(name, loc="left", fontsize=10)
-    axes[-1, 0].set_xlabel("times as fast as keras.layers.BatchNormalization")
+    for panel, (column, title) in zip(panels, COLUMNS.items(), strict=True):
+        chosen = [row for row in rows if (row["backend"], row["jit"]) == column]
+        for shift, (mode, colour) in zip((-0.2, 0.2), COLOURS.items(), strict=True):
+            bars(panel, names, [r for r in chosen if r["mode"] == mode], shift, colour)
+        panel.set_title(title, fontsize=10)
+        panel.axvline(1, color="black", linewidth=1)
+    panels[0].set_xscale("log", base=2)
+    panels[0].set_xlim(0.6, 16)
+    panels[0].xaxis.set_major_formatter("{x:g}")
+    panels[0].set_yticks(range(len(names)), names)
+    panels[0].invert_yaxis()
+    panels[0].legend(loc="lower right", fontsize=8)
+    panels[2].set_xlabel("times as fast as keras.layers.BatchNormalization")
+    models = [f"{row['model']} {row['ratio']:.2f}" for row in results["models"]]
+    figure.suptitle(
+        "Training steps of whole models, TensorFlow: " + ", ".join(models), fontsize=10
+    )
+    figure.tight_layout()
     return figure
 
 
-def title(row):
-    jit = ", jit" if row["jit"] else ""
-    return f"{row['backend']}, {row['mode']}, {row['policy']}{jit}"
-
-
-def bars(panel, rows):
-    names = [row["case"] for row in rows]
-    ratios = [row["ratio"] for row in rows]
-    below = [row["ratio"] - row["low"] for row in rows]
-    above = [row["high"] - row["ratio"] for row in rows]
-    drawn = panel.barh(names, ratios, xerr=[below, above], capsize=2)
-    panel.bar_label(drawn, [f"{ratio:.2f}" for ratio in ratios], padding=4, fontsize=8)
-    panel.axvline(1, color="black", linewidth=1)
-    panel.invert_yaxis()
-    panel.margins(x=0.12)
-
-
-if __name__ == "__main__":
-    main()
+def bars(panel, names, rows, shift, colour):
+    panel.barh(
+        [names.index(label(row)) + shift for row in rows],
+        [row["ratio"] for row in rows],
+        height=0.4,
+        color=colour,
+        label=rows[0]["mode"] if rows else None,
+        xerr=[
+            [row["ratio"] - row["low"] for row in rows],
+            [row["high"] - row["ratio"] for row in rows],
+        ],
+        error_kw={"elinewidth": 0.8},
+    )
+    for row in rows:
+        height = names.index(label(row)) + shift
+        panel.text(
+            row["high"] * 1.05, height, f"{row['ratio']:.2f}", fontsize=6, va="center"
+        )

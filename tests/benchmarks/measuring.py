@@ -1,4 +1,4 @@
-"""Times of two functions on a noisy machine: in turn, as medians of ratios."""
+"""Times of functions on a noisy machine: in turn, as medians of ratios."""
 
 from __future__ import annotations
 
@@ -12,37 +12,41 @@ if TYPE_CHECKING:
 
 
 class Comparison(NamedTuple):
-    """Milliseconds of both, and how many times as fast ours is."""
+    """Milliseconds of both, how many times as fast ours is, and those of others."""
 
     stock: float
     ours: float
     ratio: float
     low: float  # The quartiles of the ratio.
     high: float
+    others: tuple[float, ...]
 
 
 def compare(
     stock: Callable[[], object],
     ours: Callable[[], object],
+    *others: Callable[[], object],
     seconds: float = 2.0,
     most: int = 200,
 ) -> Comparison:
-    """Call both in turn, ABBA, for about `seconds`; each call must wait for its work.
+    """Call all in turn, ABBA, for about `seconds`; each call must wait for its work.
 
     Noise lasts longer than a call, so it meets both of a pair: the ratio of a pair is
     far steadier than either time.
     """
+    functions = (stock, ours, *others)
     for _ in range(3):
-        stock()
-        ours()
-    pairs = []
+        for function in functions:
+            function()
+    rounds = []
     end = time.perf_counter() + seconds
-    while len(pairs) < 8 or (time.perf_counter() < end and len(pairs) < most):
-        a, b, c, d = _timed(stock), _timed(ours), _timed(ours), _timed(stock)
-        pairs += [(a, b), (d, c)]
-    times = np.array(pairs) * 1e3
-    low, ratio, high = np.percentile(times[:, 0] / times[:, 1], [25, 50, 75])
-    return Comparison(*map(float, (*np.median(times, 0), ratio, low, high)))
+    while len(rounds) < 8 or (time.perf_counter() < end and len(rounds) < most):
+        rounds.append([_timed(function) for function in functions])
+        rounds.append([_timed(function) for function in reversed(functions)][::-1])
+    times = np.array(rounds) * 1e3
+    low, ratio, high = np.percentile(times[:, 0] / times[:, 1], [25, 50, 75]).tolist()
+    a, b, *rest = np.median(times, 0).tolist()
+    return Comparison(a, b, ratio, low, high, tuple(rest))
 
 
 def _timed(function: Callable[[], object]) -> float:

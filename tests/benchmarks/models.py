@@ -34,9 +34,8 @@ def main() -> None:
     results = []
     for name in arguments.models:
         found = measured(name, arguments)
-        results.append(
-            {"backend": BACKEND, "model": name, "jit": arguments.jit, **found._asdict()}
-        )
+        row = {"backend": BACKEND, "model": name, "jit": arguments.jit}
+        results.append(row | found._asdict())
         print(
             f"{BACKEND:10} {name:15} {found.stock:9.1f} {found.ours:9.1f} ms "
             f"{found.ratio:5.2f} x ({found.low:.2f}-{found.high:.2f})",

@@ -77,6 +77,24 @@ def test_same_gradients(masked, renorm):
         np.testing.assert_allclose(ours, stock, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("clipping", [None, {"rmin": 0.9, "rmax": 1.1, "dmax": 0.1}])
+@pytest.mark.parametrize("axis", [-1, 1])
+def test_same_renorm_of_large_batches(axis, clipping):
+    """Large enough for every route of TensorFlow's kernel."""
+    rng = np.random.default_rng(0)
+    x, upstream = rng.normal(1, 2, (2, 33, 16, 8, 32)).astype("float32")
+    both = pair(axis=axis, renorm=True, renorm_clipping=clipping)
+    results = []
+    for layer in both:
+        layer.build(x.shape)
+        randomize(layer)
+        results.append([call(layer, x, training=True), *gradients(layer, x, upstream)])
+    for ours, stock in zip(*results, strict=True):
+        scale = np.abs(stock).max()
+        np.testing.assert_allclose(ours / scale, stock / scale, rtol=1e-4, atol=1e-5)
+    assert_alike(*both, 2e-5)
+
+
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_same_model_after_fit(jit_compile):
     if BACKEND == "torch" and jit_compile:

@@ -1,5 +1,7 @@
 """Each kernel against the closed forms in float64, and which route it takes."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -215,6 +217,49 @@ def test_moments_survive_a_mean_far_above_the_deviation(rows, mean, tolerance):
     if mean <= 1e4:
         y = reference.normalize(x, [1], *expected, 1, 0)
         np.testing.assert_allclose(call(layer, x, training=True), y, atol=4e-3)
+
+
+@pytest.mark.parametrize("how", ["eager", "graph", "compiled"])
+def test_variance_is_as_accurate_as_that_of_the_best_stock(how):
+    """Stock: 2e-3 on TensorFlow, 1e-2 when compiled, 1.3e-6 on JAX, 17 on PyTorch."""
+    x = np.random.default_rng(0).normal(1e4, 1, (200_000, 8)).astype("float32")
+    layer = BatchNormalization(momentum=0.5)
+    layer.build(x.shape)
+    _RUN[BACKEND](layer, x, how)
+    mean, variance = (t.astype("float64") for t in statistics(layer))
+    expected = reference.moments(x, [1])
+    np.testing.assert_allclose(2 * mean, expected[0], rtol=2e-7)
+    np.testing.assert_allclose(2 * variance - 1, expected[1], rtol=2e-6)
+
+
+def _run_tensorflow(layer, x, how):
+    import tensorflow as tf
+
+    step = functools.partial(layer, training=True)
+    if how != "eager":
+        step = tf.function(step, jit_compile=how == "compiled", autograph=False)
+    step(tf.constant(x))
+
+
+def _run_jax(layer, x, how):
+    import jax
+
+    def step(x):
+        weights = [[v.value for v in group] for group in _variables(layer)]
+        return layer.stateless_call(*weights, x, training=True)[1]
+
+    state = (step if how == "eager" else jax.jit(step))(x)
+    for variable, value in zip(layer.non_trainable_variables, state, strict=True):
+        variable.assign(value)
+
+
+def _run_torch(layer, x, how):
+    import torch
+
+    layer(torch.tensor(x), training=True)
+
+
+_RUN = {"tensorflow": _run_tensorflow, "jax": _run_jax, "torch": _run_torch}
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
