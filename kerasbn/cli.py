@@ -77,7 +77,7 @@ def main(
     as_json: bool,
     force: bool,
 ) -> None:
-    r"""Fold batch normalization into the linear layers before it, for inference.
+    r"""Fold batch normalization into the linear layers around it, for inference.
 
     SRC is a .keras file, or a legacy whole-model .h5 file of Keras 3. DST is the
     .keras file to write: a plain Keras model that computes the same, which is proven
