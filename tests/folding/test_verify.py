@@ -56,6 +56,38 @@ def test_a_wrong_fold_is_found_behind_a_softmax(monkeypatch, tmp_path, error):
     assert [path.name for path in tmp_path.iterdir()] == ["in.keras"]
 
 
+def chaotic_model():
+    """The logistic map doubles a difference 70 times: of 1e-16 it makes anything."""
+    inputs = keras.Input((3,))
+    x = L.BatchNormalization()(L.Dense(4)(inputs))
+    x = keras.ops.sigmoid(x)
+    for _ in range(70):
+        x = 4 * x * (1 - x)
+    return randomise(keras.Model(inputs, x))
+
+
+def test_a_chaotic_model_is_proven_by_its_parts():
+    result = kerasbn.fold_batch_norm(chaotic_model())
+    assert result.verified
+    assert result.error["float64"] <= 1e-9
+    assert "with one rounding" in result.notes[0]
+
+
+def test_a_wrong_fold_of_a_chaotic_model_is_found(monkeypatch):
+    right = absorb.ABSORBERS["Dense"].scale_outputs
+
+    def wrong(config, kernels, scale):
+        return [kernel * (1 + 1e-6) for kernel in right(config, kernels, scale)]
+
+    monkeypatch.setitem(
+        absorb.ABSORBERS,
+        "Dense",
+        replace(absorb.ABSORBERS["Dense"], scale_outputs=wrong),
+    )
+    with pytest.raises(NotEqualError):
+        kerasbn.fold_batch_norm(chaotic_model())
+
+
 def test_a_fold_of_a_shared_layer_is_found(monkeypatch):
     """One of its calls is right by itself; the other one shows the error."""
     inputs = keras.Input((3,))
