@@ -218,7 +218,9 @@ def _parse(text: str) -> ast.Module:
             allowed = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
             return compile(text, "<source>", "exec", allowed, dont_inherit=True)
     except SyntaxError as error:
-        raise UnreadableSource(_explain(error), error.lineno, error.offset) from None
+        raise UnreadableSource(
+            _explain(error), error.lineno, error.offset or None
+        ) from None
     except (RecursionError, MemoryError):
         raise UnreadableSource("nested too deeply to be read") from None
     except ValueError as error:
