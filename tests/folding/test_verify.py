@@ -198,6 +198,16 @@ def test_inputs_fit_what_a_model_asks_for():
     assert values["flag"].dtype == bool
 
 
+def test_a_fixed_batch_size():
+    inputs = keras.Input(batch_shape=(5, 4, 3))
+    x = L.BatchNormalization()(L.Dense(4)(inputs))
+    x = keras.ops.reshape(x, (5, 16)) + keras.ops.ones((5, 16))
+    result = kerasbn.fold_batch_norm(randomise(keras.Model(inputs, x)))
+    assert result.verified
+    assert len(result.folded) == 1
+    assert result.notes == []
+
+
 def test_relative_difference():
     one, other = np.array([1.0, -4.0]), np.array([1.0, -4.4])
     assert relative_difference([one], [other]) == pytest.approx(0.1)

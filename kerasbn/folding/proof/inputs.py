@@ -33,7 +33,8 @@ def random_inputs(model: Any, rng: np.random.Generator) -> Any:
 
 def _random(spec: Any, rng: np.random.Generator) -> NDArray[Any]:
     length = _IMAGE if len(spec.shape) > 3 else _SEQUENCE
-    shape = [_BATCH, *(size or length for size in spec.shape[1:])]
+    batch = [size or _BATCH for size in spec.shape[:1]]  # None of a scalar.
+    shape = [*batch, *(size or length for size in spec.shape[1:])]
     if math.prod(shape) > LARGEST:
         raise ValueError(f"an input of the shape {tuple(spec.shape)} is too large")
     dtype = str(spec.dtype)
