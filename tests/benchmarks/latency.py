@@ -1,6 +1,6 @@
 """Inference: the original, the folded model, and the same network built without BN.
 
-    KERAS_BACKEND=tensorflow python -m tests.benchmarks.latency --output latency.json
+    python -m tests.benchmarks.latency --output latency.json --chart latency.png
 
 The network without BN is the floor: nothing that takes BN away can be faster. LiteRT,
 and ONNX Runtime where `onnxruntime` and `tf2onnx` are installed, fold some BN by
@@ -30,6 +30,7 @@ RUNTIMES = ("tf.function", "jit", "predict", "LiteRT", "ONNX Runtime")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=pathlib.Path)
+    parser.add_argument("--chart", type=pathlib.Path)
     parser.add_argument("--models", nargs="*", default=MODELS)
     parser.add_argument("--batches", nargs="*", type=int, default=[1, 16])
     parser.add_argument("--runtimes", nargs="*", default=RUNTIMES, choices=RUNTIMES)
@@ -48,6 +49,32 @@ def main() -> None:
                 )
     if arguments.output:
         arguments.output.write_text(json.dumps(rows, indent=1))
+    if arguments.chart:
+        chart(rows).savefig(arguments.chart, dpi=120)
+
+
+def chart(rows):
+    """How many times as fast as the original the folded model and the floor are."""
+    from matplotlib import pyplot as plt
+
+    found = {}
+    for row in rows:
+        case = f"{row['model']}, batch {row['batch']}, {row['runtime']}"
+        found.setdefault(case, {})[row["what"]] = row["ratio"]
+    folded = [each["original / folded"] for each in found.values()]
+    floor = [
+        each["original / folded"] * each["folded / floor"] for each in found.values()
+    ]
+    places = np.arange(len(found))
+    figure, axes = plt.subplots(figsize=(8, 0.4 * len(found) + 1), layout="constrained")
+    axes.barh(places - 0.2, folded, 0.4, label="folded")
+    axes.barh(places + 0.2, floor, 0.4, label="built without BN", color="0.75")
+    axes.set_yticks(places, list(found))
+    axes.invert_yaxis()
+    axes.axvline(1, color="black", linewidth=1)
+    axes.set_xlabel("times as fast as the original")
+    axes.legend(loc="lower right")
+    return figure
 
 
 def networks(name, pixels):
