@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -335,8 +336,12 @@ class TestProcess:
         )
         # The command now waits for somebody to write; the open tells that it does.
         with fifo.open("w"):
-            process.send_signal(signal.SIGINT)
-            assert process.wait(timeout=30) == 130
+            for _ in range(3):  # The first may come while Python cannot raise it.
+                process.send_signal(signal.SIGINT)
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(timeout=20)
+                    break
+            assert process.wait(timeout=1) == 130
         assert b"Traceback" not in process.stderr.read()
         process.stderr.close()
 
