@@ -5,10 +5,11 @@ forward; one that has gone is no obstacle any more, so they are tried until none
 Those that are left may go by correcting other readers of what they read. A BN that
 stays may take in others. Each fold is exact by itself, and so are all.
 
-This removes as many as can go. Say that a tensor is bound where something nonlinear
-reads or makes it, and free up to an affine map elsewhere. A BN that goes ties what it
-reads to what it makes, and no two bound tensors may be tied: those that go form a
-forest, and a forest that cannot grow has as many edges as any other.
+Why the order hardly matters: call a tensor bound where something nonlinear reads or
+makes it, and free up to an affine map elsewhere. A BN that goes ties what it reads to
+what it makes, and no two bound tensors may be tied: those that go form a forest, and a
+forest that cannot grow has as many edges as any other. Concatenations, which tie parts
+of tensors, are outside this argument.
 """
 
 from __future__ import annotations
