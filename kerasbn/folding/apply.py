@@ -90,8 +90,8 @@ class Changed:
         stored = read_batch_norm(layer, archive)
         axes = kept_axes(layer, self.flow.calls_of[layer.path][0], self.flow)
         affine = batch_norm_affine(layer.config, stored, axes)
-        for _, side, other in self.absorptions:
-            affine = affine.after(other) if side == "input" else other.after(affine)
+        for absorption in self.absorptions:
+            affine = absorption.composed(affine)
         gamma, beta = batch_norm_weights(layer.config, stored, axes, affine)
         rest = [v.astype(np.float64) for k, v in stored.items() if k not in _WEIGHTS]
         return [gamma, beta, *rest]
@@ -194,7 +194,7 @@ class FoldedModel:
         found: dict[str, str] = {}
         for path, layer in self.changed.items():
             dtype = self.archive.variables(layer.entry.path)[0].dtype
-            if dtype.itemsize > 2 or _fits(layer.variables(self.archive), dtype):
+            if dtype.itemsize > 2 or _fits(self.exact[layer.entry.path], dtype):
                 continue
             reason = f"the folded weights of `{path}` are too large for {dtype.name}"
             for fold in self.plan.folds:

@@ -80,8 +80,8 @@ def fold_file(
         source: a `.keras` file, or a legacy whole-model `.h5` file of Keras 3.
         destination: the `.keras` file to write; it appears only once it is whole.
         verify: whether to prove the folded model equal in float64 before the file is
-            put in place. A model whose classes are not imported is verified layer by
-            layer; the result's notes say so.
+            put in place. Of a model whose classes are not imported, only the parts that
+            change are verified; the result's notes say so.
         force: whether an existing `destination` is replaced.
         dry_run: whether only to plan; nothing is verified or written.
 

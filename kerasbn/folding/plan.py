@@ -179,9 +179,7 @@ class _Planning:
 
     def _compose(self, fold: Fold) -> None:
         """Keep the maps of BN that have taken others in up to date."""
-        for layer, side, affine in fold.absorptions:
-            if layer.is_batch_norm:
-                own = self._affines[layer.path]
-                self._affines[layer.path] = (
-                    own.after(affine) if side == "input" else affine.after(own)
-                )
+        for absorption in fold.absorptions:
+            if absorption.layer.is_batch_norm:
+                path = absorption.layer.path
+                self._affines[path] = absorption.composed(self._affines[path])

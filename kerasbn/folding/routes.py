@@ -74,6 +74,12 @@ class Absorption(NamedTuple):
     side: Side
     affine: Affine
 
+    def composed(self, own: Affine) -> Affine:
+        """What a BN that did `own` does together with the map."""
+        return (
+            own.after(self.affine) if self.side == "input" else self.affine.after(own)
+        )
+
 
 class Fold(NamedTuple):
     """A BN that goes, and what takes it in.
@@ -221,7 +227,7 @@ class Search:
         passing = carrier(call)
         if passing is None:
             raise Obstacle(f"reads {described(call.layer)}, which cannot take it in")
-        with _told(f"reads {described(call.layer)}"):
+        with _as_obstacle(f"reads {described(call.layer)}"):
             maps = passing.backward(self._site(call), affine)
             return list(zip(call.inputs, maps, strict=True))
 
@@ -264,7 +270,7 @@ class Search:
             raise Obstacle(
                 f"is read by {described(call.layer)}, which cannot take it in"
             )
-        with _told(f"is read by {described(call.layer)}"):
+        with _as_obstacle(f"is read by {described(call.layer)}"):
             return passing.forward(self._site(call), maps)
 
     # Both.
@@ -330,7 +336,7 @@ class Search:
 
 
 @contextmanager
-def _told(place: str) -> Iterator[None]:
+def _as_obstacle(place: str) -> Iterator[None]:
     """Turn what a carrier raises into an obstacle; a file may hold any arguments."""
     try:
         with np.errstate(all="ignore"):  # What is not finite is found in the end.
