@@ -9,14 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..findings import Severity
 from ..semantics import CALL_NEEDS_TRAINING, world_of_model
+from ..subjects import names, source
 from ..subjects.flagged_layers import unflagged_behaviours
-from ..subjects.source import names
-from ..subjects.source.classes import is_functional, keras_kind, takes_training
-from ..subjects.source.contents import class_holds
-from ..subjects.source.edits import with_parameter
-from ..subjects.source.resolve import method_of, project_lineage
-from ..subjects.source.usage import usage_of
-from ..subjects.source.values import Class, parameters
 from ..subjects.trainer import trains_by_itself
 from .rule import Rule
 
@@ -112,21 +106,25 @@ healthy = bool(np.abs(moving_mean).max() > 0)
             return
         seen = set()
         for node in module.classes:
-            of = Class(module, node)
+            of = source.Class(module, node)
             call = _call_of(of)
-            if call is None or takes_training(call) or not _is_plain_model(of, call):
+            if (
+                call is None
+                or source.takes_training(call)
+                or not _is_plain_model(of, call)
+            ):
                 continue
             if call in seen:
                 continue  # of a mixin: one finding is enough
-            kinds = class_holds(of)
-            usage = usage_of(module, of) if kinds else None
+            kinds = source.class_holds(of)
+            usage = source.usage_of(module, of) if kinds else None
             if usage is None or usage.harmless:
                 continue
             severity = None if usage.fitted else Severity.WARNING
             if module.world.assumed:
                 severity = Severity.WARNING
             seen.add(call)
-            surely = class_holds(of, surely=True)
+            surely = source.class_holds(of, surely=True)
             if not surely or module.freezes.covers_self_in(node):
                 severity = Severity.INFO
             yield self.finding(
@@ -178,25 +176,27 @@ def _fix(module: Module, call: ast.FunctionDef | ast.AsyncFunctionDef) -> Fix | 
         for node in ast.walk(call)
         if isinstance(node, ast.Name | ast.Constant)
     }
-    if "training" in words or any(map(_LIKE_A_FLAG.search, parameters(call))):
+    if "training" in words or any(map(_LIKE_A_FLAG.search, source.parameters(call))):
         return None
-    return with_parameter(module, call, "training=None")
+    return source.with_parameter(module, call, "training=None")
 
 
-def _call_of(of: Class) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
+def _call_of(of: source.Class) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
     """The `call` in the class itself, or in a mixin beside it, which is no model."""
     own = of.module.members(of.node).methods.get("call")
     if own is not None:
         return own
-    for base in project_lineage(of)[1:]:
+    for base in source.project_lineage(of)[1:]:
         found = base.module.members(base.node).methods.get("call")
         if found is not None:
-            beside = base.module is of.module and keras_kind(base) is None
+            beside = base.module is of.module and source.keras_kind(base) is None
             return found if beside else None
     return None
 
 
-def _is_plain_model(of: Class, call: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+def _is_plain_model(
+    of: source.Class, call: ast.FunctionDef | ast.AsyncFunctionDef
+) -> bool:
     """Whether fit runs this `call` as it stands."""
     decorated = any(
         ast.unparse(getattr(each, "func", each)) not in _TRANSPARENT
@@ -204,10 +204,10 @@ def _is_plain_model(of: Class, call: ast.FunctionDef | ast.AsyncFunctionDef) -> 
     )
     own_ways = ("__call__", "train_step", "compute_loss_and_updates")
     return (
-        keras_kind(of) == "model"
+        source.keras_kind(of) == "model"
         and not decorated
-        and not any(method_of(of, name) for name in own_ways)
-        and not is_functional(of)
+        and not any(source.method_of(of, name) for name in own_ways)
+        and not source.is_functional(of)
     )
 
 

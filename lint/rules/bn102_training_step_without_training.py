@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..findings import Severity
-from ..subjects.source.edits import with_argument
-from ..subjects.source.training_steps import LostFlag, lost_flags
+from ..subjects import source
 from .rule import Rule
 
 if TYPE_CHECKING:
@@ -80,7 +79,7 @@ healthy = bool(np.abs(moving_mean).max() > 0)
 
     def check_source(self, module: Module) -> Iterator[Finding]:
         """Every call in a training step that leaves out `training`."""
-        for lost in lost_flags(module):
+        for lost in source.lost_flags(module):
             yield self.finding(
                 f"{lost.called}(...) {lost.how} without training=True: it runs in "
                 "inference mode, so its batch normalization never updates its "
@@ -90,8 +89,10 @@ healthy = bool(np.abs(moving_mean).max() > 0)
             )
 
 
-def _fix(module: Module, lost: LostFlag) -> Fix | None:
+def _fix(module: Module, lost: source.LostFlag) -> Fix | None:
     """The argument; in a function that an evaluation may share it is not safe."""
     if not lost.is_call:
         return None
-    return with_argument(module, lost.node, "training=True", safe=not lost.shared)
+    return source.with_argument(
+        module, lost.node, "training=True", safe=not lost.shared
+    )

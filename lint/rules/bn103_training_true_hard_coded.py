@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from ..findings import Severity
 from ..semantics import FUNCTIONAL_FLAG_IS_OVERRIDDEN, world_of_model
+from ..subjects import source
 from ..subjects.flagged_layers import flagged_layers, unflagged_behaviours
-from ..subjects.source.flagged import Flagged, Where, flag_left_out, flagged_calls
 from .rule import Rule
 
 if TYPE_CHECKING:
@@ -75,8 +75,8 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
 
     def check_source(self, module: Module) -> Iterator[Finding]:
         """Constant flags in `call`, and in graphs where they are honoured."""
-        for flagged in flagged_calls(module):
-            in_call = flagged.where is Where.CALL
+        for flagged in source.flagged_calls(module):
+            in_call = flagged.where is source.Where.CALL
             honoured = in_call or not module.world.has(FUNCTIONAL_FLAG_IS_OVERRIDDEN)
             if flagged.value is True and honoured:
                 yield self.finding(
@@ -85,7 +85,9 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
                     + _advice(flagged),
                     module.location(flagged.node),
                     # Left out of a function of TensorFlow 1, it may mean inference.
-                    fix=None if flagged.is_function else flag_left_out(module, flagged),
+                    fix=None
+                    if flagged.is_function
+                    else source.flag_left_out(module, flagged),
                 )
 
     def check_model(self, model: Model) -> Iterator[Finding]:
@@ -120,9 +122,9 @@ def _seen(behaviour: Behaviour) -> str:
     return ", and ".join(text for happened, text in both if happened)
 
 
-def _advice(flagged: Flagged) -> str:
+def _advice(flagged: source.Flagged) -> str:
     if flagged.is_function:
         return "pass your phase placeholder"
-    if flagged.where is Where.CALL:
+    if flagged.where is source.Where.CALL:
         return "pass training=training"
     return "leave it out"

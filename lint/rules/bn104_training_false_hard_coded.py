@@ -10,8 +10,8 @@ from ..semantics import (
     NONE_IS_INFERENCE,
     world_of_model,
 )
+from ..subjects import source
 from ..subjects.flagged_layers import flagged_layers, unflagged_behaviours
-from ..subjects.source.flagged import Where, flag_left_out, flagged_calls
 from .rule import Rule
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from ..findings import Finding
     from ..subjects.model import BatchNorm, Model
     from ..subjects.source import Module
-    from ..subjects.source.flagged import Flagged
 
 
 class TrainingFalseHardCoded(Rule):
@@ -86,12 +85,12 @@ healthy = bool(np.abs(moving_mean).max() > 0)
 
     def check_source(self, module: Module) -> Iterator[Finding]:
         """Constant flags in `call`, and in graphs where they are honoured."""
-        for flagged in flagged_calls(module):
+        for flagged in source.flagged_calls(module):
             if flagged.value is not True and _matters(module, flagged):
                 meant = flagged.kept_still and not flagged.is_layer
                 # Left out of a function of TensorFlow 1, it means the same.
                 fixable = not meant and not flagged.is_function
-                in_call = flagged.where is Where.CALL
+                in_call = flagged.where is source.Where.CALL
                 advice = "pass training=training" if in_call else "leave it out"
                 # Only what None means depends on the version.
                 caveat = module.world.caveat if flagged.value is None else ""
@@ -101,7 +100,7 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                     f"layer is meant to be frozen{caveat}",
                     module.location(flagged.node),
                     Severity.INFO if meant else None,
-                    flag_left_out(module, flagged) if fixable else None,
+                    source.flag_left_out(module, flagged) if fixable else None,
                 )
 
     def check_model(self, model: Model) -> Iterator[Finding]:
@@ -138,11 +137,13 @@ def _is_estimated(layer: BatchNorm) -> bool:
     )
 
 
-def _matters(module: Module, flagged: Flagged) -> bool:
+def _matters(module: Module, flagged: source.Flagged) -> bool:
     """Whether this flag, False or None, is obeyed where it stands."""
     if flagged.value is None:
-        return flagged.where is Where.CALL and module.world.has(NONE_IS_INFERENCE)
-    if flagged.where is Where.CALL:
+        return flagged.where is source.Where.CALL and module.world.has(
+            NONE_IS_INFERENCE
+        )
+    if flagged.where is source.Where.CALL:
         return True
     # A graph of TensorFlow 1 may well be built for inference alone.
     honoured = not module.world.has(FUNCTIONAL_FLAG_IS_OVERRIDDEN)

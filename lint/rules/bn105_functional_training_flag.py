@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from ..findings import Severity
 from ..semantics import FUNCTIONAL_FLAG_IS_OVERRIDDEN, world_of_model
+from ..subjects import source
 from ..subjects.flagged_layers import flagged_layers
-from ..subjects.source.flagged import Where, flag_left_out, flagged_calls
 from .rule import Rule
 
 if TYPE_CHECKING:
@@ -67,9 +67,9 @@ healthy = bool(np.abs(moving_mean).max() == 0)  # as training=False promises
 
     def check_source(self, module: Module) -> Iterator[Finding]:
         """Constant flags where a graph is built, in the versions that override them."""
-        for flagged in flagged_calls(module):
+        for flagged in source.flagged_calls(module):
             world = module.world
-            in_graph = flagged.where is Where.GRAPH and flagged.value is not None
+            in_graph = flagged.where is source.Where.GRAPH and flagged.value is not None
             if in_graph and world.has(FUNCTIONAL_FLAG_IS_OVERRIDDEN):
                 assert flagged.value is not None
                 unsure = world.assumed or flagged.maybe_frozen or not flagged.fitted
@@ -78,7 +78,7 @@ healthy = bool(np.abs(moving_mean).max() == 0)  # as training=False promises
                     module.location(flagged.node),
                     Severity.INFO if unsure else None,
                     # False wants freezing instead, which is for the author to place.
-                    flag_left_out(module, flagged) if flagged.value else None,
+                    source.flag_left_out(module, flagged) if flagged.value else None,
                 )
 
     def check_model(self, model: Model) -> Iterator[Finding]:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..findings import Severity
 from ..semantics import FLAG_LEAKS, NONE_IS_INFERENCE
-from ..subjects.source.leaks import leaks
-from ..subjects.source.usage import usage_of
+from ..subjects import source
 from .rule import Rule
 
 if TYPE_CHECKING:
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
 
     from ..findings import Finding
     from ..subjects.source import Module
-    from ..subjects.source.leaks import Leak
 
 _INFERRING = re.compile(r"infer|serv|export|predict|deploy", re.IGNORECASE)
 
@@ -79,7 +77,7 @@ healthy = bool(np.abs(moving_mean).max() > 0)
 
     def check_source(self, module: Module) -> Iterator[Finding]:
         """Every call that an earlier flag reaches."""
-        for leak in leaks(module):
+        for leak in source.leaked_flags(module):
             world = module.world
             meaning = NONE_IS_INFERENCE if leak.flag is None else FLAG_LEAKS
             if not world.has(meaning):
@@ -100,8 +98,8 @@ def _harm(flag: bool | None) -> str:
     return "its batch normalization never updates its statistics"
 
 
-def _only_infers(module: Module, leak: Leak) -> bool:
+def _only_infers(module: Module, leak: source.Leak) -> bool:
     """Whether its class is a wrapper of something that was trained before."""
-    usage = usage_of(module, leak.of)
+    usage = source.usage_of(module, leak.of)
     named_so = _INFERRING.search(leak.of.node.name) is not None
     return not usage.fitted and (usage.inferring or named_so)

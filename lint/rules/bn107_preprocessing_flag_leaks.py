@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from ..findings import Severity
 from ..semantics import world_of_model
+from ..subjects import source
 from ..subjects.preprocessing import leaking_layer
-from ..subjects.source.plain_calls import plain_calls
 from .rule import Rule
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ healthy = bool(np.abs(moving_mean).max() == 0)  # Nothing was trained.
 
     def check_source(self, module: Module) -> Iterator[Finding]:
         """Every plain call of such a model."""
-        for call, layer in plain_calls(module):
+        for call, layer in source.leaking_calls(module):
             yield self.finding(
                 f"{layer} puts batch normalization in training mode here, since "
                 "nothing tells the phase; pass training=False" + module.world.caveat,

@@ -6,10 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..findings import Severity
 from ..semantics import CALL_NEEDS_TRAINING, NONE_IS_INFERENCE
-from ..subjects.source.classes import keras_kind
-from ..subjects.source.handed_on import misnamed_flags
-from ..subjects.source.resolve import method_of
-from ..subjects.source.usage import usage_of
+from ..subjects import source
 from .rule import Rule
 
 if TYPE_CHECKING:
@@ -17,8 +14,6 @@ if TYPE_CHECKING:
 
     from ..findings import Finding
     from ..subjects.source import Module
-    from ..subjects.source.handed_on import Misnamed
-    from ..subjects.source.usage import Usage
 
 
 class TrainingFlagMisnamed(Rule):
@@ -80,7 +75,7 @@ healthy = bool(np.abs(moving_mean).max() > 0)
         """Every such parameter."""
         if not module.mentions("def call"):
             return
-        for flag in misnamed_flags(module):
+        for flag in source.misnamed_flags(module):
             severity = _severity(module, flag)
             if severity is not None:
                 caveat = module.world.caveat if flag.default is None else ""
@@ -92,15 +87,17 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                 )
 
 
-def _severity(module: Module, flag: Misnamed) -> Severity | None:
+def _severity(module: Module, flag: source.Misnamed) -> Severity | None:
     """How sure it is that the flag keeps its default; None if it may not."""
-    is_model = keras_kind(flag.of) != "layer"
+    is_model = source.keras_kind(flag.of) != "layer"
     if flag.default is None:
         lost = CALL_NEEDS_TRAINING if is_model else NONE_IS_INFERENCE
         if not module.world.has(lost):
             return None
-    usage = usage_of(module, flag.of, flag.argument.arg)
-    steps_itself = method_of(flag.of, "train_step") or method_of(flag.of, "__call__")
+    usage = source.usage_of(module, flag.of, flag.argument.arg)
+    steps_itself = source.method_of(flag.of, "train_step") or source.method_of(
+        flag.of, "__call__"
+    )
     fitted = usage.fitted and not steps_itself
     if not fitted and (usage.told or steps_itself or _only_infers(usage, flag)):
         return None
@@ -111,11 +108,11 @@ def _severity(module: Module, flag: Misnamed) -> Severity | None:
     return Severity.WARNING if unsure or not used else Severity.ERROR
 
 
-def _only_infers(usage: Usage, flag: Misnamed) -> bool:
+def _only_infers(usage: source.Usage, flag: source.Misnamed) -> bool:
     return usage.inferring and flag.default is not True
 
 
-def _harm(flag: Misnamed) -> str:
+def _harm(flag: source.Misnamed) -> str:
     what = ", ".join(sorted(flag.kinds))
     if flag.default is True:
         return f"predict too runs {what} in training mode"

@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from ..findings import Severity
-from ..subjects.source.bypassed import bypassing_calls
+from ..subjects import source
 from .rule import Rule
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ healthy = bool(np.abs(moving_mean).max() > 0)
 
     def check_source(self, module: Module) -> Iterator[Finding]:
         """Every such call."""
-        for call in bypassing_calls(module):
+        for call in source.bypassing_calls(module):
             assert isinstance(call.func, ast.Attribute)
             layer = ast.unparse(call.func.value)
             yield self.finding(

@@ -6,10 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from ..findings import Severity
-from ..subjects.source import names
-from ..subjects.source.classes import keras_kind, takes_training
-from ..subjects.source.handed_on import kinds_handed_on
-from ..subjects.source.values import Class, default_of
+from ..subjects import names, source
 from .rule import Rule
 
 if TYPE_CHECKING:
@@ -71,14 +68,14 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
             return
         for node in module.classes:
             call = module.members(node).methods.get("call")
-            if call is None or not takes_training(call):
+            if call is None or not source.takes_training(call):
                 continue
-            default = default_of(call, "training")
+            default = source.default_of(call, "training")
             if not (isinstance(default, ast.Constant) and default.value is True):
                 continue
-            if keras_kind(Class(module, node)) is None:
+            if source.keras_kind(source.Class(module, node)) is None:
                 continue
-            if names.BATCH_NORM in kinds_handed_on(module, call, "training"):
+            if names.BATCH_NORM in source.kinds_handed_on(module, call, "training"):
                 yield self.finding(
                     "training=True by default: a plain call runs batch normalization "
                     "in training mode and moves its statistics; write training=None",

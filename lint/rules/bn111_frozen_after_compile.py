@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..findings import Severity
 from ..semantics import FREEZING_NEEDS_COMPILE
-from ..subjects.source.late_freezing import late_changes
+from ..subjects import source
 from .rule import Rule
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ healthy = bool(np.array_equal(before, after))
         if not module.mentions(".trainable"):
             return
         before_fit = module.world.has(FREEZING_NEEDS_COMPILE)
-        for change in late_changes(module, before_fit=before_fit):
+        for change in source.late_changes(module, before_fit=before_fit):
             yield self.finding(
                 f"{ast.unparse(change)} has no effect before the model is compiled "
                 "again; call compile after it",

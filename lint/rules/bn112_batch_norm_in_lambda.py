@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..findings import Severity
-from ..subjects.source.in_lambda import batch_norms_in_lambda
+from ..subjects import source
 from .rule import Rule
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ healthy = bool(np.abs(gamma - 1).max() > 0)  # It was trained.
         """Every such call, or the function where it is in another file."""
         if not module.mentions("Lambda"):
             return
-        for place in batch_norms_in_lambda(module):
+        for place in source.batch_norms_in_lambda(module):
             yield self.finding(
                 "batch normalization inside Lambda is not tracked: its weights are "
                 "neither trained nor saved with the model; call the layer itself, or "

@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..findings import Severity
-from ..subjects.source.batch_norms import Momentum, changes_later, momenta
-from ..subjects.source.edits import replaced
-from ..subjects.source.sole_use import sole_use
+from ..subjects import source
 from .rule import Rule
 
 if TYPE_CHECKING:
@@ -82,10 +80,10 @@ healthy = bool(error < 0.5)
 
     def check_source(self, module: Module) -> Iterator[Finding]:
         """Every momentum that is given to BN and too small."""
-        for momentum in momenta(module):
+        for momentum in source.momenta(module):
             severity = _severity(momentum.value)
             if severity is not None:
-                if changes_later(module):
+                if source.changes_later(module):
                     severity = Severity.INFO  # a schedule may begin low
                 what = f"{momentum.keyword}={momentum.value:g}"
                 origin = f" ({momentum.origin})" if momentum.origin else ""
@@ -112,13 +110,13 @@ def _severity(momentum: float) -> Severity | None:
     return Severity.WARNING if momentum < _SUSPICIOUS else Severity.INFO
 
 
-def _fix(module: Module, momentum: Momentum) -> Fix | None:
+def _fix(module: Module, momentum: source.Momentum) -> Fix | None:
     """What PyTorch means by the value, put where it stands."""
-    if momentum.value not in _OF_PYTORCH or changes_later(module):
+    if momentum.value not in _OF_PYTORCH or source.changes_later(module):
         return None
-    number = sole_use(module, momentum)
+    number = source.sole_number(module, momentum)
     meant = f"{1 - momentum.value:g}"
-    return None if number is None else replaced(module, number, meant)
+    return None if number is None else source.replaced(module, number, meant)
 
 
 def _message(what: str, momentum: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..findings import Severity
-from ..subjects.source.batch_norms import momenta
+from ..subjects import source
 from .rule import Rule
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ healthy = bool(np.abs(moving_mean - x.mean(axis=0)).max() < 1)
 
     def check_source(self, module: Module) -> Iterator[Finding]:
         """Every momentum that is given to BN and out of range."""
-        for momentum in momenta(module):
+        for momentum in source.momenta(module):
             if not 0 <= momentum.value < 1:
                 what = f"{momentum.keyword}={momentum.value:g}"
                 origin = f" ({momentum.origin})" if momentum.origin else ""

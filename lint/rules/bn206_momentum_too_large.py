@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..findings import Severity
-from ..subjects.source.batch_norms import momenta
-from ..subjects.source.step_counts import most_steps
+from ..subjects import source
 from .rule import Rule
 
 if TYPE_CHECKING:
@@ -66,8 +65,8 @@ healthy = bool(np.abs(moving_mean - x.mean(axis=0)).max() < 1)
         """Every momentum whose window is longer than all training in the module."""
         if not module.mentions("steps_per_epoch"):
             return
-        steps = most_steps(module)
-        for momentum in momenta(module) if steps else ():
+        steps = source.most_steps(module)
+        for momentum in source.momenta(module) if steps else ():
             if _USUAL < momentum.value < 1 and _window(momentum.value) > (steps or 0):
                 what = f"{momentum.keyword}={momentum.value:g}"
                 yield self.finding(

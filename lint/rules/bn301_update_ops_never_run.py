@@ -5,12 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..findings import Severity
-from ..subjects.source.graph_mode import (
-    leaves_updates_in_layers,
-    needs_updates,
-    runs_updates,
-    training_ops,
-)
+from ..subjects import source
 from .rule import Rule
 
 if TYPE_CHECKING:
@@ -73,8 +68,8 @@ with tf.control_dependencies(tf.get_collection(tf.GraphKeys.UPDATE_OPS)):
         """Every training op, where nothing runs the updates."""
         if not module.mentions("minimize(", "apply_gradients("):
             return
-        ops = list(training_ops(module))
-        if ops and needs_updates(module) and not runs_updates(module):
+        ops = list(source.training_ops(module))
+        if ops and source.needs_updates(module) and not source.runs_updates(module):
             for op in ops:
                 yield self.finding(
                     "nothing runs the updates of batch normalization, so its running "
@@ -83,7 +78,7 @@ with tf.control_dependencies(tf.get_collection(tf.GraphKeys.UPDATE_OPS)):
                     "tf.GraphKeys.UPDATE_OPS))",
                     module.location(op),
                 )
-        elif ops and leaves_updates_in_layers(module):
+        elif ops and source.leaves_updates_in_layers(module):
             for op in ops:
                 yield self.finding(
                     "nothing runs the updates of batch normalization, which as a layer "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..findings import Severity
-from ..subjects.source.graph_mode import calls_without_flag
+from ..subjects import source
 from .rule import Rule
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ y = tf.layers.batch_normalization(x)
         """Every call that leaves the flag out."""
         if not module.mentions("batch_norm", "BatchNormalization"):
             return
-        for call, flag, default in calls_without_flag(module):
+        for call, flag, default in source.calls_without_flag(module):
             harm = (
                 "in evaluation too it uses the statistics of the batch"
                 if default

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..findings import Severity
-from ..subjects import layers_before
+from ..subjects import layers_before, source
 from ..subjects.linear import is_linear
-from ..subjects.source import sequence
 from .rule import Rule
 
 if TYPE_CHECKING:
@@ -67,10 +66,10 @@ healthy = not useless  # What 10 steps of training left of the bias is rounding.
 
     def check_source(self, module: Module) -> Iterator[Finding]:
         """Every such layer in the module, where it is built."""
-        for pair in sequence.layers_before(module):
+        for pair in source.layers_before(module):
             if not (pair.alone and is_linear(pair.kind)):
                 continue
-            given = sequence.arguments(module, pair.layer, pair.kind)
+            given = source.arguments(module, pair.layer, pair.kind)
             if given is None or given.get("use_bias", True) is not True:
                 continue
             if given.get("activation") in (None, "linear"):

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..findings import Severity
-from ..subjects import layers_before
+from ..subjects import layers_before, source
 from ..subjects.linear import DROPOUT
-from ..subjects.source import sequence
 from .rule import Rule
 
 if TYPE_CHECKING:
@@ -83,9 +82,9 @@ healthy = bool((np.abs(variance - x.var(axis=0)) < 0.5).all())  # Not 2, for 1 /
 
     def check_source(self, module: Module) -> Iterator[Finding]:
         """Every such dropout in the module, where it is built."""
-        for pair in sequence.layers_before(module):
+        for pair in source.layers_before(module):
             if pair.kind in DROPOUT:
-                given = sequence.arguments(module, pair.layer, "Dropout")
+                given = source.arguments(module, pair.layer, "Dropout")
                 rate = None if given is None else given.get("rate")
                 if isinstance(rate, int | float) and 0 < rate < 1:
                     yield self.finding(_message(rate), module.location(pair.layer))

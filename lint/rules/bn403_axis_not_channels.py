@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..findings import Severity
-from ..subjects import layers_before
+from ..subjects import layers_before, source
 from ..subjects.linear import axis_from_end, channel_axis, spatial_axes
-from ..subjects.source import sequence
 from .rule import Rule
 
 if TYPE_CHECKING:
@@ -65,10 +64,10 @@ healthy = bool(np.abs(means).max() < 1e-3)  # Each channel is normalised.
         """Every such layer in the module, where it is built."""
         if not module.mentions("axis", "data_format", "BatchNormalization(1"):
             return
-        for pair in sequence.layers_before(module):
+        for pair in source.layers_before(module):
             spatial = spatial_axes(pair.kind)
-            conv = sequence.arguments(module, pair.layer, pair.kind)
-            bn = sequence.arguments(module, pair.batch_norm, "BatchNormalization")
+            conv = source.arguments(module, pair.layer, pair.kind)
+            bn = source.arguments(module, pair.batch_norm, "BatchNormalization")
             if spatial is None or conv is None or bn is None:
                 continue
             if not _is_told(module, conv):

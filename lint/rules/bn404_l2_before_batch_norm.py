@@ -6,11 +6,8 @@ import ast
 from typing import TYPE_CHECKING, Any
 
 from ..findings import Severity
-from ..subjects import layers_before
+from ..subjects import layers_before, source
 from ..subjects.linear import is_linear
-from ..subjects.source import sequence
-from ..subjects.source.resolve import values
-from ..subjects.source.values import Known, Result
 from .rule import Rule
 
 if TYPE_CHECKING:
@@ -69,10 +66,10 @@ healthy = not np.allclose(y, z, atol=0.01)  # The size of the kernel matters.
 
     def check_source(self, module: Module) -> Iterator[Finding]:
         """Every such layer in the module, where it is built."""
-        for pair in sequence.layers_before(module):
+        for pair in source.layers_before(module):
             if not (pair.alone and is_linear(pair.kind)):
                 continue
-            given = sequence.arguments(module, pair.layer, pair.kind)
+            given = source.arguments(module, pair.layer, pair.kind)
             if given is None or given.get("activation") not in (None, "linear"):
                 continue
             penalty = given.get(f"{_BY_KIND.get(pair.kind, 'kernel')}_regularizer")
@@ -106,9 +103,6 @@ def _is_l2_in_source(module: Module, penalty: Any) -> bool:
     if not isinstance(penalty, ast.expr):
         return penalty in _L2
     return any(
-        isinstance(each, Result)
-        and isinstance(each.of, Known)
-        and each.of.name.startswith("keras.regularizers.")
-        and each.of.name.rpartition(".")[2] in _L2
-        for each in values(module, penalty)
+        name.startswith("keras.regularizers.") and name.rpartition(".")[2] in _L2
+        for name in source.library_classes(module, penalty)
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import contextmanager
+from importlib.util import LazyLoader, find_spec, module_from_spec
 from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING
 
@@ -12,16 +14,31 @@ from .unread import Unread, UnreadError
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+    from types import ModuleType
+    from typing import TypeAlias
 
     from .model import Model
     from .source import Module, Project
 
-    Subject = Model | Module
+    Subject: TypeAlias = Model | Module
 
 __all__ = ["Opener", "Unread", "UnreadError"]
 
 _PROJECT_MARKS = (".git", ".hg", "pyproject.toml", "setup.py", "setup.cfg")
 _LFS = b"version https://git-lfs.github.com/spec/"
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> ModuleType:
+        """The package `source`, loaded when it is first used: models do without it."""
+        spec = find_spec(f"{__name__}.{name}") if name == "source" else None
+        if spec is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        spec.loader = LazyLoader(spec.loader)
+        module = sys.modules[spec.name] = globals()[name] = module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
 
 
 class Opener:

@@ -1,12 +1,79 @@
-"""Python source as the rules see it."""
+"""Python source as the rules see it, and all that they ask of it."""
 
+from .batch_norms import Momentum, changes_later, momenta
+from .bypassed import bypassing_calls
+from .classes import is_functional, keras_kind, takes_training
+from .contents import class_holds
+from .edits import replaced, with_argument, with_parameter
+from .flagged import Flagged, Where, flag_left_out, flagged_calls
+from .graph_mode import (
+    calls_without_flag,
+    leaves_updates_in_layers,
+    needs_updates,
+    runs_updates,
+    training_ops,
+)
+from .handed_on import Misnamed, kinds_handed_on, misnamed_flags
+from .in_lambda import batch_norms_in_lambda
+from .late_freezing import late_changes
+from .leaks import Leak, leaked_flags
 from .module import Module
+from .plain_calls import leaking_calls
 from .project import Project, UnreadableSource, module_from_bytes, read_module
+from .resolve import method_of, project_lineage
+from .sequence import arguments, layers_before, library_classes
+from .sole_use import sole_number
+from .step_counts import most_steps
+from .training_steps import LostFlag, lost_flags
+from .usage import Usage, usage_of
+from .values import Class, default_of, parameters
 
 __all__ = [
+    "Class",
+    "Flagged",
+    "Leak",
+    "LostFlag",
+    "Misnamed",
     "Module",
+    "Momentum",
     "Project",
     "UnreadableSource",
+    "Usage",
+    "Where",
+    "arguments",
+    "batch_norms_in_lambda",
+    "bypassing_calls",
+    "calls_without_flag",
+    "changes_later",
+    "class_holds",
+    "default_of",
+    "flag_left_out",
+    "flagged_calls",
+    "is_functional",
+    "keras_kind",
+    "kinds_handed_on",
+    "late_changes",
+    "layers_before",
+    "leaked_flags",
+    "leaking_calls",
+    "leaves_updates_in_layers",
+    "library_classes",
+    "lost_flags",
+    "method_of",
+    "misnamed_flags",
     "module_from_bytes",
+    "momenta",
+    "most_steps",
+    "needs_updates",
+    "parameters",
+    "project_lineage",
     "read_module",
+    "replaced",
+    "runs_updates",
+    "sole_number",
+    "takes_training",
+    "training_ops",
+    "usage_of",
+    "with_argument",
+    "with_parameter",
 ]

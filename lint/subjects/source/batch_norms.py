@@ -6,7 +6,7 @@ import ast
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from . import names
+from .. import names
 from .classes import calls_in, keyword
 from .once import once
 from .resolve import lineage, method_of, values

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from . import names
+from .. import names
 from .classes import keras_kind, keyword, reached
 from .contents import class_holds, holds
 from .resolve import values

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from . import names
+from .. import names
 from .classes import (
     calls_in,
     graph_of,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from . import names
+from .. import names
 from .batch_norms import batch_norm_name
 from .classes import keras_kind, keyword, reached
 from .contents import holds

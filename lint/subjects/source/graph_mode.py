@@ -6,7 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
-from . import names
+from .. import names
 from .batch_norms import batch_norm_name
 from .classes import calls_in, keyword
 from .resolve import values

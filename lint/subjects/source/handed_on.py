@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from . import names
+from .. import names
 from .classes import calls_in, keras_kind, takes_training
 from .contents import class_holds
 from .resolve import method_of, values

@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 from typing import TYPE_CHECKING
 
-from . import names
+from .. import names
 from .scopes import Binding
 from .values import Known, Whole
 

@@ -7,7 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from . import names
+from .. import names
 from .contents import holds
 from .scopes import start
 

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from . import names
+from .. import names
 from .classes import calls_in, keras_kind, keyword, reached, unpacks_keywords
 from .contents import holds
 from .resolve import method_of, values
@@ -40,7 +40,7 @@ class Leak:
     giver: str
 
 
-def leaks(module: Module) -> Iterator[Leak]:
+def leaked_flags(module: Module) -> Iterator[Leak]:
     """Every such call in the classes of the module, each once."""
     lines = [
         number for number, line in enumerate(module.lines, 1) if _FLAG.search(line)

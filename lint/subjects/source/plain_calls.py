@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from .. import names
 from ..preprocessing import MAY_LEAK, leaks_training
-from . import names
 from .classes import calls_in, keras_kind, keyword, reached
 from .contents import holds
 from .resolve import method_of, values
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _LAYERS = "keras.layers."
 
 
-def plain_calls(module: Module) -> Iterator[tuple[ast.Call, str]]:
+def leaking_calls(module: Module) -> Iterator[tuple[ast.Call, str]]:
     """Every such call of a network with BN, and the layer that puts it in training."""
     if not (MAY_LEAK.search(module.text) and module.mentions("keras")):
         return

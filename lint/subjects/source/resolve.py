@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from . import names
+from .. import names
 from .imports import Found, exported, imported, unbound
 from .scopes import Binding, Function, Kind, last_word
 from .values import (

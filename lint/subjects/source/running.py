@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from . import names
+from .. import names
 from .callers import handed_in
 from .classes import calls_in, keras_kind, unpacks_keywords
 from .contents import holds

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from . import names
+from .. import names
 from .resolve import values
 from .scopes import Kind
 from .values import Known, Literal, Result, unpacks
@@ -69,6 +69,13 @@ def arguments(module: Module, made: ast.Call, kind: str) -> dict[str, Any] | Non
     given = dict(zip(order, made.args, strict=False))
     given.update({each.arg: each.value for each in made.keywords if each.arg})
     return {name: _constant(module, value) for name, value in given.items()}
+
+
+def library_classes(module: Module, expression: ast.expr) -> Iterator[str]:
+    """The library's classes that an expression may be an object of."""
+    for value in values(module, expression):
+        if isinstance(value, Result) and isinstance(value.of, Known):
+            yield value.of.name
 
 
 def _constant(module: Module, expression: ast.expr) -> Any:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _DEEPEST = 4
 
 
-def sole_use(module: Module, momentum: Momentum) -> ast.Constant | None:
+def sole_number(module: Module, momentum: Momentum) -> ast.Constant | None:
     """The number, if it can be changed without changing anything else."""
     number = momentum.literal.node
     if momentum.literal.module is not module or not isinstance(number, ast.Constant):

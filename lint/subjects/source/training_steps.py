@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from . import names
+from .. import names
 from .classes import calls_in, keyword, unpacks_keywords
 from .contents import holds
 from .identity import is_part_of

@@ -6,7 +6,7 @@ import inspect
 
 import pytest
 
-from lint.subjects.source import names
+from lint.subjects import names
 
 
 @pytest.mark.parametrize(
