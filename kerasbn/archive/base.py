@@ -39,14 +39,14 @@ class Archive(ABC):
         path: the file.
         config: the model's whole configuration: `class_name`, `config` and so on.
         metadata: what else the file says of itself, such as `keras_version`.
-        root: the HDF5 group that holds the weights.
+        root: the HDF5 file that holds the weights.
     """
 
     format: ClassVar[Literal["keras", "h5"]]
     path: Path
     config: dict[str, Any]
     metadata: dict[str, Any]
-    root: h5py.Group
+    root: h5py.File
     _resources: ExitStack
 
     def keep_open(self, resources: ExitStack) -> None:

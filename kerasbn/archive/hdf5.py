@@ -2,6 +2,9 @@
 
 An HDF5 file can link to other files, keep its data in other files, or declare an
 array of any size at no cost. Keras writes none of these, so they are refused.
+
+Groups and arrays are h5py's identifiers, not its objects: a model has hundreds of small
+arrays, and to make an object of each takes several times as long as to read it.
 """
 
 from __future__ import annotations
@@ -14,8 +17,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import h5py
 import ml_dtypes
 import numpy as np
+from h5py.h5d import DatasetID
+from h5py.h5g import GroupID
 
-from kerasbn.archive.blocks import blocks
 from kerasbn.errors import UnusableFileError
 
 if TYPE_CHECKING:
@@ -23,7 +27,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from kerasbn.archive.blocks import Blockwise, Place
+    from kerasbn.archive.blocks import Place
+
 
 # Keras stores weights as they are. A compressed array may be larger than its stored
 # bytes, but not without bound; small ones are never worth a refusal.
@@ -61,7 +66,7 @@ class StoredArray:
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
-    _dataset: h5py.Dataset
+    _dataset: DatasetID
 
     @property
     def size(self) -> int:
@@ -74,7 +79,12 @@ class StoredArray:
         Raises:
             UnusableFileError: if the file is damaged there.
         """
-        return self[()]
+        if self.dtype == ml_dtypes.bfloat16:
+            return self[()]
+        values = np.empty(self.shape, self.dtype)
+        with _damage_told(self._dataset):
+            self._dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, values)
+        return values
 
     def __getitem__(self, place: Place) -> NDArray[Any]:
         """The values at one place.
@@ -82,8 +92,8 @@ class StoredArray:
         Raises:
             UnusableFileError: if the file is damaged there.
         """
-        with _damage_told(self._dataset.name):
-            values = np.asarray(self._dataset[place])
+        with _damage_told(self._dataset):
+            values = np.asarray(h5py.Dataset(self._dataset)[place])
         # bfloat16 is stored as two opaque bytes.
         return values.view(self.dtype) if values.dtype.kind == "V" else values
 
@@ -103,13 +113,12 @@ def open_hdf5(source: str | BinaryIO) -> h5py.File:
         ) from error
 
 
-def child(group: h5py.Group, path: str) -> h5py.Group | h5py.Dataset | None:
-    """The object at `path` below `group`, reached by plain links only, or None."""
-    # By h5py's lower interface, which is several times as fast as `group[path]`.
-    here: Any = group.id
+def child(parent: GroupID, path: str) -> GroupID | DatasetID | None:
+    """The object at `path` below `parent`, reached by plain links only, or None."""
+    here: Any = parent
     with _damage_told(path):
         for name in path.split("/"):
-            if not isinstance(here, h5py.h5g.GroupID):
+            if not isinstance(here, GroupID):
                 return None
             link = _link(here, name)
             if link is None:
@@ -120,36 +129,30 @@ def child(group: h5py.Group, path: str) -> h5py.Group | h5py.Dataset | None:
                 # One of them may lead back up, or lead to the same a million times.
                 raise _linked(name, f"{link.nlink} hard links to it")
             here = h5py.h5o.open(here, name.encode())
-        if isinstance(here, h5py.h5g.GroupID):
-            return h5py.Group(here)
-        return h5py.Dataset(here) if isinstance(here, h5py.h5d.DatasetID) else None
+    return here if isinstance(here, GroupID | DatasetID) else None
 
 
-def group(parent: h5py.Group, path: str) -> h5py.Group | None:
+def group(parent: GroupID, path: str) -> GroupID | None:
     """The group at `path` below `parent`, reached by plain links only, or None."""
     found = child(parent, path)
-    return found if isinstance(found, h5py.Group) else None
+    return found if isinstance(found, GroupID) else None
 
 
-def names(parent: h5py.Group) -> list[str]:
+def names(parent: GroupID) -> list[str]:
     """The names of a group's members, in order."""
     with _damage_told("A group"):
-        return list(parent)
+        return list(h5py.Group(parent))
 
 
-def array(parent: h5py.Group, path: str) -> StoredArray | None:
+def array(parent: GroupID, path: str) -> StoredArray | None:
     """The array of numbers at `path` below `parent`, checked but not read, or None."""
     dataset = child(parent, path)
-    if not isinstance(dataset, h5py.Dataset):
+    if not isinstance(dataset, DatasetID):
         return None
     with _damage_told(path):
-        kept = dataset.id.get_create_plist()
-        if kept.get_external_count() or kept.get_layout() == h5py.h5d.VIRTUAL:
-            raise UnusableFileError(
-                f"{dataset.name} keeps its data in another file, which Keras never "
-                "does; it is not read."
-            )
-        shape, dtype = tuple(dataset.shape), dataset.dtype
+        if dataset.get_offset() is None:  # It is not one stretch of this file.
+            _check_is_inside(dataset)
+        shape, dtype = dataset.shape, dataset.dtype
         _check_size(dataset, math.prod(shape) * dtype.itemsize)
         if dtype == _OPAQUE:
             dtype = np.dtype(ml_dtypes.bfloat16)
@@ -158,14 +161,14 @@ def array(parent: h5py.Group, path: str) -> StoredArray | None:
         return StoredArray(shape, dtype, dataset)
 
 
-def datasets(parent: h5py.Group) -> Iterator[tuple[str, StoredArray]]:
+def datasets(parent: GroupID) -> Iterator[tuple[str, StoredArray]]:
     """Every array of numbers below `parent` with its path relative to it."""
-    for path, _ in _below(parent):
+    for path, _ in below(parent):
         if (stored := array(parent, path)) is not None:
             yield path, stored
 
 
-def shapes(parent: h5py.Group) -> dict[str, tuple[int, ...]]:
+def shapes(parent: GroupID) -> dict[str, tuple[int, ...]]:
     """The shape of every array below `parent`, by its path relative to it.
 
     Unlike `datasets`, it checks nothing but the depth, and takes a tenth of the time.
@@ -177,27 +180,28 @@ def shapes(parent: h5py.Group) -> dict[str, tuple[int, ...]]:
         paths.append(path)
 
     with _damage_told("A group"):
-        h5py.h5o.visit(parent.id, note)
-        opened = ((path, h5py.h5o.open(parent.id, path)) for path in paths)
+        h5py.h5o.visit(parent, note)
+        opened = ((path, h5py.h5o.open(parent, path)) for path in paths)
         return {
             path.decode(errors="replace"): tuple(item.shape)
             for path, item in opened
-            if isinstance(item, h5py.h5d.DatasetID)
+            if isinstance(item, DatasetID)
         }
 
 
-def text_attribute(item: h5py.Group, name: str) -> str | None:
+def text_attribute(item: GroupID, name: str) -> str | None:
     """A text attribute, or None where it is missing or no text."""
-    value = _attribute(item, name)
-    with suppress(UnicodeError):  # h5py lets bytes that are no text pass as a text.
-        if isinstance(value, str):
-            return value.encode().decode()
-        if isinstance(value, bytes):
-            return value.decode()
+    with suppress(*_HDF5_ERRORS):  # Among them what is no Unicode.
+        if h5py.h5a.exists(item, name.encode()):
+            stored = h5py.h5a.open(item, name.encode())
+            if h5py.check_string_dtype(stored.dtype) and stored.shape == ():
+                value = np.empty((), stored.dtype)
+                stored.read(value)
+                return bytes(value[()]).decode()
     return None
 
 
-def text_list_attribute(group: h5py.Group, name: str) -> list[str]:
+def text_list_attribute(group: GroupID, name: str) -> list[str]:
     """A list of texts, which Keras splits into `name0`, `name1` … when it is long."""
     value = _attribute(group, name)
     if value is not None:
@@ -208,40 +212,13 @@ def text_list_attribute(group: h5py.Group, name: str) -> list[str]:
     return [text for part in parts for text in _texts(part)]
 
 
-def copy(source: h5py.Group, target: h5py.Group, skip: Collection[str] = ()) -> None:
-    """Copy the groups, arrays and names below `source`, and nothing else.
+def below(
+    parent: GroupID, skip: Collection[str] = ()
+) -> Iterator[tuple[str, GroupID | DatasetID]]:
+    """Everything below `parent` with its path relative to it, outer before inner.
 
-    One block of an array is in memory at a time. `skip` leaves out members of `source`
-    itself.
-
-    Raises:
-        UnusableFileError: if something there is neither.
+    `skip` leaves out members of `parent` itself.
     """
-    for path, item in _below(source, skip):
-        if isinstance(item, h5py.Group):
-            below = target.require_group(path)
-            if (text := text_attribute(item, "name")) is not None:
-                below.attrs["name"] = text
-        elif (stored := array(source, path)) is not None:
-            write_array(target, path, stored)
-        else:
-            raise UnusableFileError(
-                f"{item.name} holds no numbers, so it cannot be copied. Received: "
-                f"{item.dtype}."
-            )
-
-
-def write_array(group: h5py.Group, name: str, values: Blockwise) -> None:
-    """Write an array as Keras does: bfloat16 is told by an attribute."""
-    dataset = group.create_dataset(name, values.shape, values.dtype)
-    for place in blocks(values.shape):
-        dataset[place] = values[place]
-    if values.dtype == ml_dtypes.bfloat16:
-        dataset.attrs["dtype"] = "bfloat16"
-
-
-def _below(parent: h5py.Group, skip: Collection[str] = ()) -> Iterator[tuple[str, Any]]:
-    """Everything below `parent` with its path relative to it, outer before inner."""
     pending = [("", parent)]
     while pending:
         prefix, here = pending.pop()
@@ -251,8 +228,13 @@ def _below(parent: h5py.Group, skip: Collection[str] = ()) -> Iterator[tuple[str
             if path in skip or (item := child(here, name)) is None:
                 continue
             yield path, item
-            if isinstance(item, h5py.Group):
+            if isinstance(item, GroupID):
                 pending.append((f"{path}/", item))
+
+
+def full_name(item: GroupID | DatasetID) -> str:
+    """An object's path in its file, for messages."""
+    return (h5py.h5i.get_name(item) or b"?").decode(errors="replace")
 
 
 def _check_depth(path: str) -> None:
@@ -263,7 +245,7 @@ def _check_depth(path: str) -> None:
         )
 
 
-def _link(parent: h5py.h5g.GroupID, name: str) -> Any:
+def _link(parent: GroupID, name: str) -> Any:
     """What a member of a group is, itself and not what it may lead to, or None."""
     try:
         return h5py.h5g.get_objinfo(parent, name.encode(), follow_link=False)
@@ -271,20 +253,31 @@ def _link(parent: h5py.h5g.GroupID, name: str) -> Any:
         return None
 
 
-def _attribute(item: h5py.Group, name: str) -> Any:
+def _attribute(item: GroupID, name: str) -> Any:
     try:
-        return item.attrs.get(name)
+        return h5py.Group(item).attrs.get(name)
     except _HDF5_ERRORS:
         return None
 
 
-def _check_size(dataset: h5py.Dataset, size: int) -> None:
+def _check_is_inside(dataset: DatasetID) -> None:
+    kept = dataset.get_create_plist()
+    if kept.get_external_count() or kept.get_layout() == h5py.h5d.VIRTUAL:
+        raise UnusableFileError(
+            f"{full_name(dataset)} keeps its data in another file, which Keras never "
+            "does; it is not read."
+        )
+    if dataset.get_space().get_simple_extent_type() == h5py.h5s.NULL:
+        raise ValueError("it holds nothing")
+
+
+def _check_size(dataset: DatasetID, size: int) -> None:
     if size <= _HARMLESS_BYTES:
         return
-    stored = dataset.id.get_storage_size()
+    stored = dataset.get_storage_size()
     if size > _MAX_EXPANSION * stored:
         raise UnusableFileError(
-            f"{dataset.name} declares {size:,} bytes but holds {stored:,}; "
+            f"{full_name(dataset)} declares {size:,} bytes but holds {stored:,}; "
             "such an array is not read. Save the model again."
         )
 
@@ -297,13 +290,14 @@ def _linked(name: str, received: str) -> UnusableFileError:
 
 
 @contextmanager
-def _damage_told(name: str) -> Iterator[None]:
+def _damage_told(item: str | DatasetID) -> Iterator[None]:
     """Turn what h5py raises on damage into one clear error."""
     try:
         yield
     except UnusableFileError:
         raise
     except _HDF5_ERRORS as error:
+        name = item if isinstance(item, str) else full_name(item)
         raise UnusableFileError(
             f"{name} in the HDF5 file cannot be read: {error}. The file is damaged or "
             "incomplete; save the model again."

@@ -18,7 +18,7 @@ from typing import (
     cast,
 )
 
-from kerasbn.archive import hdf5
+from kerasbn.archive import hdf5, hdf5_writing
 from kerasbn.archive.base import Archive, Asset, parse_json
 from kerasbn.archive.member_view import MemberView
 from kerasbn.archive.numbering import Step, group_steps, layer_groups
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import h5py
+    from h5py.h5g import GroupID
 
     from kerasbn.archive.hdf5 import StoredArray
 
@@ -85,7 +86,7 @@ class KerasArchive(Archive):
             hdf5.open_hdf5(self._open_weights(resources))
         )
         # What was looked up already, which takes longer than to read a small array.
-        self._opened: dict[str, h5py.Group | None] = {"": self.root}
+        self._opened: dict[str, GroupID | None] = {"": self.root.id}
         self._places: dict[tuple[Step, ...], str | None] = {(): ""}
         self._variables: dict[str, tuple[StoredArray, ...]] = {}
 
@@ -103,7 +104,7 @@ class KerasArchive(Archive):
     def parameters(self) -> int:
         return sum(
             math.prod(shape)
-            for path, shape in hdf5.shapes(self.root).items()
+            for path, shape in hdf5.shapes(self.root.id).items()
             if path.split("/")[0] not in _NO_WEIGHTS
         )
 
@@ -115,7 +116,7 @@ class KerasArchive(Archive):
     def iterations(self) -> int | None:
         # Under loss scaling the outer optimizer's own count stays 0.
         for optimizer in ("optimizer/inner_optimizer", "optimizer"):
-            stored = hdf5.array(self.root, f"{optimizer}/vars/0")
+            stored = hdf5.array(self.root.id, f"{optimizer}/vars/0")
             if stored is not None and stored.shape == () and stored.dtype.kind in "iu":
                 return int(stored.read())
         return None
@@ -124,10 +125,10 @@ class KerasArchive(Archive):
         place = self._place(path)
         group = None if place is None else self._open_group(place)
         if group is not None:
-            hdf5.copy(group, target, skip=self._apart.get(path, ()))
+            hdf5_writing.copy(group, target, skip=self._apart.get(path, ()))
 
     def copy_model(self, target: h5py.Group) -> None:
-        hdf5.copy(self.root, target, skip=("layers", *_NO_WEIGHTS))
+        hdf5_writing.copy(self.root.id, target, skip=("layers", *_NO_WEIGHTS))
 
     def assets(self) -> Iterator[Asset]:
         owners = {group: path for path, group in layer_groups(self.config).items()}
@@ -183,7 +184,7 @@ class KerasArchive(Archive):
         variables = self._open_group(f"{place}/vars")
         return None if variables is None else hdf5.text_attribute(variables, "name")
 
-    def _open_group(self, place: str) -> h5py.Group | None:
+    def _open_group(self, place: str) -> GroupID | None:
         if place not in self._opened:
             above, _, name = place.rpartition("/")
             parent = self._open_group(above)

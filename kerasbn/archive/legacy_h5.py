@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from kerasbn.archive import hdf5
 from kerasbn.archive.base import Archive, Asset, parse_json
+from kerasbn.archive.hdf5_writing import write_array
 from kerasbn.config_tree import layer_entries
 from kerasbn.errors import UnsupportedFormatError, UnusableFileError
 
@@ -52,7 +53,7 @@ class LegacyH5Archive(Archive):
     def __init__(self, path: Path, resources: ExitStack) -> None:
         self.path = path
         self.root = resources.enter_context(hdf5.open_hdf5(str(path)))
-        config = hdf5.text_attribute(self.root, "model_config")
+        config = hdf5.text_attribute(self.root.id, "model_config")
         if config is None:
             raise UnsupportedFormatError(
                 "The HDF5 file holds no model configuration, so it has weights at "
@@ -61,20 +62,20 @@ class LegacyH5Archive(Archive):
             )
         self.config = parse_json(config, "model_config")
         self.metadata = {}
-        if version := hdf5.text_attribute(self.root, "keras_version"):
+        if version := hdf5.text_attribute(self.root.id, "keras_version"):
             self.metadata["keras_version"] = version
-        if training := hdf5.text_attribute(self.root, "training_config"):
+        if training := hdf5.text_attribute(self.root.id, "training_config"):
             self.metadata["training_config"] = parse_json(training, "training_config")
 
     def variables(self, path: str) -> tuple[StoredArray, ...]:
         return tuple(stored for _, stored in self._by_layer.get(path, ()))
 
     def parameters(self) -> int:
-        weights = hdf5.group(self.root, "model_weights")
+        weights = hdf5.group(self.root.id, "model_weights")
         return sum(map(math.prod, hdf5.shapes(weights).values())) if weights else 0
 
     def iterations(self) -> int | None:
-        weights = hdf5.group(self.root, "optimizer_weights")
+        weights = hdf5.group(self.root.id, "optimizer_weights")
         if weights is None:
             return None
         counts = [
@@ -106,10 +107,10 @@ class LegacyH5Archive(Archive):
         variables = target.require_group("vars")
         variables.attrs["name"] = path.split("/")[-1]
         for number, (_, stored) in enumerate(named):
-            hdf5.write_array(variables, str(number), stored)
+            write_array(variables, str(number), stored)
 
     def copy_model(self, target: h5py.Group) -> None:
-        top = hdf5.group(self.root, "model_weights/top_level_model_weights")
+        top = hdf5.group(self.root.id, "model_weights/top_level_model_weights")
         names = [] if top is None else hdf5.text_list_attribute(top, "weight_names")
         if names:
             raise UnusableFileError(
@@ -138,7 +139,7 @@ class LegacyH5Archive(Archive):
             inside[path.split("/")[0]].append(path)
         found: defaultdict[str, list[tuple[str, StoredArray]]] = defaultdict(list)
         for outermost, paths in inside.items():
-            group = hdf5.group(self.root, f"model_weights/{outermost}")
+            group = hdf5.group(self.root.id, f"model_weights/{outermost}")
             if group is None:
                 continue
             owners = _Owners(outermost, paths[1:])

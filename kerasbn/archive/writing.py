@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import h5py
 
-from kerasbn.archive import hdf5
+from kerasbn.archive.hdf5_writing import write_array
 from kerasbn.archive.keras_format import ASSETS, CONFIG, METADATA, WEIGHTS
 from kerasbn.archive.member_view import MemberWriter
 from kerasbn.archive.numbering import layer_groups
@@ -134,7 +134,7 @@ def _write_weights(
                     source.copy_layer(path, target)
                 file.check()
             for name, values in extra.items():
-                hdf5.write_array(root, name, values)
+                write_array(root, name, values)
     finally:  # What HDF5 may have raised is only what came of it.
         file.check()
 
@@ -143,7 +143,7 @@ def _write_layer(target: h5py.Group, path: str, arrays: Sequence[Blockwise]) -> 
     variables = target.require_group("vars")
     variables.attrs["name"] = path.split("/")[-1]
     for number, values in enumerate(arrays):
-        hdf5.write_array(variables, str(number), values)
+        write_array(variables, str(number), values)
 
 
 def _write_assets(

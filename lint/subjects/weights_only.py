@@ -13,14 +13,14 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
-from kerasbn.archive.hdf5 import array, child, text_attribute
+from h5py.h5g import GroupID
+
+from kerasbn.archive.hdf5 import array, child, names, text_attribute
 
 from .model import BatchNorm, Statistics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    import h5py
 
     from kerasbn.archive import Archive, StoredArray
     from kerasbn.graph import Layer
@@ -34,7 +34,7 @@ _DEEPEST = 32
 def find_batch_norms(archive: Archive) -> Iterator[BatchNorm]:
     """The BN layers of a model without a graph."""
     if archive.format == "keras":  # Legacy files cannot hold such a model.
-        yield from _below(archive.root, "", "", archive.keras_version)
+        yield from _below(archive.root.id, "", "", archive.keras_version)
 
 
 def batch_norms_in_group(
@@ -50,7 +50,7 @@ def batch_norms_in_group(
     """
     if archive.format != "keras" or place is None:
         return  # A legacy file does not tell the layers inside apart.
-    if (group := child(archive.root, place)) is not None:
+    if (group := child(archive.root.id, place)) is not None:
         for found in _below(group, path, "", archive.keras_version):
             yield replace(found, frozen=frozen)
 
@@ -63,7 +63,7 @@ def is_opaque(layer: Layer) -> bool:
 
 
 def _below(
-    group: h5py.Group, path: str, place: str, keras_version: str | None
+    group: GroupID | None, path: str, place: str, keras_version: str | None
 ) -> Iterator[BatchNorm]:
     """The BN layers below a group.
 
@@ -73,9 +73,9 @@ def _below(
         place: the group's path in the file, from where the search began.
         keras_version: the version that wrote the file.
     """
-    if place.count("/") > _DEEPEST or not hasattr(group, "keys"):
+    if place.count("/") > _DEEPEST or not isinstance(group, GroupID):
         return
-    for name in group:
+    for name in names(group):
         if name == "vars" or (not place and name in _NOT_LAYERS):
             continue
         if not place and name == "layers" and (keras_version or "").startswith("2"):
@@ -94,7 +94,7 @@ def _below(
 
 
 def _statistics_reader(
-    variables: h5py.Group, *names: str
+    variables: GroupID, *names: str
 ) -> Callable[[], Statistics] | None:
     """Reads the arrays if they can only be those of a BN layer."""
     stored: list[StoredArray] = []
