@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from kerasbn.errors import UnusableFileError
@@ -34,7 +35,7 @@ class LayerEntry:
     raw: Mapping[str, Any]
     parent: str
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The layer's name, unique within its model."""
         name = self.raw.get("name") or self.config.get("name")
@@ -45,17 +46,17 @@ class LayerEntry:
             )
         return name
 
-    @property
+    @cached_property
     def path(self) -> str:
         """The names of the models around the layer and its own: `inner/bn1`."""
         return f"{self.parent}/{self.name}" if self.parent else self.name
 
-    @property
+    @cached_property
     def class_name(self) -> str:
         """The class's name without its package."""
         return str(self.raw.get("class_name", "")).rsplit(">", 1)[-1]
 
-    @property
+    @cached_property
     def config(self) -> Mapping[str, Any]:
         """The layer's own configuration."""
         config = self.raw.get("config")
@@ -133,6 +134,7 @@ def layer_entries(model: Mapping[str, Any], parent: str = "") -> Iterator[LayerE
             yield from layer_entries(raw, entry.path)
 
 
+@lru_cache(512)
 def snake_case(name: str) -> str:
     """`Conv2DTranspose` -> `conv2d_transpose`, as `keras.src.utils.naming` does it."""
     name = re.sub(r"\W+", "", name)

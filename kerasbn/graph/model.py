@@ -173,7 +173,14 @@ class Graph:
 
     def calls(self, layer: Layer) -> tuple[Node, ...]:
         """The calls of a layer of this graph."""
-        return tuple(node for node in self.nodes if node.layer is layer)
+        return self._calls.get(layer, ())
+
+    @cached_property
+    def _calls(self) -> Mapping[Layer, tuple[Node, ...]]:
+        found: defaultdict[Layer, list[Node]] = defaultdict(list)
+        for node in self.nodes:
+            found[node.layer].append(node)
+        return {layer: tuple(nodes) for layer, nodes in found.items()}
 
     def walk(self) -> Iterator[Layer]:
         """Every layer at any depth, outer before inner."""
@@ -190,12 +197,12 @@ class Graph:
                 yield from layer.graph.graphs()
 
 
-def _names_inside(config: Any) -> Iterator[str]:
+def _names_inside(config: Mapping[str, Any] | list[Any]) -> Iterator[str]:
     if isinstance(config, dict):
         inner = config.get("config")
         if "class_name" in config and isinstance(inner, dict) and "name" in inner:
             yield str(inner["name"])
         config = list(config.values())
-    if isinstance(config, list):
-        for item in config:
+    for item in config:
+        if isinstance(item, dict | list):
             yield from _names_inside(item)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -35,10 +34,9 @@ def read_layers(
         calls: how often this graph is called.
     """
     frozen |= graph.model["config"].get("trainable") is False
-    called = Counter(node.layer.name for node in graph.nodes)
     for layer in graph.layers.values():
         layer_frozen = frozen or not layer.trainable
-        layer_calls = calls * called[layer.name]
+        layer_calls = calls * len(graph.calls(layer))
         if layer.graph is not None:
             yield from read_layers(
                 layer.graph, reader, inside, layer_frozen, layer_calls
