@@ -12,15 +12,16 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...findings import Location
-from ...semantics import World, world_of
 from .frozen import Freezes
 from .members import Members
 from .scopes import Function, Scopes, last_word
+from .worlds import world_of
 
 if TYPE_CHECKING:
     from pathlib import Path
     from tokenize import TokenInfo
 
+    from ...semantics import World
     from .project import Project
     from .values import Value
 

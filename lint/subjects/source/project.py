@@ -13,10 +13,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...semantics import Requirements, read_requirements
 from ..notebook import read_cells
 from .module import CellPlace, Module
 from .trail import Trail
+from .worlds import Requirements, read_requirements
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,13 +8,11 @@ import pytest
 
 from lint.semantics import (
     FUNCTIONAL_FLAG_IS_OVERRIDDEN,
-    Requirements,
     World,
     parse_version,
-    read_requirements,
-    world_of,
     world_of_model,
 )
+from lint.subjects.source.worlds import Requirements, read_requirements, world_of
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,0 +1,143 @@
+"""Which Keras a source is written for: by its imports, or what its project asks for."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ...semantics import CURRENT, World, parse_version
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ...semantics import Version
+
+
+@dataclass(frozen=True)
+class Requirements:
+    """Which Keras a project asks for; None where it does not say."""
+
+    keras: Version | None = None
+
+
+def world_of(keras_version: str | None, text: str, requirements: Requirements) -> World:
+    """The world of a source: what the user says, its own imports, its project."""
+    named = parse_version(keras_version or "")
+    if named is not None:
+        return World(named)
+    if _LEGACY.search(text):
+        return World((2,))
+    if _KERAS_3.search(text):
+        asked = requirements.keras
+        return World(asked if asked and asked >= (3,) else (3,))
+    if requirements.keras is not None:
+        return World(requirements.keras)
+    return World(CURRENT, assumed=True)
+
+
+# What exists only in Keras 2, tf_keras or TensorFlow 1.
+_LEGACY = re.compile(
+    r"""^[ \t]*(?:import[ \t][^\n#]*\b|from[ \t]+)tf_keras\b
+    |TF_USE_LEGACY_KERAS["'\]]*\)?[ \t]*[,=][ \t]*["'](?:1|[Tt]rue)
+    |\b(?:tf|tensorflow)\.(?:compat\.v1\.)?(?:contrib\b|layers\.)
+    |^[ \t]*from[ \t]+tensorflow\.(?:contrib|layers)\b
+    |^[ \t]*(?:import|from)[ \t]+(?:tf_slim\b|tensorflow\.contrib\b)
+    |\btf\.(?:compat\.v1\.)?(?:placeholder|Session|get_variable)\(
+    |\b(?:fit|evaluate|predict)_generator\(|\bpredict_classes\(|\bmulti_gpu_model\b
+    |learning_phase\(|\b(?:K|backend)\.set_session\(|\bSyncBatchNormalization\b
+    |\bkeras\.(?:layers\.|mixed_precision\.|utils\.)?experimental\b
+    |\bkeras\.optimizers\.legacy\b|^[ \t]*from[ \t]+tensorflow\.python\.keras\b
+    |\b(?:Adam|Adamax|Adagrad|Adadelta|Nadam|RMSprop|SGD)\(\s*lr\s*=
+    |^[ \t]*from[ \t]+(?:tensorflow\.(?:python\.)?)?keras\.
+        (?:engine|layers\.(?:normalization|convolutional|core|merge|pooling
+            |advanced_activations)|utils\.np_utils|layers\.experimental)\b
+    """,
+    re.MULTILINE | re.VERBOSE,
+)
+# What exists only in Keras 3.
+_KERAS_3 = re.compile(
+    r"""\bkeras\.(?:ops|random|tree|distribution|StatelessScope)\b
+    |\bKERAS_BACKEND\b|\bstateless_call\(
+    |^[ \t]*from[ \t]+keras(?:\.src)?[ \t]+import\b[^\n]*\b(?:ops|random)\b
+    |^[ \t]*(?:import|from)[ \t]+(?:kerasbn|keras_hub)\b
+    """,
+    re.MULTILINE | re.VERBOSE,
+)
+
+_EXACT = ("==", "===", "~=")
+_NAMED = re.compile(
+    r"""(?:^|["'\s])(?P<name>tf[-_]keras|keras|tensorflow)(?:\[[^\]]*\])?[ \t]*
+    (?P<bound>===|==|~=|>=|<=|<|>|\^)[ \t]*(?P<version>\d+(?:\.\d+)?)""",
+    re.VERBOSE | re.MULTILINE,
+)
+_LOCKED = re.compile(
+    r"""^name[ ]=[ ]"keras"\s+version[ ]=[ ]"(?P<version>[\d.]+)""",
+    re.MULTILINE | re.VERBOSE,
+)
+
+
+def read_requirements(root: Path) -> Requirements:
+    """Read a project's lock file, or else its dependencies, without trusting them."""
+    for name in ("uv.lock", "poetry.lock", "pdm.lock"):
+        for match in _LOCKED.finditer(_text(root / name)):
+            version = parse_version(match["version"])
+            if version:
+                return Requirements(version)
+    declared = [_declared(_text(root / "pyproject.toml"))]
+    declared += [_text(root / name) for name in ("setup.cfg", "setup.py")]
+    declared += [_text(path) for path in sorted(root.glob("requirements*.txt"))[:20]]
+    found = {_asked(match) for text in declared for match in _NAMED.finditer(text)}
+    found.discard(None)
+    # Where two files disagree, nothing is known.
+    return Requirements(found.pop()) if len(found) == 1 else Requirements()
+
+
+def _declared(text: str) -> str:
+    """The dependencies in pyproject.toml, one per line."""
+    try:
+        data = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return ""
+    listed = _inside(data, "project", "dependencies")
+    lines = listed if isinstance(listed, list) else []
+    wanted = _inside(data, "tool", "poetry", "dependencies")
+    if isinstance(wanted, dict):
+        lines = [*lines, *(f"{name} {wanted[name]}" for name in wanted)]
+    return "\n".join(map(str, lines))
+
+
+def _inside(data: object, *names: str) -> object:
+    """What a table holds under these names, one inside the other."""
+    for name in names:
+        data = data.get(name) if isinstance(data, dict) else None
+    return data
+
+
+def _asked(match: re.Match[str]) -> Version | None:
+    """The Keras that a requirement leads to, if it leads to one."""
+    version = parse_version(match["version"]) or ()
+    bound, name = match["bound"], match["name"].replace("_", "-")
+    if name == "tf-keras":
+        return None  # installed beside either world
+    if name == "tensorflow":
+        # TensorFlow up to 2.15 brought Keras 2, later ones bring Keras 3.
+        first_with_keras_3 = (2, 16)
+        if bound in (*_EXACT, ">=") and version >= first_with_keras_3:
+            return (3,)
+        upper = bound == "<" and version == first_with_keras_3
+        below = bound in (*_EXACT, "<", "<=") and version < first_with_keras_3
+        return (2,) if upper or below else None
+    if bound in _EXACT:
+        return version
+    if bound in ("<", "<=") and version <= (3,):
+        return (2,)
+    return (3,) if bound in (">=", ">", "^") and version >= (3,) else None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes()[:20_000_000].decode(errors="replace")
+    except OSError:
+        return ""
