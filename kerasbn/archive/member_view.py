@@ -44,19 +44,21 @@ class MemberView(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Move within the stretch."""
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}
-        self._position = max(0, base[whence] + offset)
+        if whence == io.SEEK_CUR:
+            offset += self._position
+        elif whence == io.SEEK_END:
+            offset += self._size
+        self._position = max(0, offset)
         return self._position
 
     def readinto(self, buffer: Any) -> int:
         """Fill `buffer` from the position on, never beyond the stretch."""
-        view = memoryview(buffer).cast("B")
-        wanted = min(len(view), max(0, self._size - self._position))
+        view = memoryview(buffer).cast("B")[: max(0, self._size - self._position)]
         self._file.seek(self._start + self._position)
         count = 0
-        while count < wanted:
-            if not (more := self._file.readinto(view[count:wanted])):  # type: ignore[union-attr]
-                break
+        while count < len(view) and (
+            more := self._file.readinto(view[count:])  # type: ignore[union-attr]
+        ):
             count += more
         self._position += count
         return count

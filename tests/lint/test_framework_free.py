@@ -41,6 +41,11 @@ def test_a_model_file_needs_no_framework(subprocess_python, folder, model):
     assert not names & FRAMEWORKS
 
 
+def test_a_model_file_needs_nothing_that_reads_source(subprocess_python, folder):
+    body = COMMAND + "\nassert not [n for n in sys.modules if '.source.' in n]"
+    loaded(subprocess_python, folder, body, SAVED_MODELS / "keras-3.15/functional.h5")
+
+
 def test_source_needs_not_even_numpy(subprocess_python, folder):
     (folder / "bad.py").write_text(BAD_SOURCE)
     names = loaded(subprocess_python, folder, COMMAND, "bad.py")
