@@ -37,7 +37,9 @@ def main(arguments: list[str] | None = None) -> None:
     command = _COMMANDS.get(arguments[0] if arguments else "", lint)
     if command is not lint:
         arguments = arguments[1:]
-    sys.exit(_status(command, arguments))
+    status = _status(command, arguments)
+    gc.freeze()  # At the end nothing is worth to be looked through.
+    sys.exit(status)
 
 
 def _status(command: click.Command, arguments: list[str]) -> int:

@@ -1,6 +1,6 @@
 """Time and peak memory of `model-fold --no-verify`, beside what it is measured by.
 
-Whole processes, from start to exit, in turn. Needs a Unix (for `os.wait4`).
+Whole processes, from start to exit, in turn.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
+
+from .processes import run
 
 MAKE = """
 import sys, keras
@@ -40,30 +40,6 @@ with h5py.File(sys.argv[1]) as source, h5py.File(sys.argv[2], "w") as target:
             target.create_dataset(name, data=item[()])
     source.visititems(copy)
 """
-
-
-class Run(NamedTuple):
-    """Seconds by the clock, seconds of the processor, and peak memory in MB."""
-
-    wall: float
-    processor: float
-    peak: float
-
-
-def run(code: str, *arguments: Path | str) -> Run:
-    """Run a Python program to its end; `ru_maxrss` is in kB on Linux."""
-    start = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, *map(str, arguments)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    wall = time.perf_counter() - start
-    if process.returncode:
-        raise RuntimeError(f"The program failed: {code[:40]!r} with {arguments}")
-    return Run(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1e3)
 
 
 def measure(folder: Path, name: str, rounds: int) -> str:
