@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from .. import names
 from .batch_norms import batch_norm_name
+from .callers import calls_elsewhere
 from .classes import calls_in, keyword
+from .contents import holds
 from .resolve import values
 from .scopes import Kind, last_word
 from .values import Class, Items, Known, Literal, Partial, Result, Routine, dict_entries
@@ -57,12 +59,40 @@ def _is_optimizer(value: Value) -> bool:
     )
 
 
-def needs_updates(module: Module) -> bool:
+def _needs_updates(module: Module) -> bool:
     """Whether the module, or what it calls, builds BN whose updates others must run."""
     return any(_leaves_updates(*each) for each in _reached_calls(module))
 
 
-def runs_updates(module: Module) -> bool:
+def loses_updates(module: Module, op: ast.Call) -> bool:
+    """Whether BN is trained by a training op, and nothing runs its updates.
+
+    The network may also be built by another file, which has its training op made here.
+    """
+    users = [module] if _needs_updates(module) else list(_users(module, op))
+    return bool(users) and not any(_updates_are_run(each) for each in (module, *users))
+
+
+def _users(module: Module, op: ast.Call) -> Iterator[Module]:
+    """The other files that hand a loss of BN to the function a training op is in."""
+    function = module.scopes.enclosing_function(op)
+    if function is not None:
+        for other, call, _ in calls_elsewhere(module, function):
+            given = [*call.args, *(each.value for each in call.keywords)]
+            built = any(names.BATCH_NORM in holds(other, each) for each in given)
+            if built and _needs_updates(other):
+                yield other
+
+
+def fetched_in_vain(module: Module) -> Iterator[ast.Call]:
+    """Where the updates are fetched, if nothing does anything with them."""
+    if not _updates_are_run(module):
+        for call in _fetched_updates(module):
+            if "UPDATE_OPS" in ast.unparse(call):
+                yield call
+
+
+def _updates_are_run(module: Module) -> bool:
     """Whether the module, what it calls, or what imports it runs the updates."""
     around = {each for each, _ in _reached_calls(module)}
     around |= {
@@ -99,7 +129,7 @@ def calls_without_flag(module: Module) -> Iterator[tuple[ast.Call, str, bool]]:
     """Calls of BN that leave its flag out: (call, name of the flag, its default)."""
     if not _FUNCTIONS.search(module.text):
         return
-    scoped = module.mentions("arg_scope")
+    scoped = module.mentions("arg_scope") and _may_be_told(module)
     for call in module.calls:
         normalizer = keyword(call, "normalizer_fn")
         for function in (call.func, normalizer):
@@ -117,6 +147,21 @@ def calls_without_flag(module: Module) -> Iterator[tuple[ast.Call, str, bool]]:
                 if packed and not _is_known(module, keyword(call, "normalizer_params")):
                     continue
                 yield call, flag, by_contrib
+
+
+def _may_be_told(module: Module) -> bool:
+    """Whether an arg_scope here, in what it calls or what calls it may give the flag.
+
+    One that a function returns is entered by others, who may say more.
+    """
+    returned = any(
+        isinstance(parent, ast.Return) or getattr(parent, "optional_vars", None)
+        for call in module.calls_by_name.get("arg_scope", ())
+        for parent in (module.scopes.parents.get(call),)
+    )
+    around = {each for each, _ in _reached_calls(module)}
+    around |= set(module.project.naming(module.imported_as))
+    return returned or any(each.mentions("is_training") for each in (module, *around))
 
 
 def _applied(value: Value) -> str | None:
@@ -224,14 +269,17 @@ def _argument(
 
 
 def _runs_updates(module: Module) -> bool:
-    if _RUNS_UPDATES.search(module.text):
-        return True
+    return bool(_RUNS_UPDATES.search(module.text)) or any(
+        _is_used(module, call) for call in _fetched_updates(module)
+    )
+
+
+def _fetched_updates(module: Module) -> Iterator[ast.Call]:
     for word in ("get_collection", "get_collection_ref"):
         for call in module.calls_by_name.get(word, ()):
             asked = " ".join(ast.unparse(each) for each in call.args[:1])
-            if _FETCH.search(asked) and _is_used(module, call):
-                return True
-    return False
+            if _FETCH.search(asked):
+                yield call
 
 
 def _is_used(module: Module, fetched: ast.Call) -> bool:
@@ -242,12 +290,14 @@ def _is_used(module: Module, fetched: ast.Call) -> bool:
                 return False
             case ast.Expr():
                 return False
+            case ast.With():
+                return not _makes_no_op(outer)
             case ast.Assign(targets=[ast.Name(id=name)]):
                 return any(
                     isinstance(node, ast.Name)
                     and node.id == name
                     and isinstance(node.ctx, ast.Load)
-                    and not _is_shown(module, node)
+                    and not _is_wasted(module, node)
                     for node in module.scopes.nodes
                 )
             case ast.stmt():
@@ -255,9 +305,33 @@ def _is_used(module: Module, fetched: ast.Call) -> bool:
     return False
 
 
-def _is_shown(module: Module, node: ast.AST) -> bool:
+def _is_wasted(module: Module, node: ast.AST) -> bool:
+    """Whether it is only shown, or made a dependency of nothing."""
     parent = module.scopes.parents.get(node)
-    return isinstance(parent, ast.Call) and last_word(parent.func) == "print"
+    if not isinstance(parent, ast.Call):
+        return False
+    if last_word(parent.func) == "control_dependencies":
+        item = module.scopes.parents.get(parent)
+        around = module.scopes.parents.get(item) if item is not None else None
+        return isinstance(around, ast.With) and _makes_no_op(around)
+    return last_word(parent.func) == "print"
+
+
+def _makes_no_op(dependent: ast.With) -> bool:
+    """Whether a block only names things, or makes an optimizer that it does not use.
+
+    `tf.control_dependencies` holds for the ops that are made inside it.
+    """
+    made = [
+        node
+        for statement in dependent.body
+        for node in ast.walk(statement)
+        if isinstance(node, ast.Call | ast.BinOp | ast.Compare | ast.UnaryOp)
+    ]
+    return all(
+        isinstance(each, ast.Call) and last_word(each.func).endswith("Optimizer")
+        for each in made
+    )
 
 
 def _imports(other: Module, module: Module) -> bool:
