@@ -22,11 +22,16 @@ class UpdateOpsNeverRun(Rule):
     Reports `optimizer.minimize` and `apply_gradients` of TensorFlow 1 where the network
     holds `tf.layers.batch_normalization`, or `batch_norm` of contrib or slim, and
     nothing in the module, in what it calls or in what imports it runs the collection
-    `UPDATE_OPS`; also where one file builds the network and another has a function that
-    makes the training op. To fetch the collection and not to use it is not enough, and
-    is a warning where the network is not seen. With `updates_collections=None`, `slim.learning.create_train_op` or
-    `tf.contrib.layers.optimize_loss` there is nothing to do. For Keras layers, whose
-    updates are in no collection, it is an information where nothing asks for `updates`.
+    `UPDATE_OPS`; also where one file builds the network and the function of another
+    makes its training op. With `updates_collections=None`,
+    `slim.learning.create_train_op` or `tf.contrib.layers.optimize_loss` there is
+    nothing to do.
+
+    To fetch the collection and not to use it is not enough, nor is a
+    `tf.control_dependencies` in which no op is made. Where the network is not seen,
+    such a fetch is a warning, and so is one that asks the default graph in a function
+    that makes another. For Keras layers, whose updates are in no collection, it is an
+    information where nothing asks for `updates`.
 
     ## Why is this bad
     In TensorFlow 1 batch normalization only collects the ops that update its running
@@ -80,11 +85,11 @@ with tf.control_dependencies(tf.get_collection(tf.GraphKeys.UPDATE_OPS)):
                     module.location(op),
                 )
         elif vain := list(source.fetched_in_vain(module)) if ops else []:
-            for fetched in vain:
+            for fetched, why in vain:
                 yield self.finding(
-                    "the updates of batch normalization are fetched here, and nothing "
-                    "depends on them; build the training op under "
-                    "tf.control_dependencies of these",
+                    f"the updates of batch normalization that are fetched here never "
+                    f"run: {why}; build the training op under tf.control_dependencies "
+                    "of these",
                     module.location(fetched),
                     Severity.WARNING,
                 )

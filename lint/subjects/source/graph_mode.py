@@ -11,8 +11,14 @@ from .batch_norms import batch_norm_name
 from .callers import calls_elsewhere
 from .classes import calls_in, keyword
 from .contents import holds
+from .fetched_updates import (
+    fetched_updates,
+    is_outside_graph,
+    names_updates,
+    runs_updates,
+)
 from .resolve import values
-from .scopes import Kind, last_word
+from .scopes import Kind
 from .values import Class, Items, Known, Literal, Partial, Result, Routine, dict_entries
 
 if TYPE_CHECKING:
@@ -23,18 +29,12 @@ if TYPE_CHECKING:
 
 _TRAINING = ("minimize", "apply_gradients")
 _OPTIMIZER = re.compile(r"(tensorflow\.train|contrib\.opt)\.\w*Optimizer\w*$")
-# What runs the updates by itself, or fetches them in a way of its own.
-_RUNS_UPDATES = re.compile(
-    r"\b(create_train_op|optimize_loss|get_updates_for|make_train_op|slim\.learning)\b"
-    r"|\.updates\b|add_update\("
-)
 # Where their functions may come from; others need not be searched for them.
 _FUNCTIONS = re.compile(r"\b(contrib|slim|tf_slim|v1|tf\.layers|tensorflow\.layers)\b")
 # Where Keras trains, operations run at once, or functions are traced.
 _RUNS_LAYERS = re.compile(
     r"\.fit\w*\(|train_on_batch|GradientTape|\benable_eager|Estimator|tf\.function"
 )
-_FETCH = re.compile(r"UPDATE_OPS|update", re.IGNORECASE)
 _NO_COLLECTION = re.compile(r"updates_collections['\"]?\s*[=:]\s*None")
 _MOST_FUNCTIONS = 400
 
@@ -84,12 +84,16 @@ def _users(module: Module, op: ast.Call) -> Iterator[Module]:
                 yield other
 
 
-def fetched_in_vain(module: Module) -> Iterator[ast.Call]:
-    """Where the updates are fetched, if nothing does anything with them."""
-    if not _updates_are_run(module):
-        for call in _fetched_updates(module):
-            if "UPDATE_OPS" in ast.unparse(call):
-                yield call
+def fetched_in_vain(module: Module) -> Iterator[tuple[ast.Call, str]]:
+    """Where updates are fetched and never run, and why."""
+    used = _updates_are_run(module)
+    for call in fetched_updates(module):
+        if "UPDATE_OPS" not in ast.unparse(call):
+            continue
+        if is_outside_graph(module, call):
+            yield call, "this asks the default graph, not the one that was made"
+        elif not used:
+            yield call, "nothing depends on them"
 
 
 def _updates_are_run(module: Module) -> bool:
@@ -100,7 +104,7 @@ def _updates_are_run(module: Module) -> bool:
         for other in module.project.naming("UPDATE_OPS")
         if _imports(other, module)
     }
-    return any(_runs_updates(each) for each in {module, *around})
+    return any(runs_updates(each) for each in {module, *around})
 
 
 def leaves_updates_in_layers(module: Module) -> bool:
@@ -111,7 +115,7 @@ def leaves_updates_in_layers(module: Module) -> bool:
     calls = [] if _RUNS_LAYERS.search(module.text) else list(_reached_calls(module))
     around = {each for each, _ in calls}
     return any(_is_keras_layer(*each) for each in calls) and not any(
-        _RUNS_UPDATES.search(each.text) for each in {module, *around}
+        names_updates(each) for each in {module, *around}
     )
 
 
@@ -266,72 +270,6 @@ def _argument(
         return [None] if unpacked else []
     found = [each.value for each in values(module, given) if isinstance(each, Literal)]
     return list(found) if isinstance(given, ast.Constant) else [*found, None]
-
-
-def _runs_updates(module: Module) -> bool:
-    return bool(_RUNS_UPDATES.search(module.text)) or any(
-        _is_used(module, call) for call in _fetched_updates(module)
-    )
-
-
-def _fetched_updates(module: Module) -> Iterator[ast.Call]:
-    for word in ("get_collection", "get_collection_ref"):
-        for call in module.calls_by_name.get(word, ()):
-            asked = " ".join(ast.unparse(each) for each in call.args[:1])
-            if _FETCH.search(asked):
-                yield call
-
-
-def _is_used(module: Module, fetched: ast.Call) -> bool:
-    """Whether something is done with what was fetched, other than to show it."""
-    for outer in module.scopes.ancestors(fetched):
-        match outer:
-            case ast.Call(func=function) if last_word(function) == "print":
-                return False
-            case ast.Expr():
-                return False
-            case ast.With():
-                return not _makes_no_op(outer)
-            case ast.Assign(targets=[ast.Name(id=name)]):
-                return any(
-                    isinstance(node, ast.Name)
-                    and node.id == name
-                    and isinstance(node.ctx, ast.Load)
-                    and not _is_wasted(module, node)
-                    for node in module.scopes.nodes
-                )
-            case ast.stmt():
-                return True
-    return False
-
-
-def _is_wasted(module: Module, node: ast.AST) -> bool:
-    """Whether it is only shown, or made a dependency of nothing."""
-    parent = module.scopes.parents.get(node)
-    if not isinstance(parent, ast.Call):
-        return False
-    if last_word(parent.func) == "control_dependencies":
-        item = module.scopes.parents.get(parent)
-        around = module.scopes.parents.get(item) if item is not None else None
-        return isinstance(around, ast.With) and _makes_no_op(around)
-    return last_word(parent.func) == "print"
-
-
-def _makes_no_op(dependent: ast.With) -> bool:
-    """Whether a block only names things, or makes an optimizer that it does not use.
-
-    `tf.control_dependencies` holds for the ops that are made inside it.
-    """
-    made = [
-        node
-        for statement in dependent.body
-        for node in ast.walk(statement)
-        if isinstance(node, ast.Call | ast.BinOp | ast.Compare | ast.UnaryOp)
-    ]
-    return all(
-        isinstance(each, ast.Call) and last_word(each.func).endswith("Optimizer")
-        for each in made
-    )
 
 
 def _imports(other: Module, module: Module) -> bool:
