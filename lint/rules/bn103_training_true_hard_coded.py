@@ -24,8 +24,9 @@ class TrainingTrueHardCoded(Rule):
     ## What it does
     Reports `training=True` written out in a call of batch normalization, or of a
     network that holds it, inside the `call` of a Keras class or where a graph is
-    built. Calls of a model in a training loop, branches on the phase, Monte Carlo
-    dropout and augmentation are left alone.
+    built, and in a function that is named as an evaluation step, such as `test_step`.
+    Calls of a model in a training loop, branches on the phase, Monte Carlo dropout and
+    augmentation are left alone.
 
     A live model is also run once on random inputs, as `predict` runs it, and left as it
     was. Reported is each batch normalization that normalises with the batch then.
@@ -36,7 +37,8 @@ class TrainingTrueHardCoded(Rule):
     moving with whatever is predicted. Pass on the `training` that `call` was given.
 
     ## Fix
-    Leaves the argument out, which is unsafe, as it may be meant.
+    Leaves the argument out, or in an evaluation step gives False; both are unsafe, as
+    the flag may be meant.
 
     ## Limits
     From 3.0 to 3.15 `fit` and `predict` override the flag of a call in a Functional
@@ -89,6 +91,14 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
                     if flagged.is_function
                     else source.flag_left_out(module, flagged),
                 )
+        for flag in source.trained_in_evaluation(module):
+            yield self.finding(
+                "training=True in a step that evaluates: its result depends on what "
+                "else is in the batch, and the running statistics move with the test "
+                "data; pass training=False",
+                module.location(flag),
+                fix=source.replaced(module, flag, "False", safe=False),
+            )
 
     def check_model(self, model: Model) -> Iterator[Finding]:
         """What inference shows, and flags in the graph, where they are honoured."""

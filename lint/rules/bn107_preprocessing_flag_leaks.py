@@ -24,7 +24,8 @@ class PreprocessingFlagLeaks(Rule):
     ## What it does
     Reports models in which a random augmentation layer, and from Keras 3.6 on also
     `Resizing` or `CenterCrop`, comes before batch normalization that is not frozen; in
-    source, every call `model(x)` of such a model that leaves out `training`.
+    source, every call `model(x)` of such a model that leaves out `training`, and where
+    the `call` of a class applies `Resizing` or its like before batch normalization.
 
     ## Why is this bad
     Up to Keras 3.15 these layers take `training=True` unless they are told otherwise,
@@ -71,12 +72,20 @@ healthy = bool(np.abs(moving_mean).max() == 0)  # Nothing was trained.
 """
 
     def check_source(self, module: Module) -> Iterator[Finding]:
-        """Every plain call of such a model."""
+        """Every plain call of such a model, and what leaks inside a `call`."""
         for call, layer in source.leaking_calls(module):
             yield self.finding(
                 f"{layer} puts batch normalization in training mode here, since "
                 "nothing tells the phase; pass training=False" + module.world.caveat,
                 module.location(call),
+            )
+        for call, layer in source.leaks_in_call(module):
+            yield self.finding(
+                f"in a plain model(x) {layer} puts the batch normalization after it "
+                "in training mode; use keras.ops.image, which does not, or pass "
+                "training=training" + module.world.caveat,
+                module.location(call),
+                Severity.INFO if module.world.assumed else None,
             )
 
     def check_model(self, model: Model) -> Iterator[Finding]:

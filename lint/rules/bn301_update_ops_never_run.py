@@ -22,10 +22,16 @@ class UpdateOpsNeverRun(Rule):
     Reports `optimizer.minimize` and `apply_gradients` of TensorFlow 1 where the network
     holds `tf.layers.batch_normalization`, or `batch_norm` of contrib or slim, and
     nothing in the module, in what it calls or in what imports it runs the collection
-    `UPDATE_OPS`. To fetch it and not to use it is not enough. With
-    `updates_collections=None`, `slim.learning.create_train_op` or
-    `tf.contrib.layers.optimize_loss` there is nothing to do. For Keras layers, whose
-    updates are in no collection, it is an information where nothing asks for `updates`.
+    `UPDATE_OPS`; also where one file builds the network and the function of another
+    makes its training op. With `updates_collections=None`,
+    `slim.learning.create_train_op` or `tf.contrib.layers.optimize_loss` there is
+    nothing to do.
+
+    To fetch the collection and not to use it is not enough, nor is a
+    `tf.control_dependencies` in which no op is made. Where the network is not seen,
+    such a fetch is a warning, and so is one that asks the default graph in a function
+    that makes another. For Keras layers, whose updates are in no collection, it is an
+    information where nothing asks for `updates`.
 
     ## Why is this bad
     In TensorFlow 1 batch normalization only collects the ops that update its running
@@ -33,8 +39,8 @@ class UpdateOpsNeverRun(Rule):
     normalises with mean 0 and variance 1.
 
     ## Limits
-    Whether the training op is built inside `tf.control_dependencies` is not looked at,
-    only whether the collection is used. Batch normalization that is always told the
+    Whether it is the training op that is built inside `tf.control_dependencies` is not
+    looked at, only whether anything is. Batch normalization that is always told the
     same phase has no use for the statistics (BN103, BN302).
 
     ## References
@@ -69,14 +75,23 @@ with tf.control_dependencies(tf.get_collection(tf.GraphKeys.UPDATE_OPS)):
         if not module.mentions("minimize(", "apply_gradients("):
             return
         ops = list(source.training_ops(module))
-        if ops and source.needs_updates(module) and not source.runs_updates(module):
-            for op in ops:
+        if lost := [op for op in ops if source.loses_updates(module, op)]:
+            for op in lost:
                 yield self.finding(
                     "nothing runs the updates of batch normalization, so its running "
                     "statistics never move; build this op under "
                     "tf.control_dependencies(tf.get_collection("
                     "tf.GraphKeys.UPDATE_OPS))",
                     module.location(op),
+                )
+        elif vain := list(source.fetched_in_vain(module)) if ops else []:
+            for fetched, why in vain:
+                yield self.finding(
+                    f"the updates of batch normalization that are fetched here never "
+                    f"run: {why}; build the training op under tf.control_dependencies "
+                    "of these",
+                    module.location(fetched),
+                    Severity.WARNING,
                 )
         elif ops and source.leaves_updates_in_layers(module):
             for op in ops:

@@ -21,9 +21,14 @@ MAY_LEAK = re.compile(rf"\b({_RANDOM.pattern}|{'|'.join(sorted(_NOT_RANDOM))})\(
 """The construction of such a layer, in a text."""
 
 
+def is_random(class_name: str) -> bool:
+    """Whether the layer of that name augments its input."""
+    return _RANDOM.fullmatch(class_name) is not None
+
+
 def leaks_training(class_name: str, world: World) -> bool:
     """Whether the layer of that name, if it is Keras' own, has such a default."""
-    if _RANDOM.fullmatch(class_name):
+    if is_random(class_name):
         return world.has(AUGMENTATION_LEAKS)
     return class_name in _NOT_RANDOM and world.has(RESIZING_LEAKS)
 

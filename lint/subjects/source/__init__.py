@@ -5,12 +5,13 @@ from .bypassed import bypassing_calls
 from .classes import is_functional, keras_kind, takes_training
 from .contents import class_holds
 from .edits import replaced, with_argument, with_parameter
+from .evaluation_steps import trained_in_evaluation
 from .flagged import Flagged, Where, flag_left_out, flagged_calls
 from .graph_mode import (
     calls_without_flag,
+    fetched_in_vain,
     leaves_updates_in_layers,
-    needs_updates,
-    runs_updates,
+    loses_updates,
     training_ops,
 )
 from .handed_on import Misnamed, kinds_handed_on, misnamed_flags
@@ -18,7 +19,7 @@ from .in_lambda import batch_norms_in_lambda
 from .late_freezing import late_changes
 from .leaks import Leak, leaked_flags
 from .module import Module
-from .plain_calls import leaking_calls
+from .plain_calls import leaking_calls, leaks_in_call
 from .project import Project, UnreadableSource, module_from_bytes, read_module
 from .resolve import method_of, project_lineage
 from .sequence import arguments, layers_before, library_classes
@@ -47,6 +48,7 @@ __all__ = [
     "changes_later",
     "class_holds",
     "default_of",
+    "fetched_in_vain",
     "flag_left_out",
     "flagged_calls",
     "is_functional",
@@ -56,22 +58,23 @@ __all__ = [
     "layers_before",
     "leaked_flags",
     "leaking_calls",
+    "leaks_in_call",
     "leaves_updates_in_layers",
     "library_classes",
+    "loses_updates",
     "lost_flags",
     "method_of",
     "misnamed_flags",
     "module_from_bytes",
     "momenta",
     "most_steps",
-    "needs_updates",
     "parameters",
     "project_lineage",
     "read_module",
     "replaced",
-    "runs_updates",
     "sole_number",
     "takes_training",
+    "trained_in_evaluation",
     "training_ops",
     "usage_of",
     "with_argument",

@@ -22,13 +22,13 @@ def handed_in(
     """What callers in other files pass for the parameters the expression stands for."""
     for value in values(module, expression):
         if isinstance(value, Parameter):
-            for other, call, skipped in _calls_elsewhere(value.module, value.function):
+            for other, call, skipped in calls_elsewhere(value.module, value.function):
                 passed = argument_for(call, value.function, value.name, skipped)
                 if passed is not None:
                     yield other, passed
 
 
-def _calls_elsewhere(
+def calls_elsewhere(
     module: Module, function: Function
 ) -> Iterator[tuple[Module, ast.Call, int]]:
     """The calls of a function in other files.

@@ -131,9 +131,13 @@ def _maybe_frozen(module: Module, call: ast.Call) -> bool:
 
 
 def _is_function(module: Module, call: ast.Call) -> bool:
+    """Whether it is BN as a function of TensorFlow 1, or `functools.partial` of one."""
+    found = values(module, call.func)
+    if Known("functools.partial") in found and call.args:
+        found = values(module, call.args[0])
     return any(
         isinstance(each, Known) and each.name in names.BATCH_NORM_FUNCTIONS
-        for each in values(module, call.func)
+        for each in found
     )
 
 

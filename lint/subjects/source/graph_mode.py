@@ -8,9 +8,17 @@ from typing import TYPE_CHECKING
 
 from .. import names
 from .batch_norms import batch_norm_name
+from .callers import calls_elsewhere
 from .classes import calls_in, keyword
+from .contents import holds
+from .fetched_updates import (
+    fetched_updates,
+    is_outside_graph,
+    names_updates,
+    runs_updates,
+)
 from .resolve import values
-from .scopes import Kind, last_word
+from .scopes import Kind
 from .values import Class, Items, Known, Literal, Partial, Result, Routine, dict_entries
 
 if TYPE_CHECKING:
@@ -21,18 +29,12 @@ if TYPE_CHECKING:
 
 _TRAINING = ("minimize", "apply_gradients")
 _OPTIMIZER = re.compile(r"(tensorflow\.train|contrib\.opt)\.\w*Optimizer\w*$")
-# What runs the updates by itself, or fetches them in a way of its own.
-_RUNS_UPDATES = re.compile(
-    r"\b(create_train_op|optimize_loss|get_updates_for|make_train_op|slim\.learning)\b"
-    r"|\.updates\b|add_update\("
-)
 # Where their functions may come from; others need not be searched for them.
 _FUNCTIONS = re.compile(r"\b(contrib|slim|tf_slim|v1|tf\.layers|tensorflow\.layers)\b")
 # Where Keras trains, operations run at once, or functions are traced.
 _RUNS_LAYERS = re.compile(
     r"\.fit\w*\(|train_on_batch|GradientTape|\benable_eager|Estimator|tf\.function"
 )
-_FETCH = re.compile(r"UPDATE_OPS|update", re.IGNORECASE)
 _NO_COLLECTION = re.compile(r"updates_collections['\"]?\s*[=:]\s*None")
 _MOST_FUNCTIONS = 400
 
@@ -57,12 +59,44 @@ def _is_optimizer(value: Value) -> bool:
     )
 
 
-def needs_updates(module: Module) -> bool:
+def _needs_updates(module: Module) -> bool:
     """Whether the module, or what it calls, builds BN whose updates others must run."""
     return any(_leaves_updates(*each) for each in _reached_calls(module))
 
 
-def runs_updates(module: Module) -> bool:
+def loses_updates(module: Module, op: ast.Call) -> bool:
+    """Whether BN is trained by a training op, and nothing runs its updates.
+
+    The network may also be built by another file, which has its training op made here.
+    """
+    users = [module] if _needs_updates(module) else list(_users(module, op))
+    return bool(users) and not any(_updates_are_run(each) for each in (module, *users))
+
+
+def _users(module: Module, op: ast.Call) -> Iterator[Module]:
+    """The other files that hand a loss of BN to the function a training op is in."""
+    function = module.scopes.enclosing_function(op)
+    if function is not None:
+        for other, call, _ in calls_elsewhere(module, function):
+            given = [*call.args, *(each.value for each in call.keywords)]
+            built = any(names.BATCH_NORM in holds(other, each) for each in given)
+            if built and _needs_updates(other):
+                yield other
+
+
+def fetched_in_vain(module: Module) -> Iterator[tuple[ast.Call, str]]:
+    """Where updates are fetched and never run, and why."""
+    used = _updates_are_run(module)
+    for call in fetched_updates(module):
+        if "UPDATE_OPS" not in ast.unparse(call):
+            continue
+        if is_outside_graph(module, call):
+            yield call, "this asks the default graph, not the one that was made"
+        elif not used:
+            yield call, "nothing depends on them"
+
+
+def _updates_are_run(module: Module) -> bool:
     """Whether the module, what it calls, or what imports it runs the updates."""
     around = {each for each, _ in _reached_calls(module)}
     around |= {
@@ -70,7 +104,7 @@ def runs_updates(module: Module) -> bool:
         for other in module.project.naming("UPDATE_OPS")
         if _imports(other, module)
     }
-    return any(_runs_updates(each) for each in {module, *around})
+    return any(runs_updates(each) for each in {module, *around})
 
 
 def leaves_updates_in_layers(module: Module) -> bool:
@@ -81,7 +115,7 @@ def leaves_updates_in_layers(module: Module) -> bool:
     calls = [] if _RUNS_LAYERS.search(module.text) else list(_reached_calls(module))
     around = {each for each, _ in calls}
     return any(_is_keras_layer(*each) for each in calls) and not any(
-        _RUNS_UPDATES.search(each.text) for each in {module, *around}
+        names_updates(each) for each in {module, *around}
     )
 
 
@@ -99,7 +133,7 @@ def calls_without_flag(module: Module) -> Iterator[tuple[ast.Call, str, bool]]:
     """Calls of BN that leave its flag out: (call, name of the flag, its default)."""
     if not _FUNCTIONS.search(module.text):
         return
-    scoped = module.mentions("arg_scope")
+    scoped = module.mentions("arg_scope") and _may_be_told(module)
     for call in module.calls:
         normalizer = keyword(call, "normalizer_fn")
         for function in (call.func, normalizer):
@@ -117,6 +151,21 @@ def calls_without_flag(module: Module) -> Iterator[tuple[ast.Call, str, bool]]:
                 if packed and not _is_known(module, keyword(call, "normalizer_params")):
                     continue
                 yield call, flag, by_contrib
+
+
+def _may_be_told(module: Module) -> bool:
+    """Whether an arg_scope here, in what it calls or what calls it may give the flag.
+
+    One that a function returns is entered by others, who may say more.
+    """
+    returned = any(
+        isinstance(parent, ast.Return) or getattr(parent, "optional_vars", None)
+        for call in module.calls_by_name.get("arg_scope", ())
+        for parent in (module.scopes.parents.get(call),)
+    )
+    around = {each for each, _ in _reached_calls(module)}
+    around |= set(module.project.naming(module.imported_as))
+    return returned or any(each.mentions("is_training") for each in (module, *around))
 
 
 def _applied(value: Value) -> str | None:
@@ -221,43 +270,6 @@ def _argument(
         return [None] if unpacked else []
     found = [each.value for each in values(module, given) if isinstance(each, Literal)]
     return list(found) if isinstance(given, ast.Constant) else [*found, None]
-
-
-def _runs_updates(module: Module) -> bool:
-    if _RUNS_UPDATES.search(module.text):
-        return True
-    for word in ("get_collection", "get_collection_ref"):
-        for call in module.calls_by_name.get(word, ()):
-            asked = " ".join(ast.unparse(each) for each in call.args[:1])
-            if _FETCH.search(asked) and _is_used(module, call):
-                return True
-    return False
-
-
-def _is_used(module: Module, fetched: ast.Call) -> bool:
-    """Whether something is done with what was fetched, other than to show it."""
-    for outer in module.scopes.ancestors(fetched):
-        match outer:
-            case ast.Call(func=function) if last_word(function) == "print":
-                return False
-            case ast.Expr():
-                return False
-            case ast.Assign(targets=[ast.Name(id=name)]):
-                return any(
-                    isinstance(node, ast.Name)
-                    and node.id == name
-                    and isinstance(node.ctx, ast.Load)
-                    and not _is_shown(module, node)
-                    for node in module.scopes.nodes
-                )
-            case ast.stmt():
-                return True
-    return False
-
-
-def _is_shown(module: Module, node: ast.AST) -> bool:
-    parent = module.scopes.parents.get(node)
-    return isinstance(parent, ast.Call) and last_word(parent.func) == "print"
 
 
 def _imports(other: Module, module: Module) -> bool:

@@ -72,7 +72,7 @@ def _leaks_in(of: Class, module: Module, function: Function) -> Iterator[Leak]:
         given = keyword(call, "training")
         if given is not None and _is_layer(module, call):
             flags.append((call, given))
-        elif given is None and flags and _leaves_it_open(module, call):
+        elif given is None and flags and leaves_it_open(module, call):
             for giver, flag in _reaching(module, flags, call):
                 yield Leak(of, call, flag, ast.unparse(giver.func))
 
@@ -117,7 +117,7 @@ def _is_layer(module: Module, call: ast.Call) -> bool:
     return False
 
 
-def _leaves_it_open(module: Module, call: ast.Call) -> bool:
+def leaves_it_open(module: Module, call: ast.Call) -> bool:
     """Whether it calls BN or a network with BN and says nothing of the phase."""
     if unpacks_keywords(call) or len(call.args) > 1:
         return False

@@ -1,4 +1,4 @@
-"""Plain calls `model(x)` of networks that begin with preprocessing."""
+"""Plain calls `model(x)` of networks in which preprocessing comes before BN."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import ast
 from typing import TYPE_CHECKING
 
 from .. import names
-from ..preprocessing import MAY_LEAK, leaks_training
+from ..preprocessing import MAY_LEAK, is_random, leaks_training
 from .classes import calls_in, keras_kind, keyword, reached
 from .contents import holds
+from .leaks import leaves_it_open
 from .resolve import method_of, values
-from .scopes import last_word
+from .scopes import end, last_word
 from .symbolic import builds_graph, network_parts
 from .values import Class, Known, Result, unpacks
 
@@ -24,9 +25,7 @@ _LAYERS = "keras.layers."
 
 def leaking_calls(module: Module) -> Iterator[tuple[ast.Call, str]]:
     """Every such call of a network with BN, and the layer that puts it in training."""
-    if not (MAY_LEAK.search(module.text) and module.mentions("keras")):
-        return
-    for call in module.calls:
+    for call in module.calls if _may_leak(module) else ():
         if len(call.args) != 1 or call.keywords or unpacks(call):
             continue
         name = last_word(call.func)
@@ -35,6 +34,43 @@ def leaking_calls(module: Module) -> Iterator[tuple[ast.Call, str]]:
         layer = _leaking_layer(module, call.func)
         if layer is not None and _is_plain(module, call):
             yield call, layer
+
+
+def leaks_in_call(module: Module) -> Iterator[tuple[ast.Call, str]]:
+    """Every call of such a layer in a class's own `call`, where BN comes after it.
+
+    Random layers are left out: `call` of a network that has these is for training.
+    """
+    seen = set()
+    for node in module.classes if _may_leak(module) else ():
+        of = Class(module, node)
+        if keras_kind(of) is None:
+            continue
+        for routine in reached(of, "call"):
+            if routine.module is not module or routine.node in seen:
+                continue
+            seen.add(routine.node)
+            calls = list(calls_in(module, routine.node))
+            for call in calls:
+                layer = _called_layer(module, call)
+                if layer is None or is_random(layer):
+                    continue
+                if any(_comes_after(module, call, other) for other in calls):
+                    yield call, layer
+
+
+def _may_leak(module: Module) -> bool:
+    return bool(MAY_LEAK.search(module.text)) and module.mentions("keras")
+
+
+def _comes_after(module: Module, call: ast.Call, other: ast.Call) -> bool:
+    """Whether another call, of BN or what holds it, takes over what this one left."""
+    return (
+        end(call) < end(other)
+        and module.scopes.precedes(call, other)
+        and keyword(other, "training") is None
+        and leaves_it_open(module, other)
+    )
 
 
 def _leaking_layer(module: Module, network: ast.expr) -> str | None:
@@ -68,13 +104,21 @@ def _in_class(module: Module, of: Class) -> str | None:
         return None
     for routine in reached(of, "call"):
         for call in calls_in(routine.module, routine.node):
-            if keyword(call, "training") is not None:
-                continue
-            for value in values(routine.module, call.func):
-                if isinstance(value, Result):
-                    name = _leaking_name(module, value.of)
-                    if name is not None:
-                        return name
+            name = _called_layer(routine.module, call)
+            if name is not None:
+                return name
+    return None
+
+
+def _called_layer(module: Module, call: ast.Call) -> str | None:
+    """The preprocessing layer that is called and not told the phase."""
+    if keyword(call, "training") is not None:
+        return None
+    for value in values(module, call.func):
+        if isinstance(value, Result):
+            name = _leaking_name(module, value.of)
+            if name is not None:
+                return name
     return None
 
 

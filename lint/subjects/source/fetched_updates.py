@@ -1,0 +1,115 @@
+"""Where the updates of BN are fetched in TensorFlow 1, and whether they then run."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import TYPE_CHECKING
+
+from .classes import calls_in
+from .resolve import values
+from .scopes import last_word
+from .values import Known
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .module import Module
+
+# What runs the updates by itself, or fetches them in a way of its own.
+_RUNS_UPDATES = re.compile(
+    r"\b(create_train_op|optimize_loss|get_updates_for|make_train_op|slim\.learning)\b"
+    r"|\.updates\b|add_update\("
+)
+_FETCH = re.compile(r"UPDATE_OPS|update", re.IGNORECASE)
+_ENTERS = re.compile(r"as_default|Session")
+
+
+def names_updates(module: Module) -> bool:
+    """Whether the module runs updates without fetching the collection."""
+    return _RUNS_UPDATES.search(module.text) is not None
+
+
+def runs_updates(module: Module) -> bool:
+    """Whether the module itself runs the updates."""
+    return names_updates(module) or any(
+        _is_used(module, call) for call in fetched_updates(module)
+    )
+
+
+def fetched_updates(module: Module) -> Iterator[ast.Call]:
+    """Every call that fetches the updates from their collection."""
+    for word in ("get_collection", "get_collection_ref"):
+        for call in module.calls_by_name.get(word, ()):
+            asked = " ".join(ast.unparse(each) for each in call.args[:1])
+            if _FETCH.search(asked):
+                yield call
+
+
+def _is_used(module: Module, fetched: ast.Call) -> bool:
+    """Whether something is done with what was fetched, other than to show it."""
+    for outer in module.scopes.ancestors(fetched):
+        match outer:
+            case ast.Call(func=function) if last_word(function) == "print":
+                return False
+            case ast.Expr():
+                return False
+            case ast.With():
+                return not _makes_no_op(outer)
+            case ast.Assign(targets=[ast.Name(id=name)]):
+                return any(
+                    isinstance(node, ast.Name)
+                    and node.id == name
+                    and isinstance(node.ctx, ast.Load)
+                    and not _is_wasted(module, node)
+                    for node in module.scopes.nodes
+                )
+            case ast.stmt():
+                return True
+    return False
+
+
+def _is_wasted(module: Module, node: ast.AST) -> bool:
+    """Whether it is only shown, or made a dependency of nothing."""
+    parent = module.scopes.parents.get(node)
+    if not isinstance(parent, ast.Call):
+        return False
+    if last_word(parent.func) == "control_dependencies":
+        item = module.scopes.parents.get(parent)
+        around = module.scopes.parents.get(item) if item is not None else None
+        return isinstance(around, ast.With) and _makes_no_op(around)
+    return last_word(parent.func) == "print"
+
+
+def _makes_no_op(dependent: ast.With) -> bool:
+    """Whether a block only names things, or makes an optimizer that it does not use.
+
+    `tf.control_dependencies` holds for the ops that are made inside it.
+    """
+    made = [
+        node
+        for statement in dependent.body
+        for node in ast.walk(statement)
+        if isinstance(node, ast.Call | ast.BinOp | ast.Compare | ast.UnaryOp)
+    ]
+    return all(
+        isinstance(each, ast.Call) and last_word(each.func).endswith("Optimizer")
+        for each in made
+    )
+
+
+def is_outside_graph(module: Module, fetched: ast.Call) -> bool:
+    """Whether its function makes a graph of its own, and fetches from the default."""
+    function = module.scopes.enclosing_function(fetched)
+    if function is None or "__enter__" in module.text:
+        return False
+    entered = any(
+        _ENTERS.search(ast.unparse(item))
+        for outer in module.scopes.ancestors(fetched)
+        if isinstance(outer, ast.With)
+        for item in outer.items
+    )
+    return not entered and any(
+        Known("tensorflow.Graph") in values(module, call.func)
+        for call in calls_in(module, function)
+    )
