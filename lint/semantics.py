@@ -62,6 +62,11 @@ AUGMENTATION_LEAKS = Meaning(
 RESIZING_LEAKS = Meaning(
     "so do `Resizing` and `CenterCrop`, which are not random", (3, 6), (3, 16)
 )
+FIT_ON_JAX_BYPASSES_CALLING = Meaning(
+    "on JAX, `fit` runs a model's `call` by itself, and no layer in it inherits a flag",
+    (3,),
+    None,
+)
 FREEZING_NEEDS_COMPILE = Meaning(
     "`trainable` changed after `compile` has no effect, even before the first `fit`",
     (2,),
@@ -74,6 +79,7 @@ MEANINGS = (
     FUNCTIONAL_FLAG_IS_OVERRIDDEN,
     AUGMENTATION_LEAKS,
     RESIZING_LEAKS,
+    FIT_ON_JAX_BYPASSES_CALLING,
     FREEZING_NEEDS_COMPILE,
 )
 
@@ -149,6 +155,28 @@ def world_of(keras_version: str | None, text: str, requirements: Requirements) -
         return World(requirements.keras)
     return World(CURRENT, assumed=True)
 
+
+def backend_of(text: str) -> str | None:
+    """The backend that a source runs Keras 3 on, where it says so.
+
+    It says so by choosing one; or by importing JAX and neither of the others, which
+    the default would need.
+    """
+    chosen = {match["backend"] for match in _BACKEND.finditer(text)}
+    if chosen:
+        return chosen.pop() if len(chosen) == 1 else None
+    imported = {match["name"] for match in _FRAMEWORK.finditer(text)}
+    return "jax" if imported == {"jax"} else None
+
+
+_BACKEND = re.compile(
+    r"""^[^#\n]*(?:\bKERAS_BACKEND["'\]]*\)?[ \t]*[,=]|\bset_backend\()[ \t]*
+    ["'](?P<backend>\w+)["']""",
+    re.MULTILINE | re.VERBOSE,
+)
+_FRAMEWORK = re.compile(
+    r"^[ \t]*(?:import|from)[ \t]+(?P<name>jax|tensorflow|torch)\b", re.MULTILINE
+)
 
 # What exists only in Keras 2, tf_keras or TensorFlow 1.
 _LEGACY = re.compile(

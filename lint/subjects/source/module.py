@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...findings import Location
-from ...semantics import World, world_of
+from ...semantics import World, backend_of, world_of
 from .frozen import Freezes
 from .members import Members
 from .scopes import Function, Scopes, last_word
@@ -98,6 +98,11 @@ class Module:
     def world(self) -> World:
         """Which Keras the module is written for."""
         return world_of(self.keras_version, self.text, self.project.requirements)
+
+    @cached_property
+    def backend(self) -> str | None:
+        """What it runs Keras on, where it says so."""
+        return backend_of(self.text)
 
     @cached_property
     def calls(self) -> list[ast.Call]:
