@@ -121,6 +121,8 @@ healthy = bool(np.abs(moving_mean).max() > 0)
             usage = usage_of(module, of) if kinds else None
             if usage is None or usage.harmless:
                 continue
+            if not usage.fitted and module.may_hide(node.name):
+                continue
             severity = None if usage.fitted else Severity.WARNING
             if module.world.assumed:
                 severity = Severity.WARNING

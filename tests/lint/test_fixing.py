@@ -302,6 +302,12 @@ class TestNotebooks:
                 split(new, True), indent=1
             )
 
+    def test_a_cell_that_is_not_read_stays(self, fixed):
+        text = notebook([*self.SOURCE], ["print 'a'; ", self.BAD], [self.BAD])
+        start = text.rindex(self.BAD)
+        after = text[:start] + text[start:].replace("0.1", "0.9")
+        assert fixed(text, name="a.ipynb").decode() == after
+
     def test_an_indented_cell(self, fixed):
         text = notebook(["  from keras import layers\n", "  " + self.BAD])
         after = fixed(text, name="a.ipynb").decode()

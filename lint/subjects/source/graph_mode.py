@@ -224,7 +224,7 @@ def _argument(
 
 
 def _runs_updates(module: Module) -> bool:
-    if _RUNS_UPDATES.search(module.text):
+    if _RUNS_UPDATES.search(module.text) or module.may_hide("UPDATE_OPS"):
         return True
     for word in ("get_collection", "get_collection_ref"):
         for call in module.calls_by_name.get(word, ()):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from tokenize import TokenInfo
 
+    from ..unread import Unread
     from .project import Project
     from .values import Value
 
@@ -42,6 +43,8 @@ class Module:
         project: what its imports are looked up in.
         keras_version: the version that the user named, if any.
         cells: for a notebook, where each of its code cells is in `text`.
+        unread: the cells that are not Python; the tree has nothing of them.
+        code: the text that was parsed, if these are blank in it.
     """
 
     def __init__(
@@ -53,6 +56,8 @@ class Module:
         *,
         keras_version: str | None = None,
         cells: tuple[CellPlace, ...] = (),
+        unread: tuple[Unread, ...] = (),
+        code: str | None = None,
     ):
         self.path = path
         self.text = text
@@ -60,6 +65,8 @@ class Module:
         self.project = project
         self.keras_version = keras_version
         self.cells = cells
+        self.unread = unread
+        self._code = text if code is None else code
         self.known_values: dict[ast.AST, tuple[Value, ...]] = {}
         self.known_origins: dict[ast.AST, bool | None] = {}
         self.answers: dict[object, tuple[Any, ...]] = {}
@@ -87,8 +94,15 @@ class Module:
         """The tokens; the parser took the text, so at most the very end is lost."""
         found: list[TokenInfo] = []
         with suppress(tokenize.TokenError, SyntaxError):
-            found.extend(tokenize.generate_tokens(io.StringIO(self.text).readline))
+            found.extend(tokenize.generate_tokens(io.StringIO(self._code).readline))
         return found
+
+    def may_hide(self, *words: str) -> bool:
+        """Whether one of the words is in a cell that is not read."""
+        pairs = zip(self.lines, self._code.split("\n"), strict=False)
+        return bool(self.unread) and any(
+            word in line for line, read in pairs if not read for word in words
+        )
 
     def mentions(self, *words: str) -> bool:
         """Whether the text has one of the words: a quick look before a search."""
