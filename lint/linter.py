@@ -97,7 +97,7 @@ class Linter:
             found = self._ask(lambda rule: _check_model(rule, subject))
             is_opaque = bool(subject.graph is None or subject.hidden)
             return self._result(subject.path or "model", found, is_opaque=is_opaque)
-        found = self._ask(lambda rule: rule.check_source(subject))
+        found = self._ask(lambda rule: _check_source(rule, subject))
         kept = without_suppressed(found, subject)
         excerpts = {each: _excerpt(subject, each) for each in kept}
         return self._result(str(subject.path), kept, excerpts)
@@ -126,6 +126,11 @@ class Linter:
 def _check_model(rule: Rule, model: Model) -> Iterable[Finding]:
     left_out = rule.live_only if model.live is None else rule.saved_only
     return () if left_out else rule.check_model(model)
+
+
+def _check_source(rule: Rule, module: Module) -> Iterable[Finding]:
+    unread = (rule.check_unread(each) for each in module.unread)
+    return chain(rule.check_source(module), *unread)
 
 
 def _excerpt(module: Module, finding: Finding) -> str:

@@ -57,6 +57,11 @@ AUGMENTATION_LEAKS = Meaning(
 RESIZING_LEAKS = Meaning(
     "so do `Resizing` and `CenterCrop`, which are not random", (3, 6), (3, 16)
 )
+FIT_ON_JAX_BYPASSES_CALLING = Meaning(
+    "on JAX, `fit` runs a model's `call` by itself, and no layer in it inherits a flag",
+    (3,),
+    None,
+)
 FREEZING_NEEDS_COMPILE = Meaning(
     "`trainable` changed after `compile` has no effect, even before the first `fit`",
     (2,),
@@ -69,6 +74,7 @@ MEANINGS = (
     FUNCTIONAL_FLAG_IS_OVERRIDDEN,
     AUGMENTATION_LEAKS,
     RESIZING_LEAKS,
+    FIT_ON_JAX_BYPASSES_CALLING,
     FREEZING_NEEDS_COMPILE,
 )
 

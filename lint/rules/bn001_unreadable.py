@@ -14,15 +14,16 @@ if TYPE_CHECKING:
 
 
 class Unreadable(Rule):
-    """A file could not be read, so nothing in it was checked.
+    """A file, or a cell of a notebook, could not be read, so it was not checked.
 
     ## What it does
     Reports a damaged or missing file, source that is not valid Python 3, and a
-    notebook that is not valid JSON. The run goes on with the other targets. This
-    rule is on whatever is selected; only `--ignore BN001` silences it.
+    notebook that is not valid JSON. The run goes on with the other targets, and with
+    the other cells of a notebook. This rule is on whatever is selected; only
+    `--ignore BN001` silences it.
 
     ## Why is this bad
-    A file that was not read was not checked, whatever it contains.
+    What was not read was not checked, whatever it contains.
     """
 
     code = "BN001"

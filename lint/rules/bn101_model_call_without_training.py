@@ -58,9 +58,8 @@ class ModelCallWithoutTraining(Rule):
 
     ## Limits
     Keras 3 only. Add `training=None` to the parameters and pass it on: on TensorFlow
-    and PyTorch the layers find it by themselves, but on JAX, where `fit` does not go
-    through `__call__`, they do not, and that is not reported. Uses in other files are
-    not seen in projects of more than 1000 files, nor in notebooks that do not parse.
+    and PyTorch the layers find it by themselves, but on JAX they do not (BN113). Uses
+    in other files are not seen in projects of more than 1000 files.
 
     ## References
     - https://keras.io/guides/making_new_layers_and_models_via_subclassing/
@@ -120,6 +119,8 @@ healthy = bool(np.abs(moving_mean).max() > 0)
             usage = source.usage_of(module, of) if kinds else None
             if usage is None or usage.harmless:
                 continue
+            if not usage.fitted and module.may_hide(node.name):
+                continue
             severity = None if usage.fitted else Severity.WARNING
             if module.world.assumed:
                 severity = Severity.WARNING
@@ -148,6 +149,8 @@ healthy = bool(np.abs(moving_mean).max() > 0)
             yield self.finding(message, model.at(None), severity)
             return
         for path, behaviour in unflagged_behaviours(model):
+            if behaviour.moved_if_called:
+                continue  # BN113
             if behaviour.held_still and False not in behaviour.told:
                 yield self.finding(
                     "its running statistics did not move when the model was run as "

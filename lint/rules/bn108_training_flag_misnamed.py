@@ -101,6 +101,8 @@ def _severity(module: Module, flag: source.Misnamed) -> Severity | None:
     fitted = usage.fitted and not steps_itself
     if not fitted and (usage.told or steps_itself or _only_infers(usage, flag)):
         return None
+    if not fitted and module.may_hide(flag.of.node.name):
+        return None
     if module.freezes.covers_self_in(flag.of.node):
         return None
     unsure = flag.default is None and module.world.assumed

@@ -67,7 +67,7 @@ healthy = bool(np.array_equal(before, after))
 
     def check_source(self, module: Module) -> Iterator[Finding]:
         """Every change that comes too late."""
-        if not module.mentions(".trainable"):
+        if not module.mentions(".trainable") or module.may_hide("compile("):
             return
         before_fit = module.world.has(FREEZING_NEEDS_COMPILE)
         for change in source.late_changes(module, before_fit=before_fit):

@@ -38,6 +38,8 @@ class Rule:
     it lints the result: where the finding stays, or another one comes up that has no
     fix, the source is left as it was.
 
+    `backend` is the one that the proof needs, if it shows nothing on others.
+
     `saved_only` keeps a rule from live models, which may still be in training,
     `live_only` from saved ones, which do not hold what it looks at.
     """
@@ -48,6 +50,7 @@ class Rule:
     default: ClassVar[bool] = True
     saved_only: ClassVar[bool] = False
     live_only: ClassVar[bool] = False
+    backend: ClassVar[str | None] = None
     bad: ClassVar[str]
     good: ClassVar[str]
     proof: ClassVar[str | None] = None

@@ -102,12 +102,15 @@ class Behaviour:
             was not called.
         moved_in_inference: whether they moved in inference mode.
         depended_on_batch: whether there the output for one sample depended on others.
+        moved_if_called: whether they held still because the model was not called, but
+            run as `fit` runs it on JAX.
     """
 
     held_still: bool
     told: tuple[bool | None, ...]
     moved_in_inference: bool
     depended_on_batch: bool
+    moved_if_called: bool = False
 
 
 @dataclass(frozen=True)

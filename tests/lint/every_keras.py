@@ -2,7 +2,8 @@
 
 Usage: `python tests/lint/every_keras.py PYTHON...`, each the interpreter of an
 environment with one version of Keras, with TensorFlow or else JAX, and with `:tf_keras`
-behind it where that is the library, as in `old/bin/python:tf_keras`. It prints which
+behind it where that is the library, as in `old/bin/python:tf_keras`. What is said of
+JAX needs JAX there, too. It prints which
 meanings of `lint.semantics` hold in which version, marks with `!` what the table there
 says otherwise, and prints which rules' proofs show the harm. It exits with 1 where the
 table is wrong. One version takes about a minute. The rules about TensorFlow 1 are
@@ -47,8 +48,9 @@ def fit(model):
     model.fit(x, x, verbose=0)
 """
 
-# Each leaves `holds` behind. A model is called with training=True rather than fitted
-# where that is enough: on JAX, `fit` does not go through `__call__`.
+# Each leaves `holds` behind; those in `BACKENDS` need that one. A model is called with
+# training=True rather than fitted where that is enough: on JAX, `fit` does not go
+# through `__call__`.
 PROOFS = {
     semantics.CALL_NEEDS_TRAINING: """
 class Lacking(Net):
@@ -87,6 +89,14 @@ holds = moved()
 keras.Sequential([keras.Input((8, 8, 3)), layers.Resizing(4, 4), bn])(images)
 holds = moved()
 """,
+    semantics.FIT_ON_JAX_BYPASSES_CALLING: """
+class Inheriting(Net):
+    def call(self, x, training=None):
+        return self.bn(x)
+
+fit(Inheriting())
+holds = not moved()
+""",
     semantics.FREEZING_NEEDS_COMPILE: """
 model = keras.Sequential([keras.Input((4,)), bn, layers.Dense(4)])
 model.compile("sgd", "mean_squared_error")
@@ -95,6 +105,8 @@ model.fit(x, x, verbose=0)
 holds = moved()
 """,
 }
+
+BACKENDS = {semantics.FIT_ON_JAX_BYPASSES_CALLING: "jax"}
 
 TENSORFLOW_1 = """
 data = np.random.default_rng(0).normal(5, 2, size=(32, 4))
@@ -116,9 +128,9 @@ INSIDE = """
 import json, os, sys
 from importlib.util import find_spec
 
-name, texts = json.load(sys.stdin)
-if find_spec("tensorflow") is None:
-    os.environ["KERAS_BACKEND"] = "jax"
+name, backend, texts = json.load(sys.stdin)
+if backend or find_spec("tensorflow") is None:
+    os.environ["KERAS_BACKEND"] = backend or "jax"
 if name != "keras":
     os.environ["TF_USE_LEGACY_KERAS"] = "1"
 keras = __import__(name)
@@ -149,13 +161,30 @@ class Outcome(NamedTuple):
     results: list[bool | str]
 
 
-def run(environment: str, texts: list[tuple[str, str]]) -> Outcome:
-    """Run texts in another environment; each leaves a result under a name."""
+class Proof(NamedTuple):
+    """A text, the name under which it leaves a result, and the backend it needs."""
+
+    text: str
+    wanted: str
+    backend: str | None = None
+
+
+def run(environment: str, proofs: list[Proof]) -> Outcome:
+    """Run texts in another environment, those that need one backend together."""
+    results: dict[Proof, bool | str] = {}
+    for backend in dict.fromkeys(each.backend for each in proofs):
+        some = [each for each in proofs if each.backend == backend]
+        outcome = _run_on(environment, backend, some)
+        results |= zip(some, outcome.results, strict=True)
+    return outcome._replace(results=[results[each] for each in proofs])
+
+
+def _run_on(environment: str, backend: str | None, proofs: list[Proof]) -> Outcome:
     python, _, name = environment.partition(":")
     name = name or "keras"
     done = subprocess.run(
         [python, "-I", "-c", INSIDE],
-        input=json.dumps([name, texts]),
+        input=json.dumps([name, backend, [each[:2] for each in proofs]]),
         capture_output=True,
         text=True,
         check=False,
@@ -210,7 +239,9 @@ def in_tensorflow_1(python: str) -> None:
             "import numpy as np\nimport tensorflow\ntensorflow.reset_default_graph()\n"
         )
         end = TENSORFLOW_1.replace("{run}", proof)
-        texts += [(begin + each + end, "healthy") for each in (rule.bad, rule.good)]
+        texts += [
+            Proof(begin + each + end, "healthy") for each in (rule.bad, rule.good)
+        ]
     outcome = run(f"{python}:tensorflow", texts)
     pairs = zip(outcome.results[::2], outcome.results[1::2], strict=True)
     rows = [
@@ -247,10 +278,14 @@ def main(environments: list[str]) -> int:
         for rule in all_rules()
         if rule.proof is not None and "kerasbn" not in rule.proof
     ]
-    texts = [(BEGIN + proof, "holds") for proof in PROOFS.values()]
+    texts = [
+        Proof(BEGIN + proof, "holds", BACKENDS.get(meaning))
+        for meaning, proof in PROOFS.items()
+    ]
     for rule in proven:
         texts += [
-            (f"{text}\n{rule.proof}", "healthy") for text in (rule.bad, rule.good)
+            Proof(f"{text}\n{rule.proof}", "healthy", rule.backend)
+            for text in (rule.bad, rule.good)
         ]
     outcomes = [run(each, texts) for each in environments]
     versions = [each.library for each in outcomes]

@@ -15,7 +15,7 @@ from lint.subjects.live_model import read_live_model
 
 BN = keras.layers.BatchNormalization
 BACKEND = keras.backend.backend()
-RULES = ["BN002", "BN101", "BN103", "BN104"]
+RULES = ["BN002", "BN101", "BN103", "BN104", "BN113"]
 
 
 class Block(keras.layers.Layer):
@@ -58,7 +58,18 @@ class Net(keras.Model):
         self.seen["count"] += 1
         self.seen["last"][:] += 1
         self.newest = training
-        return self.block(self.drop(x))
+        return self.block(self.drop(x), training=training)
+
+
+class Inheriting(keras.Model):
+    """What it calls finds the flag by itself, but not on JAX when it is fitted."""
+
+    def __init__(self, block):
+        super().__init__()
+        self.block = block
+
+    def call(self, x, training=None):
+        return self.block(x)
 
 
 class Untold(keras.Model):
@@ -118,6 +129,23 @@ class TestFinds:
         model = called(Untold(Block()))
         assert found(model) == [("BN101", "warning", None)]
 
+    @pytest.mark.parametrize("block", [Block, BN])
+    def test_a_flag_that_is_not_passed_on(self, block):
+        model = called(Inheriting(block(name="bn") if block is BN else block()))
+        model.compile("sgd", "mse")
+        x = np.random.default_rng(0).normal(5, 2, (8, 4)).astype("float32")
+        layer = model.block if block is BN else model.block.bn
+        path = "bn" if block is BN else "block/bn"
+        expected = [("BN113", "error", path)] if BACKEND == "jax" else []
+        assert found(model) == expected
+        model.fit(x, x, verbose=0)
+        moved = bool(np.abs(ops.convert_to_numpy(layer.moving_mean)).max() > 0)
+        assert moved is not bool(expected)
+
+    def test_a_flag_that_is_lost_further_in(self):
+        model = called(Inheriting(Block(training=None)))
+        assert found(model) == [("BN101", "warning", "block/bn")]
+
     def test_training_true_in_a_model_that_is_not_told(self):
         model = called(Untold(Block(training=True)))
         assert ("BN103", "warning", "block/bn") in found(model)
@@ -143,7 +171,8 @@ class TestIsSilent:
     def test_about_a_batch_that_has_the_running_statistics(self):
         class Centred(Net):
             def call(self, x, training=None):
-                return self.block(ops.stack([x[0] * 0 - 1, x[0] * 0 + 1]))
+                x = ops.stack([x[0] * 0 - 1, x[0] * 0 + 1])
+                return self.block(x, training=training)
 
         assert found(called(Centred(Block(training=False)))) == []
 
@@ -152,7 +181,7 @@ class TestIsSilent:
             used = True
 
             def call(self, x, training=None):
-                return self.block(x) if self.used else x
+                return self.block(x, training=training) if self.used else x
 
         model = called(Unused(Block(training=False)))
         model.used = False
@@ -168,7 +197,7 @@ class TestIsSilent:
     def test_about_outputs_that_compare_samples(self):
         class Similarity(Net):
             def call(self, x, training=None):
-                y = self.block(x)
+                y = self.block(x, training=training)
                 return y @ ops.transpose(y)
 
         assert found(called(Similarity(Block()))) == []
@@ -250,7 +279,7 @@ class TestInputs:
     def test_what_a_subclassed_model_was_built_for(self):
         class Two(Net):
             def call(self, x, training=None):
-                return self.block(x["a"] + x["b"][0])
+                return self.block(x["a"] + x["b"][0], training=training)
 
         x = {"a": np.zeros((2, 4)), "b": [np.zeros((2, 4)), np.zeros((2, 1))]}
         assert found(called(Two(Block(training=False)), x)) == [self.FOUND]
@@ -260,7 +289,7 @@ class TestInputs:
             def call(self, x, training=None):
                 if not keras.backend.is_int_dtype(x.dtype):
                     raise TypeError("integers, please")
-                return self.block(ops.cast(x, "float32"))
+                return self.block(ops.cast(x, "float32"), training=training)
 
         model = called(Counts(Block(training=False)), np.zeros((2, 4), np.int32))
         assert found(model) == [self.FOUND]
@@ -270,7 +299,7 @@ class TestInputs:
             def call(self, x, training=None):
                 if training:
                     raise RuntimeError("not today")
-                return self.block(x)
+                return self.block(x, training=training)
 
         model = called(Broken(Block()))
         (finding,) = lint.check(model, select="BN002")
@@ -290,7 +319,7 @@ def test_the_model_is_not_run_for_rules_that_do_not_ask():
     class Notes(Net):
         def call(self, x, training=None):
             ran.append(training)
-            return super().call(x)
+            return super().call(x, training)
 
     model = called(Notes(Block()))
     ran.clear()

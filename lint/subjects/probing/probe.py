@@ -13,11 +13,11 @@ from ..model import Behaviour, Probe
 from ..trainer import is_told_to_train, trains_by_itself
 from .inputs import possible_calls
 from .observing import Observer, observed
-from .running import ways_to_run
+from .running import as_trainer_runs, ways_to_run
 from .undisturbed import undisturbed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from .inputs import Call
     from .running import Way
@@ -47,24 +47,32 @@ def probe(model: Any, layers: Mapping[str, Any]) -> Probe | None:
             with undisturbed(model), _quietly():
                 if call.smaller:
                     _accept_any_shape(model)
-                training = {}
+                run, training, called = as_trainer_runs(model), {}, {}
                 if not trains_by_itself(type(model)):
-                    training = _observe(model, call, layers, way, training=True)
-                inference = _observe(model, call, layers, way, training=False)
+                    training = _observe(model, run, call, layers, way, training=True)
+                if run is not model and any(map(_held_still, training.values())):
+                    called = _observe(model, model, call, layers, way, training=True)
+                inference = _observe(model, run, call, layers, way, training=False)
         except Exception as error:  # The user's code may fail in any way.
             failures.append(_explain(error))
             continue
         behaviours = {
-            path: _behaviour(training.get(path), inference[path]) for path in layers
+            path: _behaviour(training.get(path), called.get(path), inference[path])
+            for path in layers
         }
         return Probe(behaviours)
     return Probe({}, [*failures, "the shape of its input is not known"][0])
 
 
 def _observe(
-    model: Any, call: Call, layers: Mapping[str, Any], way: Way, training: bool
+    model: Any,
+    run: Callable[..., Any],
+    call: Call,
+    layers: Mapping[str, Any],
+    way: Way,
+    training: bool,
 ) -> dict[str, Observer]:
-    """Call the model as Keras' trainer does: it is told the mode only if it takes it.
+    """Run the model as Keras' trainer does: it is told the mode only if it takes it.
 
     PyTorch's trainer also sets the mode of all modules.
     """
@@ -77,7 +85,7 @@ def _observe(
 
     def observe(arguments: Any, named: Any) -> list[Any]:
         with observed(list(observers.values())):
-            model(*arguments, **named, **told)
+            run(*arguments, **named, **told)
         return [observer.seen for observer in observers.values()]
 
     seen = way(observe, model)(call.arguments, call.named)
@@ -93,12 +101,20 @@ def _accept_any_shape(model: Any) -> None:
             layer.input_spec = None
 
 
-def _behaviour(training: Observer | None, inference: Observer) -> Behaviour:
+def _held_still(observer: Observer) -> bool:
+    return bool(observer.held_still and not observer.moved)
+
+
+def _behaviour(
+    training: Observer | None, called: Observer | None, inference: Observer
+) -> Behaviour:
+    held_still = training is not None and _held_still(training)
     return Behaviour(
-        held_still=bool(training and training.held_still and not training.moved),
+        held_still=held_still,
         told=tuple(sorted(training.told, key=str)) if training else (),
         moved_in_inference=inference.moved,
         depended_on_batch=inference.depended,
+        moved_if_called=bool(held_still and called and called.moved),
     )
 
 

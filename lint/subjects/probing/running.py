@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 Function = Callable[..., Any]
 # Makes of a function that calls the model one after which no assignment lasts.
 Way = Callable[[Function, Any], Function]
@@ -27,6 +29,33 @@ def ways_to_run() -> list[Way]:
         case "jax":
             return [_compiled_on_jax, _on_jax]
     return [_stateless]
+
+
+def as_trainer_runs(model: Any) -> Function:
+    """What Keras' trainer uses in place of the model: on JAX not its `__call__`."""
+    import keras
+
+    if keras.backend.backend() != "jax":
+        return model
+
+    def run(*arguments: Any, **named: Any) -> Any:
+        arguments, named = keras.tree.map_structure(_as_tensor, (arguments, named))
+        return model.stateless_call(
+            [each.value for each in model.trainable_variables],
+            [each.value for each in model.non_trainable_variables],
+            *arguments,
+            **named,
+        )
+
+    return run
+
+
+def _as_tensor(value: Any) -> Any:
+    """An array as the trainer hands it on; flags stay what they are."""
+    import keras
+
+    is_array = isinstance(value, np.ndarray)
+    return keras.ops.convert_to_tensor(value) if is_array else value
 
 
 def _stateless(function: Function, model: Any) -> Function:

@@ -26,6 +26,7 @@ from .sequence import arguments, layers_before, library_classes
 from .sole_use import sole_number
 from .step_counts import most_steps
 from .training_steps import LostFlag, lost_flags
+from .untold import told, untold_on_jax
 from .usage import Usage, usage_of
 from .values import Class, default_of, parameters
 
@@ -74,8 +75,10 @@ __all__ = [
     "replaced",
     "sole_number",
     "takes_training",
+    "told",
     "trained_in_evaluation",
     "training_ops",
+    "untold_on_jax",
     "usage_of",
     "with_argument",
     "with_parameter",

@@ -32,8 +32,10 @@ def names_updates(module: Module) -> bool:
 
 def runs_updates(module: Module) -> bool:
     """Whether the module itself runs the updates."""
-    return names_updates(module) or any(
-        _is_used(module, call) for call in fetched_updates(module)
+    return (
+        names_updates(module)
+        or module.may_hide("UPDATE_OPS")
+        or any(_is_used(module, call) for call in fetched_updates(module))
     )
 
 

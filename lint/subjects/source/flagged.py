@@ -125,6 +125,8 @@ def _maybe_frozen(module: Module, call: ast.Call) -> bool:
     """Whether something is frozen here of which it is not known what it covers."""
     if module.freezes.covers(call.func):
         return False  # frozen, and set free again
+    if module.may_hide("trainable"):
+        return True
     return bool(module.freezes.frozen) or any(
         "freez" in name for name in module.calls_by_name
     )

@@ -70,7 +70,7 @@ def _leaks_in(of: Class, module: Module, function: Function) -> Iterator[Leak]:
         if not _is_here(module, call, function):
             continue
         given = keyword(call, "training")
-        if given is not None and _is_layer(module, call):
+        if given is not None and is_layer(module, call):
             flags.append((call, given))
         elif given is None and flags and leaves_it_open(module, call):
             for giver, flag in _reaching(module, flags, call):
@@ -106,7 +106,7 @@ def _is_optional(module: Module, call: ast.Call) -> bool:
     return False
 
 
-def _is_layer(module: Module, call: ast.Call) -> bool:
+def is_layer(module: Module, call: ast.Call) -> bool:
     """Whether a Keras layer or network is called: only these pass a flag on."""
     for value in values(module, call.func):
         match value:
@@ -123,4 +123,4 @@ def leaves_it_open(module: Module, call: ast.Call) -> bool:
         return False
     if any(isinstance(each, Self) for each in values(module, call.func)):
         return False
-    return _is_layer(module, call) and names.BATCH_NORM in holds(module, call.func)
+    return is_layer(module, call) and names.BATCH_NORM in holds(module, call.func)

@@ -15,13 +15,14 @@ from ...findings import Location
 from .frozen import Freezes
 from .members import Members
 from .scopes import Function, Scopes, last_word
-from .worlds import world_of
+from .worlds import backend_of, world_of
 
 if TYPE_CHECKING:
     from pathlib import Path
     from tokenize import TokenInfo
 
     from ...semantics import World
+    from ..unread import Unread
     from .project import Project
     from .values import Value
 
@@ -43,6 +44,8 @@ class Module:
         project: what its imports are looked up in.
         keras_version: the version that the user named, if any.
         cells: for a notebook, where each of its code cells is in `text`.
+        unread: the cells that are not Python; the tree has nothing of them.
+        code: the text that was parsed, if these are blank in it.
     """
 
     def __init__(
@@ -54,6 +57,8 @@ class Module:
         *,
         keras_version: str | None = None,
         cells: tuple[CellPlace, ...] = (),
+        unread: tuple[Unread, ...] = (),
+        code: str | None = None,
     ):
         self.path = path
         self.text = text
@@ -61,6 +66,8 @@ class Module:
         self.project = project
         self.keras_version = keras_version
         self.cells = cells
+        self.unread = unread
+        self._code = text if code is None else code
         self.known_values: dict[ast.AST, tuple[Value, ...]] = {}
         self.known_origins: dict[ast.AST, bool | None] = {}
         self.answers: dict[object, tuple[Any, ...]] = {}
@@ -88,8 +95,15 @@ class Module:
         """The tokens; the parser took the text, so at most the very end is lost."""
         found: list[TokenInfo] = []
         with suppress(tokenize.TokenError, SyntaxError):
-            found.extend(tokenize.generate_tokens(io.StringIO(self.text).readline))
+            found.extend(tokenize.generate_tokens(io.StringIO(self._code).readline))
         return found
+
+    def may_hide(self, *words: str) -> bool:
+        """Whether one of the words is in a cell that is not read."""
+        pairs = zip(self.lines, self._code.split("\n"), strict=False)
+        return bool(self.unread) and any(
+            word in line for line, read in pairs if not read for word in words
+        )
 
     def mentions(self, *words: str) -> bool:
         """Whether the text has one of the words: a quick look before a search."""
@@ -99,6 +113,11 @@ class Module:
     def world(self) -> World:
         """Which Keras the module is written for."""
         return world_of(self.keras_version, self.text, self.project.requirements)
+
+    @cached_property
+    def backend(self) -> str | None:
+        """What it runs Keras on, where it says so."""
+        return backend_of(self.text)
 
     @cached_property
     def calls(self) -> list[ast.Call]:

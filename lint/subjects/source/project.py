@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..notebook import read_cells
+from ..unread import Unread
 from .module import CellPlace, Module
 from .trail import Trail
 from .worlds import Requirements, read_requirements
@@ -243,22 +244,31 @@ def _read_notebook(
     except ValueError as error:
         raise UnreadableSource(f"not a notebook: {error}") from None
     places: list[CellPlace] = []
+    unread: list[Unread] = []
+    code: list[str] = []
     line = 1
     for number, cell in enumerate(cells, 1):
+        lines = cell.text.count("\n")
+        code.append(cell.text)
         try:
             _parse(cell.text)
         except UnreadableSource as error:
-            raise UnreadableSource(
-                error.message, error.line, error.column, number
-            ) from None
+            where = (error.line, error.column, number)
+            unread.append(Unread(str(path), f"{error.message} (in this cell)", *where))
+            code[-1] = "\n" * lines
         places.append(CellPlace(line, cell.indent))
-        line += cell.text.count("\n")
-    text = "".join(cell.text for cell in cells)
+        line += lines
+    text = "".join(code)
+    if unread and not text.strip():
+        first = unread[0]
+        raise UnreadableSource(first.reason, first.line, first.column, first.cell)
     return Module(
         path,
-        text,
+        "".join(cell.text for cell in cells),
         _parse(text),
         project,
         keras_version=keras_version,
         cells=tuple(places),
+        unread=tuple(unread),
+        code=text,
     )

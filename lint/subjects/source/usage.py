@@ -8,6 +8,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from .classes import keras_kind, keyword
+from .members import is_false
 from .resolve import method_of, project_lineage, values
 from .scopes import last_word
 from .values import Class, Result, Self, argument_for, unpacks
@@ -36,6 +37,8 @@ class Usage:
         parts: how many of these become parts of other networks.
         calls: how many calls there are of one.
         told: how many of these pass the flag that was asked for.
+        stateless: whether one is told to train in `stateless_call`.
+        backends: what the modules run Keras on that train one, where they say so.
     """
 
     fitted: bool
@@ -44,6 +47,8 @@ class Usage:
     parts: int
     calls: int
     told: int
+    stateless: bool = False
+    backends: frozenset[str] = frozenset()
 
     def __add__(self, other: Usage) -> Usage:
         """What both modules do."""
@@ -54,6 +59,8 @@ class Usage:
             self.parts + other.parts,
             self.calls + other.calls,
             self.told + other.told,
+            self.stateless or other.stateless,
+            self.backends | other.backends,
         )
 
     @property
@@ -80,14 +87,19 @@ def usage_of(module: Module, of: Class, flag: str = "training") -> Usage:
 def _usage_in(module: Module, of: Class, flag: str) -> Usage:
     made = [call for call in module.calls if _makes(module, call, of)]
     calls = [call for call in module.calls if _calls_instance(module, call, of)]
+    fitted = _is_told_to(module, of, _FITTING)
+    stateless = any(_trains_stateless(module, of))
+    trained_on = module.backend if fitted or stateless else None
     return Usage(
-        fitted=_is_told_to(module, of, _FITTING),
+        fitted=fitted,
         inferring=_is_told_to(module, of, _INFERRING)
         or _is_told_to(module, of, (*_INFERRING, *_FITTING), frozen=True),
         made=len(made),
         parts=sum(_is_part(module, call) for call in made),
         calls=len(calls),
         told=sum(_is_told(each, of, flag) for each in calls),
+        stateless=stateless,
+        backends=frozenset({trained_on} if trained_on else ()),
     )
 
 
@@ -120,6 +132,15 @@ def _is_told_to(
         and module.freezes.covers(call.func.value) is frozen
         for value in values(module, call.func.value)
     )
+
+
+def _trains_stateless(module: Module, of: Class) -> Iterator[bool]:
+    """Whether each `stateless_call` with a flag that may be True is of an instance."""
+    for call in module.calls_by_name.get("stateless_call", ()):
+        flag = keyword(call, "training")
+        if isinstance(call.func, ast.Attribute) and flag and not is_false(flag):
+            for value in values(module, call.func.value):
+                yield _is_instance(value, of)
 
 
 def _is_instance(value: Value, of: Class) -> bool:

@@ -37,6 +37,28 @@ def world_of(keras_version: str | None, text: str, requirements: Requirements) -
     return World(CURRENT, assumed=True)
 
 
+def backend_of(text: str) -> str | None:
+    """The backend that a source runs Keras 3 on, where it says so.
+
+    It says so by choosing one; or by importing JAX and neither of the others, which
+    the default would need.
+    """
+    chosen = {match["backend"] for match in _BACKEND.finditer(text)}
+    if chosen:
+        return chosen.pop() if len(chosen) == 1 else None
+    imported = {match["name"] for match in _FRAMEWORK.finditer(text)}
+    return "jax" if imported == {"jax"} else None
+
+
+_BACKEND = re.compile(
+    r"""^[^#\n]*(?:\bKERAS_BACKEND["'\]]*\)?[ \t]*[,=]|\bset_backend\()[ \t]*
+    ["'](?P<backend>\w+)["']""",
+    re.MULTILINE | re.VERBOSE,
+)
+_FRAMEWORK = re.compile(
+    r"^[ \t]*(?:import|from)[ \t]+(?P<name>jax|tensorflow|torch)\b", re.MULTILINE
+)
+
 # What exists only in Keras 2, tf_keras or TensorFlow 1.
 _LEGACY = re.compile(
     r"""^[ \t]*(?:import[ \t][^\n#]*\b|from[ \t]+)tf_keras\b

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import lint
 from lint.rules import all_rules
 from lint.subjects.source import Module, Project, UnreadableSource, module_from_bytes
 
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def notebook(*cells: str, folder: Path) -> Module:
-    content = {
+def content_of(*cells: str) -> dict[str, object]:
+    return {
         "cells": [
             {"cell_type": "markdown", "source": "# Title"},
             *(
@@ -25,7 +26,10 @@ def notebook(*cells: str, folder: Path) -> Module:
         ],
         "nbformat": 4,
     }
-    data = json.dumps(content).encode()
+
+
+def notebook(*cells: str, folder: Path) -> Module:
+    data = json.dumps(content_of(*cells)).encode()
     return module_from_bytes(data, folder / "notebook.ipynb", Project(folder))
 
 
@@ -83,11 +87,64 @@ def test_an_indented_cell(tmp_path: Path) -> None:
     assert places(module) == [(2, 2, BAD.index("momentum") + 3)]
 
 
-def test_a_broken_cell_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UnreadableSource, match="not valid Python") as raised:
-        notebook(IMPORTS, "x = 1\ny = (", folder=tmp_path)
-    assert raised.value.cell == 2
-    assert raised.value.line == 2
+def test_a_broken_cell_is_named_and_the_others_are_read(tmp_path: Path) -> None:
+    cells = (IMPORTS, BAD, 'x = 1\nprint "ä", (', f"\n  y = 1\n  {BAD}", "1 +")
+    module = notebook(*cells, folder=tmp_path)
+    assert [(each.cell, each.line) for each in module.unread] == [(3, 2), (5, 1)]
+    assert all(each.reason.endswith("(in this cell)") for each in module.unread)
+    column = BAD.index("momentum") + 1
+    assert places(module) == [(2, 1, column), (4, 3, column + 2)]
+
+
+@pytest.mark.parametrize("cells", [("y = (",), ("", "print 1", "y = (")])
+def test_a_notebook_without_a_cell_that_can_be_read(cells, tmp_path: Path) -> None:
+    with pytest.raises(UnreadableSource) as raised:
+        notebook(*cells, folder=tmp_path)
+    assert raised.value.cell == next(
+        number for number, cell in enumerate(cells, 1) if cell in ("y = (", "print 1")
+    )
+
+
+def test_noqa_counts_behind_a_broken_cell(tmp_path: Path) -> None:
+    cells = (IMPORTS, "x = '''' (", f"{BAD}  # noqa: BN201", BAD)
+    (tmp_path / "a.ipynb").write_text(json.dumps(content_of(*cells)))
+    findings = lint.check(tmp_path / "a.ipynb")
+    found = [(each.code, each.location.cell) for each in findings]
+    assert found == [("BN001", 2), ("BN201", 4)]
+
+
+TF1 = """import tensorflow as tf
+hidden = tf.layers.batch_normalization(x, training=is_training)
+train_op = tf.train.AdamOptimizer().minimize(loss)
+"""
+MODEL = """import keras
+class Net(keras.Model):
+    def __init__(self):
+        self.bn = keras.layers.BatchNormalization()
+    def call(self, x{parameter}):
+        return self.bn(x{flag})
+"""
+
+
+@pytest.mark.parametrize(
+    ("cell", "broken", "found"),
+    [
+        (TF1, "print 'nothing'", ["BN301"]),
+        (TF1, "ops = tf.get_collection(tf.GraphKeys.UPDATE_OPS)\nprint ops", []),
+        (MODEL.format(parameter="", flag=""), "print 1", ["BN101"]),
+        (MODEL.format(parameter="", flag=""), "Net()(x, training=True); print 1", []),
+        (
+            MODEL.format(parameter=", train=False", flag=", train"),
+            "print 1",
+            ["BN101", "BN108"],
+        ),
+        (MODEL.format(parameter=", train=False", flag=", train"), "print Net()", []),
+    ],
+)
+def test_what_a_broken_cell_may_hold(cell, broken, found, tmp_path: Path) -> None:
+    module = notebook(cell, broken, folder=tmp_path)
+    codes = [each.code for rule in all_rules() for each in rule.check_source(module)]
+    assert codes == found
 
 
 @pytest.mark.parametrize(

@@ -179,3 +179,30 @@ def test_what_is_no_notebook_does_no_harm(content: str, tmp_path: Path) -> None:
     (tmp_path / "net.py").write_text(NET)
     (tmp_path / "use.ipynb").write_text(content)
     assert severity_of_net(tmp_path) == "W"
+
+
+INHERITING = """\
+import keras
+
+
+class Net(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.bn = keras.layers.BatchNormalization()
+
+    def call(self, x, training=None):
+        return self.bn(x)
+"""
+
+
+@pytest.mark.parametrize(
+    ("backend", "codes"), [("jax", ["BN113"]), ("torch", []), (None, [])]
+)
+def test_who_fits_a_class_tells_the_backend(backend, codes, tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(INHERITING)
+    choice = f'import os\nos.environ["KERAS_BACKEND"] = "{backend}"\n'
+    fitting = "from net import Net\nmodel = Net()\nmodel.fit(x, y)\n"
+    (tmp_path / "train.py").write_text((choice if backend else "") + fitting)
+    module = read_module(tmp_path / "net.py", Project(tmp_path))
+    found = [each.code for rule in all_rules() for each in rule.check_source(module)]
+    assert found == codes

@@ -9,6 +9,7 @@ import pytest
 from lint.semantics import (
     FUNCTIONAL_FLAG_IS_OVERRIDDEN,
     World,
+    backend_of,
     parse_version,
     world_of_model,
 )
@@ -125,3 +126,25 @@ def test_requirements(
 ) -> None:
     (tmp_path / name).write_text(text)
     assert read_requirements(tmp_path) == Requirements(version)
+
+
+@pytest.mark.parametrize(
+    ("text", "backend"),
+    [
+        ("os.environ['KERAS_BACKEND'] = 'jax'", "jax"),
+        ('os.environ.setdefault("KERAS_BACKEND", "jax")', "jax"),
+        ('keras.config.set_backend("torch")', "torch"),
+        ("import jax.numpy as jnp", "jax"),
+        ("from jax import numpy as jnp", "jax"),
+        ("import jax\nimport tensorflow as tf", None),
+        ("import jax\nfrom torch import nn", None),
+        ('import jax\nos.environ["KERAS_BACKEND"] = "tensorflow"', "tensorflow"),
+        ('# os.environ["KERAS_BACKEND"] = "jax"', None),
+        ('os.environ["KERAS_BACKEND"] = "jax"  # or "torch"', "jax"),
+        ('a["KERAS_BACKEND"] = "jax"\na["KERAS_BACKEND"] = "torch"', None),
+        ('os.environ["KERAS_BACKEND"] = backend', None),
+        ("import keras", None),
+    ],
+)
+def test_backend(text: str, backend: str | None) -> None:
+    assert backend_of(f"import os\n{text}\n") == backend

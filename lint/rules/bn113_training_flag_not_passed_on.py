@@ -1,0 +1,120 @@
+"""BN113: layers in a model's `call` that the flag does not reach on JAX."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..findings import Severity
+from ..semantics import FIT_ON_JAX_BYPASSES_CALLING, world_of_model
+from ..subjects import names, source
+from ..subjects.flagged_layers import unflagged_behaviours
+from .rule import Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..findings import Finding
+    from ..subjects.model import Model
+    from ..subjects.source import Module
+
+_HARM = {
+    names.BATCH_NORM: "its batch normalization never updates its statistics",
+    names.DROPOUT: "its dropout never drops",
+    names.NOISE: "its noise is never added",
+    names.AUGMENTATION: "its augmentation also runs in predict",
+}
+
+
+class TrainingFlagNotPassedOn(Rule):
+    """On JAX, a model's `call` takes `training` and does not pass it on to a layer.
+
+    ## What it does
+    Reports, in the `call` of a model class that is fitted on JAX, each call of a layer
+    that holds batch normalization, dropout, noise or random augmentation and is not
+    told `training`. The source is for JAX if it, or the file that fits the model, sets
+    `KERAS_BACKEND` so, or imports JAX and neither TensorFlow nor PyTorch.
+
+    A live model is also run once on random inputs, as `fit` runs it, and left as it
+    was, if the backend that is loaded is JAX.
+
+    ## Why is this bad
+    On JAX, `fit`, like `stateless_call`, runs the `call` of the outermost model by
+    itself, so that its layers do not inherit the flag as they do on TensorFlow and
+    PyTorch: the running statistics never move and dropout never drops. Pass
+    `training=training` to each; what these call in turn is told.
+
+    ## Fix
+    Passes `training=training`, where `call` has it and the layer takes it.
+
+    ## Limits
+    Models that a function passes to another file are not seen to be fitted there.
+
+    ## References
+    - https://keras.io/guides/custom_train_step_in_jax/
+    """
+
+    code = "BN113"
+    name = "training-flag-not-passed-on"
+    severity = Severity.ERROR
+    live_only = True  # Of models; a saved one does not hold the class.
+    backend = "jax"
+    bad = """\
+import os
+
+os.environ["KERAS_BACKEND"] = "jax"
+import keras
+import numpy as np
+
+keras.utils.set_random_seed(0)
+
+
+class Net(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.bn = keras.layers.BatchNormalization()
+        self.head = keras.layers.Dense(1)
+
+    def call(self, x, training=None):
+        return self.head(self.bn(x))
+
+
+model = Net()
+model.compile("sgd", "mean_squared_error")
+x = np.random.default_rng(0).normal(5, 2, size=(32, 4))
+model.fit(x, x[:, :1], verbose=0)
+"""
+    good = bad.replace("self.bn(x)", "self.bn(x, training=training)")
+    proof = """\
+moving_mean = keras.ops.convert_to_numpy(model.bn.moving_mean)
+healthy = bool(np.abs(moving_mean).max() > 0)
+"""
+
+    def check_source(self, module: Module) -> Iterator[Finding]:
+        """Every such call."""
+        if not module.world.has(FIT_ON_JAX_BYPASSES_CALLING):
+            return
+        for untold in source.untold_on_jax(module):
+            harm = ", ".join(_HARM[kind] for kind in _HARM if kind in untold.kinds)
+            yield self.finding(
+                "on JAX, fit does not hand the phase on to this call, which is not "
+                f"told: {harm}; pass training=training",
+                module.location(untold.call),
+                fix=source.told(module, untold),
+            )
+
+    def check_model(self, model: Model) -> Iterator[Finding]:
+        """Layers of a live model that its run showed untold on JAX alone."""
+        if model.live is None or not world_of_model(model.keras_version).has(
+            FIT_ON_JAX_BYPASSES_CALLING
+        ):
+            return
+        compiled = bool(getattr(model.live, "compiled", False))
+        for path, behaviour in unflagged_behaviours(model):
+            if behaviour.moved_if_called:
+                yield self.finding(
+                    "its running statistics did not move when the model was run as "
+                    "fit runs it on JAX, and do so when the model is called: its call "
+                    "does not pass `training` on; pass training=training",
+                    model.at(path),
+                    None if compiled else Severity.WARNING,
+                )

@@ -1,0 +1,131 @@
+"""Calls in a model's `call` that say nothing of the phase, where no one else does.
+
+On JAX, `fit` and `stateless_call` run the `call` of the outermost model by itself. What
+it calls then inherits no flag; what these call in turn inherits theirs, as everywhere.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .classes import calls_in, keras_kind, reached, takes_training
+from .contents import holds
+from .edits import with_argument
+from .leaks import is_layer
+from .once import once
+from .resolve import method_of, values
+from .scopes import Kind
+from .usage import usage_of
+from .values import Class, Result, Routine, argument_for, default_of, unpacks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ...findings import Fix
+    from .module import Module
+
+_FLAG = "training"
+
+
+@dataclass(frozen=True)
+class Untold:
+    """A call of a layer that depends on the phase and is not told it.
+
+    Attributes:
+        call: the call.
+        routine: the method that it is in.
+        kinds: what the layer is or holds.
+    """
+
+    call: ast.Call
+    routine: Routine
+    kinds: frozenset[str]
+
+
+@once
+def untold_on_jax(module: Module) -> Iterator[Untold]:
+    """Every such call in the model classes that are fitted on JAX, each once."""
+    if not module.mentions(_FLAG) or module.backend not in (None, "jax"):
+        return
+    seen: set[ast.Call] = set()
+    for node in module.classes:
+        of = Class(module, node)
+        found = [each for each in _untold_in(of) if each.call not in seen]
+        if found and _is_fitted_on_jax(of):
+            seen.update(each.call for each in found)
+            yield from found
+
+
+def _untold_in(of: Class) -> Iterator[Untold]:
+    """Those in the module of a model class whose `call` learns the phase."""
+    call = method_of(of, "call")
+    if call is None or not takes_training(call.node):
+        return  # BN101 asks for it
+    if keras_kind(of) not in ("model", "sequential"):
+        return
+    for routine in reached(of, "call"):
+        for each in calls_in(of.module, routine.node):
+            if routine.module is of.module and not _is_told(of.module, each):
+                kinds = is_layer(of.module, each) and holds(of.module, each.func)
+                if kinds:
+                    yield Untold(each, routine, kinds)
+
+
+def told(module: Module, untold: Untold) -> Fix | None:
+    """Passes the flag on, where it is at hand and surely taken."""
+    flags = module.scopes.scope_of(untold.call).bindings.get(_FLAG, ())
+    if not flags or any(each.kind is not Kind.PARAMETER for each in flags):
+        return None
+    for value in values(module, untold.call.func):
+        called = _call_of(value)
+        if called is not None and not takes_training(called.node):
+            return None
+    return with_argument(module, untold.call, f"{_FLAG}={_FLAG}")
+
+
+def _is_fitted_on_jax(of: Class) -> bool:
+    if method_of(of, "stateless_call") or _steps_otherwise(of):
+        return False
+    usage = usage_of(of.module, of)
+    backends = usage.backends | {of.module.backend} - {None}
+    return (usage.fitted or usage.stateless) and backends == {"jax"}
+
+
+def _steps_otherwise(of: Class) -> bool:
+    """Whether it has a training step of its own that may well call the model."""
+    for name in ("train_step", "compute_loss_and_updates"):
+        own = method_of(of, name)
+        if own is not None:
+            words = {getattr(each, "attr", "") for each in ast.walk(own.node)}
+            return words.isdisjoint(
+                {"stateless_call", "train_step", "compute_loss_and_updates"}
+            )
+    return False
+
+
+def _is_told(module: Module, call: ast.Call) -> bool:
+    """Whether a call passes the phase, or may do so, or what it calls presumes it."""
+    if unpacks(call) or any(each.arg == _FLAG for each in call.keywords):
+        return True
+    if any(isinstance(each, ast.Name) and each.id == _FLAG for each in call.args):
+        return True
+    for value in values(module, call.func):
+        called = _call_of(value)
+        if called is None:
+            continue
+        if argument_for(call, called.node, _FLAG, 1) is not None:
+            return True
+        match default_of(called.node, _FLAG):
+            case ast.Constant(value=True):
+                return True
+    return False
+
+
+def _call_of(value: object) -> Routine | None:
+    """The `call` of what a layer of the project is an instance of."""
+    match value:
+        case Result(of=Class() as made):
+            return method_of(made, "call")
+    return None
