@@ -9,11 +9,15 @@ import pytest
 from lint.semantics import (
     FUNCTIONAL_FLAG_IS_OVERRIDDEN,
     World,
-    backend_of,
     parse_version,
     world_of_model,
 )
-from lint.subjects.source.worlds import Requirements, read_requirements, world_of
+from lint.subjects.source.worlds import (
+    Requirements,
+    backend_of,
+    read_requirements,
+    world_of,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
