@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
 from .baseline import Baseline, Key, read_baseline
+from .findings import Severity
 from .rules import enabled_rules
 from .subjects import Opener, Unread, UnreadError
 from .subjects.model import Model
@@ -98,6 +99,8 @@ class Linter:
             is_opaque = bool(subject.graph is None or subject.hidden)
             return self._result(subject.path or "model", found, is_opaque=is_opaque)
         found = self._ask(lambda rule: _check_source(rule, subject))
+        if subject.is_test:
+            found = [_of_test(each) for each in found]
         kept = without_suppressed(found, subject)
         excerpts = {each: _excerpt(subject, each) for each in kept}
         return self._result(str(subject.path), kept, excerpts)
@@ -121,6 +124,12 @@ class Linter:
         """What all rules find, without what the configuration silences."""
         findings = chain.from_iterable(check(rule) for rule in self._rules)
         return [each for each in findings if not self._config.silences(each)]
+
+
+def _of_test(finding: Finding) -> Finding:
+    """The finding as it is for a test, which may well try out what is wrong."""
+    fix = finding.fix and replace(finding.fix, safe=False)
+    return replace(finding, severity=Severity.INFO, fix=fix)
 
 
 def _check_model(rule: Rule, model: Model) -> Iterable[Finding]:

@@ -30,6 +30,10 @@ _HARM = {
 # Wrappers that leave the signature of `call` as it is.
 _TRANSPARENT = ("tf.function", "tensorflow.function", "function", "typechecked")
 _LIKE_A_FLAG = re.compile("train|phase|infer", re.IGNORECASE)
+# Names of what is hardly fitted by itself, though it is a model to Keras.
+_LIKE_A_PART = re.compile(
+    r"(?:Block|Layer|Residual|Bottleneck|Cell|Unit|Stem|Neck|Head)s?(?:V?\d\w*)?$"
+)
 
 
 class ModelCallWithoutTraining(Rule):
@@ -40,8 +44,9 @@ class ModelCallWithoutTraining(Rule):
     if the class holds, itself or in a block, batch normalization, dropout, noise or
     random augmentation whose own call leaves the phase open. It is a warning where
     nothing in sight fits the class, and nothing where it is only a part of other
-    networks, only infers, has a `train_step` of its own, or is always told. It is an
-    information where such a layer is only one of several alternatives.
+    networks, only infers, has a `train_step` of its own, is always told, or told to
+    train by a loop. It is an information where such a layer is only one of several
+    alternatives, or where an unfitted class is called a block or a layer.
 
     A live model is also run once on random inputs, as `fit` runs it, and left as it
     was. Reported is each batch normalization that `training` does not reach then.
@@ -126,7 +131,8 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                 severity = Severity.WARNING
             seen.add(call)
             surely = source.class_holds(of, surely=True)
-            if not surely or module.freezes.covers_self_in(node):
+            is_part = not usage.fitted and _LIKE_A_PART.search(node.name)
+            if is_part or not surely or module.freezes.covers_self_in(node):
                 severity = Severity.INFO
             yield self.finding(
                 _message(node.name, surely or kinds) + module.world.caveat,

@@ -26,7 +26,8 @@ class TrainingTrueHardCoded(Rule):
     network that holds it, inside the `call` of a Keras class or where a graph is
     built, and in a function that is named as an evaluation step, such as `test_step`.
     Calls of a model in a training loop, branches on the phase, Monte Carlo dropout and
-    augmentation are left alone.
+    augmentation are left alone. It is an information in a graph beside dropout that is
+    told the same, as in pix2pix.
 
     A live model is also run once on random inputs, as `predict` runs it, and left as it
     was. Reported is each batch normalization that normalises with the batch then.
@@ -86,6 +87,7 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
                     "statistics are used, and the running statistics move; "
                     + _advice(flagged),
                     module.location(flagged.node),
+                    Severity.INFO if flagged.noisy else None,
                     # Left out of a function of TensorFlow 1, it may mean inference.
                     fix=None
                     if flagged.is_function

@@ -163,3 +163,22 @@ def test_python_2_is_unreadable_with_its_line(folder):
 def test_a_broken_notebook_is_unreadable(folder):
     write(folder / "book.ipynb", "{")
     assert [each.code for each in lint.check("book.ipynb")] == ["BN001"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "severity"),
+    [
+        ("net_test.py", "def test_net(): pass\n", "info"),
+        ("test_net.py", "class NetTest(tf.test.TestCase): pass\n", "info"),
+        ("x/tests/test_nets.py", "", "info"),
+        ("test_net.py", "", "error"),
+        ("net.py", "def test_net(): pass\n", "error"),
+        ("tests/net.py", "", "error"),
+    ],
+)
+def test_tests_may_try_out_what_is_wrong(folder, name, text, severity):
+    write(folder / name, BAD_SOURCE + text)
+    (finding,) = lint.check(name, select=["BN201"])
+    assert finding.severity == severity
+    assert finding.fix is not None
+    assert finding.fix.safe is (severity == "error")

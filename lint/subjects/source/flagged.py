@@ -64,6 +64,7 @@ class Flagged:
         kept_still: whether names say that the network is not meant to learn.
         maybe_frozen: whether the module freezes something that may be this.
         fitted: whether the module compiles or fits a graph that it is part of.
+        noisy: whether the module also has dropout that never stops, as in pix2pix.
     """
 
     value: bool | None
@@ -75,6 +76,7 @@ class Flagged:
     kept_still: bool
     maybe_frozen: bool
     fitted: bool
+    noisy: bool
 
 
 @once
@@ -107,6 +109,7 @@ def flagged_calls(module: Module) -> Iterator[Flagged]:
                 kept_still=_is_kept_still(module, call),
                 maybe_frozen=_maybe_frozen(module, call),
                 fitted=where is Where.GRAPH and call in (fitted or ()),
+                noisy=where is Where.GRAPH and _has_endless_dropout(module),
             )
 
 
@@ -132,6 +135,22 @@ def _maybe_frozen(module: Module, call: ast.Call) -> bool:
     )
 
 
+def _has_endless_dropout(module: Module) -> bool:
+    """Whether a dropout layer is called with a constant `training=True`."""
+    return any(
+        isinstance(value, Result)
+        and isinstance(value.of, Known)
+        and names.DROPOUT in names.holds(value.of.name)
+        for call in module.calls
+        if _is_true(keyword(call, "training"))
+        for value in values(module, call.func)
+    )
+
+
+def _is_true(expression: ast.expr | None) -> bool:
+    return isinstance(expression, ast.Constant) and expression.value is True
+
+
 def _is_function(module: Module, call: ast.Call) -> bool:
     """Whether it is BN as a function of TensorFlow 1, or `functools.partial` of one."""
     found = values(module, call.func)
@@ -150,6 +169,7 @@ def _flag_of(module: Module, call: ast.Call) -> tuple[ast.AST, bool | None] | No
             match _local_value(module, each.value):
                 case ast.Constant(value=0 | 1 | None as flag):
                     return each, None if flag is None else bool(flag)
+            return None  # what stands second is something else then
     match call.args:
         case [_, ast.Constant(value=bool() | None as flag) as argument, *_]:
             return argument, flag

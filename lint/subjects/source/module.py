@@ -27,6 +27,13 @@ if TYPE_CHECKING:
     from .values import Value
 
 
+_TEST_NAME = re.compile(r"test_\w+|\w+_test|conftest")
+_TEST_CODE = re.compile(
+    r"^[ \t]*(?:def test_?\w*\(|class \w+\([^)]*\bTestCase\b)|\bpytest\.fixture\b",
+    re.MULTILINE,
+)
+
+
 class CellPlace(NamedTuple):
     """A notebook's cell: its first line in the whole text, and its indentation."""
 
@@ -108,6 +115,12 @@ class Module:
     def mentions(self, *words: str) -> bool:
         """Whether the text has one of the words: a quick look before a search."""
         return any(word in self.text for word in words)
+
+    @cached_property
+    def is_test(self) -> bool:
+        """Whether the file holds tests, by its name and by what is in it."""
+        named = _TEST_NAME.fullmatch(self.path.stem) is not None
+        return named and _TEST_CODE.search(self.text) is not None
 
     @cached_property
     def world(self) -> World:

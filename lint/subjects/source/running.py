@@ -58,8 +58,14 @@ class Running:
             step, name = caller, passed
 
 
-def running(module: Module, body: Iterable[ast.AST]) -> Iterator[Running]:
-    """The calls in a piece of code, and in the project's functions that it calls."""
+def running(
+    module: Module, body: Iterable[ast.AST], own_tapes: bool = False
+) -> Iterator[Running]:
+    """The calls in a piece of code, and in the project's functions that it calls.
+
+    What has a tape of its own takes gradients of its own: it is left out, unless
+    `own_tapes` are asked for.
+    """
     visited: set[ast.AST] = set()
     pending = [
         (Running(module, node, node), 0)
@@ -75,8 +81,9 @@ def running(module: Module, body: Iterable[ast.AST]) -> Iterator[Running]:
                 continue
             visited.add(value.node)
             inside = list(calls_in(value.module, value.node))
-            # What has a tape of its own takes gradients of its own.
-            own_tape = any(last_word(inner.func) == "GradientTape" for inner in inside)
+            own_tape = not own_tapes and any(
+                last_word(inner.func) == "GradientTape" for inner in inside
+            )
             if depth < _DEEPEST and not own_tape:
                 for inner in inside:
                     shown = inner if value.module is module else current.shown

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 from .classes import keras_kind, keyword
 from .members import is_false
 from .resolve import method_of, project_lineage, values
+from .running import running
 from .scopes import last_word
+from .symbolic import builds_graph
 from .values import Class, Result, Self, argument_for, unpacks
 
 if TYPE_CHECKING:
@@ -39,6 +41,8 @@ class Usage:
         told: how many of these pass the flag that was asked for.
         stateless: whether one is told to train in `stateless_call`.
         backends: what the modules run Keras on that train one, where they say so.
+        traced: how many others build a graph, which hands `training` on.
+        led: whether one is told to train, by something else than `fit`.
     """
 
     fitted: bool
@@ -47,8 +51,10 @@ class Usage:
     parts: int
     calls: int
     told: int
-    stateless: bool = False
-    backends: frozenset[str] = frozenset()
+    stateless: bool
+    backends: frozenset[str]
+    traced: int
+    led: bool
 
     def __add__(self, other: Usage) -> Usage:
         """What both modules do."""
@@ -61,14 +67,17 @@ class Usage:
             self.told + other.told,
             self.stateless or other.stateless,
             self.backends | other.backends,
+            self.traced + other.traced,
+            self.led or other.led,
         )
 
     @property
     def harmless(self) -> bool:
         """Whether it is only used in ways that hand `training` on, or to infer."""
         only_part = self.made > 0 and self.parts == self.made
-        always_told = self.calls > 0 and self.told == self.calls
-        return not self.fitted and (only_part or always_told or self.inferring)
+        always_told = self.calls > 0 and self.told + self.traced == self.calls
+        ways = (only_part, always_told, self.led, self.inferring)
+        return not self.fitted and any(ways)
 
 
 def usage_of(module: Module, of: Class, flag: str = "training") -> Usage:
@@ -80,7 +89,8 @@ def usage_of(module: Module, of: Class, flag: str = "training") -> Usage:
     if usage.fitted:
         return usage
     for other, same in _elsewhere(of):
-        usage += _usage_in(other, same, flag)
+        if not _is_of_torch(other):
+            usage += _usage_in(other, same, flag)
     return usage
 
 
@@ -90,6 +100,8 @@ def _usage_in(module: Module, of: Class, flag: str) -> Usage:
     fitted = _is_told_to(module, of, _FITTING)
     stateless = any(_trains_stateless(module, of))
     trained_on = module.backend if fitted or stateless else None
+    told = [call for call in calls if _is_told(call, of, flag)]
+    open_calls = [call for call in calls if call not in told]
     return Usage(
         fitted=fitted,
         inferring=_is_told_to(module, of, _INFERRING)
@@ -97,9 +109,12 @@ def _usage_in(module: Module, of: Class, flag: str) -> Usage:
         made=len(made),
         parts=sum(_is_part(module, call) for call in made),
         calls=len(calls),
-        told=sum(_is_told(each, of, flag) for each in calls),
+        told=len(told),
         stateless=stateless,
         backends=frozenset({trained_on} if trained_on else ()),
+        traced=sum(builds_graph(module, call, is_layer=False) for call in open_calls),
+        led=any(_leads(call, flag) for call in told)
+        or (bool(made) and _is_led_by_step(module, of, flag)),
     )
 
 
@@ -119,6 +134,12 @@ def _elsewhere(of: Class) -> Iterator[tuple[Module, Class]]:
     for other in chain(near, (each for each in far if each not in near)):
         if other is not again:
             yield other, Class(again, same[0])
+
+
+def _is_of_torch(module: Module) -> bool:
+    """Whether it has classes of the same name perhaps, but not of Keras."""
+    of_keras = module.mentions("keras", "tensorflow", ".fit(", "import *")
+    return module.mentions("torch") and not of_keras
 
 
 def _is_told_to(
@@ -174,6 +195,22 @@ def _is_told(call: ast.Call, of: Class, flag: str) -> bool:
     routine = method_of(of, "call")
     by_place = routine and argument_for(call, routine.node, flag, 1)
     return by_place is not None or unpacks(call)
+
+
+def _leads(call: ast.Call, flag: str) -> bool:
+    """Whether a call may tell a network to train, by the flag's name."""
+    given = keyword(call, flag)
+    return given is not None and not is_false(given)
+
+
+def _is_led_by_step(module: Module, of: Class, flag: str) -> bool:
+    """Whether a function that it is handed to tells an instance to train."""
+    for each in running(module, [module.tree], own_tapes=True):
+        if each.caller is not None and _leads(each.call, flag):
+            for network in each.networks():
+                if any(_is_instance(value, of) for value in values(*network)):
+                    return True
+    return False
 
 
 def _is_part(module: Module, made: ast.Call) -> bool:

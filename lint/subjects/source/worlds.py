@@ -66,15 +66,22 @@ _LEGACY = re.compile(
     |\b(?:tf|tensorflow)\.(?:compat\.v1\.)?(?:contrib\b|layers\.)
     |^[ \t]*from[ \t]+tensorflow\.(?:contrib|layers)\b
     |^[ \t]*(?:import|from)[ \t]+(?:tf_slim\b|tensorflow\.contrib\b)
-    |\btf\.(?:compat\.v1\.)?(?:placeholder|Session|get_variable)\(
+    |\btf\.(?:compat\.v1\.)?(?:placeholder|Session|get_variable|estimator\.\w+)\(
+    |\btf\.(?:compat\.v1\.)?train\.\w+Optimizer\(|\bCuDNN(?:LSTM|GRU)\b
+    |^[ \t]*(?:import|from)[ \t]+tensorflow_(?:addons|model_optimization)\b
+    |^[ \t]*from[ \t]+tensorflow(?:\.compat\.v1)?[ \t]+import[ \t]+estimator\b
     |\b(?:fit|evaluate|predict)_generator\(|\bpredict_classes\(|\bmulti_gpu_model\b
-    |learning_phase\(|\b(?:K|backend)\.set_session\(|\bSyncBatchNormalization\b
-    |\bkeras\.(?:layers\.|mixed_precision\.|utils\.)?experimental\b
+    |learning_phase\(|\b(?:K|backend)\.(?:function|[gs]et_session|gradients)\(
+    |\bSyncBatchNormalization\b|\blayers\.experimental\b
+    |\bkeras\.(?:mixed_precision\.|utils\.)?experimental\b
+    |\.fit\([^()]*\bnb_epoch=
     |\bkeras\.optimizers\.legacy\b|^[ \t]*from[ \t]+tensorflow\.python\.keras\b
-    |\b(?:Adam|Adamax|Adagrad|Adadelta|Nadam|RMSprop|SGD)\(\s*lr\s*=
+    |\b(?:Adam|Adamax|Adagrad|Adadelta|Nadam|RMSprop|SGD)\(
+        (?:\s*(?!params\b)\w+\s*=[^,()\n]+,)*\s*(?:lr|decay)\s*=
     |^[ \t]*from[ \t]+(?:tensorflow\.(?:python\.)?)?keras\.
         (?:engine|layers\.(?:normalization|convolutional|core|merge|pooling
-            |advanced_activations)|utils\.np_utils|layers\.experimental)\b
+            |advanced_activations)|utils\.(?:np|generic|data)_utils
+            |layers\.experimental)\b
     """,
     re.MULTILINE | re.VERBOSE,
 )
@@ -90,8 +97,9 @@ _KERAS_3 = re.compile(
 
 _EXACT = ("==", "===", "~=")
 _NAMED = re.compile(
-    r"""(?:^|["'\s])(?P<name>tf[-_]keras|keras|tensorflow)(?:\[[^\]]*\])?[ \t]*
-    (?P<bound>===|==|~=|>=|<=|<|>|\^)[ \t]*(?P<version>\d+(?:\.\d+)?)""",
+    r"""(?:^|["'\s])(?P<name>tf[-_]keras|keras|tensorflow)(?:-[cg]pu)?
+    (?:\[[^\]]*\])?[ \t]*(?P<bound>===|==|~=|>=|<=|<|>|\^)[ \t]*
+    (?P<version>\d+(?:\.\d+)?)""",
     re.VERBOSE | re.MULTILINE,
 )
 _LOCKED = re.compile(
