@@ -30,7 +30,8 @@ class Watch(keras.callbacks.Callback):
 
     The statistics of the batches are read off the running ones. Now and then, a batch
     passes through the model once more in both modes. Neither changes the training: its
-    results are the same to the bit. Both together take about 3 % of the time.
+    results are the same to the bit. Both together take about 3 % of the time; on JAX,
+    the first such batch also waits for its two passes to be compiled.
 
     Args:
         every: look after each that many steps; `None` for as often as is cheap.
