@@ -121,6 +121,10 @@ PROOFS_IN_TENSORFLOW_1 = {
     healthy = abs(session.run(mean)).max() > 0""",
     "BN302": """outputs = session.run(y, {x: data, is_training: True})
     healthy = abs(outputs.mean()) < 0.1""",
+    "BN303": """import tempfile
+    saved = tf.train.NewCheckpointReader(save(session, tempfile.mkdtemp() + "/saved"))
+    names = saved.get_variable_to_shape_map()
+    healthy = any("moving_mean" in each for each in names)""",
 }
 
 # Runs the texts that it is given, each on its own; nothing of this project is needed.

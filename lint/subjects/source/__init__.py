@@ -22,6 +22,7 @@ from .module import Module
 from .plain_calls import leaking_calls, leaks_in_call
 from .project import Project, UnreadableSource, module_from_bytes, read_module
 from .resolve import method_of, project_lineage
+from .savers import saved_without_statistics
 from .sequence import arguments, layers_before, library_classes
 from .sole_use import sole_number
 from .step_counts import most_steps
@@ -73,6 +74,7 @@ __all__ = [
     "project_lineage",
     "read_module",
     "replaced",
+    "saved_without_statistics",
     "sole_number",
     "takes_training",
     "told",

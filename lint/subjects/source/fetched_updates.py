@@ -21,13 +21,18 @@ _RUNS_UPDATES = re.compile(
     r"\b(create_train_op|optimize_loss|get_updates_for|make_train_op|slim\.learning)\b"
     r"|\.updates\b|add_update\("
 )
+# A list of the code's own, whatever is put in there.
+_OWN_UPDATES = re.compile(r"\bself\.updates\s*=")
 _FETCH = re.compile(r"UPDATE_OPS|update", re.IGNORECASE)
 _ENTERS = re.compile(r"as_default|Session")
 
 
 def names_updates(module: Module) -> bool:
     """Whether the module runs updates without fetching the collection."""
-    return _RUNS_UPDATES.search(module.text) is not None
+    text = module.text
+    if _OWN_UPDATES.search(text):
+        text = text.replace("self.updates", "")
+    return _RUNS_UPDATES.search(text) is not None
 
 
 def runs_updates(module: Module) -> bool:

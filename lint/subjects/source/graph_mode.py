@@ -61,7 +61,7 @@ def _is_optimizer(value: Value) -> bool:
 
 def _needs_updates(module: Module) -> bool:
     """Whether the module, or what it calls, builds BN whose updates others must run."""
-    return any(_leaves_updates(*each) for each in _reached_calls(module))
+    return any(_leaves_updates(*each) for each in reached_calls(module))
 
 
 def loses_updates(module: Module, op: ast.Call) -> bool:
@@ -98,7 +98,7 @@ def fetched_in_vain(module: Module) -> Iterator[tuple[ast.Call, str]]:
 
 def _updates_are_run(module: Module) -> bool:
     """Whether the module, what it calls, or what imports it runs the updates."""
-    around = {each for each, _ in _reached_calls(module)}
+    around = {each for each, _ in reached_calls(module)}
     around |= {
         other
         for other in module.project.naming("UPDATE_OPS")
@@ -112,7 +112,7 @@ def leaves_updates_in_layers(module: Module) -> bool:
 
     In a graph of TensorFlow 1 they are in `layer.updates`, and in no collection.
     """
-    calls = [] if _RUNS_LAYERS.search(module.text) else list(_reached_calls(module))
+    calls = [] if _RUNS_LAYERS.search(module.text) else list(reached_calls(module))
     around = {each for each, _ in calls}
     return any(_is_keras_layer(*each) for each in calls) and not any(
         names_updates(each) for each in {module, *around}
@@ -163,7 +163,7 @@ def _may_be_told(module: Module) -> bool:
         for call in module.calls_by_name.get("arg_scope", ())
         for parent in (module.scopes.parents.get(call),)
     )
-    around = {each for each, _ in _reached_calls(module)}
+    around = {each for each, _ in reached_calls(module)}
     around |= set(module.project.naming(module.imported_as))
     return returned or any(each.mentions("is_training") for each in (module, *around))
 
@@ -192,7 +192,7 @@ def _is_known(module: Module, params: ast.expr | None) -> bool:
     return bool(found) and all(isinstance(each, Items) for each in found)
 
 
-def _reached_calls(module: Module) -> Iterator[tuple[Module, ast.Call]]:
+def reached_calls(module: Module) -> Iterator[tuple[Module, ast.Call]]:
     """The calls in a module, and in the functions and classes that it calls."""
     visited: set[ast.AST] = {module.tree}
     pending = [(module, call) for call in module.calls]
@@ -226,23 +226,27 @@ def _calls_in(module: Module, node: ast.AST) -> Iterable[ast.Call]:
 
 def _leaves_updates(module: Module, call: ast.Call) -> bool:
     """Whether it is BN of both phases that only puts its updates into a collection."""
+    return any(
+        name not in names.DECAY_FUNCTIONS or _collects(module, call)
+        for name in functions_of_both_phases(module, call)
+    )
+
+
+def functions_of_both_phases(module: Module, call: ast.Call) -> Iterator[str]:
+    """The functions by which a call builds BN, if it may come in both phases."""
     normalizer = keyword(call, "normalizer_fn")
     for function in (call.func, normalizer):
         for value in values(module, function) if function is not None else ():
             name = batch_norm_name(value)
-            if name not in names.BATCH_NORM_FUNCTIONS:
+            if name is None or name not in names.BATCH_NORM_FUNCTIONS:
                 continue
             by_contrib = name in names.DECAY_FUNCTIONS
             flag = "is_training" if by_contrib else "training"
             given = _argument(module, call, flag, packed=function is normalizer)
             if not given and by_contrib and module.mentions("arg_scope"):
                 given = [None]
-            if given in ([], [False], [True]):
-                continue  # one phase only, in which no running statistics are used
-            if by_contrib and not _collects(module, call):
-                continue
-            return True
-    return False
+            if given not in ([], [False], [True]):
+                yield name  # in one phase only, no running statistics are used
 
 
 def _collects(module: Module, call: ast.Call) -> bool:

@@ -15,7 +15,7 @@ FIXTURES = sorted(set(FOLDER.rglob("*.py")) - set(FOLDER.glob("references/**/*.p
 RULES = [rule for rule in all_rules() if rule.code in {
     *("BN101", "BN102", "BN103", "BN104", "BN105", "BN106", "BN107", "BN108"),
     *("BN109", "BN110", "BN111", "BN112", "BN113", "BN201", "BN202", "BN206", "BN301"),
-    *("BN302", "BN403"),
+    *("BN302", "BN303", "BN403"),
 }]  # fmt: skip
 _EXPECTED = re.compile(r"# expect: (BN\d{3}) ([EWI])")
 _VERSION = re.compile(r"# keras ([\d.]+)")
