@@ -65,6 +65,8 @@ class Flagged:
         maybe_frozen: whether the module freezes something that may be this.
         fitted: whether the module compiles or fits a graph that it is part of.
         noisy: whether the module also has dropout that never stops, as in pix2pix.
+        in_training: whether its function makes the op that trains, so that its graph
+            may be for training alone.
     """
 
     value: bool | None
@@ -77,6 +79,7 @@ class Flagged:
     maybe_frozen: bool
     fitted: bool
     noisy: bool
+    in_training: bool
 
 
 @once
@@ -110,6 +113,7 @@ def flagged_calls(module: Module) -> Iterator[Flagged]:
                 maybe_frozen=_maybe_frozen(module, call),
                 fitted=where is Where.GRAPH and call in (fitted or ()),
                 noisy=where is Where.GRAPH and _has_endless_dropout(module),
+                in_training=_stands_beside_optimizer(module, call),
             )
 
 
@@ -142,6 +146,15 @@ def _has_endless_dropout(module: Module) -> bool:
         for call in module.calls
         if _is_true(keyword(call, "training"))
         for value in values(module, call.func)
+    )
+
+
+def _stands_beside_optimizer(module: Module, call: ast.Call) -> bool:
+    function = module.scopes.enclosing_function(call)
+    return function is not None and any(
+        module.scopes.enclosing_function(other) is function
+        for word in ("minimize", "compute_gradients", "apply_gradients")
+        for other in module.calls_by_name.get(word, ())
     )
 
 

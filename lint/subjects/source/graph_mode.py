@@ -99,7 +99,7 @@ def calls_without_flag(module: Module) -> Iterator[tuple[ast.Call, str, bool]]:
     """Calls of BN that leave its flag out: (call, name of the flag, its default)."""
     if not _FUNCTIONS.search(module.text):
         return
-    scoped = module.mentions("arg_scope")
+    scoped: bool | None = None
     for call in module.calls:
         normalizer = keyword(call, "normalizer_fn")
         for function in (call.func, normalizer):
@@ -112,11 +112,21 @@ def calls_without_flag(module: Module) -> Iterator[tuple[ast.Call, str, bool]]:
                 flag = "is_training" if by_contrib else "training"
                 packed = function is normalizer
                 given = _argument(module, call, flag, packed=packed)
-                if given or (by_contrib and scoped) or _is_partly_given(value, flag):
+                if given or _is_partly_given(value, flag):
                     continue
                 if packed and not _is_known(module, keyword(call, "normalizer_params")):
                     continue
-                yield call, flag, by_contrib
+                if by_contrib and scoped is None:
+                    scoped = _runs_in_arg_scope(module)
+                if not (by_contrib and scoped):
+                    yield call, flag, by_contrib
+
+
+def _runs_in_arg_scope(module: Module) -> bool:
+    """Whether it, what imports it, or what imports that, may set the flag for it."""
+    users = list(_importers(module))
+    users += [each for user in users for each in _importers(user)]
+    return any(each.mentions("arg_scope") for each in (module, *users))
 
 
 def _applied(value: Value) -> str | None:
@@ -186,7 +196,7 @@ def _leaves_updates(module: Module, call: ast.Call) -> bool:
             by_contrib = name in names.DECAY_FUNCTIONS
             flag = "is_training" if by_contrib else "training"
             given = _argument(module, call, flag, packed=function is normalizer)
-            if not given and by_contrib and module.mentions("arg_scope"):
+            if not given and by_contrib and _scopes_batch_norm(module):
                 given = [None]
             if given in ([], [False], [True]):
                 continue  # one phase only, in which no running statistics are used
@@ -194,6 +204,15 @@ def _leaves_updates(module: Module, call: ast.Call) -> bool:
                 continue
             return True
     return False
+
+
+def _scopes_batch_norm(module: Module) -> bool:
+    """Whether an `arg_scope` may give arguments to BN."""
+    return any(
+        not (call.args and isinstance(call.args[0], ast.List | ast.Tuple))
+        or re.search("norm|bn", ast.unparse(call), re.IGNORECASE)
+        for call in module.calls_by_name.get("arg_scope", ())
+    )
 
 
 def _collects(module: Module, call: ast.Call) -> bool:
@@ -260,11 +279,15 @@ def _is_shown(module: Module, node: ast.AST) -> bool:
     return isinstance(parent, ast.Call) and last_word(parent.func) == "print"
 
 
+def _importers(module: Module) -> Iterator[Module]:
+    for other in module.project.naming(module.imported_as):
+        if _imports(other, module):
+            yield other
+
+
 def _imports(other: Module, module: Module) -> bool:
     """Whether another module imports this one, by its name."""
-    stem = (
-        module.path.stem if module.path.stem != "__init__" else module.path.parent.name
-    )
+    stem = module.imported_as
     for bindings in other.scopes.top.bindings.values():
         for binding in bindings:
             if binding.kind is Kind.IMPORT and stem in binding.dotted.split("."):
