@@ -280,8 +280,23 @@ def _is_shown(module: Module, node: ast.AST) -> bool:
 
 
 def _importers(module: Module) -> Iterator[Module]:
+    """The modules that import this very file, or something from it."""
     for other in module.project.naming(module.imported_as):
-        if _imports(other, module):
+        imported = {
+            binding.dotted
+            for bindings in other.scopes.top.bindings.values()
+            for binding in bindings
+            if binding.kind is Kind.IMPORT
+        }
+        imported |= {star.rstrip(".") for star in other.scopes.top.stars}
+        found = (
+            module.project.find(other.path, name)
+            for dotted in imported
+            for name in (dotted, dotted.rpartition(".")[0])
+            if name
+        )
+        path = module.path.resolve()
+        if any(each is not None and each.path.resolve() == path for each in found):
             yield other
 
 
