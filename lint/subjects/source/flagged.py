@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ...findings import Fix
     from .module import Module
     from .scopes import Function
+    from .values import Value
 
 _FLAG = r"(?:True|False|None)\b"
 _ANY_FLAG = re.compile(rf"training\s*=\s*\w|,\s*{_FLAG}")
@@ -123,9 +124,21 @@ def flag_left_out(module: Module, flagged: Flagged) -> Fix | None:
 
 
 def _is_kept_still(module: Module, call: ast.Call) -> bool:
-    """Whether its name says so, or it was handed in, perhaps trained already."""
-    handed_in = any(isinstance(each, Parameter) for each in values(module, call.func))
-    return handed_in or bool(_KEPT_STILL.search(ast.unparse(call.func)))
+    """Whether its name says so, or it is or may be trained already."""
+    trained = any(
+        isinstance(each, Parameter) or _has_weights(each)
+        for each in values(module, call.func)
+    )
+    return trained or bool(_KEPT_STILL.search(ast.unparse(call.func)))
+
+
+def _has_weights(network: Value) -> bool:
+    """Whether it is a network of keras.applications that comes with its weights."""
+    match network:
+        case Result(of=Known(name), call=made) if names.is_application(name):
+            given = keyword(made, "weights")
+            return not (isinstance(given, ast.Constant) and given.value is None)
+    return False
 
 
 def _maybe_frozen(module: Module, call: ast.Call) -> bool:
