@@ -27,7 +27,8 @@ class TrainingTrueHardCoded(Rule):
     built, and in a function that is named as an evaluation step, such as `test_step`.
     Calls of a model in a training loop, branches on the phase, Monte Carlo dropout and
     augmentation are left alone. It is an information in a graph beside dropout that is
-    told the same, as in pix2pix.
+    told the same, as in pix2pix,
+    and for TensorFlow 1 in a function that makes the op that trains.
 
     A live model is also run once on random inputs, as `predict` runs it, and left as it
     was. Reported is each batch normalization that normalises with the batch then.
@@ -82,12 +83,14 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
             in_call = flagged.where is source.Where.CALL
             honoured = in_call or not module.world.has(FUNCTIONAL_FLAG_IS_OVERRIDDEN)
             if flagged.value is True and honoured:
+                # A graph of TensorFlow 1 may be for training alone.
+                alone = flagged.is_function and flagged.in_training
                 yield self.finding(
                     "training=True is hard-coded: in inference too the batch's own "
                     "statistics are used, and the running statistics move; "
                     + _advice(flagged),
                     module.location(flagged.node),
-                    Severity.INFO if flagged.noisy else None,
+                    Severity.INFO if flagged.noisy or alone else None,
                     # Left out of a function of TensorFlow 1, it may mean inference.
                     fix=None
                     if flagged.is_function

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ...findings import Fix
     from .module import Module
     from .scopes import Function
+    from .values import Value
 
 _FLAG = r"(?:True|False|None)\b"
 _ANY_FLAG = re.compile(rf"training\s*=\s*\w|,\s*{_FLAG}")
@@ -65,6 +66,8 @@ class Flagged:
         maybe_frozen: whether the module freezes something that may be this.
         fitted: whether the module compiles or fits a graph that it is part of.
         noisy: whether the module also has dropout that never stops, as in pix2pix.
+        in_training: whether its function makes the op that trains, so that its graph
+            may be for training alone.
     """
 
     value: bool | None
@@ -77,6 +80,7 @@ class Flagged:
     maybe_frozen: bool
     fitted: bool
     noisy: bool
+    in_training: bool
 
 
 @once
@@ -110,6 +114,7 @@ def flagged_calls(module: Module) -> Iterator[Flagged]:
                 maybe_frozen=_maybe_frozen(module, call),
                 fitted=where is Where.GRAPH and call in (fitted or ()),
                 noisy=where is Where.GRAPH and _has_endless_dropout(module),
+                in_training=_stands_beside_optimizer(module, call),
             )
 
 
@@ -119,9 +124,21 @@ def flag_left_out(module: Module, flagged: Flagged) -> Fix | None:
 
 
 def _is_kept_still(module: Module, call: ast.Call) -> bool:
-    """Whether its name says so, or it was handed in, perhaps trained already."""
-    handed_in = any(isinstance(each, Parameter) for each in values(module, call.func))
-    return handed_in or bool(_KEPT_STILL.search(ast.unparse(call.func)))
+    """Whether its name says so, or it is or may be trained already."""
+    trained = any(
+        isinstance(each, Parameter) or _has_weights(each)
+        for each in values(module, call.func)
+    )
+    return trained or bool(_KEPT_STILL.search(ast.unparse(call.func)))
+
+
+def _has_weights(network: Value) -> bool:
+    """Whether it is a network of keras.applications that comes with its weights."""
+    match network:
+        case Result(of=Known(name), call=made) if names.is_application(name):
+            given = keyword(made, "weights")
+            return not (isinstance(given, ast.Constant) and given.value is None)
+    return False
 
 
 def _maybe_frozen(module: Module, call: ast.Call) -> bool:
@@ -144,6 +161,15 @@ def _has_endless_dropout(module: Module) -> bool:
         for call in module.calls
         if _is_true(keyword(call, "training"))
         for value in values(module, call.func)
+    )
+
+
+def _stands_beside_optimizer(module: Module, call: ast.Call) -> bool:
+    function = module.scopes.enclosing_function(call)
+    return function is not None and any(
+        module.scopes.enclosing_function(other) is function
+        for word in ("minimize", "compute_gradients", "apply_gradients")
+        for other in module.calls_by_name.get(word, ())
     )
 
 

@@ -100,6 +100,9 @@ class Scopes:
 
     def _enter(self, node: ast.AST, scope: Scope) -> Scope:
         _bind(node, scope)
+        if isinstance(node, ast.Global):
+            for name in node.names:  # What is bound here is bound in the module.
+                scope.bindings[name] = self.top.bindings[name]
         if not isinstance(node, ScopeNode) or isinstance(node, ast.Module):
             return scope
         inner = Scope(node, scope)

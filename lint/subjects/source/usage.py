@@ -13,7 +13,7 @@ from .resolve import method_of, project_lineage, values
 from .running import running
 from .scopes import last_word
 from .symbolic import builds_graph
-from .values import Class, Result, Self, argument_for, unpacks
+from .values import Class, Items, Known, Result, Self, argument_for, unpacks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .values import Value
 
 _FITTING = ("fit", "fit_generator", "train_on_batch")
+_LISTING = ("append", "add", "extend", "insert")
 _INFERRING = (
     *("predict", "predict_on_batch", "predict_generator", "evaluate", "export"),
     "test_on_batch",
@@ -100,6 +101,7 @@ def _usage_in(module: Module, of: Class, flag: str) -> Usage:
     fitted = _is_told_to(module, of, _FITTING)
     stateless = any(_trains_stateless(module, of))
     trained_on = module.backend if fitted or stateless else None
+    handed = _handed_to_networks(module) if made else set()
     told = [call for call in calls if _is_told(call, of, flag)]
     open_calls = [call for call in calls if call not in told]
     return Usage(
@@ -107,7 +109,7 @@ def _usage_in(module: Module, of: Class, flag: str) -> Usage:
         inferring=_is_told_to(module, of, _INFERRING)
         or _is_told_to(module, of, (*_INFERRING, *_FITTING), frozen=True),
         made=len(made),
-        parts=sum(_is_part(module, call) for call in made),
+        parts=sum(_is_part(module, call) or call in handed for call in made),
         calls=len(calls),
         told=len(told),
         stateless=stateless,
@@ -195,6 +197,41 @@ def _is_told(call: ast.Call, of: Class, flag: str) -> bool:
     routine = method_of(of, "call")
     by_place = routine and argument_for(call, routine.node, flag, 1)
     return by_place is not None or unpacks(call)
+
+
+def _handed_to_networks(module: Module) -> set[ast.AST]:
+    """The constructions whose instances go into a list, a network or a layer."""
+    found: set[ast.AST] = set()
+    for call in module.calls:
+        if last_word(call.func) not in _LISTING and not any(
+            _is_of_keras(value) for value in values(module, call.func)
+        ):
+            continue
+        for given in (*call.args, *(each.value for each in call.keywords)):
+            for value in values(module, given):
+                found.update(_made_in(value))
+    return found
+
+
+def _is_of_keras(maker: Value) -> bool:
+    match maker:
+        case Known(name):
+            return name.startswith(("keras.layers.", "keras.Sequential"))
+        case Class():
+            return keras_kind(maker) is not None
+    return False
+
+
+def _made_in(value: Value) -> Iterator[ast.AST]:
+    """The construction of an instance, or those of the instances in a list."""
+    match value:
+        case Result(call=call):
+            yield call
+        case Items(module, ast.List(elts=parts) | ast.Tuple(elts=parts)):
+            for part in parts:
+                for each in values(module, part):
+                    if isinstance(each, Result):
+                        yield each.call
 
 
 def _leads(call: ast.Call, flag: str) -> bool:

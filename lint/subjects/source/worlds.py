@@ -70,6 +70,7 @@ _LEGACY = re.compile(
     |\btf\.(?:compat\.v1\.)?train\.\w+Optimizer\(|\bCuDNN(?:LSTM|GRU)\b
     |^[ \t]*(?:import|from)[ \t]+tensorflow_(?:addons|model_optimization)\b
     |^[ \t]*from[ \t]+tensorflow(?:\.compat\.v1)?[ \t]+import[ \t]+estimator\b
+    |^[ \t]*import[ \t]+tensorflow\.compat\.v1[ \t]+as[ \t]+tf\b
     |\b(?:fit|evaluate|predict)_generator\(|\bpredict_classes\(|\bmulti_gpu_model\b
     |learning_phase\(|\b(?:K|backend)\.(?:function|[gs]et_session|gradients)\(
     |\bSyncBatchNormalization\b|\blayers\.experimental\b

@@ -45,6 +45,7 @@ NOTHING = Requirements()
         ("x = layers.experimental.preprocessing.Resizing(8, 8)(x)", (2,)),
         ("from tensorflow.python.keras import layers", (2,)),
         ("import tensorflow_addons as tfa", (2,)),
+        ("import tensorflow.compat.v1 as tf", (2,)),
         ("import tensorflow_model_optimization as tfmot", (2,)),
         ("spec = tf.estimator.EstimatorSpec(mode)", (2,)),
         ("optimizer = tf.train.AdamOptimizer(0.1)", (2,)),
