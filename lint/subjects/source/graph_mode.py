@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from . import names
+from .arg_scopes import given_in_scopes, scopes_around
 from .batch_norms import batch_norm_name
 from .classes import calls_in, keyword
 from .resolve import values
@@ -99,7 +100,6 @@ def calls_without_flag(module: Module) -> Iterator[tuple[ast.Call, str, bool]]:
     """Calls of BN that leave its flag out: (call, name of the flag, its default)."""
     if not _FUNCTIONS.search(module.text):
         return
-    scoped = module.mentions("arg_scope")
     for call in module.calls:
         normalizer = keyword(call, "normalizer_fn")
         for function in (call.func, normalizer):
@@ -112,7 +112,9 @@ def calls_without_flag(module: Module) -> Iterator[tuple[ast.Call, str, bool]]:
                 flag = "is_training" if by_contrib else "training"
                 packed = function is normalizer
                 given = _argument(module, call, flag, packed=packed)
-                if given or (by_contrib and scoped) or _is_partly_given(value, flag):
+                if given or _is_partly_given(value, flag):
+                    continue
+                if by_contrib and given_in_scopes(module, flag):
                     continue
                 if packed and not _is_known(module, keyword(call, "normalizer_params")):
                     continue
@@ -186,8 +188,8 @@ def _leaves_updates(module: Module, call: ast.Call) -> bool:
             by_contrib = name in names.DECAY_FUNCTIONS
             flag = "is_training" if by_contrib else "training"
             given = _argument(module, call, flag, packed=function is normalizer)
-            if not given and by_contrib and module.mentions("arg_scope"):
-                given = [None]
+            if not given and by_contrib:
+                given = given_in_scopes(module, flag)
             if given in ([], [False], [True]):
                 continue  # one phase only, in which no running statistics are used
             if by_contrib and not _collects(module, call):
@@ -202,7 +204,8 @@ def _collects(module: Module, call: ast.Call) -> bool:
     if given is not None:
         return "UPDATE_OPS" in ast.unparse(given)
     unknown = any(each.arg is None for each in call.keywords)
-    return not unknown and _NO_COLLECTION.search(module.text) is None
+    around = {module, *(each for each, _ in scopes_around(module))}
+    return not unknown and not any(_NO_COLLECTION.search(each.text) for each in around)
 
 
 def _argument(
