@@ -67,6 +67,11 @@ FREEZING_NEEDS_COMPILE = Meaning(
     (2,),
     (3,),
 )
+FREEZING_PRECEDES_TRAINING = Meaning(
+    "a model frozen after `compile`, for one around it, learns nothing by itself",
+    (3,),
+    None,
+)
 MEANINGS = (
     CALL_NEEDS_TRAINING,
     NONE_IS_INFERENCE,
@@ -76,6 +81,7 @@ MEANINGS = (
     RESIZING_LEAKS,
     FIT_ON_JAX_BYPASSES_CALLING,
     FREEZING_NEEDS_COMPILE,
+    FREEZING_PRECEDES_TRAINING,
 )
 
 

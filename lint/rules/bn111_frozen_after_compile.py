@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from ..findings import Severity
-from ..semantics import FREEZING_NEEDS_COMPILE
+from ..semantics import FREEZING_NEEDS_COMPILE, FREEZING_PRECEDES_TRAINING
 from ..subjects import source
 from .rule import Rule
 
@@ -23,17 +23,27 @@ class FrozenAfterCompile(Rule):
     ## What it does
     Reports `x.trainable = ...`, for a network with batch normalization, between two
     calls of `fit` (or `train_on_batch`) of a model that is not compiled in between; in
-    Keras 2 also between its `compile` and its first `fit`.
+    Keras 2 also between its `compile` and its first `fit`. Where that only restores
+    what the model was compiled with, as in adversarial networks, it is left alone.
+
+    In Keras 3 it reports, as a warning, `x.trainable = False` between the `compile` and
+    the first training of x, if nothing sets x free again.
 
     ## Why is this bad
     The training function that `compile` leads to keeps the layers as they were: what
     is frozen later goes on updating its statistics and weights, and what is set free
     later does not learn. Call `compile` after every change of `trainable`.
 
+    In Keras 3 that function is made at the first training, not by `compile`. So a
+    discriminator that is frozen for the combined model, as was right in Keras 2, never
+    learns anything itself. Set it free before each training of its own, and freeze it
+    before each of the combined model: each keeps what it was first trained with.
+
     ## Limits
-    Only where all of it happens in the same function, in the order of the text. So it
-    is on TensorFlow as long as the batches keep their shape; on JAX, Keras 3 fails with
-    an error instead, and on PyTorch the change takes effect at once.
+    Only where all of it happens in the same function, or for the frozen discriminator
+    in the same class, in the order of the text. A late change has no effect on
+    TensorFlow as long as the batches keep their shape; on JAX, Keras 3 fails with an
+    error instead, and on PyTorch the change takes effect at once.
 
     ## References
     - https://keras.io/guides/transfer_learning/
@@ -75,4 +85,16 @@ healthy = bool(np.array_equal(before, after))
                 f"{ast.unparse(change)} has no effect before the model is compiled "
                 "again; call compile after it",
                 module.location(change),
+            )
+        if not module.world.has(FREEZING_PRECEDES_TRAINING):
+            return
+        for change in source.fitted_frozen(module):
+            network = ast.unparse(change.targets[0]).removesuffix(".trainable")
+            yield self.finding(
+                f"{network} is frozen when it is first trained, so that this changes "
+                "neither its weights nor its running statistics; set "
+                f"{network}.trainable = True before each training of it, and False "
+                f"before each of a model around it{module.world.caveat}",
+                module.location(change),
+                None if module.world.assumed else Severity.WARNING,
             )

@@ -26,7 +26,8 @@ class MomentumTooLarge(Rule):
     ## What it does
     Reports a momentum above 0.99 whose window of 1 / (1 - momentum) batches is longer
     than the training: in a saved model by the steps that its optimizer has taken, in
-    source where every `fit` says `steps_per_epoch` and `epochs` in numbers.
+    source where every `fit` says its steps in numbers, constants and what is calculated
+    of these, or is given a data set of Keras whose length is known.
 
     ## Why is this bad
     After the last step more than a third of the running statistics is still their
@@ -63,7 +64,7 @@ healthy = bool(np.abs(moving_mean - x.mean(axis=0)).max() < 1)
 
     def check_source(self, module: Module) -> Iterator[Finding]:
         """Every momentum whose window is longer than all training in the module."""
-        if not module.mentions("steps_per_epoch"):
+        if not module.mentions("fit(", "fit_generator("):
             return
         steps = source.most_steps(module)
         for momentum in source.momenta(module) if steps else ():

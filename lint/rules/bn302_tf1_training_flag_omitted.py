@@ -20,8 +20,9 @@ class Tf1TrainingFlagOmitted(Rule):
 
     ## What it does
     Reports `tf.layers.batch_normalization` without `training`, and `batch_norm` of
-    contrib or slim without `is_training`, also as a `normalizer_fn`. Where the module,
-    or what imports it, uses `arg_scope`, contrib and slim are left alone.
+    contrib or slim without `is_training`, also as a `normalizer_fn`, of an `arg_scope`
+    as well. Where an `arg_scope`, of the module or of one that imports it, gives
+    `is_training` or may give it, contrib and slim are left alone.
 
     ## Why is this bad
     The defaults are opposite, and each is right only half of the time: `tf.layers`

@@ -104,6 +104,23 @@ bn.trainable = False
 model.fit(x, x, verbose=0)
 holds = moved()
 """,
+    # It warns that there is nothing to train.
+    semantics.FREEZING_PRECEDES_TRAINING: """
+import warnings
+
+discriminator = keras.Sequential([keras.Input((4,)), bn, layers.Dense(4)])
+discriminator.compile("sgd", "mean_squared_error")
+discriminator.trainable = False
+combined = keras.Sequential([keras.Input((4,)), layers.Dense(4), discriminator])
+combined.compile("sgd", "mean_squared_error")
+before = discriminator.get_weights()
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    discriminator.train_on_batch(x, x)
+    combined.train_on_batch(x, x)
+after = discriminator.get_weights()
+holds = all(np.array_equal(*each) for each in zip(before, after))
+""",
 }
 
 BACKENDS = {semantics.FIT_ON_JAX_BYPASSES_CALLING: "jax"}

@@ -16,7 +16,7 @@ from .graph_mode import (
 )
 from .handed_on import Misnamed, kinds_handed_on, misnamed_flags
 from .in_lambda import batch_norms_in_lambda
-from .late_freezing import late_changes
+from .late_freezing import fitted_frozen, late_changes
 from .leaks import Leak, leaked_flags
 from .module import Module
 from .plain_calls import leaking_calls, leaks_in_call
@@ -51,6 +51,7 @@ __all__ = [
     "class_holds",
     "default_of",
     "fetched_in_vain",
+    "fitted_frozen",
     "flag_left_out",
     "flagged_calls",
     "is_functional",

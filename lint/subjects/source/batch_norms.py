@@ -347,12 +347,14 @@ def _reaches_batch_norm(routine: Routine, name: str) -> bool:
     for call in module.calls:
         if not _may_say_momentum(call):
             continue
-        for function in values(module, call.func):
-            layer = batch_norm_name(function)
-            if layer is None:
-                continue
-            word = "decay" if layer in names.DECAY_FUNCTIONS else "momentum"
-            for argument in _arguments(module, call, layer, word, True):
-                if wanted in values(argument.module, argument.expression):
-                    return True
+        for target in (call, *_scoped(module, call)):
+            direct = target is call
+            for function in values(module, call.func if direct else target):
+                layer = batch_norm_name(function)
+                if layer is None:
+                    continue
+                word = "decay" if layer in names.DECAY_FUNCTIONS else "momentum"
+                for argument in _arguments(module, call, layer, word, direct):
+                    if wanted in values(argument.module, argument.expression):
+                        return True
     return False

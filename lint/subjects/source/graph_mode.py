@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from .. import names
+from .arg_scopes import given_in_scopes, hands_out_scopes, scopes_around
 from .batch_norms import batch_norm_name
 from .callers import calls_elsewhere
 from .classes import calls_in, keyword
@@ -133,7 +134,6 @@ def calls_without_flag(module: Module) -> Iterator[tuple[ast.Call, str, bool]]:
     """Calls of BN that leave its flag out: (call, name of the flag, its default)."""
     if not _FUNCTIONS.search(module.text):
         return
-    scoped: bool | None = None
     for call in module.calls:
         normalizer = keyword(call, "normalizer_fn")
         for function in (call.func, normalizer):
@@ -148,32 +148,15 @@ def calls_without_flag(module: Module) -> Iterator[tuple[ast.Call, str, bool]]:
                 given = _argument(module, call, flag, packed=packed)
                 if given or _is_partly_given(value, flag):
                     continue
+                if by_contrib and _is_given_in_scopes(module, flag):
+                    continue
                 if packed and not _is_known(module, keyword(call, "normalizer_params")):
                     continue
-                if by_contrib and scoped is None:
-                    scoped = _may_be_told(module)
-                if not (by_contrib and scoped):
-                    yield call, flag, by_contrib
+                yield call, flag, by_contrib
 
 
-def _may_be_told(module: Module) -> bool:
-    """Whether an arg_scope here, or in what calls or imports it, may give the flag.
-
-    One that a function returns is entered by others, who may say more.
-    """
-    users = list(_importers(module))
-    users += [each for user in users for each in _importers(user)]
-    if not any(each.mentions("arg_scope") for each in (module, *users)):
-        return False
-    returned = any(
-        isinstance(parent, ast.Return) or getattr(parent, "optional_vars", None)
-        for call in module.calls_by_name.get("arg_scope", ())
-        for parent in (module.scopes.parents.get(call),)
-    )
-    around = {each for each, _ in reached_calls(module)}
-    around |= set(module.project.naming(module.imported_as))
-    told = any(each.mentions("is_training") for each in (module, *users, *around))
-    return returned or told
+def _is_given_in_scopes(module: Module, flag: str) -> bool:
+    return bool(given_in_scopes(module, flag)) or hands_out_scopes(module)
 
 
 def _applied(value: Value) -> str | None:
@@ -251,19 +234,10 @@ def functions_of_both_phases(module: Module, call: ast.Call) -> Iterator[str]:
             by_contrib = name in names.DECAY_FUNCTIONS
             flag = "is_training" if by_contrib else "training"
             given = _argument(module, call, flag, packed=function is normalizer)
-            if not given and by_contrib and _scopes_batch_norm(module):
-                given = [None]
+            if not given and by_contrib:
+                given = given_in_scopes(module, flag)
             if given not in ([], [False], [True]):
                 yield name  # in one phase only, no running statistics are used
-
-
-def _scopes_batch_norm(module: Module) -> bool:
-    """Whether an `arg_scope` may give arguments to BN."""
-    return any(
-        not (call.args and isinstance(call.args[0], ast.List | ast.Tuple))
-        or re.search("norm|bn", ast.unparse(call), re.IGNORECASE)
-        for call in module.calls_by_name.get("arg_scope", ())
-    )
 
 
 def _collects(module: Module, call: ast.Call) -> bool:
@@ -272,7 +246,8 @@ def _collects(module: Module, call: ast.Call) -> bool:
     if given is not None:
         return "UPDATE_OPS" in ast.unparse(given)
     unknown = any(each.arg is None for each in call.keywords)
-    return not unknown and _NO_COLLECTION.search(module.text) is None
+    around = {module, *(each for each, _ in scopes_around(module))}
+    return not unknown and not any(_NO_COLLECTION.search(each.text) for each in around)
 
 
 def _argument(
@@ -291,27 +266,6 @@ def _argument(
         return [None] if unpacked else []
     found = [each.value for each in values(module, given) if isinstance(each, Literal)]
     return list(found) if isinstance(given, ast.Constant) else [*found, None]
-
-
-def _importers(module: Module) -> Iterator[Module]:
-    """The modules that import this very file, or something from it."""
-    for other in module.project.naming(module.imported_as):
-        imported = {
-            binding.dotted
-            for bindings in other.scopes.top.bindings.values()
-            for binding in bindings
-            if binding.kind is Kind.IMPORT
-        }
-        imported |= {star.rstrip(".") for star in other.scopes.top.stars}
-        found = (
-            module.project.find(other.path, name)
-            for dotted in imported
-            for name in (dotted, dotted.rpartition(".")[0])
-            if name
-        )
-        path = module.path.resolve()
-        if any(each is not None and each.path.resolve() == path for each in found):
-            yield other
 
 
 def _imports(other: Module, module: Module) -> bool:

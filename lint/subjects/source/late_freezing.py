@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections import defaultdict
 from dataclasses import dataclass, field
+from math import inf
 from typing import TYPE_CHECKING
 
 from .. import names
@@ -19,6 +20,24 @@ if TYPE_CHECKING:
 
 _FITTING = ("fit", "fit_generator", "train_on_batch")
 _COMPILING = ("compile", "make_train_function")
+_END: tuple[float, float] = (inf, inf)
+
+
+@dataclass(frozen=True)
+class _Change:
+    """`x.trainable = ...`, for a network with BN.
+
+    Attributes:
+        node: the assignment.
+        network: what is changed, as written; of a loop, what it goes through.
+        base: the variable that this is a part of.
+        value: True or False.
+    """
+
+    node: ast.Assign
+    network: str
+    base: str
+    value: bool
 
 
 @dataclass
@@ -29,11 +48,31 @@ class _Events:
         default_factory=lambda: defaultdict(list)
     )
     fitted: dict[str, list[Position]] = field(default_factory=lambda: defaultdict(list))
-    changed: list[ast.Assign] = field(default_factory=list)
+    changed: list[_Change] = field(default_factory=list)
+
+    def value_at(self, change: _Change, place: Position) -> bool | None:
+        """What the network of a change was at a place; None if that is not known."""
+        before = [each for each in self.changed if start(each.node) < place]
+        same = [each for each in before if each.network == change.network]
+        if same:
+            return max(same, key=lambda each: start(each.node)).value
+        return None if any(each.base == change.base for each in before) else True
+
+    def until(self, change: _Change) -> tuple[float, float]:
+        """Where the network is changed again."""
+        later = (
+            start(each.node)
+            for each in self.changed
+            if each.network == change.network and start(each.node) > start(change.node)
+        )
+        return min(later, default=_END)
 
 
 def late_changes(module: Module, *, before_fit: bool) -> Iterator[ast.Assign]:
     """Every `x.trainable = ...` of a network with BN that comes too late.
+
+    One that restores what holds for the model anyway, as in adversarial networks, is
+    left out.
 
     Args:
         module: the module.
@@ -43,58 +82,97 @@ def late_changes(module: Module, *, before_fit: bool) -> Iterator[ast.Assign]:
     for events in _events(module).values():
         for change in events.changed:
             if any(
-                _is_late(events, name, start(change), before_fit)
-                for name in events.fitted
+                _is_late(events, name, change, before_fit) for name in events.fitted
             ):
-                yield change
+                yield change.node
 
 
-def _events(module: Module) -> dict[ast.AST, _Events]:
+def fitted_frozen(module: Module) -> Iterator[ast.Assign]:
+    """Every `x.trainable = False` between `x.compile` and the first training of x.
+
+    That is how adversarial networks are written in Keras 2, where the discriminator
+    goes on learning by itself. What is changed by other means is left out.
+    """
+    handed = {
+        ast.unparse(argument)
+        for call in module.calls
+        if any(isinstance(each, ast.Constant) for each in call.args)
+        for argument in call.args
+    }
+    for events in _events(module, by_class=True).values():
+        for change in events.changed:
+            name, place = change.network, start(change.node)
+            compiled, fitted = events.compiled[name], events.fitted[name]
+            alone = [each.base for each in events.changed].count(change.base) == 1
+            if change.value or not (alone and compiled and fitted) or name in handed:
+                continue
+            if max(compiled) < place < min(fitted):
+                yield change.node
+
+
+def _events(module: Module, *, by_class: bool = False) -> dict[ast.AST, _Events]:
+    """What happens in each scope; or in each class, where it is about its `self`."""
     found: dict[ast.AST, _Events] = defaultdict(_Events)
+
+    def events_of(node: ast.AST, name: str) -> _Events:
+        scope = module.scopes.scope_of(node).node
+        owner = module.owner_of(scope) if name.startswith("self.") else None
+        return found[owner if by_class and owner is not None else scope]
+
     for words, kind in ((_COMPILING, "compiled"), (_FITTING, "fitted")):
         for word in words:
             for call in module.calls_by_name.get(word, ()):
                 if isinstance(call.func, ast.Attribute):
-                    events = found[module.scopes.scope_of(call).node]
                     name = ast.unparse(call.func.value)
-                    getattr(events, kind)[name].append(start(call))
+                    getattr(events_of(call, name), kind)[name].append(start(call))
     for node in module.scopes.nodes:
         match node:
             case ast.Assign(
                 targets=[ast.Attribute(value=network, attr="trainable")],
-                value=ast.Constant(value=bool()),
-            ) if _holds_batch_norm(module, node, network):
-                found[module.scopes.scope_of(node).node].changed.append(node)
+                value=ast.Constant(value=bool() as value),
+            ):
+                network, base = _unrolled(module, node, network)
+                if names.BATCH_NORM in holds(module, base, even_frozen=True):
+                    texts = ast.unparse(network), ast.unparse(base)
+                    events = events_of(node, texts[1])
+                    events.changed.append(_Change(node, *texts, value))
     return found
 
 
-def _is_late(events: _Events, name: str, change: Position, before_fit: bool) -> bool:
+def _is_late(events: _Events, name: str, change: _Change, before_fit: bool) -> bool:
     """Whether the model of that name is fitted after the change as it was before."""
-    fits = [each for each in events.fitted[name] if each > change]
-    compiled = [each for each in events.compiled[name] if each < change]
-    fitted = [each for each in events.fitted[name] if each < change]
-    if not fits or not (compiled or fitted):
+    place, until = start(change.node), events.until(change)
+    fits = [each for each in events.fitted[name] if place < each < until]
+    compiled = [each for each in events.compiled[name] if each < place]
+    if not fits or not compiled:
         return False
-    if not before_fit and not any(
-        each > max(compiled, default=each) for each in fitted
-    ):
-        return False
+    settled = max(compiled)
+    if not before_fit:
+        fitted = [each for each in events.fitted[name] if settled < each < place]
+        if not fitted:
+            return False
+        settled = min(fitted)
     # Compiled anew, this model or, as in adversarial networks, one that is built on it.
     between = (each for places in events.compiled.values() for each in places)
-    return not any(change < each < max(fits) for each in between)
+    if any(place < each < max(fits) for each in between):
+        return False
+    return events.value_at(change, settled) is not change.value
 
 
-def _holds_batch_norm(module: Module, node: ast.AST, network: ast.expr) -> bool:
+def _unrolled(
+    module: Module, node: ast.AST, network: ast.expr
+) -> tuple[ast.expr, ast.expr]:
+    """What a change is of, a loop variable being what it goes through, and its base."""
     for loop in module.scopes.ancestors(node):
         if isinstance(loop, ast.For) and ast.unparse(loop.target) in (
             ast.unparse(network),
             f"(_, {ast.unparse(network)})",
         ):
             network = loop.iter
+    base = network
     while True:
-        match network:
+        match base:
             case ast.Subscript(value=inner) | ast.Attribute(value=inner, attr="layers"):
-                network = inner
+                base = inner
             case _:
-                break
-    return names.BATCH_NORM in holds(module, network, even_frozen=True)
+                return network, base

@@ -1,12 +1,12 @@
-"""How many steps a `fit` takes, where the source says it in plain numbers."""
+"""How many steps a `fit` takes, where the source says it in numbers."""
 
 from __future__ import annotations
 
+from math import ceil
 from typing import TYPE_CHECKING
 
 from .classes import keyword
-from .resolve import values
-from .values import Literal, is_number
+from .numbers import length_of, number
 
 if TYPE_CHECKING:
     import ast
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from .module import Module
 
 _FITTING = ("fit", "fit_generator")
+# `**these` may be anything, and so counted Keras 1.
+_UNSAID = (None, "nb_epoch", "samples_per_epoch")
 # What trains without telling, or goes on with what was trained before.
 _OTHERS = ("train_on_batch", "GradientTape", "minimize", "load_weights", "load_model")
 
@@ -26,24 +28,29 @@ def most_steps(module: Module) -> int | None:
     calls = [call for word in _FITTING for call in module.calls_by_name.get(word, ())]
     if not calls or any(word in module.calls_by_name for word in _OTHERS):
         return None
-    total = 0
+    total = 0.0
     for call in calls:
-        steps = _number(module, keyword(call, "steps_per_epoch"))
+        if len(call.args) > 2 or any(each.arg in _UNSAID for each in call.keywords):
+            return None
+        steps = _steps_per_epoch(module, call)
         given = keyword(call, "epochs")
-        epochs = 1 if given is None else _number(module, given)
+        epochs = 1 if given is None else number(module, given)
         if steps is None or epochs is None or _is_repeated(module, call):
             return None
-        total += steps * epochs
-    return total
+        total += ceil(steps) * epochs
+    return ceil(total)
 
 
-def _number(module: Module, expression: ast.expr | None) -> int | None:
-    """The number that an expression surely is."""
-    found = () if expression is None else values(module, expression)
-    match found:
-        case (Literal(value=int() as number),) if is_number(number):
-            return number
-    return None
+def _steps_per_epoch(module: Module, call: ast.Call) -> float | None:
+    """Said in numbers, or the batches that data of a known length make."""
+    given = keyword(call, "steps_per_epoch")
+    if given is not None:
+        return number(module, given)
+    data = call.args[0] if call.args else keyword(call, "x")
+    length = None if data is None else length_of(module, data)
+    size = keyword(call, "batch_size")
+    batch = 32 if size is None else number(module, size)
+    return None if length is None or not batch or batch < 1 else length / batch
 
 
 def _is_repeated(module: Module, call: ast.Call) -> bool:

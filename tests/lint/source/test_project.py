@@ -206,3 +206,59 @@ def test_who_fits_a_class_tells_the_backend(backend, codes, tmp_path: Path) -> N
     module = read_module(tmp_path / "net.py", Project(tmp_path))
     found = [each.code for rule in all_rules() for each in rule.check_source(module)]
     assert found == codes
+
+
+SLIM_NET = """\
+import tensorflow as tf
+from tensorflow.contrib import slim
+
+def network(x):
+    return slim.batch_norm(x)
+"""
+SLIM_SCOPE = """\
+from tensorflow.contrib import slim
+
+def my_scope(is_training, bn_decay=0.9, weight_decay=1e-4):
+    params = dict(decay=bn_decay, {flag}updates_collections={where})
+    with slim.arg_scope([slim.conv2d], normalizer_fn=slim.batch_norm,
+                        normalizer_params=params):
+        with slim.arg_scope([slim.batch_norm], **params) as scope:
+            return scope
+"""
+SLIM_TRAINING = """\
+import tensorflow as tf
+from tensorflow.contrib import slim
+from net import network
+from helper import my_scope
+
+with slim.arg_scope(my_scope(is_training, bn_decay={decay}, weight_decay=0.1)):
+    y = network(x)
+train_op = tf.train.AdamOptimizer().minimize(loss)
+"""
+FLAG = "is_training=is_training, "
+COLLECTED = "tf.GraphKeys.UPDATE_OPS"
+
+
+@pytest.mark.parametrize(
+    ("flag", "where", "decay", "codes"),
+    [
+        (FLAG, None, 0.9, {"net": [], "helper": [], "train": []}),
+        ("", None, 0.9, {"net": ["BN302"], "helper": ["BN302"], "train": []}),
+        (FLAG, None, 0.1, {"net": [], "helper": [], "train": ["BN201"]}),
+        (FLAG, COLLECTED, 0.9, {"net": [], "helper": [], "train": ["BN301"]}),
+        ("is_training=True, ", COLLECTED, 0.9, {"net": [], "helper": [], "train": []}),
+    ],
+)
+def test_scopes_hold_for_what_is_called_in_them(
+    flag, where, decay, codes, tmp_path: Path
+) -> None:
+    (tmp_path / "net.py").write_text(SLIM_NET)
+    (tmp_path / "helper.py").write_text(SLIM_SCOPE.format(flag=flag, where=where))
+    (tmp_path / "train.py").write_text(SLIM_TRAINING.format(decay=decay))
+    found = {}
+    for name in codes:
+        module = read_module(tmp_path / f"{name}.py", Project(tmp_path))
+        found[name] = [
+            each.code for rule in all_rules() for each in rule.check_source(module)
+        ]
+    assert found == codes

@@ -1,0 +1,212 @@
+"""What `arg_scope` of slim and contrib gives the batch normalization built under it.
+
+A scope also holds for what the functions called in it build, in other modules as well.
+So all scopes count that may be open when a module's functions run: its own, and those
+of the modules that import it, directly or through another.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import TYPE_CHECKING
+
+from .. import names
+from .batch_norms import batch_norm_name
+from .classes import calls_in, keyword
+from .once import once
+from .resolve import values
+from .scopes import Kind
+from .values import Items, Known, Literal, Routine, dict_entries
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from .module import Module
+
+_SCOPE = "arg_scope"
+# Under another name it is not followed.
+_RENAMED = re.compile(r"\barg_scope\s+as\b|=\s*[\w.]*\barg_scope\s*$", re.MULTILINE)
+_DEEPEST = 20
+
+
+def given_in_scopes(module: Module, name: str) -> list[object | None]:
+    """What scopes may give BN for an argument: constants, and None for the unknown.
+
+    Empty if surely no scope gives it.
+    """
+    found = [
+        value
+        for each, call in scopes_around(module)
+        for value in (_given(each, call, name) if call is not None else [None])
+    ]
+    return list(dict.fromkeys(found))
+
+
+def hands_out_scopes(module: Module) -> bool:
+    """Whether scopes are returned that are entered in no sight, with more, perhaps."""
+    handed_out = any(
+        isinstance(parent, ast.Return) or getattr(parent, "optional_vars", None)
+        for call in module.calls_by_name.get(_SCOPE, ())
+        for parent in (module.scopes.parents.get(call),)
+    )
+    return handed_out and not any(
+        not isinstance(_target(call), ast.List | ast.Tuple)
+        for each in _around(module)
+        for call in each.calls_by_name.get(_SCOPE, ())
+    )
+
+
+@once
+def scopes_around(module: Module) -> Iterator[tuple[Module, ast.Call | None]]:
+    """The calls that open a scope or give parameters of a normalizer there.
+
+    A scope that is not known is None.
+    """
+    for each in _around(module):
+        if not each.mentions(_SCOPE):
+            continue
+        if _RENAMED.search(each.text):
+            yield each, None
+        for call in each.calls_by_name.get(_SCOPE, ()):
+            yield from _opened(each, call, 0)
+        for call in each.calls:
+            if keyword(call, "normalizer_params") is not None:
+                yield each, call
+
+
+def _around(module: Module) -> Iterable[Module]:
+    """The module, those that import it, and those that import these."""
+    near = list(_importers(module))
+    far = [each for user in near for each in _importers(user)]
+    return dict.fromkeys((module, *near, *far))
+
+
+def _target(call: ast.Call) -> ast.expr | None:
+    """What a scope is opened with: functions, or another scope."""
+    return call.args[0] if call.args else keyword(call, "list_ops_or_scope")
+
+
+def _importers(module: Module) -> Iterator[Module]:
+    """The modules that import this very file, or something from it."""
+    for other in module.project.naming(module.imported_as):
+        imported = {
+            binding.dotted
+            for bindings in other.scopes.top.bindings.values()
+            for binding in bindings
+            if binding.kind is Kind.IMPORT
+        }
+        imported |= {star.rstrip(".") for star in other.scopes.top.stars}
+        found = (
+            module.project.find(other.path, name)
+            for dotted in imported
+            for name in (dotted, dotted.rpartition(".")[0])
+            if name
+        )
+        path = module.path.resolve()
+        if any(each is not None and each.path.resolve() == path for each in found):
+            yield other
+
+
+def _opened(
+    module: Module, call: ast.Call, depth: int
+) -> Iterator[tuple[Module, ast.Call | None]]:
+    """The scopes that a call opens; `arg_scope(helper())` those of the helper."""
+    target = _target(call)
+    if isinstance(target, ast.List | ast.Tuple):
+        yield module, call
+        return
+    helpers = list(_helpers(module, target))
+    if not helpers or depth > _DEEPEST:
+        yield module, None
+    for helper in helpers:
+        inside = [
+            each
+            for each in helper.module.calls_by_name.get(_SCOPE, ())
+            if each in calls_in(helper.module, helper.node)
+        ]
+        if not inside:
+            yield helper.module, None
+        for each in inside:
+            yield from _opened(helper.module, each, depth + 1)
+
+
+def _helpers(module: Module, target: ast.expr | None) -> Iterator[Routine]:
+    """The functions whose result a scope is opened with."""
+    match target:
+        case ast.Call(func=function):
+            for value in values(module, function):
+                if isinstance(value, Routine):
+                    yield value
+        case ast.Name():
+            found = module.scopes.lookup(target)
+            for binding in found[1] if found is not None else ():
+                if binding.kind is not Kind.VALUE:
+                    return
+                assert isinstance(binding.node, ast.expr)
+                if isinstance(binding.node, ast.Call):
+                    yield from _helpers(module, binding.node)
+
+
+def _given(module: Module, call: ast.Call, name: str) -> Iterator[object | None]:
+    """What one scope gives BN: itself, or in the parameters of its normalizer."""
+    params = keyword(call, "normalizer_params")
+    if params is not None:
+        yield from _entry(module, params, name)
+    if not _may_be_for_batch_norm(module, call):
+        return
+    direct = keyword(call, name)
+    if direct is not None:
+        yield from _constants(module, direct)
+    for each in call.keywords:
+        if each.arg is None:
+            yield from _entry(module, each.value, name)
+
+
+def _may_be_for_batch_norm(module: Module, call: ast.Call) -> bool:
+    """Whether the functions of a scope hold BN, or one that is not known."""
+    functions = call.args[0] if call.args else None
+    if not isinstance(functions, ast.List | ast.Tuple):
+        return False  # parameters of a normalizer alone
+    for function in functions.elts:
+        found = values(module, function)
+        known = bool(found) and all(isinstance(each, Known | Routine) for each in found)
+        if not known or any(
+            batch_norm_name(each) in names.DECAY_FUNCTIONS for each in found
+        ):
+            return True
+    return False
+
+
+def _entry(module: Module, packed: ast.expr, name: str) -> Iterator[object | None]:
+    """What a dict holds under a name, and None if it may hold more than is seen."""
+    found = values(module, packed)
+    if not found or not all(isinstance(each, Items) for each in found):
+        yield None
+        return
+    if isinstance(packed, ast.Name) and packed.id in module.entries:
+        yield None
+    for each in found:
+        assert isinstance(each, Items)
+        entries = dict_entries(each)
+        if name in entries:
+            yield from _constants(each.module, entries[name])
+        elif _is_open(each):
+            yield None
+
+
+def _is_open(items: Items) -> bool:
+    """Whether some keys are not written out."""
+    match items.node:
+        case ast.Dict(keys=keys):
+            return not all(isinstance(each, ast.Constant) for each in keys)
+        case ast.Call(args=args, keywords=keywords):
+            return bool(args) or any(each.arg is None for each in keywords)
+    return True
+
+
+def _constants(module: Module, expression: ast.expr) -> list[object | None]:
+    found = [
+        each.value for each in values(module, expression) if isinstance(each, Literal)
+    ]
+    return list(found) if isinstance(expression, ast.Constant) else [*found, None]

@@ -1,0 +1,145 @@
+"""Numbers that the source says, if only by what it calculates, and lengths of data."""
+
+from __future__ import annotations
+
+import ast
+import operator
+from math import ceil, floor
+from typing import TYPE_CHECKING
+
+from .resolve import values
+from .scopes import Kind
+from .values import Known, Literal, is_number
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .module import Module
+    from .scopes import Binding
+
+_DEEPEST = 30
+_OPERATIONS: dict[type[ast.operator], Callable[[float, float], float]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+}
+_ROUNDING: dict[str, Callable[[float], float]] = {
+    "int": int,
+    "round": round,
+    "math.ceil": ceil,
+    "numpy.ceil": ceil,
+    "math.floor": floor,
+    "numpy.floor": floor,
+}
+# How many samples these have to train with.
+_LENGTHS = {
+    "keras.datasets.mnist.load_data": 60_000,
+    "keras.datasets.fashion_mnist.load_data": 60_000,
+    "keras.datasets.cifar10.load_data": 50_000,
+    "keras.datasets.cifar100.load_data": 50_000,
+}
+# What keeps the first dimension of an array.
+_METHODS = {"astype", "copy"}
+_FUNCTIONS = {
+    *("numpy.array", "numpy.asarray", "numpy.expand_dims", "tensorflow.cast"),
+    *("tensorflow.expand_dims", "tensorflow.image.resize", "keras.ops.expand_dims"),
+    *("keras.utils.normalize", "keras.utils.to_categorical"),
+}
+
+
+def number(module: Module, expression: ast.expr, depth: int = 0) -> float | None:
+    """The number that an expression surely is; None where that is not known."""
+    if depth > _DEEPEST:
+        return None
+    match expression:
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATIONS:
+            one, other = (number(module, each, depth + 1) for each in (left, right))
+            if one is None or other is None:
+                return None
+            try:
+                return _OPERATIONS[type(op)](one, other)
+            except (ZeroDivisionError, OverflowError):
+                return None
+        case ast.Call(args=[argument], keywords=[]):
+            return _of_call(module, expression, argument, depth)
+        case ast.Subscript(
+            value=ast.Attribute(value=data, attr="shape"), slice=ast.Constant(value=0)
+        ):
+            return length_of(module, data, depth + 1)
+        case ast.Name():
+            binding = _only_value(module, expression)
+            if binding is not None:
+                return number(module, binding, depth + 1)
+    match values(module, expression):
+        case (Literal(value=int() | float() as constant),) if is_number(constant):
+            return constant
+    return None
+
+
+def _of_call(
+    module: Module, call: ast.Call, argument: ast.expr, depth: int
+) -> float | None:
+    match values(module, call.func):
+        case (Known("len"),):
+            return length_of(module, argument, depth + 1)
+        case (Known(name),) if name in _ROUNDING:
+            given = number(module, argument, depth + 1)
+            return None if given is None else _ROUNDING[name](given)
+    return None
+
+
+def _only_value(module: Module, name: ast.Name) -> ast.expr | None:
+    """The expression that a name stands for, if it can be no other."""
+    match module.scopes.lookup(name):
+        case _, [binding] if binding.kind is Kind.VALUE:
+            return binding.node if isinstance(binding.node, ast.expr) else None
+    return None
+
+
+def length_of(module: Module, data: ast.expr, depth: int = 0) -> int | None:
+    """How many samples an array has, at most; None where that is not known."""
+    if depth > _DEEPEST:
+        return None
+    match data:
+        case ast.Name():
+            found = module.scopes.lookup(data)
+            lengths = [
+                _bound_length(module, data.id, each, depth)
+                for each in (found[1] if found is not None else ())
+            ]
+            known = [each for each in lengths if each is not None]
+            return max(known) if known and len(known) == len(lengths) else None
+        case ast.BinOp(left=left, right=ast.Constant()):
+            return length_of(module, left, depth + 1)
+        case ast.Call(func=ast.Attribute(value=base, attr=name)) if name in _METHODS:
+            return length_of(module, base, depth + 1)
+        case ast.Call(args=[first, *_]):
+            called = values(module, data.func)
+            keeps = any(isinstance(each, Known) for each in called) and all(
+                isinstance(each, Known) and each.name in _FUNCTIONS for each in called
+            )
+            return length_of(module, first, depth + 1) if keeps else None
+    return None
+
+
+def _bound_length(
+    module: Module, name: str, binding: Binding, depth: int
+) -> int | None:
+    if binding.kind is Kind.VALUE and isinstance(binding.node, ast.expr):
+        return length_of(module, binding.node, depth + 1)
+    if binding.kind is not Kind.ITEM or not isinstance(binding.node, ast.Call):
+        return None
+    match module.scopes.parents.get(binding.node):
+        case ast.Assign(targets=[ast.Tuple(elts=[ast.Tuple(elts=training), _])]):
+            if any(isinstance(each, ast.Name) and each.id == name for each in training):
+                return _loaded(module, binding.node)
+    return None
+
+
+def _loaded(module: Module, call: ast.Call) -> int | None:
+    match values(module, call.func):
+        case (Known(name),):
+            return _LENGTHS.get(name)
+    return None
