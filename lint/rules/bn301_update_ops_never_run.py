@@ -30,8 +30,9 @@ class UpdateOpsNeverRun(Rule):
     To fetch the collection and not to use it is not enough, nor is a
     `tf.control_dependencies` in which no op is made. Where the network is not seen,
     such a fetch is a warning, and so is one that asks the default graph in a function
-    that makes another. For Keras layers, whose updates are in no collection, it is an
-    information where nothing asks for `updates`.
+    that makes another. For Keras layers, whose updates are in no collection, it is one
+    where nothing asks for `updates` and they are told that they are trained, else an
+    information.
 
     ## Why is this bad
     In TensorFlow 1 batch normalization only collects the ops that update its running
@@ -94,11 +95,12 @@ with tf.control_dependencies(tf.get_collection(tf.GraphKeys.UPDATE_OPS)):
                     Severity.WARNING,
                 )
         elif ops and source.leaves_updates_in_layers(module):
+            told = Severity.WARNING if source.trains_layers(module) else Severity.INFO
             for op in ops:
                 yield self.finding(
                     "nothing runs the updates of batch normalization, which as a layer "
                     "of Keras puts them into no collection; build this op under "
                     "tf.control_dependencies(layer.updates)",
                     module.location(op),
-                    Severity.INFO,
+                    told,
                 )

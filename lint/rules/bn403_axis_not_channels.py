@@ -23,7 +23,8 @@ class AxisNotChannels(Rule):
     ## What it does
     Reports batch normalization directly after a convolution whose `axis` is not the
     axis of the channels, by the convolution's `data_format`. In source both must be
-    told, or be the defaults of Keras 3. An `axis` that is a list is left alone.
+    told, or be the defaults of Keras 3; before Keras 3, the module must set the format,
+    or the shape of its images show it. An `axis` that is a list is left alone.
 
     ## Why is this bad
     Each row or column of the image gets its own mean and variance, and all channels
@@ -62,7 +63,9 @@ healthy = bool(np.abs(means).max() < 1e-3)  # Each channel is normalised.
 
     def check_source(self, module: Module) -> Iterator[Finding]:
         """Every such layer in the module, where it is built."""
-        if not module.mentions("axis", "data_format", "BatchNormalization(1"):
+        default = source.default_data_format(module)
+        told = ("axis", "data_format", "BatchNormalization(1")
+        if default != "channels_first" and not module.mentions(*told):
             return
         for pair in source.layers_before(module):
             spatial = spatial_axes(pair.kind)
@@ -70,11 +73,12 @@ healthy = bool(np.abs(means).max() < 1e-3)  # Each channel is normalised.
             bn = source.arguments(module, pair.batch_norm, "BatchNormalization")
             if spatial is None or conv is None or bn is None:
                 continue
-            if not _is_told(module, conv):
+            data_format = conv.get("data_format") or default
+            if data_format not in ("channels_first", "channels_last"):
                 continue
             axis = axis_from_end(bn, spatial + 2)
-            if axis is not None and axis != channel_axis(pair.kind, conv):
-                data_format = conv.get("data_format") or "channels_last"
+            right = channel_axis(pair.kind, {"data_format": data_format})
+            if axis is not None and axis != right:
                 yield self.finding(
                     _message(bn.get("axis", -1), data_format, pair.kind),
                     module.location(pair.batch_norm),
@@ -91,15 +95,6 @@ healthy = bool(np.abs(means).max() < 1e-3)  # Each channel is normalised.
                     _message(axis, data_format, pair.kind),
                     model.at(pair.batch_norm.path),
                 )
-
-
-def _is_told(module: Module, conv: dict[str, object]) -> bool:
-    """Whether the convolution's format is known, from it or as the default."""
-    if "data_format" in conv and conv["data_format"] is not None:
-        return conv["data_format"] in ("channels_first", "channels_last")
-    # Before, a file in the home folder often said otherwise, for Theano's sake.
-    elsewhere = ("data_format", "channels_first", "dim_ordering")
-    return not module.world.legacy and not module.mentions(*elsewhere)
 
 
 def _message(axis: object, data_format: object, kind: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_CONV = re.compile(r"(Separable|Depthwise)?Conv([123])D(Transpose)?")
+_CONV = re.compile(r"(Separable|Depthwise)?Conv(?:olution)?([123])D(Transpose)?")
 DROPOUT = frozenset(
     {
         *("Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"),

@@ -4,19 +4,20 @@ from .batch_norms import Momentum, changes_later, momenta
 from .bypassed import bypassing_calls
 from .classes import is_functional, keras_kind, takes_training
 from .contents import class_holds
+from .data_formats import default_data_format
 from .edits import replaced, with_argument, with_parameter
 from .evaluation_steps import trained_in_evaluation
 from .flagged import Flagged, Where, flag_left_out, flagged_calls
 from .graph_mode import (
     calls_without_flag,
     fetched_in_vain,
-    leaves_updates_in_layers,
     loses_updates,
     training_ops,
 )
 from .handed_on import Misnamed, kinds_handed_on, misnamed_flags
 from .in_lambda import batch_norms_in_lambda
 from .late_freezing import fitted_frozen, late_changes
+from .layer_updates import leaves_updates_in_layers, trains_layers
 from .leaks import Leak, leaked_flags
 from .module import Module
 from .plain_calls import leaking_calls, leaks_in_call
@@ -49,6 +50,7 @@ __all__ = [
     "calls_without_flag",
     "changes_later",
     "class_holds",
+    "default_data_format",
     "default_of",
     "fetched_in_vain",
     "fitted_frozen",
@@ -81,6 +83,7 @@ __all__ = [
     "told",
     "trained_in_evaluation",
     "training_ops",
+    "trains_layers",
     "untold_on_jax",
     "usage_of",
     "with_argument",

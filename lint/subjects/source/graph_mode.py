@@ -15,7 +15,6 @@ from .contents import holds
 from .fetched_updates import (
     fetched_updates,
     is_outside_graph,
-    names_updates,
     runs_updates,
 )
 from .resolve import values
@@ -32,10 +31,6 @@ _TRAINING = ("minimize", "apply_gradients")
 _OPTIMIZER = re.compile(r"(tensorflow\.train|contrib\.opt)\.\w*Optimizer\w*$")
 # Where their functions may come from; others need not be searched for them.
 _FUNCTIONS = re.compile(r"\b(contrib|slim|tf_slim|v1|tf\.layers|tensorflow\.layers)\b")
-# Where Keras trains, operations run at once, or functions are traced.
-_RUNS_LAYERS = re.compile(
-    r"\.fit\w*\(|train_on_batch|GradientTape|\benable_eager|Estimator|tf\.function"
-)
 _NO_COLLECTION = re.compile(r"updates_collections['\"]?\s*[=:]\s*None")
 _MOST_FUNCTIONS = 400
 
@@ -101,33 +96,9 @@ def _updates_are_run(module: Module) -> bool:
     """Whether the module, what it calls, or what imports it runs the updates."""
     around = {each for each, _ in reached_calls(module)}
     around |= {
-        other
-        for other in module.project.naming("UPDATE_OPS")
-        if _imports(other, module)
+        other for other in module.project.naming("UPDATE_OPS") if imports(other, module)
     }
     return any(runs_updates(each) for each in {module, *around})
-
-
-def leaves_updates_in_layers(module: Module) -> bool:
-    """Whether Keras layers hold updates that the module and what it calls never run.
-
-    In a graph of TensorFlow 1 they are in `layer.updates`, and in no collection.
-    """
-    calls = [] if _RUNS_LAYERS.search(module.text) else list(reached_calls(module))
-    around = {each for each, _ in calls}
-    return any(_is_keras_layer(*each) for each in calls) and not any(
-        names_updates(each) for each in {module, *around}
-    )
-
-
-def _is_keras_layer(module: Module, call: ast.Call) -> bool:
-    """Whether it calls BN of Keras and lets both phases come."""
-    given = _argument(module, call, "training", packed=False)
-    return given not in ([False], [True]) and any(
-        isinstance(value, Result)
-        and str(batch_norm_name(value.of)).startswith("keras.layers.")
-        for value in values(module, call.func)
-    )
 
 
 def calls_without_flag(module: Module) -> Iterator[tuple[ast.Call, str, bool]]:
@@ -145,7 +116,7 @@ def calls_without_flag(module: Module) -> Iterator[tuple[ast.Call, str, bool]]:
                 by_contrib = name in names.DECAY_FUNCTIONS
                 flag = "is_training" if by_contrib else "training"
                 packed = function is normalizer
-                given = _argument(module, call, flag, packed=packed)
+                given = argument_values(module, call, flag, packed=packed)
                 if given or _is_partly_given(value, flag):
                     continue
                 if by_contrib and _is_given_in_scopes(module, flag):
@@ -233,7 +204,7 @@ def functions_of_both_phases(module: Module, call: ast.Call) -> Iterator[str]:
                 continue
             by_contrib = name in names.DECAY_FUNCTIONS
             flag = "is_training" if by_contrib else "training"
-            given = _argument(module, call, flag, packed=function is normalizer)
+            given = argument_values(module, call, flag, packed=function is normalizer)
             if not given and by_contrib:
                 given = given_in_scopes(module, flag)
             if given not in ([], [False], [True]):
@@ -250,7 +221,7 @@ def _collects(module: Module, call: ast.Call) -> bool:
     return not unknown and not any(_NO_COLLECTION.search(each.text) for each in around)
 
 
-def _argument(
+def argument_values(
     module: Module, call: ast.Call, name: str, packed: bool
 ) -> list[object | None]:
     """The constants that an argument may be, with None for all that is unknown."""
@@ -268,7 +239,7 @@ def _argument(
     return list(found) if isinstance(given, ast.Constant) else [*found, None]
 
 
-def _imports(other: Module, module: Module) -> bool:
+def imports(other: Module, module: Module) -> bool:
     """Whether another module imports this one, by its name."""
     stem = module.imported_as
     for bindings in other.scopes.top.bindings.values():

@@ -165,19 +165,20 @@ class Scopes:
             for outer in self.ancestors(use)
             if isinstance(outer, ast.For | ast.AsyncFor | ast.While)
         ]
+        later = [each for each in bindings if each.ready > start(use)]
         result: list[Binding] = []
         for binding in sorted(bindings, key=lambda each: each.ready, reverse=True):
             if binding.ready > start(use):
-                line = binding.ready[0]
-                if any(first <= line <= last for first, last in loops):
-                    result.append(binding)  # seen in the loop's next round
                 continue
             theirs = self._blocks(binding.place)
             if _exclusive(theirs, blocks):
                 continue
             result.append(binding)
-            if theirs <= blocks:
-                return result
+            if theirs <= blocks:  # in every round that comes to it, it is bound anew
+                line = binding.ready[0]
+                loops = [each for each in loops if not each[0] <= line <= each[1]]
+                return _in_loops(later, loops) + result
+        result = _in_loops(later, loops) + result
         return result or bindings
 
     def _blocks(self, node: ast.AST) -> set[Block]:
@@ -192,6 +193,16 @@ class Scopes:
                 break
             current = outer
         return blocks
+
+
+def _in_loops(later: list[Binding], loops: list[tuple[int, int]]) -> list[Binding]:
+    """Those that are seen in the next round of a loop, the last one first."""
+    lines = [(each, each.ready[0]) for each in reversed(later)]
+    return [
+        each
+        for each, line in lines
+        if any(first <= line <= last for first, last in loops)
+    ]
 
 
 def last_word(expression: ast.expr) -> str:

@@ -1,0 +1,63 @@
+"""Layers of Keras in a graph of TensorFlow 1, and whether it runs their updates."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from .batch_norms import batch_norm_name
+from .fetched_updates import names_updates
+from .graph_mode import argument_values, imports, reached_calls
+from .resolve import values
+from .values import Result
+
+if TYPE_CHECKING:
+    import ast
+
+    from .module import Module
+
+# Where Keras trains, operations run at once, or functions are traced.
+_RUNS_LAYERS = re.compile(
+    r"\.fit\w*\(|train_on_batch|GradientTape|\benable_eager|Estimator|tf\.function"
+)
+# Where the phase of the whole graph is that of training.
+_TRAINS_LAYERS = re.compile(
+    r"learning_phase\(\)\s*:(?!\s*(0|False))|set_learning_phase\((1|True)\)"
+)
+
+
+def leaves_updates_in_layers(module: Module) -> bool:
+    """Whether Keras layers hold updates that the module and what it calls never run.
+
+    In a graph of TensorFlow 1 they are in `layer.updates`, and in no collection.
+    """
+    calls = [] if _RUNS_LAYERS.search(module.text) else list(reached_calls(module))
+    around = {each for each, _ in calls}
+    return any(_phases(*each) is not None for each in calls) and not any(
+        names_updates(each) for each in {module, *around}
+    )
+
+
+def trains_layers(module: Module) -> bool:
+    """Whether they are surely told somewhere that they are being trained."""
+    calls = list(reached_calls(module))
+    around = {module, *(each for each, _ in calls)}
+    around |= {
+        other
+        for other in module.project.naming("learning_phase")
+        if imports(other, module)
+    }
+    told = any(_TRAINS_LAYERS.search(each.text) for each in around)
+    return told or any(_phases(*each) for each in calls)
+
+
+def _phases(module: Module, call: ast.Call) -> list[object | None] | None:
+    """What a call of Keras's BN is given as `training`, unless it is one phase only."""
+    given = argument_values(module, call, "training", packed=False)
+    if given not in ([False], [True]) and any(
+        isinstance(value, Result)
+        and str(batch_norm_name(value.of)).startswith("keras.layers.")
+        for value in values(module, call.func)
+    ):
+        return given
+    return None
