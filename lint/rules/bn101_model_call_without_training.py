@@ -12,6 +12,7 @@ from ..semantics import CALL_NEEDS_TRAINING, world_of_model
 from ..subjects import names, source
 from ..subjects.flagged_layers import unflagged_behaviours
 from ..subjects.trainer import trains_by_itself
+from .harm import harm
 from .rule import Rule
 
 if TYPE_CHECKING:
@@ -21,12 +22,6 @@ if TYPE_CHECKING:
     from ..subjects.model import Model
     from ..subjects.source import Module
 
-_HARM = {
-    names.BATCH_NORM: "its batch normalization never updates its statistics",
-    names.DROPOUT: "its dropout never drops",
-    names.NOISE: "its noise is never added",
-    names.AUGMENTATION: "its augmentation also runs in predict",
-}
 # Wrappers that leave the signature of `call` as it is.
 _TRANSPARENT = ("tf.function", "tensorflow.function", "function", "typechecked")
 _LIKE_A_FLAG = re.compile("train|phase|infer", re.IGNORECASE)
@@ -168,10 +163,9 @@ healthy = bool(np.abs(moving_mean).max() > 0)
 
 
 def _message(name: str, kinds: frozenset[str]) -> str:
-    harm = ", ".join(_HARM[kind] for kind in _HARM if kind in kinds)
     return (
         f"the call of {name} has no parameter `training`, so fit cannot pass it: "
-        f"{harm}; write call(self, inputs, training=None)"
+        f"{harm(kinds)}; write call(self, inputs, training=None)"
     )
 
 

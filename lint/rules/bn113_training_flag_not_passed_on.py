@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from ..findings import Severity
 from ..semantics import FIT_ON_JAX_BYPASSES_CALLING, world_of_model
-from ..subjects import names, source
+from ..subjects import source
 from ..subjects.flagged_layers import unflagged_behaviours
+from .harm import harm
 from .rule import Rule
 
 if TYPE_CHECKING:
@@ -16,13 +17,6 @@ if TYPE_CHECKING:
     from ..findings import Finding
     from ..subjects.model import Model
     from ..subjects.source import Module
-
-_HARM = {
-    names.BATCH_NORM: "its batch normalization never updates its statistics",
-    names.DROPOUT: "its dropout never drops",
-    names.NOISE: "its noise is never added",
-    names.AUGMENTATION: "its augmentation also runs in predict",
-}
 
 
 class TrainingFlagNotPassedOn(Rule):
@@ -94,10 +88,9 @@ healthy = bool(np.abs(moving_mean).max() > 0)
         if not module.world.has(FIT_ON_JAX_BYPASSES_CALLING):
             return
         for untold in source.untold_on_jax(module):
-            harm = ", ".join(_HARM[kind] for kind in _HARM if kind in untold.kinds)
             yield self.finding(
                 "on JAX, fit does not hand the phase on to this call, which is not "
-                f"told: {harm}; pass training=training",
+                f"told: {harm(untold.kinds)}; pass training=training",
                 module.location(untold.call),
                 fix=source.told(module, untold),
             )
