@@ -92,7 +92,10 @@ healthy = bool(np.abs(moving_mean).max() > 0)
 
     def check_source(self, module: Module) -> Iterator[Finding]:
         """Every such call."""
-        if not module.world.has(FIT_ON_JAX_BYPASSES_CALLING):
+        if not (
+            module.mentions("def call")
+            and module.world.has(FIT_ON_JAX_BYPASSES_CALLING)
+        ):
             return
         for untold in untold_on_jax(module):
             harm = ", ".join(_HARM[kind] for kind in _HARM if kind in untold.kinds)
