@@ -33,7 +33,7 @@ class Result:
         name: the file or model.
         findings: what is to be reported.
         unread: why it could not be read, if it could not.
-        is_opaque: whether it is a model that could be checked only in part.
+        is_opaque: whether it is a model or notebook that could be checked only in part.
         excerpts: the first line of source of each finding in source.
         known: how often each finding of the baseline was found.
     """
@@ -103,7 +103,8 @@ class Linter:
             found = [_of_test(each) for each in found]
         kept = without_suppressed(found, subject)
         excerpts = {each: _excerpt(subject, each) for each in kept}
-        return self._result(str(subject.path), kept, excerpts)
+        is_opaque = bool(subject.unread)
+        return self._result(str(subject.path), kept, excerpts, is_opaque=is_opaque)
 
     def _result(
         self,

@@ -37,7 +37,7 @@ class Report:
         findings: sorted by file, place and code.
         checked: the files and models that were read, by name.
         unread: the targets that could not be read.
-        opaque: the models that could be checked only in part, by name.
+        opaque: the models and notebooks that could be checked only in part, by name.
         excerpts: the first line of source of each finding in source.
         known: how many findings are not reported, as the baseline has them.
         stale: how many findings of the baseline are there no longer.

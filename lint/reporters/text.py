@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, TextIO
 from rich.cells import cell_len, set_cell_size
 
 from ..findings import Severity
-from ..rules import rule_by_code
+from ..rules import UNREADABLE, rule_by_code
 from ..rules.documentation import is_about_reading, why
 from ..statistics import statistics
+from ..subjects.files import NOTEBOOK
 from ..subjects.imported import is_reference
 
 if TYPE_CHECKING:
@@ -184,9 +185,15 @@ def _summary(report: Report) -> Iterator[Line]:
     silent = {each.path for each in report.unread} - {f.path for f in report.findings}
     if silent:
         yield _plain(f"{_count(len(silent), 'file')} could not be read.")
-    if report.opaque and NOT_INSPECTABLE not in codes:
-        amount = _count(len(report.opaque), "model")
-        yield _plain(f"{amount} could be checked only in part; see {NOT_INSPECTABLE}.")
+    notebooks = [each for each in report.opaque if each.endswith(NOTEBOOK)]
+    models = len(report.opaque) - len(notebooks)
+    for word, number, code in (
+        ("model", models, NOT_INSPECTABLE),
+        ("notebook", len(notebooks), UNREADABLE),
+    ):
+        if number and code not in codes:
+            amount = _count(number, word)
+            yield _plain(f"{amount} could be checked only in part; see {code}.")
 
 
 def _fixes(report: Report) -> Iterator[Line]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EVERY_RULE",
+    "UNREADABLE",
     "Rule",
     "all_rules",
     "enabled_rules",

@@ -113,7 +113,7 @@ class TestExitStatus:
             json.dumps(
                 {
                     "cells": [
-                        {"cell_type": "code", "source": "x = 1"},
+                        {"cell_type": "code", "source": ""},
                         {"cell_type": "code", "source": "x = 2\nx = ("},
                     ],
                     "nbformat": 4,
@@ -132,6 +132,20 @@ class TestExitStatus:
     def test_what_is_unreadable_is_never_called_clean(self, files, command):
         outcome = command("good.py", "nowhere.py", "--ignore", "BN001")
         assert outcome.out == "No findings in 1 file.\n1 file could not be read.\n"
+
+    def test_a_notebook_that_is_read_in_part_is_never_called_clean(
+        self, files, command
+    ):
+        cells = [{"cell_type": "code", "source": each} for each in ("x = 1", "x = (")]
+        (files / "book.ipynb").write_text(json.dumps({"cells": cells}))
+        outcome = command("book.ipynb")
+        assert outcome.status == 1
+        assert outcome.out.startswith("book.ipynb:cell 2:1:5: BN001 error not valid")
+        assert "    1 | x = (\n" in outcome.out
+        assert command("book.ipynb", "--ignore", "BN001").out == (
+            "No findings in 1 file.\n"
+            "1 notebook could be checked only in part; see BN001.\n"
+        )
 
     def test_an_empty_folder_is_unusable(self, folder, command):
         outcome = command(".")

@@ -16,7 +16,7 @@ from .batch_norms import batch_norm_name
 from .classes import calls_in, keyword
 from .once import once
 from .resolve import values
-from .scopes import Kind
+from .scopes import Kind, last_word
 from .values import Items, Known, Literal, Routine, dict_entries
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 _SCOPE = "arg_scope"
 # Under another name it is not followed.
 _RENAMED = re.compile(r"\barg_scope\s+as\b|=\s*[\w.]*\barg_scope\s*$", re.MULTILINE)
-_DEEPEST = 20
 
 
 def given_in_scopes(module: Module, name: str) -> list[object | None]:
@@ -63,13 +62,14 @@ def scopes_around(module: Module) -> Iterator[tuple[Module, ast.Call | None]]:
 
     A scope that is not known is None.
     """
+    opened: set[ast.Call] = set()
     for each in _around(module):
         if not each.mentions(_SCOPE):
             continue
         if _RENAMED.search(each.text):
             yield each, None
         for call in each.calls_by_name.get(_SCOPE, ()):
-            yield from _opened(each, call, 0)
+            yield from _opened(each, call, opened)
         for call in each.calls:
             if keyword(call, "normalizer_params") is not None:
                 yield each, call
@@ -109,26 +109,26 @@ def _importers(module: Module) -> Iterator[Module]:
 
 
 def _opened(
-    module: Module, call: ast.Call, depth: int
+    module: Module, call: ast.Call, before: set[ast.Call]
 ) -> Iterator[tuple[Module, ast.Call | None]]:
     """The scopes that a call opens; `arg_scope(helper())` those of the helper."""
+    if call in before:
+        return
+    before.add(call)
     target = _target(call)
     if isinstance(target, ast.List | ast.Tuple):
         yield module, call
         return
     helpers = list(_helpers(module, target))
-    if not helpers or depth > _DEEPEST:
+    if not helpers:
         yield module, None
     for helper in helpers:
-        inside = [
-            each
-            for each in helper.module.calls_by_name.get(_SCOPE, ())
-            if each in calls_in(helper.module, helper.node)
-        ]
+        called = calls_in(helper.module, helper.node)
+        inside = [each for each in called if last_word(each.func) == _SCOPE]
         if not inside:
             yield helper.module, None
         for each in inside:
-            yield from _opened(helper.module, each, depth + 1)
+            yield from _opened(helper.module, each, before)
 
 
 def _helpers(module: Module, target: ast.expr | None) -> Iterator[Routine]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import operator
 from math import ceil, floor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from .resolve import values
 from .scopes import Kind
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from .module import Module
     from .scopes import Binding
 
+Answer = TypeVar("Answer", int, float)
+
 _DEEPEST = 30
+_LARGEST = 1e12  # beyond that, and for NaN, nothing is calculated
 _OPERATIONS: dict[type[ast.operator], Callable[[float, float], float]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -51,8 +54,31 @@ _FUNCTIONS = {
 
 def number(module: Module, expression: ast.expr, depth: int = 0) -> float | None:
     """The number that an expression surely is; None where that is not known."""
-    if depth > _DEEPEST:
-        return None
+    found = _once(_number, module, expression, depth)
+    return found if found is not None and abs(found) < _LARGEST else None
+
+
+def length_of(module: Module, data: ast.expr, depth: int = 0) -> int | None:
+    """How many samples an array has, at most; None where that is not known."""
+    return _once(_length, module, data, depth)
+
+
+def _once(
+    question: Callable[[Module, ast.expr, int], Answer | None],
+    module: Module,
+    expression: ast.expr,
+    depth: int,
+) -> Answer | None:
+    """The answer, looked for once; None if it leads back to itself, or too far."""
+    key = question, expression
+    if key not in module.answers:
+        module.answers[key] = (None,)
+        if depth < _DEEPEST:
+            module.answers[key] = (question(module, expression, depth),)
+    return module.answers[key][0]
+
+
+def _number(module: Module, expression: ast.expr, depth: int) -> float | None:
     match expression:
         case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATIONS:
             one, other = (number(module, each, depth + 1) for each in (left, right))
@@ -60,7 +86,7 @@ def number(module: Module, expression: ast.expr, depth: int = 0) -> float | None
                 return None
             try:
                 return _OPERATIONS[type(op)](one, other)
-            except (ZeroDivisionError, OverflowError):
+            except ZeroDivisionError:
                 return None
         case ast.Call(args=[argument], keywords=[]):
             return _of_call(module, expression, argument, depth)
@@ -98,10 +124,7 @@ def _only_value(module: Module, name: ast.Name) -> ast.expr | None:
     return None
 
 
-def length_of(module: Module, data: ast.expr, depth: int = 0) -> int | None:
-    """How many samples an array has, at most; None where that is not known."""
-    if depth > _DEEPEST:
-        return None
+def _length(module: Module, data: ast.expr, depth: int) -> int | None:
     match data:
         case ast.Name():
             found = module.scopes.lookup(data)

@@ -48,3 +48,17 @@ def test_most_steps(text: str, steps: int | None) -> None:
     data = (DATA + text).encode()
     module = module_from_bytes(data, Path("a.py"), Project(Path("none")))
     assert most_steps(module) == steps
+
+
+@pytest.mark.parametrize("number", ["1e400", "1e300 * 1e300", "2.5e308 / 1e-300"])
+def test_numbers_without_end(number: str) -> None:
+    text = f"model.fit(d, steps_per_epoch={number}, epochs=2)".encode()
+    module = module_from_bytes(text, Path("a.py"), Project(Path("none")))
+    assert most_steps(module) is None
+
+
+def test_what_branches_again_and_again() -> None:
+    doubled = "".join(f"n{i + 1} = n{i} + n{i}\n" for i in range(28))
+    text = f"n0 = 1\n{doubled}model.fit(d, steps_per_epoch=n28)"
+    module = module_from_bytes(text.encode(), Path("a.py"), Project(Path("none")))
+    assert most_steps(module) in (2**28, None)
