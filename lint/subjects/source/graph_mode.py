@@ -124,9 +124,11 @@ def calls_without_flag(module: Module) -> Iterator[tuple[ast.Call, str, bool]]:
 
 def _runs_in_arg_scope(module: Module) -> bool:
     """Whether it, what imports it, or what imports that, may set the flag for it."""
+    if module.mentions("arg_scope"):
+        return True
     users = list(_importers(module))
     users += [each for user in users for each in _importers(user)]
-    return any(each.mentions("arg_scope") for each in (module, *users))
+    return any(_scopes_batch_norm(each) for each in users)
 
 
 def _applied(value: Value) -> str | None:
