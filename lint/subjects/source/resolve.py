@@ -177,8 +177,11 @@ def _parts(value: Value, index: int | None) -> Iterator[Value]:
         elements = elements[index : index + 1]
     for element in elements:
         if isinstance(element, ast.Starred):
-            for inner in values(value.module, element.value):
-                yield from _parts(inner, None)
+            trail = value.module.project.trail
+            if trail.enter(element):  # found = [*found, one] is in itself
+                for inner in values(value.module, element.value):
+                    yield from _parts(inner, None)
+                trail.leave(element)
         else:
             yield from values(value.module, element)
 

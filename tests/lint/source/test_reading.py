@@ -94,6 +94,7 @@ def test_nothing_is_run(tmp_path: Path) -> None:
         "x: keras.layers.BatchNormalization(momentum=0.5)",
         "[x for x in x for x in x](x, training=True)",
         "(*a, b), c = c, *a = b\nc(a, training=False)",
+        "for _ in x:\n    x = [*x]\n    m, n = x\n    L.BatchNormalization(momentum=m)",
         "def f(*args, **kwargs):\n    BN(*args, **kwargs)\nf(*f, **f)",
         "with tf.GradientTape() as t: t.gradient(t, t)",
         "del x\nglobal y\nx[0].y = z = w\n",
