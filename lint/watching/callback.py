@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
+from ..subjects.trainer import trains_by_itself
 from .ending import check_options, finish
 from .monitor import Monitor
 from .tapping import Tap
@@ -31,7 +32,10 @@ class Watch(keras.callbacks.Callback):
     The statistics of the batches are read off the running ones. Now and then, a batch
     passes through the model once more in both modes. Neither changes the training: its
     results are the same to the bit. Both together take about 3 % of the time; on JAX,
-    the first such batch also waits for its two passes to be compiled.
+    the first such batch also waits for its two passes to be compiled. How often a
+    training step calls a layer is counted in the first one. Where that was compiled
+    before, and is not that of Keras' trainer, only what needs no count is warned of:
+    statistics that do not move, and losses.
 
     Args:
         every: look after each that many steps; `None` for as often as is cheap.
@@ -71,6 +75,7 @@ class Watch(keras.callbacks.Callback):
             self._every,
             _TOLD_HOW,
             planned=epochs * steps if epochs and steps else None,
+            own_step=trains_by_itself(type(self.model)),
         )
         self._tap = Tap(self.model, self._monitor)
         self._tap.open()

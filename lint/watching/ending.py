@@ -50,7 +50,8 @@ def check_options(every: Any, plot: Any) -> None:
 def finish(monitor: Monitor, plot: Any, verbose: bool) -> None:
     """Print the table and draw the picture, if they are wanted."""
     if verbose:
-        Console(highlight=False).print(_table(monitor))
+        # Names of layers are no markup.
+        Console(highlight=False, markup=False, emoji=False).print(_table(monitor))
     if plot is not None:
         from .plotting import draw
 

@@ -13,6 +13,10 @@ _FAR = 0.5  # standard deviations
 _WIDE = 2.0  # a factor between variances
 _BIAS = 0.05  # of the initial values, up to which statistics count as converged
 _NINES = (0.999, 0.99, 0.9, 0.8)
+_NO_VARIANCE = (
+    "Within a batch nothing varies: look at the layer's input, and whether batches "
+    "hold more than one sample (model-lint rule BN205)."
+)
 
 
 def judge(
@@ -79,7 +83,7 @@ def _left_at_the_end(layer: WatchedLayer, step: int, planned: int | None) -> flo
     """The share of today's distance that is left when training ends, as planned."""
     if planned is None or layer.momentum is None:
         return 1.0
-    return float(layer.momentum ** (max(planned - step, 0) * layer.calls))
+    return float(layer.momentum ** (max(planned - step, 0) * (layer.calls or 1)))
 
 
 def _is_far(lag: Lag, left: float) -> bool:
@@ -98,7 +102,7 @@ def _warn_of_lag(
         step,
         f"the running statistics lag behind those of the batches: {when} the means are "
         f"{lag.shift:.1f} standard deviations apart, the variances a factor "
-        f"{lag.ratio:.1f}. {_advice(layer, planned)}",
+        f"{lag.ratio:.1f}. {_advice(layer, planned) if lag.varies else _NO_VARIANCE}",
     )
 
 
@@ -106,13 +110,13 @@ def _advice(layer: WatchedLayer, planned: int) -> str:
     momentum = layer.momentum
     if momentum is None:
         return "Estimate them anew with kerasbn.recalibrate(model, data)."
-    needed = needed_steps(momentum)
-    if needed <= planned * layer.calls:
+    needed, updates = needed_steps(momentum), planned * (layer.calls or 1)
+    if needed <= updates:
         return (
             f"They change faster than momentum={momentum:g} follows: lower the "
             "learning rate at the end, or use kerasbn.recalibrate(model, data) then."
         )
-    fitting = [m for m in _NINES if needed_steps(m) <= planned * layer.calls]
+    fitting = [m for m in _NINES if needed_steps(m) <= updates]
     smaller = f"momentum={fitting[0]:g}, " if fitting else ""
     return (
         f"momentum={momentum:g} needs {needed:,} steps: use {smaller}"

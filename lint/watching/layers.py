@@ -41,10 +41,12 @@ class Lag:
         shift: the distance of the means in standard deviations of the batches, as the
             root of its mean square over the channels.
         ratio: the factor between the variances, >= 1, as the geometric mean.
+        varies: whether the batches have any variance that rounding does not hide.
     """
 
     shift: float
     ratio: float
+    varies: bool
 
 
 class WatchedLayer:
@@ -53,7 +55,8 @@ class WatchedLayer:
     Attributes:
         path: its path, such as `inner/bn1`.
         layer: the layer.
-        calls: how often it is called in one step.
+        calls: how often it is called in training mode in one step; None if that is
+            not known, and so nothing of the batches.
         points: what is drawn.
         inputs: quantiles of the values that it was given, by step.
         ever_moved: whether its running statistics ever did.
@@ -63,7 +66,7 @@ class WatchedLayer:
     def __init__(self, path: str, layer: Any) -> None:
         self.path = path
         self.layer = layer
-        self.calls = 1
+        self.calls: int | None = 1
         self.points: list[Point] = []
         self.inputs: list[tuple[int, Array]] = []
         self.ever_moved = False
@@ -93,10 +96,12 @@ class WatchedLayer:
             self._affine = self._read_affine(value)
             return
         self.ever_moved |= not now.same_as(before)
-        if self.ever_moved:
+        if self.ever_moved and self.calls is not None:
             between = batches_between(before, now, self.momentum, self.calls)
-            if between is not None:
+            if between is not None and between.possible:
                 self._note(now, between)
+            elif between is not None:
+                self._give_up()
 
     def is_trained(self, value: Value) -> bool:
         """Whether gamma or beta has changed, or there is neither to tell."""
@@ -117,7 +122,9 @@ class WatchedLayer:
         square = (self._last.mean - mean) ** 2 / (variance + epsilon)
         with np.errstate(all="ignore"):
             factor = np.log((self._last.variance + epsilon) / (variance + epsilon))
-        lag = Lag(float(np.sqrt(square.mean())), float(np.exp(np.abs(factor).mean())))
+        varies = any((each.variance > each.noise).any() for each in self._recent)
+        ratio = float(np.exp(np.abs(factor).mean()))
+        lag = Lag(float(np.sqrt(square.mean())), ratio, varies)
         return lag if np.isfinite([lag.shift, lag.ratio]).all() else None
 
     def dead_channels(self) -> int:
@@ -125,6 +132,13 @@ class WatchedLayer:
         if len(self.dead) < (self.dead.maxlen or 0):
             return 0
         return int(np.logical_and.reduce(self.dead).sum())
+
+    def _give_up(self) -> None:
+        """Forget what was taken for batches, where the layer was updated otherwise."""
+        self.calls = None
+        self._recent.clear()
+        self.dead.clear()
+        self.points.clear()
 
     def _note(self, now: Reading, between: Batches) -> None:
         self._recent.append(between)
@@ -136,11 +150,14 @@ class WatchedLayer:
 
     def _read(self, step: int, value: Value) -> Reading:
         weight = getattr(self.layer, "moving_weight", None)  # kerasbn's
+        deviation = getattr(self.layer, "moving_stddev", None)  # with renorm=True
         return Reading(
             step,
             flat(value(self.layer.moving_mean)),
             flat(value(self.layer.moving_variance)),
             1.0 if weight is None else float(flat(value(weight.w)).mean()),
+            None if deviation is None else flat(value(deviation)),
+            float(self.layer.epsilon),
         )
 
     def _read_affine(self, value: Value) -> list[Array]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
@@ -26,9 +26,10 @@ _TOLD_HOW = (
 class Loop:
     """A training loop that is watched: say `step()` after each of its steps."""
 
-    def __init__(self, model: Any, monitor: Monitor) -> None:
+    def __init__(self, model: Any, monitor: Monitor, first_step: ExitStack) -> None:
         self._model = model
         self._monitor = monitor
+        self._first_step = first_step
         self._given: dict[int, Any] = {}
 
     @property
@@ -58,6 +59,7 @@ class Loop:
         Raises:
             UsageError: (a ValueError) if there are more or fewer values than variables.
         """
+        self._first_step.close()
         model = self._model
         for variables, values in (
             (model.trainable_variables, trainable_variables),
@@ -136,10 +138,12 @@ def watch(
             f"Received: {model!r} of type {type(model).__name__}."
         )
     check_options(every, plot)
-    monitor = Monitor(model, every, _TOLD_HOW, loss=loss, planned=steps)
-    loop = Loop(model, monitor)
-    monitor.while_trying = loop.holding_given_values
-    monitor.begin(loop.value)
-    yield loop
+    monitor = Monitor(model, every, _TOLD_HOW, loss, planned=steps, own_step=True)
+    with ExitStack() as first_step:
+        loop = Loop(model, monitor, first_step)
+        monitor.while_trying = loop.holding_given_values
+        monitor.begin(loop.value)
+        first_step.enter_context(monitor.counter.counting())
+        yield loop
     monitor.end(loop.value)
     finish(monitor, plot, verbose)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..subjects.live_model import layers_inside
 from .budget import Budget
+from .counting import CallCounter
 from .judging import judge, judge_at_the_end, judge_still, needed_steps
 from .layers import WatchedLayer
 from .notices import Notices
@@ -34,12 +35,14 @@ class Monitor:
         told_how: what to do for a layer to be told that it trains.
         loss: `loss(y, y_pred)`; None for the one that the model was compiled with.
         planned: how many steps there will be; None if that is not known.
+        own_step: whether the training step is another than that of Keras' trainer.
 
     Attributes:
         layers: the layers that are watched: all that are not frozen.
         losses: of the batches that were compared.
         notices: the warnings that were given.
         step: how many steps were done.
+        counter: to count in the first step how often it calls each layer.
         while_trying: a context in which the model's variables have their values.
     """
 
@@ -50,6 +53,7 @@ class Monitor:
         told_how: str,
         loss: Loss | None = None,
         planned: int | None = None,
+        own_step: bool = False,
     ) -> None:
         import keras
 
@@ -61,6 +65,9 @@ class Monitor:
         self.losses: list[Losses] = []
         self.notices = Notices()
         self.step = 0
+        self.counter = CallCounter(self.layers)
+        self._own_step = own_step
+        self._calls_are_guessed = False
         self.while_trying: Callable[[], AbstractContextManager[None]] = nullcontext
         self._told_how = told_how
         self._planned = planned
@@ -85,6 +92,8 @@ class Monitor:
 
     def after_step(self, step: int, value: Value) -> None:
         """Look, if that is due, after so many steps in all."""
+        if not self.step:
+            self._learn_calls(step)
         self.step = step
         if self.layers and self._samples.is_due(step):
             with self._samples.look(step):
@@ -105,6 +114,15 @@ class Monitor:
             elif layer.is_trained(value):
                 judge_still(layer, self.notices, self.step, self._told_how)
         self._judge_losses(at_the_end=True)
+
+    def _learn_calls(self, steps: int) -> None:
+        """Take what was counted; a step that was compiled before cannot be counted."""
+        counts = [self.counter.per_step(layer, steps) for layer in self.layers]
+        if self._own_step or any(counts):
+            for layer, calls in zip(self.layers, counts, strict=True):
+                layer.calls = calls
+        else:  # That of Keras calls the model once, as a trial does.
+            self._calls_are_guessed = True
 
     def _sample(self, value: Value) -> None:
         self._read(value)
@@ -133,11 +151,16 @@ class Monitor:
             return
         if losses is not None:
             self.losses.append(losses)
+        if self._calls_are_guessed:
+            self._calls_are_guessed = False
+            for layer, calls in zip(self.layers, self._trial.calls, strict=True):
+                layer.calls = max(calls, 1)
 
     def _judge_losses(self, at_the_end: bool) -> None:
         """Warn if inference is far worse, and not only until statistics converge."""
         momenta = [each.momentum for each in self.layers if each.momentum is not None]
-        converged = self.step >= max(map(needed_steps, momenta), default=1)
+        # 5 % of the initial variance may still be more than the variance of batches.
+        converged = self.step >= 2 * max(map(needed_steps, momenta), default=1)
         if not self.losses or not (at_the_end or converged):
             return
         recent = self.losses[-1:] if at_the_end else self.losses[-2:]

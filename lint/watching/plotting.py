@@ -30,11 +30,10 @@ def draw(monitor: Monitor, path: Path) -> None:
     rows = max(1, len(monitor.layers))
     height = _HEAD + rows * _ROW
     figure = Figure(figsize=(_WIDTH, height), layout="constrained")
-    axes = figure.subplots(rows, 3, squeeze=False)
+    axes = figure.subplots(rows, 3, sharex=True, squeeze=False)
     for layer, row in zip(monitor.layers, axes, strict=False):
         _draw_layer(layer, row)
-    for each, title in zip(axes[0], ("mean", "variance", "inputs"), strict=True):
-        each.set_title(title)
+    axes[0, 0].set_xlim(0, max(monitor.step, 1))
     for each in axes[-1]:
         each.set_xlabel("training step")
     figure.suptitle(
@@ -50,7 +49,9 @@ def draw(monitor: Monitor, path: Path) -> None:
 
 def _draw_layer(layer: WatchedLayer, axes: Any) -> None:
     means, variances, inputs = axes
-    means.set_ylabel(layer.path)
+    means.set_title(layer.path, loc="left", fontsize="medium", fontweight="bold")
+    for plot, name in zip(axes, ("mean", "variance", "inputs"), strict=True):
+        plot.set_ylabel(name)
     steps = [point.step for point in layer.points]
     for plot, name in ((means, "mean"), (variances, "variance")):
         for kind, colour in (("batch", _BATCHES), ("running", _RUNNING)):
@@ -60,13 +61,22 @@ def _draw_layer(layer: WatchedLayer, axes: Any) -> None:
     smallest = [point.batch_variance[0] for point in layer.points]
     if smallest and min(smallest) > 0:
         variances.set_yscale("log")
+        variances.yaxis.set_major_formatter("{x:g}")
+        variances.yaxis.set_minor_formatter(_label_of_few)
     _draw_inputs(inputs, layer)
     for plot in axes:
-        plot.margins(x=0.02)
         if plot.get_legend_handles_labels()[0]:
             plot.legend(fontsize="x-small", loc="best")
         else:
-            plot.text(0.5, 0.5, "not seen", ha="center", transform=plot.transAxes)
+            is_still = plot is not inputs and not layer.ever_moved
+            text = "did not move" if is_still else "not seen"
+            plot.text(0.5, 0.5, text, ha="center", transform=plot.transAxes)
+            plot.set_yticks([])
+
+
+def _label_of_few(value: float, _: int | None = None) -> str:
+    """Between the powers of ten on a logarithmic axis, labels for 2, 3 and 5."""
+    return f"{value:g}" if f"{value:e}"[0] in "235" else ""
 
 
 def _draw_inputs(plot: Any, layer: WatchedLayer) -> None:

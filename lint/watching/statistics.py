@@ -10,6 +10,7 @@ A layer of kerasbn that corrects its bias keeps S' = S / w with the weight w of 
 batches so far, which grows as w <- m w + (1 - m): there A is
 (w_now S'_now - m^n w_before S'_before) / (w_now - m^n w_before), and a plain layer is
 the case w = 1. A cumulative average (momentum None) has m = 1, and w is the count.
+With renorm=True it is the deviation sqrt(variance + epsilon) that is averaged so.
 """
 
 from __future__ import annotations
@@ -34,12 +35,17 @@ class Reading:
         mean: the moving mean, flat.
         variance: the moving variance, flat.
         weight: the weight w of the batches in them; 1 in a plain layer.
+        deviation: with renorm=True the moving deviation, flat, which the variance
+            follows.
+        epsilon: of the layer.
     """
 
     step: int
     mean: Array
     variance: Array
     weight: float = 1.0
+    deviation: Array | None = None
+    epsilon: float = 0.0
 
     def same_as(self, other: Reading) -> bool:
         """Whether no statistic differs by a single bit."""
@@ -57,12 +63,14 @@ class Batches:
         mean: of each channel.
         variance: likewise, of single batches, not of all together.
         noise: how far rounding of the readings may have changed the variance.
+        possible: whether any batches can have it, or else there were other updates.
     """
 
     updates: int
     mean: Array
     variance: Array
     noise: Array
+    possible: bool
 
 
 def batches_between(
@@ -85,10 +93,18 @@ def batches_between(
     def average(one: Array, other: Array) -> Array:
         return (now.weight * other - kept * before.weight * one) / share
 
-    largest = np.maximum(np.abs(before.variance), np.abs(now.variance))
-    noise = flat(16 * np.finfo(np.float32).eps * largest * now.weight / share)
-    variance = np.maximum(average(before.variance, now.variance), 0)
-    return Batches(updates, average(before.mean, now.mean), variance, noise)
+    rounding = 16 * float(np.finfo(np.float32).eps) * now.weight / share
+    mean = average(before.mean, now.mean)
+    if before.deviation is None or now.deviation is None:
+        variance = average(before.variance, now.variance)
+        noise = rounding * np.maximum(np.abs(before.variance), np.abs(now.variance))
+    else:
+        deviation = average(before.deviation, now.deviation)
+        variance = deviation * np.abs(deviation) - now.epsilon
+        largest = np.maximum(before.deviation, now.deviation)
+        noise = rounding * largest * 2 * np.abs(deviation)
+    possible = not bool((variance < -noise).any())
+    return Batches(updates, mean, np.maximum(variance, 0), noise, possible)
 
 
 def flat(array: Any) -> Array:

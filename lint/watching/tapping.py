@@ -57,7 +57,10 @@ class Tap:
         if self._taken_from is not None and self.keeps_next:
             self.keeps_next = False
             arguments = self._taken_from(*arguments)
-        return self._train_function(*arguments)
+        if self._monitor.step:
+            return self._train_function(*arguments)
+        with self._monitor.counter.counting():
+            return self._train_function(*arguments)
 
     def _keep(self, batch: Any) -> None:
         import keras

@@ -41,8 +41,11 @@ class Trial:
 
     Args:
         model: the model.
-        layers: those whose inputs and calls are noted.
+        layers: those whose inputs are noted.
         loss: of the model; None for the one that it was compiled with.
+
+    Attributes:
+        calls: how often training mode called each layer; empty before the first run.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class Trial:
         self._model = model
         self._layers = layers
         self._loss = loss
+        self.calls: list[int] = []
         self._run = ways_to_run()[0](self._both_modes, model)
 
     def run(self, step: int, x: Any, y: Any, sample_weight: Any) -> Losses | None:
@@ -83,8 +87,7 @@ class Trial:
         finally:
             for observer in observers:
                 vars(observer.layer).pop("call", None)
-        for layer, observer in zip(self._layers, observers, strict=True):
-            layer.calls = max(observer.calls, 1)
+        self.calls = [each.calls for each in observers]
         return inference, training, [each.values for each in observers]
 
     def _forward(self, x: Any, y: Any, sample_weight: Any, training: bool) -> Any:

@@ -1,5 +1,7 @@
 """Watching real trainings: what is warned of, what is not, and that nothing changes."""
 
+import contextlib
+import itertools
 import os
 import subprocess
 import sys
@@ -158,6 +160,36 @@ class TestFit:
             )
         assert ("collapsed", "bn") in found
 
+    def test_batches_of_one_sample_are_no_matter_of_momentum(self):
+        watch = watching()
+        with pytest.warns(lint.WatchWarning):
+            fitted(net(momentum=0.99), *data(40, mean=5), watch, batch_size=1)
+        (message,) = [each.message for each in watch.notices if each.kind == "lagging"]
+        assert "whether batches hold more than one sample" in message
+
+    @pytest.mark.parametrize("kind", [layers, kerasbn])
+    @pytest.mark.filterwarnings("ignore::lint.WatchWarning")
+    def test_renorm_averages_deviations(self, kind):
+        bn = kind.BatchNormalization(momentum=0.9, renorm=True, name="bn")
+        watch = watching()
+        found = fitted(net(bn), *data(std=0.1), watch, epochs=3)
+        assert ("dead channels", "bn") not in found
+        assert ("lagging", "bn") not in found
+        variance = watch._monitor.layers[0].points[0].batch_variance
+        np.testing.assert_allclose(variance, 0.01, rtol=1)
+
+    def test_a_warning_is_where_fit_was_called(self):
+        with pytest.warns(lint.WatchWarning) as all:
+            fitted(Untold(), *data(mean=5), watching())
+        warned = [each for each in all if each.category is lint.WatchWarning]
+        assert {each.filename for each in warned} == {__file__}
+
+    @pytest.mark.skipif(BACKEND == "tensorflow", reason="refuses such names")
+    def test_a_name_is_no_markup(self, capsys):
+        bn = layers.BatchNormalization(name="bn[red]:bug:")
+        fitted(net(bn), *data(), watching(verbose=True))
+        assert "bn[red]:bug:" in capsys.readouterr().out
+
     def test_losses_that_part_ways(self):
         x, y = data(640)
         # Batches are of one kind each, so that no batch is like all of them.
@@ -217,6 +249,82 @@ class Noisy(keras.Model):
     def call(self, x, training=None):
         self.calls += 1
         return self.head(self.bn(self.part(x, training=training), training=training))
+
+
+class Twice(keras.Model):
+    """Its training step runs the network on real and on made samples, as GANs do."""
+
+    def __init__(self, calls):
+        super().__init__()
+        keras.utils.set_random_seed(0)
+        self.bn = layers.BatchNormalization(momentum=0.9, name="bn")
+        self.head = layers.Dense(1)
+        self.times = calls
+
+    def call(self, x, training=None):
+        return self.head(self.bn(x, training=training))
+
+    def compute_loss(self, x=None, y=None, y_pred=None, *_, **__):
+        more = [self(x * 0.9, training=True) for _ in range(self.times - 1)]
+        return sum(ops.mean((each - y) ** 2) for each in [y_pred, *more])
+
+    def train_step(self, *arguments):
+        return super().train_step(*arguments)
+
+
+class TestSeveralCallsInOneStep:
+    """Of which each updates the statistics."""
+
+    @pytest.mark.parametrize("calls", [1, 2, 5])
+    def test_are_counted(self, calls):
+        watch = watching()
+        assert fitted(Twice(calls), *data(std=0.1), watch, epochs=3) == []
+        (layer,) = watch._monitor.layers
+        assert layer.calls == calls
+        np.testing.assert_allclose(layer.points[0].batch_variance, 0.01, rtol=1)
+
+    def test_are_counted_once_where_several_steps_are_one_execution(self):
+        if BACKEND == "torch":
+            pytest.skip("not on PyTorch")
+        watch, (x, y) = watching(), data(std=0.1)
+        model = Twice(2)
+        model.compile("sgd", "mse", steps_per_execution=4)
+        model.fit(x, y, epochs=4, batch_size=16, verbose=0, callbacks=[watch])
+        assert watch._monitor.layers[0].calls == 2
+        assert watch.notices == []
+
+    def test_that_were_compiled_before_are_not_guessed(self):
+        model, (x, y) = Twice(2), data(std=0.1)
+        fitted(model, x, y, watching(), epochs=3)
+        watch = watching()
+        model.fit(x * 0.1, y, batch_size=16, verbose=0, callbacks=[watch])
+        assert watch.notices == []
+        assert watch._monitor.layers[0].calls == (2 if BACKEND == "torch" else None)
+
+    def test_of_a_layer_that_is_shared(self):
+        bn = layers.BatchNormalization(momentum=0.9, name="bn")
+        x = keras.Input((4,))
+        model = keras.Model(x, layers.Dense(1)(bn(x) + bn(x * 0.9)))
+        watch = watching()
+        assert fitted(model, *data(std=0.1), watch, epochs=3) == []
+        assert watch._monitor.layers[0].calls == 2
+
+    def test_leave_the_layers_as_they_were(self):
+        class Fails(keras.Model):
+            def __init__(self):
+                super().__init__()
+                self.bn = layers.BatchNormalization()
+
+            def call(self, x, training=None):
+                raise KeyError
+
+        for model in (Twice(2), Fails()):
+            model.compile("sgd", "mse")
+            x, y = data()
+            # JAX and PyTorch fail in building it already.
+            with contextlib.suppress(KeyError, RuntimeError):
+                model.fit(x, y, verbose=0, callbacks=[watching()])
+            assert "call" not in vars(model.bn)
 
 
 EAGERLY = [False, True] if BACKEND == "tensorflow" else [False]
@@ -341,6 +449,24 @@ class TestLoop:
             lint.watch(model, verbose=False),
         ):
             assert len(list(steps_of(model, training=False))) == 20
+
+    @pytest.mark.parametrize("calls", [1, 2])
+    def test_in_which_the_network_is_called_more_than_once(self, calls):
+        bn = layers.BatchNormalization(momentum=0.9, name="bn")
+        once = net(bn)
+        model = keras.Sequential([once])
+
+        class Several(keras.Model):
+            def call(self, x, training=None):
+                return sum(once(x, training=training) for _ in range(calls))
+
+        several = Several()
+        several.once = once
+        x = np.zeros((1, 4), "float32")
+        several(x)
+        with lint.watch(model, every=1, verbose=False) as loop:
+            _watch_all(loop, itertools.islice(steps_of(several, training=True), 3))
+        assert loop._monitor.layers[0].calls == calls
 
     def test_that_trains_nothing(self):
         with lint.watch(net(), every=1, verbose=False) as loop:

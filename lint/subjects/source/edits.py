@@ -112,8 +112,10 @@ def _appended(
     has_comma = last.string == ","
     if not _begins(tokens, closing):
         return [_insertion(_end(last), f" {text}" if has_comma else f", {text}")]
-    # The bracket has a line of its own, and so each argument does, or most do.
     begin = _last_element(tokens, opening, visible[-1])
+    if not _begins(tokens, begin):  # Several share a line.
+        return [_insertion(_end(last), f" {text}," if has_comma else f", {text}")]
+    # The bracket has a line of its own, and so does each argument.
     line = f"\n{_indentation(tokens[begin])}{text}{',' if has_comma else ''}"
     written = [index for index in inside if tokens[index].type != tokenize.NL]
     comma = [] if has_comma else [_insertion(_end(last), ",")]

@@ -50,7 +50,8 @@ def first(module, kind):
         ("async def call ( self, x ) :", "async def call ( self, x, training=None ) :"),
         ("@f(1)\ndef call(self, x):", "@f(1)\ndef call(self, x, training=None):"),
         ("def call(\n  s,\n  x,\n):", "def call(\n  s,\n  x,\n  training=None,\n):"),
-        ("def call(\n  self, x\n):", "def call(\n  self, x,\n  training=None\n):"),
+        ("def call(\n  self, x\n):", "def call(\n  self, x, training=None\n):"),
+        ("def call(\n  s,\n  x, y,\n):", "def call(\n  s,\n  x, y, training=None,\n):"),
         ("def call(self,\n         x):", "def call(self,\n         x, training=None):"),
         (
             "def call(\n  self,\n  x,  # one\n  # two\n):",
@@ -92,6 +93,8 @@ def test_a_parameter_is_added(before, after):
             "f(\n    x,\n    g(\n        y\n    ),\n)",
             "f(\n    x,\n    g(\n        y\n    ),\n    training=True,\n)",
         ),
+        ("f(x\n)", "f(x, training=True\n)"),
+        ("f(x,  # one\n)", "f(x, training=True,  # one\n)"),
         ("f([\n  1,\n])", "f([\n  1,\n], training=True)"),
         ("f(x for x in y)", None),
         ("f((x for x in y), 1)", "f((x for x in y), 1, training=True)"),
