@@ -51,7 +51,7 @@ def hands_out_scopes(module: Module) -> bool:
     )
     return handed_out and not any(
         not isinstance(_target(call), ast.List | ast.Tuple)
-        for each in _around(module)
+        for each in modules_around(module)
         for call in each.calls_by_name.get(_SCOPE, ())
     )
 
@@ -63,7 +63,7 @@ def scopes_around(module: Module) -> Iterator[tuple[Module, ast.Call | None]]:
     A scope that is not known is None.
     """
     opened: set[ast.Call] = set()
-    for each in _around(module):
+    for each in modules_around(module):
         if not each.mentions(_SCOPE):
             continue
         if _RENAMED.search(each.text):
@@ -75,7 +75,7 @@ def scopes_around(module: Module) -> Iterator[tuple[Module, ast.Call | None]]:
                 yield each, call
 
 
-def _around(module: Module) -> Iterable[Module]:
+def modules_around(module: Module) -> Iterable[Module]:
     """The module, those that import it, and those that import these."""
     near = list(_importers(module))
     far = [each for user in near for each in _importers(user)]

@@ -146,7 +146,7 @@ class _Search:
             else:
                 constructed = constructed or isinstance(function, Known | Class)
                 yield self._made(function, module, call)
-        if not constructed and not isinstance(keyword(call, "training"), ast.Constant):
+        if not constructed and keyword(call, "training") is None:
             yield self.expression(module, call.func)
         for argument in (*call.args, *(each.value for each in call.keywords)):
             yield self.expression(module, argument)

@@ -7,7 +7,12 @@ import re
 from typing import TYPE_CHECKING
 
 from .. import names
-from .arg_scopes import given_in_scopes, hands_out_scopes, scopes_around
+from .arg_scopes import (
+    given_in_scopes,
+    hands_out_scopes,
+    modules_around,
+    scopes_around,
+)
 from .batch_norms import batch_norm_name
 from .callers import calls_elsewhere
 from .classes import calls_in, keyword
@@ -32,6 +37,7 @@ _OPTIMIZER = re.compile(r"(tensorflow\.train|contrib\.opt)\.\w*Optimizer\w*$")
 # Where their functions may come from; others need not be searched for them.
 _FUNCTIONS = re.compile(r"\b(contrib|slim|tf_slim|v1|tf\.layers|tensorflow\.layers)\b")
 _NO_COLLECTION = re.compile(r"updates_collections['\"]?\s*[=:]\s*None")
+_TRAINS = re.compile(r"\b(minimize|apply_gradients|create_train_op|optimize_loss)\(")
 _MOST_FUNCTIONS = 400
 
 
@@ -119,15 +125,22 @@ def calls_without_flag(module: Module) -> Iterator[tuple[ast.Call, str, bool]]:
                 given = argument_values(module, call, flag, packed=packed)
                 if given or _is_partly_given(value, flag):
                     continue
-                if by_contrib and _is_given_in_scopes(module, flag):
+                if by_contrib and _may_be_given_in_scopes(module, flag, packed):
                     continue
                 if packed and not _is_known(module, keyword(call, "normalizer_params")):
                     continue
                 yield call, flag, by_contrib
 
 
-def _is_given_in_scopes(module: Module, flag: str) -> bool:
-    return bool(given_in_scopes(module, flag)) or hands_out_scopes(module)
+def _may_be_given_in_scopes(module: Module, flag: str, packed: bool) -> bool:
+    """Whether an arg_scope gives it, or one may that is out of sight.
+
+    A network that is not trained here is built by others, in a scope of theirs.
+    """
+    if given_in_scopes(module, flag) or hands_out_scopes(module):
+        return True
+    in_sight = any(_TRAINS.search(each.text) for each in modules_around(module))
+    return module.mentions("arg_scope") and not packed and not in_sight
 
 
 def _applied(value: Value) -> str | None:
