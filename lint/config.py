@@ -100,7 +100,8 @@ class Config:
     def _path_matches(self, path: Path, glob: str) -> bool:
         """Whether a glob means the path, or its name alone; `*` crosses folders."""
         relative = os.path.relpath(path, self.root).replace(os.sep, "/")
-        return fnmatchcase(relative, glob.rstrip("/")) or fnmatchcase(path.name, glob)
+        glob = glob.removeprefix("./").rstrip("/")
+        return fnmatchcase(relative, glob) or fnmatchcase(path.name, glob)
 
 
 def config_for(targets: Sequence[object]) -> Config:

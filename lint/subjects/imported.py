@@ -7,6 +7,7 @@ import sys
 import traceback
 from contextlib import redirect_stdout
 from importlib import import_module
+from inspect import signature
 from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,11 +16,16 @@ from ..errors import UsageError
 from .live_model import is_live_model, read_live_model
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .model import Model
 
 _REFERENCE = re.compile(r"(?P<module>[^\W\d][\w.]*):(?P<name>[^\W\d][\w.]*)")
 
 _FILE_REFERENCE = re.compile(r"(?P<file>.+)\.py:(?P<name>[^\W\d][\w.]*)")
+
+
+_WANTED = "Name a model, or a function that needs no arguments and returns one."
 
 
 def is_reference(target: str) -> bool:
@@ -56,7 +62,12 @@ def import_model(target: str) -> Model:
     sys.path.insert(0, "")  # The current folder, as `python -m` has it.
     try:
         with redirect_stdout(sys.stderr):
-            value = _value(match["module"], match["name"])
+            value = attrgetter(match["name"])(import_module(match["module"]))
+            if callable(value) and not is_live_model(value):
+                _refuse_arguments(target, match["name"], value)
+                value = value()
+    except UsageError:
+        raise
     except (Exception, SystemExit) as error:
         raise UsageError(
             f"{target} could not be imported: {_explain(error)}"
@@ -65,15 +76,27 @@ def import_model(target: str) -> Model:
         sys.path.remove("")
     if not is_live_model(value):
         raise UsageError(
-            f"{target} is no Keras model. Received: {type(value).__name__}. Name a "
-            "model, or a function that needs no arguments and returns one."
+            f"{target} is no Keras model. Received: {type(value).__name__}. {_WANTED}"
         )
     return read_live_model(value, target)
 
 
-def _value(module: str, name: str) -> Any:
-    value = attrgetter(name)(import_module(module))
-    return value() if callable(value) and not is_live_model(value) else value
+def _refuse_arguments(target: str, name: str, function: Callable[..., Any]) -> None:
+    """Refuse a function that cannot be called without arguments.
+
+    Raises:
+        UsageError: if it cannot.
+    """
+    try:
+        takes = signature(function)
+    except ValueError:  # Nothing tells what it takes.
+        return
+    try:
+        takes.bind()
+    except TypeError:
+        raise UsageError(
+            f"{target} needs arguments. Received: {name}{takes}. {_WANTED}"
+        ) from None
 
 
 def _explain(error: BaseException) -> str:

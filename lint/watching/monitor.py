@@ -102,6 +102,7 @@ class Monitor:
             with self._trials.look(step):
                 self._try()
                 self._judge_losses(at_the_end=False)
+        self.notices.say()
 
     def end(self, value: Value) -> None:
         """Look for the last time."""
@@ -114,6 +115,7 @@ class Monitor:
             elif layer.is_trained(value):
                 judge_still(layer, self.notices, self.step, self._told_how)
         self._judge_losses(at_the_end=True)
+        self.notices.say()
 
     def _learn_calls(self, steps: int) -> None:
         """Take what was counted; a step that was compiled before cannot be counted."""

@@ -12,6 +12,8 @@ from typing import Literal
 
 Kind = Literal["not moving", "lagging", "collapsed", "dead channels", "loss"]
 
+_MOST_NAMES = 3  # of layers, in one warning
+
 
 class WatchWarning(UserWarning):
     """Batch normalization goes wrong in the training that runs now."""
@@ -39,12 +41,24 @@ class Notices:
 
     def __init__(self) -> None:
         self.given: list[Notice] = []
+        self._unsaid: list[Notice] = []
 
     def give(self, kind: Kind, layer: str | None, step: int, message: str) -> None:
-        """Warn, unless it was said of this layer before."""
+        """Note a warning, unless there was one of this layer before."""
         if not self.has(kind, layer):
-            self.given.append(Notice(kind, layer, step, message))
-            text = f"{layer}: {message}" if layer else message
+            self._unsaid.append(Notice(kind, layer, step, message))
+            self.given.append(self._unsaid[-1])
+
+    def say(self) -> None:
+        """Warn of what was noted since: of layers with the same trouble once."""
+        by_kind: dict[Kind, list[Notice]] = {}
+        for notice in self._unsaid:
+            by_kind.setdefault(notice.kind, []).append(notice)
+        self._unsaid.clear()
+        for first, *others in by_kind.values():
+            text = f"{first.layer}: {first.message}" if first.layer else first.message
+            if others:
+                text += f" The like holds for {_named(others)}."
             warnings.warn(text, WatchWarning, stacklevel=_stack_level())
 
     def has(self, kind: Kind, layer: str | None) -> bool:
@@ -52,8 +66,15 @@ class Notices:
         return any((each.kind, each.layer) == (kind, layer) for each in self.given)
 
 
+def _named(notices: list[Notice]) -> str:
+    names = [str(each.layer) for each in notices[:_MOST_NAMES]]
+    more = [f"{len(notices) - _MOST_NAMES} more layers"] * (len(notices) > _MOST_NAMES)
+    *before, last = [*names, *more]
+    return f"{', '.join(before)} and {last}" if before else last
+
+
 def _stack_level() -> int:
-    """How far up from `give` the code of the user is, who called `fit` or `step`."""
+    """How far up from `say` the code of the user is, who called `fit` or `step`."""
     import keras
 
     packages = [Path(file).parent for file in (__file__, keras.__file__)]

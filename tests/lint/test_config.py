@@ -44,6 +44,7 @@ def test_without_a_file_the_default_rules_apply(configure):
         ("exclude = ['*/a.py']", []),
         ("exclude = ['b.py']", ["BN201"]),
         ("per-file-ignores = { 'src/*' = ['BN201'] }", []),
+        ("per-file-ignores = { './src/a.py' = ['BN2'] }", []),
         ("per-file-ignores = { 'a.py' = ['BN2'] }", []),
         ("per-file-ignores = { 'src/*' = ['BN202'] }", ["BN201"]),
         ("per-file-ignores = { 'tests/*' = ['BN201'] }", ["BN201"]),

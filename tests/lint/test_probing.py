@@ -294,6 +294,14 @@ class TestInputs:
         model = called(Counts(Block(training=False)), np.zeros((2, 4), np.int32))
         assert found(model) == [self.FOUND]
 
+    def test_more_samples_where_two_are_refused(self):
+        class Fourths(Net):
+            def call(self, x, training=None):
+                return self.block(ops.reshape(x, (4, -1, 4)))
+
+        model = called(Fourths(Block(training=False)), np.zeros((8, 4)))
+        assert found(model) == [self.FOUND]
+
     def test_a_failure_is_told(self):
         class Broken(Net):
             def call(self, x, training=None):

@@ -178,6 +178,19 @@ class TestFit:
         variance = watch._monitor.layers[0].points[0].batch_variance
         np.testing.assert_allclose(variance, 0.01, rtol=1)
 
+    def test_layers_with_the_same_trouble_are_one_warning(self):
+        x = keras.Input((4,))
+        norms = [layers.BatchNormalization(name=f"bn{i}")(x) for i in range(6)]
+        model = keras.Model(x, layers.Dense(1)(layers.Concatenate()(norms)))
+        with pytest.warns(lint.WatchWarning) as all:
+            found = fitted(model, *data(mean=5), watching(every=9))
+        assert [layer for kind, layer in found if kind == "lagging"] == [
+            f"bn{i}" for i in range(6)
+        ]
+        (text,) = [t for t in map(str, (w.message for w in all)) if "lag behind" in t]
+        assert text.startswith("bn0: ")
+        assert text.endswith(" The like holds for bn1, bn2, bn3 and 2 more layers.")
+
     def test_a_warning_is_where_fit_was_called(self):
         with pytest.warns(lint.WatchWarning) as all:
             fitted(Untold(), *data(mean=5), watching())

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-# Two samples are the fewest that a batch has statistics of.
-_BATCH = 2
+# Two samples are the fewest that a batch has statistics of; a model that divides its
+# batches may need more.
+_BATCH, _LARGER_BATCH = 2, 16
 # Lengths for open dimensions by the rank of the input: first what is cheap, then what
 # is large enough for deep networks without padding.
 _LENGTHS = ({3: 16, 4: 64, 5: 16}, {3: 256, 4: 224, 5: 64})
@@ -53,8 +54,11 @@ def possible_calls(model: Any) -> Iterator[Call]:
     """
     import keras
 
-    def call(specs: Any, lengths: dict[int, int], smaller: bool = False) -> Call:
-        array = partial(_random, lengths=lengths, rng=np.random.default_rng(0))
+    def call(
+        specs: Any, lengths: dict[int, int], smaller: bool = False, batch: int = _BATCH
+    ) -> Call:
+        rng = np.random.default_rng(0)
+        array = partial(_random, lengths=lengths, samples=batch, rng=rng)
         arguments, named = keras.tree.map_structure(array, specs)
         return Call(tuple(arguments), named, smaller)
 
@@ -66,6 +70,7 @@ def possible_calls(model: Any) -> Iterator[Call]:
             yield call(specs, lengths)
             if not _has_open_length(keras.tree.flatten(specs)):
                 break
+        yield call(specs, _LENGTHS[0], batch=_LARGER_BATCH)
 
 
 def _specs(model: Any) -> Iterator[tuple[Any, dict[str, Any]]]:
@@ -117,11 +122,11 @@ def _has_open_length(specs: list[_Spec]) -> bool:
 
 
 def _random(
-    spec: _Spec, lengths: dict[int, int], rng: np.random.Generator
+    spec: _Spec, lengths: dict[int, int], samples: int, rng: np.random.Generator
 ) -> NDArray[Any]:
     batch, *sizes = spec.shape or (None,)
     length = lengths.get(len(spec.shape), _OTHER_LENGTH)
-    shape = [batch or _BATCH, *(size or length for size in sizes)]
+    shape = [batch or samples, *(size or length for size in sizes)]
     if spec.dtype == "string":
         return rng.choice(np.asarray(["the", "layer"]), shape)
     if spec.dtype == "bool":
