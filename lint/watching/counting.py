@@ -63,17 +63,12 @@ class CallCounter:
         return int(calls) if self._is_known and calls >= 1 and calls % 1 == 0 else None
 
     def _counted(
-        self,
-        path: str,
-        call: Any,
-        inputs: Any,
-        *arguments: Any,
-        training: Any = None,
-        **named: Any,
+        self, path: str, call: Any, inputs: Any, *arguments: Any, **named: Any
     ) -> Any:
+        training = named.get("training", arguments[0] if arguments else None)
         if training is not None and training is not False and not _only_shapes():
             self._count(path, inputs)
-        return call(inputs, *arguments, training=training, **named)
+        return call(inputs, *arguments, **named)
 
     def _count(self, path: str, inputs: Any) -> None:
         trace = _trace_of(inputs)
@@ -95,7 +90,8 @@ def _trace_of(tensor: Any) -> tuple[Any, int] | None:
 
     match keras.backend.backend():
         case "tensorflow" if not sys.modules["tensorflow"].executing_eagerly():
-            return tensor.graph, threading.get_ident()
+            graph = sys.modules["tensorflow"].compat.v1.get_default_graph()
+            return graph, threading.get_ident()
         case "jax" if isinstance(tensor, sys.modules["jax"].core.Tracer):
             return "jax", threading.get_ident()
     return _RUN

@@ -481,6 +481,24 @@ class TestLoop:
             _watch_all(loop, itertools.islice(steps_of(several, training=True), 3))
         assert loop._monitor.layers[0].calls == calls
 
+    @pytest.mark.skipif(BACKEND != "tensorflow", reason="of its graphs")
+    def test_in_which_a_constant_is_normalized(self):
+        import tensorflow as tf
+
+        model = net()
+        constant = tf.ones((3, 4))
+
+        @tf.function
+        def step():
+            model.layers[0](constant, training=True)
+            model.layers[0].call(constant, True)
+
+        with lint.watch(model, every=1, verbose=False) as loop:
+            for _ in range(3):
+                step()
+                loop.step()
+        assert loop._monitor.layers[0].calls == 2
+
     def test_that_trains_nothing(self):
         with lint.watch(net(), every=1, verbose=False) as loop:
             for _ in range(9):
