@@ -31,8 +31,8 @@ class Watch(keras.callbacks.Callback):
 
     The statistics of the batches are read off the running ones. Now and then, a batch
     passes through the model once more in both modes. Neither changes the training: its
-    results are the same to the bit. Both together take about 3 % of the time; on JAX,
-    the first such batch also waits for its two passes to be compiled. How often a
+    results are the same to the bit. Both together take about 3 % of the time, and one
+    such batch at the end; on JAX, the first also waits to be compiled. How often a
     training step calls a layer is counted in the first one. Where that was compiled
     before, and is not that of Keras' trainer, only what needs no count is warned of:
     statistics that do not move, and losses.
