@@ -32,6 +32,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command and exit: 0 clean, 1 something found, 2 unusable."""
     arguments = sys.argv[1:] if arguments is None else arguments
     gc.set_threshold(100_000, 20, 20)  # A run makes much, and soon drops it all.
+    # NumPy would start threads for matrices, of which there are none.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # Rather a `?` than a traceback.
     command = _COMMANDS.get(arguments[0] if arguments else "", lint)
