@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> None:
     if command is not lint:
         arguments = arguments[1:]
     status = _status(command, arguments)
-    gc.freeze()  # At the end nothing is worth to be looked through.
+    gc.freeze()  # What the process takes with it needs no last collection.
     sys.exit(status)
 
 

@@ -157,7 +157,7 @@ def _given(module: Module, call: ast.Call, name: str) -> Iterator[object | None]
         return
     direct = keyword(call, name)
     if direct is not None:
-        yield from _constants(module, direct)
+        yield from constants(module, direct)
     for each in call.keywords:
         if each.arg is None:
             yield from _entry(module, each.value, name)
@@ -190,7 +190,7 @@ def _entry(module: Module, packed: ast.expr, name: str) -> Iterator[object | Non
         assert isinstance(each, Items)
         entries = dict_entries(each)
         if name in entries:
-            yield from _constants(each.module, entries[name])
+            yield from constants(each.module, entries[name])
         elif _is_open(each):
             yield None
 
@@ -205,7 +205,8 @@ def _is_open(items: Items) -> bool:
     return True
 
 
-def _constants(module: Module, expression: ast.expr) -> list[object | None]:
+def constants(module: Module, expression: ast.expr) -> list[object | None]:
+    """The constants that an expression may be, with None for all that is unknown."""
     found = [
         each.value for each in values(module, expression) if isinstance(each, Literal)
     ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from .. import names
 from .arg_scopes import (
+    constants,
     given_in_scopes,
     hands_out_scopes,
     modules_around,
@@ -24,7 +25,7 @@ from .fetched_updates import (
 )
 from .resolve import values
 from .scopes import Kind
-from .values import Class, Items, Known, Literal, Partial, Result, Routine, dict_entries
+from .values import Class, Items, Known, Partial, Result, Routine, dict_entries
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -248,8 +249,7 @@ def argument_values(
     if given is None:
         unpacked = any(each.arg is None for each in call.keywords)
         return [None] if unpacked else []
-    found = [each.value for each in values(module, given) if isinstance(each, Literal)]
-    return list(found) if isinstance(given, ast.Constant) else [*found, None]
+    return constants(module, given)
 
 
 def imports(other: Module, module: Module) -> bool:
