@@ -35,9 +35,9 @@ class _Command(click.Command):
         as_json = "--json" in args  # The parser takes the list apart.
         try:
             return super().parse_args(ctx, args)
-        except click.UsageError:
+        except click.UsageError as error:
             if as_json:
-                _print_json(FoldResult(None, None, [], []))
+                _print_json(FoldResult(None, None, message=error.format_message()))
             raise
 
 
@@ -99,13 +99,15 @@ def main(
             )
             draw(result)
     except NotEqualError as error:
-        _fail(NOT_EQUAL, str(error), error.result, as_json)
+        _fail(NOT_EQUAL, error.result, as_json)
     except (UnusableFileError, ImportError) as error:
-        _fail(UNUSABLE, str(error), FoldResult(source, destination, [], []), as_json)
+        failed = FoldResult(source, destination, message=str(error))
+        _fail(UNUSABLE, failed, as_json)
     except Exception as error:
         # A fault of ours, or of a library: still one message, and not the status 1.
         message = f"{type(error).__name__}: {error} Please report this with the model."
-        _fail(UNUSABLE, message, FoldResult(source, destination, [], []), as_json)
+        failed = FoldResult(source, destination, message=message)
+        _fail(UNUSABLE, failed, as_json)
     if as_json:
         _print_json(result)
     else:
@@ -156,8 +158,8 @@ def _silent_stderr() -> Iterator[None]:
         os.close(kept)
 
 
-def _fail(status: int, message: str, result: FoldResult, as_json: bool) -> NoReturn:
-    click.echo(f"Error: {message}", err=True)
+def _fail(status: int, result: FoldResult, as_json: bool) -> NoReturn:
+    click.echo(f"Error: {result.message}", err=True)
     if as_json:
         _print_json(result)
     sys.exit(status)

@@ -11,6 +11,7 @@ The modules, in the order of the flow:
     apply       the new configuration and weights (wide, rounded: block by block)
     optimizer   what becomes of the compiled optimizer
     proof       that nothing has changed but rounding
+    outcome     the words of a result: folded, kept, proof
     report      the result: what went and what stayed (sizes, abridging serve it)
     picture     the network as SVG; terminal and notebook show the result
     fold        all of it, from file to file and from model to model

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from kerasbn.folding.report import Folded, KeptBatchNorm
+    from kerasbn.folding.outcome import Folded, KeptBatchNorm
 
 Entry = TypeVar("Entry", "Folded", "KeptBatchNorm")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,9 @@ from kerasbn.archive.upgrading import as_keras_format
 from kerasbn.errors import UnsupportedFormatError, UnusableFileError
 from kerasbn.folding import optimizer
 from kerasbn.folding.apply import FoldedModel
+from kerasbn.folding.outcome import NO_PROOF, Proof
 from kerasbn.folding.plan import make_plan
-from kerasbn.folding.report import Errors, FoldResult, NotEqualError
+from kerasbn.folding.report import FoldResult, NotEqualError
 from kerasbn.folding.sizes import size_after
 from kerasbn.graph import NotAGraphError, read_graph
 
@@ -57,11 +59,16 @@ def fold_batch_norm(model: Any, verify: bool = True) -> FoldResult:
         result = _fold(
             source, destination, verify, custom_objects=custom_objects, safe_mode=False
         )
-        result.model = live.load(destination, custom_objects)
-    result.source = result.destination = None
-    for size in ("before", "after"):  # The files were ours, and are gone.
-        setattr(result, size, getattr(result, size)._replace(file_bytes=None))
-    return result
+        folded = live.load(destination, custom_objects)
+    # The files were ours, and are gone.
+    return replace(
+        result,
+        source=None,
+        destination=None,
+        model=folded,
+        before=result.before and result.before._replace(file_bytes=None),
+        after=result.after and result.after._replace(file_bytes=None),
+    )
 
 
 def fold_file(
@@ -117,25 +124,60 @@ def _fold(
 ) -> FoldResult:
     with open_archive(source) as archive:
         folded = _folded_model(archive)
-        result = FoldResult.of(folded, source, destination)
-        if dropped := folded.dropped_penalties:
-            result.notes.append(f"regularizers left behind: {', '.join(dropped)}")
         if dry_run:
-            result.after = size_after(folded, None)
-            return result
+            notes = _regularizers(folded)
+            after = size_after(folded, None)
+            return FoldResult.of(folded, source, destination, after=after, notes=notes)
         with replacing(destination) as temporary:
             config = optimizer.compiled_without_state(folded.config)
             extra = optimizer.VARIABLES if config.get("compile_config") else {}
             write_archive(temporary, archive, config, folded.rounded, extra)
-            result.after = size_after(folded, temporary)
-            result.notes += [
-                f"weights of {path} are too small for its dtype and were rounded to "
-                "zero or nearly so; a wider dtype keeps them"
-                for path in folded.lost()
-            ]
+            proof = NO_PROOF
             if verify:
-                _verify(folded, temporary, result, custom_objects, safe_mode)
+                proof = _proof(folded, temporary, custom_objects, safe_mode)
+            message = None
+            if proof.equal is False:
+                message = (
+                    "The folded model is not equal to the original: relative error "
+                    f"{proof.float64:.1e} in float64. Nothing was written. Please "
+                    "report this model."
+                )
+            result = FoldResult.of(
+                folded,
+                source,
+                destination,
+                after=size_after(folded, temporary),
+                proof=proof,
+                notes=[*_regularizers(folded), *_underflows(folded)],
+                message=message,
+            )
+            if message is not None:
+                raise NotEqualError(message, result)
     return result
+
+
+def _proof(
+    folded: FoldedModel,
+    written: Path,
+    custom_objects: Mapping[str, Any] | None,
+    safe_mode: bool,
+) -> Proof:
+    from kerasbn.folding.proof.verify import verify  # It imports Keras.
+
+    return verify(folded, written, custom_objects, safe_mode)
+
+
+def _regularizers(folded: FoldedModel) -> list[str]:
+    dropped = folded.dropped_penalties
+    return [f"regularizers left behind: {', '.join(dropped)}"] if dropped else []
+
+
+def _underflows(folded: FoldedModel) -> list[str]:
+    return [
+        f"weights of {path} are too small for its dtype and were rounded to "
+        "zero or nearly so; a wider dtype keeps them"
+        for path in folded.lost()
+    ]
 
 
 def _folded_model(archive: Archive) -> FoldedModel:
@@ -164,30 +206,3 @@ def _folded_model(archive: Archive) -> FoldedModel:
         if not too_large:
             return folded
         staying |= too_large
-
-
-def _verify(
-    folded: FoldedModel,
-    written: Path,
-    result: FoldResult,
-    custom_objects: Mapping[str, Any] | None,
-    safe_mode: bool,
-) -> None:
-    from kerasbn.folding.proof.verify import verify
-
-    found = verify(folded, written, custom_objects, safe_mode)
-    if found.note and found.equal and not folded.plan.folds:
-        result.notes.append(f"nothing was folded, and nothing verified: {found.note}")
-        return
-    result.error = Errors(float64=found.float64, float32=found.float32)
-    result.noise = found.noise
-    result.verified = found.equal
-    if found.note:
-        result.notes.append(f"only the folded layers were verified: {found.note}")
-    if not found.equal:
-        raise NotEqualError(
-            "The folded model is not equal to the original: relative error "
-            f"{found.float64:.1e} in float64. Nothing was written. Please report this "
-            "model.",
-            result,
-        )

@@ -5,57 +5,34 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any
 
 from kerasbn.archive import replacing
 from kerasbn.errors import UnusableFileError
 from kerasbn.folding.abridging import abridged
+from kerasbn.folding.outcome import NO_PROOF, Errors, Folded, KeptBatchNorm, Proof
 from kerasbn.folding.picture import Network, draw
 from kerasbn.folding.sizes import ModelSize, size_before
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from kerasbn.folding.apply import FoldedModel
 
 
-class Folded(TypedDict):
-    """A BN that went, by its path, and the layers that took it in."""
-
-    layer: str
-    into: list[str]
-    route: Literal["backward", "forward"]
-
-
-class KeptBatchNorm(TypedDict):
-    """A BN that stayed, by its path, and why."""
-
-    layer: str
-    reason: str
-
-
-class Errors(TypedDict):
-    """Relative differences between original and folded model; None if not measured."""
-
-    float64: float | None
-    float32: float | None
-
-
-@dataclass
+@dataclass(frozen=True, repr=False)
 class FoldResult:
     """What folding did.
 
     Attributes:
-        model: the folded model, where a live model was folded.
         source: the file that was folded.
         destination: the file that was, or after a dry run would be, written.
         folded: the BN that went, each with the layers that took it in.
         kept: the BN that stayed, each with the reason.
-        verified: whether the folded model was proven equal; None if that was not asked
-            for, or if nothing was folded and the model cannot be run here.
-        error: the largest difference of outputs relative to the largest output, in
-            float64 arithmetic (the proof) and in the model's own.
-        noise: the relative difference of the original's own outputs from its outputs
-            in float64: what `error["float32"]` is to be judged by.
+        proof: what was run to prove it equal, and how far the results differ.
         notes: what else there is to know.
+        message: why there is no folded model; None if there is one.
+        model: the folded model, where a live model was folded.
         before: the size of the original.
         after: the size of the folded model.
         network: what the picture shows.
@@ -63,12 +40,11 @@ class FoldResult:
 
     source: Path | None
     destination: Path | None
-    folded: list[Folded]
-    kept: list[KeptBatchNorm]
-    verified: bool | None = None
-    error: Errors = field(default_factory=lambda: Errors(float64=None, float32=None))
-    noise: float | None = None
+    folded: list[Folded] = field(default_factory=list)
+    kept: list[KeptBatchNorm] = field(default_factory=list)
+    proof: Proof = NO_PROOF
     notes: list[str] = field(default_factory=list)
+    message: str | None = None
     model: Any = None
     before: ModelSize | None = None
     after: ModelSize | None = None
@@ -76,9 +52,17 @@ class FoldResult:
 
     @classmethod
     def of(
-        cls, model: FoldedModel, source: Path | None, destination: Path | None
+        cls,
+        model: FoldedModel,
+        source: Path | None,
+        destination: Path | None,
+        *,
+        after: ModelSize | None = None,
+        proof: Proof = NO_PROOF,
+        notes: Sequence[str] = (),
+        message: str | None = None,
     ) -> FoldResult:
-        """The result of a plan, before anything is verified or written."""
+        """The result of a plan that has been carried out, or would be."""
         plan = model.plan
         folded = [
             Folded(layer=fold.batch_norm.path, into=plan.takers(fold), route=fold.route)
@@ -94,9 +78,34 @@ class FoldResult:
             destination,
             folded,
             kept,
+            proof,
+            [*notes, *proof.notes],
+            message,
             before=size_before(model),
+            after=after,
             network=Network.of(name, plan, folded, kept),
         )
+
+    @property
+    def verified(self) -> bool | None:
+        """Whether all that was run is equal; None if nothing was run."""
+        return self.proof.equal
+
+    @property
+    def error(self) -> Errors:
+        """The largest difference of outputs relative to the largest output.
+
+        In float64 arithmetic, which is the proof, and in the model's own.
+        """
+        return Errors(float64=self.proof.float64, float32=self.proof.float32)
+
+    @property
+    def noise(self) -> float | None:
+        """The difference of the original's own outputs from those in float64.
+
+        It is what `error["float32"]` is to be judged by.
+        """
+        return self.proof.noise
 
     @property
     def batch_norms(self) -> int:
@@ -113,6 +122,12 @@ class FoldResult:
             "kept": self.kept,
             "verified": self.verified,
             "error": {key: _number(value) for key, value in self.error.items()},
+            "proof": self.proof.scope,
+            "not_run": list(self.proof.not_run),
+            "notes": self.notes,
+            "message": self.message,
+            "before": None if self.before is None else self.before._asdict(),
+            "after": None if self.after is None else self.after._asdict(),
         }
 
     def picture(self) -> str:

@@ -133,6 +133,12 @@ def test_json_keeps_to_the_contract(saved, tmp_path):
         "kept",
         "verified",
         "error",
+        "proof",
+        "not_run",
+        "notes",
+        "message",
+        "before",
+        "after",
     ]
     assert report["source"] == str(saved)
     assert report["destination"] == str(tmp_path / "out.keras")
@@ -142,6 +148,7 @@ def test_json_keeps_to_the_contract(saved, tmp_path):
     ]
     assert [sorted(kept) for kept in report["kept"]] == [["layer", "reason"]]
     assert report["verified"] is True
+    assert report["proof"] == "whole"
     assert report["error"]["float64"] <= 1e-9
     assert report["error"]["float32"] <= 1e-5
 

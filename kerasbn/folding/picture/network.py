@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from kerasbn.folding.outcome import Folded, KeptBatchNorm
     from kerasbn.folding.plan import Plan
-    from kerasbn.folding.report import Folded, KeptBatchNorm
     from kerasbn.graph import Call
 
 # NASNetLarge has 1,041 calls. Nobody reads more than

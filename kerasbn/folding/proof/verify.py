@@ -17,7 +17,6 @@ original has there by itself.
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -27,6 +26,7 @@ import numpy as np
 
 from kerasbn.archive import open_archive, write_archive
 from kerasbn.errors import UnusableFileError
+from kerasbn.folding.outcome import Proof
 from kerasbn.folding.proof.float64 import (
     computes_in_float32,
     float64_arithmetic,
@@ -57,31 +57,12 @@ _SEED = 1502_03167
 _MANY_ROUNDINGS = 1000
 
 
-@dataclass(frozen=True)
-class Verification:
-    """What was measured; None where it could not be.
-
-    Attributes:
-        equal: whether the folded model is proven equal.
-        float64: the largest relative difference in float64, of segments and outputs.
-        float32: that of the model's outputs in its own precision.
-        noise: that of the original in its own precision from itself in float64.
-        note: why the segments alone, not the whole model, were compared.
-    """
-
-    equal: bool
-    float64: float
-    float32: float | None = None
-    noise: float | None = None
-    note: str | None = None
-
-
 def verify(
     folded: FoldedModel,
     written: Path,
     custom_objects: Mapping[str, Any] | None = None,
     safe_mode: bool = True,
-) -> Verification:
+) -> Proof:
     """Compare the folded model that was written with its original.
 
     Args:
@@ -94,7 +75,7 @@ def verify(
         UnusableFileError: if neither the whole model can be run here nor each segment.
     """
     if not _is_written(folded, written):
-        return Verification(False, np.inf)
+        return Proof("whole", equal=False, float64=np.inf)
     in_segments = _segments_difference(folded)
     apart = in_segments is not None and in_segments.equal
     with tempfile.TemporaryDirectory(prefix="kerasbn-") as folder:
@@ -108,31 +89,44 @@ def verify(
                     "possible (--import for classes of your own, KERAS_BACKEND for "
                     "another backend), or do without (--no-verify, verify=False)."
                 ) from reason
-            return Verification(apart, in_segments.largest, note=str(reason))
+            return _in_parts(folded, in_segments, str(reason))
         try:
             exact, usual = _folded_outputs(
                 folded, written, Path(folder), load, original
             )
         except _CannotRun as reason:
             # The original could be run: what cannot is not its equal.
-            return Verification(False, np.inf, note=str(reason))
+            return Proof("whole", False, np.inf, notes=(str(reason),))
         whole = relative_difference(original.exact, exact)
         # Where float64 cannot be had throughout, it is the segments that prove it.
         short = apart and any(map(may_compute_in_float32, folded.graph.walk()))
         equal = whole <= (SHORT_TOLERANCE if short else TOLERANCE)
-        note = None
+        notes: tuple[str, ...] = ()
         if not equal and apart:
             sensitivity = _sensitivity(original, Path(folder), load)
             if equal := whole <= _MANY_ROUNDINGS * sensitivity:
                 whole = 0.0
-                note = f"its outputs change by {sensitivity:.0e} with one rounding"
-    return Verification(
+                notes = (
+                    "only the folded layers were verified: its outputs change by "
+                    f"{sensitivity:.0e} with one rounding",
+                )
+    return Proof(
+        "parts" if notes else "whole",
         equal and (apart or in_segments is None),
         max(whole, in_segments.largest if in_segments else 0.0),
         relative_difference(original.usual, usual),
         relative_difference(original.exact, original.usual),
-        note,
+        notes=notes,
     )
+
+
+def _in_parts(folded: FoldedModel, found: _InSegments, reason: str) -> Proof:
+    """The proof where only the segments could be run."""
+    if found.equal and not folded.plan.folds:
+        note = f"nothing was folded, and nothing verified: {reason}"
+        return Proof(notes=(note,))
+    note = f"only the folded layers were verified: {reason}"
+    return Proof("parts", found.equal, found.largest, notes=(note,))
 
 
 class _CannotRun(Exception):  # noqa: N818 - it says why, and is always caught

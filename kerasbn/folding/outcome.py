@@ -1,0 +1,57 @@
+"""The words in which an outcome is stated: what went, what stayed, what was proven."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypedDict
+
+
+class Folded(TypedDict):
+    """A BN that went, by its path, and the layers that took it in."""
+
+    layer: str
+    into: list[str]
+    route: Literal["backward", "forward"]
+
+
+class KeptBatchNorm(TypedDict):
+    """A BN that stayed, by its path, and why."""
+
+    layer: str
+    reason: str
+
+
+class Errors(TypedDict):
+    """Relative differences between original and folded model; None if not measured."""
+
+    float64: float | None
+    float32: float | None
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What was run before and after folding, and how far the results differ.
+
+    Attributes:
+        scope: "whole" if the whole model was run, "parts" if only what folding changed
+            was, or some of it; None if nothing was.
+        equal: whether all that was run is equal; None if nothing was.
+        float64: the largest relative difference in float64 arithmetic, which is the
+            proof; None if nothing was run.
+        float32: that of the model's outputs in its own precision.
+        noise: that of the original in its own precision from itself in float64.
+        not_run: the paths of changed layers that could not be run.
+        notes: what else a reader of the proof must know.
+    """
+
+    scope: Literal["whole", "parts"] | None = None
+    equal: bool | None = None
+    float64: float | None = None
+    float32: float | None = None
+    noise: float | None = None
+    not_run: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+NO_PROOF = Proof()
+"""Nothing was run, because nobody asked or because it cannot be run here."""
