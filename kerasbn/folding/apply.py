@@ -11,7 +11,7 @@ import numpy as np
 
 from kerasbn.archive import blocks
 from kerasbn.errors import UnusableFileError
-from kerasbn.folding.absorb import absorbed_config, absorbed_variables, penalties
+from kerasbn.folding.absorb import ABSORBERS, penalties
 from kerasbn.folding.affine import batch_norm_affine, batch_norm_weights
 from kerasbn.folding.conditions import kept_axes, linear_entry, read_batch_norm
 from kerasbn.folding.rounded import Rounded
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kerasbn.archive import Archive, Blockwise
+    from kerasbn.folding.absorb.base import Absorber
     from kerasbn.folding.affine import Float64
     from kerasbn.folding.plan import Plan
     from kerasbn.folding.routes import Absorption
@@ -50,7 +51,7 @@ class Changed:
         entry = self.entry
         absorbed = dict(entry.config)
         for _, side, affine in self.absorptions:
-            absorbed = absorbed_config(entry.class_name, absorbed, side, affine)
+            absorbed = self._absorber.absorbed_config(absorbed, side, affine)
         if entry is self.layer.entry:
             return absorbed
         return {**config, "layer": {**entry.raw, "config": absorbed}}
@@ -59,6 +60,10 @@ class Changed:
     def entry(self) -> LayerEntry:
         """Whose variables change: the layer itself, or the one that it wraps."""
         return linear_entry(self.layer) or self.layer.entry
+
+    @property
+    def _absorber(self) -> Absorber:
+        return ABSORBERS[self.entry.class_name]
 
     def variables(self, archive: Archive) -> list[Blockwise]:
         """The layer's float64 variables after folding, yet to be computed.
@@ -78,11 +83,11 @@ class Changed:
             ) from error
 
     def _linear_variables(self, archive: Archive) -> list[Blockwise]:
-        kind, config = self.entry.class_name, dict(self.entry.config)
+        absorber, config = self._absorber, dict(self.entry.config)
         values: list[Any] = list(archive.variables(self.entry.path))
         for _, side, affine in self.absorptions:
-            values = absorbed_variables(kind, config, values, side, affine)
-            config = absorbed_config(kind, config, side, affine)
+            values = absorber.absorbed_variables(config, values, side, affine)
+            config = absorber.absorbed_config(config, side, affine)
         return values
 
     def _batch_norm_variables(self, archive: Archive) -> list[Blockwise]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasbn.errors import UnusableFileError
-from kerasbn.folding.absorb import ABSORBERS, has_bias, own_axes
+from kerasbn.folding.absorb import ABSORBERS
 from kerasbn.folding.affine import Affine, batch_norm_affine
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kerasbn.archive import Archive
-    from kerasbn.folding.absorb import Side
+    from kerasbn.folding.absorb.base import Side
     from kerasbn.graph import Call, Flow, Layer, LayerEntry
 
 _PLAIN_DTYPES = [
@@ -207,10 +207,10 @@ def dtype_policy(config: Mapping[str, Any]) -> str:
 
 
 def _check_weights(layer: LayerEntry, side: Side, archive: Archive) -> None:
-    kind = layer.class_name
-    if not own_axes(kind, layer.config, side):
+    absorber = ABSORBERS[layer.class_name]
+    if not absorber.own_axes(layer.config, side):
         raise Obstacle(f"the axes of `{layer.name}` depend on its input")
-    expected = ABSORBERS[kind].kernels + has_bias(kind, layer.config)
+    expected = absorber.kernels + absorber.has_bias(layer.config)
     stored = archive.variables(layer.path)
     if not stored:
         raise _missing(layer)

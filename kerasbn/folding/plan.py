@@ -24,7 +24,7 @@ from kerasbn.folding.conditions import (
     kept_axes,
     read_affine,
 )
-from kerasbn.folding.routes import BACKWARD, CORRECTING, FORWARD, Search
+from kerasbn.folding.routes import BACKWARD, CORRECTING, FORWARD, Case, find_fold
 from kerasbn.graph import Flow
 
 if TYPE_CHECKING:
@@ -157,16 +157,12 @@ class _Planning:
     def _goes(self, batch_norm: Layer, ways: Sequence[Way]) -> bool:
         """Whether a BN can go now; if not, the reason is noted."""
         obstacles: list[str] = []
+        case = Case(
+            batch_norm, self._affines, self._flow, self._archive, self._folds.keys()
+        )
         for way in ways:
-            search = Search(
-                batch_norm,
-                self._affines,
-                self._flow,
-                self._archive,
-                self._folds.keys(),
-            )
             try:
-                fold = search.along(way)
+                fold = find_fold(case, way)
             except Obstacle as obstacle:
                 if not way.correcting:  # Its obstacles are those of other layers.
                     obstacles.append(str(obstacle))
