@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from kerasbn.folding.affine import Float64
     from kerasbn.folding.plan import Plan
     from kerasbn.folding.routes import Absorption
-    from kerasbn.graph import Flow, Graph, Layer, LayerEntry
+    from kerasbn.graph import Argument, Flow, Graph, Layer, LayerEntry, Node
 
 _WEIGHTS = ("gamma", "beta")
 
@@ -164,7 +165,29 @@ class FoldedModel:
         for path, layer in self.changed.items():
             changed[path] = {"config": layer.config}
         removed = self.plan.gone.keys() - self.identities.keys()
-        return rewrite(self.graph.model, removed, changed)
+        return rewrite(self.graph.model, removed, changed, self.constants)
+
+    @cached_property
+    def constants(self) -> Mapping[str, Mapping[Argument, dict[str, Any]]]:
+        """Path of a layer -> constants among its calls' arguments, as serialised.
+
+        Their digits are those of float64; Keras rounds them to their dtype.
+        """
+        found: dict[str, dict[Argument, dict[str, Any]]] = {}
+        for new in (new for fold in self.plan.folds for new in fold.constants):
+            array = {"value": new.value.tolist(), "dtype": new.dtype}
+            serialised = {"class_name": "__numpy__", "config": array}
+            found.setdefault(new.layer.path, {})[new.argument] = serialised
+        return found
+
+    def node(self, node: Node) -> Node:
+        """A call of the original as the folded model makes it."""
+        call: dict[str, Any] = {"args": list(node.args), "kwargs": dict(node.kwargs)}
+        call = deepcopy(call)
+        for argument, value in self.constants.get(node.layer.path, {}).items():
+            if argument.call == node.call:
+                argument.replace({node.call: call}, value)
+        return replace(node, args=tuple(call["args"]), kwargs=call["kwargs"])
 
     @cached_property
     def exact(self) -> Mapping[str, list[Blockwise]]:

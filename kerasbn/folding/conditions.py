@@ -8,7 +8,7 @@ import numpy as np
 
 from kerasbn.errors import UnusableFileError
 from kerasbn.folding.absorb import ABSORBERS
-from kerasbn.folding.affine import Affine, batch_norm_affine
+from kerasbn.folding.affine import IDENTITY, Affine, batch_norm_affine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from kerasbn.archive import Archive
     from kerasbn.folding.absorb.base import Side
+    from kerasbn.folding.affine import Float64
     from kerasbn.graph import Call, Flow, Layer, LayerEntry
 
 _PLAIN_DTYPES = [
@@ -135,15 +136,38 @@ def check_undoable(batch_norm: Layer, affine: Affine, archive: Archive) -> None:
     if policy not in ("float32", "float64"):
         raise Obstacle(f"computes in {policy}, too short for its map to be undone")
     stored = read_batch_norm(batch_norm, archive)
-    mean = stored["moving_mean"].astype(np.float64)
-    variance = stored["moving_variance"].astype(np.float64)
-    kept = affine.each(lambda values: values.reshape(-1))
-    gamma = (
-        np.abs(kept.scale) * np.sqrt(variance + batch_norm.config["epsilon"]).ravel()
-    )
-    beta = np.abs(kept.shift + mean.ravel() * kept.scale)
+    gamma, beta = _deviation_and_mean(batch_norm, stored, affine)
     if not (beta <= _MAX_SQUEEZE * gamma).all() or not gamma.all():
         raise Obstacle("a gamma of it is almost 0, so its map cannot be undone")
+
+
+def check_precise(reader: Layer, affine: Affine, archive: Archive) -> None:
+    """Check that what a BN reads keeps its digits when it is mapped.
+
+    Its statistics tell how large that is. Another call of the same layer may make
+    numbers of quite another size than the call whose BN goes.
+
+    Raises:
+        Obstacle: if their deviation drowns in their mean as it did not before.
+    """
+    stored = read_batch_norm(reader, archive)
+    before, mean = _deviation_and_mean(reader, stored, IDENTITY)
+    after, mapped = _deviation_and_mean(reader, stored, affine)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        limit = np.maximum(_MAX_SQUEEZE, mean / before)
+        if not (mapped / after <= limit).all():
+            raise Obstacle(f"`{reader.name}` could not undo its map precisely")
+
+
+def _deviation_and_mean(
+    batch_norm: Layer, stored: Mapping[str, NDArray[Any]], affine: Affine
+) -> tuple[Float64, Float64]:
+    """The sizes of deviation and mean of what a BN reads, each mapped."""
+    mean = stored["moving_mean"].astype(np.float64).ravel()
+    variance = stored["moving_variance"].astype(np.float64).ravel()
+    kept = affine.each(lambda values: values.reshape(-1))
+    deviation = np.sqrt(variance + batch_norm.config["epsilon"])
+    return np.abs(kept.scale) * deviation, np.abs(kept.shift + mean * kept.scale)
 
 
 def linear_entry(layer: Layer) -> LayerEntry | None:
@@ -209,7 +233,10 @@ def dtype_policy(config: Mapping[str, Any]) -> str:
 def _check_weights(layer: LayerEntry, side: Side, archive: Archive) -> None:
     absorber = ABSORBERS[layer.class_name]
     if not absorber.own_axes(layer.config, side):
-        raise Obstacle(f"the axes of `{layer.name}` depend on its input")
+        raise Obstacle(
+            f"the equation of `{layer.name}` leaves its last axes open (...), so they "
+            "depend on its input"
+        )
     expected = absorber.kernels + absorber.has_bias(layer.config)
     stored = archive.variables(layer.path)
     if not stored:

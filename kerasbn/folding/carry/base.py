@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kerasbn.folding.affine import Affine, Float64
+    from kerasbn.folding.carry.terms import Term
     from kerasbn.graph import Call, Flow
     from kerasbn.graph.model import Shape
+    from kerasbn.graph.rewriting import Argument
 
 
 _MAX_SIZE = 2**26
@@ -32,20 +34,27 @@ class Site:
         inputs: the shape of one sample of each input, where it is known.
         output: the shape of one sample of the output, where it is known.
         variables: what the layer stores in the file.
+        constants: those of its arguments that are no longer what the file says.
     """
 
     call: Call
     inputs: tuple[Shape | None, ...]
     output: Shape | None
     variables: Callable[[], Sequence[NDArray[Any]]]
+    constants: Mapping[Argument, Float64] = field(default_factory=dict)
 
     @classmethod
     def of(
-        cls, call: Call, flow: Flow, variables: Callable[[], Sequence[NDArray[Any]]]
+        cls,
+        call: Call,
+        flow: Flow,
+        variables: Callable[[], Sequence[NDArray[Any]]],
+        constants: Mapping[Argument, Float64],
     ) -> Site:
         """The site of a call in a flow."""
         inputs = tuple(map(flow.sample_shape, call.inputs))
-        return cls(call, inputs, flow.sample_shape(call.output), variables)
+        output = flow.sample_shape(call.output)
+        return cls(call, inputs, output, variables, constants)
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -76,10 +85,13 @@ class Carrier:
     Attributes:
         backward: (site, map of the output) -> the map of each input.
         forward: (site, map of each input) -> the map of the output.
+        term: site -> the constant that it adds, which can take in a shift; None if
+            there is none.
     """
 
     backward: Callable[[Site, Affine], Sequence[Affine]]
     forward: Callable[[Site, Sequence[Affine]], Affine]
+    term: Callable[[Site], Term | None] = lambda _: None
 
 
 def known(shape: Shape | None) -> Shape:

@@ -5,14 +5,15 @@ that in. Forward: whoever reads y gets x instead, and takes s * x + t in. Either
 the map travels through carriers, from tensor to tensor, until a linear layer or
 another BN has absorbed it at every end; anything else in the way is an obstacle.
 A third way goes backward through tensors that others read as well, who then absorb the
-inverse map: where several BN read one linear tensor, it saves one of them.
+inverse map: where several BN read one linear tensor, it saves one of them, and one
+where a layer is called several times with a BN for each.
 
-A layer may absorb only what all of its calls ask of it alike.
+A layer may absorb only what all of its calls ask of it alike. Constants that are added
+on the way may take a part of the map in, where it does not go otherwise.
 """
 
 from __future__ import annotations
 
-from kerasbn.folding.conditions import check_undoable
 from kerasbn.folding.routes.absorbing import Absorbing
 from kerasbn.folding.routes.backward import Backward
 from kerasbn.folding.routes.case import Case
@@ -23,6 +24,7 @@ from kerasbn.folding.routes.ways import (
     FORWARD,
     Absorption,
     Fold,
+    NewConstant,
     Way,
 )
 
@@ -33,6 +35,7 @@ __all__ = [
     "Absorption",
     "Case",
     "Fold",
+    "NewConstant",
     "Way",
     "find_fold",
 ]
@@ -46,25 +49,21 @@ def find_fold(case: Case, way: Way) -> Fold:
     """
     absorbing = Absorbing(case)
     own = case.own_calls
-    calls = set(own)
-    if way.route == "forward":
-        forward = Forward(case, absorbing, carried=own)
-        forward.search(
-            [Telling.all_readers(case, each.output, case.affine) for each in own]
-        )
-        calls |= forward.calls
-    else:
-        backward = Backward(case, absorbing, correcting=way.correcting)
+    carried, calls = set(own), set(own)
+    if way.route == "backward":
+        backward = Backward(case, absorbing, way)
         backward.search()
-        calls |= backward.calls
-        if backward.others:
-            check_undoable(case.batch_norm, case.affine, case.archive)
-            forward = Forward(case, absorbing, carried=backward.carried)
-            forward.search(backward.others)
-            calls |= forward.calls
+        carried, calls = backward.carried, calls | backward.calls
+        start = backward.others
+    else:
+        start = [Telling.all_readers(case, each.output, case.affine) for each in own]
+    forward = Forward(case, absorbing, way, carried)
+    forward.search(start)
+    calls |= forward.calls
     return Fold(
         case.batch_norm,
         way.route,
         absorbing.absorptions(),
+        absorbing.constants(),
         tuple(sorted(calls, key=lambda call: call.number)),
     )

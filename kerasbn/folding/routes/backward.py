@@ -7,7 +7,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kerasbn.folding.carry import carrier
-from kerasbn.folding.conditions import Obstacle, described
+from kerasbn.folding.conditions import (
+    Obstacle,
+    check_precise,
+    check_undoable,
+    described,
+)
 from kerasbn.folding.routes.case import as_obstacle
 from kerasbn.folding.routes.forward import Telling
 
@@ -15,6 +20,7 @@ if TYPE_CHECKING:
     from kerasbn.folding.affine import Affine
     from kerasbn.folding.routes.absorbing import Absorbing
     from kerasbn.folding.routes.case import Case
+    from kerasbn.folding.routes.ways import Way
     from kerasbn.graph import Call, Value
 
 
@@ -25,7 +31,7 @@ class Backward:
     Attributes:
         case: the BN.
         absorbing: where what is found is noted.
-        correcting: whether tensors that others read, too, may change.
+        way: what may change on the way.
         calls: every call on the way but the BN's own.
         carried: those of them that are passed, and the BN's own.
         others: what other readers of changed tensors have to undo.
@@ -33,7 +39,7 @@ class Backward:
 
     case: Case
     absorbing: Absorbing
-    correcting: bool
+    way: Way
     calls: set[Call] = field(default_factory=set)
     carried: set[Call] = field(default_factory=set)
     others: list[Telling] = field(default_factory=list)
@@ -61,6 +67,8 @@ class Backward:
             self.carried.add(producer)
             for source, asked in self._carried(producer, affine):
                 self._ask(source, asked)
+        if self.way.correcting:
+            self._correct_other_calls()
 
     def _ask(self, value: Value, affine: Affine) -> None:
         """Ask for a value's map, which must be the same for all who ask."""
@@ -68,13 +76,16 @@ class Backward:
             self._asked[value] = affine
             heapq.heappush(self._pending, (-value.call, value))
         elif not self._asked[value].equals(affine):
-            raise Obstacle(f"{self._name(value)} would need two maps at once")
+            raise Obstacle(
+                f"{self._name(value)} would have to be scaled and shifted in two ways at "
+                "once"
+            )
 
     def _look_at_readers(self, value: Value, affine: Affine) -> None:
         """Find who reads a value that gets a map, but did not ask for one."""
         readers = self.case.flow.consumers[value]
         others = [reader for reader in readers if reader not in self.carried]
-        if others and not self.correcting:
+        if others and not self.way.correcting:
             names = ", ".join(sorted({f"`{reader.layer.name}`" for reader in readers}))
             raise Obstacle(
                 f"{self._name(value)} is read {len(readers)} times, by {names}"
@@ -82,7 +93,20 @@ class Backward:
         if value in self.case.flow.returned:
             raise Obstacle(f"{self._name(value)} is an output of the model, too")
         if others:
+            check_undoable(self.case.batch_norm, self.case.affine, self.case.archive)
             self.others.append(Telling(value, affine.inverse(), tuple(others)))
+
+    def _correct_other_calls(self) -> None:
+        """Let whoever reads other outputs of a layer that changes undo the change."""
+        for call, affine in self.absorbing.other_calls():
+            check_undoable(self.case.batch_norm, self.case.affine, self.case.archive)
+            self.absorbing.note(call, "output", affine)
+            self.calls.add(call)
+            telling = Telling.all_readers(self.case, call.output, affine.inverse())
+            for reader in telling.readers:
+                if reader.layer.is_batch_norm:
+                    check_precise(reader.layer, affine, self.case.archive)
+            self.others.append(telling)
 
     def _producer(self, value: Value) -> Call:
         producer = self.case.flow.producer(value)
@@ -102,7 +126,12 @@ class Backward:
         if passing is None:
             raise Obstacle(f"reads {described(call.layer)}, which cannot take it in")
         with as_obstacle(f"reads {described(call.layer)}"):
-            maps = passing.backward(self.case.site(call), affine)
+            site = self.case.site(call)
+            if self.way.adjusting and (term := passing.term(site)) is not None:
+                before, value = term.backward(site, affine)
+                self.absorbing.note_constant(call, term, value)
+                return [(call.inputs[0], before)]
+            maps = passing.backward(site, affine)
             return list(zip(call.inputs, maps, strict=True))
 
     def _name(self, value: Value) -> str:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
     from kerasbn.archive import Archive
-    from kerasbn.folding.affine import Affine
-    from kerasbn.graph import Call, Flow, Layer
+    from kerasbn.folding.affine import Affine, Float64
+    from kerasbn.graph import Argument, Call, Flow, Layer
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Case:
         flow: the calls of the model.
         archive: the file.
         gone: the paths of the BN that have gone already.
+        constants: path of a layer -> the constants that have changed already.
     """
 
     batch_norm: Layer
@@ -36,6 +37,7 @@ class Case:
     flow: Flow
     archive: Archive
     gone: Collection[str]
+    constants: Mapping[str, Mapping[Argument, Float64]]
 
     @property
     def affine(self) -> Affine:
@@ -67,6 +69,7 @@ class Case:
             lambda: [
                 stored.read() for stored in self.archive.variables(call.layer.path)
             ],
+            self.constants.get(call.layer.path, {}),
         )
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from kerasbn.folding.affine import Affine
     from kerasbn.folding.routes.absorbing import Absorbing
     from kerasbn.folding.routes.case import Case
+    from kerasbn.folding.routes.ways import Way
     from kerasbn.graph import Call, Value
 
 
@@ -52,12 +53,14 @@ class Forward:
     Attributes:
         case: the BN.
         absorbing: where what is found is noted.
+        way: what may change on the way.
         carried: the calls that are passed already, so that none may be reached.
         calls: every call on the way.
     """
 
     case: Case
     absorbing: Absorbing
+    way: Way
     carried: Collection[Call]
     calls: set[Call] = field(default_factory=set)
     _told: dict[Value, Affine] = field(default_factory=dict)
@@ -76,7 +79,10 @@ class Forward:
             if call in self.calls:
                 continue
             if call in self.carried:
-                raise Obstacle(f"{described(call.layer)} is before it and behind it")
+                raise Obstacle(
+                    f"{described(call.layer)} reads what comes before it and what comes "
+                    "behind it"
+                )
             self.calls.add(call)
             if self.case.absorbs(call):
                 self.absorbing.note(call, "input", self._told[call.inputs[0]])
@@ -100,4 +106,9 @@ class Forward:
                 f"is read by {described(call.layer)}, which cannot take it in"
             )
         with as_obstacle(f"is read by {described(call.layer)}"):
-            return passing.forward(self.case.site(call), maps)
+            site = self.case.site(call)
+            if self.way.adjusting and (term := passing.term(site)) is not None:
+                behind, value = term.forward(site, maps[0])
+                self.absorbing.note_constant(call, term, value)
+                return behind
+            return passing.forward(site, maps)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from kerasbn.folding.absorb.base import Side
-    from kerasbn.folding.affine import Affine
-    from kerasbn.graph import Call, Layer
+    from kerasbn.folding.affine import Affine, Float64
+    from kerasbn.graph import Argument, Call, Layer
 
 Route = Literal["backward", "forward"]
 
@@ -19,10 +19,12 @@ class Way(NamedTuple):
         route: whether the layers before it or those behind it take it in.
         correcting: whether tensors that others read, too, may change on the way; the
             others then absorb the inverse map. Backward only.
+        adjusting: whether constants that are added on the way may change.
     """
 
     route: Route
     correcting: bool = False
+    adjusting: bool = False
 
 
 BACKWARD = Way("backward")
@@ -50,6 +52,22 @@ class Absorption(NamedTuple):
         )
 
 
+class NewConstant(NamedTuple):
+    """A constant among the arguments of a call that takes a part of a map in.
+
+    Attributes:
+        layer: the operator or merging layer that is called with it.
+        argument: which argument of which call.
+        value: its new value, in float64.
+        dtype: the dtype in which it is stored.
+    """
+
+    layer: Layer
+    argument: Argument
+    value: Float64
+    dtype: str
+
+
 class Fold(NamedTuple):
     """A BN that goes, and what takes it in.
 
@@ -57,6 +75,7 @@ class Fold(NamedTuple):
         batch_norm: the BN.
         route: whether the layers before it or those behind it take it in.
         absorptions: what each of these takes in.
+        constants: the constants that change.
         calls: every call on the way, its own and the absorbers' among them, in
             topological order.
     """
@@ -64,4 +83,5 @@ class Fold(NamedTuple):
     batch_norm: Layer
     route: Route
     absorptions: tuple[Absorption, ...]
+    constants: tuple[NewConstant, ...]
     calls: tuple[Call, ...]
