@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kerasbn.folding.affine import Affine, Float64
-    from kerasbn.folding.carry.terms import Term
     from kerasbn.graph import Call, Flow
     from kerasbn.graph.model import Shape
     from kerasbn.graph.rewriting import Argument
@@ -76,6 +75,26 @@ class Site:
         if not -self.rank <= axis < 0:
             raise CannotCarry("works along the batch")
         return axis
+
+
+class Term(NamedTuple):
+    """A constant that is added to a tensor: `sign * x + own_sign * constant`.
+
+    Attributes:
+        argument: where it stands.
+        constant: its value for one sample.
+        batched: whether it is stored with an axis for the batch.
+        own_sign: 1, or -1 where it is subtracted.
+        sign: 1, or -1 where the tensor is subtracted from it.
+        dtype: the floating dtype in which new values are stored.
+    """
+
+    argument: Argument
+    constant: Float64
+    batched: bool
+    own_sign: int
+    sign: int
+    dtype: str
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasbn.folding.affine import Affine
-from kerasbn.folding.carry.base import CannotCarry, Carrier, Site, known, single, sizes
-from kerasbn.folding.carry.terms import Term, dtype_of
+from kerasbn.folding.carry.base import (
+    CannotCarry,
+    Carrier,
+    Site,
+    Term,
+    known,
+    single,
+    sizes,
+)
+from kerasbn.folding.carry.terms import dtype_of
 from kerasbn.graph.reading import is_serialised_tensor
 from kerasbn.graph.rewriting import Argument
 
@@ -107,7 +115,7 @@ def _sample(site: Site, value: Any) -> Float64:
     """A constant operand without an axis for the batch."""
     values, shape = _numbers(value), known(site.inputs[0])
     if values.ndim == len(shape) + 1 and len(values) == 1:
-        values = values[0]
+        return values[0]
     if values.ndim > len(shape):
         raise CannotCarry("has a constant of another shape than its input")
     return values
@@ -122,6 +130,10 @@ def _operand(site: Site) -> tuple[Argument, Any, bool]:
     (constant,) = constants
     argument = Argument(site.call.node.call, constant.place)
     value = site.constants.get(argument, constant.value)
+    in_list = len(constant.place) > 2
+    if in_list and _numbers(value).ndim <= site.rank:
+        # A merging layer takes the first axis for the batch, whatever it is.
+        raise CannotCarry("has a constant without an axis for the batch")
     return argument, value, constant is operands[0]
 
 
@@ -176,7 +188,9 @@ def arithmetic(
         own, other = signs if first else signs[::-1]
         written = [each.value for each in site.call.node.operands]
         dtype = dtype_of(*(written if first else written[::-1]))
-        return Term(argument, _sample(site, value), own, other, dtype)
+        constant = _sample(site, value)
+        batched = _numbers(value).ndim > constant.ndim
+        return Term(argument, constant, batched, own, other, dtype)
 
     return Carrier(
         lambda site, affine: way(site).backward(site, affine),

@@ -21,7 +21,7 @@ from kerasbn.folding.routes.ways import Absorption, NewConstant
 if TYPE_CHECKING:
     from kerasbn.folding.absorb.base import Side
     from kerasbn.folding.affine import Float64
-    from kerasbn.folding.carry.terms import Term
+    from kerasbn.folding.carry.base import Term
     from kerasbn.folding.routes.case import Case
     from kerasbn.graph import Argument, Call, Layer
 
@@ -128,10 +128,7 @@ class Absorbing:
         if call.layer.is_batch_norm:
             raise Obstacle(f"BN `{name}` has another axis than axis={own}")
         if affine.axes == self.case.affine.axes:
-            raise Obstacle(
-                f"axis={own} is not the channel axis of `{name}`, the only one along "
-                "which its weights differ"
-            )
+            raise Obstacle(f"axis={own} is not the channel axis of `{name}`")
         if set(Affine(affine.scale, np.zeros(())).axes) <= set(axes):
             raise Obstacle(
                 f"`{name}` would need a bias that differs from place to place, as a "
@@ -159,6 +156,6 @@ class Absorbing:
 
 def _needs_two_values(layer: Layer) -> Obstacle:
     return Obstacle(
-        f"the constant of `{layer.name}` is used more than once, and would need another "
-        "value each time"
+        f"the constant of `{layer.name}` is used more than once, and would need "
+        "another value each time"
     )

@@ -6,7 +6,7 @@ import heapq
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from kerasbn.folding.carry import carrier
+from kerasbn.folding.carry import carrier, terms
 from kerasbn.folding.conditions import (
     Obstacle,
     check_precise,
@@ -77,8 +77,8 @@ class Backward:
             heapq.heappush(self._pending, (-value.call, value))
         elif not self._asked[value].equals(affine):
             raise Obstacle(
-                f"{self._name(value)} would have to be scaled and shifted in two ways at "
-                "once"
+                f"{self._name(value)} would have to be scaled and shifted in two ways "
+                "at once"
             )
 
     def _look_at_readers(self, value: Value, affine: Affine) -> None:
@@ -128,7 +128,7 @@ class Backward:
         with as_obstacle(f"reads {described(call.layer)}"):
             site = self.case.site(call)
             if self.way.adjusting and (term := passing.term(site)) is not None:
-                before, value = term.backward(site, affine)
+                before, value = terms.backward(term, site, affine)
                 self.absorbing.note_constant(call, term, value)
                 return [(call.inputs[0], before)]
             maps = passing.backward(site, affine)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from kerasbn.folding.affine import IDENTITY
-from kerasbn.folding.carry import carrier
+from kerasbn.folding.carry import carrier, terms
 from kerasbn.folding.conditions import Obstacle, described
 from kerasbn.folding.routes.case import as_obstacle
 
@@ -80,8 +80,8 @@ class Forward:
                 continue
             if call in self.carried:
                 raise Obstacle(
-                    f"{described(call.layer)} reads what comes before it and what comes "
-                    "behind it"
+                    f"{described(call.layer)} reads what comes before it and what "
+                    "comes behind it"
                 )
             self.calls.add(call)
             if self.case.absorbs(call):
@@ -108,7 +108,7 @@ class Forward:
         with as_obstacle(f"is read by {described(call.layer)}"):
             site = self.case.site(call)
             if self.way.adjusting and (term := passing.term(site)) is not None:
-                behind, value = term.forward(site, maps[0])
+                behind, value = terms.forward(term, site, maps[0])
                 self.absorbing.note_constant(call, term, value)
                 return behind
             return passing.forward(site, maps)
