@@ -8,7 +8,7 @@ import numpy as np
 
 from kerasbn.errors import UnusableFileError
 from kerasbn.folding.absorb import ABSORBERS
-from kerasbn.folding.affine import IDENTITY, Affine, batch_norm_affine
+from kerasbn.folding.affine import IDENTITY, Affine, along, batch_norm_affine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -136,12 +136,13 @@ def check_undoable(batch_norm: Layer, affine: Affine, archive: Archive) -> None:
     if policy not in ("float32", "float64"):
         raise Obstacle(f"computes in {policy}, too short for its map to be undone")
     stored = read_batch_norm(batch_norm, archive)
-    gamma, beta = _deviation_and_mean(batch_norm, stored, affine)
+    flat = affine.each(lambda values: values.reshape(-1))
+    gamma, beta = _deviation_and_mean(batch_norm, stored, flat)
     if not (beta <= _MAX_SQUEEZE * gamma).all() or not gamma.all():
         raise Obstacle("a gamma of it is almost 0, so its map cannot be undone")
 
 
-def check_precise(reader: Layer, affine: Affine, archive: Archive) -> None:
+def check_precise(reader: Call, affine: Affine, flow: Flow, archive: Archive) -> None:
     """Check that what a BN reads keeps its digits when it is mapped.
 
     Its statistics tell how large that is. Another call of the same layer may make
@@ -150,24 +151,28 @@ def check_precise(reader: Layer, affine: Affine, archive: Archive) -> None:
     Raises:
         Obstacle: if their deviation drowns in their mean as it did not before.
     """
-    stored = read_batch_norm(reader, archive)
-    before, mean = _deviation_and_mean(reader, stored, IDENTITY)
-    after, mapped = _deviation_and_mean(reader, stored, affine)
+    axes = kept_axes(reader.layer, reader, flow)
+    if not set(affine.axes) <= set(axes):
+        raise Obstacle(f"BN `{reader.layer.name}` has another axis")
+    stored = read_batch_norm(reader.layer, archive)
+    shape = stored["moving_mean"].shape
+    flat = affine.each(lambda values: along(values, axes, shape).reshape(-1))
+    before, mean = _deviation_and_mean(reader.layer, stored, IDENTITY)
+    after, mapped = _deviation_and_mean(reader.layer, stored, flat)
     with np.errstate(divide="ignore", invalid="ignore"):
         limit = np.maximum(_MAX_SQUEEZE, mean / before)
         if not (mapped / after <= limit).all():
-            raise Obstacle(f"`{reader.name}` could not undo its map precisely")
+            raise Obstacle(f"`{reader.layer.name}` could not undo its map precisely")
 
 
 def _deviation_and_mean(
-    batch_norm: Layer, stored: Mapping[str, NDArray[Any]], affine: Affine
+    batch_norm: Layer, stored: Mapping[str, NDArray[Any]], flat: Affine
 ) -> tuple[Float64, Float64]:
-    """The sizes of deviation and mean of what a BN reads, each mapped."""
-    mean = stored["moving_mean"].astype(np.float64).ravel()
-    variance = stored["moving_variance"].astype(np.float64).ravel()
-    kept = affine.each(lambda values: values.reshape(-1))
+    """The sizes of deviation and mean of what a BN reads, mapped index by index."""
+    mean = stored["moving_mean"].astype(np.float64).reshape(-1)
+    variance = stored["moving_variance"].astype(np.float64).reshape(-1)
     deviation = np.sqrt(variance + batch_norm.config["epsilon"])
-    return np.abs(kept.scale) * deviation, np.abs(kept.shift + mean * kept.scale)
+    return np.abs(flat.scale) * deviation, np.abs(flat.shift + mean * flat.scale)
 
 
 def linear_entry(layer: Layer) -> LayerEntry | None:

@@ -34,7 +34,7 @@ def folded(model, folds, *, zero_gamma=True):
     randomise(model)
     for layer in model._flatten_layers():
         if isinstance(layer, L.BatchNormalization) and layer.scale and not zero_gamma:
-            layer.gamma.assign(np.linspace(-1, 1, layer.gamma.shape[0]))
+            layer.gamma.assign(np.linspace(-1, 0.7, layer.gamma.shape[0]))
     result = kerasbn.fold_batch_norm(model, verify=False)
     x = sample(model)
     for expected, received in zip(

@@ -105,7 +105,7 @@ class Backward:
             telling = Telling.all_readers(self.case, call.output, affine.inverse())
             for reader in telling.readers:
                 if reader.layer.is_batch_norm:
-                    check_precise(reader.layer, affine, self.case.archive)
+                    check_precise(reader, affine, self.case.flow, self.case.archive)
             self.others.append(telling)
 
     def _producer(self, value: Value) -> Call:
