@@ -182,12 +182,15 @@ class FoldedModel:
 
     def node(self, node: Node) -> Node:
         """A call of the original as the folded model makes it."""
-        call: dict[str, Any] = {"args": list(node.args), "kwargs": dict(node.kwargs)}
-        call = deepcopy(call)
-        for argument, value in self.constants.get(node.layer.path, {}).items():
-            if argument.call == node.call:
-                argument.replace({node.call: call}, value)
-        return replace(node, args=tuple(call["args"]), kwargs=call["kwargs"])
+        constants = self.constants.get(node.layer.path, {})
+        changed = [each for each in constants if each.call == node.call]
+        if not changed:
+            return node
+        args, kwargs = deepcopy((list(node.args), dict(node.kwargs)))
+        for argument in changed:
+            calls = {node.call: {"args": args, "kwargs": kwargs}}
+            argument.replace(calls, constants[argument])
+        return replace(node, args=tuple(args), kwargs=kwargs)
 
     @cached_property
     def exact(self) -> Mapping[str, list[Blockwise]]:

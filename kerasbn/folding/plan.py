@@ -177,7 +177,10 @@ class _Planning:
         return usable
 
     def _goes(self, batch_norm: Layer, ways: Sequence[Way]) -> bool:
-        """Whether a BN can go now; if not, the reason is noted."""
+        """Whether a BN can go now; if not, the reason is noted.
+
+        Of a direction that was tried in several ways, it is what stood in the last.
+        """
         obstacles: dict[Route, str] = {}
         case = Case(
             batch_norm,

@@ -203,8 +203,9 @@ def quotient(constant: Float64, first: bool) -> Affine:
     """`x / c`; `c / x` is not affine."""
     if first:
         raise CannotCarry("divides by what it reads")
-    with np.errstate(divide="ignore"):
-        return Affine(1 / constant, np.zeros(()))
+    if not constant.all():
+        raise CannotCarry("divides by zero")
+    return Affine(1 / constant, np.zeros(()))
 
 
 def total(constant: Float64, first: bool) -> Affine:
