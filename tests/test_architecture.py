@@ -36,6 +36,34 @@ SOURCES = sorted(
 )
 
 
+# Package -> its modules and packages in storeys, from the lowest up. What is listed
+# imports, of its own package, only what is listed on lower storeys; type hints count.
+STOREYS = {
+    "kerasbn.folding": (
+        ("affine",),
+        ("wide", "rounded"),
+        ("absorb", "carry"),
+        ("conditions",),
+        ("routes",),
+        ("plan",),
+        ("apply",),
+    ),
+    "kerasbn.folding.absorb": (("base",), ("channels", "einsum"), ("depthwise",)),
+    "kerasbn.folding.carry": (
+        ("base",),
+        ("terms", "space", "shape"),
+        ("fixed", "joining"),
+    ),
+    "kerasbn.folding.routes": (
+        ("ways",),
+        ("case",),
+        ("absorbing",),
+        ("forward",),
+        ("backward",),
+    ),
+}
+
+
 def imported(source):
     """The names of the modules that a file imports, inside functions too."""
     for node in ast.walk(ast.parse((ROOT / source).read_text(encoding="utf-8"))):
@@ -43,6 +71,7 @@ def imported(source):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and not node.level:
             yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 @pytest.mark.parametrize("source", SOURCES)
@@ -65,6 +94,23 @@ def test_imports(source):
         assert frameworks <= {"keras"}
     else:
         assert not frameworks
+
+
+@pytest.mark.parametrize("package", STOREYS)
+def test_nothing_imports_what_is_above_it(package):
+    lower = set()
+    for storey in STOREYS[package]:
+        for name in storey:
+            path = ROOT / package.replace(".", "/") / name
+            files = path.rglob("*.py") if path.is_dir() else [path.with_suffix(".py")]
+            found = {
+                each.removeprefix(f"{package}.").split(".")[0]
+                for file in files
+                for each in imported(file)
+                if each.startswith(f"{package}.")
+            }
+            assert found <= lower | ({name} if path.is_dir() else set()), name
+        lower |= set(storey)
 
 
 def test_ci_runs_the_command_of_the_readme():

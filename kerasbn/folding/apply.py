@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from kerasbn.archive import blocks
 from kerasbn.errors import UnusableFileError
-from kerasbn.folding.absorb import absorbed_config, absorbed_variables, penalties
+from kerasbn.folding.absorb import ABSORBERS, penalties
 from kerasbn.folding.affine import batch_norm_affine, batch_norm_weights
 from kerasbn.folding.conditions import kept_axes, linear_entry, read_batch_norm
 from kerasbn.folding.rounded import Rounded
@@ -24,10 +25,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kerasbn.archive import Archive, Blockwise
+    from kerasbn.folding.absorb.base import Absorber
     from kerasbn.folding.affine import Float64
     from kerasbn.folding.plan import Plan
     from kerasbn.folding.routes import Absorption
-    from kerasbn.graph import Flow, Graph, Layer, LayerEntry
+    from kerasbn.graph import Argument, Flow, Graph, Layer, LayerEntry, Node
 
 _WEIGHTS = ("gamma", "beta")
 
@@ -50,7 +52,7 @@ class Changed:
         entry = self.entry
         absorbed = dict(entry.config)
         for _, side, affine in self.absorptions:
-            absorbed = absorbed_config(entry.class_name, absorbed, side, affine)
+            absorbed = self._absorber.absorbed_config(absorbed, side, affine)
         if entry is self.layer.entry:
             return absorbed
         return {**config, "layer": {**entry.raw, "config": absorbed}}
@@ -59,6 +61,10 @@ class Changed:
     def entry(self) -> LayerEntry:
         """Whose variables change: the layer itself, or the one that it wraps."""
         return linear_entry(self.layer) or self.layer.entry
+
+    @property
+    def _absorber(self) -> Absorber:
+        return ABSORBERS[self.entry.class_name]
 
     def variables(self, archive: Archive) -> list[Blockwise]:
         """The layer's float64 variables after folding, yet to be computed.
@@ -78,11 +84,11 @@ class Changed:
             ) from error
 
     def _linear_variables(self, archive: Archive) -> list[Blockwise]:
-        kind, config = self.entry.class_name, dict(self.entry.config)
+        absorber, config = self._absorber, dict(self.entry.config)
         values: list[Any] = list(archive.variables(self.entry.path))
         for _, side, affine in self.absorptions:
-            values = absorbed_variables(kind, config, values, side, affine)
-            config = absorbed_config(kind, config, side, affine)
+            values = absorber.absorbed_variables(config, values, side, affine)
+            config = absorber.absorbed_config(config, side, affine)
         return values
 
     def _batch_norm_variables(self, archive: Archive) -> list[Blockwise]:
@@ -159,7 +165,32 @@ class FoldedModel:
         for path, layer in self.changed.items():
             changed[path] = {"config": layer.config}
         removed = self.plan.gone.keys() - self.identities.keys()
-        return rewrite(self.graph.model, removed, changed)
+        return rewrite(self.graph.model, removed, changed, self.constants)
+
+    @cached_property
+    def constants(self) -> Mapping[str, Mapping[Argument, dict[str, Any]]]:
+        """Path of a layer -> constants among its calls' arguments, as serialised.
+
+        Their digits are those of float64; Keras rounds them to their dtype.
+        """
+        found: dict[str, dict[Argument, dict[str, Any]]] = {}
+        for new in (new for fold in self.plan.folds for new in fold.constants):
+            array = {"value": new.value.tolist(), "dtype": new.dtype}
+            serialised = {"class_name": "__numpy__", "config": array}
+            found.setdefault(new.layer.path, {})[new.argument] = serialised
+        return found
+
+    def node(self, node: Node) -> Node:
+        """A call of the original as the folded model makes it."""
+        constants = self.constants.get(node.layer.path, {})
+        changed = [each for each in constants if each.call == node.call]
+        if not changed:
+            return node
+        args, kwargs = deepcopy((list(node.args), dict(node.kwargs)))
+        for argument in changed:
+            calls = {node.call: {"args": args, "kwargs": kwargs}}
+            argument.replace(calls, constants[argument])
+        return replace(node, args=tuple(args), kwargs=kwargs)
 
     @cached_property
     def exact(self) -> Mapping[str, list[Blockwise]]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasbn.errors import UnusableFileError
-from kerasbn.folding.absorb import ABSORBERS, has_bias, own_axes
-from kerasbn.folding.affine import Affine, batch_norm_affine
+from kerasbn.folding.absorb import ABSORBERS
+from kerasbn.folding.affine import IDENTITY, Affine, along, batch_norm_affine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kerasbn.archive import Archive
-    from kerasbn.folding.absorb import Side
+    from kerasbn.folding.absorb.base import Side
+    from kerasbn.folding.affine import Float64
     from kerasbn.graph import Call, Flow, Layer, LayerEntry
 
 _PLAIN_DTYPES = [
@@ -135,15 +136,43 @@ def check_undoable(batch_norm: Layer, affine: Affine, archive: Archive) -> None:
     if policy not in ("float32", "float64"):
         raise Obstacle(f"computes in {policy}, too short for its map to be undone")
     stored = read_batch_norm(batch_norm, archive)
-    mean = stored["moving_mean"].astype(np.float64)
-    variance = stored["moving_variance"].astype(np.float64)
-    kept = affine.each(lambda values: values.reshape(-1))
-    gamma = (
-        np.abs(kept.scale) * np.sqrt(variance + batch_norm.config["epsilon"]).ravel()
-    )
-    beta = np.abs(kept.shift + mean.ravel() * kept.scale)
+    flat = affine.each(lambda values: values.reshape(-1))
+    gamma, beta = _deviation_and_mean(batch_norm, stored, flat)
     if not (beta <= _MAX_SQUEEZE * gamma).all() or not gamma.all():
         raise Obstacle("a gamma of it is almost 0, so its map cannot be undone")
+
+
+def check_precise(reader: Call, affine: Affine, flow: Flow, archive: Archive) -> None:
+    """Check that what a BN reads keeps its digits when it is mapped.
+
+    Its statistics tell how large that is. Another call of the same layer may make
+    numbers of quite another size than the call whose BN goes.
+
+    Raises:
+        Obstacle: if their deviation drowns in their mean as it did not before.
+    """
+    axes = kept_axes(reader.layer, reader, flow)
+    if not set(affine.axes) <= set(axes):
+        raise Obstacle(f"BN `{reader.layer.name}` has another axis")
+    stored = read_batch_norm(reader.layer, archive)
+    shape = stored["moving_mean"].shape
+    flat = affine.each(lambda values: along(values, axes, shape).reshape(-1))
+    before, mean = _deviation_and_mean(reader.layer, stored, IDENTITY)
+    after, mapped = _deviation_and_mean(reader.layer, stored, flat)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        limit = np.maximum(_MAX_SQUEEZE, mean / before)
+        if not (mapped / after <= limit).all():
+            raise Obstacle(f"`{reader.layer.name}` could not undo its map precisely")
+
+
+def _deviation_and_mean(
+    batch_norm: Layer, stored: Mapping[str, NDArray[Any]], flat: Affine
+) -> tuple[Float64, Float64]:
+    """The sizes of deviation and mean of what a BN reads, mapped index by index."""
+    mean = stored["moving_mean"].astype(np.float64).reshape(-1)
+    variance = stored["moving_variance"].astype(np.float64).reshape(-1)
+    deviation = np.sqrt(variance + batch_norm.config["epsilon"])
+    return np.abs(flat.scale) * deviation, np.abs(flat.shift + mean * flat.scale)
 
 
 def linear_entry(layer: Layer) -> LayerEntry | None:
@@ -207,10 +236,13 @@ def dtype_policy(config: Mapping[str, Any]) -> str:
 
 
 def _check_weights(layer: LayerEntry, side: Side, archive: Archive) -> None:
-    kind = layer.class_name
-    if not own_axes(kind, layer.config, side):
-        raise Obstacle(f"the axes of `{layer.name}` depend on its input")
-    expected = ABSORBERS[kind].kernels + has_bias(kind, layer.config)
+    absorber = ABSORBERS[layer.class_name]
+    if not absorber.own_axes(layer.config, side):
+        raise Obstacle(
+            f"the equation of `{layer.name}` leaves its last axes open (...), so they "
+            "depend on its input"
+        )
+    expected = absorber.kernels + absorber.has_bias(layer.config)
     stored = archive.variables(layer.path)
     if not stored:
         raise _missing(layer)

@@ -10,10 +10,13 @@ makes it, and free up to an affine map elsewhere. A BN that goes ties what it re
 what it makes, and no two bound tensors may be tied: those that go form a forest, and a
 forest that cannot grow has as many edges as any other. Concatenations, which tie parts
 of tensors, are outside this argument.
+
+Constants that the model adds stay as they are where the BN can go without.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -24,16 +27,18 @@ from kerasbn.folding.conditions import (
     kept_axes,
     read_affine,
 )
-from kerasbn.folding.routes import BACKWARD, CORRECTING, FORWARD, Search
+from kerasbn.folding.routes import BACKWARD, CORRECTING, FORWARD, Case, find_fold
 from kerasbn.graph import Flow
+from kerasbn.graph.reading import is_serialised_tensor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from kerasbn.archive import Archive
-    from kerasbn.folding.affine import Affine
+    from kerasbn.folding.affine import Affine, Float64
     from kerasbn.folding.routes import Fold, Way
-    from kerasbn.graph import Graph, Layer
+    from kerasbn.folding.routes.ways import Route
+    from kerasbn.graph import Argument, Graph, Layer
 
 
 @dataclass(frozen=True)
@@ -111,16 +116,18 @@ class _Planning:
         self._folds: dict[str, Fold] = {}
         self._reasons = dict(staying)
         self._affines: dict[str, Affine] = {}
+        self._constants: defaultdict[str, dict[Argument, Float64]] = defaultdict(dict)
 
     def plan(self) -> Plan:
         pending = self._usable()
-        for ways in ((BACKWARD, FORWARD), (BACKWARD, FORWARD, CORRECTING)):
+        for ways in self._stages():
+            # Of several that read one tensor, or parts of it, the last reads most.
+            last_first = ways[-1].correcting
+            pending.sort(key=self._first_call, reverse=last_first)
             tried = None
             while tried != pending:
                 tried = pending
                 pending = [each for each in tried if not self._goes(each, ways)]
-            # Of several that read one tensor, or parts of it, the last reads most.
-            pending.reverse()
         return Plan(
             tuple(self._folds.values()),
             tuple(
@@ -132,8 +139,23 @@ class _Planning:
             self._flow,
         )
 
+    def _stages(self) -> list[tuple[Way, ...]]:
+        """The ways to try until no BN goes any more, and those to try then."""
+        stages: list[tuple[Way, ...]] = [(BACKWARD, FORWARD), (CORRECTING,)]
+        if any(
+            not is_serialised_tensor(operand.value)
+            for call in self._flow.calls
+            for operand in call.node.operands
+        ):
+            stages.insert(1, tuple(way._replace(adjusting=True) for way in stages[0]))
+            stages.append((CORRECTING._replace(adjusting=True),))
+        return [sum(stages[:count], ()) for count in range(1, len(stages) + 1)]
+
+    def _first_call(self, batch_norm: Layer) -> int:
+        return self._flow.calls_of[batch_norm.path][0].number
+
     def _usable(self) -> list[Layer]:
-        """The BN that are affine maps, from the inputs of the model to its outputs."""
+        """The BN that are affine maps."""
         usable = []
         for batch_norm in self._batch_norms:
             if batch_norm.path in self._reasons:
@@ -152,33 +174,39 @@ class _Planning:
                 continue
             self._affines[batch_norm.path] = affine
             usable.append(batch_norm)
-        return sorted(usable, key=lambda each: self._flow.calls_of[each.path][0].number)
+        return usable
 
     def _goes(self, batch_norm: Layer, ways: Sequence[Way]) -> bool:
-        """Whether a BN can go now; if not, the reason is noted."""
-        obstacles: list[str] = []
+        """Whether a BN can go now; if not, the reason is noted.
+
+        Of a direction that was tried in several ways, it is what stood in the last.
+        """
+        obstacles: dict[Route, str] = {}
+        case = Case(
+            batch_norm,
+            self._affines,
+            self._flow,
+            self._archive,
+            self._folds.keys(),
+            self._constants,
+        )
         for way in ways:
-            search = Search(
-                batch_norm,
-                self._affines,
-                self._flow,
-                self._archive,
-                self._folds.keys(),
-            )
             try:
-                fold = search.along(way)
+                fold = find_fold(case, way)
             except Obstacle as obstacle:
                 if not way.correcting:  # Its obstacles are those of other layers.
-                    obstacles.append(str(obstacle))
+                    obstacles[way.route] = str(obstacle)
                 continue
             self._folds[batch_norm.path] = fold
             self._compose(fold)
             return True
-        self._reasons[batch_norm.path] = "; ".join(dict.fromkeys(obstacles))
+        self._reasons[batch_norm.path] = "; ".join(dict.fromkeys(obstacles.values()))
         return False
 
     def _compose(self, fold: Fold) -> None:
-        """Keep the maps of BN that have taken others in up to date."""
+        """Keep the maps of BN that have taken others in, and constants, up to date."""
+        for new in fold.constants:
+            self._constants[new.layer.path][new.argument] = new.value
         for absorption in fold.absorptions:
             if absorption.layer.is_batch_norm:
                 path = absorption.layer.path

@@ -10,9 +10,10 @@ from kerasbn.errors import NotAGraphError, UnusableFileError
 from kerasbn.graph.flow import Call, Flow, Value
 from kerasbn.graph.model import Graph, Layer, Node, Tensor
 from kerasbn.graph.reading import read_graph
-from kerasbn.graph.rewriting import rewrite
+from kerasbn.graph.rewriting import Argument, rewrite
 
 __all__ = [
+    "Argument",
     "Call",
     "Flow",
     "Graph",

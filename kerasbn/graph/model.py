@@ -87,6 +87,18 @@ class Layer:
         return names
 
 
+class Operand(NamedTuple):
+    """One of the things that a call joins: a tensor, or a constant.
+
+    Attributes:
+        place: the keys that lead to it in the call's entry: `("args", 1)`.
+        value: what is written there.
+    """
+
+    place: tuple[str | int, ...]
+    value: Any
+
+
 @dataclass(frozen=True, eq=False)
 class Node:
     """One call of a layer.
@@ -112,6 +124,31 @@ class Node:
     def output(self) -> Tensor:
         """The first output of the call."""
         return Tensor(self.layer.name, self.call, 0)
+
+    @property
+    def operands(self) -> list[Operand]:
+        """What an operator or a merging layer joins, in order.
+
+        They are arguments of their own or, for a merging layer, one list. A Sequential
+        model does not write them down.
+        """
+        found: list[Operand] = []
+        for way, arguments in (("args", enumerate(self.args)), ("kwargs", self._named)):
+            for key, value in arguments:
+                place = (way, key)
+                if isinstance(value, list):
+                    found += [
+                        Operand((*place, i), item) for i, item in enumerate(value)
+                    ]
+                else:
+                    found.append(Operand(place, value))
+        return found
+
+    @property
+    def _named(self) -> Iterator[tuple[str, Any]]:
+        """The keyword arguments that may be tensors, in Keras' order."""
+        names = ("inputs", "x", "x1", "x2", "xs")
+        return ((key, self.kwargs[key]) for key in names if key in self.kwargs)
 
     @property
     def training(self) -> bool | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kerasbn.graph.model import Tensor
 from kerasbn.graph.ordering import keras_order
@@ -21,10 +22,31 @@ if TYPE_CHECKING:
     from kerasbn.graph.model import Graph
 
 
+class Argument(NamedTuple):
+    """An argument of a call.
+
+    Attributes:
+        call: which of its layer's calls, from 0.
+        place: the keys that lead to it in the call's entry: `("args", 1)`.
+    """
+
+    call: int
+    place: tuple[str | int, ...]
+
+    def replace(self, calls: Any, value: Any) -> None:
+        """Put a value in its place among the calls of a layer."""
+        holder = calls[self.call]
+        *before, last = self.place
+        for key in before:
+            holder = holder[key]
+        holder[last] = value
+
+
 def rewrite(
     model: Mapping[str, Any],
     removed: Collection[str],
     changed: Mapping[str, Mapping[str, Any]],
+    arguments: Mapping[str, Mapping[Argument, Any]] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """A new configuration of the whole model; the given one stays as it is.
 
@@ -33,6 +55,8 @@ def rewrite(
         removed: paths of layers to take out. Whoever read such a layer's output
             then reads its first input.
         changed: path of a layer -> the members of its entry that change.
+        arguments: path of a layer -> the arguments of its calls that change, as they
+            are to be written.
 
     Returns:
         The configuration, with the layers in the order in which Keras will list
@@ -40,6 +64,9 @@ def rewrite(
     """
     result = deepcopy(dict(model))
     for graph in reversed(list(read_graph(result).graphs())):
+        for layer in graph.layers.values():
+            for argument, value in arguments.get(layer.path, {}).items():
+                argument.replace(layer.entry.raw["inbound_nodes"], value)
         _rewrite_one(graph, removed, changed)
     _sort(result)
     return result

@@ -63,10 +63,19 @@ ONE = {
     "mean": (3, lambda x: ops.mean(x, axis=1)),
     "Rescaling": (0, lambda x: L.Rescaling(0.5, offset=2.0)(x)),
     "+ constant": (0, lambda x: x + np.arange(x.shape[-1], dtype="float64")),
+    "+ places": (0, lambda x: x + by_place(x)),
+    "places -": (0, lambda x: ops.subtract(by_place(x), x)),
+    "Add places": (0, lambda x: L.Add()([x, by_place(x)])),
+    "* places": (0, lambda x: x * by_place(x)),
     "constant -": (0, lambda x: 1.5 - x),
     "* constant": (0, lambda x: x * 2.0),
     "/ constant": (0, lambda x: x / 4.0),
 }  # fmt: skip
+# Layers that a program calls again and again, by the rank of what they read.
+SHARED = {
+    3: lambda: L.Conv1D(3, 2, padding="same"),
+    4: lambda: L.Conv2D(3, 2, padding="same"),
+}
 TWO = {
     "Add": lambda x, y: L.Add()([x, y]),
     "+": lambda x, y: x + y,
@@ -79,12 +88,20 @@ TWO = {
 }
 _MAX_SIZE = 2000
 
+
+def by_place(x):
+    """A constant that differs everywhere, of the shape of one sample."""
+    shape = x.shape[1:]
+    return np.sin(np.arange(1.0, 1 + np.prod(shape))).reshape(shape)
+
+
 steps = st.lists(
     st.tuples(
         # BN and what absorbs it are drawn more often than what lies between.
         st.one_of(
             st.sampled_from(sorted(name for name in ONE if name.startswith("BN"))),
             st.sampled_from(sorted(ONE)),
+            st.just("shared"),
             st.sampled_from(sorted(TWO)),
         ),
         st.integers(0, 7),
@@ -100,10 +117,16 @@ def build(shape, program, nested):
     """The network of a program; steps that do not fit what is there are left out."""
     tensors = [keras.Input(shape)]
     read = set()
+    shared = {}
     for name, first, second in program:
         # The last tensors are the likeliest, so that chains get long.
         x, y = (tensors[-1 - place % min(len(tensors), 3)] for place in (first, second))
-        if name in ONE:
+        if name == "shared":
+            key = (len(x.shape), x.shape[-1])
+            if key not in shared:
+                shared[key] = SHARED.get(len(x.shape), lambda: L.Dense(3))()
+            made, taken = apply(shared[key], x), [x]
+        elif name in ONE:
             rank, make = ONE[name]
             made = apply(make, x) if rank in (0, len(x.shape)) else None
             taken = [x]

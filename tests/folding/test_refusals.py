@@ -131,7 +131,7 @@ def test_constraint(which):
 
 def test_axis_without_weights_of_its_own():
     model = model_of(L.Conv2D(4, 3, name="c"), L.BatchNormalization(axis=1))
-    expect_kept(model, "axis=1 is not where `c` has weights of its own")
+    expect_kept(model, "axis=1 is not the channel axis of `c`")
 
 
 def test_every_pixel_on_its_own_after_a_convolution():

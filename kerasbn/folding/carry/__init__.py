@@ -45,6 +45,8 @@ def _activation(site: Site, affine: Affine) -> Affine:
 
 
 _SAME = single(_unchanged)
+_ADD = fixed.arithmetic(fixed.total, joining.SUM, signs=(1, 1))
+_SUBTRACT = fixed.arithmetic(fixed.difference, joining.DIFFERENCE, signs=(1, -1))
 _RANKS = (1, 2, 3)
 
 LAYERS = {
@@ -66,12 +68,13 @@ LAYERS = {
     **{f"MaxPooling{n}D": space.max_pooling(n) for n in _RANKS},
     **{f"GlobalAveragePooling{n}D": space.GLOBAL_MEAN for n in _RANKS},
     **{f"GlobalMaxPooling{n}D": space.GLOBAL_MAXIMUM for n in _RANKS},
-    "Concatenate": joining.CONCATENATION,
-    "Add": joining.SUM,
-    "Subtract": joining.DIFFERENCE,
-    "Average": joining.MEAN,
-    "Maximum": joining.EXTREME,
-    "Minimum": joining.EXTREME,
+    "Concatenate": fixed.of_tensors(joining.CONCATENATION),
+    "Add": _ADD,
+    "Subtract": _SUBTRACT,
+    "Multiply": fixed.arithmetic(fixed.product),
+    "Average": fixed.of_tensors(joining.MEAN),
+    "Maximum": fixed.of_tensors(joining.EXTREME),
+    "Minimum": fixed.of_tensors(joining.EXTREME),
     "Rescaling": fixed.fixed(fixed.rescaling),
     "Normalization": fixed.fixed(fixed.normalization),
 }
@@ -88,9 +91,9 @@ OPERATORS = {
     "Squeeze": shape.squeezing(),
     "Mean": space.MEAN,
     "Max": space.MAXIMUM,
-    "Concatenate": joining.CONCATENATION,
-    "Add": fixed.arithmetic(fixed.total, joining.SUM),
-    "Subtract": fixed.arithmetic(fixed.difference, joining.DIFFERENCE),
+    "Concatenate": fixed.of_tensors(joining.CONCATENATION),
+    "Add": _ADD,
+    "Subtract": _SUBTRACT,
     "Multiply": fixed.arithmetic(fixed.product),
     "Divide": fixed.arithmetic(fixed.quotient),
     "TrueDivide": fixed.arithmetic(fixed.quotient),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from kerasbn.folding.affine import Affine, Float64
     from kerasbn.graph import Call, Flow
     from kerasbn.graph.model import Shape
+    from kerasbn.graph.rewriting import Argument
 
 
 _MAX_SIZE = 2**26
@@ -32,20 +33,27 @@ class Site:
         inputs: the shape of one sample of each input, where it is known.
         output: the shape of one sample of the output, where it is known.
         variables: what the layer stores in the file.
+        constants: those of its arguments that are no longer what the file says.
     """
 
     call: Call
     inputs: tuple[Shape | None, ...]
     output: Shape | None
     variables: Callable[[], Sequence[NDArray[Any]]]
+    constants: Mapping[Argument, Float64] = field(default_factory=dict)
 
     @classmethod
     def of(
-        cls, call: Call, flow: Flow, variables: Callable[[], Sequence[NDArray[Any]]]
+        cls,
+        call: Call,
+        flow: Flow,
+        variables: Callable[[], Sequence[NDArray[Any]]],
+        constants: Mapping[Argument, Float64],
     ) -> Site:
         """The site of a call in a flow."""
         inputs = tuple(map(flow.sample_shape, call.inputs))
-        return cls(call, inputs, flow.sample_shape(call.output), variables)
+        output = flow.sample_shape(call.output)
+        return cls(call, inputs, output, variables, constants)
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -69,6 +77,26 @@ class Site:
         return axis
 
 
+class Term(NamedTuple):
+    """A constant that is added to a tensor: `sign * x + own_sign * constant`.
+
+    Attributes:
+        argument: where it stands.
+        constant: its value for one sample.
+        batched: whether it is stored with an axis for the batch.
+        own_sign: 1, or -1 where it is subtracted.
+        sign: 1, or -1 where the tensor is subtracted from it.
+        dtype: the floating dtype in which new values are stored.
+    """
+
+    argument: Argument
+    constant: Float64
+    batched: bool
+    own_sign: int
+    sign: int
+    dtype: str
+
+
 @dataclass(frozen=True)
 class Carrier:
     """How a class lets affine maps pass.
@@ -76,10 +104,13 @@ class Carrier:
     Attributes:
         backward: (site, map of the output) -> the map of each input.
         forward: (site, map of each input) -> the map of the output.
+        term: site -> the constant that it adds, which can take in a shift; None if
+            there is none.
     """
 
     backward: Callable[[Site, Affine], Sequence[Affine]]
     forward: Callable[[Site, Sequence[Affine]], Affine]
+    term: Callable[[Site], Term | None] = lambda _: None
 
 
 def known(shape: Shape | None) -> Shape:

@@ -7,8 +7,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasbn.folding.affine import Affine
-from kerasbn.folding.carry.base import CannotCarry, Carrier, Site, known, single, sizes
+from kerasbn.folding.carry.base import (
+    CannotCarry,
+    Carrier,
+    Site,
+    Term,
+    known,
+    single,
+    sizes,
+)
+from kerasbn.folding.carry.terms import dtype_of
 from kerasbn.graph.reading import is_serialised_tensor
+from kerasbn.graph.rewriting import Argument
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,11 +30,14 @@ def fixed(function: Callable[[Site], Affine]) -> Carrier:
     """A carrier that computes the map which `function` gives for its site."""
 
     def backward(site: Site, affine: Affine) -> Affine:
-        """The map m' with f(m'(x)) = m(f(x))."""
+        """The map m' with f(m'(x)) = m(f(x)), which has the same scale as m."""
         own = function(site)
+        shift = affine.scale * own.shift + affine.shift - own.shift
+        if not shift.any():
+            return Affine(affine.scale, np.zeros(()))
         if not own.is_invertible:
             raise CannotCarry("multiplies by zero")
-        return own.inverse().after(affine).after(own)
+        return Affine(affine.scale, shift / own.scale)
 
     def forward(site: Site, affine: Affine) -> Affine:
         """The map m' with m'(f(x)) = f(m(x)), which needs no inverse of f."""
@@ -88,10 +101,9 @@ def _numbers(value: Any) -> Float64:
 
 def _constant(site: Site, value: Any) -> Float64:
     """A constant operand, broadcastable to one sample without stretching it."""
-    values, shape = _numbers(value), known(site.inputs[0])
-    if values.ndim == len(shape) + 1 and len(values) == 1:
-        values = values[0]  # An axis for the batch.
-    if values.ndim > len(shape) or any(
+    values = _sample(site, value)
+    shape = known(site.inputs[0])
+    if any(
         size not in (1, shape[axis])
         for axis, size in zip(range(-values.ndim, 0), values.shape, strict=True)
     ):
@@ -99,40 +111,91 @@ def _constant(site: Site, value: Any) -> Float64:
     return values
 
 
-def _operands(site: Site) -> list[Any]:
-    """The two operands of an operator, serialised."""
-    node = site.call.node
-    operands = [*node.args, *(node.kwargs[k] for k in ("x1", "x2") if k in node.kwargs)]
-    if len(operands) != 2:
-        raise CannotCarry("has an unusual number of operands")
-    return operands
+def _sample(site: Site, value: Any) -> Float64:
+    """A constant operand without an axis for the batch."""
+    values, shape = _numbers(value), known(site.inputs[0])
+    if values.ndim == len(shape) + 1 and len(values) == 1:
+        return values[0]
+    if values.ndim > len(shape):
+        raise CannotCarry("has a constant of another shape than its input")
+    return values
+
+
+def _operand(site: Site) -> tuple[Argument, Any, bool]:
+    """The only constant that is joined with a tensor, and whether it comes first."""
+    operands = site.call.node.operands
+    constants = [each for each in operands if not is_serialised_tensor(each.value)]
+    if len(operands) != 2 or len(constants) != 1:
+        raise CannotCarry("joins a constant with other than one tensor")
+    (constant,) = constants
+    argument = Argument(site.call.node.call, constant.place)
+    value = site.constants.get(argument, constant.value)
+    in_list = len(constant.place) > 2
+    if in_list and _numbers(value).ndim <= site.rank:
+        # A merging layer takes the first axis for the batch, whatever it is.
+        raise CannotCarry("has a constant without an axis for the batch")
+    return argument, value, constant is operands[0]
+
+
+def _has_constants(site: Site) -> bool:
+    return len(site.call.node.operands) > len(site.inputs)
+
+
+def of_tensors(carrier: Carrier) -> Carrier:
+    """What joins tensors, and may be called with a constant among them."""
+
+    def check(site: Site) -> Carrier:
+        if _has_constants(site):
+            raise CannotCarry("joins its inputs with a constant")
+        return carrier
+
+    return Carrier(
+        lambda site, affine: check(site).backward(site, affine),
+        lambda site, affines: check(site).forward(site, affines),
+    )
 
 
 def arithmetic(
-    function: Callable[[Float64, bool], Affine], several: Carrier | None = None
+    function: Callable[[Float64, bool], Affine],
+    several: Carrier | None = None,
+    signs: tuple[int, int] | None = None,
 ) -> Carrier:
     """An operator with a constant, or, by `several`, between tensors.
 
-    `function` takes the constant, and whether it is the first operand.
+    Args:
+        function: takes the constant, and whether it is the first operand.
+        several: how it joins tensors.
+        signs: the signs of both operands, if it is a sum.
     """
 
     def own(site: Site) -> Affine:
-        one, other = _operands(site)
-        first = not is_serialised_tensor(one)
-        return function(_constant(site, one if first else other), first)
+        _, value, first = _operand(site)
+        return function(_constant(site, value), first)
 
     alone = fixed(own)
 
     def way(site: Site) -> Carrier:
-        if len(site.inputs) == 1:
+        if _has_constants(site):
             return alone
         if several is None:
             raise CannotCarry("multiplies or divides two tensors")
         return several
 
+    def term(site: Site) -> Term | None:
+        if signs is None or not _has_constants(site):
+            return None
+        argument, value, first = _operand(site)
+        own, other = signs if first else signs[::-1]
+        written = [each.value for each in site.call.node.operands]
+        dtype = dtype_of(*(written if first else written[::-1]))
+        constant = _sample(site, value)
+        batched = _numbers(value).ndim > constant.ndim
+        return Term(argument, constant, batched, own, other, dtype)
+
     return Carrier(
         lambda site, affine: way(site).backward(site, affine),
         lambda site, affines: way(site).forward(site, affines),
+        term,
     )
 
 
@@ -140,8 +203,9 @@ def quotient(constant: Float64, first: bool) -> Affine:
     """`x / c`; `c / x` is not affine."""
     if first:
         raise CannotCarry("divides by what it reads")
-    with np.errstate(divide="ignore"):
-        return Affine(1 / constant, np.zeros(()))
+    if not constant.all():
+        raise CannotCarry("divides by zero")
+    return Affine(1 / constant, np.zeros(()))
 
 
 def total(constant: Float64, first: bool) -> Affine:

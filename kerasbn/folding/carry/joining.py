@@ -150,7 +150,7 @@ def _extreme() -> Carrier:
     def forward(site: Site, affines: Sequence[Affine]) -> Affine:
         check_increasing(affines[0])
         if not all(affine.equals(affines[0]) for affine in affines):
-            raise CannotCarry("compares what the BN does not map alike")
+            raise CannotCarry("compares what the BN does not scale and shift alike")
         _check_alike(site, affines[0])
         return affines[0]
 

@@ -29,7 +29,7 @@ def _check_space(site: Site, affine: Affine, spatial: int) -> None:
     first = site.config.get("data_format") == "channels_first"
     space = range(-spatial, 0) if first else range(-1 - spatial, -1)
     if set(affine.axes) & set(space):
-        raise CannotCarry("mixes places that the BN tells apart")
+        raise CannotCarry("mixes places that the BN treats differently")
 
 
 def averaging(spatial: int) -> Carrier:
@@ -131,7 +131,7 @@ def _reducing(axes: Callable[[Site], Sequence[int]], *, maximum: bool) -> Carrie
         check(affine)
         reduced = tuple(axes(site))
         if set(affine.axes) & set(reduced):
-            raise CannotCarry("mixes places that the BN tells apart")
+            raise CannotCarry("mixes places that the BN treats differently")
         if site.config.get("keepdims"):
             return affine
         return affine.each(lambda values: of_rank(values, site.rank).squeeze(reduced))

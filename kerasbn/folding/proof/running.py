@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from kerasbn.folding.apply import FoldedModel
     from kerasbn.folding.proof.segments import Segment
-    from kerasbn.graph import Call, LayerEntry, Value
+    from kerasbn.graph import Call, LayerEntry, Node, Value
     from kerasbn.graph.model import Shape
 
     Array = NDArray[Any]
@@ -97,7 +97,8 @@ class _Run:
             inputs = [np.moveaxis(each, 1, -1) for each in inputs]
         if call.layer.path not in self._layers:
             self._layers[call.layer.path] = self._layer(call, config, inputs[0].shape)
-        args, kwargs = _arguments(call, inputs)
+        node = self.folded.node(call.node) if self.after else call.node
+        args, kwargs = _arguments(call, node, inputs)
         result = keras.ops.convert_to_numpy(
             self._layers[call.layer.path](*args, **kwargs)
         )
@@ -140,10 +141,11 @@ class _Run:
             layer.load_own_variables(store)
 
 
-def _arguments(call: Call, inputs: list[Array]) -> tuple[list[Any], dict[str, Any]]:
+def _arguments(
+    call: Call, node: Node, inputs: list[Array]
+) -> tuple[list[Any], dict[str, Any]]:
     """The arguments of a call with values in the place of tensors."""
     values = iter([keras.ops.convert_to_tensor(each) for each in inputs])
-    node = call.node
     args = [_filled(argument, values) for argument in node.args]
     kwargs = {key: _filled(node.kwargs[key], values) for key in sorted(node.kwargs)}
     # A Sequential model does not write arguments down.
@@ -161,5 +163,5 @@ def _filled(argument: Any, values: Iterator[Any]) -> Any:
     if isinstance(argument, list):
         return [_filled(item, values) for item in argument]
     if isinstance(argument, dict):
-        return keras.saving.deserialize_keras_object(argument)
+        return keras.saving.deserialize_keras_object(in_float64(argument))
     return argument

@@ -11,16 +11,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from kerasbn.folding.absorb.base import Absorber
 from kerasbn.folding.affine import along
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from kerasbn.folding.absorb import Side
+    from kerasbn.folding.absorb.base import Config, Side
     from kerasbn.folding.affine import Affine, Float64
     from kerasbn.folding.wide import Wide
-
-    Config = Mapping[str, Any]
 
 
 class _Labels(NamedTuple):
@@ -37,12 +34,55 @@ class _Labels(NamedTuple):
         return cls(inputs.removeprefix("..."), kernel, output.removeprefix("..."))
 
 
-def own_axes(config: Config, side: Side) -> tuple[int, ...]:
-    """The input or output axes whose label the kernel has too, counted from the end.
+class Einsum(Absorber):
+    """`keras.layers.EinsumDense`."""
 
-    There are none if they end in an ellipsis (`x...,xy->y...`), because the end is
-    open then.
-    """
+    def own_axes(self, config: Config, side: Side) -> tuple[int, ...]:
+        """The axes whose label the kernel has too, counted from the end.
+
+        There are none if they end in an ellipsis (`x...,xy->y...`), because the end is
+        open then.
+        """
+        return _own_axes(config, side)
+
+    def has_bias(self, config: Config) -> bool:
+        """Whether a layer of that configuration has a bias."""
+        return bool(config.get("bias_axes"))
+
+    def unevenness(self, config: Config) -> str | None:
+        """An axis that is summed over without weights makes its size count."""
+        labels = _Labels.of(config)
+        if set(labels.input) - set(labels.kernel) - set(labels.output):
+            return "sums over an axis without weights"
+        return None
+
+    def _bias_setting(
+        self, config: Config, side: Side, affine: Affine
+    ) -> dict[str, Any]:
+        return {"bias_axes": _bias_axes(config, side, affine)}
+
+    def _absorbed_bias(
+        self,
+        config: Config,
+        kernels: list[Wide],
+        biases: list[Float64],
+        side: Side,
+        affine: Affine,
+    ) -> list[Float64]:
+        return _absorbed_bias(config, kernels[0], biases, side, affine)
+
+    def _scale_outputs(
+        self, config: Config, kernels: list[Wide], scale: Float64
+    ) -> list[Wide]:
+        return [kernels[0] * _onto_kernel(config, kernels[0], "output", scale)]
+
+    def _scale_inputs(
+        self, config: Config, kernels: list[Wide], scale: Float64
+    ) -> list[Wide]:
+        return [kernels[0] * _onto_kernel(config, kernels[0], "input", scale)]
+
+
+def _own_axes(config: Config, side: Side) -> tuple[int, ...]:
     labels = _Labels.of(config)
     own = labels.input if side == "input" else labels.output
     if own.endswith("."):
@@ -52,51 +92,33 @@ def own_axes(config: Config, side: Side) -> tuple[int, ...]:
     )
 
 
-def unweighted_sum(config: Config) -> str | None:
-    """An axis that is summed over without weights makes its size count."""
-    labels = _Labels.of(config)
-    if set(labels.input) - set(labels.kernel) - set(labels.output):
-        return "sums over an axis without weights"
-    return None
-
-
-def scale_outputs(config: Config, kernels: list[Wide], scale: Float64) -> list[Wide]:
-    """Each axis of the scale multiplies the kernel axis of the same label."""
-    return [kernels[0] * _onto_kernel(config, kernels[0], "output", scale)]
-
-
-def scale_inputs(config: Config, kernels: list[Wide], scale: Float64) -> list[Wide]:
-    """Each axis of the scale multiplies the kernel axis of the same label."""
-    return [kernels[0] * _onto_kernel(config, kernels[0], "input", scale)]
-
-
-def response(config: Config, kernels: list[Wide], shift: Float64) -> Float64:
+def _response(config: Config, kernel: Wide, shift: Float64) -> Float64:
     """What a constant input gives, over the output axes that the kernel has."""
     labels = _Labels.of(config)
-    answers = kernels[0] * _onto_kernel(config, kernels[0], "input", shift)
+    answers = kernel * _onto_kernel(config, kernel, "input", shift)
     kept = "".join(label for label in labels.output if label in labels.kernel)
     left = "".join(label for label in labels.kernel if label in kept)
     others = [axis for axis, label in enumerate(labels.kernel) if label not in kept]
     return np.einsum(f"{left}->{kept}", answers.sum(others))
 
 
-def bias_axes(config: Config, side: Side, affine: Affine) -> str | None:
+def _bias_axes(config: Config, side: Side, affine: Affine) -> str | None:
     """The labels of the bias after absorbing; None if there is none."""
     labels, present = _Labels.of(config), config.get("bias_axes")
     if not affine.has_shift and (side == "input" or not present):
         return present
-    added = affine.axes if side == "output" else own_axes(config, "output")
+    added = affine.axes if side == "output" else _own_axes(config, "output")
     covered = {*(labels.output[axis] for axis in added), *(present or "")}
     own = [label for label in labels.output if label in labels.kernel]
     covered = covered or {own[-1]}  # One number for all is a bias of any axis, too.
     return "".join(label for label in labels.output if label in covered)
 
 
-def absorbed_bias(
+def _absorbed_bias(
     config: Config, kernel: Wide, biases: list[Float64], side: Side, affine: Affine
 ) -> list[Float64]:
     """The bias after absorbing, of the axes that `bias_axes` says; none if none."""
-    names = bias_axes(config, side, affine)
+    names = _bias_axes(config, side, affine)
     if not names:
         return []
     labels = _Labels.of(config)
@@ -113,7 +135,7 @@ def absorbed_bias(
         ]
     if affine.has_shift:
         kept = "".join(label for label in labels.output if label in labels.kernel)
-        answer = response(config, [kernel], affine.shift)
+        answer = _response(config, kernel, affine.shift)
         sizes = dict(zip(kept, answer.shape, strict=True))
         bias = bias + answer.reshape([sizes.get(label, 1) for label in onto])
     return [np.broadcast_to(bias, shape)]
@@ -122,7 +144,7 @@ def absorbed_bias(
 def _onto_kernel(config: Config, kernel: Wide, side: Side, values: Float64) -> Float64:
     """Values of the own axes of one side, broadcastable to the kernel."""
     labels = _Labels.of(config)
-    axes = own_axes(config, side)
+    axes = _own_axes(config, side)
     names = "".join(getattr(labels, side)[axis] for axis in axes)
     sizes = [kernel.shape[labels.kernel.index(name)] for name in names]
     order = sorted(

@@ -1,0 +1,38 @@
+"""How a linear layer takes an affine map of its output, or of its input, into itself.
+
+A linear layer computes x * W + b. Followed by y = s * (x * W + b) + t it is the same
+layer with other weights, and so it is behind x = s * x' + t:
+
+    after it:     W' = W * s over the outputs     b' = b * s + t
+    before it:    W' = s * W over the inputs      b' = b + (t * W)
+
+where t * W, the layer's response to the constant t, is the same at every place only if
+no zero padding comes in between. Which entries of W lead to an output, or come from
+an input, tells one class from another: one entry of `ABSORBERS` is all that it needs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kerasbn.folding.absorb.base import penalties
+from kerasbn.folding.absorb.channels import Convolution, Dense, Transposed
+from kerasbn.folding.absorb.depthwise import Depthwise, Separable
+from kerasbn.folding.absorb.einsum import Einsum
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kerasbn.folding.absorb.base import Absorber
+
+__all__ = ["ABSORBERS", "penalties"]
+
+ABSORBERS: Mapping[str, Absorber] = {
+    "Dense": Dense(),
+    "EinsumDense": Einsum(),
+    **{f"Conv{n}D": Convolution(n) for n in (1, 2, 3)},
+    **{f"DepthwiseConv{n}D": Depthwise(n) for n in (1, 2)},
+    **{f"SeparableConv{n}D": Separable(n) for n in (1, 2)},
+    **{f"Conv{n}DTranspose": Transposed(n) for n in (1, 2, 3)},
+}
+"""Class -> how it absorbs. The names are those of `keras.layers`."""

@@ -1,0 +1,75 @@
+"""Constants that a model adds, and how they take in an affine map.
+
+    behind it:    s * (x + c) + t    =    s * x + c'         c' = s * c + t
+    before it:    (s * x + t) + c    =    s * (x + c')       c' = (c + t) / s
+
+What is left is a scale alone. So it passes where a constant that differs from place to
+place would make a shift that does, and where a shift would meet zero padding.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import ml_dtypes
+import numpy as np
+
+from kerasbn.folding.affine import Affine
+from kerasbn.folding.carry.base import CannotCarry, check_size, known
+
+if TYPE_CHECKING:
+    from kerasbn.folding.affine import Float64
+    from kerasbn.folding.carry.base import Site, Term
+
+
+def backward(term: Term, site: Site, affine: Affine) -> tuple[Affine, Float64]:
+    """The map of the tensor for a map of the sum, and the new constant."""
+    _check(term, site, affine)
+    value = affine.scale * term.constant + term.own_sign * affine.shift
+    return _scale_of(affine), _checked(term, value)
+
+
+def forward(term: Term, site: Site, affine: Affine) -> tuple[Affine, Float64]:
+    """The map of the sum for a map of the tensor, and the new constant."""
+    _check(term, site, affine)
+    if not affine.is_invertible:
+        raise CannotCarry("adds a constant to what a gamma of the BN makes 0")
+    shift = term.own_sign * term.sign * affine.shift
+    return _scale_of(affine), _checked(term, (term.constant + shift) / affine.scale)
+
+
+def _checked(term: Term, value: Float64) -> Float64:
+    largest = float(ml_dtypes.finfo(term.dtype).max)  # type: ignore[no-untyped-call]
+    if not (np.abs(value) <= largest).all():
+        raise CannotCarry(f"would get a constant too large for {term.dtype}")
+    return value[np.newaxis] if term.batched else value
+
+
+def _scale_of(affine: Affine) -> Affine:
+    return Affine(affine.scale, np.zeros(()))
+
+
+def _check(term: Term, site: Site, affine: Affine) -> None:
+    """Check that the tensor has all of the axes along which the scale differs."""
+    shape, full = known(site.inputs[0]), known(site.output)
+    if len(shape) != len(full) or any(
+        shape[axis] != full[axis] or shape[axis] is None for axis in affine.axes
+    ):
+        raise CannotCarry("stretches its input along an axis of the BN")
+    shapes = (each.shape for each in (term.constant, *affine))
+    check_size(np.broadcast_shapes(*shapes))
+
+
+def dtype_of(constant: Any, tensor: Any) -> str:
+    """The dtype of a constant that gets other values, given both as written.
+
+    An array of floats keeps its own; what is left takes that of the tensor.
+
+    Raises:
+        CannotCarry: if neither holds floats.
+    """
+    for each in (constant, tensor):
+        dtype = str(each["config"].get("dtype")) if isinstance(each, dict) else ""
+        if "float" in dtype:
+            return dtype
+    raise CannotCarry("adds integers")

@@ -1,0 +1,114 @@
+"""From a tensor to whoever reads it."""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from kerasbn.folding.affine import IDENTITY
+from kerasbn.folding.carry import carrier, terms
+from kerasbn.folding.conditions import Obstacle, described
+from kerasbn.folding.routes.case import as_obstacle
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from kerasbn.folding.affine import Affine
+    from kerasbn.folding.routes.absorbing import Absorbing
+    from kerasbn.folding.routes.case import Case
+    from kerasbn.folding.routes.ways import Way
+    from kerasbn.graph import Call, Value
+
+
+class Telling(NamedTuple):
+    """A value that somebody has to map from now on.
+
+    Attributes:
+        value: the value.
+        affine: the map.
+        readers: who has to.
+    """
+
+    value: Value
+    affine: Affine
+    readers: tuple[Call, ...]
+
+    @classmethod
+    def all_readers(cls, case: Case, value: Value, affine: Affine) -> Telling:
+        """Let all readers of a value map it.
+
+        Raises:
+            Obstacle: if it is an output of the model.
+        """
+        if value in case.flow.returned:
+            raise Obstacle("is an output of the model")
+        return cls(value, affine, tuple(case.flow.consumers[value]))
+
+
+@dataclass
+class Forward:
+    """The search for what can take another tensor than it reads now.
+
+    Attributes:
+        case: the BN.
+        absorbing: where what is found is noted.
+        way: what may change on the way.
+        carried: the calls that are passed already, so that none may be reached.
+        calls: every call on the way.
+    """
+
+    case: Case
+    absorbing: Absorbing
+    way: Way
+    carried: Collection[Call]
+    calls: set[Call] = field(default_factory=set)
+    _told: dict[Value, Affine] = field(default_factory=dict)
+    _pending: list[tuple[int, Call]] = field(default_factory=list)
+
+    def search(self, start: Iterable[Telling]) -> None:
+        """Go from the inputs of the model to its outputs.
+
+        Raises:
+            Obstacle: if something is in the way.
+        """
+        for telling in start:
+            self._tell(telling)
+        while self._pending:
+            _, call = heapq.heappop(self._pending)
+            if call in self.calls:
+                continue
+            if call in self.carried:
+                raise Obstacle(
+                    f"{described(call.layer)} reads what comes before it and what "
+                    "comes behind it"
+                )
+            self.calls.add(call)
+            if self.case.absorbs(call):
+                self.absorbing.note(call, "input", self._told[call.inputs[0]])
+            else:
+                affine = self._carried_on(call)
+                self._tell(Telling.all_readers(self.case, call.output, affine))
+
+    def _tell(self, telling: Telling) -> None:
+        self._told[telling.value] = telling.affine
+        for reader in telling.readers:
+            heapq.heappush(self._pending, (reader.number, reader))
+
+    def _carried_on(self, call: Call) -> Affine:
+        """The map of a carrier's output."""
+        maps = [self._told.get(value, IDENTITY) for value in call.inputs]
+        if call.layer.path in self.case.gone:
+            return maps[0]
+        passing = carrier(call)
+        if passing is None:
+            raise Obstacle(
+                f"is read by {described(call.layer)}, which cannot take it in"
+            )
+        with as_obstacle(f"is read by {described(call.layer)}"):
+            site = self.case.site(call)
+            if self.way.adjusting and (term := passing.term(site)) is not None:
+                behind, value = terms.forward(term, site, maps[0])
+                self.absorbing.note_constant(call, term, value)
+                return behind
+            return passing.forward(site, maps)
