@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasbn.archive import open_archive, replacing, write_archive
-from kerasbn.archive.upgrading import as_keras_format
 from kerasbn.errors import UnsupportedFormatError, UnusableFileError
 from kerasbn.folding import optimizer
 from kerasbn.folding.apply import FoldedModel
@@ -147,11 +146,8 @@ def _folded_model(archive: Archive) -> FoldedModel:
             f"{archive.keras_version}. Rebuild the model in Keras 3, load the weights "
             "into it, save it with model.save('model.keras') and fold that."
         )
-    config = archive.config
-    if archive.format == "h5":
-        config = as_keras_format(config)
     try:
-        graph = read_graph(config)
+        graph = read_graph(archive.config)
     except NotAGraphError as error:
         raise UnusableFileError(
             f"{error} Fold the Functional or Sequential models inside it, or rebuild "
