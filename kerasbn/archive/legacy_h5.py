@@ -16,7 +16,7 @@ from kerasbn.archive import hdf5
 from kerasbn.archive.base import Archive, Asset, parse_json
 from kerasbn.archive.hdf5_writing import write_array
 from kerasbn.archive.layouts import assign, of_entry
-from kerasbn.archive.upgrading import as_keras_format
+from kerasbn.archive.upgrading import as_keras_format, with_layers_named
 from kerasbn.config_tree import layer_entries
 from kerasbn.errors import UnsupportedFormatError, UnusableFileError
 
@@ -50,10 +50,18 @@ class LegacyH5Archive(Archive):
         self.metadata = {}
         if version := hdf5.text_attribute(self.root.id, "keras_version"):
             self.metadata["keras_version"] = version
-        if not self.is_keras_2:
+        if self.is_keras_2:
+            self.config = with_layers_named(self.config, self._layer_names())
+        else:
             self.config = as_keras_format(self.config)
         if training := hdf5.text_attribute(self.root.id, "training_config"):
             self.metadata["training_config"] = parse_json(training, "training_config")
+
+    def _layer_names(self) -> list[str]:
+        weights = hdf5.group(self.root.id, "model_weights")
+        return (
+            [] if weights is None else hdf5.text_list_attribute(weights, "layer_names")
+        )
 
     def variables(self, path: str) -> tuple[StoredArray, ...]:
         return tuple(stored for _, stored in self._by_layer.get(path, ()))

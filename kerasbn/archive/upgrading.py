@@ -15,7 +15,7 @@ from kerasbn.archive.keras_names import LAYERS, OPERATORS
 from kerasbn.config_tree import is_graph
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _MODELS = {"Functional": "keras.src.models.functional", "Sequential": "keras"}
 # A legacy file has the class's own name, where a `.keras` file has the exported one.
@@ -27,6 +27,37 @@ def as_keras_format(model: Mapping[str, Any]) -> dict[str, Any]:
     result = deepcopy(dict(model))
     _upgrade(result)
     return result
+
+
+def with_layers_named(model: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """A Sequential model of Keras 2.0 to 2.2, whose configuration is a bare list.
+
+    Args:
+        model: a model's whole configuration, of any Keras 2.
+        names: those of the outermost layers. A Sequential model among them has no
+            other.
+
+    Returns:
+        The model, and those nested in it, with `name` and `layers`.
+    """
+    config = model.get("config")
+    if isinstance(config, list):
+        name = model.get("name") or "sequential"
+        config = {"name": name, "layers": config}
+    if not isinstance(config, dict) or not isinstance(config.get("layers"), list):
+        return model
+    layers = [
+        with_layers_named(_named(entry, names[number : number + 1]), ())
+        if isinstance(entry, dict)
+        else entry
+        for number, entry in enumerate(config["layers"])
+    ]
+    return {**model, "config": {**config, "layers": layers}}
+
+
+def _named(entry: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    nameless = isinstance(entry.get("config"), list) and not entry.get("name")
+    return {**entry, "name": names[0]} if nameless and names else entry
 
 
 def _upgrade(entry: dict[str, Any]) -> None:

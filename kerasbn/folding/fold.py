@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasbn.archive import open_archive, replacing, write_archive
-from kerasbn.errors import UnsupportedFormatError, UnusableFileError
+from kerasbn.archive.translated import in_keras_3
+from kerasbn.errors import UnusableFileError
 from kerasbn.folding import optimizer
 from kerasbn.folding.apply import FoldedModel
 from kerasbn.folding.plan import make_plan
@@ -76,7 +77,8 @@ def fold_file(
     Without `verify`, no framework is loaded.
 
     Args:
-        source: a `.keras` file, or a legacy whole-model `.h5` file of Keras 3.
+        source: a `.keras` file or a legacy whole-model `.h5` file, of Keras 3 or, where
+            all layers are known, of Keras 2 or tf_keras.
         destination: the `.keras` file to write; it appears only once it is whole.
         verify: whether to prove the folded model equal in float64 before the file is
             put in place. Of a model whose classes are not imported, only the parts that
@@ -117,6 +119,8 @@ def _fold(
     with open_archive(source) as archive:
         folded = _folded_model(archive)
         result = FoldResult.of(folded, source, destination)
+        if archive.is_keras_2:
+            result.notes.append("translated from Keras 2, without its compilation")
         if dropped := folded.dropped_penalties:
             result.notes.append(f"regularizers left behind: {', '.join(dropped)}")
         if dry_run:
@@ -125,7 +129,7 @@ def _fold(
         with replacing(destination) as temporary:
             config = optimizer.compiled_without_state(folded.config)
             extra = optimizer.VARIABLES if config.get("compile_config") else {}
-            write_archive(temporary, archive, config, folded.rounded, extra)
+            write_archive(temporary, folded.archive, config, folded.rounded, extra)
             result.after = size_after(folded, temporary)
             result.notes += [
                 f"weights of {path} are too small for its dtype and were rounded to "
@@ -138,15 +142,8 @@ def _fold(
 
 
 def _folded_model(archive: Archive) -> FoldedModel:
-    version = archive.keras_version or "1"
-    if version.split(".")[0] in ("1", "2"):
-        raise UnsupportedFormatError(
-            "The file was written by Keras 2 or tf_keras, whose models Keras 3 does "
-            f"not load as they are. Received: {archive.path}, keras_version "
-            f"{archive.keras_version}. Rebuild the model in Keras 3, load the weights "
-            "into it, save it with model.save('model.keras') and fold that."
-        )
     try:
+        archive = in_keras_3(archive)
         graph = read_graph(archive.config)
     except NotAGraphError as error:
         raise UnusableFileError(
