@@ -16,6 +16,7 @@ from kerasbn.archive import hdf5
 from kerasbn.archive.base import Archive, Asset, parse_json
 from kerasbn.archive.hdf5_writing import write_array
 from kerasbn.archive.layouts import assign, of_entry
+from kerasbn.archive.probing import Stretch
 from kerasbn.archive.upgrading import as_keras_format, with_layers_named
 from kerasbn.config_tree import layer_entries
 from kerasbn.errors import UnsupportedFormatError, UnusableFileError
@@ -38,7 +39,9 @@ class LegacyH5Archive(Archive):
 
     def __init__(self, path: Path, resources: ExitStack) -> None:
         self.path = path
-        self.root = resources.enter_context(hdf5.open_hdf5(str(path)))
+        self.root = resources.enter_context(
+            hdf5.open_hdf5(str(path), Stretch(str(path)), path)
+        )
         config = hdf5.text_attribute(self.root.id, "model_config")
         if config is None:
             raise UnsupportedFormatError(
