@@ -25,6 +25,7 @@ from kerasbn.archive.base import Archive, Asset, parse_json
 from kerasbn.archive.member_view import MemberView
 from kerasbn.archive.numbering import Step, group_steps, layer_groups
 from kerasbn.archive.probing import Stretch
+from kerasbn.archive.upgrading import name_layers
 from kerasbn.config_tree import layer_entries
 from kerasbn.errors import UnusableFileError
 
@@ -80,6 +81,7 @@ class KerasArchive(Archive):
                 "damaged or was cut short; save or copy it again."
             ) from error
         self.config = parse_json(self._read(CONFIG), CONFIG)
+        name_layers(self.config)
         has_metadata = METADATA in self._zip.namelist()
         self.metadata = (
             parse_json(self._read(METADATA), METADATA) if has_metadata else {}
@@ -171,7 +173,9 @@ class KerasArchive(Archive):
     def _below(self, above: str, step: Step) -> str | None:
         place = f"{above}/{step.group}"
         found = self._open_group(place) is not None
-        if found and self._stored_name(place) in (None, step.name):
+        if found and (
+            step.name is None or self._stored_name(place) in (None, step.name)
+        ):
             return place
         # The numbers disagree, as after a custom operation that is no layer. Since
         # Keras 3.6 the layer's own name is stored as well.

@@ -17,7 +17,7 @@ from kerasbn.archive.base import Archive, Asset, parse_json
 from kerasbn.archive.hdf5_writing import write_array
 from kerasbn.archive.layouts import assign, of_entry
 from kerasbn.archive.probing import Stretch
-from kerasbn.archive.upgrading import as_keras_format, with_layers_named
+from kerasbn.archive.upgrading import as_keras_format, name_layers, with_lists_wrapped
 from kerasbn.config_tree import layer_entries
 from kerasbn.errors import UnsupportedFormatError, UnusableFileError
 
@@ -54,9 +54,10 @@ class LegacyH5Archive(Archive):
         if version := hdf5.text_attribute(self.root.id, "keras_version"):
             self.metadata["keras_version"] = version
         if self.is_keras_2:
-            self.config = with_layers_named(self.config, self._layer_names())
+            self.config = with_lists_wrapped(self.config)
         else:
             self.config = as_keras_format(self.config)
+        name_layers(self.config, self._layer_names())
         if training := hdf5.text_attribute(self.root.id, "training_config"):
             self.metadata["training_config"] = parse_json(training, "training_config")
 

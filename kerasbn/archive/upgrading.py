@@ -8,11 +8,12 @@ that to be loaded. (Keras itself looks for it among the layers, and fails.)
 
 from __future__ import annotations
 
+from collections import Counter
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from kerasbn.archive.keras_names import LAYERS, OPERATORS
-from kerasbn.config_tree import is_graph
+from kerasbn.config_tree import is_graph, snake_case
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,35 +30,69 @@ def as_keras_format(model: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def with_layers_named(model: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    """A Sequential model of Keras 2.0 to 2.2, whose configuration is a bare list.
+def name_layers(model: Any, stored: Sequence[str] = ()) -> None:
+    """Give a name to each layer that has none, in place: the one that Keras would give.
+
+    The entries of a Sequential model have no name, and a custom layer whose
+    `get_config` tells only what its constructor takes has none either. Keras then
+    counts within the class.
 
     Args:
-        model: a model's whole configuration, of any Keras 2.
-        names: those of the outermost layers. A Sequential model among them has no
-            other.
+        model: a model's whole configuration.
+        stored: the names of the outermost layers, where the file tells them.
+    """
+    _name_below(model, Counter(), stored)
 
-    Returns:
-        The model, and those nested in it, with `name` and `layers`.
+
+def _name_below(entry: Any, count: Counter[str], stored: Sequence[str] = ()) -> None:
+    config = entry.get("config") if isinstance(entry, dict) else None
+    if not isinstance(config, dict):
+        return
+    layers = config.get("layers")
+    inner = (
+        [each for each in layers if isinstance(each, dict)]
+        if (isinstance(layers, list))
+        else []
+    )
+    is_input = [each.get("class_name") == "InputLayer" for each in inner]
+    told = iter(stored if len(stored) == is_input.count(False) else ())
+    if isinstance(config.get("layer"), dict):
+        inner.append(config["layer"])
+        is_input.append(False)
+    for each, given in zip(inner, is_input, strict=True):
+        name = None if given else next(told, None)
+        if not _has_name(each):
+            each["name"] = name or _counted(str(each.get("class_name")), count)
+        _name_below(each, count)
+
+
+def _has_name(entry: Mapping[str, Any]) -> bool:
+    config = entry.get("config")
+    own = config.get("name") if isinstance(config, dict) else None
+    return entry.get("name") is not None or own is not None
+
+
+def _counted(class_name: str, count: Counter[str]) -> str:
+    stem = snake_case(class_name.rpartition(">")[2])
+    count[stem] += 1
+    return f"{stem}_{count[stem] - 1}" if count[stem] > 1 else stem
+
+
+def with_lists_wrapped(model: dict[str, Any]) -> dict[str, Any]:
+    """A model of Keras 2, with `layers` in all that was written as a bare list.
+
+    Up to Keras 2.2 that was the whole configuration of a Sequential model.
     """
     config = model.get("config")
     if isinstance(config, list):
-        name = model.get("name") or "sequential"
-        config = {"name": name, "layers": config}
+        config = {"layers": config}
     if not isinstance(config, dict) or not isinstance(config.get("layers"), list):
         return model
     layers = [
-        with_layers_named(_named(entry, names[number : number + 1]), ())
-        if isinstance(entry, dict)
-        else entry
-        for number, entry in enumerate(config["layers"])
+        with_lists_wrapped(entry) if isinstance(entry, dict) else entry
+        for entry in config["layers"]
     ]
     return {**model, "config": {**config, "layers": layers}}
-
-
-def _named(entry: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    nameless = isinstance(entry.get("config"), list) and not entry.get("name")
-    return {**entry, "name": names[0]} if nameless and names else entry
 
 
 def _upgrade(entry: dict[str, Any]) -> None:

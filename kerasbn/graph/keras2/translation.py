@@ -65,7 +65,8 @@ def translate(model: Mapping[str, Any]) -> Translation:
     """
     old_paths: dict[str, str] = {}
     graph = read_graph(model)
-    entry, _ = _Model(graph, "", old_paths).entry(str(graph.model["config"]["name"]))
+    name = str(model["config"].get("name") or "sequential")  # A bare list has none.
+    entry, _ = _Model(graph, "", old_paths).entry(name.replace("/", "_"))
     return Translation(entry, old_paths)
 
 
