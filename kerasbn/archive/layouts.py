@@ -79,7 +79,8 @@ _WEIGHTLESS = re.compile(
     r"(InputLayer|Activation|.*ReLU|ELU|Softmax|.*Dropout(\dD)?|GaussianNoise|Masking"
     r"|Flatten|Reshape|Permute|RepeatVector|Identity|Lambda|Add|Subtract|Multiply"
     r"|Average|Maximum|Minimum|Concatenate|Dot|ZeroPadding\dD|Cropping\dD"
-    r"|UpSampling\dD|.*Pooling\dD|Rescaling|Resizing|UnitNormalization)"
+    r"|UpSampling\dD|.*Pooling\dD|Rescaling|Resizing|UnitNormalization"
+    r"|TFOpLambda|SlicingOpLambda)"
 )
 _ATTENTION_PARTS = ("query_dense", "key_dense", "value_dense", "output_dense")
 

@@ -145,8 +145,13 @@ class LegacyH5Archive(Archive):
     def _by_layer(self) -> dict[str, list[tuple[str, StoredArray]]]:
         """Layer path -> (name within the layer, array), in stored order."""
         inside: defaultdict[str, list[str]] = defaultdict(list)
-        for path in self._entries:
-            inside[path.split("/")[0]].append(path)
+        outermost = ""
+        for entry in layer_entries(self.config):
+            # Up to Keras 2 a name may have slashes, so a path does not tell.
+            outermost = outermost if entry.parent else entry.path
+            inside[outermost].append(entry.path)
+            if entry.wrapped is not None:
+                inside[outermost].append(entry.wrapped.path)
         found: defaultdict[str, list[tuple[str, StoredArray]]] = defaultdict(list)
         for outermost, paths in inside.items():
             group = hdf5.group(self.root.id, f"model_weights/{outermost}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from kerasbn.config_tree import is_graph
 from kerasbn.graph.keras2.objects import (
     TranslationError,
     activation,
@@ -163,9 +164,13 @@ _WITHOUT_EFFECT = frozenset(
         *("jit_compile", "zero_output_for_mask", "experimental_run_tf_function"),
         *("query_shape", "key_shape", "value_shape", "softmax_robust_masking"),
         *("kernel_initializer", "kernel_regularizer", "kernel_constraint"),
-        *("type_spec", "shared_object_id", "bias_axes_", "vocabulary_size"),
+        *(
+            "type_spec",
+            "shared_object_id",
+        ),
         *("cell_activation", "num_constants", "inner_activation", "virtual_batch_size"),
-        *("renorm_clipping", "renorm_momentum", "adjustment", "sparse"),
+        *("renorm_clipping", "renorm_momentum", "adjustment", "rng_type"),
+        "activity_regularizer",
     )
 )
 # Arguments of Keras 2 that must have this value, the only one that Keras 3 has.
@@ -203,6 +208,8 @@ def layer_entry(entry: Mapping[str, Any], name: str) -> dict[str, Any]:
     """
     old = str(entry["class_name"]).rpartition(">")[2]
     new = class_of(old)
+    if old == "Lambda":
+        raise TranslationError("it holds Python code, which is never run")
     if new is None or ">" in str(entry["class_name"]):
         raise TranslationError(f"its class {entry['class_name']} is not known")
     given = entry.get("config") or {}
@@ -255,6 +262,10 @@ def _inner(entry: Any) -> dict[str, Any]:
     """A layer inside a wrapper, or a cell."""
     if not isinstance(entry, dict):
         raise TranslationError(f"it holds {str(entry)[:60]!r}, which is no layer")
+    if is_graph(entry):
+        from kerasbn.graph.keras2.translation import translate
+
+        return translate(entry).config
     config = entry.get("config")
     name = config.get("name") if isinstance(config, dict) else None
     return layer_entry(entry, str(name or entry.get("class_name")).replace("/", "_"))

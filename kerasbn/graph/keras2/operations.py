@@ -24,7 +24,7 @@ class Operation(NamedTuple):
 
     Attributes:
         name: its class.
-        module: the part of `keras.src.ops` that holds it.
+        module: the part of `keras.src.ops` that holds it; `layers` if it is a layer.
         config: its configuration.
         args: its positional arguments.
     """
@@ -302,6 +302,7 @@ _OTHERS: dict[str, Callable[[Any, Arguments, Shape | None], Operation]] = {
         {},
         [first, constant(given.pop("bias", None) if not _nchw(given) else None)],
     ),
+    "add_n": lambda first, _, __: Operation("Add", "layers", {}, [first]),
     "reshape": _with("Reshape", "numpy", newshape=("shape", None)),
     "concat": _with("Concatenate", "numpy", axis=("axis", None)),
     "stack": _with("Stack", "numpy", axis=("axis", 0)),

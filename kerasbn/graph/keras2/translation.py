@@ -182,6 +182,8 @@ class _Model:
 
     def _given(self, node: Node) -> None:
         layer = node.layer
+        if is_operation(layer.entry.raw):
+            raise _refusal(layer, "the file does not tell which tensors it takes")
         self._made(layer)
         shape = _shape(layer.config.get("batch_input_shape"))
         self._shapes[node.output] = shape or _shape(layer.config.get("batch_shape"))
@@ -214,12 +216,15 @@ class _Model:
         """Make the operator that a function of TensorFlow is; returns its arguments."""
         with _named(layer):
             done = operation(layer.entry.raw, first, kwargs, shapes[0])
+        config = {"name": self._names[layer.name], **done.config}
         entry = {
             "module": f"keras.src.ops.{done.module}",
             "class_name": done.name,
-            "config": {"name": self._names[layer.name], **done.config},
+            "config": config,
             "registered_name": done.name,
         }
+        if done.module == "layers":
+            entry = keras_3_entry(done.name, config)
         if self._entries.setdefault(layer.name, [entry]) != [entry]:
             raise _refusal(layer, "its calls have different arguments")
         return done.args
