@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from kerasbn.archive import Archive
+    from kerasbn.graph import Graph
+
+# What a value of a wrong type, somewhere in a configuration, may lead to.
+_MALFORMED = (
+    *(KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError),
+)
 
 
 def fold_batch_norm(model: Any, verify: bool = True) -> FoldResult:
@@ -150,6 +156,19 @@ def _folded_model(archive: Archive) -> FoldedModel:
             f"{error} Fold the Functional or Sequential models inside it, or rebuild "
             "it with keras.Model(inputs, outputs)."
         ) from error
+    try:
+        return _planned(graph, archive)
+    except UnusableFileError:
+        raise
+    except _MALFORMED as error:
+        raise UnusableFileError(
+            "The model's configuration holds a value that no layer takes: "
+            f"{type(error).__name__}: {error}. Received: {archive.path}. Save the model "
+            "again."
+        ) from error
+
+
+def _planned(graph: Graph, archive: Archive) -> FoldedModel:
     staying: dict[str, str] = {}
     while True:
         folded = FoldedModel(graph, archive, make_plan(graph, archive, staying))

@@ -220,6 +220,8 @@ def layer_entry(entry: Mapping[str, Any], name: str) -> dict[str, Any]:
     config["dtype"] = policy(given.get("dtype"))
     if new == "BatchNormalization":
         _one_axis(config)
+    if new.startswith("SpatialDropout"):  # The one kind that takes no `trainable`.
+        config.pop("trainable", None)
     return keras_3_entry(new, config)
 
 

@@ -49,7 +49,14 @@ def output_shapes(
         if kind in _LAYERS:
             return _LAYERS[kind](config, known[0])
         return [output_shape(Layer(LayerEntry(entry, "")), known[0])]
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError):
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        IndexError,
+        AttributeError,
+        ArithmeticError,
+    ):
         return [None]
 
 
