@@ -163,8 +163,8 @@ def _folded_model(archive: Archive) -> FoldedModel:
     except _MALFORMED as error:
         raise UnusableFileError(
             "The model's configuration holds a value that no layer takes: "
-            f"{type(error).__name__}: {error}. Received: {archive.path}. Save the model "
-            "again."
+            f"{type(error).__name__}: {error}. Received: {archive.path}. Save the "
+            "model again."
         ) from error
 
 

@@ -75,9 +75,10 @@ def test_files_of_keras_2_return_what_they_returned_there(stem, suffix, tmp_path
     stored = np.load(source.with_suffix(".npz"))
     inputs = [stored[key] for key in stored if key.startswith("in_")]
     expected = [stored[key] for key in stored if not key.startswith("in_")]
-    received = outputs(model, inputs if len(inputs) > 1 else inputs[0])
+    # In Keras 3 `predict` overrides the flag of a call; a plain call does not.
+    received = keras.tree.flatten(model(inputs if len(inputs) > 1 else inputs[0]))
     for one, other in zip(expected, received, strict=True):
-        assert np.abs(one - other).max() <= np.abs(one).max() * 1e-5
+        assert np.abs(one - np.asarray(other)).max() <= np.abs(one).max() * 1e-5
 
 
 def test_a_layer_that_keras_3_does_not_have_is_named(tmp_path):
