@@ -245,7 +245,8 @@ class KerasArchive(Archive):
             return self._view(member, resources)
         unpacked = self._unpack(member, resources)
         place = Path(f"/proc/{os.getpid()}/fd/{unpacked.fileno()}")
-        return unpacked, Stretch(str(place)) if place.exists() else None
+        size = member.file_size
+        return unpacked, Stretch(str(place), 0, size) if place.exists() else None
 
     def _view(
         self, member: zipfile.ZipInfo, resources: ExitStack
