@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from .baseline import Baseline, Key, read_baseline
 from .findings import Severity
 from .rules import enabled_rules
 from .subjects import Opener, Unread, UnreadError
+from .subjects.files import MODEL
 from .subjects.model import Model
 from .suppression import line_range, without_suppressed
 
@@ -68,6 +70,16 @@ class Linter:
 
     def check_file(self, path: Path) -> Result:
         """What is found in a file, even if that is only that it cannot be read."""
+        if path.suffix.lower() not in MODEL:
+            return self._check_file(path)
+        from kerasbn.archive import UnusableFileError, isolated  # Loads h5py.
+
+        try:
+            return isolated(partial(self._check_file, path))
+        except UnusableFileError as error:  # The HDF5 library crashed, or hangs.
+            return self._unread(Unread(str(path), f"{error} Received: {path}."))
+
+    def _check_file(self, path: Path) -> Result:
         try:
             with self._opener.open(path) as subject:
                 return self.check(subject)
@@ -81,6 +93,9 @@ class Linter:
                 f"The linter itself failed: {type(error).__name__}: {error}. Please "
                 "report it; the file was not checked.",
             )
+        return self._unread(problem)
+
+    def _unread(self, problem: Unread) -> Result:
         found = self._ask(lambda rule: rule.check_unread(problem))
         return self._result(problem.path, found, unread=problem)
 

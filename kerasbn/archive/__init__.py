@@ -18,6 +18,7 @@ from kerasbn.archive.blocks import Blockwise, Place, blocks
 from kerasbn.archive.hdf5 import StoredArray
 from kerasbn.archive.keras_format import KerasArchive
 from kerasbn.archive.legacy_h5 import LegacyH5Archive
+from kerasbn.archive.probing import isolated
 from kerasbn.archive.writing import replacing, write_archive
 from kerasbn.errors import UnsupportedFormatError, UnusableFileError
 
@@ -29,6 +30,7 @@ __all__ = [
     "UnsupportedFormatError",
     "UnusableFileError",
     "blocks",
+    "isolated",
     "open_archive",
     "replacing",
     "write_archive",

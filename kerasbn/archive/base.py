@@ -72,6 +72,11 @@ class Archive(ABC):
         version = self.metadata.get("keras_version")
         return version if isinstance(version, str) else None
 
+    @property
+    def is_keras_2(self) -> bool:
+        """Whether Keras 2, tf_keras or an older one wrote the file."""
+        return (self.keras_version or "1").split(".")[0] in ("0", "1", "2")
+
     @abstractmethod
     def variables(self, path: str) -> tuple[StoredArray, ...]:
         """The variables of the layer at `path`, in the order in which it made them.

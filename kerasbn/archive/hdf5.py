@@ -20,14 +20,17 @@ import numpy as np
 from h5py.h5d import DatasetID
 from h5py.h5g import GroupID
 
+from kerasbn.archive.probing import complaint
 from kerasbn.errors import UnusableFileError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
     from kerasbn.archive.blocks import Place
+    from kerasbn.archive.probing import Stretch
 
 
 # Keras stores weights as they are. A compressed array may be larger than its stored
@@ -98,18 +101,27 @@ class StoredArray:
         return values.view(self.dtype) if values.dtype.kind == "V" else values
 
 
-def open_hdf5(source: str | BinaryIO) -> h5py.File:
+def open_hdf5(source: str | BinaryIO, place: Stretch | None, path: Path) -> h5py.File:
     """Open an HDF5 file for reading.
 
+    Args:
+        source: the file.
+        place: where on the disk it lies, if it does.
+        path: the model file, for messages.
+
     Raises:
-        UnusableFileError: if it is not HDF5 or is cut short.
+        UnusableFileError: if it is not HDF5 or is damaged, be it so that the HDF5
+            library crashes on it or never returns.
     """
     try:
+        wrong = complaint(source, place)
+        if wrong is not None:
+            raise OSError(wrong)
         return h5py.File(source, "r")
     except _HDF5_ERRORS as error:
         raise UnusableFileError(
-            f"Not a readable HDF5 file: {error}. It is damaged, cut short or of "
-            "another kind; save the model again."
+            f"Not a readable HDF5 file: {error}. Received: {path}. It is damaged, cut "
+            "short or of another kind; save the model again."
         ) from error
 
 

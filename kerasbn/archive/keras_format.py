@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import lzma
 import math
+import os
 import struct
 import tempfile
 import zipfile
 import zlib
 from functools import cached_property
+from pathlib import Path
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -22,6 +24,8 @@ from kerasbn.archive import hdf5, hdf5_writing
 from kerasbn.archive.base import Archive, Asset, parse_json
 from kerasbn.archive.member_view import MemberView
 from kerasbn.archive.numbering import Step, group_steps, layer_groups
+from kerasbn.archive.probing import Stretch
+from kerasbn.archive.upgrading import name_layers
 from kerasbn.config_tree import layer_entries
 from kerasbn.errors import UnusableFileError
 
@@ -29,7 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import ExitStack
     from io import FileIO
-    from pathlib import Path
 
     import h5py
     from h5py.h5g import GroupID
@@ -78,12 +81,13 @@ class KerasArchive(Archive):
                 "damaged or was cut short; save or copy it again."
             ) from error
         self.config = parse_json(self._read(CONFIG), CONFIG)
+        name_layers(self.config)
         has_metadata = METADATA in self._zip.namelist()
         self.metadata = (
             parse_json(self._read(METADATA), METADATA) if has_metadata else {}
         )
         self.root = resources.enter_context(
-            hdf5.open_hdf5(self._open_weights(resources))
+            hdf5.open_hdf5(*self._open_weights(resources), path)
         )
         # What was looked up already, which takes longer than to read a small array.
         self._opened: dict[str, GroupID | None] = {"": self.root.id}
@@ -169,7 +173,9 @@ class KerasArchive(Archive):
     def _below(self, above: str, step: Step) -> str | None:
         place = f"{above}/{step.group}"
         found = self._open_group(place) is not None
-        if found and self._stored_name(place) in (None, step.name):
+        if found and (
+            step.name is None or self._stored_name(place) in (None, step.name)
+        ):
             return place
         # The numbers disagree, as after a custom operation that is no layer. Since
         # Keras 3.6 the layer's own name is stored as well.
@@ -232,13 +238,19 @@ class KerasArchive(Archive):
                 "is damaged; save or copy it again."
             ) from error
 
-    def _open_weights(self, resources: ExitStack) -> BinaryIO:
+    def _open_weights(self, resources: ExitStack) -> tuple[BinaryIO, Stretch | None]:
+        """The weights, and where on the disk they lie."""
         member = self._member(WEIGHTS)
         if member.compress_type == zipfile.ZIP_STORED:
             return self._view(member, resources)
-        return self._unpack(member, resources)
+        unpacked = self._unpack(member, resources)
+        place = Path(f"/proc/{os.getpid()}/fd/{unpacked.fileno()}")
+        size = member.file_size
+        return unpacked, Stretch(str(place), 0, size) if place.exists() else None
 
-    def _view(self, member: zipfile.ZipInfo, resources: ExitStack) -> BinaryIO:
+    def _view(
+        self, member: zipfile.ZipInfo, resources: ExitStack
+    ) -> tuple[BinaryIO, Stretch]:
         """An uncompressed member, read in place."""
         file = resources.enter_context(self.path.open("rb", buffering=0))
         file_size = self.path.stat().st_size
@@ -264,7 +276,8 @@ class KerasArchive(Archive):
                     f"{member.filename} in the archive is damaged: its checksum is "
                     f"another. Received: {self.path}. Save or copy it again."
                 )
-        return cast("BinaryIO", MemberView(file, start, member.file_size))
+        view = cast("BinaryIO", MemberView(file, start, member.file_size))
+        return view, Stretch(str(self.path), start, member.file_size)
 
     def _unpack(self, member: zipfile.ZipInfo, resources: ExitStack) -> BinaryIO:
         """A compressed member, unpacked into a temporary file."""

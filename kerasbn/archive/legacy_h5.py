@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from kerasbn.archive import hdf5
 from kerasbn.archive.base import Archive, Asset, parse_json
 from kerasbn.archive.hdf5_writing import write_array
+from kerasbn.archive.layouts import assign, of_entry
+from kerasbn.archive.probing import Stretch
+from kerasbn.archive.upgrading import as_keras_format, name_layers, with_lists_wrapped
 from kerasbn.config_tree import layer_entries
 from kerasbn.errors import UnsupportedFormatError, UnusableFileError
 
@@ -28,22 +31,6 @@ if TYPE_CHECKING:
     from kerasbn.archive.hdf5 import StoredArray
     from kerasbn.config_tree import LayerEntry
 
-# A legacy file lists what a layer trains before what it does not. These layers make
-# their weights in that order; of others, only their code tells.
-_KNOWN_ORDER = frozenset(
-    f"{kind}{rank}D{transposed}"
-    for kind in ("Conv", "DepthwiseConv", "SeparableConv")
-    for rank in (1, 2, 3)
-    for transposed in ("", "Transpose")
-) | {
-    "BatchNormalization",
-    "Dense",
-    "EinsumDense",
-    "GroupNormalization",
-    "LayerNormalization",
-    "Normalization",
-}
-
 
 class LegacyH5Archive(Archive):
     """An open legacy `.h5` model file."""
@@ -52,7 +39,9 @@ class LegacyH5Archive(Archive):
 
     def __init__(self, path: Path, resources: ExitStack) -> None:
         self.path = path
-        self.root = resources.enter_context(hdf5.open_hdf5(str(path)))
+        self.root = resources.enter_context(
+            hdf5.open_hdf5(str(path), Stretch(str(path)), path)
+        )
         config = hdf5.text_attribute(self.root.id, "model_config")
         if config is None:
             raise UnsupportedFormatError(
@@ -64,8 +53,19 @@ class LegacyH5Archive(Archive):
         self.metadata = {}
         if version := hdf5.text_attribute(self.root.id, "keras_version"):
             self.metadata["keras_version"] = version
+        if self.is_keras_2:
+            self.config = with_lists_wrapped(self.config)
+        else:
+            self.config = as_keras_format(self.config)
+        name_layers(self.config, self._layer_names())
         if training := hdf5.text_attribute(self.root.id, "training_config"):
             self.metadata["training_config"] = parse_json(training, "training_config")
+
+    def _layer_names(self) -> list[str]:
+        weights = hdf5.group(self.root.id, "model_weights")
+        return (
+            [] if weights is None else hdf5.text_list_attribute(weights, "layer_names")
+        )
 
     def variables(self, path: str) -> tuple[StoredArray, ...]:
         return tuple(stored for _, stored in self._by_layer.get(path, ()))
@@ -90,24 +90,34 @@ class LegacyH5Archive(Archive):
 
     def copy_layer(self, path: str, target: h5py.Group) -> None:
         named = self._by_layer.get(path, ())
-        inside = [name for name, _ in named if "/" in name]
-        if inside:
+        target.require_group("vars").attrs["name"] = path.split("/")[-1]
+        for place, stored in self._placed(path, [name for name, _ in named]):
+            write_array(target, place, named[stored][1])
+
+    def _placed(self, path: str, names: list[str]) -> Iterator[tuple[str, int]]:
+        """Each place in the layer's group, and which of its stored weights goes there.
+
+        Raises:
+            UnusableFileError: if the layer's class and configuration do not tell.
+        """
+        entry = self._entries.get(path)
+        slots = None if entry is None else of_entry(entry)
+        order = None if slots is None else assign(slots, names)
+        if slots is not None and order is not None:
+            for slot, number in zip(slots, order, strict=True):
+                for place in slot.places:
+                    yield place, number
+            return
+        inside = [name for name in names if "/" in name]
+        if inside or (slots is None and len(names) > 1):
             raise UnusableFileError(
-                f"The layer {path!r} keeps weights in objects inside it "
-                f"({inside[0]!r}), and a legacy .h5 file does not say where they "
-                "belong. Load the model with Keras, save it with "
-                "model.save('model.keras'), and use that file."
+                f"The layer {path!r} may not be Keras' own, or is not as Keras makes "
+                "it, and a legacy .h5 file does not tell the order of its weights. "
+                f"Received: {', '.join(names)}. Load the model with Keras, save it "
+                "with model.save('model.keras'), and use that file."
             )
-        if len(named) > 1 and self._entries[path].class_name not in _KNOWN_ORDER:
-            raise UnusableFileError(
-                f"The layer {path!r} may not be Keras' own, and a legacy .h5 file does "
-                "not tell the order in which it makes its weights. Load the model with "
-                "Keras, save it with model.save('model.keras'), and use that file."
-            )
-        variables = target.require_group("vars")
-        variables.attrs["name"] = path.split("/")[-1]
-        for number, (_, stored) in enumerate(named):
-            write_array(variables, str(number), stored)
+        for number in range(len(names)):
+            yield f"vars/{number}", number
 
     def copy_model(self, target: h5py.Group) -> None:
         top = hdf5.group(self.root.id, "model_weights/top_level_model_weights")
@@ -135,8 +145,13 @@ class LegacyH5Archive(Archive):
     def _by_layer(self) -> dict[str, list[tuple[str, StoredArray]]]:
         """Layer path -> (name within the layer, array), in stored order."""
         inside: defaultdict[str, list[str]] = defaultdict(list)
-        for path in self._entries:
-            inside[path.split("/")[0]].append(path)
+        outermost = ""
+        for entry in layer_entries(self.config):
+            # Up to Keras 2 a name may have slashes, so a path does not tell.
+            outermost = outermost if entry.parent else entry.path
+            inside[outermost].append(entry.path)
+            if entry.wrapped is not None:
+                inside[outermost].append(entry.wrapped.path)
         found: defaultdict[str, list[tuple[str, StoredArray]]] = defaultdict(list)
         for outermost, paths in inside.items():
             group = hdf5.group(self.root.id, f"model_weights/{outermost}")
@@ -145,6 +160,8 @@ class LegacyH5Archive(Archive):
             owners = _Owners(outermost, paths[1:])
             for name in hdf5.text_list_attribute(group, "weight_names"):
                 owner, variable = owners.find(name)
+                if (wrapped := self._entries[owner].wrapped) is not None:
+                    owner = wrapped.path  # Keras 2 leaves its name out.
                 if (stored := hdf5.array(group, name)) is not None:
                     found[owner].append((variable, stored))
         return found

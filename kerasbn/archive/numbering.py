@@ -15,15 +15,22 @@ from kerasbn.config_tree import layer_entries, snake_case
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from kerasbn.config_tree import LayerEntry
+
 # Where Keras exports a class by another name than its own, which the group has.
 _OWN_NAMES = {"GroupQueryAttention": "GroupedQueryAttention"}
 
 
 class Step(NamedTuple):
-    """One step down from the `layers` in a model's group to a layer's group."""
+    """One step down from the `layers` in a model's group to a layer's group.
+
+    Attributes:
+        group: the group's name.
+        name: the layer's, which the group may hold, too; None if it is not known.
+    """
 
     group: str
-    name: str
+    name: str | None
 
 
 def group_steps(model: Mapping[str, Any]) -> dict[str, tuple[Step, ...]]:
@@ -41,10 +48,18 @@ def group_steps(model: Mapping[str, Any]) -> dict[str, tuple[Step, ...]]:
         numbers[entry.parent][stem] += 1
         group = f"layers/{stem}_{number}" if number else f"layers/{stem}"
         above = steps.get(entry.parent, ())
-        steps[entry.path] = here = (*above, Step(group, entry.name))
+        steps[entry.path] = here = (*above, Step(group, _told_name(entry)))
         if entry.wrapped is not None:
-            steps[entry.wrapped.path] = (*here, Step("layer", entry.wrapped.name))
+            steps[entry.wrapped.path] = (
+                *here,
+                Step("layer", _told_name(entry.wrapped)),
+            )
     return steps
+
+
+def _told_name(entry: LayerEntry) -> str | None:
+    """The layer's name, if it was written; else it had any when it was saved."""
+    return entry.name if entry.config.get("name") is not None else None
 
 
 def layer_groups(model: Mapping[str, Any]) -> dict[str, str]:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasbn.archive import open_archive, replacing, write_archive
-from kerasbn.archive.upgrading import as_keras_format
-from kerasbn.errors import UnsupportedFormatError, UnusableFileError
+from kerasbn.archive.translated import in_keras_3
+from kerasbn.errors import UnusableFileError
 from kerasbn.folding import optimizer
 from kerasbn.folding.apply import FoldedModel
 from kerasbn.folding.outcome import NO_PROOF, Proof
@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from kerasbn.archive import Archive
+    from kerasbn.graph import Graph
+
+# What a value of a wrong type, somewhere in a configuration, may lead to.
+_MALFORMED = (
+    *(KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError),
+)
 
 
 def fold_batch_norm(model: Any, verify: bool = True) -> FoldResult:
@@ -84,7 +90,8 @@ def fold_file(
     Without `verify`, no framework is loaded.
 
     Args:
-        source: a `.keras` file, or a legacy whole-model `.h5` file of Keras 3.
+        source: a `.keras` file or a legacy whole-model `.h5` file, of Keras 3 or, where
+            all layers are known, of Keras 2 or tf_keras.
         destination: the `.keras` file to write; it appears only once it is whole.
         verify: whether to prove the folded model equal in float64 before the file is
             put in place. Of a model whose classes are not imported, only the parts that
@@ -125,13 +132,12 @@ def _fold(
     with open_archive(source) as archive:
         folded = _folded_model(archive)
         if dry_run:
-            notes = _regularizers(folded)
-            after = size_after(folded, None)
+            after, notes = size_after(folded, None), _notes(folded, archive)
             return FoldResult.of(folded, source, destination, after=after, notes=notes)
         with replacing(destination) as temporary:
             config = optimizer.compiled_without_state(folded.config)
             extra = optimizer.VARIABLES if config.get("compile_config") else {}
-            write_archive(temporary, archive, config, folded.rounded, extra)
+            write_archive(temporary, folded.archive, config, folded.rounded, extra)
             proof = NO_PROOF
             if verify:
                 proof = _proof(folded, temporary, custom_objects, safe_mode)
@@ -148,7 +154,7 @@ def _fold(
                 destination,
                 after=size_after(folded, temporary),
                 proof=proof,
-                notes=[*_regularizers(folded), *_underflows(folded)],
+                notes=[*_notes(folded, archive), *_underflows(folded)],
                 message=message,
             )
             if message is not None:
@@ -167,9 +173,13 @@ def _proof(
     return verify(folded, written, custom_objects, safe_mode)
 
 
-def _regularizers(folded: FoldedModel) -> list[str]:
-    dropped = folded.dropped_penalties
-    return [f"regularizers left behind: {', '.join(dropped)}"] if dropped else []
+def _notes(folded: FoldedModel, archive: Archive) -> list[str]:
+    notes = []
+    if archive.is_keras_2:
+        notes.append("translated from Keras 2, without its compilation")
+    if dropped := folded.dropped_penalties:
+        notes.append(f"regularizers left behind: {', '.join(dropped)}")
+    return notes
 
 
 def _underflows(folded: FoldedModel) -> list[str]:
@@ -181,24 +191,27 @@ def _underflows(folded: FoldedModel) -> list[str]:
 
 
 def _folded_model(archive: Archive) -> FoldedModel:
-    version = archive.keras_version or "1"
-    if version.split(".")[0] in ("1", "2"):
-        raise UnsupportedFormatError(
-            "The file was written by Keras 2 or tf_keras, whose models Keras 3 does "
-            f"not load as they are. Received: {archive.path}, keras_version "
-            f"{archive.keras_version}. Rebuild the model in Keras 3, load the weights "
-            "into it, save it with model.save('model.keras') and fold that."
-        )
-    config = archive.config
-    if archive.format == "h5":
-        config = as_keras_format(config)
     try:
-        graph = read_graph(config)
+        archive = in_keras_3(archive)
+        graph = read_graph(archive.config)
     except NotAGraphError as error:
         raise UnusableFileError(
             f"{error} Fold the Functional or Sequential models inside it, or rebuild "
             "it with keras.Model(inputs, outputs)."
         ) from error
+    try:
+        return _planned(graph, archive)
+    except UnusableFileError:
+        raise
+    except _MALFORMED as error:
+        raise UnusableFileError(
+            "The model's configuration holds a value that no layer takes: "
+            f"{type(error).__name__}: {error}. Received: {archive.path}. Save the "
+            "model again."
+        ) from error
+
+
+def _planned(graph: Graph, archive: Archive) -> FoldedModel:
     staying: dict[str, str] = {}
     while True:
         folded = FoldedModel(graph, archive, make_plan(graph, archive, staying))

@@ -62,8 +62,22 @@ def _read(model: Mapping[str, Any], path: str) -> Graph:
 def _layer(raw: Mapping[str, Any], parent: str) -> Layer:
     entry = LayerEntry(raw, parent)
     if not entry.is_model:
-        return Layer(entry)
+        layer = Layer(entry)
+        if layer.is_batch_norm:
+            _check_batch_norm(layer)
+        return layer
     return Layer(entry, read_graph(raw, entry.path))
+
+
+def _check_batch_norm(layer: Layer) -> None:
+    axis, epsilon = layer.config.get("axis"), layer.config.get("epsilon")
+    axes = axis if isinstance(axis, list) and axis else [axis]
+    whole = all(isinstance(each, int) for each in axes)
+    if not whole or not isinstance(epsilon, int | float):
+        raise UnusableFileError(
+            f"The BN layer {layer.path!r} has an odd configuration. Received: "
+            f"axis={axis!r}, epsilon={epsilon!r}. Save the model again."
+        )
 
 
 def _sequential(
@@ -131,6 +145,8 @@ def _check(graph: Graph) -> None:
 
 
 def _keras_3_call(layer: Layer, number: int, call: Mapping[str, Any]) -> Node:
+    if not isinstance(call["args"], list) or not isinstance(call["kwargs"], dict):
+        raise TypeError(f"a call has the arguments {str(call)[:60]!r}")
     found = list(keras_tensors([call["args"], call["kwargs"]]))
     first = found[0]["shape"] if found else None
     return Node(

@@ -28,7 +28,7 @@ def output_shape(layer: Layer, shape: Shape | None) -> Shape | None:
         return None
     try:
         return function(layer.config, shape)
-    except (KeyError, TypeError, ValueError, IndexError):  # An odd configuration.
+    except (KeyError, TypeError, ValueError, IndexError, ArithmeticError):
         return None
 
 

@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 
     from .model import BatchNorm
 
+_MALFORMED = (
+    *(OSError, RuntimeError, KeyError, TypeError, ValueError, IndexError),
+    *(AttributeError, ArithmeticError),
+)
+
 
 @contextmanager
 def open_saved_model(path: Path) -> Iterator[Model]:
@@ -39,10 +44,8 @@ def open_saved_model(path: Path) -> Iterator[Model]:
             layer's arrays are read; or if its format is not supported.
     """
     try:
-        with open_archive(path) as archive:
-            with _malformed_is_unusable():
-                model = _read(archive, path)
-            yield model
+        with open_archive(path) as archive, _malformed_is_unusable():
+            yield _read(archive, path)
     except UnsupportedFormatError as error:
         raise UnreadError(Unread(str(path), str(error), supported=False)) from error
     except UnusableFileError as error:
@@ -51,12 +54,18 @@ def open_saved_model(path: Path) -> Iterator[Model]:
 
 @contextmanager
 def _malformed_is_unusable() -> Iterator[None]:
-    """A damaged HDF5 file may fail in h5py anywhere and with any of these."""
+    """A damaged HDF5 file may fail in h5py anywhere and with any of these.
+
+    So does whoever looks into a configuration with values of wrong types.
+    """
     try:
         yield
-    except (OSError, RuntimeError, KeyError, TypeError) as error:
+    except UnusableFileError:
+        raise
+    except _MALFORMED as error:
         raise UnusableFileError(
-            f"The file is malformed: {error}. Save the model again."
+            f"The file is malformed: {type(error).__name__}: {error}. Save the model "
+            "again."
         ) from error
 
 

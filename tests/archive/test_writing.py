@@ -6,7 +6,6 @@ import pytest
 from keras import layers
 
 from kerasbn.archive import UnusableFileError, open_archive, write_archive
-from kerasbn.archive.upgrading import as_keras_format
 
 from .files import (
     KERAS_3,
@@ -31,8 +30,6 @@ def rewritten(path, changed=None):
     target = path.parent / "again.keras"
     with open_archive(path) as archive:
         config = archive.config
-        if archive.format == "h5":
-            config = as_keras_format(config)
         # The optimizer's state is left out; Keras would warn that it is missing.
         config = {**config, "compile_config": None}
         write_archive(target, archive, config, changed or {})
@@ -122,17 +119,11 @@ def test_attention(tmp_path):
     assert_same_model(model, rewritten(saved(model, tmp_path)), sequences())
 
 
-def test_legacy_file_tells_where_time_distributed_weights_belong(tmp_path):
-    model = composite(COMPOSITES["time_distributed"])
+@pytest.mark.parametrize("kind", COMPOSITES)
+def test_legacy_file_tells_where_inner_weights_belong(tmp_path, kind):
+    model = composite(COMPOSITES[kind])
     path = rewritten(saved(model, tmp_path, "h5"))
     assert_same_model(model, path, sequences())
-
-
-@pytest.mark.parametrize("kind", sorted(COMPOSITES.keys() - {"time_distributed"}))
-def test_legacy_file_cannot_tell_where_inner_weights_belong(tmp_path, kind):
-    path = saved(composite(COMPOSITES[kind]), tmp_path, "h5")
-    with pytest.raises(UnusableFileError, match=r"Load the model with Keras, save it"):
-        rewritten(path)
 
 
 def test_legacy_file_with_weights_of_the_model_itself(tmp_path):

@@ -60,10 +60,30 @@ def test_files_of_real_versions(version, name, suffix, tmp_path):
         assert np.abs(one - other).max() <= scale * TOLERANCE.get(name, 1e-5)
 
 
-@pytest.mark.parametrize("name", ["functional.keras", "nested.h5"])
-def test_keras_2_is_refused_with_the_way_out(name, tmp_path):
-    with pytest.raises(UnusableFileError, match=r"Keras 2 or tf_keras.*Rebuild"):
-        kerasbn.fold_file(SAVED / "tf_keras-2" / name, tmp_path / "out.keras")
+KERAS_2 = ("functional", "nested", "dict_outputs", "sequential", "training_flag")
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+@pytest.mark.parametrize("stem", KERAS_2)
+def test_files_of_keras_2_return_what_they_returned_there(stem, suffix, tmp_path):
+    source = SAVED / "tf_keras-2" / f"{stem}{suffix}"
+    if not source.exists():
+        pytest.skip("Keras 2 does not write it")
+    result = kerasbn.fold_file(source, tmp_path / "out.keras", verify=False)
+    assert any("Keras 2" in note for note in result.notes)
+    model = keras.models.load_model(tmp_path / "out.keras")
+    stored = np.load(source.with_suffix(".npz"))
+    inputs = [stored[key] for key in stored if key.startswith("in_")]
+    expected = [stored[key] for key in stored if not key.startswith("in_")]
+    # In Keras 3 `predict` overrides the flag of a call; a plain call does not.
+    received = keras.tree.flatten(model(inputs if len(inputs) > 1 else inputs[0]))
+    for one, other in zip(expected, received, strict=True):
+        assert np.abs(one - np.asarray(other)).max() <= np.abs(one).max() * 1e-5
+
+
+def test_a_layer_that_keras_3_does_not_have_is_named(tmp_path):
+    with pytest.raises(UnusableFileError, match=r"axis=\[1, 2\].*load_model"):
+        kerasbn.fold_file(SAVED / "tf_keras-2" / "axes.h5", tmp_path / "out.keras")
 
 
 def test_subclassed_models_are_refused_with_the_way_out(tmp_path):

@@ -1,0 +1,103 @@
+"""What a layer of Keras 2 takes: activations, initializers and the like, dtypes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class TranslationError(Exception):
+    """Why a layer cannot be translated; the caller adds which."""
+
+
+SAME_ACTIVATIONS = frozenset(
+    """
+    linear relu relu6 elu selu sigmoid tanh softmax softplus softsign swish silu gelu
+    exponential mish log_softmax leaky_relu
+    """.split()  # noqa: SIM905
+)
+_EXTRAS = {
+    "initializer": {
+        "Zeros": (),
+        "Ones": (),
+        "Constant": ("value",),
+        "RandomNormal": ("mean", "stddev", "seed"),
+        "RandomUniform": ("minval", "maxval", "seed"),
+        "TruncatedNormal": ("mean", "stddev", "seed"),
+        "VarianceScaling": ("scale", "mode", "distribution", "seed"),
+        "Orthogonal": ("gain", "seed"),
+        "Identity": ("gain",),
+        **dict.fromkeys(
+            (
+                *("GlorotUniform", "GlorotNormal", "HeUniform", "HeNormal"),
+                *("LecunUniform", "LecunNormal"),
+            ),
+            ("seed",),
+        ),
+    },
+    "regularizer": {"L1": ("l1",), "L2": ("l2",), "L1L2": ("l1", "l2")},
+    "constraint": {
+        "MaxNorm": ("max_value", "axis"),
+        "NonNeg": (),
+        "UnitNorm": ("axis",),
+        "MinMaxNorm": ("min_value", "max_value", "rate", "axis"),
+    },
+}
+_OLD_NAMES = {"normal": "truncated_normal"}
+
+
+def activation(value: Any) -> str | None:
+    """An activation that is the same function in both.
+
+    `hard_sigmoid` is none: clip(0.2 x + 0.5) in Keras 2, clip(x / 6 + 0.5) in Keras 3.
+
+    Raises:
+        TranslationError: for any other.
+    """
+    name = value
+    if isinstance(value, dict):  # A function; the newer ones also say its module.
+        name = value.get("config")
+        if not isinstance(name, str):
+            name = (name or {}).get("name") or value.get("class_name")
+    if name is None or name in SAME_ACTIVATIONS:
+        return name
+    raise TranslationError(f"Keras 3 has no activation like its {str(name)[:60]!r}")
+
+
+def extra(kind: str, value: Any) -> dict[str, Any] | None:
+    """An initializer, regularizer or constraint; None if Keras 3 may not know it.
+
+    None of them has an effect on a model that has its weights and is not trained.
+    """
+    if not isinstance(value, dict):
+        return None
+    config = value.get("config")
+    known = _EXTRAS[kind].get(str(value.get("class_name")))
+    if known is None or not isinstance(config, dict):
+        return None
+    kept = {key: config[key] for key in known if key in config}
+    if kept.get("distribution") in _OLD_NAMES:
+        kept["distribution"] = _OLD_NAMES[kept["distribution"]]
+    return {
+        "module": f"keras.{kind}s",
+        "class_name": value["class_name"],
+        "config": kept,
+        "registered_name": None,
+    }
+
+
+def policy(value: Any) -> str:
+    """The name of a dtype policy.
+
+    Raises:
+        TranslationError: if it is not one of Keras' own.
+    """
+    if isinstance(value, dict):
+        inner = value.get("config")
+        value = inner.get("name") if isinstance(inner, dict) else None
+        if value is None:
+            raise TranslationError("its dtype policy is not known")
+    if value is None:
+        return "float32"
+    if not isinstance(value, str):
+        raise TranslationError(f"its dtype is {str(value)[:60]!r}")
+    return value

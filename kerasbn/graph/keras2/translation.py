@@ -1,0 +1,414 @@
+"""A model of Keras 2 or tf_keras as a configuration of Keras 3.
+
+Layer by layer and call by call: the classes and arguments of layers are exchanged,
+functions of TensorFlow become operators, and a call `[layer, call, output, arguments]`
+becomes one with positional and keyword arguments.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from graphlib import TopologicalSorter
+from typing import TYPE_CHECKING, Any
+
+from kerasbn.errors import UnsupportedFormatError
+from kerasbn.graph.keras2.layers import (
+    is_hard_sigmoid,
+    keras_3_entry,
+    layer_entry,
+    without_activation,
+)
+from kerasbn.graph.keras2.objects import TranslationError, policy
+from kerasbn.graph.keras2.operations import is_operation, operation
+from kerasbn.graph.keras2.shapes import output_shapes
+from kerasbn.graph.reading import (
+    first_calls,
+    is_reference,
+    keras_tensors,
+    read_graph,
+    references,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from kerasbn.graph.model import Graph, Layer, Node, Shape, Tensor
+
+_RECURRENT = ("LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional")
+_CONSTANT = "_CONSTANT_VALUE"
+
+
+@dataclass(frozen=True)
+class Translation:
+    """A translated model.
+
+    Attributes:
+        config: its whole configuration, in the form of a `.keras` file of Keras 3.
+        old_paths: path of a layer -> the path that it had, where it is another.
+    """
+
+    config: dict[str, Any]
+    old_paths: Mapping[str, str]
+
+
+def translate(model: Mapping[str, Any]) -> Translation:
+    """Translate a model's whole configuration.
+
+    Args:
+        model: the configuration, as Keras 2 or tf_keras wrote it.
+
+    Raises:
+        NotAGraphError: if it is neither Functional nor Sequential.
+        UnsupportedFormatError: if Keras 3 has nothing that computes the same as one
+            of its layers; the message names that one.
+        UnusableFileError: if it is malformed.
+    """
+    old_paths: dict[str, str] = {}
+    graph = read_graph(model)
+    name = str(model["config"].get("name") or "sequential")  # A bare list has none.
+    entry, _ = _Model(graph, "", old_paths).entry(name.replace("/", "_"))
+    return Translation(entry, old_paths)
+
+
+@dataclass
+class _Model:
+    """One model under translation.
+
+    Attributes:
+        graph: the model's graph, as Keras 2 wrote it.
+        path: its new path.
+        old_paths: new path of a layer -> its old one, for all models.
+        shape: the shape of its input, where only the model around it tells.
+    """
+
+    graph: Graph
+    path: str
+    old_paths: dict[str, str]
+    shape: Shape | None = None
+    _names: dict[str, str] = field(default_factory=dict)
+    _tails: dict[str, str] = field(default_factory=dict)
+    _entries: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    _shapes: dict[Tensor, Shape | None] = field(default_factory=dict)
+
+    def entry(self, name: str) -> tuple[dict[str, Any], list[Shape | None]]:
+        """The model's entry, and the shapes of what it returns."""
+        self._name_layers()
+        config: Any = self.graph.model["config"]
+        if "input_layers" in config:
+            layers = self._functional()
+            extra = {
+                "input_layers": self._ends(config["input_layers"]),
+                "output_layers": self._ends(config["output_layers"]),
+            }
+            kind = ("keras.src.models.functional", "Functional", "Functional")
+        else:
+            layers, extra = self._sequential(), {}
+            kind = ("keras", "Sequential", "")
+        module, class_name, registered = kind
+        own = {"name": name, "trainable": bool(config.get("trainable", True))}
+        if class_name == "Sequential":
+            own["dtype"] = "float32"
+        entry = {
+            "module": module,
+            "class_name": class_name,
+            "config": {**own, "layers": layers, **extra},
+            "registered_name": registered or None,
+        }
+        return entry, [self._shapes.get(tensor) for tensor in self.graph.outputs]
+
+    def _name_layers(self) -> None:
+        """Keras 3 takes no slash in a name."""
+        taken: set[str] = set()
+        for name in self.graph.layers:
+            new = name.replace("/", "_")
+            while new in taken or (new != name and new in self.graph.layers):
+                new += "_"
+            taken.add(new)
+            self._names[name] = new
+
+    def _path(self, name: str) -> str:
+        return f"{self.path}/{name}" if self.path else name
+
+    def _sequential(self) -> list[dict[str, Any]]:
+        layers: list[dict[str, Any]] = []
+        shape = self.shape
+        for node in self.graph.nodes:
+            layer = node.layer
+            if layer.class_name == "InputLayer":
+                layers += self._made(layer)
+                shape = _shape(layer.config.get("batch_input_shape")) or shape
+            else:
+                if not layers:
+                    shape = _input_shape(self.graph, layer) or shape
+                    layers += _input_layer(layer, self._names[layer.name], shape)
+                made = self._made(layer, shape)
+                layers += made
+                shape = self._after(layer, made, [shape])[0]
+            self._shapes[node.output] = shape
+        return layers
+
+    def _functional(self) -> list[dict[str, Any]]:
+        calls: dict[str, list[list[dict[str, Any]]]] = {
+            name: [] for name in self.graph.layers
+        }
+        numbering = first_calls(self.graph.model["config"], self.graph.layers)
+        # In order within a layer, too: a later call may need what an earlier one gave.
+        sorter: TopologicalSorter[Node] = TopologicalSorter()
+        for node in self.graph.nodes:
+            before = (self.graph.producer(tensor) for tensor in node.inputs)
+            sorter.add(node, *(found for found in before if found is not None))
+        found: dict[Node, list[dict[str, Any]]] = {}
+        for node in sorter.static_order():
+            if node.inputs:
+                found[node] = self._call(node, numbering)
+            else:
+                self._given(node)
+        for node in self.graph.nodes:
+            if node in found:
+                calls[node.layer.name].append(found[node])
+        return list(self._with_calls(calls))
+
+    def _with_calls(
+        self, calls: Mapping[str, list[list[dict[str, Any]]]]
+    ) -> Iterator[dict[str, Any]]:
+        """The entries of all layers, each with the calls of it."""
+        for name in self.graph.layers:
+            for place, entry in enumerate(self._entries[name]):
+                yield {
+                    **entry,
+                    "name": entry["config"]["name"],
+                    "inbound_nodes": [call[place] for call in calls[name]],
+                }
+
+    def _given(self, node: Node) -> None:
+        layer = node.layer
+        if is_operation(layer.entry.raw):
+            raise _refusal(layer, "the file does not tell which tensors it takes")
+        self._made(layer)
+        shape = _shape(layer.config.get("batch_input_shape"))
+        self._shapes[node.output] = shape or _shape(layer.config.get("batch_shape"))
+
+    def _call(self, node: Node, numbering: Mapping[str, int]) -> list[dict[str, Any]]:
+        """One call of a layer: of each layer that it has become."""
+        layer = node.layer
+        raw = layer.entry.raw["inbound_nodes"][node.call]
+        first, kwargs = _Arguments(self, numbering, layer).of(raw)
+        args = [first]
+        inputs = [tuple(each["shape"]) for each in keras_tensors([args, kwargs])]
+        if is_operation(layer.entry.raw):
+            args, kwargs = self._operation(layer, first, kwargs, inputs), {}
+        elif layer.class_name in _RECURRENT and isinstance(first, list):
+            kwargs = {**kwargs, "initial_state": first[1:]}
+            args = first[:1]
+        made = self._made(layer, inputs[0] if inputs else None)
+        shapes = self._after(layer, made, list(inputs), args)
+        calls = [{"args": args, "kwargs": kwargs}]
+        for entry in made[:-1]:
+            tensor = _keras_tensor(entry["config"]["name"], node.call, 0, shapes[0])
+            calls.append({"args": [tensor], "kwargs": {}})
+        for number, shape in enumerate(shapes):
+            self._shapes[node.output._replace(output=number)] = shape
+        return calls
+
+    def _operation(
+        self, layer: Layer, first: Any, kwargs: Mapping[str, Any], shapes: list[Shape]
+    ) -> list[Any]:
+        """Make the operator that a function of TensorFlow is; returns its arguments."""
+        with _named(layer):
+            done = operation(layer.entry.raw, first, kwargs, shapes[0])
+        config = {"name": self._names[layer.name], **done.config}
+        entry = {
+            "module": f"keras.src.ops.{done.module}",
+            "class_name": done.name,
+            "config": config,
+            "registered_name": done.name,
+        }
+        if done.module == "layers":
+            entry = keras_3_entry(done.name, config)
+        if self._entries.setdefault(layer.name, [entry]) != [entry]:
+            raise _refusal(layer, "its calls have different arguments")
+        return done.args
+
+    def _made(self, layer: Layer, shape: Shape | None = None) -> list[dict[str, Any]]:
+        """The entries of what a layer becomes, in the order of their calls."""
+        if layer.name in self._entries:
+            return self._entries[layer.name]
+        name = self._names[layer.name]
+        path = self._path(name)
+        if path != layer.path:
+            self.old_paths[path] = layer.path
+        if layer.graph is not None:
+            inner = _Model(layer.graph, path, self.old_paths, shape)
+            entry, self._inner_shapes[layer.name] = inner.entry(name)
+            made = [entry]
+        else:
+            with _named(layer):
+                made = _layers(layer.entry.raw, name)
+        self._tails[layer.name] = made[-1]["config"]["name"]
+        self._entries[layer.name] = made
+        return made
+
+    _inner_shapes: dict[str, list[Shape | None]] = field(default_factory=dict)
+
+    def _after(
+        self,
+        layer: Layer,
+        made: list[dict[str, Any]],
+        shapes: list[Shape | None],
+        args: list[Any] | None = None,
+    ) -> list[Shape | None]:
+        """The shapes of what a call returns."""
+        if layer.graph is not None:
+            return self._inner_shapes[layer.name]
+        return output_shapes(made[0], shapes, args or ())
+
+    def tensor(self, tensor: Tensor, taker: Layer) -> dict[str, Any]:
+        """A tensor among the arguments of a call."""
+        shape = self._shapes.get(tensor)
+        if shape is None:
+            raise _refusal(
+                self.graph.layers[tensor.layer],
+                "the shape of what it returns is not told",
+            )
+        name = self._tails.get(tensor.layer, self._names[tensor.layer])
+        return _keras_tensor(name, tensor.call, tensor.output, shape)
+
+    def _ends(self, value: Any) -> Any:
+        """`input_layers` or `output_layers`; a list of one is what it holds."""
+        if isinstance(value, list) and len(value) == 1:
+            (value,) = value
+        return self._end(value)
+
+    def _end(self, value: Any) -> Any:
+        if is_reference(value):
+            name, call, output = value[:3]
+            layer = self.graph.layers[name]
+            if layer.graph is not None and "input_layers" not in layer.config:
+                call -= 1  # In Keras 3 a Sequential model's first call is number 0.
+            return [self._tails.get(name, self._names[name]), call, output]
+        if isinstance(value, dict):
+            return {key: self._end(item) for key, item in value.items()}
+        return [self._end(item) for item in value]
+
+
+@dataclass(frozen=True)
+class _Arguments:
+    """Reads the arguments of the calls of one layer."""
+
+    model: _Model
+    numbering: Mapping[str, int]
+    layer: Layer
+
+    def of(self, call: Any) -> tuple[Any, dict[str, Any]]:
+        """The first argument of a call as Keras 2 wrote it, and the others by name."""
+        kwargs: dict[str, Any] = {}
+        first = self._filled(call, kwargs)
+        if isinstance(first, list) and len(first) == 1:
+            (first,) = first
+        others = {
+            key: self._filled(value, None)
+            for key, value in kwargs.items()
+            if value is not None
+        }
+        return first, others
+
+    def _filled(self, value: Any, kwargs: dict[str, Any] | None) -> Any:
+        """A structure with tensors in the place of references."""
+        if isinstance(value, list) and len(value) > 2 and value[0] == _CONSTANT:
+            if kwargs is not None and len(value) > 3 and isinstance(value[3], dict):
+                kwargs.update(value[3])
+            return value[2]
+        if is_reference(value) and value[0] in self.model.graph.layers:
+            if kwargs is not None and len(value) > 3:
+                kwargs.update(value[3])
+            (tensor,) = references(value, self.numbering)
+            return self.model.tensor(tensor, self.layer)
+        if isinstance(value, list):
+            return [self._filled(item, kwargs) for item in value]
+        if isinstance(value, dict):
+            return {key: self._filled(item, kwargs) for key, item in value.items()}
+        return value
+
+
+def _layers(entry: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    """What a layer becomes: itself, and the hard sigmoid of Keras 2 behind it."""
+    if not is_hard_sigmoid(entry):
+        return [layer_entry(entry, name)]
+    dtype = policy(entry["config"].get("dtype"))
+    scaled = {"name": f"{name}_scaled", "dtype": dtype, "scale": 0.2, "offset": 0.5}
+    clipped = {"name": f"{name}_clipped", "dtype": dtype, "max_value": 1.0}
+    return [
+        layer_entry(without_activation(entry), name),
+        keras_3_entry("Rescaling", scaled),
+        keras_3_entry("ReLU", clipped),
+    ]
+
+
+def _input_layer(layer: Layer, name: str, shape: Shape | None) -> list[dict[str, Any]]:
+    """What Keras 2 makes by itself in front of a Sequential model's first layer."""
+    if shape is None:
+        return []
+    dtype = layer.config.get("dtype")
+    config = {
+        "name": f"{name}_input",
+        "batch_shape": list(shape),
+        "dtype": dtype if dtype in ("float64", "float16", "bfloat16") else "float32",
+    }
+    return [keras_3_entry("InputLayer", config)]
+
+
+def _input_shape(graph: Graph, first: Layer) -> Shape | None:
+    """The shape that a Sequential model was built for, where it is told."""
+    config: Any = graph.model["config"]
+    told = (
+        first.config.get("batch_input_shape"),
+        config.get("build_input_shape"),
+        (graph.model.get("build_config") or {}).get("input_shape"),
+    )
+    shape = next((found for value in told if (found := _shape(value))), None)
+    if shape is None and first.graph is not None:
+        taker = first.graph.producer(first.graph.inputs[0])
+        inner = next(iter(first.graph.layers.values()), None)
+        if taker is not None:
+            return _shape(taker.layer.config.get("batch_input_shape"))
+        return None if inner is None else _input_shape(first.graph, inner)
+    return shape
+
+
+def _keras_tensor(
+    name: str, call: int, output: int, shape: Shape | None
+) -> dict[str, Any]:
+    config = {
+        "shape": list(shape or ()),
+        "dtype": "float32",
+        "keras_history": [name, call, output],
+    }
+    return {"class_name": "__keras_tensor__", "config": config}
+
+
+def _shape(value: Any) -> Shape | None:
+    is_shape = isinstance(value, list) and all(
+        size is None or isinstance(size, int) for size in value
+    )
+    return tuple(value) if is_shape and value else None
+
+
+class _named:  # noqa: N801 - it is used as a function
+    """Adds to an error which layer it is about."""
+
+    def __init__(self, layer: Layer) -> None:
+        self._layer = layer
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: object, __: object) -> None:
+        if isinstance(error, TranslationError):
+            raise _refusal(self._layer, str(error)) from error
+
+
+def _refusal(layer: Layer, reason: str) -> UnsupportedFormatError:
+    return UnsupportedFormatError(
+        f"The layer {layer.path!r} ({layer.class_name}) of this model of Keras 2 "
+        f"cannot be translated to Keras 3: {reason}."
+    )
