@@ -147,6 +147,9 @@ _OURS = "kerasbn>BatchNormalization"
 _VALUES = _names(
     "__keras_tensor__ __tensor__ __numpy__ __bytes__ __ellipsis__ __slice__"
 )
+# Arguments of lookups and tokenizers that, as texts, are paths. What a file of their own
+# would have told stands in the archive.
+_FILES = ("vocabulary", "merges", "proto")
 
 
 @dataclass(frozen=True)
@@ -264,7 +267,9 @@ def _is_known_function(entry: dict[str, Any], trust: Trust) -> bool:
 def _reads_a_file(entry: dict[str, Any]) -> bool:
     """Whether a class that is known would read a file that its arguments name."""
     config = entry.get("config")
-    return isinstance(config, dict) and isinstance(config.get("vocabulary"), str)
+    return isinstance(config, dict) and any(
+        isinstance(config.get(key), str) for key in _FILES
+    )
 
 
 def _described(entry: dict[str, Any]) -> str:

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 _BATCH = 2
 # What axes of unknown size get: the first that every layer of the segment takes.
 _OPEN_SIZES = (8, 24, 96, 224)
-# A maximum with a constant shows nothing of inputs that are all below it.
+# A maximum shows nothing of what is always smaller. Before large inputs, no bias makes
+# that so.
 _CUTTING = ("Maximum", "Minimum")
 _FACTORS = (1.0, 1e3, 1e6)
 
