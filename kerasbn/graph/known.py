@@ -147,8 +147,7 @@ _OURS = "kerasbn>BatchNormalization"
 _VALUES = _names(
     "__keras_tensor__ __tensor__ __numpy__ __bytes__ __ellipsis__ __slice__"
 )
-# Arguments of lookups and tokenizers that, as texts, are paths. What a file of their own
-# would have told stands in the archive.
+# Arguments of lookups and tokenizers that are paths if they are texts.
 _FILES = ("vocabulary", "merges", "proto")
 
 
@@ -190,16 +189,16 @@ def unknown_parts(model: Any, trust: Trust = NO_TRUST) -> list[Unknown]:
     """What a configuration names, at any depth, that is not known to be harmless.
 
     Args:
-        model: the configuration of a model or of anything in it. `compile_config` of
-            the outermost object is left out: who loads it must say `compile=False`.
+        model: the configuration of a model, or a list of configurations. The model's
+            `compile_config` is left out: who loads it must say `compile=False`.
         trust: what else may be made.
     """
     if trust.everything:
         return []
+    outermost = None if isinstance(model, dict) else ""
     if isinstance(model, dict):
         model = {key: item for key, item in model.items() if key != "compile_config"}
-    found = dict.fromkeys(_unknown(model, None, trust))
-    return list(found)
+    return list(dict.fromkeys(_unknown(model, outermost, trust)))
 
 
 def _unknown(value: Any, layer: str | None, trust: Trust) -> Iterator[Unknown]:

@@ -23,7 +23,7 @@ def function(module: str, name: str) -> dict[str, Any]:
     }
 
 
-def thing(module: str | None, name: str, **config: Any) -> dict[str, Any]:
+def thing(module: str | None, name: str, /, **config: Any) -> dict[str, Any]:
     return {
         "module": module,
         "class_name": name,
