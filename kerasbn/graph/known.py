@@ -175,10 +175,14 @@ class Unknown(NamedTuple):
     Attributes:
         layer: the path of the layer that holds it; "" for the model itself.
         what: the class or function, or what else is wrong.
+        module: the module that it is asked of, if it is a class of Keras.
+        name: its name there.
     """
 
     layer: str
     what: str
+    module: str = ""
+    name: str = ""
 
     def __str__(self) -> str:
         holder = f"`{self.layer}`" if self.layer else "the model"
@@ -211,7 +215,7 @@ def _unknown(value: Any, layer: str | None, trust: Trust) -> Iterator[Unknown]:
     if "class_name" in value:
         layer = "" if layer is None else _path(value, layer)
         if not _is_known(value, trust):
-            yield Unknown(layer, _described(value))
+            yield Unknown(layer, _described(value), *_place(value))
         elif _reads_a_file(value):
             yield Unknown(layer, f"{value['class_name']} with a vocabulary elsewhere")
     for item in value.values():
@@ -269,6 +273,14 @@ def _reads_a_file(entry: dict[str, Any]) -> bool:
     return isinstance(config, dict) and any(
         isinstance(config.get(key), str) for key in _FILES
     )
+
+
+def _place(entry: dict[str, Any]) -> tuple[str, str]:
+    """The module and name of a class of Keras."""
+    name, module = entry["class_name"], entry.get("module")
+    if not isinstance(module, str) or not module.startswith("keras."):
+        return "", ""
+    return module, str(name)
 
 
 def _described(entry: dict[str, Any]) -> str:

@@ -40,7 +40,8 @@ def outcomes(tmp_path_factory):
     model.save(folder / "a.h5")
     for number, (name, entry) in enumerate(hostile.LAYERS.items()):
         _keras_file(plain, folder / f"{number} {name}.keras", entry)
-        _h5_file(folder / "a.h5", folder / f"{number} {name}.h5", entry)
+        if entry["class_name"] != "ReLU":  # That alone is harmless.
+            _h5_file(folder / "a.h5", folder / f"{number} {name}.h5", entry)
     for name, items in hostile.COMPILED.items():
         _keras_file(plain, folder / f"compiled {name}.keras", None, compiled=items)
     argument = [hostile.function("os", "system"), hostile.BYTECODE]

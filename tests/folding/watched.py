@@ -37,7 +37,8 @@ def watch(event: str, arguments: tuple) -> None:
     elif event == "open" and isinstance(arguments[0], str | bytes):
         path = arguments[0]
         path = str(Path(path.decode() if isinstance(path, bytes) else path).resolve())
-        if not path.startswith((*OURS, *named)):
+        # A temporary file without a name is made by opening its folder.
+        if not path.startswith((*OURS, *named)) and path != str(Path.cwd()):
             events.append(f"open {path}")
 
 

@@ -5,12 +5,12 @@ tolerance tells a wrong fold from a right one there. In float64 one does:
 
 1. What was written is compared with what was meant: the rounded float64 weights and
    those that did not change, bit for bit, and the graph.
-2. Every segment, that is, every BN with the layers that took it in and those between
-   them, is compared alone and in float64. No softmax at a model's end can hide a
-   difference, and no class of the user's own is needed.
-3. The whole folded model is loaded, run and compared with the whole original in
+2. The whole folded model is loaded, run and compared with the whole original in
    float64, unless rounding alone, which is the same for both, makes more of a
    difference there.
+3. Every segment, that is, every BN with the layers that took it in and those between
+   them, is compared alone and in float64. No softmax at a model's end can hide a
+   difference, and no class of the user's own is needed.
 
 Beside it stands the difference in the model's own precision, and the noise that the
 original has there by itself.
@@ -26,7 +26,12 @@ import numpy as np
 from kerasbn.errors import UnusableFileError
 from kerasbn.folding.outcome import Proof
 from kerasbn.folding.proof.calling import unknown_in_call
-from kerasbn.folding.proof.float64 import computes_in_float32, may_compute_in_float32
+from kerasbn.folding.proof.float64 import (
+    SHORT_TOLERANCE,
+    TOLERANCE,
+    computes_in_float32,
+    may_compute_in_float32,
+)
 from kerasbn.folding.proof.running import CannotRunSegment, segment_difference
 from kerasbn.folding.proof.segments import segments
 from kerasbn.folding.proof.shapes import find_shapes
@@ -41,12 +46,6 @@ if TYPE_CHECKING:
     from kerasbn.folding.apply import FoldedModel
     from kerasbn.folding.proof.segments import Segment
     from kerasbn.folding.proof.whole import Whole
-
-TOLERANCE = 1e-9
-"""The largest relative difference in float64 that counts as equal."""
-
-SHORT_TOLERANCE = 1e-5
-"""The same behind a layer that computes in float32 whatever dtype it is asked for."""
 
 _SEED = 1502_03167
 # Folding rounds in every layer, not only at the inputs.
@@ -68,18 +67,18 @@ def verify(
         custom_objects: classes that Keras needs to load the model.
 
     Raises:
-        UnusableFileError: if Keras cannot load what was written, or neither the whole
+        UnusableFileError: if Keras cannot load or run what was written, or neither the whole
             model can be run here nor any segment.
     """
     registered = trust.registered | keras.saving.get_custom_objects().keys()
     trust = Trust(frozenset(registered), trust.everything)
     if not is_written(folded, written):
         return Proof("whole", equal=False, float64=np.inf)
+    whole = compare_whole(folded, written, trust, custom_objects)
     parts = compare_segments(folded, trust)
+    # Where float64 cannot be had throughout, it is the segments that prove it.
     short = parts.equal and any(map(may_compute_in_float32, folded.graph.walk()))
-    tolerance = SHORT_TOLERANCE if short else TOLERANCE
-    whole = compare_whole(folded, written, trust, custom_objects, tolerance)
-    return _combined(parts, whole, tolerance)
+    return _combined(parts, whole, SHORT_TOLERANCE if short else TOLERANCE)
 
 
 class Parts(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 from kerasbn.archive import write_archive
 from kerasbn.errors import UnusableFileError
 from kerasbn.folding.proof.float64 import (
+    TOLERANCE,
     float64_arithmetic,
     in_float64,
     relative_difference,
@@ -21,13 +23,12 @@ from kerasbn.folding.proof.inputs import random_inputs
 from kerasbn.graph import unknown_parts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from kerasbn.folding.apply import FoldedModel
-    from kerasbn.graph import Graph, Trust
+    from kerasbn.graph import Graph, Trust, Unknown
 
 _SEED = 1502_03167
-_REPEATED = 1e-9
 
 
 class Whole(NamedTuple):
@@ -54,7 +55,6 @@ def compare_whole(
     written: Path,
     trust: Trust,
     custom_objects: Mapping[str, Any] | None,
-    tolerance: float,
 ) -> Whole:
     """Load and run the original and what was written.
 
@@ -64,12 +64,12 @@ def compare_whole(
         trust: what may be run beside Keras' own; if the model has anything else,
             nothing of it is loaded.
         custom_objects: classes that Keras needs to load the model.
-        tolerance: the difference up to which nobody needs to know the sensitivity.
 
     Raises:
-        UnusableFileError: if Keras cannot load what was written.
+        UnusableFileError: if Keras cannot load or run what was written.
     """
     unknown = unknown_parts(folded.graph.model, trust)
+    _check_there(unknown, folded)
     if unknown:
         more = f", and {len(unknown) - 1} more like it" if len(unknown) > 1 else ""
         return Whole(
@@ -108,9 +108,27 @@ def compare_whole(
             relative_difference(original.usual, usual),
             relative_difference(original.exact, original.usual),
             0.0
-            if difference <= tolerance
+            if difference <= TOLERANCE
             else _sensitivity(original, Path(folder), load),
         )
+
+
+def _check_there(unknown: Sequence[Unknown], folded: FoldedModel) -> None:
+    """Check that the Keras that is installed has the classes that are said to be its.
+
+    Raises:
+        UnusableFileError: if it has not; nothing is imported to find out.
+    """
+    for each in unknown:
+        module = sys.modules.get(each.module)
+        if module is not None and not hasattr(module, each.name) and each.name:
+            raise UnusableFileError(
+                f"The folded model was not written, because Keras {keras.__version__} "
+                f"cannot load it: {each.module} has no {each.name}, which "
+                f"`{each.layer}` is. Received: {folded.archive.path}. Another version "
+                "of Keras may have it; or do without the proof (--no-verify, "
+                "verify=False)."
+            )
 
 
 class _CannotRun(Exception):  # noqa: N818 - it says why, and is always caught
@@ -141,7 +159,7 @@ def _original_outputs(
         except ValueError as error:
             raise _CannotRun(f"nobody can run it: {error}") from error
         exact, again = _predict(model, inputs), _predict(model, inputs)
-    if relative_difference(exact, again) > _REPEATED:
+    if relative_difference(exact, again) > TOLERANCE:
         raise _CannotRun("the model draws random numbers and never repeats itself")
     return _Original(inputs, exact, _predict(load(folder / "original.keras"), inputs))
 
