@@ -67,8 +67,8 @@ def verify(
         custom_objects: classes that Keras needs to load the model.
 
     Raises:
-        UnusableFileError: if Keras cannot load or run what was written, or neither the whole
-            model can be run here nor any segment.
+        UnusableFileError: if Keras cannot load or run what was written, or neither the
+            whole model can be run here nor any segment.
     """
     registered = trust.registered | keras.saving.get_custom_objects().keys()
     trust = Trust(frozenset(registered), trust.everything)
