@@ -56,7 +56,12 @@ class _Command(click.Command):
     metavar="MODULE",
     multiple=True,
     help="Import this module first, because it defines classes of the model. "
-    "May be given more than once. Code is run from nowhere else.",
+    "May be given more than once. Without --trust, code is run from nowhere else.",
+)
+@click.option(
+    "--trust",
+    is_flag=True,
+    help="Let the proof run code that SRC holds or names, such as that of a Lambda.",
 )
 @click.option(
     "--picture",
@@ -73,6 +78,7 @@ def main(
     dry_run: bool,
     no_verify: bool,
     modules: Sequence[str],
+    trust: bool,
     picture: Path | None,
     as_json: bool,
     force: bool,
@@ -95,7 +101,12 @@ def main(
             _load_keras()
         with _drawing(picture) as draw:
             result = fold_file(
-                source, destination, not no_verify, force=force, dry_run=dry_run
+                source,
+                destination,
+                not no_verify,
+                force=force,
+                dry_run=dry_run,
+                trust=trust,
             )
             draw(result)
     except NotEqualError as error:

@@ -16,7 +16,7 @@ from kerasbn.folding.outcome import NO_PROOF, Proof
 from kerasbn.folding.plan import make_plan
 from kerasbn.folding.report import FoldResult, NotEqualError
 from kerasbn.folding.sizes import size_after
-from kerasbn.graph import NotAGraphError, read_graph
+from kerasbn.graph import NO_TRUST, NotAGraphError, Trust, read_graph
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,7 +63,11 @@ def fold_batch_norm(model: Any, verify: bool = True) -> FoldResult:
             live.save(graph, source)
         custom_objects = live.custom_objects(model)
         result = _fold(
-            source, destination, verify, custom_objects=custom_objects, safe_mode=False
+            source,
+            destination,
+            verify,
+            custom_objects=custom_objects,
+            trust=Trust(everything=True),
         )
         folded = live.load(destination, custom_objects)
     # The files were ours, and are gone.
@@ -84,6 +88,7 @@ def fold_file(
     *,
     force: bool = False,
     dry_run: bool = False,
+    trust: bool = False,
 ) -> FoldResult:
     """Fold the BN of a saved model into the linear layers around them.
 
@@ -94,10 +99,13 @@ def fold_file(
             all layers are known, of Keras 2 or tf_keras.
         destination: the `.keras` file to write; it appears only once it is whole.
         verify: whether to prove the folded model equal in float64 before the file is
-            put in place. Of a model whose classes are not imported, only the parts that
-            change are verified; the result's notes say so.
+            put in place. Of a model with classes that are not registered, only the
+            parts that change are verified; the result's notes say so.
         force: whether an existing `destination` is replaced.
         dry_run: whether only to plan; nothing is verified or written.
+        trust: whether the proof may run code that the file holds or names, such as
+            that of a `Lambda`. Without it only Keras' own layers and classes that are
+            registered with Keras are run.
 
     Returns:
         A `FoldResult`.
@@ -117,7 +125,8 @@ def fold_file(
             f"The destination exists. Received: {destination}. Choose another name, or "
             "allow it to be replaced with --force (force=True)."
         )
-    return _fold(source, destination, verify, dry_run=dry_run)
+    asked = Trust(everything=trust)
+    return _fold(source, destination, verify, dry_run=dry_run, trust=asked)
 
 
 def _fold(
@@ -127,7 +136,7 @@ def _fold(
     *,
     dry_run: bool = False,
     custom_objects: Mapping[str, Any] | None = None,
-    safe_mode: bool = True,
+    trust: Trust = NO_TRUST,
 ) -> FoldResult:
     with open_archive(source) as archive:
         folded = _folded_model(archive)
@@ -140,7 +149,7 @@ def _fold(
             write_archive(temporary, folded.archive, config, folded.rounded, extra)
             proof = NO_PROOF
             if verify:
-                proof = _proof(folded, temporary, custom_objects, safe_mode)
+                proof = _proof(folded, temporary, trust, custom_objects)
             message = None
             if proof.equal is False:
                 message = (
@@ -165,12 +174,12 @@ def _fold(
 def _proof(
     folded: FoldedModel,
     written: Path,
+    trust: Trust,
     custom_objects: Mapping[str, Any] | None,
-    safe_mode: bool,
 ) -> Proof:
     from kerasbn.folding.proof.verify import verify  # It imports Keras.
 
-    return verify(folded, written, custom_objects, safe_mode)
+    return verify(folded, written, trust, custom_objects)
 
 
 def _notes(folded: FoldedModel, archive: Archive) -> list[str]:

@@ -81,7 +81,10 @@ def _sizes(before: ModelSize, after: ModelSize) -> Table:
 
 def _proof(result: FoldResult) -> str:
     exact, usual = result.error["float64"], result.error["float32"]
-    text = f"Verified: relative error {exact:.1e} in float64"
+    how = "Verified in parts" if result.proof.scope == "parts" else "Verified"
+    text = f"{how}: relative error {exact:.1e} in float64"
+    if result.proof.not_run:
+        text += f" (not run: {escape(', '.join(result.proof.not_run))})"
     if usual is None:
         return f"{text}."
     return (

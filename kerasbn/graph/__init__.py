@@ -8,11 +8,13 @@ it: (layer, number of the call, number of the output).
 from kerasbn.config_tree import LayerEntry
 from kerasbn.errors import NotAGraphError, UnusableFileError
 from kerasbn.graph.flow import Call, Flow, Value
+from kerasbn.graph.known import NO_TRUST, Trust, Unknown, unknown_parts
 from kerasbn.graph.model import Graph, Layer, Node, Tensor
 from kerasbn.graph.reading import read_graph
 from kerasbn.graph.rewriting import Argument, rewrite
 
 __all__ = [
+    "NO_TRUST",
     "Argument",
     "Call",
     "Flow",
@@ -22,8 +24,11 @@ __all__ = [
     "Node",
     "NotAGraphError",
     "Tensor",
+    "Trust",
+    "Unknown",
     "UnusableFileError",
     "Value",
     "read_graph",
     "rewrite",
+    "unknown_parts",
 ]

@@ -185,8 +185,7 @@ def test_json_is_printed_on_failure_too(tmp_path):
 def test_not_equal_is_1_and_writes_nothing(saved, tmp_path, monkeypatch):
     from kerasbn.folding.proof import verify
 
-    wrong = verify._InSegments(largest=0.5, equal=False)
-    monkeypatch.setattr(verify, "_segments_difference", lambda folded: wrong)
+    monkeypatch.setattr(verify, "segment_difference", lambda *_: 0.5)
     done = run(saved, tmp_path / "out.keras", "--json")
     assert done.exit_code == 1
     assert json.loads(done.stdout)["verified"] is False

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 import kerasbn
-from kerasbn import NotEqualError
+from kerasbn import UnusableFileError
 from kerasbn.cli import main
 
 from .models import L, outputs, randomise, sample
@@ -166,20 +166,20 @@ def test_a_model_that_draws_random_numbers():
     assert "random numbers" in result.notes[0]
 
 
-def test_a_folded_model_that_cannot_be_loaded_is_not_equal(monkeypatch, tmp_path):
-    from kerasbn.folding.proof import verify
+def test_a_folded_model_that_cannot_be_loaded_is_not_written(monkeypatch, tmp_path):
+    from kerasbn.folding.proof import whole
 
     model = keras.Sequential([keras.Input((4,)), L.Dense(3), L.BatchNormalization()])
     randomise(model).save(tmp_path / "in.keras")
-    load = verify._load
+    load = whole._load
 
     def fails(path, **options):
         if path.name.startswith("exact_folded"):
-            raise verify._CannotRun("broken")
+            raise whole._CannotRun("broken")
         return load(path, **options)
 
-    monkeypatch.setattr(verify, "_load", fails)
-    with pytest.raises(NotEqualError):
+    monkeypatch.setattr(whole, "_load", fails)
+    with pytest.raises(UnusableFileError, match="was not written, because broken"):
         kerasbn.fold_file(tmp_path / "in.keras", tmp_path / "out.keras")
     assert not (tmp_path / "out.keras").exists()
 

@@ -2,7 +2,11 @@
 
 float64    the same model in float64, where a wrong fold stands out
 inputs     random inputs that fit a model
+written    whether the file holds what was meant
 segments   the parts that folding changed
-running    each of them on its own, before and after
+shapes     the shapes of their inputs
+calling    one layer called as its configuration says
+running    each segment on its own, before and after
+whole      the whole model, before and after
 verify     all of it
 """

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 
     from kerasbn.graph import Layer
 
+TOLERANCE = 1e-9
+"""The largest relative difference in float64 that counts as equal."""
+
+SHORT_TOLERANCE = 1e-5
+"""The same behind a layer that computes in float32 whatever dtype it is asked for."""
+
 _FLOAT_POLICIES = (
     "float16",
     "bfloat16",

@@ -1,6 +1,6 @@
 """Running a segment of a model call by call, in float64, before and after folding.
 
-No model is built and no class but Keras' own is needed: a segment holds no others.
+No model is built: layers are made from their configurations, one by one.
 """
 
 from __future__ import annotations
@@ -10,61 +10,76 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import keras
-import numpy as np
 
-from kerasbn.folding.proof.float64 import (
-    float64_arithmetic,
-    in_float64,
-    relative_difference,
-)
+from kerasbn.folding.proof.calling import arguments, call_layer, make, parts
+from kerasbn.folding.proof.float64 import float64_arithmetic, relative_difference
 from kerasbn.folding.proof.inputs import LARGEST
-from kerasbn.graph.reading import is_serialised_tensor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from kerasbn.folding.apply import FoldedModel
     from kerasbn.folding.proof.segments import Segment
-    from kerasbn.graph import Call, LayerEntry, Node, Value
+    from kerasbn.graph import Call, Value
     from kerasbn.graph.model import Shape
 
     Array = NDArray[Any]
 
 _BATCH = 2
 # What axes of unknown size get: the first that every layer of the segment takes.
-_OPEN_SIZES = (8, 24, 96)
-_EXTRAS = ("_initializer", "_regularizer", "_constraint")
+_OPEN_SIZES = (8, 24, 96, 224)
+# A maximum shows nothing of what is always smaller. Before large inputs, no bias makes
+# that so.
+_CUTTING = ("Maximum", "Minimum")
+_FACTORS = (1.0, 1e3, 1e6)
+
+
+class CannotRunSegment(Exception):  # noqa: N818 - it says why, and is always caught
+    """Why a segment cannot be run, though all of its layers are known."""
 
 
 def segment_difference(
-    segment: Segment, folded: FoldedModel, rng: np.random.Generator
-) -> float | None:
+    segment: Segment,
+    folded: FoldedModel,
+    shapes: Mapping[Value, Shape],
+    rng: np.random.Generator,
+) -> float:
     """The largest relative difference that folding makes to a segment's outputs.
 
-    None if the segment cannot be run, since the shape of an input is not known.
+    Args:
+        segment: the segment, all of whose layers are known.
+        folded: the folded model and, in it, the original.
+        shapes: those of the segment's inputs, with the batch.
+        rng: where the random inputs come from.
+
+    Raises:
+        CannotRunSegment: if there are no inputs that its layers take.
     """
-    flow = folded.plan.flow
+    cuts = any(call.layer.class_name in _CUTTING for call in segment.calls)
+    reason: Exception | None = None
     for size in _OPEN_SIZES:
-        inputs: dict[Value, Array] = {}
-        for value in segment.inputs:
-            told = flow.shapes.get(value)
-            if told is None:
-                return None
-            shape = _concrete(told, size)
-            if math.prod(shape) > LARGEST:
-                return None
-            inputs[value] = rng.standard_normal(shape)
-        try:
-            with float64_arithmetic():
-                expected = _Run(folded, False).outputs(segment, inputs)
-        except Exception:
-            continue
+        concrete = {v: _concrete(shapes[v], size) for v in segment.inputs}
+        if any(math.prod(shape) > LARGEST for shape in concrete.values()):
+            raise CannotRunSegment("its inputs are too large") from reason
+        inputs = {value: rng.standard_normal(each) for value, each in concrete.items()}
         with float64_arithmetic():
-            received = _Run(folded, True).outputs(segment, inputs)
-        return relative_difference(expected, received)
-    return None
+            before = _Run(folded, segment, after=False)
+            try:
+                expected = before.outputs(inputs)
+            except Exception as error:  # Keras raises whatever a shape leads to.
+                reason = error
+                continue
+            after = _Run(folded, segment, after=True)
+            largest = relative_difference(expected, after.outputs(inputs))
+            for factor in _FACTORS[1:] if cuts else ():
+                more = {value: each * factor for value, each in inputs.items()}
+                pair = before.outputs(more), after.outputs(more)
+                largest = max(largest, relative_difference(*pair))
+        return largest
+    raise CannotRunSegment(f"{type(reason).__name__}: {reason}") from reason
 
 
 def _concrete(shape: Shape, size: int) -> list[int]:
@@ -74,94 +89,74 @@ def _concrete(shape: Shape, size: int) -> list[int]:
 
 @dataclass
 class _Run:
-    """One run, of the original or of the folded model."""
+    """The original's segment, or the folded model's."""
 
     folded: FoldedModel
+    segment: Segment
     after: bool
     _layers: dict[str, Any] = field(default_factory=dict)
 
-    def outputs(self, segment: Segment, inputs: Mapping[Value, Array]) -> list[Array]:
+    def outputs(self, inputs: Mapping[Value, Array]) -> list[Array]:
         """The values of the segment's outputs for the given inputs."""
         values = dict(inputs)
-        for call in segment.calls:
-            values[call.output] = self._result(call, [values[v] for v in call.inputs])
-        return [values[value] for value in segment.outputs]
+        for call in self.segment.calls:
+            results = self._results(call, [values[v] for v in call.inputs])
+            for number, result in enumerate(results):
+                values[call.output._replace(output=number)] = result
+        return [values[value] for value in self.segment.outputs]
 
-    def _result(self, call: Call, inputs: list[Array]) -> Array:
-        if self.after and call.layer.path in self.folded.plan.gone:
-            return inputs[0]
-        config = self._config(call)
-        first = config.get("data_format") == "channels_first"
-        if first:  # TensorFlow's CPU kernels take channels last only.
-            config = {**config, "data_format": "channels_last"}
-            inputs = [np.moveaxis(each, 1, -1) for each in inputs]
-        if call.layer.path not in self._layers:
-            self._layers[call.layer.path] = self._layer(call, config, inputs[0].shape)
+    def _results(self, call: Call, inputs: list[Array]) -> list[Array]:
+        layer = call.layer
+        if self.after and layer.path in self.folded.plan.gone:
+            return inputs[:1]
+        config = dict(layer.config)
+        if self.after and layer.path in self.folded.changed:
+            config = self.folded.changed[layer.path].config
+        if layer.path in self.segment.ends:
+            config = _without_activation(config)
         node = self.folded.node(call.node) if self.after else call.node
-        args, kwargs = _arguments(call, node, inputs)
-        result = keras.ops.convert_to_numpy(
-            self._layers[call.layer.path](*args, **kwargs)
-        )
-        if first and result.ndim == inputs[0].ndim:
-            return np.moveaxis(result, -1, 1)
-        return result
+        return call_layer(call, node, config, inputs, self._made)
 
-    def _config(self, call: Call) -> dict[str, Any]:
+    def _made(self, call: Call, config: dict[str, Any], inputs: list[Array]) -> Any:
+        """The layer of a call with its weights; each is made once."""
         path = call.layer.path
-        if self.after and path in self.folded.changed:
-            return self.folded.changed[path].config
-        return dict(call.layer.config)
+        if path not in self._layers:
+            layer = make(call.layer, config)
+            if not call.layer.entry.is_operator:
+                _build(layer, call, inputs)
+                self._fill(layer, call)
+            self._layers[path] = layer
+        return self._layers[path]
 
-    def _layer(self, call: Call, config: dict[str, Any], shape: tuple[int, ...]) -> Any:
-        # Initializers and the like may be of the user's own, and change nothing here.
-        config = {k: v for k, v in config.items() if not k.endswith(_EXTRAS)}
-        raw = call.layer.entry.raw
-        entry = {
-            "module": raw.get("module", "keras.layers"),
-            "class_name": raw["class_name"],
-            "registered_name": raw.get("registered_name"),
-            "config": config,
+    def _fill(self, layer: Any, call: Call) -> None:
+        for part, entry in parts(layer, call.layer.entry):
+            variables: list[Any] = [
+                each.read() for each in self.folded.archive.variables(entry.path)
+            ]
+            if self.after:
+                variables = self.folded.float64_weights.get(entry.path, variables)
+            if variables:
+                store = {str(number): each for number, each in enumerate(variables)}
+                part.load_own_variables(store)
+
+
+def _without_activation(config: dict[str, Any]) -> dict[str, Any]:
+    """A layer that stops before its activation, so that none can hide a difference."""
+    if isinstance(inner := config.get("layer"), dict) and "config" in inner:
+        return {
+            **config,
+            "layer": {**inner, "config": _without_activation(inner["config"])},
         }
-        layer = keras.saving.deserialize_keras_object(in_float64(entry))
-        if not call.layer.entry.is_operator:
-            layer.build(shape)
-            self._fill(layer, call.layer.entry)
-        return layer
-
-    def _fill(self, layer: Any, entry: LayerEntry) -> None:
-        if entry.wrapped is not None:
-            layer, entry = layer.layer, entry.wrapped
-        variables: list[Any] = [
-            each.read() for each in self.folded.archive.variables(entry.path)
-        ]
-        if self.after:
-            variables = self.folded.float64_weights.get(entry.path, variables)
-        if variables:
-            store = {str(number): each for number, each in enumerate(variables)}
-            layer.load_own_variables(store)
+    return {**config, "activation": "linear"} if "activation" in config else config
 
 
-def _arguments(
-    call: Call, node: Node, inputs: list[Array]
-) -> tuple[list[Any], dict[str, Any]]:
-    """The arguments of a call with values in the place of tensors."""
-    values = iter([keras.ops.convert_to_tensor(each) for each in inputs])
-    args = [_filled(argument, values) for argument in node.args]
-    kwargs = {key: _filled(node.kwargs[key], values) for key in sorted(node.kwargs)}
-    # A Sequential model does not write arguments down.
-    return [*args, *([] if args or kwargs else values)], {**kwargs, **_inference(call)}
-
-
-def _inference(call: Call) -> dict[str, Any]:
-    kind = call.layer.class_name
-    return {"training": False} if kind == "BatchNormalization" else {}
-
-
-def _filled(argument: Any, values: Iterator[Any]) -> Any:
-    if is_serialised_tensor(argument):
-        return next(values)
-    if isinstance(argument, list):
-        return [_filled(item, values) for item in argument]
-    if isinstance(argument, dict):
-        return keras.saving.deserialize_keras_object(in_float64(argument))
-    return argument
+def _build(layer: Any, call: Call, inputs: list[Array]) -> None:
+    """Make the layer's variables."""
+    if len(inputs) == 1 and not call.node.kwargs:
+        layer.build(inputs[0].shape)
+        return
+    args, kwargs = arguments(call, call.node, inputs)
+    if call.node.kwargs:  # Only Keras tells which argument wants which shape.
+        layer(*args, **kwargs)
+        return
+    layer.build(keras.tree.map_structure(lambda each: tuple(each.shape), args[0]))

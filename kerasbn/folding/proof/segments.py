@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from kerasbn.folding.plan import Plan
+    from kerasbn.folding.apply import FoldedModel
     from kerasbn.graph import Call, Flow, Value
 
 
@@ -23,15 +23,21 @@ class Segment:
         calls: in topological order.
         inputs: the values that come from outside.
         outputs: the values that are read outside, or by nobody.
+        changed: the paths of the layers that get other weights.
+        ends: those of them that nothing in the segment reads. They are linear up to
+            their activations, which have not changed, and may hide a difference.
     """
 
     calls: tuple[Call, ...]
     inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]
+    changed: tuple[str, ...]
+    ends: frozenset[str]
 
 
-def segments(plan: Plan) -> list[Segment]:
-    """The segments of a plan. Folds that share a layer share a segment."""
+def segments(folded: FoldedModel) -> list[Segment]:
+    """The segments of a folded model. Folds that share a layer share a segment."""
+    plan = folded.plan
     groups: list[tuple[set[str], set[Call]]] = []
     for fold in plan.folds:
         paths = {fold.batch_norm.path, *(a.layer.path for a in fold.absorptions)}
@@ -44,21 +50,29 @@ def segments(plan: Plan) -> list[Segment]:
             else:
                 apart.append(other)
         groups = [*apart, (paths, calls)]
-    return [_segment(calls, plan.flow) for _, calls in groups]
+    return [_segment(calls, folded) for _, calls in groups]
 
 
-def _segment(calls: set[Call], flow: Flow) -> Segment:
+def _segment(calls: set[Call], folded: FoldedModel) -> Segment:
+    flow = folded.plan.flow
     ordered = sorted(calls, key=lambda call: call.number)
-    made = {call.output for call in ordered}
+    made = {call.number for call in ordered}
     taken = dict.fromkeys(value for call in ordered for value in call.inputs)
+    read = {value.call for value in taken}
+    changed = dict.fromkeys(
+        call.layer.path for call in ordered if call.layer.path in folded.changed
+    )
+    inner = {call.layer.path for call in ordered if call.number in read}
     return Segment(
         tuple(ordered),
-        tuple(value for value in taken if value not in made),
+        tuple(value for value in taken if value.call not in made),
         tuple(
             call.output
             for call in ordered
             if _is_read_outside(call.output, calls, flow)
         ),
+        tuple(changed),
+        frozenset(changed.keys() - inner),
     )
 
 

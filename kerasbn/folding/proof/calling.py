@@ -1,0 +1,153 @@
+"""Calling a single layer of a model as its configuration says, with given values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+
+from kerasbn.folding.proof.float64 import in_float64
+from kerasbn.graph import LayerEntry, Trust, Unknown, unknown_parts
+from kerasbn.graph.reading import is_serialised_tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+    from kerasbn.graph import Call, Layer, Node
+
+    Array = NDArray[Any]
+
+# They may be of the user's own, and change nothing at inference.
+_EXTRAS = ("_initializer", "_regularizer", "_constraint")
+
+
+def unknown_in_call(call: Call, trust: Trust) -> list[Unknown]:
+    """What would have to be known to make a call's layer and its arguments, and is not.
+
+    The layer's path stands for all that is in it.
+    """
+    entry = _entry(call.layer, dict(call.layer.config))
+    found = unknown_parts([entry, list(call.node.args), dict(call.node.kwargs)], trust)
+    return [each._replace(layer=call.layer.path) for each in found]
+
+
+def make(layer: Layer, config: dict[str, Any]) -> Any:
+    """A layer or operator that computes in float64, yet to be built."""
+    return keras.saving.deserialize_keras_object(in_float64(_entry(layer, config)))
+
+
+def _entry(layer: Layer, config: dict[str, Any]) -> dict[str, Any]:
+    raw = layer.entry.raw
+    entry = {key: raw[key] for key in ("module", "registered_name") if key in raw}
+    return {**entry, "class_name": raw["class_name"], "config": _plain(config)}
+
+
+def _plain(config: Any) -> Any:
+    """A configuration, also of layers inside it, without what changes nothing."""
+    if isinstance(config, list):
+        return [_plain(item) for item in config]
+    if not isinstance(config, dict):
+        return config
+    return {k: _plain(v) for k, v in config.items() if not k.endswith(_EXTRAS)}
+
+
+def parts(layer: Any, entry: LayerEntry) -> Iterator[tuple[Any, LayerEntry]]:
+    """The layer, or that which it wraps, with its entry in the configuration."""
+    if entry.wrapped is None:
+        yield layer, entry
+    else:
+        yield layer.layer, entry.wrapped
+
+
+def call_layer(
+    call: Call,
+    node: Node,
+    config: dict[str, Any],
+    inputs: list[Array],
+    made: Callable[[Call, dict[str, Any], list[Array]], Any],
+) -> list[Array]:
+    """What a call of a layer with this configuration returns.
+
+    Args:
+        call: the call.
+        node: its arguments, which folding may have changed.
+        config: the layer's configuration.
+        inputs: the values in the places of `call.inputs`.
+        made: (call, configuration, inputs) -> the layer.
+    """
+    first = _channels(config)
+    if first is not None:  # TensorFlow's CPU kernels take channels last only.
+        config = _channels_last(config)
+        inputs = [np.moveaxis(each, first, -1) for each in inputs]
+    layer = made(call, config, inputs)
+    args, kwargs = arguments(call, node, inputs)
+    results = [
+        keras.ops.convert_to_numpy(each)
+        for each in keras.tree.flatten(layer(*args, **kwargs))
+    ]
+    if first is None:
+        return results
+    return [
+        np.moveaxis(each, -1, first) if each.ndim == inputs[0].ndim else each
+        for each in results
+    ]
+
+
+def _channels(config: dict[str, Any]) -> int | None:
+    """Where the channels are, if a layer or what it wraps takes them first."""
+    if config.get("data_format") == "channels_first":
+        return 1
+    inner = config.get("layer")
+    if isinstance(inner, dict) and isinstance(inner.get("config"), dict):
+        found = _channels(inner["config"])
+        return None if found is None else found + 1  # Behind the axis of time.
+    return None
+
+
+def _channels_last(config: dict[str, Any]) -> dict[str, Any]:
+    if "data_format" in config:
+        return {**config, "data_format": "channels_last"}
+    inner = config["layer"]
+    return {**config, "layer": {**inner, "config": _channels_last(inner["config"])}}
+
+
+def arguments(
+    call: Call, node: Node, inputs: list[Array]
+) -> tuple[list[Any], dict[str, Any]]:
+    """The arguments of a call with values in the place of tensors."""
+    values = iter([_tensor(each) for each in inputs])
+    args = [_filled(argument, values) for argument in node.args]
+    kwargs = {key: _filled(node.kwargs[key], values) for key in sorted(node.kwargs)}
+    if not node.args and not any(map(_holds_tensor, node.kwargs.values())):
+        args = list(values)  # A Sequential model does not write arguments down.
+    if call.layer.is_batch_norm or "training" in kwargs:
+        kwargs["training"] = call.training
+    return args, kwargs
+
+
+def _tensor(value: Any) -> Any:
+    if isinstance(value, keras.KerasTensor):
+        return value
+    return keras.ops.convert_to_tensor(value)
+
+
+def _holds_tensor(argument: Any) -> bool:
+    if is_serialised_tensor(argument):
+        return True
+    items = argument.values() if isinstance(argument, dict) else argument
+    return isinstance(argument, dict | list) and any(map(_holds_tensor, items))
+
+
+def _filled(argument: Any, values: Iterator[Any]) -> Any:
+    if is_serialised_tensor(argument):
+        return next(values)
+    if isinstance(argument, list):
+        return [_filled(item, values) for item in argument]
+    if isinstance(argument, dict):
+        if "class_name" in argument:
+            return keras.saving.deserialize_keras_object(in_float64(argument))
+        return {key: _filled(argument[key], values) for key in sorted(argument)}
+    return argument

@@ -1,0 +1,117 @@
+"""Whether a file holds the folded model: its weights, and the original's graph.
+
+Only what lies in segments is compared by running it. That all else is as it was is
+read from the file itself, so that no saturated output can hide it.
+"""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any
+
+from kerasbn.archive import open_archive
+from kerasbn.graph import read_graph
+from kerasbn.graph.reading import is_serialised_tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from kerasbn.archive import Archive
+    from kerasbn.folding.apply import FoldedModel
+    from kerasbn.graph import Graph, Node, Tensor
+
+
+def is_written(folded: FoldedModel, path: Path) -> bool:
+    """Whether the file at `path` holds the folded model.
+
+    Its folded weights are the float64 ones, rounded, and all others those of the
+    original, bit for bit; its layers are called as the original's are, but for the BN
+    that went.
+    """
+    with open_archive(path) as archive:
+        return _same_graphs(folded, archive) and _same_weights(folded, archive)
+
+
+def _same_weights(folded: FoldedModel, archive: Archive) -> bool:
+    changed = folded.weights
+    for path, values in changed.items():
+        if not _same_bits(values, (each.read() for each in archive.variables(path))):
+            return False
+    for layer in folded.graph.walk():
+        if layer.path in folded.plan.gone or layer.graph is not None:
+            continue
+        for entry in (layer.entry, layer.entry.wrapped):
+            if entry is None or entry.path in changed:
+                continue
+            before = (each.read() for each in folded.archive.variables(entry.path))
+            after = (each.read() for each in archive.variables(entry.path))
+            if not _same_bits(before, after):
+                return False
+    return True
+
+
+def _same_bits(ones: Iterable[NDArray[Any]], others: Iterable[NDArray[Any]]) -> bool:
+    return all(
+        one is not None
+        and other is not None
+        and (one.dtype, one.shape) == (other.dtype, other.shape)
+        and one.tobytes() == other.tobytes()
+        for one, other in zip_longest(ones, others)
+    )
+
+
+def _same_graphs(folded: FoldedModel, archive: Archive) -> bool:
+    written = {graph.path: graph for graph in read_graph(archive.config).graphs()}
+    return all(
+        graph.path in written and _is_same(folded, graph, written[graph.path])
+        for graph in folded.graph.graphs()
+    )
+
+
+def _is_same(folded: FoldedModel, before: Graph, after: Graph) -> bool:
+    """Whether a graph is the original's without the BN that went."""
+    removed = folded.plan.gone.keys() - folded.identities.keys()
+
+    def source(tensor: Tensor) -> Tensor:
+        node = before.producer(tensor)
+        while node is not None and node.layer.path in removed:
+            tensor = node.inputs[0]
+            node = before.producer(tensor)
+        return tensor
+
+    kept = {n.output: n for n in before.nodes if n.layer.path not in removed}
+    return (
+        kept.keys() == {node.output for node in after.nodes}
+        and before.inputs == after.inputs
+        and tuple(map(source, before.outputs)) == after.outputs
+        and all(
+            tuple(map(source, kept[node.output].inputs)) == node.inputs
+            and _constants(folded.node(kept[node.output])) == _constants(node)
+            for node in after.nodes
+            if node.layer.path not in folded.identities
+        )
+        and all(
+            node.layer.config == after.layers[node.layer.name].config
+            for node in kept.values()
+            if node.layer.graph is None
+            and node.layer.path not in {*folded.changed, *folded.identities}
+        )
+    )
+
+
+def _constants(node: Node) -> Any:
+    """The arguments of a call with a mark in the place of each tensor."""
+    return _marked([list(node.args), dict(node.kwargs)])
+
+
+def _marked(argument: Any) -> Any:
+    if is_serialised_tensor(argument):
+        return "tensor"
+    if isinstance(argument, dict):
+        return {key: _marked(item) for key, item in argument.items()}
+    if isinstance(argument, list):
+        return [_marked(item) for item in argument]
+    return argument
