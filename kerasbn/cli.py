@@ -17,6 +17,7 @@ import click
 import kerasbn
 from kerasbn.errors import UnusableFileError
 from kerasbn.folding import FoldResult, NotEqualError, fold_file
+from kerasbn.folding.handover import format_of
 from kerasbn.folding.report import check_picture
 from kerasbn.folding.terminal import print_result, progress
 from kerasbn.writing import (
@@ -80,7 +81,8 @@ class _Command(click.Command):
 @click.option(
     "--no-verify",
     is_flag=True,
-    help="Do not prove the folded model equal. No framework is loaded then.",
+    help="Do not prove the folded model equal. No framework is loaded then, but "
+    "for an export, which is run all the same.",
 )
 @click.option(
     "--import",
@@ -118,16 +120,19 @@ def main(
 ) -> None:
     """Fold batch normalization into the linear layers around it, for inference.
 
-    SRC is a .keras file, or a legacy whole-model .h5 file of Keras 3. DST is the
-    .keras file to write: a plain Keras model that computes the same, which is proven
-    in float64 before the file appears.
+    SRC is a .keras file, or a legacy whole-model .h5 file of Keras 3. DST is what to
+    write, and its name chooses the format: .keras for a plain Keras model, which is
+    proven equal in float64; .onnx, .tflite or, for a SavedModel, a folder, for what
+    Keras exports of that model, which is then run beside the original. DST appears
+    only once all this went well.
     """
     place = Path(destination)
     try:
         with interruptible() as interruption, progress() as step:
             try:
                 _import_all(modules)
-                if not no_verify:
+                is_export = format_of(destination).is_export
+                if not no_verify or (is_export and not dry_run):
                     step("Loading Keras")
                     _load_keras()
                 with _drawing(picture, source, place, force) as draw:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,19 +13,17 @@ from kerasbn.archive.upgrading import as_keras_format
 from kerasbn.errors import UnsupportedFormatError, UnusableFileError
 from kerasbn.folding import optimizer
 from kerasbn.folding.apply import FoldedModel
+from kerasbn.folding.handover import KERAS, Exported, Format, exported, format_of
 from kerasbn.folding.outcome import NO_PROOF, Proof
 from kerasbn.folding.plan import make_plan
 from kerasbn.folding.report import FoldResult, NotEqualError
 from kerasbn.folding.sizes import size_after
 from kerasbn.graph import NotAGraphError, read_graph
-from kerasbn.writing import check_place, replacing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from kerasbn.archive import Archive
-
-_WHAT = "destination"
 
 
 def _silent(_: str) -> None:
@@ -94,7 +93,10 @@ def fold_file(
 
     Args:
         source: a `.keras` file, or a legacy whole-model `.h5` file of Keras 3.
-        destination: the `.keras` file to write; it appears only once it is whole.
+        destination: what to write; it appears only once it is whole. Its name chooses
+            the format: a `.keras`, `.onnx` or `.tflite` file, or else a folder with a
+            SavedModel. Keras exports all but the first, which needs a framework, and
+            each export is run beside the original.
         verify: whether to prove the folded model equal in float64 before the file is
             put in place. Of a model whose classes are not imported, only the parts that
             change are verified; the result's notes say so.
@@ -108,21 +110,20 @@ def fold_file(
         A `FoldResult`.
 
     Raises:
-        NotEqualError: if the folded model is not equal; nothing was written.
+        NotEqualError: if the folded model, or its export, is not equal; nothing was
+            written.
         UnusableFileError: if `source` cannot be read, or `destination` not written.
     """
+    format_ = format_of(destination)
     source, destination = Path(source), Path(destination)
-    if destination.suffix != ".keras":
-        raise UnusableFileError(
-            "The destination must end in .keras, the one format that is written. "
-            f"Received: {destination}."
-        )
+    format_.check_installed()
     if not dry_run:
-        check_place(destination, force=force, what=_WHAT)
+        format_.check(destination, force=force)
     return _fold(
         source,
         destination,
         verify,
+        format_=format_,
         force=force,
         dry_run=dry_run,
         trust=trust,
@@ -135,6 +136,7 @@ def _fold(
     destination: Path,
     verify: bool,
     *,
+    format_: Format = KERAS,
     force: bool = False,
     dry_run: bool = False,
     custom_objects: Mapping[str, Any] | None = None,
@@ -148,24 +150,30 @@ def _fold(
             notes = _regularizers(folded)
             after = size_after(folded, None)
             return FoldResult.of(folded, source, destination, after=after, notes=notes)
-        with replacing(
-            destination, force=force, what=_WHAT, apart_from=source
-        ) as temporary:
+        with (
+            format_.replacing(destination, force=force, source=source) as temporary,
+            _keras_file(temporary, format_) as written,
+        ):
             progress("Writing")
             config = optimizer.compiled_without_state(folded.config)
             extra = optimizer.VARIABLES if config.get("compile_config") else {}
-            write_archive(temporary, archive, config, folded.rounded, extra)
-            proof = NO_PROOF
+            write_archive(written, archive, config, folded.rounded, extra)
+            proof, export = NO_PROOF, None
             if verify:
                 progress("Verifying")
-                proof = _proof(folded, temporary, custom_objects, not trust)
-            message = None
-            if proof.equal is False:
-                message = (
-                    "The folded model is not equal to the original: relative error "
-                    f"{proof.float64:.1e} in float64. Nothing was written. Please "
-                    "report this model."
+                proof = _proof(folded, written, custom_objects, not trust)
+            if format_.is_export and proof.equal is not False:
+                progress(f"Exporting to {format_.name} and running it")
+                export = exported(
+                    folded,
+                    written,
+                    temporary,
+                    format_,
+                    proof.noise,
+                    custom_objects,
+                    not trust,
                 )
+            message = _what_differs(proof, export)
             result = FoldResult.of(
                 folded,
                 source,
@@ -174,10 +182,33 @@ def _fold(
                 proof=proof,
                 notes=[*_regularizers(folded), *_underflows(folded)],
                 message=message,
+                export=export,
             )
             if message is not None:
                 raise NotEqualError(message, result)
     return result
+
+
+@contextmanager
+def _keras_file(place: Path, format_: Format) -> Iterator[Path]:
+    """Where the folded `.keras` file is written: at its place, or for an export not."""
+    if not format_.is_export:
+        yield place
+        return
+    with tempfile.TemporaryDirectory(prefix="kerasbn-") as folder:
+        yield Path(folder) / "folded.keras"
+
+
+def _what_differs(proof: Proof, export: Exported | None) -> str | None:
+    if proof.equal is False:
+        return (
+            "The folded model is not equal to the original: relative error "
+            f"{proof.float64:.1e} in float64. Nothing was written. Please report this "
+            "model."
+        )
+    if export is not None and not export.equal:
+        return export.message
+    return None
 
 
 def _proof(

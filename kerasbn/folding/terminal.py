@@ -78,6 +78,11 @@ def print_result(
         console.print(_proof(result))
     elif not verify and not dry_run:
         console.print("Not verified, as asked with --no-verify.")
+    if (run := result.export_run) is not None:
+        console.print(
+            f"{run.format} export run: relative error {run.error:.1e}; rounding "
+            f"explains up to {run.limit:.1e}."
+        )
     if not dry_run:
         console.print(f"Written: {_text(result.destination)}", soft_wrap=True)
     if picture is not None:

@@ -9,7 +9,13 @@ It needs nothing but the standard library, so that a lint of source stays quick.
 """
 
 from kerasbn.errors import UnusableFileError
-from kerasbn.writing.files import check_place, is_same_file, replacing, replacing_folder
+from kerasbn.writing.files import (
+    check_folder,
+    check_place,
+    is_same_file,
+    replacing,
+    replacing_folder,
+)
 from kerasbn.writing.interrupting import Interrupted, interruptible
 from kerasbn.writing.streams import discard, open_standard_streams, say
 from kerasbn.writing.text import visible
@@ -17,6 +23,7 @@ from kerasbn.writing.text import visible
 __all__ = [
     "Interrupted",
     "UnusableFileError",
+    "check_folder",
     "check_place",
     "discard",
     "interruptible",
