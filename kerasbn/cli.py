@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from contextlib import contextmanager
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -40,13 +41,21 @@ WRITTEN, NOT_EQUAL, UNUSABLE = 0, 1, 2
 class _Command(click.Command):
     """A command whose exit statuses are those of its help, whatever happens."""
 
-    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        run = partial(super().main, args, prog_name, complete_var, False, **extra)
         if not standalone_mode:
-            return super().main(*args, standalone_mode=False, **extra)
+            return run()
         open_standard_streams()
         try:
             with interruptible():
-                sys.exit(super().main(*args, standalone_mode=False, **extra))
+                sys.exit(run())
         except Interrupted as stop:
             say(f"Error: {stop}")
             sys.exit(stop.status)

@@ -64,7 +64,6 @@ def _status(command: click.Command, arguments: list[str]) -> int:
     except click.Abort:
         return INTERRUPTED
     except Interrupted as stop:
-        say(f"Error: {stop}")
         return stop.status
     except click.ClickException as error:
         message = StringIO()

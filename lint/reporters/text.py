@@ -129,8 +129,7 @@ def _excerpt(location: Location, source: str, width: int | None) -> Iterator[Lin
     end = location.end_column if is_one_line else None
     before, marked = source[: column - 1], source[column - 1 : end and end - 1]
     before, marked, shown = _fit(
-        *(_shown(each) for each in (before, marked.rstrip(), source.rstrip())),
-        width,
+        _shown(before), _shown(marked.rstrip()), _shown(source.rstrip()), width
     )
     gutter = f"{location.line:>5} | "
     yield [(gutter, "dim"), (shown, "")]
