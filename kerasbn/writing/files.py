@@ -137,7 +137,9 @@ def check_folder(
         return
     if place.is_dir() and not force:
         raise _exists(what, destination)
-    if not place.is_dir() or (any(place.iterdir()) and not is_one(place)):
+    with _explained(destination, what):
+        may_go = place.is_dir() and (not any(place.iterdir()) or is_one(place))
+    if not may_go:
         raise UnusableFileError(
             f"The {what} would replace something else. Received: {destination}. "
             "Nothing was written; choose another place."
@@ -163,9 +165,10 @@ def _beside(place: Path) -> Path:
 
 
 def _status(place: Path) -> os.stat_result | None:
+    """What is there; None too where writing will say what is wrong."""
     try:
         return place.lstat()
-    except FileNotFoundError:
+    except OSError:
         return None
 
 

@@ -13,6 +13,7 @@ import keras
 import pytest
 from click.testing import CliRunner
 
+import kerasbn
 from kerasbn.cli import main
 
 from .models import L, randomise
@@ -36,6 +37,7 @@ def hook(name, args):
         os.kill(os.getpid(), int(number))
 sys.addaudithook(hook)
 sys.argv = ["model-fold", source, destination, *options]
+import kerasbn
 from kerasbn.cli import main
 main()
 """
@@ -174,3 +176,21 @@ def test_json_on_failure_holds_all_keys(saved, tmp_path):
     report = json.loads(failed.stdout)
     assert report.keys() == json.loads(made.stdout).keys()
     assert "No such file" in report["message"]
+
+
+def test_parameters_are_those_that_keras_counts(tmp_path):
+    """Also of what is stored twice, or is no weight to Keras."""
+    inputs = keras.Input((6, 6, 3))
+    x = L.SpectralNormalization(L.Conv2D(4, 3))(L.RandomFlip()(inputs))
+    x = L.Activation("tanh")(L.BatchNormalization()(x))
+    x = kerasbn.BatchNormalization(zero_debias=True)(L.Dropout(0.5)(x))
+    shared = keras.Sequential([keras.Input((4, 4, 4)), L.Dense(4), L.GaussianNoise(1)])
+    x = L.BatchNormalization(trainable=False)(shared(shared(L.Activation("tanh")(x))))
+    model = keras.Model(inputs, L.Dense(2)(L.Activation("tanh")(x)))
+    model.save(tmp_path / "in.keras")
+    result = kerasbn.fold_file(
+        tmp_path / "in.keras", tmp_path / "out.keras", verify=False
+    )
+    assert result.before.parameters == model.count_params()
+    folded = keras.models.load_model(tmp_path / "out.keras")
+    assert result.after.parameters == folded.count_params()
