@@ -5,4 +5,5 @@ inputs     random inputs that fit a model
 segments   the parts that folding changed
 running    each of them on its own, before and after
 verify     all of it
+live       a model as it is used, which an export is compared with
 """
