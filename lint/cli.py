@@ -6,11 +6,20 @@ import gc
 import os
 import sys
 from dataclasses import replace
-from io import TextIOWrapper
+from io import StringIO, TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from kerasbn.writing import (
+    Interrupted,
+    discard,
+    interruptible,
+    open_standard_streams,
+    say,
+    visible,
+)
 
 from .completion import rules_by_comma, targets_or_commands
 from .config import FAIL_ON, config_for
@@ -30,6 +39,7 @@ FOUND, UNUSABLE, INTERRUPTED = 1, 2, 130
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command and exit: 0 clean, 1 something found, 2 unusable."""
+    open_standard_streams()
     arguments = sys.argv[1:] if arguments is None else arguments
     gc.set_threshold(100_000, 20, 20)  # A run makes much, and soon drops it all.
     # NumPy would start threads for matrices, of which there are none.
@@ -47,33 +57,33 @@ def main(arguments: list[str] | None = None) -> None:
 def _status(command: click.Command, arguments: list[str]) -> int:
     name = "model-lint" if command is lint else f"model-lint {command.name}"
     try:
-        status = command.main(arguments, name, standalone_mode=False)
+        with interruptible():
+            status = command.main(arguments, name, standalone_mode=False)
         if sys.stdout is not None:
             sys.stdout.flush()  # What fails shows here, not while Python shuts down.
     except click.Abort:
         return INTERRUPTED
+    except Interrupted as stop:
+        return stop.status
     except click.ClickException as error:
-        error.show()
+        message = StringIO()
+        error.show(message)
+        say(message.getvalue().rstrip("\n"))
         return error.exit_code
     except UsageError as error:
-        click.echo(f"Error: {error}", err=True)
+        say(f"Error: {error}")
         return UNUSABLE
     except BrokenPipeError:  # Nobody reads on.
-        _discard_output()
+        discard(sys.stdout)
         return FOUND
     except OSError as error:
         if error.filename is not None:
             raise  # No failure to write to a stream, which has no file name here.
-        _discard_output()
+        discard(sys.stdout)
         problem = unwritten("report", error, "the standard output")
-        click.echo(f"Error: {problem}", err=True)
+        say(f"Error: {problem}")
         return UNUSABLE
     return status or 0
-
-
-def _discard_output() -> None:
-    """Keeps Python from complaining again when it closes the stream."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _words(
@@ -190,7 +200,7 @@ def lint(
     Settings are read from [tool.model-lint] in the targets' pyproject.toml.
     """
     if not targets:
-        click.echo(context.get_help(), err=True)
+        say(context.get_help())
         return UNUSABLE
     if diff and (statistics or output_format != DEFAULT):
         raise UsageError(
@@ -231,7 +241,7 @@ def lint(
     if not report.checked:
         raise UsageError(_nothing_read(report, targets))
     if report.stale:
-        click.echo(_stale(report, config), err=True)
+        say(_stale(report, config))
     return FOUND if report.fails(config.fail_on) and not exit_zero else 0
 
 
@@ -256,7 +266,7 @@ def _nothing_read(report: Report, targets: tuple[str, ...]) -> str:
     from .reporters.text import place  # Loads Rich.
 
     problems = [
-        f"\n  {place(each.location)}: {each.code} {each.reason}"
+        f"\n  {visible(place(each.location))}: {each.code} {visible(each.reason)}"
         for each in report.unread
     ]
     return f"No target could be read.{''.join(problems)}"

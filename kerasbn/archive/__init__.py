@@ -19,7 +19,7 @@ from kerasbn.archive.hdf5 import StoredArray
 from kerasbn.archive.keras_format import KerasArchive
 from kerasbn.archive.legacy_h5 import LegacyH5Archive
 from kerasbn.archive.probing import isolated
-from kerasbn.archive.writing import replacing, write_archive
+from kerasbn.archive.writing import write_archive
 from kerasbn.errors import UnsupportedFormatError, UnusableFileError
 
 __all__ = [
@@ -32,7 +32,6 @@ __all__ = [
     "blocks",
     "isolated",
     "open_archive",
-    "replacing",
     "write_archive",
 ]
 

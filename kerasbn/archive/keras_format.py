@@ -5,6 +5,7 @@ from __future__ import annotations
 import lzma
 import math
 import os
+import re
 import struct
 import tempfile
 import zipfile
@@ -43,6 +44,11 @@ CONFIG, METADATA = "config.json", "metadata.json"
 WEIGHTS, ASSETS = "model.weights.h5", "assets/"
 
 _NO_WEIGHTS = ("optimizer", "metrics")
+# How much our own statistics have seen, which is no weight to Keras, and a kernel that
+# Keras stores a second time with the layer around its owner.
+_NOT_COUNTED = re.compile(
+    r"/moving_weight/vars/0$|/spectral_normalization(_\d+)?/vars/0$"
+)
 
 _MAX_JSON_BYTES = 256 * 2**20
 # A compressed member may be unpacked only up to this much more than it occupies.
@@ -109,7 +115,7 @@ class KerasArchive(Archive):
         return sum(
             math.prod(shape)
             for path, shape in hdf5.shapes(self.root.id).items()
-            if path.split("/")[0] not in _NO_WEIGHTS
+            if path.split("/")[0] not in _NO_WEIGHTS and not _NOT_COUNTED.search(path)
         )
 
     def variable(self, path: str, index: int) -> StoredArray | None:

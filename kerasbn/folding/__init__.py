@@ -11,6 +11,7 @@ The modules, in the order of the flow:
     apply       the new configuration and weights (wide, rounded: block by block)
     optimizer   what becomes of the compiled optimizer
     proof       that nothing has changed but rounding
+    handover    the formats of a destination, and exports, run beside the original
     outcome     the words of a result: folded, kept, proof
     report      the result: what went and what stayed (sizes, abridging serve it)
     picture     the network as SVG; terminal and notebook show the result

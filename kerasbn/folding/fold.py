@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kerasbn.archive import open_archive, replacing, write_archive
+from kerasbn.archive import open_archive, write_archive
 from kerasbn.archive.translated import in_keras_3
 from kerasbn.errors import UnusableFileError
 from kerasbn.folding import optimizer
 from kerasbn.folding.apply import FoldedModel
+from kerasbn.folding.handover import KERAS, Exported, Format, exported, format_of
 from kerasbn.folding.outcome import NO_PROOF, Proof
 from kerasbn.folding.plan import make_plan
 from kerasbn.folding.report import FoldResult, NotEqualError
@@ -19,7 +21,7 @@ from kerasbn.folding.sizes import size_after
 from kerasbn.graph import NO_TRUST, NotAGraphError, Trust, read_graph
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from kerasbn.archive import Archive
     from kerasbn.graph import Graph
@@ -28,6 +30,10 @@ if TYPE_CHECKING:
 _MALFORMED = (
     *(KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError),
 )
+
+
+def _silent(_: str) -> None:
+    """Keep what is done to itself."""
 
 
 def fold_batch_norm(model: Any, verify: bool = True) -> FoldResult:
@@ -89,6 +95,7 @@ def fold_file(
     force: bool = False,
     dry_run: bool = False,
     trust: bool = False,
+    progress: Callable[[str], object] = _silent,
 ) -> FoldResult:
     """Fold the BN of a saved model into the linear layers around them.
 
@@ -97,36 +104,43 @@ def fold_file(
     Args:
         source: a `.keras` file or a legacy whole-model `.h5` file, of Keras 3 or, where
             all layers are known, of Keras 2 or tf_keras.
-        destination: the `.keras` file to write; it appears only once it is whole.
+        destination: what to write; it appears only once it is whole. Its name chooses
+            the format: a `.keras`, `.onnx` or `.tflite` file, or else a folder with a
+            SavedModel. Keras exports all but the first, which needs a framework, and
+            each export is run beside the original.
         verify: whether to prove the folded model equal in float64 before the file is
             put in place. Of a model with classes that are not registered, only the
             parts that change are verified; the result's notes say so.
         force: whether an existing `destination` is replaced.
         dry_run: whether only to plan; nothing is verified or written.
-        trust: whether the proof may run code that the file holds or names, such as
-            that of a `Lambda`. Without it only Keras' own layers and classes that are
-            registered with Keras are run.
+        trust: whether code that the file holds or names, such as that of a `Lambda`,
+            may be run to verify or export it. Without it only Keras' own layers and
+            classes that are registered with Keras are run. Do not trust strangers.
+        progress: is called with what is done next, such as "Writing".
 
     Returns:
         A `FoldResult`.
 
     Raises:
-        NotEqualError: if the folded model is not equal; nothing was written.
+        NotEqualError: if the folded model, or its export, is not equal; nothing was
+            written.
         UnusableFileError: if `source` cannot be read, or `destination` not written.
     """
+    format_ = format_of(destination)
     source, destination = Path(source), Path(destination)
-    if destination.suffix != ".keras":
-        raise UnusableFileError(
-            "The destination must end in .keras, the one format that is written. "
-            f"Received: {destination}."
-        )
-    if destination.exists() and not force and not dry_run:
-        raise UnusableFileError(
-            f"The destination exists. Received: {destination}. Choose another name, or "
-            "allow it to be replaced with --force (force=True)."
-        )
-    asked = Trust(everything=trust)
-    return _fold(source, destination, verify, dry_run=dry_run, trust=asked)
+    format_.check_installed()
+    if not dry_run:
+        format_.check(destination, force=force)
+    return _fold(
+        source,
+        destination,
+        verify,
+        format_=format_,
+        force=force,
+        dry_run=dry_run,
+        trust=Trust(everything=trust),
+        progress=progress,
+    )
 
 
 def _fold(
@@ -134,29 +148,42 @@ def _fold(
     destination: Path,
     verify: bool,
     *,
+    format_: Format = KERAS,
+    force: bool = False,
     dry_run: bool = False,
     custom_objects: Mapping[str, Any] | None = None,
     trust: Trust = NO_TRUST,
+    progress: Callable[[str], object] = _silent,
 ) -> FoldResult:
+    progress("Reading and planning")
     with open_archive(source) as archive:
         folded = _folded_model(archive)
         if dry_run:
             after, notes = size_after(folded, None), _notes(folded, archive)
             return FoldResult.of(folded, source, destination, after=after, notes=notes)
-        with replacing(destination) as temporary:
+        with (
+            format_.replacing(destination, force=force, source=source) as temporary,
+            _keras_file(temporary, format_) as written,
+        ):
+            progress("Writing")
             config = optimizer.compiled_without_state(folded.config)
             extra = optimizer.VARIABLES if config.get("compile_config") else {}
-            write_archive(temporary, folded.archive, config, folded.rounded, extra)
-            proof = NO_PROOF
+            write_archive(written, folded.archive, config, folded.rounded, extra)
+            proof, export = NO_PROOF, None
             if verify:
-                proof = _proof(folded, temporary, trust, custom_objects)
-            message = None
-            if proof.equal is False:
-                message = (
-                    "The folded model is not equal to the original: relative error "
-                    f"{proof.float64:.1e} in float64. Nothing was written. Please "
-                    "report this model."
+                proof = _proof(folded, written, trust, custom_objects, progress)
+            if format_.is_export and proof.equal is not False:
+                progress(f"Exporting to {format_.name} and running it")
+                export = exported(
+                    folded,
+                    written,
+                    temporary,
+                    format_,
+                    proof.noise,
+                    trust,
+                    custom_objects,
                 )
+            message = _what_differs(proof, export)
             result = FoldResult.of(
                 folded,
                 source,
@@ -165,10 +192,33 @@ def _fold(
                 proof=proof,
                 notes=[*_notes(folded, archive), *_underflows(folded)],
                 message=message,
+                export=export,
             )
             if message is not None:
                 raise NotEqualError(message, result)
     return result
+
+
+@contextmanager
+def _keras_file(place: Path, format_: Format) -> Iterator[Path]:
+    """Where the folded `.keras` file is written: at its place, or for an export not."""
+    if not format_.is_export:
+        yield place
+        return
+    with tempfile.TemporaryDirectory(prefix="kerasbn-") as folder:
+        yield Path(folder) / "folded.keras"
+
+
+def _what_differs(proof: Proof, export: Exported | None) -> str | None:
+    if proof.equal is False:
+        return (
+            "The folded model is not equal to the original: relative error "
+            f"{proof.float64:.1e} in float64. Nothing was written. Please report this "
+            "model."
+        )
+    if export is not None and not export.equal:
+        return export.message
+    return None
 
 
 def _proof(
@@ -176,10 +226,11 @@ def _proof(
     written: Path,
     trust: Trust,
     custom_objects: Mapping[str, Any] | None,
+    progress: Callable[[str], object],
 ) -> Proof:
     from kerasbn.folding.proof.verify import verify  # It imports Keras.
 
-    return verify(folded, written, trust, custom_objects)
+    return verify(folded, written, trust, custom_objects, progress)
 
 
 def _notes(folded: FoldedModel, archive: Archive) -> list[str]:

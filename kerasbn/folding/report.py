@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kerasbn.archive import replacing
 from kerasbn.errors import UnusableFileError
 from kerasbn.folding.abridging import abridged
+from kerasbn.folding.handover import Exported, exported_model, format_of
 from kerasbn.folding.outcome import NO_PROOF, Errors, Folded, KeptBatchNorm, Proof
 from kerasbn.folding.picture import Network, draw
 from kerasbn.folding.sizes import ModelSize, size_before
+from kerasbn.writing import is_same_file, replacing, visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +37,8 @@ class FoldResult:
         before: the size of the original.
         after: the size of the folded model.
         network: what the picture shows.
+        export_run: the format of an export, and how far it differs from the original;
+            None where a Keras model was made.
     """
 
     source: Path | None
@@ -49,6 +52,7 @@ class FoldResult:
     before: ModelSize | None = None
     after: ModelSize | None = None
     network: Network = field(default_factory=lambda: Network("", (), 0))
+    export_run: Exported | None = None
 
     @classmethod
     def of(
@@ -61,6 +65,7 @@ class FoldResult:
         proof: Proof = NO_PROOF,
         notes: Sequence[str] = (),
         message: str | None = None,
+        export: Exported | None = None,
     ) -> FoldResult:
         """The result of a plan that has been carried out, or would be."""
         plan = model.plan
@@ -84,6 +89,7 @@ class FoldResult:
             before=size_before(model),
             after=after,
             network=Network.of(name, plan, folded, kept),
+            export_run=export,
         )
 
     @property
@@ -128,10 +134,44 @@ class FoldResult:
             "message": self.message,
             "before": None if self.before is None else self.before._asdict(),
             "after": None if self.after is None else self.after._asdict(),
+            "export": self._export_to_json(),
         }
 
+    def _export_to_json(self) -> dict[str, Any] | None:
+        run = self.export_run
+        return run and {"format": run.format, "error": _number(run.error)}
+
+    def export(self, path: str | Path, *, force: bool = False) -> Exported:
+        """Export the folded model, where a live one was folded, and run the export.
+
+        Args:
+            path: an `.onnx` or `.tflite` file, or else a folder for a SavedModel.
+            force: whether what is there is replaced.
+
+        Returns:
+            The format, and how far the export differs from the folded model.
+
+        Raises:
+            NotEqualError: if the export is not equal; nothing was written.
+            UnusableFileError: if it cannot be made, run or written.
+        """
+        format_ = format_of(path)
+        if self.model is None or not format_.is_export:
+            raise UnusableFileError(
+                "A live folded model is exported to .onnx, .tflite or a folder. "
+                f"Received: {path}. Save it with result.model.save, or give fold_file "
+                "this destination."
+            )
+        format_.check_installed()
+        with format_.replacing(Path(path), force=force) as temporary:
+            export = exported_model(self.model, temporary, format_, self.noise)
+            if not export.equal:
+                message = export.message
+                raise NotEqualError(message, replace(self, message=message))
+        return export
+
     def picture(self) -> str:
-        """The network as SVG, each BN coloured by what became of it.
+        """The network as SVG, each BN coloured by its outcome.
 
         Pointing at a layer shows its class, its name, and what was done or why not.
         Networks of more than 4,000 layer calls are cut off there, and say so.
@@ -144,7 +184,7 @@ class FoldResult:
         Raises:
             UnusableFileError: if `path` does not end in `.svg` or cannot be written.
         """
-        with replacing(check_picture(path)) as temporary:
+        with replacing(check_picture(path), what="picture") as temporary:
             temporary.write_text(self.picture(), encoding="utf-8")
 
     @property
@@ -165,22 +205,33 @@ class FoldResult:
                 lines.append(f"  kept: {alike} more for like reasons (see .kept)")
         if self.error["float64"] is not None:
             lines.append(f"  relative error in float64: {self.error['float64']:.1e}")
-        return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
+        lines += [f"  note: {note}" for note in self.notes]
+        return "\n".join(map(visible, lines))
 
     __repr__ = __str__
 
 
-def check_picture(path: str | Path) -> Path:
+def check_picture(path: str | Path, *models: Path) -> Path:
     """The path of a picture.
 
+    Args:
+        path: the picture.
+        models: what it must not replace.
+
     Raises:
-        UnusableFileError: if it does not end in `.svg`.
+        UnusableFileError: if it, or what it is a link to, does not end in `.svg`, or if
+            it is one of the models.
     """
     path = Path(path)
-    if path.suffix != ".svg":
+    if path.suffix != ".svg" or path.resolve().suffix != ".svg":
         raise UnusableFileError(
             "The picture must end in .svg, the one format that is drawn. Received: "
             f"{path}."
+        )
+    if any(is_same_file(path, model) for model in models):
+        raise UnusableFileError(
+            f"The picture would replace the model. Received: {path}. Choose another "
+            "name for the picture."
         )
     return path
 

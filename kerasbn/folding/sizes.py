@@ -46,13 +46,18 @@ def size_after(folded: FoldedModel, written: Path | None) -> ModelSize:
 
     Args:
         folded: the folded model.
-        written: its file; None if it was not written.
+        written: its file or folder; None if it was not written.
     """
     before = _layers(folded)
     layers = before - len(folded.plan.gone) + len(folded.identities)
     parameters = folded.archive.parameters() + _gained_parameters(folded)
-    file_bytes = None if written is None else written.stat().st_size
+    file_bytes = None if written is None else _size(written)
     return ModelSize(layers, parameters, file_bytes)
+
+
+def _size(path: Path) -> int:
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def _layers(folded: FoldedModel) -> int:

@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from difflib import unified_diff
 from typing import TYPE_CHECKING
 
+from kerasbn.writing import UnusableFileError, replacing
+
 from ..errors import UsageError
 from ..subjects import UnreadError
-from ..writing import replacing, unwritten
+from ..writing import unwritten
 from .documents import read_document, span
 
 if TYPE_CHECKING:
@@ -56,10 +58,12 @@ class FixedFile:
                 raise PermissionError(None, "it is write-protected")
             if self.path.read_bytes() != self.before:
                 raise OSError(None, "it changed while it was being linted")
-            with replacing(self.path) as file:
-                file.write(self.after)
+            with replacing(self.path, what="fixed file") as temporary:
+                temporary.write_bytes(self.after)
         except OSError as error:
             raise UsageError(unwritten("fixed file", error, self.path)) from error
+        except UnusableFileError as error:
+            raise UsageError(str(error)) from error
 
     def diff(self) -> Iterator[str]:
         """The lines of a unified diff; of a notebook, one for each changed cell."""

@@ -159,6 +159,7 @@ def test_json_keeps_to_the_contract(saved, tmp_path):
         "message",
         "before",
         "after",
+        "export",
     ]
     assert report["source"] == str(saved)
     assert report["destination"] == str(tmp_path / "out.keras")

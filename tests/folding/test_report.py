@@ -294,6 +294,7 @@ def test_json_is_printed_on_unusable_arguments_too(arguments):
         "notes": [],
         "before": None,
         "after": None,
+        "export": None,
     }
     without = run(*arguments)
     assert (without.exit_code, without.stdout) == (2, "")

@@ -188,7 +188,7 @@ def test_what_cannot_be_written_is_one_message(folder, command):
     assert outcome.status == 2
     assert outcome.err == (
         "Error: The baseline cannot be written: No such file or directory. "
-        "Received: nowhere/known.json.\n"
+        "Received: nowhere/known.json. Nothing was written; choose another place.\n"
     )
 
 

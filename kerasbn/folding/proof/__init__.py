@@ -9,4 +9,5 @@ calling    one layer called as its configuration says
 running    each segment on its own, before and after
 whole      the whole model, before and after
 verify     all of it
+loaded     a model as it is used, which an export is compared with
 """

@@ -40,7 +40,7 @@ from kerasbn.folding.proof.written import is_written
 from kerasbn.graph import NO_TRUST, Trust
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from kerasbn.folding.apply import FoldedModel
@@ -57,6 +57,7 @@ def verify(
     written: Path,
     trust: Trust = NO_TRUST,
     custom_objects: Mapping[str, Any] | None = None,
+    progress: Callable[[str], object] = lambda step: None,
 ) -> Proof:
     """Compare the folded model that was written with its original.
 
@@ -65,6 +66,7 @@ def verify(
         written: the `.keras` file.
         trust: what may be run beside Keras' own classes and those registered with it.
         custom_objects: classes that Keras needs to load the model.
+        progress: is called with what is done next.
 
     Raises:
         UnusableFileError: if Keras cannot load or run what was written, or neither the
@@ -72,10 +74,12 @@ def verify(
     """
     registered = trust.registered | keras.saving.get_custom_objects().keys()
     trust = Trust(frozenset(registered), trust.everything)
+    progress("Verifying what was written")
     if not is_written(folded, written):
         return Proof("whole", equal=False, float64=np.inf)
+    progress("Verifying the whole model")
     whole = compare_whole(folded, written, trust, custom_objects)
-    parts = compare_segments(folded, trust)
+    parts = compare_segments(folded, trust, progress)
     # Where float64 cannot be had throughout, it is the segments that prove it.
     short = parts.equal and any(map(may_compute_in_float32, folded.graph.walk()))
     return _combined(parts, whole, SHORT_TOLERANCE if short else TOLERANCE)
@@ -99,7 +103,11 @@ class Parts(NamedTuple):
     reasons: tuple[str, ...]
 
 
-def compare_segments(folded: FoldedModel, trust: Trust) -> Parts:
+def compare_segments(
+    folded: FoldedModel,
+    trust: Trust,
+    progress: Callable[[str], object] = lambda step: None,
+) -> Parts:
     """Run each segment on its own, before and after.
 
     Raises:
@@ -112,7 +120,8 @@ def compare_segments(folded: FoldedModel, trust: Trust) -> Parts:
     largest, equal, run = 0.0, True, 0
     not_run: dict[str, None] = {}
     reasons: list[str] = []
-    for segment in found:
+    for number, segment in enumerate(found, 1):
+        progress(f"Verifying part {number} of {len(found)}")
         unknown = [u for call in segment.calls for u in unknown_in_call(call, trust)]
         if unknown or not shapes.keys() >= {*segment.inputs}:
             reasons.append(str(unknown[0]) if unknown else _shapeless(segment))

@@ -1,0 +1,13 @@
+"""The folded model in the format of its deployment, run beside the original.
+
+formats      the formats, and which one a destination's name chooses
+saved_model  a SavedModel, run by TensorFlow
+onnx         an ONNX model, run by ONNX Runtime
+litert       a LiteRT model, run by LiteRT or TensorFlow
+exporting    Keras' own export, and the comparison with the original
+"""
+
+from kerasbn.folding.handover.exporting import Exported, exported, exported_model
+from kerasbn.folding.handover.formats import KERAS, Format, format_of
+
+__all__ = ["KERAS", "Exported", "Format", "exported", "exported_model", "format_of"]
