@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 import click
 
 from .completion import rules_by_comma, targets_or_commands
-from .config import FAIL_ON, config_for
+from .config import config_for
 from .errors import UsageError
 from .progress import progress
 from .reporters import DEFAULT, output_formats, write
 from .rules import all_rules, rule_by_code
 from .run import run
+from .settings import FAIL_ON
 from .writing import report_file, unwritten
 
 if TYPE_CHECKING:
@@ -203,7 +204,13 @@ def lint(
             "--diff. Fix first, then write the baseline."
         )
     config = config_for(targets)
-    config = config.override(select, ignore, keras_version, fail_on, baseline)
+    config = config.override(
+        select,
+        ignore,
+        keras_version=keras_version,
+        fail_on=fail_on,
+        baseline=baseline,
+    )
     if write_baseline:
         config = replace(config, baseline=None)
     report = _run(targets, config)
