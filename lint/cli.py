@@ -260,11 +260,8 @@ def _nothing_read(report: Report, targets: tuple[str, ...]) -> str:
             "There is nothing to check: no .py, .ipynb, .keras or .h5 file in the "
             f"folder. Received: {', '.join(targets)}."
         )
-    from .reporters.text import place  # Loads Rich.
-
     problems = [
-        f"\n  {place(each.location)}: {each.code} {each.reason}"
-        for each in report.unread
+        f"\n  {each.location}: {each.code} {each.reason}" for each in report.unread
     ]
     return f"No target could be read.{''.join(problems)}"
 
