@@ -12,7 +12,7 @@ from .findings import Severity
 from .rules import enabled_rules
 from .subjects import Opener, Unread, UnreadError
 from .subjects.model import Model
-from .suppression import line_range, without_suppressed
+from .suppression import Suppressions, line_range
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -66,9 +66,16 @@ class Linter:
         """The rules that are on."""
         return {rule.code for rule in self._rules}
 
-    def check_file(self, path: Path) -> Result:
-        """What is found in a file, even if that is only that it cannot be read."""
+    def check_file(self, path: Path, data: bytes | None = None) -> Result:
+        """What is found in a file, even if that is only that it cannot be read.
+
+        Args:
+            path: the file.
+            data: what counts as its content; only for source.
+        """
         try:
+            if data is not None:
+                return self.check(self.read_source(path, data))
             with self._opener.open(path) as subject:
                 return self.check(subject)
         except UnreadError as error:
@@ -84,13 +91,21 @@ class Linter:
         found = self._ask(lambda rule: rule.check_unread(problem))
         return self._result(problem.path, found, unread=problem)
 
+    def read_source(self, path: Path, data: bytes) -> Module:
+        """The source that a file would hold with these data.
+
+        Raises:
+            UnreadError: if it could not be read then.
+        """
+        return self._opener.read_source(path, data)
+
     def check_bytes(self, path: Path, data: bytes) -> list[Finding]:
         """What would be found in a source file if it held these data.
 
         Raises:
             UnreadError: if it could not be read then.
         """
-        return self.check(self._opener.read_source(path, data)).findings
+        return self.check(self.read_source(path, data)).findings
 
     def check(self, subject: Subject) -> Result:
         """What is found in a model or a source."""
@@ -101,7 +116,10 @@ class Linter:
         found = self._ask(lambda rule: _check_source(rule, subject))
         if subject.is_test:
             found = [_of_test(each) for each in found]
-        kept = without_suppressed(found, subject)
+        suppressions = Suppressions(subject)
+        kept = suppressions.without_silenced(found)
+        unused = suppressions.unused(self.codes)
+        kept += self._ask(lambda rule: rule.check_suppressions(subject, unused))
         excerpts = {each: _excerpt(subject, each) for each in kept}
         is_opaque = bool(subject.unread)
         return self._result(str(subject.path), kept, excerpts, is_opaque=is_opaque)

@@ -90,6 +90,35 @@ def run(
         # In a folder, a data set in HDF5 is nobody's mistake.
         if path in named or result.unread is None or result.unread.supported:
             results.append(result)
+    return _report(results, linter, exclusion)
+
+
+def run_text(
+    path: Path, data: bytes, config: Config, *, is_named: bool = True
+) -> Report:
+    """Check source that is not, or not so, in a file.
+
+    Args:
+        path: the file that it is to be in: imports and settings are looked up from
+            there, and with `force-exclude` it may be passed over.
+        data: the content.
+        config: with what rules and exceptions.
+        is_named: False if there is no such path; then nothing excludes it.
+
+    Raises:
+        UsageError: if a selector means no rule.
+    """
+    linter, exclusion = Linter(config), Exclusion(config)
+    if (
+        is_named
+        and config.force_exclude
+        and exclusion.leaves_out_named(path, is_folder=False)
+    ):
+        return _report([], linter, exclusion)
+    return _report([linter.check_file(path, data)], linter, exclusion)
+
+
+def _report(results: list[Result], linter: Linter, exclusion: Exclusion) -> Report:
     known: Counter[Key] = sum((each.known for each in results), Counter())
     checked = tuple(each.name for each in results if each.unread is None)
     baseline = linter.baseline
