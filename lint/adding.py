@@ -32,7 +32,7 @@ def with_noqa(report: Report, config: Config) -> Iterator[FixedFile]:
         path = Path(name)
         try:
             data = path.read_bytes()
-            edits = _edits(linter.read_source(path, data), findings)
+            edits = noqa_edits(linter.read_source(path, data), findings)
             is_notebook = path.suffix.lower() in NOTEBOOK
             after = read_document(data, is_notebook=is_notebook).with_edits(edits)
         except (OSError, UnreadError, ValueError, RecursionError):
@@ -50,7 +50,8 @@ def _in_source(report: Report) -> dict[str, list[Finding]]:
     return found
 
 
-def _edits(module: Module, findings: Sequence[Finding]) -> Iterator[Edit]:
+def noqa_edits(module: Module, findings: Sequence[Finding]) -> Iterator[Edit]:
+    """The edits of a module that add comments for these findings in it."""
     statements = list(logical_lines(module.tokens))
     codes: dict[int, dict[str, None]] = {}
     for finding in findings:
