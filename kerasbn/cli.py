@@ -8,17 +8,25 @@ import json
 import os
 import sys
 from contextlib import contextmanager
+from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 import kerasbn
-from kerasbn.archive import replacing
 from kerasbn.errors import UnusableFileError
 from kerasbn.folding import FoldResult, NotEqualError, fold_file
 from kerasbn.folding.report import check_picture
-from kerasbn.folding.terminal import print_result
+from kerasbn.folding.terminal import print_result, progress
+from kerasbn.writing import (
+    Interrupted,
+    discard,
+    interruptible,
+    open_standard_streams,
+    replacing,
+    say,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -29,7 +37,25 @@ WRITTEN, NOT_EQUAL, UNUSABLE = 0, 1, 2
 
 
 class _Command(click.Command):
-    """A command that prints its JSON object on unusable arguments, too."""
+    """A command whose exit statuses are those of its help, whatever happens."""
+
+    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+        if not standalone_mode:
+            return super().main(*args, standalone_mode=False, **extra)
+        open_standard_streams()
+        try:
+            with interruptible():
+                sys.exit(super().main(*args, standalone_mode=False, **extra))
+        except Interrupted as stop:
+            say(f"Error: {stop}")
+            sys.exit(stop.status)
+        except click.ClickException as error:
+            message = StringIO()
+            error.show(message)
+            say(message.getvalue().rstrip())
+            sys.exit(UNUSABLE)
+        except OSError as error:  # The help and the version are printed, too.
+            sys.exit(_unprinted(error, UNUSABLE))
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         as_json = "--json" in args  # The parser takes the list apart.
@@ -41,9 +67,15 @@ class _Command(click.Command):
             raise
 
 
-@click.command(cls=_Command, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    cls=_Command,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit status: 0 DST was written, also if there was nothing to fold; 1 the "
+    "folded model is not equal; 2 SRC, DST or the arguments are unusable; 130 "
+    "interrupted. With 1, 2 and 130 nothing was written.",
+)
 @click.argument("source", metavar="SRC", type=click.Path(path_type=Path))
-@click.argument("destination", metavar="DST", type=click.Path(path_type=Path))
+@click.argument("destination", metavar="DST", type=click.Path())
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 @click.option(
     "--no-verify",
@@ -56,62 +88,81 @@ class _Command(click.Command):
     metavar="MODULE",
     multiple=True,
     help="Import this module first, because it defines classes of the model. "
-    "May be given more than once. Code is run from nowhere else.",
+    "May be given more than once.",
+)
+@click.option(
+    "--trust",
+    is_flag=True,
+    help="Run code that SRC holds, such as that of a Lambda, to verify it. Without "
+    "--import and --trust no code is run but Keras' own.",
 )
 @click.option(
     "--picture",
     metavar="FILE.svg",
     type=click.Path(path_type=Path),
-    help="Draw the network, each BN coloured by what became of it.",
+    help="Draw the network, each BN coloured by its outcome.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-@click.option("--force", is_flag=True, help="Replace DST if it exists.")
+@click.option("--force", is_flag=True, help="Replace DST, and FILE.svg, if they exist.")
 @click.version_option(kerasbn.__version__, prog_name="model-fold")
 def main(
     source: Path,
-    destination: Path,
+    destination: str,
     dry_run: bool,
     no_verify: bool,
     modules: Sequence[str],
+    trust: bool,
     picture: Path | None,
     as_json: bool,
     force: bool,
 ) -> None:
-    r"""Fold batch normalization into the linear layers around it, for inference.
+    """Fold batch normalization into the linear layers around it, for inference.
 
     SRC is a .keras file, or a legacy whole-model .h5 file of Keras 3. DST is the
     .keras file to write: a plain Keras model that computes the same, which is proven
     in float64 before the file appears.
-
-    \b
-    Exit status:
-      0  DST was written, also if there was nothing to fold
-      1  the folded model is not equal; nothing was written
-      2  SRC, DST or the arguments are unusable; nothing was written
     """
+    place = Path(destination)
     try:
-        _import_all(modules)
-        if not no_verify:
-            _load_keras()
-        with _drawing(picture) as draw:
-            result = fold_file(
-                source, destination, not no_verify, force=force, dry_run=dry_run
-            )
-            draw(result)
+        with interruptible() as interruption, progress() as step:
+            try:
+                _import_all(modules)
+                if not no_verify:
+                    step("Loading Keras")
+                    _load_keras()
+                with _drawing(picture, source, place, force) as draw:
+                    result = fold_file(
+                        source,
+                        destination,
+                        not no_verify,
+                        force=force,
+                        dry_run=dry_run,
+                        trust=trust,
+                        progress=step,
+                    )
+                    draw(result)
+            except Exception:
+                interruption.check()  # A library may have made this of it.
+                raise
     except NotEqualError as error:
         _fail(NOT_EQUAL, error.result, as_json)
     except (UnusableFileError, ImportError) as error:
-        failed = FoldResult(source, destination, message=str(error))
-        _fail(UNUSABLE, failed, as_json)
+        _fail(UNUSABLE, FoldResult(source, place, message=str(error)), as_json)
+    except Interrupted as stop:
+        _fail(stop.status, FoldResult(source, place, message=str(stop)), as_json)
     except Exception as error:
         # A fault of ours, or of a library: still one message, and not the status 1.
         message = f"{type(error).__name__}: {error} Please report this with the model."
-        failed = FoldResult(source, destination, message=message)
-        _fail(UNUSABLE, failed, as_json)
-    if as_json:
-        _print_json(result)
-    else:
-        print_result(result, dry_run=dry_run, verify=not no_verify, picture=picture)
+        _fail(UNUSABLE, FoldResult(source, place, message=message), as_json)
+    try:
+        if as_json:
+            _print_json(result)
+        else:
+            print_result(result, dry_run=dry_run, verify=not no_verify, picture=picture)
+        if sys.stdout is not None:
+            sys.stdout.flush()  # What fails shows here, not while Python shuts down.
+    except OSError as error:
+        sys.exit(_unprinted(error, UNUSABLE if dry_run else WRITTEN))
 
 
 def _import_all(modules: Sequence[str]) -> None:
@@ -147,7 +198,8 @@ def _load_keras() -> None:
 @contextmanager
 def _silent_stderr() -> Iterator[None]:
     """Drop what C++ libraries write while they load; errors are raised, not written."""
-    sys.stderr.flush()
+    if sys.stderr is not None:
+        sys.stderr.flush()
     kept = os.dup(2)
     with Path(os.devnull).open("wb") as nowhere:
         os.dup2(nowhere.fileno(), 2)
@@ -159,23 +211,44 @@ def _silent_stderr() -> Iterator[None]:
 
 
 def _fail(status: int, result: FoldResult, as_json: bool) -> NoReturn:
-    click.echo(f"Error: {result.message}", err=True)
+    say(f"Error: {result.message}")
     if as_json:
-        _print_json(result)
+        try:
+            _print_json(result)
+        except OSError as error:
+            _unprinted(error, status)
     sys.exit(status)
+
+
+def _unprinted(error: OSError, status: int) -> int:
+    """Say that the standard output takes nothing more, unless its reader left.
+
+    Returns:
+        The exit status, which is about the model and not about its report.
+    """
+    discard(sys.stdout)
+    if isinstance(error, BrokenPipeError):
+        return status if status != UNUSABLE else WRITTEN
+    say(f"Error: The result cannot be printed: {error.strerror or error}.")
+    return status
 
 
 def _print_json(result: FoldResult) -> None:
     click.echo(json.dumps(result.to_json(), indent=2))
+    if sys.stdout is not None:
+        sys.stdout.flush()
 
 
 @contextmanager
-def _drawing(picture: Path | None) -> Iterator[Callable[[FoldResult], object]]:
+def _drawing(
+    picture: Path | None, source: Path, destination: Path, force: bool
+) -> Iterator[Callable[[FoldResult], object]]:
     """What draws a result. The picture appears if the model does, and not without."""
     if picture is None:
         yield lambda _: None
         return
-    with replacing(check_picture(picture)) as temporary:
+    check_picture(picture, source, destination)
+    with replacing(picture, force=force, what="picture") as temporary:
         yield lambda result: temporary.write_text(result.picture(), encoding="utf-8")
 
 

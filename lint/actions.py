@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TextIO
 
-import click
+from kerasbn.writing import say, visible
 
 from .baseline import write_baseline
-from .errors import UsageError
 from .fixing import fixed_files
-from .writing import unwritten
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,11 +22,8 @@ def keep_as_known(report: Report, file: Path) -> None:
     Raises:
         UsageError: if it cannot be written.
     """
-    try:
-        write_baseline(file, report.findings, report.excerpts)
-    except OSError as error:
-        raise UsageError(unwritten("baseline", error, file)) from error
-    _say(f"Wrote {_count(len(report.findings), 'finding')} to {file}.")
+    write_baseline(file, report.findings, report.excerpts)
+    say(f"Wrote {_count(len(report.findings), 'finding')} to {file}.")
 
 
 def apply_fixes(report: Report, config: Config, *, unsafe: bool) -> bool:
@@ -44,24 +39,61 @@ def apply_fixes(report: Report, config: Config, *, unsafe: bool) -> bool:
     return _tell("Fixed", counts)
 
 
-def print_diff(report: Report, config: Config, file: TextIO, *, unsafe: bool) -> bool:
-    """Print what fixes would change; return whether that is anything."""
+def fixed_text(report: Report, config: Config, text: bytes, *, unsafe: bool) -> bytes:
+    """The text that was checked, with its fixes."""
     counts = []
-    for fixed in fixed_files(report, config, unsafe=unsafe):
-        file.writelines(fixed.diff())
+    for fixed in fixed_files(report, config, unsafe=unsafe, text=text):
+        text = fixed.after
+        counts.append(fixed.count)
+    _tell("Fixed", counts)
+    return text
+
+
+def add_comments(report: Report, config: Config) -> None:
+    """Silence what was found by comments.
+
+    Raises:
+        UsageError: if a file cannot be written; those before it have theirs.
+    """
+    from .adding import with_noqa
+
+    counts = []
+    for commented in with_noqa(report, config):
+        commented.write()
+        counts.append(commented.count)
+    _tell("Silenced", counts)
+    if left := len(report.findings) - sum(counts):
+        say(
+            f"{_count(left, 'finding')} not in source, where no comment can stand; "
+            "see per-layer-ignores and --write-baseline."
+        )
+
+
+def print_diff(
+    report: Report,
+    config: Config,
+    file: TextIO,
+    *,
+    unsafe: bool,
+    text: bytes | None = None,
+) -> bool:
+    """Print what fixes would change; return whether that is anything.
+
+    A terminal obeys nothing in it; elsewhere it is a patch, to the letter.
+    """
+    counts = []
+    is_terminal = file.isatty()
+    for fixed in fixed_files(report, config, unsafe=unsafe, text=text):
+        for line in fixed.diff():
+            file.write(visible(line, keep="\t\n") if is_terminal else line)
         counts.append(fixed.count)
     return _tell("Would fix", counts)
-
-
-def _say(text: str) -> None:
-    """Tell something on the standard error."""
-    click.echo(text, err=True)
 
 
 def _tell(verb: str, counts: list[int]) -> bool:
     if counts:
         files = _count(len(counts), "file")
-        _say(f"{verb} {_count(sum(counts), 'finding')} in {files}.")
+        say(f"{verb} {_count(sum(counts), 'finding')} in {files}.")
     return bool(counts)
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .errors import UsageError
-from .writing import replacing
+from .writing import text_file
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -110,11 +110,11 @@ def write_baseline(
     """Write the findings as a baseline, sorted, so that versions of it compare well.
 
     Raises:
-        OSError: if the file cannot be written.
+        UsageError: if the file cannot be written.
     """
     keys = (_key(each, texts.get(each, ""), file) for each in findings)
     entries = [_entry(key, count) for key, count in sorted(Counter(keys).items())]
-    with replacing(file, encoding="utf-8") as opened:
+    with text_file(file, "baseline") as opened:
         json.dump({"version": VERSION, "findings": entries}, opened, indent=2)
         opened.write("\n")
 

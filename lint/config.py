@@ -57,6 +57,7 @@ class Config:
         ignore: Sequence[str] | None = None,
         *,
         extend_select: Sequence[str] | None = None,
+        extend_ignore: Sequence[str] | None = None,
         exclude: Sequence[str] | None = None,
         extend_exclude: Sequence[str] | None = None,
         force_exclude: bool | None = None,
@@ -92,6 +93,10 @@ class Config:
                 *selectors(extend_select or (), "extend-select"),
             ),
             ignore=(*base.ignore, *selectors(ignore or (), "ignore")),
+            extend_ignore=(
+                *base.extend_ignore,
+                *selectors(extend_ignore or (), "extend-ignore"),
+            ),
             extend_exclude=(*base.extend_exclude, *(extend_exclude or ())),
             force_exclude=force_exclude,
             respect_gitignore=respect_gitignore,

@@ -58,7 +58,9 @@ _linter: Linter
 
 def _start(config: Config) -> None:
     global _linter
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent ends the run.
+    for name in ("SIGINT", "SIGHUP"):  # The parent ends the run.
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     _linter = Linter(config)
 
 

@@ -1,18 +1,19 @@
-"""What is written: to the standard output, or to files that appear whole or not."""
+"""Where a report is written: the standard output, or a file that is whole or absent."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
+
+from kerasbn.writing import UnusableFileError, replacing
 
 from .errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 @contextmanager
@@ -31,35 +32,33 @@ def report_file(path: Path | None) -> Iterator[TextIO]:
         yield sys.stdout
         return
     try:
-        with _in_place(path) if _is_special(path) else replacing(path, "utf-8") as file:
+        with (
+            _in_place(path) if _is_special(path) else text_file(path, "report") as file
+        ):
             yield file
     except OSError as error:
         raise UsageError(unwritten("report", error, path)) from error
 
 
 @contextmanager
-def replacing(path: Path, encoding: str | None = None) -> Iterator[Any]:
-    """A file beside `path` that takes its place once all is written.
+def text_file(path: Path, what: str) -> Iterator[TextIO]:
+    """A file that takes any text, and is replaced once all is written.
 
-    A link stays a link, and the file that it leads to keeps its permissions. Without
-    an encoding it takes bytes, with one texts, of which none is refused.
+    Args:
+        path: the file.
+        what: what it is called in messages.
 
     Raises:
-        OSError: if the folder or the disk does not take it.
+        UsageError: if it cannot be written.
     """
-    target = Path(os.path.realpath(path))
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}")
-    errors = "replace" if encoding else None
-    file = unfinished.open("x" if encoding else "xb", encoding=encoding, errors=errors)
     try:
-        with file:
+        with (
+            replacing(path, what=what) as temporary,
+            temporary.open("w", encoding="utf-8", errors="replace") as file,
+        ):
             yield file
-        if target.exists():
-            shutil.copymode(target, unfinished)
-        unfinished.replace(target)
-    except BaseException:
-        unfinished.unlink()
-        raise
+    except UnusableFileError as error:
+        raise UsageError(str(error)) from error
 
 
 def unwritten(what: str, error: OSError, where: Path | str) -> str:
@@ -73,5 +72,5 @@ def _in_place(path: Path) -> TextIO:
 
 
 def _is_special(path: Path) -> bool:
-    """Whether it is a device, a pipe or a link to nothing, which must stay one."""
-    return os.path.lexists(path) and not path.is_file()
+    """Whether it is a device or a pipe, which takes what is written as it comes."""
+    return os.path.lexists(path) and not path.is_file() and not path.is_dir()

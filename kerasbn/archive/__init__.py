@@ -18,7 +18,7 @@ from kerasbn.archive.blocks import Blockwise, Place, blocks
 from kerasbn.archive.hdf5 import StoredArray
 from kerasbn.archive.keras_format import KerasArchive
 from kerasbn.archive.legacy_h5 import LegacyH5Archive
-from kerasbn.archive.writing import replacing, write_archive
+from kerasbn.archive.writing import write_archive
 from kerasbn.errors import UnsupportedFormatError, UnusableFileError
 
 __all__ = [
@@ -30,7 +30,6 @@ __all__ = [
     "UnusableFileError",
     "blocks",
     "open_archive",
-    "replacing",
     "write_archive",
 ]
 

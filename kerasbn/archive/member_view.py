@@ -74,10 +74,10 @@ class MemberWriter(MemberView):
 
     def __init__(self, file: io.FileIO, start: int) -> None:
         super().__init__(file, start, 0)
-        self._error: OSError | None = None
+        self._error: BaseException | None = None
 
     def check(self) -> None:
-        """Tell of a write that failed.
+        """Tell of a write that failed, or was interrupted.
 
         Raises:
             OSError: the first error.
@@ -95,7 +95,7 @@ class MemberWriter(MemberView):
         if self._error is None:
             try:
                 self._write(view)
-            except OSError as error:
+            except BaseException as error:
                 self._error = error
         self._position += len(view)
         self._size = max(self._size, self._position)
@@ -107,7 +107,7 @@ class MemberWriter(MemberView):
         if self._error is None:
             try:
                 self._file.truncate(self._start + self._size)
-            except OSError as error:
+            except BaseException as error:
                 self._error = error
         return self._size
 

@@ -1,14 +1,10 @@
-"""Writing a `.keras` file, whole or not at all."""
+"""Writing a `.keras` file."""
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import tempfile
 import zipfile
-from contextlib import contextmanager
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +14,10 @@ from kerasbn.archive.hdf5_writing import write_array
 from kerasbn.archive.keras_format import ASSETS, CONFIG, METADATA, WEIGHTS
 from kerasbn.archive.member_view import MemberWriter
 from kerasbn.archive.numbering import layer_groups
-from kerasbn.errors import UnusableFileError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from kerasbn.archive.base import Archive
     from kerasbn.archive.blocks import Blockwise
@@ -43,7 +39,8 @@ def write_archive(
     of the loaded model. The optimizer's state is left out.
 
     Args:
-        path: the file. It is written in place: use `replacing` around it.
+        path: the file. It is written in place: use `replacing` of `kerasbn.writing`
+            around it.
         source: where layers that did not change are copied from.
         config: the model's whole configuration. Each layer has the path that it has
             in `source`, or stores nothing, or is in `changed`.
@@ -70,42 +67,6 @@ def write_archive(
                 while count := weights.readinto(part):
                     member.write(part[:count])
         _write_assets(container, source, groups)
-
-
-@contextmanager
-def replacing(destination: Path) -> Iterator[Path]:
-    """A temporary file beside `destination`, renamed to it when all went well.
-
-    Raises:
-        UnusableFileError: if the folder or the disk does not take it.
-    """
-    try:
-        destination = destination.resolve()  # A link stays one.
-        with tempfile.NamedTemporaryFile(
-            dir=destination.parent,
-            prefix=".kerasbn-",
-            suffix=destination.suffix,
-            delete=False,
-        ) as file:
-            temporary = Path(file.name)
-        try:
-            yield temporary
-            temporary.chmod(_usual_mode())
-            temporary.replace(destination)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise UnusableFileError(
-            f"The file cannot be written: {error.strerror or error}. Received: "
-            f"{destination}. Nothing was written; choose another place."
-        ) from error
-
-
-def _usual_mode() -> int:
-    """The mode of a new file here; temporary files are private to their owner."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask
 
 
 def _metadata(source: Archive) -> dict[str, Any]:

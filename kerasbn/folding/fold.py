@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kerasbn.archive import open_archive, replacing, write_archive
+from kerasbn.archive import open_archive, write_archive
 from kerasbn.archive.upgrading import as_keras_format
 from kerasbn.errors import UnsupportedFormatError, UnusableFileError
 from kerasbn.folding import optimizer
@@ -17,11 +17,18 @@ from kerasbn.folding.plan import make_plan
 from kerasbn.folding.report import FoldResult, NotEqualError
 from kerasbn.folding.sizes import size_after
 from kerasbn.graph import NotAGraphError, read_graph
+from kerasbn.writing import check_place, replacing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from kerasbn.archive import Archive
+
+_WHAT = "destination"
+
+
+def _silent(_: str) -> None:
+    """Keep what is done to itself."""
 
 
 def fold_batch_norm(model: Any, verify: bool = True) -> FoldResult:
@@ -57,7 +64,7 @@ def fold_batch_norm(model: Any, verify: bool = True) -> FoldResult:
             live.save(graph, source)
         custom_objects = live.custom_objects(model)
         result = _fold(
-            source, destination, verify, custom_objects=custom_objects, safe_mode=False
+            source, destination, verify, custom_objects=custom_objects, trust=True
         )
         folded = live.load(destination, custom_objects)
     # The files were ours, and are gone.
@@ -78,6 +85,8 @@ def fold_file(
     *,
     force: bool = False,
     dry_run: bool = False,
+    trust: bool = False,
+    progress: Callable[[str], object] = _silent,
 ) -> FoldResult:
     """Fold the BN of a saved model into the linear layers around them.
 
@@ -91,6 +100,9 @@ def fold_file(
             change are verified; the result's notes say so.
         force: whether an existing `destination` is replaced.
         dry_run: whether only to plan; nothing is verified or written.
+        trust: whether code in the file, such as that of a `Lambda`, may be run to
+            verify it. Do not trust files from strangers.
+        progress: is called with what is done next, such as "Writing".
 
     Returns:
         A `FoldResult`.
@@ -105,12 +117,17 @@ def fold_file(
             "The destination must end in .keras, the one format that is written. "
             f"Received: {destination}."
         )
-    if destination.exists() and not force and not dry_run:
-        raise UnusableFileError(
-            f"The destination exists. Received: {destination}. Choose another name, or "
-            "allow it to be replaced with --force (force=True)."
-        )
-    return _fold(source, destination, verify, dry_run=dry_run)
+    if not dry_run:
+        check_place(destination, force=force, what=_WHAT)
+    return _fold(
+        source,
+        destination,
+        verify,
+        force=force,
+        dry_run=dry_run,
+        trust=trust,
+        progress=progress,
+    )
 
 
 def _fold(
@@ -118,23 +135,30 @@ def _fold(
     destination: Path,
     verify: bool,
     *,
+    force: bool = False,
     dry_run: bool = False,
     custom_objects: Mapping[str, Any] | None = None,
-    safe_mode: bool = True,
+    trust: bool = False,
+    progress: Callable[[str], object] = _silent,
 ) -> FoldResult:
+    progress("Reading and planning")
     with open_archive(source) as archive:
         folded = _folded_model(archive)
         if dry_run:
             notes = _regularizers(folded)
             after = size_after(folded, None)
             return FoldResult.of(folded, source, destination, after=after, notes=notes)
-        with replacing(destination) as temporary:
+        with replacing(
+            destination, force=force, what=_WHAT, apart_from=source
+        ) as temporary:
+            progress("Writing")
             config = optimizer.compiled_without_state(folded.config)
             extra = optimizer.VARIABLES if config.get("compile_config") else {}
             write_archive(temporary, archive, config, folded.rounded, extra)
             proof = NO_PROOF
             if verify:
-                proof = _proof(folded, temporary, custom_objects, safe_mode)
+                progress("Verifying")
+                proof = _proof(folded, temporary, custom_objects, not trust)
             message = None
             if proof.equal is False:
                 message = (

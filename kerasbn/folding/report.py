@@ -7,12 +7,12 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kerasbn.archive import replacing
 from kerasbn.errors import UnusableFileError
 from kerasbn.folding.abridging import abridged
 from kerasbn.folding.outcome import NO_PROOF, Errors, Folded, KeptBatchNorm, Proof
 from kerasbn.folding.picture import Network, draw
 from kerasbn.folding.sizes import ModelSize, size_before
+from kerasbn.writing import is_same_file, replacing, visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -131,7 +131,7 @@ class FoldResult:
         }
 
     def picture(self) -> str:
-        """The network as SVG, each BN coloured by what became of it.
+        """The network as SVG, each BN coloured by its outcome.
 
         Pointing at a layer shows its class, its name, and what was done or why not.
         Networks of more than 4,000 layer calls are cut off there, and say so.
@@ -144,7 +144,7 @@ class FoldResult:
         Raises:
             UnusableFileError: if `path` does not end in `.svg` or cannot be written.
         """
-        with replacing(check_picture(path)) as temporary:
+        with replacing(check_picture(path), what="picture") as temporary:
             temporary.write_text(self.picture(), encoding="utf-8")
 
     @property
@@ -165,22 +165,33 @@ class FoldResult:
                 lines.append(f"  kept: {alike} more for like reasons (see .kept)")
         if self.error["float64"] is not None:
             lines.append(f"  relative error in float64: {self.error['float64']:.1e}")
-        return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
+        lines += [f"  note: {note}" for note in self.notes]
+        return "\n".join(map(visible, lines))
 
     __repr__ = __str__
 
 
-def check_picture(path: str | Path) -> Path:
+def check_picture(path: str | Path, *models: Path) -> Path:
     """The path of a picture.
 
+    Args:
+        path: the picture.
+        models: what it must not replace.
+
     Raises:
-        UnusableFileError: if it does not end in `.svg`.
+        UnusableFileError: if it, or what it is a link to, does not end in `.svg`, or if
+            it is one of the models.
     """
     path = Path(path)
-    if path.suffix != ".svg":
+    if path.suffix != ".svg" or path.resolve().suffix != ".svg":
         raise UnusableFileError(
             "The picture must end in .svg, the one format that is drawn. Received: "
             f"{path}."
+        )
+    if any(is_same_file(path, model) for model in models):
+        raise UnusableFileError(
+            f"The picture would replace the model. Received: {path}. Choose another "
+            "name for the picture."
         )
     return path
 

@@ -1,22 +1,55 @@
-"""The result in a terminal. Colours are left out where nobody would see them."""
+"""Progress and result in a terminal. Colours are left out where nobody sees them."""
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import contextmanager
 from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
+from rich import markup
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from kerasbn.folding.abridging import abridged
+from kerasbn.writing import visible
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from kerasbn.folding.report import FoldResult
     from kerasbn.folding.sizes import ModelSize
+
+
+class _Console(Console):
+    """A console that leaves it to its user what to do when nobody reads on."""
+
+    def on_broken_pipe(self) -> None:
+        raise
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str], object]]:
+    """What shows the step that is being done, and for how long it has been.
+
+    It shows it on the standard error if that is a terminal, and leaves nothing there.
+    """
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield lambda step: None
+        return
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    # A stream of its own: the usual one is silent while libraries are loaded.
+    with os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8") as file:
+        columns = (SpinnerColumn(), TextColumn("{task.description}"))
+        bar = Progress(
+            *columns, TimeElapsedColumn(), console=Console(file=file), transient=True
+        )
+        with bar:
+            task = bar.add_task("", total=None)
+            yield lambda step: bar.reset(task, total=None, description=_text(step))
 
 
 def print_result(
@@ -32,38 +65,38 @@ def print_result(
     """
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # Rather a `?` than a traceback.
-    console = Console(highlight=False)
+    console = _Console(highlight=False)
     if result.batch_norms:
-        console.print(_fates(result))
+        console.print(_outcomes(result))
     done = "would be folded" if dry_run else "folded"
     console.print(f"{len(result.folded)} of {result.batch_norms} BN layers {done}.")
     if result.before is not None and result.after is not None:
         console.print(_sizes(result.before, result.after))
     for note in result.notes:
-        console.print(f"Note: {escape(note)}")
+        console.print(f"Note: {_text(note)}")
     if result.verified:
         console.print(_proof(result))
     elif not verify and not dry_run:
         console.print("Not verified, as asked with --no-verify.")
     if not dry_run:
-        console.print(f"Written: {escape(str(result.destination))}", soft_wrap=True)
+        console.print(f"Written: {_text(result.destination)}", soft_wrap=True)
     if picture is not None:
-        console.print(f"Picture: {escape(str(picture))}", soft_wrap=True)
+        console.print(f"Picture: {_text(picture)}", soft_wrap=True)
 
 
-def _fates(result: FoldResult) -> Table:
-    """What became of each BN. Of many alike, the first few stand for all."""
+def _outcomes(result: FoldResult) -> Table:
+    """The outcome of each BN. Of many alike, the first few stand for all."""
     table = Table(box=None, pad_edge=False)
     table.add_column("BN layer", overflow="fold")
-    table.add_column("became of it", overflow="fold")
+    table.add_column("outcome", overflow="fold")
     for folded, more in abridged(result.folded):
         into = ", ".join(folded["into"])
-        table.add_row(escape(folded["layer"]), f"[green]folded[/] into {escape(into)}")
+        table.add_row(_text(folded["layer"]), f"[green]folded[/] into {_text(into)}")
         if more:
             table.add_row(f"... {more} more", "[green]folded[/] likewise")
     for kept, more in abridged(result.kept):
-        reason = escape(kept["reason"])
-        table.add_row(escape(kept["layer"]), f"[yellow]kept[/]: {reason}")
+        reason = _text(kept["reason"])
+        table.add_row(_text(kept["layer"]), f"[yellow]kept[/]: {reason}")
         if more:
             table.add_row(f"... {more} more", "[yellow]kept[/] for like reasons")
     return table
@@ -88,3 +121,8 @@ def _proof(result: FoldResult) -> str:
         f"{text}; {usual:.1e} in the model's own precision, where the original itself "
         f"has a noise of {result.noise:.1e}."
     )
+
+
+def _text(value: object) -> str:
+    """Text from a file, as Rich prints it and a terminal shows it."""
+    return markup.escape(visible(value))

@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from difflib import unified_diff
 from typing import TYPE_CHECKING
 
+from kerasbn.writing import UnusableFileError, replacing
+
 from ..errors import UsageError
 from ..subjects import UnreadError
-from ..writing import replacing, unwritten
+from ..writing import unwritten
 from .documents import read_document, span
 
 if TYPE_CHECKING:
@@ -56,10 +58,12 @@ class FixedFile:
                 raise PermissionError(None, "it is write-protected")
             if self.path.read_bytes() != self.before:
                 raise OSError(None, "it changed while it was being linted")
-            with replacing(self.path) as file:
-                file.write(self.after)
+            with replacing(self.path, what="fixed file") as temporary:
+                temporary.write_bytes(self.after)
         except OSError as error:
             raise UsageError(unwritten("fixed file", error, self.path)) from error
+        except UnusableFileError as error:
+            raise UsageError(str(error)) from error
 
     def diff(self) -> Iterator[str]:
         """The lines of a unified diff; of a notebook, one for each changed cell."""
@@ -87,10 +91,20 @@ def fix_file(path: Path, check: Check, *, unsafe: bool) -> FixedFile | None:
     """
     try:
         before = path.read_bytes()
-        after, count = _fixed(path, before, check, unsafe)
-    except (OSError, UnreadError, ValueError, RecursionError):
+    except OSError:
         return None  # What is wrong with it is a finding already.
-    return FixedFile(path, before, after, count) if after != before else None
+    return fix_data(path, before, check, unsafe=unsafe)
+
+
+def fix_data(
+    path: Path, data: bytes, check: Check, *, unsafe: bool
+) -> FixedFile | None:
+    """Likewise, of a file that holds these data."""
+    try:
+        after, count = _fixed(path, data, check, unsafe)
+    except (OSError, UnreadError, ValueError, RecursionError):
+        return None
+    return FixedFile(path, data, after, count) if after != data else None
 
 
 def _fixed(path: Path, data: bytes, check: Check, unsafe: bool) -> tuple[bytes, int]:

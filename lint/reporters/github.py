@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TextIO
 
+from kerasbn.writing import visible
+
 from ..findings import Severity
 from ..statistics import statistics
 
@@ -60,7 +62,8 @@ def _annotation(finding: Finding) -> str:
 
 def _data(text: object) -> str:
     """Escaped as what follows the second `::`."""
-    return str(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    shown = visible(text, keep="\r\n")
+    return shown.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(value: object) -> str:

@@ -6,9 +6,10 @@ message as its output.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, TextIO
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
+
+from kerasbn.writing import visible
 
 from ..findings import Severity
 from ..rules import rule_by_code
@@ -18,9 +19,6 @@ from ..statistics import statistics
 if TYPE_CHECKING:
     from ..findings import Finding
     from ..run import Report
-
-# What XML 1.0 cannot hold, not even escaped.
-_IMPOSSIBLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def write(report: Report, file: TextIO) -> None:
@@ -85,4 +83,4 @@ def _finish(suite: Element, file: TextIO) -> None:
 
 
 def _text(text: str) -> str:
-    return _IMPOSSIBLE.sub(lambda match: repr(match[0])[1:-1], text)
+    return visible(text, keep="\t\n")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from collections import Counter
 from itertools import groupby
 from typing import TYPE_CHECKING, TextIO
 
 from rich.cells import cell_len, set_cell_size
+
+from kerasbn.writing import visible
 
 from ..findings import Severity
 from ..rules import UNREADABLE, rule_by_code
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 _STYLES = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "blue"}
 _TAB = "    "
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 NOT_INSPECTABLE = "BN002"
 
 Line = list[tuple[str, str]]
@@ -68,7 +68,7 @@ def _console(file: TextIO) -> Console | None:
 
 
 def _print(lines: Iterable[Line], file: TextIO, console: Console | None) -> None:
-    lines = [[(_visible(text), style) for text, style in line] for line in lines]
+    lines = [[(visible(text), style) for text, style in line] for line in lines]
     if console is None:
         file.writelines("".join(text for text, _ in line) + "\n" for line in lines)
         return
@@ -76,11 +76,6 @@ def _print(lines: Iterable[Line], file: TextIO, console: Console | None) -> None
 
     for line in lines:
         console.print(Text.assemble(*line), soft_wrap=True)
-
-
-def _visible(text: str) -> str:
-    """The text without what a terminal would obey."""
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _findings(report: Report, width: int | None) -> Iterator[Line]:
@@ -123,21 +118,22 @@ def _headline(finding: Finding) -> Line:
 
 def _excerpt(location: Location, source: str, width: int | None) -> Iterator[Line]:
     """The line of source and a caret under what is meant."""
-    source = _visible(source)
     column = location.column or 1
     is_one_line = location.end_line in (None, location.line)
     end = location.end_column if is_one_line else None
     before, marked = source[: column - 1], source[column - 1 : end and end - 1]
     before, marked, shown = _fit(
-        before.replace("\t", _TAB),
-        marked.rstrip().replace("\t", _TAB),
-        source.rstrip().replace("\t", _TAB),
+        *(_shown(each) for each in (before, marked.rstrip(), source.rstrip())),
         width,
     )
     gutter = f"{location.line:>5} | "
     yield [(gutter, "dim"), (shown, "")]
     caret = " " * cell_len(before) + "^" * max(1, cell_len(marked))
     yield [(" " * 6 + "| ", "dim"), (caret, "bold red")]
+
+
+def _shown(source: str) -> str:
+    return visible(source.replace("\t", _TAB))
 
 
 def _fit(

@@ -228,7 +228,7 @@ class TestOutputFile:
             raise RuntimeError("half way")
 
         with monkeypatch.context() as patched:
-            patched.setattr("lint.cli.write", fail)
+            patched.setattr("lint.cli.check.write", fail)
             with pytest.raises(RuntimeError, match="half way"):
                 main(["bad.py", "--output-file", "report.txt"])
         assert (files / "report.txt").read_text() == "old"

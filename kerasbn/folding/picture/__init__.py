@@ -1,4 +1,4 @@
-"""A picture of a network in which each BN shows what became of it.
+"""A picture of a network in which each BN shows its outcome.
 
 The modules, in the order of the flow:
 

@@ -1,4 +1,4 @@
-"""What a picture shows: the calls of a model's layers, and what became of each BN."""
+"""What a picture shows: the calls of a model's layers, and the outcome of each BN."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Box(NamedTuple):
     Attributes:
         path: the layer's path.
         class_name: its class.
-        role: what became of a BN, or whether the layer took some in.
+        role: the outcome of a BN, or whether the layer took some in.
         about: what else there is to know.
         reads: the numbers of the boxes that it reads.
     """

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from kerasbn.archive import UnusableFileError, replacing
+from kerasbn.writing import UnusableFileError, replacing
 
 
 def test_appears_when_all_went_well(tmp_path):
