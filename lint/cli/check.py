@@ -70,7 +70,7 @@ class _Check(click.Command):
 @options.keras_version
 @click.version_option(package_name="kerasbn", message="model-lint %(version)s")
 @click.pass_context
-def check(context: click.Context, targets: tuple[str, ...], **given: Any) -> int:
+def check(context: click.Context, /, targets: tuple[str, ...], **given: Any) -> int:
     """Find batch normalization pitfalls in Keras models and their source.
 
     TARGET is a .py, .ipynb, .keras or .h5 file, a folder of them, - for source on the
