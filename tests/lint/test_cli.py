@@ -181,7 +181,7 @@ def test_help_names_everything(folder, command):
     for option in (
         *("--select", "--ignore", "--output-format", "--output-file", "--statistics"),
         *("--exit-zero", "--keras-version", "--fail-on", "--version"),
-        *("model-lint rules", "model-lint rule CODE", "runs its code"),
+        *("rule Explain a rule.", "rules List all rules.", "runs its code"),
     ):
         assert option in text
 
