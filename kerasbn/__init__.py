@@ -55,7 +55,15 @@ _HOME = {
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOME[name]), name)
+    try:
+        return getattr(import_module(_HOME[name]), name)
+    except ModuleNotFoundError as error:
+        if error.name != "keras":
+            raise
+        raise ImportError(
+            f"kerasbn.{name} needs Keras and a backend, and Keras is not installed. "
+            "Install them, for example with pip install 'kerasbn[tensorflow]'."
+        ) from error
 
 
 def __dir__() -> list[str]:

@@ -115,7 +115,7 @@ class _Command(click.Command):
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("--force", is_flag=True, help="Replace DST, and FILE.svg, if they exist.")
-@click.version_option(kerasbn.__version__, prog_name="model-fold")
+@click.version_option(kerasbn.__version__, message="model-fold %(version)s")
 def main(
     source: Path,
     destination: str,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import UsageError
 from .findings import Finding, Location, Severity
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable
 
     from .watching import Watch, WatchWarning, watch
@@ -20,6 +22,7 @@ __all__ = [
     "Watch",
     "WatchWarning",
     "check",
+    "check_text",
     "watch",
 ]
 _WATCHING = ("Watch", "WatchWarning", "watch")
@@ -59,6 +62,42 @@ def check(
         select=_words(select), ignore=_words(ignore), keras_version=keras_version
     )
     return list(run([target], config).findings)
+
+
+def check_text(
+    text: str | bytes,
+    path: str | os.PathLike[str] = "text.py",
+    select: str | Iterable[str] | None = None,
+    ignore: str | Iterable[str] | None = None,
+    *,
+    keras_version: str | None = None,
+) -> list[Finding]:
+    """What the rules have to say about source that is not, or not so, in a file.
+
+    Args:
+        text: Python source, or the JSON of a notebook.
+        path: the file that it is to be in, which need not exist: one that ends in
+            `.ipynb` holds a notebook. Imports are looked up, and settings and their
+            patterns apply, as if it were there.
+        select: as in `check`.
+        ignore: as in `check`.
+        keras_version: as in `check`.
+
+    Returns:
+        The findings, sorted by place and code; BN001 if it is not valid source.
+
+    Raises:
+        UsageError: (a ValueError) if a selector or a setting is wrong.
+    """
+    from .config import config_for
+    from .run import run_text
+
+    file = Path(path)
+    config = config_for([file.parent]).override(
+        select=_words(select), ignore=_words(ignore), keras_version=keras_version
+    )
+    data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+    return list(run_text(file, data, config).findings)
 
 
 def __getattr__(name: str) -> Any:

@@ -39,14 +39,51 @@ def apply_fixes(report: Report, config: Config, *, unsafe: bool) -> bool:
     return _tell("Fixed", counts)
 
 
-def print_diff(report: Report, config: Config, file: TextIO, *, unsafe: bool) -> bool:
+def fixed_text(report: Report, config: Config, text: bytes, *, unsafe: bool) -> bytes:
+    """The text that was checked, with its fixes."""
+    counts = []
+    for fixed in fixed_files(report, config, unsafe=unsafe, text=text):
+        text = fixed.after
+        counts.append(fixed.count)
+    _tell("Fixed", counts)
+    return text
+
+
+def add_comments(report: Report, config: Config) -> None:
+    """Silence what was found by comments.
+
+    Raises:
+        UsageError: if a file cannot be written; those before it have theirs.
+    """
+    from .adding import with_noqa
+
+    counts = []
+    for commented in with_noqa(report, config):
+        commented.write()
+        counts.append(commented.count)
+    _tell("Silenced", counts)
+    if left := len(report.findings) - sum(counts):
+        say(
+            f"{_count(left, 'finding')} not in source, where no comment can stand; "
+            "see per-layer-ignores and --write-baseline."
+        )
+
+
+def print_diff(
+    report: Report,
+    config: Config,
+    file: TextIO,
+    *,
+    unsafe: bool,
+    text: bytes | None = None,
+) -> bool:
     """Print what fixes would change; return whether that is anything.
 
     A terminal obeys nothing in it; elsewhere it is a patch, to the letter.
     """
     counts = []
     is_terminal = file.isatty()
-    for fixed in fixed_files(report, config, unsafe=unsafe):
+    for fixed in fixed_files(report, config, unsafe=unsafe, text=text):
         for line in fixed.diff():
             file.write(visible(line, keep="\t\n") if is_terminal else line)
         counts.append(fixed.count)

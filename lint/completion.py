@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from click import Group
 from click.shell_completion import CompletionItem
 
 from .rules import EVERY_RULE, all_rules
@@ -16,24 +17,27 @@ from .rules.documentation import summary
 if TYPE_CHECKING:
     import click
 
-COMMANDS = {"rule": "Explain a rule.", "rules": "List all rules."}
-
 
 def targets_or_commands(
     context: click.Context, parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    """Files; before any target the other commands, and after `rule` the rules."""
-    before = context.params.get(parameter.name or "") or ()
-    if tuple(before) == ("rule",):
-        return _rules(incomplete)
+    """Files; before any target the other commands, too."""
     items = [CompletionItem(incomplete, type="file")]
-    if not before:
+    commands = context.find_root().command
+    if not context.params.get(parameter.name or "") and isinstance(commands, Group):
         items += [
-            CompletionItem(name, help=text)
-            for name, text in COMMANDS.items()
+            CompletionItem(name)
+            for name in commands.list_commands(context)
             if name.startswith(incomplete)
         ]
     return items
+
+
+def one_rule(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """The rules."""
+    return _rules(incomplete)
 
 
 def rules_by_comma(

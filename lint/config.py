@@ -7,101 +7,161 @@ there is none, from the current folder upward.
 
 from __future__ import annotations
 
+import json
 import os
-import re
 import tomllib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from fnmatch import fnmatchcase
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import UsageError, did_you_mean
 from .findings import Severity
-from .rules import rules_matching, selector_means
+from .patterns import Patterns
+from .rules import selector_means
+from .settings import SETTINGS, fail_on, keras_version, selectors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from .findings import Finding
-
-FAIL_ON = (*(severity.value for severity in Severity), "never")
 
 
 @dataclass(frozen=True)
 class Config:
-    """What to check and what to leave out.
+    """What to check and what to leave out; see `SETTINGS` for what each means.
 
     Attributes:
-        root: the folder that globs of files are relative to.
-        select: selectors of rules; None for those that are on by default.
-        ignore: selectors of rules that are off.
-        exclude: globs of files and folders that are passed over in a folder.
-        keras_version: the version that source is written for, if it was named.
-        fail_on: the least severity that fails a run, or `never`.
-        baseline: the file of known findings, relative to `root`, if there is one.
-        per_file_ignores: glob of a file -> selectors.
-        per_layer_ignores: glob of a layer's path in a model -> selectors.
+        root: the folder that patterns of files are relative to.
     """
 
     root: Path = field(default_factory=Path.cwd)
     select: tuple[str, ...] | None = None
+    extend_select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
+    extend_ignore: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    extend_exclude: tuple[str, ...] = ()
+    force_exclude: bool = False
+    respect_gitignore: bool = True
+    per_file_ignores: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    per_layer_ignores: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     keras_version: str | None = None
     fail_on: str = Severity.WARNING.value
     baseline: Path | None = None
-    per_file_ignores: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    per_layer_ignores: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def override(
         self,
         select: Sequence[str] | None = None,
         ignore: Sequence[str] | None = None,
+        *,
+        extend_select: Sequence[str] | None = None,
+        extend_ignore: Sequence[str] | None = None,
+        exclude: Sequence[str] | None = None,
+        extend_exclude: Sequence[str] | None = None,
+        force_exclude: bool | None = None,
+        respect_gitignore: bool | None = None,
         keras_version: str | None = None,
         fail_on: str | None = None,
         baseline: Path | None = None,
     ) -> Config:
         """This configuration with what the caller asks for above it.
 
-        A `select` stands for itself, without the file's `select` and `ignore`; an
-        `ignore` is added to what is ignored already.
+        A `select` stands for itself, without what the file selects and ignores, and
+        an `exclude` without what the file excludes. All else is added.
+
+        Raises:
+            UsageError: if a selector or a value is wrong.
         """
-        base = self if select is None else replace(self, select=None, ignore=())
+        base = self
+        if select is not None:
+            chosen = selectors(select, "select")
+            base = replace(
+                base, select=chosen, extend_select=(), ignore=(), extend_ignore=()
+            )
+        if exclude is not None:
+            base = replace(base, exclude=tuple(exclude), extend_exclude=())
+        if force_exclude is None:
+            force_exclude = base.force_exclude
+        if respect_gitignore is None:
+            respect_gitignore = base.respect_gitignore
         return replace(
             base,
-            select=base.select if select is None else _selectors(select, "select"),
-            ignore=(*base.ignore, *_selectors(ignore or (), "ignore")),
-            keras_version=_version(
-                keras_version or self.keras_version, "keras-version"
+            extend_select=(
+                *base.extend_select,
+                *selectors(extend_select or (), "extend-select"),
             ),
-            fail_on=_fail_on(fail_on or self.fail_on, "fail-on"),
-            baseline=self.baseline if baseline is None else baseline.absolute(),
+            ignore=(*base.ignore, *selectors(ignore or (), "ignore")),
+            extend_ignore=(
+                *base.extend_ignore,
+                *selectors(extend_ignore or (), "extend-ignore"),
+            ),
+            extend_exclude=(*base.extend_exclude, *(extend_exclude or ())),
+            force_exclude=force_exclude,
+            respect_gitignore=respect_gitignore,
+            keras_version=_version(keras_version or base.keras_version),
+            fail_on=_severity(fail_on or base.fail_on),
+            baseline=base.baseline if baseline is None else baseline.absolute(),
         )
 
-    def excludes(self, path: Path) -> bool:
-        """Whether a file or folder is passed over."""
-        return any(self._path_matches(path, glob) for glob in self.exclude)
+    @property
+    def ignored(self) -> tuple[str, ...]:
+        """The selectors of all rules that are left out."""
+        return (*self.ignore, *self.extend_ignore)
 
     def silences(self, finding: Finding) -> bool:
         """Whether a finding is ignored because of its file or its layer."""
         place = finding.location
-        selectors: list[str] = []
-        for glob, some in self.per_file_ignores.items():
-            if place.path is not None and self._path_matches(Path(place.path), glob):
-                selectors += some
+        silenced: list[str] = []
+        if place.path is not None:
+            for patterns, some in self._file_patterns:
+                if patterns.match_within(Path(place.path)):
+                    silenced += some
         for glob, some in self.per_layer_ignores.items():
             if place.layer is not None and fnmatchcase(place.layer, glob):
-                selectors += some
+                silenced += some
         return any(
             selector_means(selector, finding.code, finding.name)
-            for selector in selectors
+            for selector in silenced
         )
 
-    def _path_matches(self, path: Path, glob: str) -> bool:
-        """Whether a glob means the path, or its name alone; `*` crosses folders."""
-        relative = os.path.relpath(path, self.root).replace(os.sep, "/")
-        glob = glob.removeprefix("./").rstrip("/")
-        return fnmatchcase(relative, glob) or fnmatchcase(path.name, glob)
+    @cached_property
+    def _file_patterns(self) -> list[tuple[Patterns, tuple[str, ...]]]:
+        return [
+            (Patterns([glob], self.root), some)
+            for glob, some in self.per_file_ignores.items()
+        ]
+
+    def to_toml(self) -> str:
+        """The settings as they hold, as `--show-settings` prints them."""
+        lines = [f"# Patterns are relative to {self.root}", "[tool.model-lint]"]
+        for each in fields(self):
+            if each.name == "root":
+                continue
+            key, value = each.name.replace("_", "-"), getattr(self, each.name)
+            lines.append(
+                f"# {key}: none" if value is None else f"{key} = {_toml(value)}"
+            )
+        return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        pairs = (f"{_toml(key)} = {_toml(each)}" for key, each in value.items())
+        return f"{{ {', '.join(pairs)} }}" if value else "{}"
+    if isinstance(value, Path):
+        value = str(value)
+    # Strings, lists of strings and switches are written alike in JSON and TOML.
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _version(value: str | None) -> str | None:
+    return keras_version(value, "keras-version")
+
+
+def _severity(value: str) -> str:
+    return fail_on(value, "fail-on")
 
 
 def config_for(targets: Sequence[object]) -> Config:
@@ -124,6 +184,8 @@ def config_for(targets: Sequence[object]) -> Config:
 def _read_table(file: Path) -> dict[str, Any] | None:
     try:
         content = tomllib.loads(file.read_text("utf-8"))
+    except RecursionError:
+        raise UsageError(f"{file} cannot be read: it is nested too deeply.") from None
     except (OSError, ValueError) as error:
         raise UsageError(f"{file} cannot be read: {error}.") from error
     tools = content.get("tool")
@@ -136,80 +198,13 @@ def _read_table(file: Path) -> dict[str, Any] | None:
 
 
 def _parse(table: dict[str, Any], file: Path) -> Config:
+    readers = {setting.key: setting.read for setting in SETTINGS}
     settings: dict[str, Any] = {}
     for key, value in table.items():
-        if key not in _READERS:
+        if key not in readers:
             raise UsageError(
                 f"Unknown key in [tool.model-lint] of {file}. Received: {key!r}."
-                f"{did_you_mean(key, _READERS)} Known are {', '.join(_READERS)}."
+                f"{did_you_mean(key, readers)} Known are {', '.join(readers)}."
             )
-        settings[key.replace("-", "_")] = _READERS[key](value, f"{key} in {file}")
+        settings[key.replace("-", "_")] = readers[key](value, f"{key} in {file}")
     return Config(root=file.parent, **settings)
-
-
-def _selectors(value: Any, where: str) -> tuple[str, ...]:
-    words = _texts(value, where)
-    for word in words:
-        try:
-            rules_matching(word)
-        except UsageError as error:
-            raise UsageError(f"{where}: {error}") from None
-    return words
-
-
-def _texts(value: Any, where: str) -> tuple[str, ...]:
-    if not isinstance(value, list | tuple) or not all(
-        isinstance(each, str) for each in value
-    ):
-        raise UsageError(
-            f"{where} must be a list of strings, such as ['BN201']. "
-            f"Received: {value!r}."
-        )
-    return tuple(value)
-
-
-def _version(value: Any, where: str) -> str | None:
-    if value is None:
-        return None
-    if not isinstance(value, str) or not re.fullmatch(r"v?[1-9]\d*(\.\w+)*", value):
-        raise UsageError(
-            f"{where} must be a version of Keras, such as '3.15' or '2'. "
-            f"Received: {value!r}."
-        )
-    return value
-
-
-def _fail_on(value: Any, where: str) -> str:
-    if value not in FAIL_ON:
-        raise UsageError(
-            f"{where} must be one of {', '.join(FAIL_ON)}. Received: {value!r}."
-        )
-    return str(value)
-
-
-def _baseline(value: Any, where: str) -> Path:
-    if not isinstance(value, str) or not value:
-        raise UsageError(
-            f"{where} must be the path of a file, relative to it. Received: {value!r}."
-        )
-    return Path(value)
-
-
-def _ignores(value: Any, where: str) -> dict[str, tuple[str, ...]]:
-    if not isinstance(value, dict):
-        raise UsageError(
-            f"{where} must be a table of globs and lists of rules. Received: {value!r}."
-        )
-    return {glob: _selectors(rules, where) for glob, rules in value.items()}
-
-
-_READERS: dict[str, Callable[[Any, str], Any]] = {
-    "select": _selectors,
-    "ignore": _selectors,
-    "exclude": _texts,
-    "keras-version": _version,
-    "fail-on": _fail_on,
-    "baseline": _baseline,
-    "per-file-ignores": _ignores,
-    "per-layer-ignores": _ignores,
-}

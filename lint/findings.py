@@ -42,6 +42,17 @@ class Location:
     cell: int | None = None
     layer: str | None = None
 
+    def __str__(self) -> str:
+        """`path:line:column`, `path:cell 3:line:column` or `path: layer inner/bn1`."""
+        parts = [self.path or "model"]
+        if self.cell is not None:
+            parts.append(f"cell {self.cell}")
+        if self.line is not None:
+            parts += [str(self.line), str(self.column or 1)]
+        if self.layer is not None:
+            parts.append(f" layer {self.layer}")
+        return ":".join(parts)
+
 
 @dataclass(frozen=True, slots=True)
 class Edit:
@@ -64,6 +75,24 @@ class Fix:
 
     edits: tuple[Edit, ...]
     safe: bool = True
+
+    def to_json(self) -> dict[str, Any]:
+        """The fix as an object: whether it is safe, and its edits.
+
+        An edit of a notebook is one of the finding's cell.
+        """
+        edits = [
+            {
+                "line": edit.place.line,
+                "column": edit.place.column,
+                "end_line": edit.place.end_line,
+                "end_column": edit.place.end_column,
+                "cell": edit.place.cell,
+                "text": edit.text,
+            }
+            for edit in self.edits
+        ]
+        return {"safe": self.safe, "edits": edits}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +131,10 @@ class Finding:
         """Whether `model-lint --fix` can put it right, if need be with unsafe fixes."""
         return self.fix is not None
 
+    def __str__(self) -> str:
+        """The finding in one line, as `--output-format concise` prints it."""
+        return f"{self.location}: {self.code} {self.severity} {self.message}"
+
     def to_json(self) -> dict[str, Any]:
         """The finding as the flat object that `--output-format json` prints."""
         place = self.location
@@ -118,4 +151,5 @@ class Finding:
             "cell": place.cell,
             "layer": place.layer,
             "fixable": self.fixable,
+            "fix": None if self.fix is None else self.fix.to_json(),
         }

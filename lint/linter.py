@@ -14,7 +14,7 @@ from .rules import enabled_rules
 from .subjects import Opener, Unread, UnreadError
 from .subjects.files import MODEL
 from .subjects.model import Model
-from .suppression import line_range, without_suppressed
+from .suppression import Suppressions, line_range
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -57,7 +57,7 @@ class Linter:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._rules = enabled_rules(config.select, config.ignore)
+        self._rules = enabled_rules(config.select, config.ignored, config.extend_select)
         self._opener = Opener(config.keras_version)
         self.baseline: Baseline | None = None
         if config.baseline is not None:
@@ -68,10 +68,15 @@ class Linter:
         """The rules that are on."""
         return {rule.code for rule in self._rules}
 
-    def check_file(self, path: Path) -> Result:
-        """What is found in a file, even if that is only that it cannot be read."""
-        if path.suffix.lower() not in MODEL:
-            return self._check_file(path)
+    def check_file(self, path: Path, data: bytes | None = None) -> Result:
+        """What is found in a file, even if that is only that it cannot be read.
+
+        Args:
+            path: the file.
+            data: what counts as its content; only for source.
+        """
+        if data is not None or path.suffix.lower() not in MODEL:
+            return self._check_file(path, data)
         from kerasbn.archive import UnusableFileError, isolated  # Loads h5py.
 
         try:
@@ -79,8 +84,10 @@ class Linter:
         except UnusableFileError as error:  # The HDF5 library crashed, or hangs.
             return self._unread(Unread(str(path), f"{error} Received: {path}."))
 
-    def _check_file(self, path: Path) -> Result:
+    def _check_file(self, path: Path, data: bytes | None = None) -> Result:
         try:
+            if data is not None:
+                return self.check(self.read_source(path, data))
             with self._opener.open(path) as subject:
                 return self.check(subject)
         except UnreadError as error:
@@ -99,13 +106,21 @@ class Linter:
         found = self._ask(lambda rule: rule.check_unread(problem))
         return self._result(problem.path, found, unread=problem)
 
+    def read_source(self, path: Path, data: bytes) -> Module:
+        """The source that a file would hold with these data.
+
+        Raises:
+            UnreadError: if it could not be read then.
+        """
+        return self._opener.read_source(path, data)
+
     def check_bytes(self, path: Path, data: bytes) -> list[Finding]:
         """What would be found in a source file if it held these data.
 
         Raises:
             UnreadError: if it could not be read then.
         """
-        return self.check(self._opener.read_source(path, data)).findings
+        return self.check(self.read_source(path, data)).findings
 
     def check(self, subject: Subject) -> Result:
         """What is found in a model or a source."""
@@ -116,7 +131,10 @@ class Linter:
         found = self._ask(lambda rule: _check_source(rule, subject))
         if subject.is_test:
             found = [_of_test(each) for each in found]
-        kept = without_suppressed(found, subject)
+        suppressions = Suppressions(subject)
+        kept = suppressions.without_silenced(found)
+        unused = suppressions.unused(self.codes)
+        kept += self._ask(lambda rule: rule.check_suppressions(subject, unused))
         excerpts = {each: _excerpt(subject, each) for each in kept}
         is_opaque = bool(subject.unread)
         return self._result(str(subject.path), kept, excerpts, is_opaque=is_opaque)

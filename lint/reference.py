@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -9,7 +10,8 @@ from rich.markdown import Markdown
 from rich.padding import Padding
 from rich.text import Text
 
-from .rules.documentation import markdown, subjects, summary
+from .rules.documentation import markdown, subjects, summary, why
+from .urls import rule_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,7 +37,9 @@ def print_index(rules: Iterable[Rule]) -> None:
             (f"{rule.code} {rule.name}", "bold"), f" ({_facts(rule)})"
         )
         console.print(title, soft_wrap=True)
-        console.print(Padding(Text(summary(rule)), (0, 0, 0, 6), expand=False))
+        about = Padding(Text(summary(rule)), (0, 0, 0, 6), expand=False)
+        # Only a terminal has a width; what is piped is never wrapped.
+        console.print(about, soft_wrap=not console.is_terminal)
 
 
 def print_table(rules: Iterable[Rule]) -> None:
@@ -44,6 +48,24 @@ def print_table(rules: Iterable[Rule]) -> None:
     for rule in rules:
         letter = rule.severity.letter + ("" if rule.default else ", off")
         print(f"| {rule.code} | {rule.name} | {letter} | {summary(rule)} |")
+
+
+def print_json(rules: Iterable[Rule]) -> None:
+    """Print an array with one object for each rule."""
+    entries = [
+        {
+            "code": rule.code,
+            "name": rule.name,
+            "severity": rule.severity.value,
+            "default": rule.default,
+            "subjects": subjects(rule),
+            "summary": summary(rule),
+            "why": why(rule),
+            "url": rule_url(rule),
+        }
+        for rule in rules
+    ]
+    print(json.dumps(entries, indent=2))
 
 
 def _facts(rule: Rule) -> str:

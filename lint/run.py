@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import UsageError
+from .excluding import Exclusion
 from .findings import Severity
 from .linter import Linter
 from .parallel import check_files
@@ -40,7 +41,8 @@ class Report:
         opaque: the models and notebooks that could be checked only in part, by name.
         excerpts: the first line of source of each finding in source.
         known: how many findings are not reported, as the baseline has them.
-        stale: how many findings of the baseline are there no longer.
+        stale: how many findings of the baseline no longer occur.
+        passed_over: path -> why, of files and folders that were left out.
     """
 
     findings: tuple[Finding, ...]
@@ -50,6 +52,7 @@ class Report:
     excerpts: dict[Finding, str] = field(default_factory=dict)
     known: int = 0
     stale: int = 0
+    passed_over: dict[Path, str] = field(default_factory=dict)
 
     def fails(self, fail_on: str) -> bool:
         """Whether a finding is as grave as `fail_on`, a severity or `never`."""
@@ -80,7 +83,42 @@ def run(
     linter = Linter(config)
     subjects, paths = _sorted_out(targets)
     results = [linter.check(subject) for subject in subjects]
-    results += _check_paths(paths, linter, config, jobs, progress)
+    exclusion = Exclusion(config)
+    named, files = _files(paths, exclusion, force=config.force_exclude)
+    checked_files = progress(check_files(files, linter, config, jobs), len(files))
+    for path, result in zip(files, checked_files, strict=True):
+        # In a folder, a data set in HDF5 is nobody's mistake.
+        if path in named or result.unread is None or result.unread.supported:
+            results.append(result)
+    return _report(results, linter, exclusion)
+
+
+def run_text(
+    path: Path, data: bytes, config: Config, *, is_named: bool = True
+) -> Report:
+    """Check source that is not, or not so, in a file.
+
+    Args:
+        path: the file that it is to be in: imports and settings are looked up from
+            there, and with `force-exclude` it may be passed over.
+        data: the content.
+        config: with what rules and exceptions.
+        is_named: False if there is no such path; then nothing excludes it.
+
+    Raises:
+        UsageError: if a selector means no rule.
+    """
+    linter, exclusion = Linter(config), Exclusion(config)
+    if (
+        is_named
+        and config.force_exclude
+        and exclusion.leaves_out_named(path, is_folder=False)
+    ):
+        return _report([], linter, exclusion)
+    return _report([linter.check_file(path, data)], linter, exclusion)
+
+
+def _report(results: list[Result], linter: Linter, exclusion: Exclusion) -> Report:
     known: Counter[Key] = sum((each.known for each in results), Counter())
     checked = tuple(each.name for each in results if each.unread is None)
     baseline = linter.baseline
@@ -92,7 +130,22 @@ def run(
         excerpts={k: v for each in results for k, v in each.excerpts.items()},
         known=known.total(),
         stale=0 if baseline is None else baseline.stale(known, checked, linter.codes),
+        passed_over=exclusion.passed_over,
     )
+
+
+def files_to_check(targets: Sequence[Any], config: Config) -> tuple[Path, ...]:
+    """The files that a run with these targets reads, in its order.
+
+    Raises:
+        UsageError: if a target is of no such kind.
+    """
+    paths = [_as_path(each) for each in targets if not _is_model(each)]
+    return tuple(_files(paths, Exclusion(config), force=config.force_exclude)[1])
+
+
+def _is_model(target: Any) -> bool:
+    return is_live_model(target) or (isinstance(target, str) and _is_module(target))
 
 
 def _found(result: Result) -> list[Finding]:
@@ -113,23 +166,28 @@ def _sorted_out(targets: Sequence[Any]) -> tuple[list[Subject], list[Path]]:
     return subjects, paths
 
 
-def _check_paths(
-    paths: Sequence[Path],
-    linter: Linter,
-    config: Config,
-    jobs: int,
-    progress: Progress,
-) -> Iterator[Result]:
-    """A named file is never excluded, nor silently passed over."""
+def _files(
+    paths: Sequence[Path], exclusion: Exclusion, *, force: bool
+) -> tuple[set[Path], list[Path]]:
+    """The files that are named, and all files with those in the folders.
+
+    A named file is passed over only with `force`; a named folder is always searched,
+    unless `force` excludes it.
+    """
+    if force:
+        paths = [
+            path
+            for path in paths
+            if not exclusion.leaves_out_named(path, is_folder=path.is_dir())
+        ]
     folders = [path for path in paths if is_folder_of_files(path)]
-    named = {path: None for path in paths if path not in folders}
-    inside = (lintable_files(each, config.excludes) for each in folders)
-    files = list(each_once(chain(named, *inside)))
-    results = progress(check_files(files, linter, config, jobs), len(files))
-    for path, result in zip(files, results, strict=True):
-        # In a folder, a data set in HDF5 is nobody's mistake.
-        if path in named or result.unread is None or result.unread.supported:
-            yield result
+    named = [path for path in paths if path not in folders]
+
+    def leaves_out(path: Path, is_folder: bool) -> bool:
+        return exclusion.leaves_out(path, is_folder=is_folder)
+
+    inside = (lintable_files(each, leaves_out) for each in folders)
+    return set(named), list(each_once(chain(named, *inside)))
 
 
 def _is_module(target: str) -> bool:

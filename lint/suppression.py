@@ -1,15 +1,17 @@
-"""Findings that a comment in the source silences."""
+"""Comments in source that silence rules: which there are, and what they silence."""
 
 from __future__ import annotations
 
 import re
 import tokenize
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from .rules import EVERY_RULE, selector_means
+from .errors import UsageError
+from .rules import EVERY_RULE, rules_matching, selector_means
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Iterator
     from tokenize import TokenInfo
 
     from .findings import Finding, Location
@@ -17,14 +19,19 @@ if TYPE_CHECKING:
 
 # A bare comment silences every rule; one with a colon but no code silences nothing,
 # as in ruff.
-_NOQA = re.compile(
-    r"#\s*noqa(?![\w-])(?!\s*:)|"
-    r"#\s*noqa\s*:\s*(?P<codes>[a-z]+\d+(?:[\s,]+[a-z]+\d+)*)",
-    re.IGNORECASE,
-)
+_CODES = r"(?P<codes>[a-z]+\d+(?:[\s,]+[a-z]+\d+)*)"
+_NOQA = re.compile(rf"#\s*noqa(?![\w-])(?!\s*:)|#\s*noqa\s*:\s*{_CODES}", re.IGNORECASE)
 _OWN = re.compile(
     r"#\s*model-lint:\s*ignore(?:\s*\[(?P<codes>[^]]*)\])?(?!\s*\[|[\w-])"
 )
+# Those for the whole file stand on a line of their own.
+_FILE = re.compile(
+    rf"#\s*(?:ruff|flake8)\s*[:=]\s*noqa(?:\s*:\s*{_CODES}|(?![\w-])(?!\s*:))|"
+    r"#\s*model-lint:\s*skip-file(?![\w-])",
+    re.IGNORECASE,
+)
+_MENTIONED = re.compile("noqa|model-lint", re.IGNORECASE)
+_WORD = re.compile(r"[^\s,]+")
 
 _BETWEEN_LINES = {
     *(tokenize.COMMENT, tokenize.NL, tokenize.INDENT, tokenize.DEDENT),
@@ -32,23 +39,94 @@ _BETWEEN_LINES = {
 }
 
 
-def without_suppressed(findings: list[Finding], module: Module) -> list[Finding]:
-    """The findings that no comment silences.
+@dataclass(frozen=True)
+class Suppression:
+    """One selector in a comment.
 
-    A comment counts on any line of the finding, and of the statement around it; of
-    one with statements inside, on any line of its header.
+    Attributes:
+        selector: a code, a name or the start of codes, or `ALL`.
+        line: the comment's line in the module's whole text.
+        start: the column of the selector in it, from 1; of the comment if it is bare.
+        end: the column behind it.
+        comment: the columns where its whole comment begins and ends.
+        whole_file: whether it holds for the whole file.
+        is_noqa: whether it is written as for any linter.
     """
-    if not findings or not re.search("noqa|model-lint", module.text, re.IGNORECASE):
-        return findings
-    silenced = _silencing_comments(module.tokens)
-    lines = _logical_lines(module.tokens)
-    return [
-        each
-        for each in findings
-        if not _is_silenced(
-            each, _widened(line_range(module, each.location), lines), silenced
-        )
-    ]
+
+    selector: str
+    line: int
+    start: int
+    end: int
+    comment: tuple[int, int]
+    whole_file: bool = False
+    is_noqa: bool = False
+
+    @property
+    def names_rules(self) -> bool:
+        """Whether it names rules of ours, and not all rules of any linter."""
+        return self.selector.upper() != EVERY_RULE
+
+    def means(self, finding: Finding) -> bool:
+        """Whether it silences a finding on its line."""
+        return selector_means(self.selector, finding.code, finding.name)
+
+
+@dataclass
+class Suppressions:
+    """The comments of a module, and which of them have silenced something."""
+
+    module: Module
+    _all: list[Suppression] = field(default_factory=list)
+    _used: set[Suppression] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        if _MENTIONED.search(self.module.text):
+            self._all = list(_suppressions(self.module.tokens))
+
+    def without_silenced(self, findings: list[Finding]) -> list[Finding]:
+        """The findings that no comment silences.
+
+        A comment counts on any line of the finding, and of the statement around it;
+        of one with statements inside, on any line of its header.
+        """
+        if not findings or not self._all:
+            return findings
+        statements = list(logical_lines(self.module.tokens))
+        kept = []
+        for finding in findings:
+            place = line_range(self.module, finding.location)
+            first, last = widened(place, statements)
+            silencing = [
+                each
+                for each in self._all
+                if (each.whole_file or first <= each.line <= last)
+                and each.means(finding)
+            ]
+            self._used.update(silencing)
+            if not silencing:
+                kept.append(finding)
+        return kept
+
+    def noqa_ends(self) -> dict[int, int]:
+        """Line -> the column behind the codes of the `# noqa: …` that it has."""
+        return {
+            each.line: each.comment[1]
+            for each in self._all
+            if each.is_noqa and each.names_rules and not each.whole_file
+        }
+
+    def unused(self, codes: Collection[str]) -> list[Suppression]:
+        """Those that name rules and silenced nothing, though these rules ran.
+
+        Args:
+            codes: the rules that were on. What names none of them may be needed in
+                another run; what names no rule at all never is.
+        """
+        return [
+            each
+            for each in self._all
+            if each not in self._used and each.names_rules and _is_ours(each, codes)
+        ]
 
 
 def line_range(module: Module, place: Location) -> tuple[int, int]:
@@ -58,49 +136,57 @@ def line_range(module: Module, place: Location) -> tuple[int, int]:
     return before + first, before + (place.end_line or first)
 
 
-def _is_silenced(
-    finding: Finding, place: tuple[int, int], silenced: dict[int, list[str]]
-) -> bool:
-    first, last = place
-    return any(
-        selector_means(selector, finding.code, finding.name)
-        for line in range(first, last + 1)
-        for selector in silenced.get(line, ())
-    )
-
-
-def _widened(
-    place: tuple[int, int], logical_lines: list[tuple[int, int]]
+def widened(
+    place: tuple[int, int], statements: Iterable[tuple[int, int]]
 ) -> tuple[int, int]:
     """The whole statement, or header of one, that a place lies in."""
     first, last = place
-    for start, end in logical_lines:
+    for start, end in statements:
         if start <= first and last <= end:
             return start, end
     return place
 
 
-def _logical_lines(tokens: Iterable[TokenInfo]) -> list[tuple[int, int]]:
+def logical_lines(tokens: Iterable[TokenInfo]) -> Iterator[tuple[int, int]]:
     """The first and last line of each simple statement and each header."""
-    found = []
     start: int | None = None
     for token in tokens:
         if token.type == tokenize.NEWLINE and start is not None:
-            found.append((start, token.start[0]))
+            yield start, token.start[0]
             start = None
         elif start is None and token.type not in _BETWEEN_LINES:
             start = token.start[0]
-    return found
 
 
-def _silencing_comments(tokens: Iterable[TokenInfo]) -> dict[int, list[str]]:
-    """Line -> selectors of the rules that its comments silence."""
-    silenced: dict[int, list[str]] = {}
+def _is_ours(suppression: Suppression, codes: Collection[str]) -> bool:
+    try:
+        meant = {rule.code for rule in rules_matching(suppression.selector)}
+    except UsageError:
+        return re.match(r"BN\d", suppression.selector, re.IGNORECASE) is not None
+    return not meant.isdisjoint(codes)
+
+
+def _suppressions(tokens: Iterable[TokenInfo]) -> Iterator[Suppression]:
     for token in tokens:
         if token.type != tokenize.COMMENT:
             continue
-        for match in (*_NOQA.finditer(token.string), *_OWN.finditer(token.string)):
-            codes = EVERY_RULE if match["codes"] is None else match["codes"]
-            selectors = re.split(r"[\s,]+", codes.strip())
-            silenced.setdefault(token.start[0], []).extend(selectors)
-    return silenced
+        stands_alone = not token.line[: token.start[1]].strip()
+        for pattern in (_NOQA, _OWN, *([_FILE] if stands_alone else [])):
+            for match in pattern.finditer(token.string):
+                yield from _selectors(token, match, pattern)
+
+
+def _selectors(
+    token: TokenInfo, match: re.Match[str], pattern: re.Pattern[str]
+) -> Iterator[Suppression]:
+    whole_file, is_noqa = pattern is _FILE, pattern is _NOQA
+    line, before = token.start[0], token.start[1] + 1
+    comment = before + match.start(), before + match.end()
+    codes = match.groupdict().get("codes")
+    if codes is None:
+        yield Suppression(EVERY_RULE, line, *comment, comment, whole_file, is_noqa)
+        return
+    for word in _WORD.finditer(codes):
+        start = before + match.start("codes") + word.start()
+        end = start + len(word[0])
+        yield Suppression(word[0], line, start, end, comment, whole_file, is_noqa)

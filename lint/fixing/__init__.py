@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..linter import Linter
-from .fixer import FixedFile, fix_file
+from .fixer import FixedFile, fix_data, fix_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,13 +17,16 @@ if TYPE_CHECKING:
 __all__ = ["FixedFile", "fixed_files"]
 
 
-def fixed_files(report: Report, config: Config, *, unsafe: bool) -> Iterator[FixedFile]:
+def fixed_files(
+    report: Report, config: Config, *, unsafe: bool, text: bytes | None = None
+) -> Iterator[FixedFile]:
     """Each file that fixes would change, one after the other, nothing written yet.
 
     Args:
         report: what was found in the files.
         config: that of the run.
         unsafe: whether to apply fixes that are not safe.
+        text: what was checked in place of the one file's content.
     """
     paths = dict.fromkeys(
         each.path
@@ -32,6 +35,10 @@ def fixed_files(report: Report, config: Config, *, unsafe: bool) -> Iterator[Fix
     )
     for path in filter(None, paths):
         # Each on its own, as another file may have been rewritten in between.
-        fixed = fix_file(Path(path), Linter(config).check_bytes, unsafe=unsafe)
+        check = Linter(config).check_bytes
+        if text is None:
+            fixed = fix_file(Path(path), check, unsafe=unsafe)
+        else:
+            fixed = fix_data(Path(path), text, check, unsafe=unsafe)
         if fixed is not None:
             yield fixed

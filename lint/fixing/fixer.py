@@ -91,10 +91,20 @@ def fix_file(path: Path, check: Check, *, unsafe: bool) -> FixedFile | None:
     """
     try:
         before = path.read_bytes()
-        after, count = _fixed(path, before, check, unsafe)
-    except (OSError, UnreadError, ValueError, RecursionError):
+    except OSError:
         return None  # What is wrong with it is a finding already.
-    return FixedFile(path, before, after, count) if after != before else None
+    return fix_data(path, before, check, unsafe=unsafe)
+
+
+def fix_data(
+    path: Path, data: bytes, check: Check, *, unsafe: bool
+) -> FixedFile | None:
+    """Likewise, of a file that holds these data."""
+    try:
+        after, count = _fixed(path, data, check, unsafe)
+    except (OSError, UnreadError, ValueError, RecursionError):
+        return None
+    return FixedFile(path, data, after, count) if after != data else None
 
 
 def _fixed(path: Path, data: bytes, check: Check, unsafe: bool) -> tuple[bytes, int]:

@@ -1,6 +1,8 @@
 """SARIF 2.1.0, which code scanning services read.
 
-https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
+https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html, and what GitHub asks
+for beyond it, among that a place in a file for each result:
+https://docs.github.com/code-security/reference/code-scanning/sarif-support-for-code-scanning
 """
 
 from __future__ import annotations
@@ -12,16 +14,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 from urllib.parse import quote
 
-from ..findings import Severity
+from ..findings import Location, Severity
+from ..fingerprints import fingerprints
 from ..rules import rule_by_code
 from ..rules.documentation import markdown, summary, why
 from ..statistics import Count, statistics
 from ..subjects.imported import is_reference
+from ..urls import project_url, rule_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ..findings import Edit, Finding, Fix, Location
+    from ..findings import Edit, Finding, Fix
     from ..rules import Rule
     from ..run import Report
 
@@ -35,13 +39,18 @@ _LEVELS = {
     Severity.INFO: "note",
 }
 
+# Longer descriptions of rules are refused by GitHub.
+_LONGEST = 1024
+
 Object = dict[str, Any]
 
 
 def write(report: Report, file: TextIO) -> None:
     """Write a log of one run, with its rules."""
     codes = {finding.code for finding in report.findings}
-    _write(codes, [_result(each, report) for each in report.findings], file)
+    names = fingerprints(report.findings, report.excerpts)
+    pairs = zip(report.findings, names, strict=True)
+    _write(codes, [_result(each, name, report) for each, name in pairs], file)
 
 
 def write_statistics(report: Report, file: TextIO) -> None:
@@ -58,6 +67,7 @@ def _write(codes: Iterable[str], results: list[Object], file: TextIO) -> None:
     driver = {
         "name": "model-lint",
         "version": version("kerasbn"),
+        "informationUri": project_url("Homepage"),
         "rules": [_rule(rule) for rule in rules],
     }
     run = {
@@ -74,11 +84,17 @@ def _rule(rule: Rule) -> Object:
     return {
         "id": rule.code,
         "name": rule.name,
-        "shortDescription": {"text": summary(rule)},
-        "fullDescription": {"text": why(rule)},
+        "shortDescription": {"text": _short(summary(rule))},
+        "fullDescription": {"text": _short(why(rule))},
         "help": {"text": page, "markdown": page},
+        "helpUri": rule_url(rule),
+        "properties": {"tags": ["correctness"], "precision": "high"},
         "defaultConfiguration": {"level": _LEVELS[rule.severity]},
     }
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 
 def _counted(count: Count) -> Object:
@@ -87,11 +103,12 @@ def _counted(count: Count) -> Object:
         "ruleId": count.code,
         "level": _LEVELS[count.severity],
         "message": {"text": f"{count.count} {findings} of {count.name}"},
+        "locations": [_location(Location("."), None)],
         "occurrenceCount": count.count,
     }
 
 
-def _result(finding: Finding, report: Report) -> Object:
+def _result(finding: Finding, fingerprint: str, report: Report) -> Object:
     place = finding.location
     message = finding.message
     if place.cell is not None:  # The lines of the file are those of its JSON.
@@ -103,6 +120,7 @@ def _result(finding: Finding, report: Report) -> Object:
         "level": _LEVELS[finding.severity],
         "message": {"text": message},
         "locations": [_location(place, report.excerpts.get(finding))],
+        "partialFingerprints": {"primaryLocationLineHash": fingerprint},
     }
     if finding.fix is not None and place.path is not None and place.cell is None:
         result["fixes"] = [_fix(finding.fix, place.path)]
@@ -110,20 +128,36 @@ def _result(finding: Finding, report: Report) -> Object:
 
 
 def _location(place: Location, excerpt: str | None) -> Object:
-    location: Object = {}
-    if place.path is not None and not is_reference(place.path):
-        physical: Object = {"artifactLocation": {"uri": _uri(place.path)}}
-        if place.line is not None and place.cell is None:
-            physical["region"] = _region(place)
-            if excerpt is not None and place.end_line in (None, place.line):
-                physical["region"]["snippet"] = {"text": _marked(place, excerpt)}
-        location["physicalLocation"] = physical
-    elif place.path is not None:
-        location["logicalLocations"] = [{"fullyQualifiedName": place.path}]
+    region: Object = {"startLine": 1}
+    if place.line is not None and place.cell is None:
+        region = _region(place)
+        if excerpt is not None and place.end_line in (None, place.line):
+            region["snippet"] = {"text": _marked(place, excerpt)}
+    location: Object = {
+        "physicalLocation": {
+            "artifactLocation": {"uri": _uri(_file(place.path))},
+            "region": region,
+        }
+    }
+    logical = []
+    if place.path is not None and is_reference(place.path):
+        logical.append({"fullyQualifiedName": place.path})
     if place.layer is not None:
-        logical = {"fullyQualifiedName": place.layer, "kind": "layer"}
-        location.setdefault("logicalLocations", []).append(logical)
+        logical.append({"fullyQualifiedName": place.layer, "kind": "layer"})
+    if logical:
+        location["logicalLocations"] = logical
     return location
+
+
+def _file(path: str | None) -> str:
+    """The file of a finding; of `package.module:name`, the module's."""
+    if path is None:
+        return "model"
+    if not is_reference(path):
+        return path
+    module = path.partition(":")[0].replace(".", "/")
+    is_package = Path(module, "__init__.py").exists()
+    return f"{module}/__init__.py" if is_package else f"{module}.py"
 
 
 def _region(place: Location) -> Object:

@@ -42,6 +42,12 @@ def write(report: Report, file: TextIO) -> None:
     _print([*_findings(report, width), *_summary(report)], file, console)
 
 
+def write_concise(report: Report, file: TextIO) -> None:
+    """Write a line for each finding, and the summary."""
+    lines = [_headline(finding) for finding in report.findings]
+    _print([*lines, *_summary(report)], file, _console(file))
+
+
 def write_statistics(report: Report, file: TextIO) -> None:
     """Write how often each rule was found, the most frequent first."""
     counts = [
@@ -86,18 +92,6 @@ def _findings(report: Report, width: int | None) -> Iterator[Line]:
             yield from _rationale(finding)
 
 
-def place(location: Location) -> str:
-    """`path:line:column`, `path:cell 3:line:column`, or `path: layer inner/bn1`."""
-    parts = [location.path or "model"]
-    if location.cell is not None:
-        parts.append(f"cell {location.cell}")
-    if location.line is not None:
-        parts += [str(location.line), str(location.column or 1)]
-    if location.layer is not None:
-        parts.append(f" layer {location.layer}")
-    return ":".join(parts)
-
-
 def _what_is_said(finding: Finding) -> tuple[object, ...]:
     """Equal for findings that say the same of several layers of one model."""
     said = (finding.path, finding.code, finding.severity, finding.message)
@@ -116,7 +110,7 @@ def _plain(text: str) -> Line:
 def _headline(finding: Finding) -> Line:
     style = _STYLES[finding.severity]
     return [
-        (f"{place(finding.location)}: ", "bold"),
+        (f"{finding.location}: ", "bold"),
         (f"{finding.code} {finding.severity}", f"bold {style}"),
         (f" {finding.message}", ""),
     ]

@@ -28,6 +28,7 @@ __all__ = [
 ]
 
 EVERY_RULE = "ALL"
+DEFAULT_RULES = "BN"
 UNREADABLE = "BN001"
 
 
@@ -77,25 +78,31 @@ def rules_matching(selector: str) -> tuple[Rule, ...]:
 
 
 def enabled_rules(
-    select: Sequence[str] | None = None, ignore: Sequence[str] = ()
+    select: Sequence[str] | None = None,
+    ignore: Sequence[str] = (),
+    extend_select: Sequence[str] = (),
 ) -> tuple[Rule, ...]:
     """The rules that are on.
 
-    Without `select` these are the ones that are on by default. Where `select` and
-    `ignore` both mean a rule, the more specific one wins, and `ignore` wins a tie.
-    Unreadable targets are reported whatever is selected, unless they are ignored.
+    Without `select` these are the ones that are on by default, and so they are of
+    `BN`; what `extend_select` means comes to them. Where a rule is both selected and
+    ignored, the more specific selector wins, and `ignore` wins a tie. Unreadable
+    targets are reported whatever is selected, unless they are ignored.
 
     Raises:
         UsageError: if a selector means no rule.
     """
-    for selector in (*(select or ()), *ignore):
+    for selector in (*(select or ()), *ignore, *extend_select):
         rules_matching(selector)
+    chosen = (*(select or ()), *extend_select)
 
     def is_on(rule: Rule) -> bool:
+        selected = most_specific(
+            [each for each in chosen if rule.default or each.upper() != DEFAULT_RULES],
+            rule,
+        )
         if select is None or rule.code == UNREADABLE:
-            selected = int(rule.default)
-        else:
-            selected = most_specific(select, rule)
+            selected = max(selected, int(rule.default))
         return selected > most_specific(ignore, rule)
 
     def most_specific(selectors: Sequence[str], rule: Rule) -> int:

@@ -27,7 +27,7 @@ def subjects(rule: Rule) -> list[str]:
     found = []
     if _overrides(rule, "check_model"):
         found.append(_models(rule))
-    if _overrides(rule, "check_source"):
+    if _overrides(rule, "check_source") or _overrides(rule, "check_suppressions"):
         found.append("source")
     if is_about_reading(rule):
         found.append("any file")

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ..subjects.model import Model
     from ..subjects.source import Module
     from ..subjects.unread import Unread
+    from ..suppression import Suppression
 
 
 class Rule:
@@ -65,6 +66,12 @@ class Rule:
 
     def check_unread(self, problem: Unread) -> Iterator[Finding]:
         """Findings about a target that could not be read; none unless overridden."""
+        return iter(())
+
+    def check_suppressions(
+        self, module: Module, unused: list[Suppression]
+    ) -> Iterator[Finding]:
+        """Findings about comments that silence nothing; none unless overridden."""
         return iter(())
 
     def finding(

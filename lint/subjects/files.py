@@ -14,15 +14,6 @@ NOTEBOOK = (".ipynb",)
 MODEL = (".keras", ".h5", ".hdf5")
 WEIGHTS_ONLY = ".weights.h5"
 
-# Folders of tools, environments and products, which nobody wants to lint.
-_USUALLY_EXCLUDED = {
-    *(".bzr", ".git", ".hg", ".svn"),
-    *(".direnv", ".eggs", ".nox", ".pixi", ".tox", ".venv", "venv"),
-    *(".mypy_cache", ".pytest_cache", ".pytype", ".ruff_cache", "__pycache__"),
-    *(".idea", ".ipynb_checkpoints", ".vscode"),
-    *("__pypackages__", "_build", "build", "dist", "node_modules", "site-packages"),
-}
-
 
 def is_folder_of_files(path: Path) -> bool:
     """Whether a path is a folder, and not one that is a model itself."""
@@ -30,27 +21,27 @@ def is_folder_of_files(path: Path) -> bool:
 
 
 def lintable_files(
-    folder: Path, excluded: Callable[[Path], bool] = lambda path: False
+    folder: Path, leaves_out: Callable[[Path, bool], bool]
 ) -> Iterator[Path]:
-    """Every file in a folder that can be linted, sorted; no folder link is followed."""
+    """Every file in a folder that can be linted, sorted; no folder link is followed.
+
+    Args:
+        folder: where to look.
+        leaves_out: (path, whether it is a folder) -> whether it is passed over.
+    """
     for here, folders, files in os.walk(folder):
         parent = Path(here)
         folders[:] = sorted(
-            name
-            for name in folders
-            if not _is_left_out(parent / name) and not excluded(parent / name)
+            name for name in folders if not leaves_out(parent / name, True)
         )
         for name in sorted(files):
             path = parent / name
-            if _is_lintable(path) and path.exists() and not excluded(path):
+            if is_lintable(path) and path.exists() and not leaves_out(path, False):
                 yield path
 
 
-def _is_left_out(folder: Path) -> bool:
-    return folder.name in _USUALLY_EXCLUDED or (folder / "pyvenv.cfg").is_file()
-
-
-def _is_lintable(path: Path) -> bool:
+def is_lintable(path: Path) -> bool:
+    """Whether a file has the name of one that can be linted."""
     name = path.name.lower()
     return name.endswith(SOURCE + NOTEBOOK + MODEL) and not name.endswith(WEIGHTS_ONLY)
 

@@ -99,7 +99,7 @@ def test_stale_entries_are_told_in_one_line(known, command):
     outcome = command(".", "--baseline", "known.json")
     assert outcome.status == 0
     assert outcome.err == (
-        "2 known findings are there no longer. Write the baseline again with "
+        "2 known findings no longer occur. Write the baseline again with "
         f"--write-baseline {known}/known.json.\n"
     )
     (known / "src/a.py").unlink()

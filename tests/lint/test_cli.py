@@ -181,7 +181,7 @@ def test_help_names_everything(folder, command):
     for option in (
         *("--select", "--ignore", "--output-format", "--output-file", "--statistics"),
         *("--exit-zero", "--keras-version", "--fail-on", "--version"),
-        *("model-lint rules", "model-lint rule CODE", "runs its code"),
+        *("rule Explain a rule.", "rules List all rules.", "runs its code"),
     ):
         assert option in text
 
@@ -228,7 +228,7 @@ class TestOutputFile:
             raise RuntimeError("half way")
 
         with monkeypatch.context() as patched:
-            patched.setattr("lint.cli.write", fail)
+            patched.setattr("lint.cli.check.write", fail)
             with pytest.raises(RuntimeError, match="half way"):
                 main(["bad.py", "--output-file", "report.txt"])
         assert (files / "report.txt").read_text() == "old"

@@ -40,7 +40,7 @@ def test_rules(completed):
 
 
 def test_formats_and_levels(completed):
-    formats = {"github", "json", "junit", "sarif", "text"}
+    formats = {"azure", "concise", "github", "gitlab", "json", "junit", "sarif", "text"}
     assert completed("a.py", "--output-format", "") == formats
     assert completed("--fail-on", "e") == {"error"}
 

@@ -13,6 +13,7 @@ import pytest
 
 from lint.findings import Edit, Finding, Fix, Location, Severity
 from lint.reporters import output_formats, write
+from lint.rules import all_rules
 from lint.run import Report
 
 from .conftest import BAD_SOURCE, SAVED_MODELS
@@ -96,7 +97,7 @@ class TestEveryFormat:
         (folder / "a.py").write_text("x = (")
         outcome = command("a.py", "--output-format", output_format)
         assert outcome.status == 2
-        if output_format != "text":
+        if output_format not in ("text", "concise"):
             check(output_format, outcome.out)
             assert "BN001" in outcome.out
 
@@ -108,6 +109,9 @@ def check(output_format, text):
         "sarif": lambda text: conforms(json.loads(text), "log"),
         "junit": lambda text: check_junit(ElementTree.fromstring(text)),
         "github": check_github,
+        "azure": check_azure,
+        "gitlab": lambda text: check_gitlab(json.loads(text)),
+        "concise": str,
         "text": str,
     }
     checks[output_format](text)
@@ -117,6 +121,7 @@ def check(output_format, text):
 # with `!` is required, a list holds what is in it, a set lists the values, a text
 # names another object; nothing else may be there. After the sections 3.13 to 3.57 of
 # https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
+URI = re.compile(r"https://[\w.~:/%-]+", re.ASCII)
 LEVELS = {"none", "note", "warning", "error"}
 SARIF = {
     "log": {"$schema": str, "version!": {"2.1.0"}, "runs!": ["run"]},
@@ -126,13 +131,20 @@ SARIF = {
         "results": ["result"],
     },
     "tool": {"driver!": "toolComponent"},
-    "toolComponent": {"name!": str, "version": str, "rules": ["reportingDescriptor"]},
+    "toolComponent": {
+        "name!": str,
+        "version": str,
+        "informationUri": URI,
+        "rules": ["reportingDescriptor"],
+    },
     "reportingDescriptor": {
         "id!": str,
         "name": str,
         "shortDescription": "multiformatMessageString",
         "fullDescription": "multiformatMessageString",
         "help": "multiformatMessageString",
+        "helpUri": URI,
+        "properties": dict,
         "defaultConfiguration": "reportingConfiguration",
     },
     "multiformatMessageString": {"text!": str, "markdown": str},
@@ -144,6 +156,7 @@ SARIF = {
         "message!": "message",
         "locations": ["location"],
         "occurrenceCount": int,
+        "partialFingerprints": dict,
         "fixes": ["fix"],
     },
     "message": {"text!": str},
@@ -194,7 +207,90 @@ def conforms(value, kind, name=""):
             conforms(each, known[key], key)
 
 
+AZURE = re.compile(
+    r"##vso\[task\.logissue type=(error|warning);(\w+=[^;\]\r\n]*;)+\][^\r\n]+"
+)
+
+
+def check_azure(text):
+    for line in text.split("\n")[:-1]:
+        assert AZURE.fullmatch(line)
+
+
+# https://docs.gitlab.com/ci/testing/code_quality/#code-quality-report-format
+def check_gitlab(issues):
+    for issue in issues:
+        assert issue["description"]
+        assert issue["check_name"]
+        assert issue["severity"] in {"info", "minor", "major", "critical", "blocker"}
+        assert not issue["location"]["path"].startswith("./")
+        assert issue["location"]["lines"]["begin"] >= 1
+    assert len({issue["fingerprint"] for issue in issues}) == len(issues)
+
+
+def check_github_code_scanning(log):
+    """What GitHub documents that it needs of SARIF, and refuses otherwise."""
+    (run,) = log["runs"]
+    assert log["version"] == "2.1.0"
+    for rule in run["tool"]["driver"]["rules"]:
+        assert rule["help"]["text"]
+        for key in ("shortDescription", "fullDescription"):
+            assert 0 < len(rule[key]["text"]) <= 1024
+        assert len(rule["id"]) <= 255
+        assert len(rule["properties"]["tags"]) <= 10
+    for result in run["results"]:
+        physical = result["locations"][0]["physicalLocation"]
+        assert physical["artifactLocation"]["uri"]
+        assert physical["region"]["startLine"] >= 1
+        assert result["message"]["text"]
+    prints = [
+        result["partialFingerprints"]["primaryLocationLineHash"]
+        for result in run["results"]
+        if "partialFingerprints" in result
+    ]
+    assert len(set(prints)) == len(prints)
+
+
+class TestFingerprints:
+    def prints(self, *findings, excerpts):
+        run = json.loads(written(report(*findings, excerpts=excerpts), "sarif"))
+        return [
+            result["partialFingerprints"]["primaryLocationLineHash"]
+            for result in run["runs"][0]["results"]
+        ]
+
+    def test_survive_moved_and_indented_lines(self):
+        here, there = finding(**AT), finding(**{**AT, "line": 30, "end_line": 30})
+        (one,) = self.prints(here, excerpts={here: "x = BN()"})
+        (other,) = self.prints(there, excerpts={there: "    x = BN()"})
+        assert one == other
+
+    def test_differ_by_line_text_and_by_order(self):
+        one, two = finding(**AT), finding(**{**AT, "line": 9})
+        alike = self.prints(one, two, excerpts={one: "x", two: "x"})
+        assert len(set(alike)) == 2
+        assert {each.partition(":")[2] for each in alike} == {"1", "2"}
+        unlike = self.prints(one, two, excerpts={one: "x", two: "y"})
+        assert {each.partition(":")[2] for each in unlike} == {"1"}
+
+
 class TestSarif:
+    @pytest.mark.parametrize("place", PLACES, ids=str)
+    def test_is_what_github_accepts(self, place):
+        for statistics in (False, True):
+            some = report(finding(**place), finding(**place))
+            text = written(some, "sarif", statistics=statistics)
+            check_github_code_scanning(json.loads(text))
+
+    def test_every_rule_is_what_github_accepts(self):
+        found = [
+            replace(finding(**AT), code=rule.code, name=rule.name)
+            for rule in all_rules()
+        ]
+        log = json.loads(written(report(*found), "sarif"))
+        check_github_code_scanning(log)
+        assert len(log["runs"][0]["tool"]["driver"]["rules"]) == len(found)
+
     def run_of(self, report):
         (run,) = json.loads(written(report, "sarif"))["runs"]
         return run
@@ -229,7 +325,8 @@ class TestSarif:
         run = self.run_of(report(finding(**PLACES[2])))
         (result,) = run["results"]
         assert result["message"]["text"] == "cell 2, line 3: too small"
-        assert "region" not in result["locations"][0]["physicalLocation"]
+        region = result["locations"][0]["physicalLocation"]["region"]
+        assert region == {"startLine": 1}
 
     def test_a_layer_is_a_logical_location(self):
         run = self.run_of(report(finding(**PLACES[3])))
@@ -238,12 +335,13 @@ class TestSarif:
         assert logical["fullyQualifiedName"] == "inner/bn1"
         assert location["physicalLocation"]["artifactLocation"]["uri"] == "m.keras"
 
-    def test_a_model_by_reference_is_no_file(self):
+    def test_a_model_by_reference_is_in_its_module(self):
         run = self.run_of(report(finding(**PLACES[5])))
         (location,) = run["results"][0]["locations"]
         names = [each["fullyQualifiedName"] for each in location["logicalLocations"]]
         assert names == ["pkg.models:net", "bn"]
-        assert "physicalLocation" not in location
+        physical = location["physicalLocation"]
+        assert physical["artifactLocation"]["uri"] == "pkg/models.py"
 
     def test_a_fix_is_told(self):
         text = written(report(finding(fix=FIX, **AT)), "sarif")

@@ -57,7 +57,10 @@ class TestEveryRule:
             compile(rule.bad, "bad", "exec")
 
     def test_looks_at_something(self, rule):
-        hooks = ("check_source", "check_model", "check_unread")
+        hooks = (
+            *("check_source", "check_model", "check_unread"),
+            "check_suppressions",
+        )
         assert any(
             getattr(type(rule), hook) is not getattr(Rule, hook) for hook in hooks
         )
@@ -83,13 +86,21 @@ def test_without_selectors_the_default_rules_are_on():
 
 
 def test_an_off_rule_is_on_only_when_selected():
-    off = {"BN401", "BN402", "BN404", "BN405"}
+    off = {"BN004", "BN401", "BN402", "BN404", "BN405"}
     assert {rule.code for rule in RULES if not rule.default} == off
     assert not off & set(codes(enabled_rules()))
     for code in off:
         assert code in codes(enabled_rules([code]))
-        assert code in codes(enabled_rules(["BN4"]))
+        assert code in codes(enabled_rules([code[:3]]))
         assert code in codes(enabled_rules(["ALL"]))
+        assert code not in codes(enabled_rules(["BN"]))
+        assert code in codes(enabled_rules(extend_select=[code]))
+
+
+def test_all_that_is_on_by_default_is_named_bn():
+    assert enabled_rules(["BN"]) == enabled_rules()
+    assert codes(enabled_rules(["BN201"], [], ["BN405"])) == ["BN001", "BN201", "BN405"]
+    assert "BN405" in codes(enabled_rules(["BN", "BN405"]))
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,14 @@ from .conftest import BAD_SOURCE, SAVED_MODELS
 
 KEYS = [
     *("code", "name", "severity", "message", "path", "line", "column"),
-    *("end_line", "end_column", "cell", "layer", "fixable"),
+    *(
+        "end_line",
+        "end_column",
+        "cell",
+        "layer",
+        "fixable",
+        "fix",
+    ),
 ]
 
 
@@ -52,6 +59,7 @@ class TestJson:
             "severity": "error",
             "message": "too small",
             "cell": None,
+            "fix": None,
             "layer": None,
             "fixable": False,
         }
@@ -94,11 +102,11 @@ class TestText:
         assert lines[2].count("^") == len("BN(")
 
     def test_places(self):
-        assert text.place(Location("a.py", 3, 4)) == "a.py:3:4"
-        assert text.place(Location("b.ipynb", 3, 4, cell=2)) == "b.ipynb:cell 2:3:4"
-        assert text.place(Location("m.keras", layer="x/bn")) == "m.keras: layer x/bn"
-        assert text.place(Location(layer="bn")) == "model: layer bn"
-        assert text.place(Location("m.keras")) == "m.keras"
+        assert str(Location("a.py", 3, 4)) == "a.py:3:4"
+        assert str(Location("b.ipynb", 3, 4, cell=2)) == "b.ipynb:cell 2:3:4"
+        assert str(Location("m.keras", layer="x/bn")) == "m.keras: layer x/bn"
+        assert str(Location(layer="bn")) == "model: layer bn"
+        assert str(Location("m.keras")) == "m.keras"
 
     def test_why_is_told_once_for_each_rule(self):
         output = written(report(finding(path="a.py"), finding(path="b.py")))

@@ -148,3 +148,113 @@ def test_an_indented_cell_is_shown_as_it_is(folder, command):
     assert lines[0].startswith(f"book.ipynb:cell 2:1:{column}: BN201")
     assert lines[1] == f"    1 |     {CALL}"
     assert lines[2].index("^") == 7 + column
+
+
+@pytest.mark.parametrize(
+    ("comment", "is_silenced"),
+    [
+        ("# ruff: noqa", True),
+        ("# flake8: noqa", True),
+        ("# flake8: noqa: BN201", True),
+        ("# ruff: noqa: F401, BN2", True),
+        ("# model-lint: skip-file", True),
+        ("#model-lint:skip-file  # generated", True),
+        ("# ruff: noqa: F401", False),
+        ("# flake8: noqa: BN202", False),
+        ("# ruff: noqa:", False),
+        ("# model-lint: skip-files", False),
+        ("x = 1  # ruff: noqa", False),
+        ("x = 1  # model-lint: skip-file", False),
+        ("text = '# model-lint: skip-file'", False),
+    ],
+)
+@pytest.mark.parametrize("at_the_end", [False, True])
+def test_a_comment_for_the_whole_file(folder, comment, is_silenced, at_the_end):
+    lines = ["import keras", "def f():", f"    return {CALL[5:]}", ""]
+    lines.insert(3 if at_the_end else 0, comment)
+    line = 3 if at_the_end else 4
+    expected = [] if is_silenced else [("BN201", line)]
+    assert found(folder, "\n".join(lines)) == expected
+
+
+UNUSED = [
+    ("# noqa: BN202", ["BN202"], ""),
+    ("# noqa: BN201, BN202", ["BN202"], "# noqa: BN201"),
+    ("# noqa: BN202, BN201", ["BN202"], "# noqa: BN201"),
+    ("# noqa: BN202 BN206", ["BN202", "BN206"], "# noqa: BN206"),
+    ("# noqa: F401, BN202", ["BN202"], "# noqa: F401"),
+    ("# why  # noqa: BN202", ["BN202"], "# why"),
+    ("# model-lint: ignore[BN202, momentum-too-small]", ["BN202"], None),
+    ("# noqa: BN999", ["BN999"], ""),
+    ("# noqa", [], None),
+    ("# noqa: F401", [], None),
+    ("# noqa: BN201", [], None),
+    ("# noqa: BN2", [], None),
+    ("# noqa: BN101", [], None),  # It was not selected, and may be needed.
+]
+
+
+@pytest.mark.parametrize(("comment", "selectors", "fixed"), UNUSED)
+def test_unused_suppressions_are_found_if_asked_for(
+    folder, command, comment, selectors, fixed
+):
+    text = f"import keras\n{CALL}  {comment}\n"
+    (folder / "a.py").write_text(text)
+    assert [each.code for each in lint.check("a.py", select=["BN2"])] in (
+        [],
+        ["BN201"],
+    )
+    findings = lint.check("a.py", select=["BN2", "BN004"])
+    unused = [each for each in findings if each.code == "BN004"]
+    assert [each.message.split()[4] for each in unused] == selectors
+    for each in unused:
+        shown = text.splitlines()[1][each.column - 1 : each.location.end_column - 1]
+        assert shown == each.message.split()[4]
+    if fixed is not None and len(selectors) == 1:
+        command("a.py", "--select", "BN004,BN2", "--fix")
+        line = f"{CALL}  {fixed}".rstrip()
+        fixed_line = (folder / "a.py").read_text().splitlines()[1].rstrip()
+        assert fixed_line.replace("0.9", "0.1") == line  # BN201 is fixed, too.
+
+
+ADDED = [
+    (CALL, f"{CALL}  # noqa: BN201"),
+    (f"{CALL}  # why", f"{CALL}  # why  # noqa: BN201"),
+    (f"{CALL}  # noqa: F401", f"{CALL}  # noqa: F401, BN201"),
+    (CALL.replace("(", "(\n    "), CALL.replace("(", "(\n    ") + "  # noqa: BN201"),
+    (f"if x: {CALL}", f"if x: {CALL}  # noqa: BN201"),
+    (f"x = 1; {CALL}", f"x = 1; {CALL}  # noqa: BN201"),
+    (f"{CALL}; {CALL}", f"{CALL}; {CALL}  # noqa: BN201"),
+]
+
+
+@pytest.mark.parametrize(("before", "after"), ADDED)
+def test_noqa_is_added(folder, before, after):
+    from lint.adding import with_noqa
+    from lint.config import Config
+    from lint.run import run
+
+    (folder / "a.py").write_text(f"import keras\n{before}\n")
+    config = Config()
+    (fixed,) = with_noqa(run(["a.py"], config), config)
+    assert fixed.after.decode() == f"import keras\n{after}\n"
+    fixed.write()
+    assert lint.check("a.py") == []
+
+
+def test_noqa_is_added_to_the_cells_of_notebooks(folder):
+    from lint.adding import with_noqa
+    from lint.config import Config
+    from lint.run import run
+
+    cells = [
+        {"cell_type": "code", "source": ["import keras\n"]},
+        {"cell_type": "code", "source": ["x = 1\n", CALL]},
+    ]
+    (folder / "book.ipynb").write_text(json.dumps({"cells": cells, "nbformat": 4}))
+    config = Config()
+    (fixed,) = with_noqa(run(["book.ipynb"], config), config)
+    fixed.write()
+    written = json.loads((folder / "book.ipynb").read_text())
+    assert written["cells"][1]["source"] == ["x = 1\n", f"{CALL}  # noqa: BN201"]
+    assert lint.check("book.ipynb") == []

@@ -1,0 +1,239 @@
+"""What `model-lint` does with targets."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kerasbn.writing import say, visible
+
+from ..config import config_for
+from ..errors import UsageError
+from ..progress import progress
+from ..reporters import DEFAULT, write
+from ..run import files_to_check, run, run_text
+from ..writing import report_file
+from . import options
+from .request import STDIN, Request
+from .status import FOUND, UNUSABLE
+
+if TYPE_CHECKING:
+    from ..config import Config
+    from ..run import Report
+
+_MOST_SHOWN = 10
+_SETTINGS = (
+    *("select", "extend_select", "ignore", "extend_ignore"),
+    *("exclude", "extend_exclude", "force_exclude", "respect_gitignore"),
+    *("keras_version", "fail_on", "baseline"),
+)
+
+
+class _Context(click.Context):
+    @property
+    def command_path(self) -> str:
+        """The name of the whole command; `check` is not written."""
+        return self.parent.command_path if self.parent else "model-lint"
+
+
+class _Check(click.Command):
+    context_class = _Context
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The other commands, then the exit status."""
+        commands: Any = ctx.find_root().command
+        if isinstance(commands, click.Group):
+            with formatter.section("Commands"):
+                formatter.write_dl(list(commands.about().items()))  # type: ignore[attr-defined]
+        super().format_epilog(ctx, formatter)
+
+
+@click.command(
+    cls=_Check,
+    no_args_is_help=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit status: 0 nothing found, 1 something found, 2 unusable arguments or "
+    "no target that can be read. With --fix, what counts is what is left; with --diff, "
+    "whether there is anything to change. `model-lint COMMAND --help` says more of a "
+    "command; a target of the name of one is reached as ./NAME.",
+)
+@options.targets
+@options.choosing_rules
+@options.choosing_files
+@options.reporting
+@options.changing
+@options.exit_status
+@options.keras_version
+@click.version_option(package_name="kerasbn", message="model-lint %(version)s")
+@click.pass_context
+def check(context: click.Context, /, targets: tuple[str, ...], **given: Any) -> int:
+    """Find batch normalization pitfalls in Keras models and their source.
+
+    TARGET is a .py, .ipynb, .keras or .h5 file, a folder of them, - for source on the
+    standard input, or package.module:name, a model or a function that returns one.
+    Files are only read; package.module:name imports the module and so runs its code.
+
+    Settings are read from [tool.model-lint] in the targets' pyproject.toml.
+    """
+    if not targets:
+        say(context.get_help())
+        return UNUSABLE
+    settings = {key: given.pop(key) for key in _SETTINGS}
+    request = Request(targets, **given)
+    request.check()
+    folder = [request.path_of_text.parent] if request.is_text else request.targets
+    config = config_for(folder).override(**settings)
+    if request.show_settings or request.show_files:
+        return _show(request, config)
+    if request.write_baseline or request.add_noqa:
+        return _keep(request, config)
+    if request.diff:
+        return _diff(request, config)
+    return _report(request, config)
+
+
+def _show(request: Request, config: Config) -> int:
+    """Show the settings, the files, or both."""
+    with report_file(request.output_file) as file:
+        if request.show_settings:
+            file.write(config.to_toml())
+        if request.show_files:
+            targets = [each for each in request.targets if each != STDIN]
+            paths = files_to_check(targets, config)
+            file.writelines(f"{visible(str(path))}\n" for path in paths)
+    return 0
+
+
+def _keep(request: Request, config: Config) -> int:
+    """Take what is found as known, by a baseline or by comments."""
+    from ..actions import add_comments, keep_as_known
+
+    if request.write_baseline is not None:
+        config = replace(config, baseline=None)
+    report = _run(request, config, None)
+    if not report.checked:
+        return _nothing_checked(request, config, report)
+    if request.write_baseline is not None:
+        keep_as_known(report, request.write_baseline)
+    else:
+        add_comments(report, config)
+    return 0
+
+
+def _diff(request: Request, config: Config) -> int:
+    """Print what fixes would change."""
+    from ..actions import print_diff
+
+    text = request.text()
+    report = _run(request, config, text)
+    if not report.checked:
+        return _nothing_checked(request, config, report)
+    unsafe = request.unsafe_fixes
+    with report_file(request.output_file) as file:
+        changes = print_diff(report, config, file, unsafe=unsafe, text=text)
+    return FOUND if changes and not request.exit_zero else 0
+
+
+def _report(request: Request, config: Config) -> int:
+    """Report what is found, or with `--fix` what is left."""
+    text = request.text()
+    report = _run(request, config, text)
+    is_fixed = False
+    if request.fix:
+        fixed = _fix(request, config, report, text)
+        is_fixed = fixed is not False
+        if is_fixed:
+            text = fixed if isinstance(fixed, bytes) else None
+            report = _run(request, config, text)
+    if report.checked or request.output_format != DEFAULT:
+        _write(request, report)
+    if not report.checked:
+        return _nothing_checked(request, config, report)
+    if report.stale:
+        say(_stale(report, config))
+    fails = report.fails(config.fail_on)
+    if request.exit_non_zero_on_fix:
+        fails = fails or is_fixed
+    return FOUND if fails and not request.exit_zero else 0
+
+
+def _fix(
+    request: Request, config: Config, report: Report, text: bytes | None
+) -> bytes | bool:
+    """Apply fixes: return the new text of the standard input, or whether files changed.
+
+    The new text is printed, changed or not, for whoever pipes text through.
+    """
+    from ..actions import apply_fixes, fixed_text
+
+    unsafe = request.unsafe_fixes
+    if text is None:
+        return apply_fixes(report, config, unsafe=unsafe)
+    fixed = fixed_text(report, config, text, unsafe=unsafe)
+    sys.stdout.buffer.write(fixed)
+    return fixed if fixed != text else False
+
+
+def _write(request: Request, report: Report) -> None:
+    """Write the report; beside a fixed text, to the standard error."""
+    kwargs = {"statistics": request.statistics}
+    if request.fix and request.is_text and request.output_file is None:
+        if sys.stderr is not None:
+            write(report, request.output_format, sys.stderr, **kwargs)
+        return
+    with report_file(request.output_file) as file:
+        write(report, request.output_format, file, **kwargs)
+
+
+def _run(request: Request, config: Config, text: bytes | None) -> Report:
+    if text is None:
+        jobs = os.cpu_count() or 1
+        return run(request.targets, config, jobs=jobs, progress=progress)
+    is_named = request.stdin_filename is not None
+    return run_text(request.path_of_text, text, config, is_named=is_named)
+
+
+def _stale(report: Report, config: Config) -> str:
+    occur = "finding no longer occurs"
+    if report.stale > 1:
+        occur = "findings no longer occur"
+    return (
+        f"{report.stale} known {occur}. Write the baseline again with "
+        f"--write-baseline {config.baseline}."
+    )
+
+
+def _nothing_checked(request: Request, config: Config, report: Report) -> int:
+    """Say why nothing was checked; that all is excluded as asked is no mistake.
+
+    Raises:
+        UsageError: if it is one.
+    """
+    if report.unread:
+        problems = [
+            f"\n  {visible(str(each.location))}: {each.code} {visible(each.reason)}"
+            for each in report.unread
+        ]
+        raise UsageError(f"No target could be read.{''.join(problems)}")
+    passed_over = _passed_over(report)
+    if config.force_exclude and passed_over:
+        say(f"No file is left to check.{passed_over}")
+        return 0
+    raise UsageError(
+        "There is nothing to check: no .py, .ipynb, .keras or .h5 file in the "
+        f"folder. Received: {', '.join(request.targets)}.{passed_over}"
+    )
+
+
+def _passed_over(report: Report) -> str:
+    """What was excluded, and why."""
+    lines = [
+        f"\n  {visible(str(path))}: excluded ({reason})"
+        for path, reason in report.passed_over.items()
+    ]
+    more = len(lines) - _MOST_SHOWN
+    return "".join(lines[:_MOST_SHOWN]) + (f"\n  and {more} more" if more > 0 else "")

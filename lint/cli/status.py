@@ -1,0 +1,3 @@
+"""The exit statuses."""
+
+FOUND, UNUSABLE, INTERRUPTED = 1, 2, 130

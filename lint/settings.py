@@ -1,0 +1,272 @@
+"""The settings of `[tool.model-lint]`: what each takes, and what it is for.
+
+The reference page is made from this table (`model-lint --show-settings` shows the
+values that hold).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable  # noqa: TC003 - a field of a NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .errors import UsageError
+from .findings import Severity
+from .rules import rules_matching
+
+FAIL_ON = (*(severity.value for severity in Severity), "never")
+
+
+class Setting(NamedTuple):
+    """One setting.
+
+    Attributes:
+        key: its name in `pyproject.toml`.
+        read: (value, where it stands) -> the checked value.
+        kind: what it takes, for a reader.
+        default: what holds without it, as TOML.
+        example: a line of TOML.
+        about: what it does.
+        options: the options of the command that go before it.
+    """
+
+    key: str
+    read: Callable[[Any, str], Any]
+    kind: str
+    default: str
+    example: str
+    about: str
+    options: str = ""
+
+
+def selectors(value: Any, where: str) -> tuple[str, ...]:
+    """Selectors of rules, each of which means a rule.
+
+    Raises:
+        UsageError: if they are none.
+    """
+    words = _texts(value, where)
+    for word in words:
+        try:
+            rules_matching(word)
+        except UsageError as error:
+            raise UsageError(f"{where}: {error}") from None
+    return words
+
+
+def keras_version(value: Any, where: str) -> str | None:
+    """A version of Keras, such as `3.15`, or None.
+
+    Raises:
+        UsageError: if it is none.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, str) or not re.fullmatch(r"v?[1-9]\d*(\.\w+)*", value):
+        raise UsageError(
+            f"{where} must be a version of Keras, such as '3.15' or '2'. "
+            f"Received: {value!r}."
+        )
+    return value
+
+
+def fail_on(value: Any, where: str) -> str:
+    """The least severity that fails a run, or `never`.
+
+    Raises:
+        UsageError: if it is none.
+    """
+    if value not in FAIL_ON:
+        raise UsageError(
+            f"{where} must be one of {', '.join(FAIL_ON)}. Received: {value!r}."
+        )
+    return str(value)
+
+
+def _texts(value: Any, where: str) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or not all(
+        isinstance(each, str) for each in value
+    ):
+        raise UsageError(
+            f"{where} must be a list of strings, such as ['BN201']. "
+            f"Received: {value!r}."
+        )
+    return tuple(value)
+
+
+def _switch(value: Any, where: str) -> bool:
+    if not isinstance(value, bool):
+        raise UsageError(f"{where} must be true or false. Received: {value!r}.")
+    return value
+
+
+def _file(value: Any, where: str) -> Path:
+    if not isinstance(value, str) or not value:
+        raise UsageError(
+            f"{where} must be the path of a file, relative to it. Received: {value!r}."
+        )
+    return Path(value)
+
+
+def _ignores(value: Any, where: str) -> dict[str, tuple[str, ...]]:
+    if not isinstance(value, dict):
+        raise UsageError(
+            f"{where} must be a table of patterns and lists of rules. "
+            f"Received: {value!r}."
+        )
+    return {pattern: selectors(rules, where) for pattern, rules in value.items()}
+
+
+_RULES = "list of rules"
+_PATTERNS = "list of patterns"
+
+SETTINGS = (
+    Setting(
+        "select",
+        selectors,
+        _RULES,
+        "the rules that are on by default",
+        'select = ["BN1", "BN201"]',
+        "The rules to apply: codes, names, or starts of codes. `BN` means the rules "
+        "that are on by default; `ALL` means those that are off by default, too.",
+        "--select",
+    ),
+    Setting(
+        "extend-select",
+        selectors,
+        _RULES,
+        "[]",
+        'extend-select = ["BN405"]',
+        "Rules to apply beside those of `select`.",
+        "--extend-select",
+    ),
+    Setting(
+        "ignore",
+        selectors,
+        _RULES,
+        "[]",
+        'ignore = ["BN204"]',
+        "Rules to leave out. Where `select` and `ignore` both mean a rule, the more "
+        "specific of the two decides, and `ignore` if they are alike.",
+        "--ignore",
+    ),
+    Setting(
+        "extend-ignore",
+        selectors,
+        _RULES,
+        "[]",
+        'extend-ignore = ["BN206"]',
+        "Rules to leave out beside those of `ignore`.",
+        "--extend-ignore",
+    ),
+    Setting(
+        "exclude",
+        _texts,
+        _PATTERNS,
+        "[]",
+        'exclude = ["legacy/", "*_pb2.py"]',
+        "Files and folders to pass over when a folder is searched, as patterns of "
+        "`.gitignore`, relative to the `pyproject.toml`. Folders of tools and products "
+        "(`.git`, `.venv`, `build`, `site-packages` and the like) are passed over "
+        'anyway; `"!build/"` brings one back.',
+        "--exclude",
+    ),
+    Setting(
+        "extend-exclude",
+        _texts,
+        _PATTERNS,
+        "[]",
+        'extend-exclude = ["generated/"]',
+        "Files and folders to pass over beside those of `exclude`.",
+        "--extend-exclude",
+    ),
+    Setting(
+        "force-exclude",
+        _switch,
+        "true or false",
+        "false",
+        "force-exclude = true",
+        "Whether files that are named one by one are passed over, too. pre-commit "
+        "names them so.",
+        "--force-exclude, --no-force-exclude",
+    ),
+    Setting(
+        "respect-gitignore",
+        _switch,
+        "true or false",
+        "true",
+        "respect-gitignore = false",
+        "Whether what git ignores is passed over when a folder is searched.",
+        "--respect-gitignore, --no-respect-gitignore",
+    ),
+    Setting(
+        "per-file-ignores",
+        _ignores,
+        "table of patterns and lists of rules",
+        "{}",
+        'per-file-ignores = { "legacy/*.py" = ["BN201"] }',
+        "Rules to leave out in some files, by patterns of `.gitignore`.",
+    ),
+    Setting(
+        "per-layer-ignores",
+        _ignores,
+        "table of globs and lists of rules",
+        "{}",
+        'per-layer-ignores = { "backbone/*" = ["BN2"] }',
+        "Rules to leave out for some layers of models, by the layer's path "
+        "(`inner/bn1`); `*` also matches `/`.",
+    ),
+    Setting(
+        "keras-version",
+        keras_version,
+        "text",
+        "none",
+        'keras-version = "3.15"',
+        "The version of Keras that the source is written for; `2` for tf_keras. "
+        "Without it, it is read off the source and the project's requirements.",
+        "--keras-version",
+    ),
+    Setting(
+        "fail-on",
+        fail_on,
+        f"one of {', '.join(FAIL_ON)}",
+        '"warning"',
+        'fail-on = "error"',
+        "The least severity that makes the exit status 1.",
+        "--fail-on",
+    ),
+    Setting(
+        "baseline",
+        _file,
+        "path",
+        "none",
+        'baseline = "known.json"',
+        "The file of known findings, which are not reported again.",
+        "--baseline",
+    ),
+)
+"""All settings, in the order of the reference page."""
+
+
+def reference() -> str:
+    """The reference page, in Markdown."""
+    parts = [
+        "# Settings\n",
+        "Settings stand in `[tool.model-lint]` of a `pyproject.toml`: that of the "
+        "folder that all targets share, or of the nearest folder above it that has the "
+        "table. Options of the command go before them. `model-lint --show-settings` "
+        "prints those that hold.\n",
+    ]
+    for setting in SETTINGS:
+        options = f"\\\nOptions: `{setting.options}`" if setting.options else ""
+        default = setting.default
+        if re.match(r'[\["{\d]|true|false', default):
+            default = f"`{default}`"
+        parts += [
+            f"## {setting.key}\n",
+            f"{setting.about}\n",
+            f"Type: {setting.kind}\\\nDefault: {default}{options}\n",
+            f"```toml\n[tool.model-lint]\n{setting.example}\n```\n",
+        ]
+    return "\n".join(parts)

@@ -1,0 +1,27 @@
+"""Where the project and the pages of its rules are found."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.metadata import metadata
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .rules import Rule
+
+
+@cache
+def project_url(label: str) -> str:
+    """The address under this label in the package's own metadata.
+
+    Raises:
+        KeyError: if there is none.
+    """
+    entries = metadata("kerasbn").get_all("Project-URL") or []
+    return dict(entry.split(", ", 1) for entry in entries)[label]
+
+
+def rule_url(rule: Rule) -> str:
+    """The address of a rule's page."""
+    base = project_url("Documentation").rstrip("/")
+    return f"{base}/rules/{rule.code.lower()}/"
