@@ -10,6 +10,7 @@ from .findings import Finding, Location, Severity
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from .diagnosis import diagnose
     from .watching import Watch, WatchWarning, watch
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Watch",
     "WatchWarning",
     "check",
+    "diagnose",
     "watch",
 ]
 _WATCHING = ("Watch", "WatchWarning", "watch")
@@ -62,7 +64,11 @@ def check(
 
 
 def __getattr__(name: str) -> Any:
-    """`Watch` and what belongs to it, only when asked for: it loads Keras."""
+    """What loads Keras or NumPy, only when asked for."""
+    if name == "diagnose":
+        from .diagnosis import diagnose
+
+        return diagnose
     if name in _WATCHING:
         from . import watching
 
