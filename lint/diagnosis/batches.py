@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +63,12 @@ class Data:
     def has_targets(self) -> bool:
         """Whether there is something to compare outputs with."""
         return self.batches[0].y is not None
+
+    def first(self, count: int) -> Data:
+        """The first batches alone."""
+        return replace(
+            self, batches=self.batches[:count], in_order=self.in_order[:count]
+        )
 
     def merged(self) -> list[Batch]:
         """The batches, those that are too small for statistics joined."""
@@ -213,11 +219,13 @@ def _of_one_size(batches: list[Batch]) -> list[Batch]:
 def _joined(batches: list[Batch]) -> Batch:
     import keras
 
-    def join(*leaves: Any) -> Any:
-        return None if leaves[0] is None else np.concatenate(leaves)
-
     columns = zip(*((b.x, b.y, b.sample_weight) for b in batches), strict=True)
-    return Batch(*(keras.tree.map_structure(join, *column) for column in columns))
+    return Batch(*(keras.tree.map_structure(joined, *column) for column in columns))
+
+
+def joined(*leaves: Any) -> Any:
+    """The leaves of several batches as one; None stays None."""
+    return None if leaves[0] is None else np.concatenate(leaves)
 
 
 def _check_positive(name: str, value: Any) -> None:

@@ -55,7 +55,9 @@ def not_finite(evidence: Evidence) -> Iterator[Cause]:
 
 def never_moved(evidence: Evidence) -> Iterator[Cause]:
     """Running statistics that are the initial ones, though the data's are others."""
-    layers = [each for each in evidence.layers if signs.is_initial(each) and each.is_off]
+    layers = [
+        each for each in evidence.layers if signs.is_initial(each) and each.is_off
+    ]
     if not layers:
         return
     steps = f" after {evidence.steps:,} training steps" if evidence.steps else ""
@@ -66,7 +68,9 @@ def never_moved(evidence: Evidence) -> Iterator[Cause]:
     ]
     yield Cause(
         "never moved",
-        "certain" if evidence.steps or any(map(signs.has_learned, layers)) else "likely",
+        "certain"
+        if evidence.steps or any(map(signs.has_learned, layers))
+        else "likely",
         paths_of(layers),
         f"mean and variance still have their initial values{steps}"
         + (", and `fit` runs the layer in inference mode" if untold else "")
@@ -80,7 +84,9 @@ def never_moved(evidence: Evidence) -> Iterator[Cause]:
 def flag_hard_coded(evidence: Evidence) -> Iterator[Cause]:
     """A layer that uses the batch in `predict`, or does not in `fit`."""
     modes = evidence.modes
-    always = paths_of(e for e in evidence.layers if modes[e.path]["predict"].uses == "batch")
+    always = paths_of(
+        e for e in evidence.layers if modes[e.path]["predict"].uses == "batch"
+    )
     if always:
         moves = any(modes[path]["predict"].moves for path in always)
         yield Cause(
@@ -172,7 +178,7 @@ def not_converged(evidence: Evidence) -> Iterator[Cause]:
 
 def momentum_too_small(evidence: Evidence) -> Iterator[Cause]:
     """Statistics of the last few batches only, which are noisy."""
-    layers, agree = [], True
+    layers, agrees = [], False
     for each in evidence.layers:
         momentum = each.momentum
         if momentum is None or each.frozen or signs.is_initial(each) or not each.data:
@@ -184,12 +190,12 @@ def momentum_too_small(evidence: Evidence) -> Iterator[Cause]:
         like_noise = expected and _LIKE_NOISE[0] < shift / expected < _LIKE_NOISE[1]
         if momentum < _SMALL_MOMENTUM or (like_noise and evidence.is_harmed):
             layers.append(each)
-            agree &= bool(like_noise)
+            agrees |= bool(like_noise)
     if layers:
         momentum = min(each.momentum or 0 for each in layers)
         yield Cause(
             "momentum too small",
-            "certain" if agree and momentum < _SMALL_MOMENTUM else "likely",
+            "certain" if agrees and momentum < _SMALL_MOMENTUM else "likely",
             paths_of(layers),
             f"momentum={momentum:g} averages about {(1 + momentum) / (1 - momentum):.1f}"
             " batches, whose noise is in the running statistics",

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from .evidence import Evidence
     from .layers import LayerState
 
-_NO_BETTER = 0.95  # than a constant prediction, as a part of its loss
 _UNIFORM = 1.5  # the factor within which all channels are scaled alike
 _SCALED = 4.0  # the factor of deviations from which it is a matter of preprocessing
 
@@ -109,7 +108,7 @@ def other_causes(evidence: Evidence, is_explained: bool) -> Iterator[Cause]:
         return
     if is_explained:
         return
-    if evidence.is_harmed:
+    if evidence.has_gap and evidence.worse(INFERENCE, TRAINING):
         yield Cause(
             "unlike inputs",
             "possible",
@@ -121,12 +120,9 @@ def other_causes(evidence: Evidence, is_explained: bool) -> Iterator[Cause]:
         return
     if evidence.constant is None:
         return
-    best = min(
-        evidence.scores[mode].loss.mean
-        for mode in (INFERENCE, TRAINING, BATCH_NORM)
-        if mode in evidence.scores
-    )
-    if best >= _NO_BETTER * evidence.constant > 0:
+    modes = [m for m in (INFERENCE, TRAINING, BATCH_NORM) if m in evidence.scores]
+    if all(map(evidence.is_useless, modes)):
+        best = min(evidence.scores[mode].loss.mean for mode in modes)
         yield Cause(
             "not batch normalization",
             "likely",

@@ -10,7 +10,7 @@ import numpy as np
 from ..subjects.live_model import steps_taken
 from .layers import array, assign_data, assign_running, built_layers, layer_states
 from .modes import table_of_modes
-from .running import Mode, Runner
+from .running import Mode, Outputs, Runner
 from .scores import (
     Score,
     is_worse,
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from .batches import Batch, Data
     from .layers import LayerState
     from .modes import Use
-    from .running import Outputs
 
 INFERENCE, TRAINING = "inference mode", "training mode"
 BATCH_NORM, DROPOUT = "only batch normalization trains", "only dropout trains"
@@ -34,6 +33,8 @@ IN_ORDER = "only batch normalization trains, data in order"
 
 # Distances of outputs have no scale of their own: a tenth of a deviation counts.
 _SCALE_OF_DISTANCES = 5.0
+_NO_BETTER = 0.95  # than a constant prediction, as a part of its loss
+_MOST_BYTES, _FEWEST_BATCHES = 128 * 2**20, 2  # of the outputs of one mode
 _MOST_LAYERS, _MOST_BATCHES = 32, 8  # to attribute the gap to
 
 
@@ -87,8 +88,14 @@ class Evidence:
 
     @property
     def helps(self) -> bool:
-        """Whether the model does better once it is recalibrated."""
-        return self.worse(INFERENCE, RECALIBRATED)
+        """Whether the model does better once it is recalibrated, and than nothing."""
+        return self.worse(INFERENCE, RECALIBRATED) and not self.is_useless(RECALIBRATED)
+
+    def is_useless(self, mode: str) -> bool:
+        """Whether a constant prediction would do as well."""
+        if self.constant is None:
+            return False
+        return self.scores[mode].loss.mean >= _NO_BETTER * self.constant > 0
 
     @property
     def is_harmed(self) -> bool:
@@ -117,14 +124,18 @@ def gather(model: Any, data: Data) -> Evidence:
     no_loss = _why_no_loss(model, data)
     runner = Runner(model, only_layers, has_loss=not no_loss)
     problem = runner.prepare(data.batches[0])
+    data = data.first(_affordable(runner, data))
     no_loss = no_loss or (problem and f"the loss cannot be computed ({problem})")
     merged = data.merged()
     modes = table_of_modes(model, runner, merged[0]) if layers else {}
-    measured = runner.statistics(merged) if layers else {}
-    states = layer_states(layers, measured, merged[0].samples)
     judge = _Judge(model, data, runner, not no_loss)
     for name, mode in _modes(modes).items():
         judge.run(name, mode)
+    still = runner.statistics(Mode(False), merged) if layers else {}
+    measured = still
+    if layers and not judge.are_same(INFERENCE, DROPOUT):
+        measured = runner.statistics(Mode(True), merged)
+    states = layer_states(layers, measured, still, merged[0].samples)
     if states:
         assign_data(states)
         judge.run(RECALIBRATED, Mode(False))
@@ -147,6 +158,15 @@ def gather(model: Any, data: Data) -> Evidence:
         bad_data=_has_bad_data(data),
     )
     return _attributed(evidence, judge)
+
+
+def _affordable(runner: Runner, data: Data) -> int:
+    """How many batches there may be, so that the outputs of all modes fit in memory."""
+    import keras
+
+    (output,) = runner.outputs(Mode(False), data.batches[:1]).outputs
+    size = sum(np.asarray(leaf).nbytes for leaf in keras.tree.flatten(output))
+    return max(_FEWEST_BATCHES, _MOST_BYTES // max(size, 1))
 
 
 def _why_no_loss(model: Any, data: Data) -> str:
@@ -213,6 +233,11 @@ class _Judge:
             scores[IN_ORDER] = Score(self._losses(self._in_order))
         return scores
 
+    def are_same(self, one: str, other: str) -> bool:
+        """Whether two modes have the same outputs."""
+        first = (self._runs[name].outputs[:1] for name in (one, other))
+        return not relative_distances(*(Outputs(each, None, []) for each in first))[0]
+
     def first_losses(self, count: int) -> Any:
         """Run in inference mode over the first batches; their losses."""
         batches: Sequence[Batch] = self._data.batches[:count]
@@ -222,20 +247,23 @@ class _Judge:
         """See `scores.loss_of_constant`; None where all targets are the same."""
         import keras
 
-        for target in keras.tree.flatten([each.y for each in self._data.batches[:4]]):
-            if target is not None and np.unique(target).size > 1:
-                outputs = self._runs[INFERENCE]
-                return loss_of_constant(self._model, self._data.batches, outputs)
-        return None
+        batches = self._data.batches[:_MOST_BATCHES]
+        targets = keras.tree.flatten([each.y for each in batches])
+        if not any(np.unique(each).size > 1 for each in targets if each is not None):
+            return None
+        names = [n for n in (INFERENCE, BATCH_NORM, RECALIBRATED) if n in self._runs]
+        losses = [
+            loss_of_constant(self._model, batches, self._runs[name].outputs)
+            for name in names
+        ]
+        return min((each for each in losses if each is not None), default=None)
 
     def _losses(self, outputs: Outputs) -> Any:
         if outputs.losses is not None:
             return outputs.losses
         reference = self._runs.get(BATCH_NORM, self._runs[INFERENCE])
         count = len(outputs.outputs)
-        return relative_distances(
-            outputs, type(outputs)(reference.outputs[:count], None)
-        )
+        return relative_distances(outputs, Outputs(reference.outputs[:count], None, []))
 
 
 def _attributed(evidence: Evidence, judge: _Judge) -> Evidence:

@@ -75,8 +75,10 @@ class LayerState:
         mean: its running mean.
         variance: its running variance.
         calls: what each of its calls is given when the model is called once.
-        data: the same of all calls together; None if none of the data reach it.
-        distance: of the running statistics from those of the data.
+        data: the same of all calls together, in training mode; None if none of the
+            data reach it.
+        still: likewise with dropout and the like off, as `kerasbn.recalibrate` has it.
+        distance: of the running statistics from `data`.
         share: the part of the gap that goes if its statistics alone are the data's;
             None if there is no gap, or too little to tell.
     """
@@ -88,6 +90,7 @@ class LayerState:
     variance: Array
     calls: tuple[Moments, ...]
     data: Moments | None
+    still: Moments | None
     distance: Distance | None
     share: float | None = None
 
@@ -148,13 +151,15 @@ def built_layers(model: Any) -> dict[str, tuple[Any, bool]]:
 def layer_states(
     layers: Mapping[str, tuple[Any, bool]],
     measured: Mapping[str, list[list[Array]]],
+    still: Mapping[str, list[list[Array]]],
     batch_size: int,
 ) -> list[LayerState]:
     """The layers with the statistics that were measured.
 
     Args:
         layers: the layers and whether they are frozen, by path.
-        measured: see `Runner.statistics`.
+        measured: in training mode, see `Runner.statistics`.
+        still: likewise in inference mode.
         batch_size: of the batches that were measured.
     """
     states = []
@@ -163,19 +168,22 @@ def layer_states(
             array(each) for each in (layer.moving_mean, layer.moving_variance)
         )
         calls = tuple(Moments.pooled(each, batch_size) for each in measured[path])
-        data = _together(measured[path], batch_size) if calls else None
+        data = _together(measured[path], batch_size)
+        at_rest = _together(still[path], batch_size)
         away = None
         if data is not None:
             epsilon = float(layer.epsilon)
             away = distance(mean, variance, data.mean, data.variance, epsilon)
         states.append(
-            LayerState(path, layer, frozen, mean, variance, calls, data, away)
+            LayerState(path, layer, frozen, mean, variance, calls, data, at_rest, away)
         )
     return states
 
 
-def _together(calls: list[list[Array]], batch_size: int) -> Moments:
+def _together(calls: list[list[Array]], batch_size: int) -> Moments | None:
     """All calls of a layer pooled, as one running average sees them."""
+    if not calls:
+        return None
     parts = [np.concatenate(each) for each in zip(*calls, strict=True)]
     return Moments.pooled(parts, batch_size)
 
@@ -183,8 +191,8 @@ def _together(calls: list[list[Array]], batch_size: int) -> Moments:
 def assign_data(states: Sequence[LayerState]) -> None:
     """Give the layers the statistics of the data, as `kerasbn.recalibrate` does."""
     for state in states:
-        if state.data is not None:
-            _assign(state.layer, state.data.mean, state.data.variance)
+        if state.still is not None:
+            _assign(state.layer, state.still.mean, state.still.variance)
 
 
 def assign_running(states: Sequence[LayerState]) -> None:

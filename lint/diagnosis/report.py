@@ -63,7 +63,7 @@ class Diagnosis:
     @property
     def remedy(self) -> str | None:
         """A line of code that was tried and helps this model; None if none is known."""
-        if not self.evidence.helps:
+        if self.healthy or not self.evidence.helps:
             return None
         data = self.evidence.data
         if data.from_arrays:

@@ -12,7 +12,11 @@ import numpy as np
 
 from ..errors import UsageError
 from ..subjects.probing.observing import Observer
-from ..subjects.probing.running import as_trainer_runs, ways_to_run
+from ..subjects.probing.running import (
+    as_trainer_runs,
+    ways_to_run,
+    ways_to_run_often,
+)
 from ..subjects.trainer import is_told_to_train
 from .control import Measured, Told, in_place
 
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from ..subjects.probing.running import Way
     from .batches import Batch
 
     Array = NDArray[np.float64]
@@ -47,10 +52,12 @@ class Outputs:
     Attributes:
         outputs: of each batch, a nest of arrays.
         losses: of each batch; None where there is no loss.
+        metrics: of each batch by itself, by name.
     """
 
     outputs: list[Any]
     losses: Array | None
+    metrics: list[dict[str, float]]
 
 
 class Runner:
@@ -61,64 +68,86 @@ class Runner:
     Args:
         model: the model.
         layers: its built BN layers, by path.
-        has_loss: whether the batches have targets that its own loss takes.
+        has_loss: whether the batches have targets that its own loss may take.
     """
 
-    def __init__(
-        self, model: Any, layers: Mapping[str, Any], has_loss: bool = False
-    ) -> None:
+    def __init__(self, model: Any, layers: Mapping[str, Any], has_loss: bool) -> None:
         self._model = model
         self._layers = layers
         self.has_loss = has_loss
+        self._has_metrics = has_loss
         self._run = as_trainer_runs(model)
-        self._way = ways_to_run()[0]
-        self._compiled = cache(self._make)
+        self._use(ways_to_run()[-1])
 
     def prepare(self, batch: Batch) -> str:
         """Find out how the model can be run; return why it has no loss, if it has none.
+
+        It is run as it is first, which builds its loss and metrics, and then compiled.
 
         Raises:
             UsageError: if it cannot be run on the batch at all.
         """
         problem = self._failure(batch) if self.has_loss else ""
-        if problem:
-            self.has_loss = False
-        if not self.has_loss and (failure := self._failure(batch)):
-            raise UsageError(
-                f"The model cannot be run on the data: {failure}. "
-                f"Received: x of shape {shapes_of(batch.x)}."
-            )
+        if problem and not self._fails_without("_has_metrics", batch):
+            problem = ""
+        if problem or not self.has_loss:
+            self.has_loss = self._has_metrics = False
+            if failure := self._failure(batch):
+                raise UsageError(
+                    f"The model cannot be run on the data: {failure}. "
+                    f"Received: x of shape {shapes_of(batch.x)}."
+                )
+        for way in ways_to_run_often():
+            self._use(way)
+            if not self._failure(batch) and self._reaches_layers(batch):
+                break
         return problem
 
+    def _use(self, way: Way) -> None:
+        self._way = way
+        self._compiled = cache(self._make)
+
+    def _fails_without(self, feature: str, batch: Batch) -> bool:
+        setattr(self, feature, False)
+        return bool(self._failure(batch))
+
     def _failure(self, batch: Batch) -> str:
-        """Take the first way to run that works; why none does, if none does."""
-        failure = ""
-        for way in ways_to_run():
-            self._way, self._compiled = way, cache(self._make)
-            try:
-                self.outputs(Mode(training=False), [batch])
-            except Exception as error:  # The user's code may do anything.
-                failure = failure or one_line(error)
-            else:
-                return ""
-        return failure
+        """Why the model cannot be run now; empty if it can."""
+        try:
+            self.outputs(Mode(training=False), [batch])
+        except Exception as error:  # The user's code may do anything.
+            return one_line(error)
+        return ""
+
+    def _reaches_layers(self, batch: Batch) -> bool:
+        """Whether layers are called so that are called when nothing is compiled."""
+        before, self._compiled = self._compiled, cache(self._make)
+        way, self._way = self._way, ways_to_run()[-1]
+        called = self.behaviours(False, batch)
+        self._way, self._compiled = way, before
+        seen = self.behaviours(False, batch)
+        return all(seen[path][0] or not called[path][0] for path in called)
 
     def outputs(self, mode: Mode, batches: Sequence[Batch]) -> Outputs:
-        """Outputs and losses of the batches."""
-        pairs = [self._call(("outputs", mode), batch) for batch in batches]
-        losses = [float(loss) for _, loss in pairs] if self.has_loss else None
+        """Outputs, losses and metrics of the batches."""
+        found = [self._call(("outputs", mode), batch) for batch in batches]
         return Outputs(
-            [outputs for outputs, _ in pairs],
-            None if losses is None else np.asarray(losses),
+            [outputs for outputs, _, _ in found],
+            np.asarray([float(loss) for _, loss, _ in found])
+            if self.has_loss
+            else None,
+            [{k: float(v) for k, v in metrics.items()} for _, _, metrics in found],
         )
 
-    def statistics(self, batches: Sequence[Batch]) -> dict[str, list[list[Array]]]:
+    def statistics(
+        self, mode: Mode, batches: Sequence[Batch]
+    ) -> dict[str, list[list[Array]]]:
         """Of each layer, for each of its calls: counts, means, variances, between.
 
-        Each array has the batches as its first axis. As `kerasbn.recalibrate` does,
-        BN normalizes with the batch and all else is in inference mode.
+        Each array has the batches as its first axis. BN normalizes with the batch,
+        frozen BN too, as in `kerasbn.recalibrate`.
         """
-        of_batches = [self._call(("statistics", Mode(False)), each) for each in batches]
+        of_batches = [self._call(("statistics", mode), each) for each in batches]
         found: dict[str, list[list[Array]]] = {}
         for path in self._layers:
             calls = zip(*(each[path] for each in of_batches), strict=False)
@@ -142,7 +171,7 @@ class Runner:
     def _call(self, key: tuple[str, Mode], batch: Batch) -> Any:
         import keras
 
-        kind, mode = key
+        _, mode = key
         if keras.backend.backend() == "torch" and mode.training is not None:
             self._model.train(mode.training)
         parts = (batch.x, batch.y, batch.sample_weight)
@@ -165,11 +194,13 @@ class Runner:
             outputs = self._run(x, **self._told(mode))
         outputs = outputs[0] if self._run is not self._model else outputs
         if not self.has_loss:
-            return outputs, 0.0
+            return outputs, 0.0, {}
         loss = self._model.compute_loss(
             x=x, y=y, y_pred=outputs, sample_weight=sample_weight
         )
-        return outputs, loss
+        if not self._has_metrics:
+            return outputs, loss, {}
+        return outputs, loss, metrics_now(self._model, x, y, outputs, sample_weight)
 
     def _measure(self, mode: Mode, x: Any, y: Any, sample_weight: Any) -> Any:
         measured = {path: Measured(each) for path, each in self._layers.items()}
@@ -177,9 +208,7 @@ class Runner:
             self._run(x, **self._told(mode))
         return {path: each.calls for path, each in measured.items()}
 
-    def _observe(
-        self, mode: Mode, x: Any, y: Any, sample_weight: Any, run: Any
-    ) -> Any:
+    def _observe(self, mode: Mode, x: Any, y: Any, sample_weight: Any, run: Any) -> Any:
         observers = {path: Observer(each, False) for path, each in self._layers.items()}
         with in_place(list(observers.values())):
             run(x, **self._told(mode))
@@ -192,6 +221,23 @@ class Runner:
         if mode.training is None or not is_told_to_train(self._model):
             return {}
         return {"training": mode.training}
+
+
+def metrics_now(
+    model: Any, x: Any, y: Any, y_pred: Any, sample_weight: Any
+) -> dict[str, Any]:
+    """The model's metrics of this alone, tensors; to be used in a stateless scope.
+
+    Numbers only: a confusion matrix is no score. Those of losses are not updated.
+    """
+    model.reset_metrics()
+    found = model.compute_metrics(x, y, y_pred, sample_weight)
+    return {
+        name: value
+        for name, value in found.items()
+        if name != "loss" and not name.endswith("_loss")
+        if not len(getattr(value, "shape", ()))
+    }
 
 
 def shapes_of(x: Any) -> str:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .running import as_tensors
+from .batches import joined
+from .running import as_tensors, metrics_now
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -83,26 +84,27 @@ def is_worse(worse: Score, better: Score, scale: float) -> bool:
 def metrics_of(
     model: Any, batches: Sequence[Batch], outputs: Outputs
 ) -> dict[str, Spread]:
-    """The compiled metrics over all batches, with their spread over single ones.
+    """The compiled metrics over all batches, with their spread over single ones."""
+    import keras
 
-    Empty where a metric of the user's own cannot be had so.
-    """
-    try:
-        whole = _metrics(model, batches, outputs.outputs)
-        single = [
-            _metrics(model, [batch], [output])
-            for batch, output in zip(batches, outputs.outputs, strict=True)
-        ]
-    except Exception:  # The user's code may do anything.
+    if not outputs.metrics[0]:
         return {}
+    nests = [
+        (b.x, b.y, y_pred, b.sample_weight)
+        for b, y_pred in zip(batches, outputs.outputs, strict=True)
+    ]
+    whole = as_tensors(keras.tree.map_structure(joined, *nests))
+    with keras.StatelessScope():
+        found = metrics_now(model, *whole)
+        of_all = {name: float(value) for name, value in found.items()}
     return {
-        name: Spread(value, float(np.std([each[name] for each in single])))
-        for name, value in whole.items()
+        name: Spread(value, float(np.std([each[name] for each in outputs.metrics])))
+        for name, value in of_all.items()
     }
 
 
 def loss_of_constant(
-    model: Any, batches: Sequence[Batch], outputs: Outputs
+    model: Any, batches: Sequence[Batch], outputs: Sequence[Any]
 ) -> float | None:
     """The loss if the average output were predicted for each sample, if that works."""
     import keras
@@ -112,7 +114,7 @@ def loss_of_constant(
         return np.broadcast_to(mean, leaves[0].shape)
 
     try:
-        constant = keras.tree.map_structure(average, *outputs.outputs)
+        constant = keras.tree.map_structure(average, *outputs[: len(batches)])
         with keras.StatelessScope():
             losses = [_loss(model, batch, constant) for batch in batches]
     except Exception:  # The user's code may do anything.
@@ -139,25 +141,6 @@ def relative_distances(outputs: Outputs, reference: Outputs) -> Array:
                 for one, other in zip(ones, others, strict=True)
             ]
         )
-
-
-def _metrics(
-    model: Any, batches: Sequence[Batch], outputs: Sequence[Any]
-) -> dict[str, float]:
-    import keras
-
-    found: dict[str, Any] = {}
-    with keras.StatelessScope():
-        model.reset_metrics()
-        for batch, output in zip(batches, outputs, strict=True):
-            y, weight, y_pred = map(as_tensors, (batch.y, batch.sample_weight, output))
-            found = model.compute_metrics(as_tensors(batch.x), y, y_pred, weight)
-        # Numbers alone: a confusion matrix is no score. The loss is not updated here.
-        return {
-            name: float(value)
-            for name, value in found.items()
-            if name != "loss" and not name.endswith("_loss") and np.ndim(value) == 0
-        }
 
 
 def _loss(model: Any, batch: Batch, output: Any) -> float:

@@ -85,9 +85,16 @@ def trial(diagnosis: Diagnosis) -> str:
         if name in before.metrics:
             was = before.metrics[name].mean
             text += f", {name} {number(metric.mean)} in place of {number(was)}"
+    return f"{text}." if diagnosis.remedy else f"{text}: {_no_help(diagnosis)}."
+
+
+def _no_help(diagnosis: Diagnosis) -> str:
     if diagnosis.evidence.helps:
-        return f"{text}."
-    return f"{text}: that does not help." if not diagnosis.healthy else f"{text}."
+        return (
+            "dropout before batch normalization makes the difference, as statistics of "
+            "training have its noise in them"
+        )
+    return "nothing to gain" if diagnosis.healthy else "that does not help"
 
 
 def layers_named(cause: Cause, total: int) -> str:
@@ -97,7 +104,7 @@ def layers_named(cause: Cause, total: int) -> str:
     if len(cause.layers) == total > _MOST_NAMES:
         return f"all {total} layers"
     more = len(cause.layers) - _MOST_NAMES
-    names = ", ".join(cause.layers[:_MOST_NAMES])
+    names = ", ".join(map(printable, cause.layers[:_MOST_NAMES]))
     return names + (f" and {more} more" if more > 0 else "")
 
 
@@ -109,3 +116,11 @@ def number(value: float) -> str:
 def with_spread(spread: Spread) -> str:
     """A mean and the deviation over batches."""
     return f"{number(spread.mean)} ± {number(spread.deviation)}"
+
+
+def printable(name: str) -> str:
+    """A name with what a terminal would not show, or obey, escaped."""
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode()
+        for each in name
+    )

@@ -31,6 +31,19 @@ def ways_to_run() -> list[Way]:
     return [_stateless]
 
 
+def ways_to_run_often() -> list[Way]:
+    """Likewise, for a function that is called with many batches of the same shape.
+
+    Then it pays to compile on TensorFlow, too. What a model compiled itself would not
+    be seen there.
+    """
+    import keras
+
+    if keras.backend.backend() == "tensorflow":
+        return [_compiled_on_tensorflow, _on_tensorflow]
+    return ways_to_run()
+
+
 def as_trainer_runs(model: Any) -> Function:
     """What Keras' trainer uses in place of the model: on JAX not its `__call__`."""
     import keras
@@ -81,6 +94,14 @@ def _on_tensorflow(function: Function, model: Any) -> Function:
             config.run_functions_eagerly(before)
 
     return run
+
+
+def _compiled_on_tensorflow(function: Function, model: Any) -> Function:
+    """Variables are read when it runs, so they may change between calls."""
+    compiled: Function = sys.modules["tensorflow"].function(
+        _stateless(function, model), autograph=False
+    )
+    return compiled
 
 
 def _compiled_on_jax(function: Function, model: Any) -> Function:
