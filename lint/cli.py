@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # Rather a `?` than a traceback.
-    command = _COMMANDS.get(arguments[0] if arguments else "", lint)
+    command = _command(arguments[0] if arguments else "")
     if command is not lint:
         arguments = arguments[1:]
     status = _status(command, arguments)
@@ -94,7 +94,8 @@ def _words(
     no_args_is_help=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Other commands: `model-lint rules` lists all rules, `model-lint rule CODE` "
-    "explains one. Exit status: 0 nothing found, 1 something found, 2 unusable "
+    "explains one, `model-lint diagnose MODEL --data FILE.npz` finds out what is wrong "
+    "with a trained model. Exit status: 0 nothing found, 1 something found, 2 unusable "
     "arguments or no target that can be read; with --fix, what counts is what is left, "
     "with --diff, whether there is anything to change.",
 )
@@ -280,4 +281,9 @@ def rules(markdown: bool) -> None:
     (print_table if markdown else print_index)(all_rules())
 
 
-_COMMANDS = {"rule": rule, "rules": rules}
+def _command(name: str) -> click.Command:
+    if name == "diagnose":
+        from .diagnosis.command import diagnose
+
+        return diagnose
+    return {"rule": rule, "rules": rules}.get(name, lint)

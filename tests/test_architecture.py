@@ -27,7 +27,7 @@ MAY_IMPORT_KERAS = (
     "kerasbn/folding/proof/",
 )
 
-LINT_WITH_KERAS = ("lint/subjects/", "lint/watching/")
+LINT_WITH_KERAS = ("lint/subjects/", "lint/watching/", "lint/diagnosis/")
 
 SOURCES = sorted(
     path.relative_to(ROOT).as_posix()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
 from math import ceil, log
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,8 @@ from .cause import Cause, Certainty
 from .layers import paths_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
     from .evidence import Evidence
     from .layers import LayerState
 

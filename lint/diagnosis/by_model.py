@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +17,8 @@ from .evidence import (
 from .layers import array, paths_of
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
     from .evidence import Evidence
     from .layers import LayerState
 

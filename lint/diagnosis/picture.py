@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _MOST_LAYERS = 8
 _WIDTH, _HEIGHT = 11.0, 5.2  # inches
 _GOOD, _BAD, _AFTER = "#5b8db8", "#c62828", "#2e7d32"
-_FAR = 0.5  # standard deviations, and doublings of the variance
+_FAR_SHIFT, _FAR_DOUBLINGS = 0.5, 1.0
 
 
 def save(diagnosis: Diagnosis, path: str | Path) -> None:
@@ -41,11 +41,13 @@ def _figure(diagnosis: Diagnosis) -> Any:
     if not diagnosis.layers:
         _draw_scores(diagnosis, figure.subplots())
     else:
-        upper, lower = figure.subfigures(2, 1, height_ratios=[4, 1])
+        upper: Any = figure
+        if len(diagnosis.layers) > _MOST_LAYERS:
+            upper, lower = figure.subfigures(2, 1, height_ratios=[4, 1])
+            _draw_strip(diagnosis, lower.subplots())
         left, middle, right = upper.subplots(1, 3, width_ratios=[3, 2, 2])
         _draw_scores(diagnosis, left)
         _draw_layers(diagnosis, middle, right)
-        _draw_strip(diagnosis, lower.subplots())
     remedy = f"Remedy: {diagnosis.remedy}" if diagnosis.remedy else ""
     figure.supxlabel(remedy, fontsize="medium", color=_AFTER, family="monospace")
     return figure
@@ -91,14 +93,15 @@ def _draw_layers(diagnosis: Diagnosis, shifts: Any, ratios: Any) -> None:
         ),
     ):
         finite = np.nan_to_num(values, nan=0, posinf=0)
-        colours = [_BAD if not value <= _FAR else _GOOD for value in values]
+        far = _FAR_SHIFT if axes is shifts else _FAR_DOUBLINGS
+        colours = [_BAD if not value <= far else _GOOD for value in values]
         axes.barh(positions, finite, color=colours)
         axes.set_xlim(0, max(1.0, 1.1 * float(finite.max(initial=0))))
-        axes.axvline(_FAR, color="gray", linestyle=":", linewidth=1)
+        axes.axvline(far, color="gray", linestyle=":", linewidth=1)
         axes.invert_yaxis()
         axes.set_yticks(positions, labels if axes is shifts else [])
         unit = "standard deviations" if axes is shifts else "doublings"
-        axes.set_title(f"{title} off by {unit}", fontsize="medium")
+        axes.set_title(f"{title} off, in {unit}", fontsize="medium")
         axes.spines[["top", "right"]].set_visible(False)
         for index, value in enumerate(values):
             if not np.isfinite(value):

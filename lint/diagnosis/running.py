@@ -180,13 +180,13 @@ class Runner:
 
     def _make(self, key: tuple[str, Mode]) -> Callable[..., Any]:
         kind, mode = key
-        function = {
+        functions: dict[str, Callable[..., Any]] = {
             "outputs": self._forward,
             "statistics": self._measure,
             "behaviours": partial(self._observe, run=self._run),
             "plain": partial(self._observe, run=self._model),
-        }[kind]
-        return self._way(partial(function, mode), self._model)
+        }
+        return self._way(partial(functions[kind], mode), self._model)
 
     def _forward(self, mode: Mode, x: Any, y: Any, sample_weight: Any) -> Any:
         told = [Told(self._layers[path], value) for path, value in mode.told]
