@@ -127,6 +127,8 @@ def read_data(
 def _is_arrays(x: Any) -> bool:
     import keras
 
+    if isinstance(x, list) and x and all(isinstance(each, tuple) for each in x):
+        return False  # Batches, not inputs.
     leaves = [leaf for leaf in keras.tree.flatten(x) if leaf is not None]
     return bool(leaves) and all(hasattr(leaf, "shape") for leaf in leaves)
 

@@ -43,7 +43,8 @@ def _figure(diagnosis: Diagnosis) -> Any:
     else:
         upper: Any = figure
         if len(diagnosis.layers) > _MOST_LAYERS:
-            upper, lower = figure.subfigures(2, 1, height_ratios=[4, 1])
+            parts: Any = figure.subfigures(2, 1, height_ratios=[4, 1])
+            upper, lower = parts
             _draw_strip(diagnosis, lower.subplots())
         left, middle, right = upper.subplots(1, 3, width_ratios=[3, 2, 2])
         _draw_scores(diagnosis, left)
