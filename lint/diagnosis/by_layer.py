@@ -199,7 +199,8 @@ def momentum_too_small(evidence: Evidence) -> Iterator[Cause]:
             "momentum too small",
             "certain" if agrees and momentum < _SMALL_MOMENTUM else "likely",
             paths_of(layers),
-            f"momentum={momentum:g} averages about {average:.1f} batches, whose noise is in the running statistics",
+            f"momentum={momentum:g} averages about {average:.1f} batches, whose noise "
+            "is in the running statistics",
             "use 0.9 to 0.999 (PyTorch's 0.1 is 0.9 here)",
         )
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from ..subjects.probing.moments import moments
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -51,10 +53,10 @@ class Measured:
     ) -> Tensor:
         from keras import ops
 
-        moments = _moments(inputs, self.layer.axis, mask)
-        self.calls.append(moments)
+        found = moments(inputs, self.layer.axis, mask)
+        self.calls.append(found)
         running = (self.layer.moving_mean, self.layer.moving_variance)
-        for statistic, batch in zip(running, moments[1:3], strict=True):
+        for statistic, batch in zip(running, found[1:3], strict=True):
             statistic.assign(ops.cast(batch, statistic.dtype))
         if mask is not None:
             named["mask"] = mask
@@ -74,43 +76,3 @@ def in_place(replacements: Sequence[Any]) -> Iterator[None]:
     finally:
         for each in replacements:
             vars(each.layer).pop("call", None)
-
-
-def _moments(inputs: Tensor, axis: Any, mask: Tensor | None) -> tuple[Tensor, ...]:
-    """The number of positions, their mean and variance, and that of sample means.
-
-    The kept axes are in ascending order, as in the layer's weights. Two passes, as
-    E[x^2] - E[x]^2 cancels.
-    """
-    from keras import ops
-
-    rank = len(inputs.shape)
-    kept = {a % rank for a in (axis if isinstance(axis, list | tuple) else [axis])}
-    reduced = tuple(a for a in range(rank) if a not in kept)
-    x = ops.cast(inputs, "float32")
-    if mask is None:
-        weights = ops.ones_like(x)
-    else:
-        weights = ops.cast(mask, "float32")
-        while len(weights.shape) < rank:
-            weights = ops.expand_dims(weights, -1)
-        weights = weights * ops.ones_like(x)
-        x = ops.where(weights > 0, x, 0.0)
-
-    def average(values: Tensor, counts: Tensor, axes: Any) -> Tensor:
-        total = ops.sum(values * counts, axes, keepdims=True)
-        return total / ops.maximum(ops.sum(counts, axes, keepdims=True), 1.0)
-
-    mean = average(x, weights, reduced)
-    variance = average((x - mean) ** 2, weights, reduced)
-    within = tuple(a for a in reduced if a != 0)
-    of_samples = average(x, weights, within) if within else x
-    counts = ops.sum(weights, within, keepdims=True) if within else weights
-    between = average((of_samples - mean) ** 2, counts, reduced[:1])
-    kept_shape = [inputs.shape[a] for a in sorted(kept)]
-    return (
-        ops.max(ops.sum(weights, reduced)),
-        ops.reshape(mean, kept_shape),
-        ops.reshape(variance, kept_shape),
-        ops.reshape(between if 0 in reduced else ops.zeros_like(mean), kept_shape),
-    )

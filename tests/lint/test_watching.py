@@ -357,7 +357,8 @@ def test_the_training_is_the_same_to_the_bit(eagerly):
         variables = [*model.variables, *model.optimizer.variables]
         arrays = [ops.convert_to_numpy(each.value) for each in variables]
         # A call more would be a step that was compiled once more.
-        return [each.tobytes() for each in arrays], history.history, model.calls
+        of_keras = {k: v for k, v in history.history.items() if k[:3] != "bn/"}
+        return [each.tobytes() for each in arrays], of_keras, model.calls
 
     watches = [watching(), watching(every=3), watching(every=None)]
     expected = trained([])
@@ -526,18 +527,26 @@ class TestPicture:
         from matplotlib.image import imread
 
         heights = []
-        for model in (net(momentum=0.5), self.deeper()):
-            watch = watching(plot=tmp_path / "watch.png", every=None)
-            assert fitted(model, *data(), watch) == []
+        for count in (1, 3, 6):
+            watch = watching(plot=tmp_path / "watch.png")
+            assert fitted(self.deep(count), *data(), watch) == []
             heights.append(imread(tmp_path / "watch.png").shape[0])
-        assert heights[1] - heights[0] == 2 * 240
+        assert heights[1] - heights[0] == 2 * 220
+        assert heights[2] - heights[1] == 220 + 140  # The fourth, and the map.
         assert [each.name for each in tmp_path.iterdir()] == ["watch.png"]
 
     @staticmethod
-    def deeper():
+    def deep(count):
         keras.utils.set_random_seed(0)
-        norms = [layers.BatchNormalization(momentum=0.5) for _ in range(3)]
+        norms = [layers.BatchNormalization(momentum=0.5) for _ in range(count)]
         return keras.Sequential([keras.Input((4,)), *norms, layers.Dense(1)])
+
+    def test_of_many_layers_is_no_larger_than_a_screen_or_two(self, tmp_path):
+        from matplotlib.image import imread
+
+        watch = watching(plot=tmp_path / "watch.png", every=5)
+        assert fitted(self.deep(40), *data(), watch) == []
+        assert imread(tmp_path / "watch.png").shape[0] < 2000
 
     def test_of_a_format_that_is_not_known_is_told_after_the_training(self, tmp_path):
         watch = watching(plot=str(tmp_path / "watch.xyz"))
@@ -546,7 +555,7 @@ class TestPicture:
         assert list(tmp_path.iterdir()) == []
 
     def test_needs_matplotlib(self, monkeypatch):
-        monkeypatch.setattr("lint.watching.ending.find_spec", lambda name: None)
+        monkeypatch.setattr("lint.pictures.find_spec", lambda name: None)
         with pytest.raises(lint.UsageError, match="pip install matplotlib"):
             lint.Watch(plot="watch.png")
         assert lint.Watch() is not None
