@@ -522,6 +522,127 @@ class TestLoop:
             pass
 
 
+class TestRemedies:
+    """What is said removes the harm: each is followed here, and silence comes of it."""
+
+    def own_step(self, told):
+        class Own(keras.Model):
+            def __init__(self):
+                super().__init__()
+                self.bn = layers.BatchNormalization(momentum=0.5, name="bn")
+                self.head = layers.Dense(1)
+
+            def call(self, x, training=None):
+                return self.head(self.bn(x, training=training))
+
+            def compute_loss(self, x=None, y=None, y_pred=None, *_, **__):
+                y_pred = self(x, **told)
+                return ops.mean((y_pred - y) ** 2)
+
+            def train_step(self, *arguments):
+                return super().train_step(*arguments)
+
+            _call_has_training_arg = False  # As in a step that calls self(x).
+
+        return Own()
+
+    def test_in_a_training_step_of_its_own(self):
+        x, y = data(mean=5)
+        watch = watching()
+        with pytest.warns(lint.WatchWarning, match=r"training=True in the train_step"):
+            fitted(self.own_step({"training": False}), x, y, watch)
+        assert fitted(self.own_step({"training": True}), x, y, watching()) == []
+
+    @pytest.mark.parametrize("told", [True, False])
+    def test_of_a_fixed_teacher(self, told):
+        keras.utils.set_random_seed(0)
+        teacher = net(momentum=0.5)
+
+        class Student(keras.Model):
+            def __init__(self):
+                super().__init__()
+                self.teacher = teacher
+                self.bn = layers.BatchNormalization(momentum=0.5, name="own")
+                self.head = layers.Dense(1)
+
+            def call(self, x, training=None):
+                aim = ops.stop_gradient(self.teacher(x, training=told))
+                return self.head(self.bn(x, training=training)) + 0 * aim
+
+        x, y = data(mean=5)
+        watch = watching()
+        if not told:
+            assert fitted(Student(), x, y, watch) == []
+            return
+        with pytest.warns(lint.WatchWarning, match="call it with training=False"):
+            (notice,) = fitted(Student(), x, y, watch)
+        assert notice[0] == "moving untrained"
+
+    @pytest.mark.parametrize("shared", [True, False])
+    def test_of_unlike_inputs(self, shared):
+        keras.utils.set_random_seed(0)
+        one = layers.BatchNormalization(momentum=0.5, name="one")
+        other = one if shared else layers.BatchNormalization(momentum=0.5)
+        x = keras.Input((4,))
+        model = keras.Model(x, layers.Dense(1)(one(x) + other(9 - x)))
+        watch = watching()
+        if not shared:
+            assert fitted(model, *data(), watch) == []
+            return
+        with pytest.warns(lint.WatchWarning, match="Give each input a batch norm"):
+            found = fitted(model, *data(), watch)
+        assert ("unlike inputs", "one") in found
+        assert not any("recalibrate" in each.message for each in watch.notices)
+
+    def test_of_averaged_weights(self):
+        x, y = data(640, mean=5)
+        watch = watching(every=10)
+        model = net(momentum=0.5)
+        sgd = keras.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.999)
+        model.layers[-1].kernel.assign([[9.0]] * 4)
+        model.compile(sgd, "mse")
+        rows = keras.Sequential([layers.Dense(4), *model.layers])
+        rows.compile(sgd, "mse")
+        with pytest.warns(lint.WatchWarning, match="averages .use_ema"):
+            rows.fit(x, y, epochs=4, batch_size=16, verbose=0, callbacks=[watch])
+
+
+class TestLogs:
+    def test_have_the_numbers_of_each_layer(self, tmp_path):
+        file = tmp_path / "log.csv"
+        model, (x, y) = net(momentum=0.9), data(mean=5, std=2)
+        model.compile("sgd", "mse")
+        history = model.fit(
+            x,
+            y,
+            epochs=3,
+            batch_size=16,
+            verbose=0,
+            callbacks=[watching(), keras.callbacks.CSVLogger(file)],
+        ).history
+        shifts = history["bn/bn/shift"]
+        assert len(shifts) == 3
+        assert shifts[0] > shifts[-1] < 0.5
+        assert history["bn/bn/ratio"][-1] < 1.5
+        assert history["bn/bn/constant"] == [0, 0, 0]
+        assert "bn/bn/shift" in file.read_text().splitlines()[0]
+
+    def test_are_left_alone_where_that_is_asked(self):
+        model, (x, y) = net(momentum=0.7), data()
+        model.compile("sgd", "mse")
+        watch = watching(logs=False)
+        history = model.fit(x, y, verbose=0, callbacks=[watch]).history
+        assert list(history) == ["loss"]
+
+
+def test_the_table_of_many_layers_is_short(capsys):
+    model = TestPicture.deep(40)
+    fitted(model, *data(), watching(verbose=True))
+    out = capsys.readouterr().out
+    assert "... 30 more, at most" in out
+    assert len(out.splitlines()) < 20
+
+
 class TestPicture:
     def test_has_a_row_for_each_layer(self, tmp_path):
         from matplotlib.image import imread
