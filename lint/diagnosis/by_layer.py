@@ -243,7 +243,7 @@ def unlike_inputs(evidence: Evidence) -> Iterator[Cause]:
     if layers:
         yield Cause(
             "unlike inputs",
-            "certain" if evidence.has_gap else "likely",
+            "certain" if evidence.is_incurable else "likely",
             paths_of(layers),
             "the layer is called with inputs of unlike statistics: in training each "
             "is normalized by its own, in inference all by one average",

@@ -18,6 +18,8 @@ def causes_of(evidence: Evidence) -> list[Cause]:
     from weights that were averaged, or from data unlike those of training.
     """
     found: list[Cause] = []
+    if evidence.bad_data:  # Nothing that was measured with them means anything.
+        return list(by_layer.not_finite(evidence))
     for cause in by_layer.FINDERS:
         found += cause(evidence)
     explained = {path for cause in found for path in cause.layers}

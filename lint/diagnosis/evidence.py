@@ -91,6 +91,11 @@ class Evidence:
         """Whether the model does better once it is recalibrated, and than nothing."""
         return self.worse(INFERENCE, RECALIBRATED) and not self.is_useless(RECALIBRATED)
 
+    @property
+    def is_incurable(self) -> bool:
+        """Whether a gap is left when the running statistics are those of the data."""
+        return self.has_loss and self.worse(RECALIBRATED, BATCH_NORM)
+
     def is_useless(self, mode: str) -> bool:
         """Whether a constant prediction would do as well."""
         if self.constant is None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 _GOOD_FIT = 0.8  # of the squares, that a fit explains
+_NEAR_SHIFT, _NEAR_RATIO = 0.5, 1.5
 _MOST_CHANNELS = 0.8
 _FAR_SHIFT, _FAR_RATIO = 0.5, 2.0  # between calls
 _UNLIKE_BATCHES = 4.0  # times the variance of the means of random batches
@@ -97,7 +98,19 @@ def initial_part(state: LayerState) -> float | None:
     part = float(there @ initial / max(float(initial @ initial), 1e-12))
     left = there - part * initial
     is_good = float(left @ left) < (1 - _GOOD_FIT) * float(there @ there)
-    return part if is_good else None
+    return part if is_good and _is_near(state, part) else None
+
+
+def _is_near(state: LayerState, part: float) -> bool:
+    """Whether the running statistics are near those with that part of initial ones.
+
+    In their own deviations: beside data that are spread far wider, both are nothing.
+    """
+    assert state.data is not None
+    mean = (1 - part) * state.data.mean
+    variance = (1 - part) * state.data.variance + part
+    away = distance(mean, variance, state.mean, state.variance, state.epsilon)
+    return away.shift < _NEAR_SHIFT and away.ratio < _NEAR_RATIO
 
 
 def effective_batch_size(state: LayerState) -> float | None:

@@ -32,8 +32,9 @@ class StatisticsNeverUpdated(Rule):
 
     ## Limits
     Where only the weights of a layer are known, as in a subclassed model, the usual
-    initial values are taken for it. Silent for layers with `trainable=False`, and where a custom initializer of the
-    statistics leaves it open what the initial values were.
+    initial values are taken for it. Silent for layers with `trainable=False`, and
+    where a custom initializer of the statistics leaves it open what the initial values
+    were.
     """
 
     code = "BN203"
