@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ..subjects.probing.running import Way
     from .batches import Batch
 
     Array = NDArray[np.float64]
@@ -77,19 +76,21 @@ class Runner:
         self.has_loss = has_loss
         self._has_metrics = has_loss
         self._run = as_trainer_runs(model)
-        self._use(ways_to_run()[-1])
+        # How to run a function once, and how to run one for many batches.
+        self._once = self._often = ways_to_run()[0]
+        self._compiled = cache(self._make)
 
     def prepare(self, batch: Batch) -> str:
         """Find out how the model can be run; return why it has no loss, if it has none.
 
-        It is run as it is first, which builds its loss and metrics, and then compiled.
-
         Raises:
             UsageError: if it cannot be run on the batch at all.
         """
-        problem = self._failure(batch) if self.has_loss else ""
-        if problem and not self._fails_without("_has_metrics", batch):
-            problem = ""
+        problem = ""
+        if self.has_loss and (problem := self._failure(batch)):
+            self._has_metrics = False  # A metric of the user's own may be to blame.
+            if not self._failure(batch):
+                problem = ""
         if problem or not self.has_loss:
             self.has_loss = self._has_metrics = False
             if failure := self._failure(batch):
@@ -97,36 +98,44 @@ class Runner:
                     f"The model cannot be run on the data: {failure}. "
                     f"Received: x of shape {shapes_of(batch.x)}."
                 )
+        self._once = self._often
         for way in ways_to_run_often():
-            self._use(way)
-            if not self._failure(batch) and self._reaches_layers(batch):
+            self._often = way
+            self._compiled.cache_clear()
+            if self._works(batch) and self._reaches_layers(batch):
                 break
         return problem
 
-    def _use(self, way: Way) -> None:
-        self._way = way
-        self._compiled = cache(self._make)
-
-    def _fails_without(self, feature: str, batch: Batch) -> bool:
-        setattr(self, feature, False)
-        return bool(self._failure(batch))
-
     def _failure(self, batch: Batch) -> str:
-        """Why the model cannot be run now; empty if it can."""
+        """Take the first way that works; why none does, or an empty text."""
+        failure = ""
+        for way in ways_to_run():
+            self._often = way
+            self._compiled.cache_clear()
+            try:
+                self.outputs(Mode(training=False), [batch])
+            except Exception as error:  # The user's code may do anything.
+                failure = failure or one_line(error)
+            else:
+                return ""
+        return failure
+
+    def _works(self, batch: Batch) -> bool:
         try:
             self.outputs(Mode(training=False), [batch])
-        except Exception as error:  # The user's code may do anything.
-            return one_line(error)
-        return ""
+        except Exception:  # What runs by itself may not compile.
+            return False
+        return True
 
     def _reaches_layers(self, batch: Batch) -> bool:
-        """Whether layers are called so that are called when nothing is compiled."""
-        before, self._compiled = self._compiled, cache(self._make)
-        way, self._way = self._way, ways_to_run()[-1]
+        """Whether layers are called so that are called when nothing is compiled.
+
+        A function that the model compiled itself does not call what took the place of
+        a layer's `call`.
+        """
         called = self.behaviours(False, batch)
-        self._way, self._compiled = way, before
-        seen = self.behaviours(False, batch)
-        return all(seen[path][0] or not called[path][0] for path in called)
+        found = self.statistics(Mode(False), [batch])
+        return all(found[path] or not called[path][0] for path in called)
 
     def outputs(self, mode: Mode, batches: Sequence[Batch]) -> Outputs:
         """Outputs, losses and metrics of the batches."""
@@ -186,7 +195,8 @@ class Runner:
             "behaviours": partial(self._observe, run=self._run),
             "plain": partial(self._observe, run=self._model),
         }
-        return self._way(partial(functions[kind], mode), self._model)
+        way = self._often if kind in ("outputs", "statistics") else self._once
+        return way(partial(functions[kind], mode), self._model)
 
     def _forward(self, mode: Mode, x: Any, y: Any, sample_weight: Any) -> Any:
         told = [Told(self._layers[path], value) for path, value in mode.told]
