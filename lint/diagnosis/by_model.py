@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .evidence import Evidence
     from .layers import LayerState
 
+_WINDOWS = 5  # 1 / (1 - momentum) steps each, in which an average forgets the first
 _UNIFORM = 1.5  # the factor within which all channels are scaled alike
 _SCALED = 4.0  # the factor of deviations from which it is a matter of preprocessing
 
@@ -52,6 +53,16 @@ def unexplained(evidence: Evidence, explained: Collection[str]) -> Iterator[Caus
         return
     if not left:
         return
+    if late := [each for each in left if _is_late(each, evidence.steps)]:
+        yield Cause(
+            "not converged",
+            "likely" if all(each.momentum is None for each in late) else "possible",
+            paths_of(late),
+            "they average over many batches, those of weights long changed among them",
+            "use a smaller momentum, or lower the learning rate towards the end",
+        )
+        if len(late) == len(left):
+            return
     shrunk = [each for each in left if each.distance and each.distance.scale > 1.15]
     means_stay = all(each.distance and each.distance.shift < 0.5 for each in left)
     looks_averaged = len(shrunk) > len(left) / 2 and means_stay
@@ -133,6 +144,15 @@ def other_causes(evidence: Evidence, is_explained: bool) -> Iterator[Cause]:
             "see whether inputs and targets belong together, and are preprocessed as "
             "in training",
         )
+
+
+def _is_late(layer: LayerState, steps: int | None) -> bool:
+    """Whether its average reaches far back into the training."""
+    if layer.frozen or not steps:
+        return False
+    if layer.momentum is None:
+        return True
+    return steps * max(len(layer.calls), 1) * (1 - layer.momentum) < _WINDOWS
 
 
 def is_averaged_model(model: Any) -> bool:

@@ -31,8 +31,8 @@ BATCH_NORM, DROPOUT = "only batch normalization trains", "only dropout trains"
 RECALIBRATED, UNFLAGGED = "recalibrated", "without the constant training=True"
 IN_ORDER = "only batch normalization trains, data in order"
 
-# Distances of outputs have no scale of their own: a tenth of a deviation counts.
-_SCALE_OF_DISTANCES = 5.0
+# Distances of outputs have no scale of their own: a quarter of a deviation counts.
+_SCALE_OF_DISTANCES = 12.5
 _NO_BETTER = 0.95  # than a constant prediction, as a part of its loss
 _MOST_BYTES, _FEWEST_BATCHES = 128 * 2**20, 2  # of the outputs of one mode
 _MOST_LAYERS, _MOST_BATCHES = 32, 8  # to attribute the gap to

@@ -72,9 +72,6 @@ NETWORKS = {
     "zero debias": dense(
         normalize=lambda: kerasbn.BatchNormalization(zero_debias=True)
     ),
-    "average of all": dense(
-        normalize=lambda: kerasbn.BatchNormalization(momentum=None)
-    ),
     "convolutions": conv(),
     "convolutions, spatial dropout": conv(layers.SpatialDropout2D(0.2)),
     "convolutions, random flips": [
@@ -126,8 +123,8 @@ def test_a_regression_is_healthy():
     model = keras.Sequential(
         [keras.Input((64,)), layers.Dense(24), bn(), layers.ReLU(), layers.Dense(2)]
     )
-    model.compile("adam", "mse")
-    aim = np.stack([X[:, 20:40].mean(1), IMAGES[:, 2:6].mean((1, 2, 3))], 1)
+    model.compile(keras.optimizers.Adam(1e-2), "mse")
+    aim = np.stack([X[:, 20:40].sum(1), IMAGES[:, 2:6].sum((1, 2, 3))], 1)
     model.fit(X, aim, epochs=4, verbose=0)
     assert lint.diagnose(model, X, aim, steps=16).healthy
 
