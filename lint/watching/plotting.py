@@ -20,6 +20,7 @@ _WIDTH, _ROW, _HEAD = 12.0, 2.2, 0.9  # inches
 _MOST_ROWS = 4  # of layers in detail
 _CELL, _LEAST_MAP = 0.16, 1.4  # inches: of a layer in the map, and of the map
 _MOST_NAMES = 60  # beside the map
+_FEW_DECADES = 50
 _FAR_SHIFT, _FAR_DOUBLINGS = 1.0, 2.0  # where the colours end
 
 
@@ -83,11 +84,7 @@ def _draw_layer(layer: WatchedLayer, axes: Any) -> None:
             bands = [getattr(point, f"{kind}_{name}") for point in layer.points]
             label = "batches" if kind == "batch" else kind
             _draw_band(plot, steps, bands, colour, label)
-    smallest = [point.batch_variance[0] for point in layer.points]
-    if smallest and min(smallest) > 0:
-        variances.set_yscale("log")
-        variances.yaxis.set_major_formatter("{x:g}")
-        variances.yaxis.set_minor_formatter(_label_of_few)
+    _scale_by_decades(variances, layer)
     for plot in inputs:
         _draw_inputs(plot, layer)
     for plot in axes:
@@ -96,6 +93,23 @@ def _draw_layer(layer: WatchedLayer, axes: Any) -> None:
         else:
             plot.text(0.5, 0.5, "not seen", ha="center", transform=plot.transAxes)
             plot.set_yticks([])
+
+
+def _scale_by_decades(plot: Any, layer: WatchedLayer) -> None:
+    """A logarithmic axis, from the smallest variance above 0 on."""
+    both = [(point.running_variance, point.batch_variance) for point in layer.points]
+    values = np.asarray(both).ravel()
+    values = values[values > 0]
+    if not values.size:
+        return
+    low, high = float(values.min()), float(values.max())
+    plot.set_yscale("log")
+    plot.set_ylim(low / 1.2, high * 1.2)
+    plot.yaxis.set_major_formatter("{x:g}")
+    if high > _FEW_DECADES * low:  # Labels between the powers of ten would crowd.
+        plot.yaxis.set_minor_formatter("")
+    else:
+        plot.yaxis.set_minor_formatter(_label_of_few)
 
 
 def _label_of_few(value: float, _: int | None = None) -> str:

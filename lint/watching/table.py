@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import log
 from typing import TYPE_CHECKING
 
 from rich.table import Table
@@ -39,7 +40,7 @@ def worst_first(monitor: Monitor) -> list[WatchedLayer]:
 
     def badness(layer: WatchedLayer) -> tuple[int, float]:
         lag = layer.lag()
-        return len(_kinds(layer, monitor)), lag.shift + lag.ratio if lag else 0.0
+        return len(_kinds(layer, monitor)), lag.shift + log(lag.ratio) if lag else 0.0
 
     return sorted(monitor.layers, key=badness, reverse=True)
 
