@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterable
 
+    from .diagnosis import diagnose
     from .watching import Watch, WatchWarning, watch
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "WatchWarning",
     "check",
     "check_text",
+    "diagnose",
     "watch",
 ]
 _WATCHING = ("Watch", "WatchWarning", "watch")
@@ -101,7 +103,11 @@ def check_text(
 
 
 def __getattr__(name: str) -> Any:
-    """`Watch` and what belongs to it, only when asked for: it loads Keras."""
+    """What loads Keras or NumPy, only when asked for."""
+    if name == "diagnose":
+        from .diagnosis import diagnose
+
+        return diagnose
     if name in _WATCHING:
         from . import watching
 

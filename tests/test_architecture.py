@@ -30,7 +30,7 @@ MAY_IMPORT_KERAS = (
 # What `lint` uses of `kerasbn`.
 LINT_MAY_IMPORT = ("archive", "graph", "writing")
 
-LINT_WITH_KERAS = ("lint/subjects/", "lint/watching/")
+LINT_WITH_KERAS = ("lint/subjects/", "lint/watching/", "lint/diagnosis/")
 
 SOURCES = sorted(
     path.relative_to(ROOT).as_posix()

@@ -47,6 +47,11 @@ _COMMANDS = {
     ),
     "rule": _Place("lint.cli.reference", "rule", "Explain a rule."),
     "rules": _Place("lint.cli.reference", "rules", "List all rules."),
+    "diagnose": _Place(
+        "lint.diagnosis.command",
+        "diagnose",
+        "Find out what is wrong with a trained model.",
+    ),
     "server": _Place("lint.cli.server", "server", "Run the language server."),
 }
 

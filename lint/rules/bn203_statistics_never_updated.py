@@ -31,8 +31,10 @@ class StatisticsNeverUpdated(Rule):
     parameter (BN101) or a training loop that does not pass it (BN102).
 
     ## Limits
-    Silent for layers with `trainable=False`, and where a custom initializer of the
-    statistics leaves it open what the initial values were.
+    Where only the weights of a layer are known, as in a subclassed model, the usual
+    initial values are taken for it. Silent for layers with `trainable=False`, and
+    where a custom initializer of the statistics leaves it open what the initial values
+    were.
     """
 
     code = "BN203"
@@ -129,11 +131,12 @@ def _untouched(layer: BatchNorm, statistics: Statistics) -> bool:
 
 def _affine_was_trained(layer: BatchNorm, statistics: Statistics) -> bool:
     """Whether gamma or beta is known to differ from its initial value."""
-    for values, key in (
-        (statistics.gamma, "gamma_initializer"),
-        (statistics.beta, "beta_initializer"),
+    for values, key, usual in (
+        (statistics.gamma, "gamma_initializer", "ones"),
+        (statistics.beta, "beta_initializer", "zeros"),
     ):
-        initial = _constant(layer.config.get(key))
+        # Of a layer of which only weights are known, Keras' own values are taken.
+        initial = _constant(layer.config.get(key) if layer.config else usual)
         if values is not None and initial is not None and not _all_are(values, initial):
             return True
     return False

@@ -22,7 +22,7 @@ class StatisticsNotConverged(Rule):
 
     ## What it does
     After t steps a running statistic with momentum m is still m^t of its initial
-    value. Reports layers of a saved model where that is more than 5 %.
+    value. Reports layers of a model where that is more than 5 %.
 
     ## Why is this bad
     Inference normalises with a mean too near 0 and a variance too near 1, so it does
@@ -44,7 +44,6 @@ class StatisticsNotConverged(Rule):
     code = "BN204"
     name = "statistics-not-converged"
     severity = Severity.WARNING
-    saved_only = True
     bad = """\
 import keras
 import numpy as np

@@ -53,7 +53,7 @@ def read_live_model(model: Any, name: str | None = None) -> Model:
             _batch_norm(layer, path, frozen, in_graph.get(path))
             for layer, path, frozen in found
         ),
-        iterations=_iterations(getattr(model, "optimizer", None)),
+        iterations=steps_taken(model),
         graph=graph,
         live=model,
         probe=cache(partial(probe, model, can_move)),
@@ -141,14 +141,15 @@ def _reader(layer: Any) -> Callable[[], Statistics | None]:
     return read
 
 
-def _iterations(optimizer: Any) -> int | None:
-    """How many batches were trained on; None without an optimizer.
+def steps_taken(model: Any) -> int | None:
+    """How many batches a model was trained on; None without an optimizer.
 
     Under loss scaling the inner optimizer counts. Under gradient accumulation
     `iterations` counts only whole rounds, and the private variable counts batches.
     """
     from keras import ops
 
+    optimizer = getattr(model, "optimizer", None)
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)
     count = getattr(optimizer, "_iterations", None)
     return None if count is None else int(ops.convert_to_numpy(count))

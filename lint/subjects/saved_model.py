@@ -12,10 +12,10 @@ from kerasbn.archive.numbering import layer_groups
 from kerasbn.graph import NotAGraphError, read_graph
 
 from .graph_layers import read_layers
-from .model import Model, Statistics
+from .model import BatchNorm, Model, Statistics
 from .unread import Unread, UnreadError
 from .weights_only import batch_norms_in_group, find_batch_norms, is_opaque
-from .wrapped import wrapped_batch_norms
+from .wrapped import has_batch_norm_config, wrapped_batch_norms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     from kerasbn.archive import Archive, StoredArray
     from kerasbn.graph import Graph, Layer
-
-    from .model import BatchNorm
 
 _MALFORMED = (
     *(OSError, RuntimeError, KeyError, TypeError, ValueError, IndexError),
@@ -75,10 +73,11 @@ def _read(archive: Archive, path: Path) -> Model:
         layers = find_batch_norms(archive)
     else:
         groups = cache(partial(layer_groups, archive.config))
+        reader = partial(_reader, archive, graph)
         layers = read_layers(
             graph,
-            partial(_reader, archive, graph),
-            partial(_inside, archive, groups),
+            reader,
+            partial(_inside, archive, groups, reader),
         )
     return Model(
         path=str(path),
@@ -99,10 +98,17 @@ def _graph(archive: Archive) -> Graph | None:
 def _inside(
     archive: Archive,
     groups: Callable[[], Mapping[str, str]],
+    reader: Callable[[Layer], Callable[[], Statistics | None]],
     layer: Layer,
     frozen: bool,
 ) -> Iterator[BatchNorm]:
-    """The BN layers in an opaque layer, by its configuration and by its weights."""
+    """The BN layers in an opaque layer, by its configuration and by its weights.
+
+    The layer may be one itself, of a subclass.
+    """
+    if has_batch_norm_config(layer):
+        yield BatchNorm(layer.path, layer.config, frozen, (), reader(layer), calls=None)
+        return
     if not is_opaque(layer):
         return
     told = {each.path: each for each in wrapped_batch_norms(layer, frozen)}

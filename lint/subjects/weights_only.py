@@ -40,7 +40,7 @@ def find_batch_norms(archive: Archive) -> Iterator[BatchNorm]:
 def batch_norms_in_group(
     archive: Archive, place: str | None, path: str, frozen: bool
 ) -> Iterator[BatchNorm]:
-    """The BN layers inside an opaque layer of a graph.
+    """The BN layers inside an opaque layer of a graph, or what is one itself.
 
     Args:
         archive: the file.
@@ -51,6 +51,10 @@ def batch_norms_in_group(
     if archive.format != "keras" or place is None:
         return  # A legacy file does not tell the layers inside apart.
     if (group := child(archive.root.id, place)) is not None:
+        variables = child(group, "vars") if isinstance(group, GroupID) else None
+        own = variables and _statistics_reader(variables, place)
+        if own:  # A subclass of batch normalization itself.
+            yield BatchNorm(path, {}, frozen, (), own)
         for found in _below(group, path, "", archive.keras_version):
             yield replace(found, frozen=frozen)
 

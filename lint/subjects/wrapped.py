@@ -11,6 +11,17 @@ from .model import BatchNorm
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# No other layer is configured by all of these.
+_BATCH_NORM_KEYS = {
+    "axis",
+    "momentum",
+    "epsilon",
+    "center",
+    "scale",
+    "moving_mean_initializer",
+    "moving_variance_initializer",
+}
+
 
 def wrapped_batch_norms(layer: Layer, frozen: bool) -> Iterator[BatchNorm]:
     """The BN layers inside a layer's configuration, at any depth, without statistics.
@@ -27,12 +38,21 @@ def _inside(value: Any, path: str, frozen: bool) -> Iterator[BatchNorm]:
     elif isinstance(value, dict) and _is_layer(value):
         layer = Layer(LayerEntry(value, path))
         frozen = frozen or not layer.trainable
-        if layer.is_batch_norm:
+        if layer.is_batch_norm or has_batch_norm_config(layer):
             yield BatchNorm(layer.path, layer.config, frozen, (), _not_stored, None)
         else:
             yield from _inside(layer.config, layer.path, frozen)
     elif isinstance(value, dict):
         yield from _inside(list(value.values()), path, frozen)
+
+
+def has_batch_norm_config(layer: Layer) -> bool:
+    """Whether a layer of somebody's own class is configured as batch normalization.
+
+    That is what a subclass writes that extends its configuration. What its code does
+    with it is not known, so nothing is folded into or out of it.
+    """
+    return layer.kind is None and layer.config.keys() >= _BATCH_NORM_KEYS
 
 
 def _is_layer(value: dict[str, Any]) -> bool:

@@ -19,6 +19,10 @@ _TOLD_HOW = (
     "Give `call` a parameter training=None, and pass neither None nor False on to the "
     "layer (model-lint rule BN101)."
 )
+_TOLD_IN_OWN_STEP = (
+    "Call the network with training=True in the train_step of the model's own, as in "
+    "self(x, training=True) (model-lint rule BN102)."
+)
 
 
 class Watch(keras.callbacks.Callback):
@@ -39,10 +43,14 @@ class Watch(keras.callbacks.Callback):
 
     Args:
         every: look after each that many steps; `None` for as often as is cheap.
-        plot: a file for a picture, such as `"watch.png"`, with a row for each layer:
-            its running statistics against those of the batches, and its inputs, over
-            time. It needs Matplotlib.
+        plot: a file for a picture, such as `"watch.png"`: of the worst layers, their
+            running statistics against those of the batches, and their inputs, over
+            time; of many, a map of how far each is off. It needs Matplotlib.
         verbose: whether to print the table.
+        logs: whether to put the numbers of each layer into the logs of each epoch, for
+            `History`, `CSVLogger`, `TensorBoard` and whatever else comes behind this
+            callback: `bn/<layer>/shift`, `/ratio` and `/constant`. They are NaN until
+            there is something to tell. A progress bar shows them, too.
 
     Raises:
         UsageError: (a ValueError) if an argument is wrong or Matplotlib is missing.
@@ -54,13 +62,19 @@ class Watch(keras.callbacks.Callback):
     """
 
     def __init__(
-        self, *, every: int | None = None, plot: Any = None, verbose: bool = True
+        self,
+        *,
+        every: int | None = None,
+        plot: Any = None,
+        verbose: bool = True,
+        logs: bool = True,
     ) -> None:
         super().__init__()
         check_options(every, plot)
         self._every = every
         self._plot = plot
         self._verbose = verbose
+        self._logs = logs
         self._monitor: Monitor | None = None
 
     @property
@@ -70,12 +84,13 @@ class Watch(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: Any = None) -> None:
         epochs, steps = self.params.get("epochs"), self.params.get("steps")
+        own_step = trains_by_itself(type(self.model))
         self._monitor = Monitor(
             self.model,
             self._every,
-            _TOLD_HOW,
+            _TOLD_IN_OWN_STEP if own_step else _TOLD_HOW,
             planned=epochs * steps if epochs and steps else None,
-            own_step=trains_by_itself(type(self.model)),
+            own_step=own_step,
         )
         self._tap = Tap(self.model, self._monitor)
         self._tap.open()
@@ -93,6 +108,11 @@ class Watch(keras.callbacks.Callback):
         if steps:
             done = min(done, steps - self._first)  # The last ones may be fewer.
         self._monitor.after_step(self._monitor.step + done, self._value)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        assert self._monitor is not None
+        if self._logs and logs is not None:
+            logs.update(self._monitor.numbers(self._value))
 
     def on_train_end(self, logs: Any = None) -> None:
         assert self._monitor is not None

@@ -50,6 +50,32 @@ def judge_still(
     )
 
 
+def judge_untrained(layer: WatchedLayer, notices: Notices, step: int) -> None:
+    """Warn about statistics that move in a layer that nothing trains."""
+    notices.give(
+        "moving untrained",
+        layer.path,
+        step,
+        f"the running statistics moved in {step:,} training steps, though nothing "
+        "trains the layer: it is called with training=True. If its network is to stay "
+        "as it is, such as a teacher, call it with training=False.",
+    )
+
+
+def judge_calls(layer: WatchedLayer, notices: Notices, step: int) -> None:
+    """Warn about a layer that serves unlike inputs in one step."""
+    if layer.has_unlike_calls:
+        notices.give(
+            "unlike inputs",
+            layer.path,
+            step,
+            f"its {layer.calls} calls in a step are given inputs of unlike statistics: "
+            "in training each is normalized by its own, in inference all by one "
+            "average, and recalibration does not help. Give each input a batch "
+            "normalization layer of its own.",
+        )
+
+
 def judge_at_the_end(layer: WatchedLayer, notices: Notices, step: int) -> None:
     """Warn about the statistics that training leaves behind."""
     lag = layer.lag()

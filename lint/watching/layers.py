@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..subjects.distance import distance
 from .statistics import Reading, batches_between, flat
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from .statistics import Array, Batches
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 _RECENT = 8  # batches; fewer are too noisy to compare with
 _QUANTILES = (0.05, 0.5, 0.95)
+_UNLIKE = (1.0, 4.0)  # shift and ratio between calls
 
 
 @dataclass(frozen=True)
@@ -57,10 +60,12 @@ class WatchedLayer:
         layer: the layer.
         calls: how often it is called in training mode in one step; None if that is
             not known, and so nothing of the batches.
-        points: what is drawn.
+        points: what is drawn of the layer.
+        lags: how far it was behind, by step.
         inputs: quantiles of the values that it was given, by step.
         ever_moved: whether its running statistics ever did.
         dead: which channels were constant in each of the last samples.
+        has_unlike_calls: whether its calls in one step are given unlike inputs.
     """
 
     def __init__(self, path: str, layer: Any) -> None:
@@ -68,7 +73,9 @@ class WatchedLayer:
         self.layer = layer
         self.calls: int | None = 1
         self.points: list[Point] = []
+        self.lags: list[tuple[int, Lag]] = []
         self.inputs: list[tuple[int, Array]] = []
+        self.has_unlike_calls = False
         self.ever_moved = False
         self.dead: deque[Any] = deque(maxlen=3)
         self._recent: deque[Batches] = deque(maxlen=_RECENT)
@@ -100,6 +107,8 @@ class WatchedLayer:
             between = batches_between(before, now, self.momentum, self.calls)
             if between is not None and between.possible:
                 self._note(now, between)
+                if (lag := self.lag()) is not None:
+                    self.lags.append((step, lag))
             elif between is not None:
                 self._give_up()
 
@@ -119,13 +128,24 @@ class WatchedLayer:
         mean = np.mean([each.mean for each in self._recent], axis=0)
         variance = np.mean([each.variance for each in self._recent], axis=0)
         epsilon = float(self.layer.epsilon)
-        square = (self._last.mean - mean) ** 2 / (variance + epsilon)
-        with np.errstate(all="ignore"):
-            factor = np.log((self._last.variance + epsilon) / (variance + epsilon))
+        away = distance(self._last.mean, self._last.variance, mean, variance, epsilon)
         varies = any((each.variance > each.noise).any() for each in self._recent)
-        ratio = float(np.exp(np.abs(factor).mean()))
-        lag = Lag(float(np.sqrt(square.mean())), ratio, varies)
-        return lag if np.isfinite([lag.shift, lag.ratio]).all() else None
+        return Lag(away.shift, away.ratio, varies) if away.is_finite else None
+
+    def numbers(self) -> dict[str, float]:
+        """What is logged: NaN for what is not known yet."""
+        lag = self.lag()
+        return {
+            "shift": lag.shift if lag else math.nan,
+            "ratio": lag.ratio if lag else math.nan,
+            "constant": float(self.dead_channels()),
+        }
+
+    def note_calls(self, calls: Sequence[tuple[Array, Array]]) -> None:
+        """Compare the mean and variance of the inputs of the calls in one step."""
+        for mean, variance in calls[1:]:
+            away = distance(*calls[0], mean, variance, float(self.layer.epsilon))
+            self.has_unlike_calls |= away.shift > _UNLIKE[0] or away.ratio > _UNLIKE[1]
 
     def dead_channels(self) -> int:
         """How many channels were constant in each of the last three samples."""
@@ -139,6 +159,7 @@ class WatchedLayer:
         self._recent.clear()
         self.dead.clear()
         self.points.clear()
+        self.lags.clear()
 
     def _note(self, now: Reading, between: Batches) -> None:
         self._recent.append(between)

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 from ..subjects.live_model import layers_inside
 from .budget import Budget
 from .counting import CallCounter
-from .judging import judge, judge_at_the_end, judge_still, needed_steps
+from .judging import (
+    judge,
+    judge_at_the_end,
+    judge_calls,
+    judge_still,
+    judge_untrained,
+    needed_steps,
+)
 from .layers import WatchedLayer
 from .notices import Notices
 from .trial import Losses, Trial
@@ -65,6 +72,7 @@ class Monitor:
         self.losses: list[Losses] = []
         self.notices = Notices()
         self.step = 0
+        self._model = model
         self.counter = CallCounter(self.layers)
         self._own_step = own_step
         self._calls_are_guessed = False
@@ -104,13 +112,25 @@ class Monitor:
                 self._judge_losses(at_the_end=False)
         self.notices.say()
 
+    def numbers(self, value: Value) -> dict[str, float]:
+        """What is known of each layer now, by `bn/<layer>/<number>`."""
+        self._read(value)
+        return {
+            f"bn/{layer.path}/{name}": number
+            for layer in self.layers
+            for name, number in layer.numbers().items()
+        }
+
     def end(self, value: Value) -> None:
         """Look for the last time."""
         self._read(value)
         if self._batch is not None and not self._has_losses_of(self.step):
             self._try()
+        trained = [layer.is_trained(value) for layer in self.layers]
         for layer in self.layers:
-            if layer.ever_moved:
+            if layer.ever_moved and any(trained) and not layer.is_trained(value):
+                judge_untrained(layer, self.notices, self.step)
+            elif layer.ever_moved:
                 judge_at_the_end(layer, self.notices, self.step)
             elif layer.is_trained(value):
                 judge_still(layer, self.notices, self.step, self._told_how)
@@ -129,7 +149,7 @@ class Monitor:
     def _sample(self, value: Value) -> None:
         self._read(value)
         for layer in self.layers:
-            if layer.ever_moved:
+            if layer.ever_moved and layer.is_trained(value):
                 judge(layer, self.notices, self.step, self._planned)
             elif self.step >= _ENOUGH_STEPS and layer.is_trained(value):
                 judge_still(layer, self.notices, self.step, self._told_how)
@@ -151,6 +171,8 @@ class Monitor:
         except Exception:  # The user's code may do anything.
             self._trial = self._batch = None
             return
+        for layer in self.layers:
+            judge_calls(layer, self.notices, self.step)
         if losses is not None:
             self.losses.append(losses)
         if self._calls_are_guessed:
@@ -176,10 +198,27 @@ class Monitor:
                 self.step,
                 f"the same batch has the loss {last.training:.4g} in training mode and "
                 f"{last.inference:.4g} in inference mode after {self.step:,} steps: "
-                "what is trained is not what predicts. The running statistics may be "
-                "wrong, or batches too small or unlike each other: see the table, and "
-                "try kerasbn.recalibrate(model, data).",
+                f"what is trained is not what predicts. {self._why_losses_part()}",
             )
+
+    def _why_losses_part(self) -> str:
+        optimizer = getattr(self._model, "optimizer", None)
+        if getattr(optimizer, "use_ema", False):
+            return (
+                "The weights are averages (use_ema), the running statistics are those "
+                "of the weights that were not averaged: use "
+                "kerasbn.recalibrate(model, data)."
+            )
+        unlike = [each.path for each in self.layers if each.has_unlike_calls]
+        if unlike:
+            return (
+                f"{unlike[0]} serves unlike inputs, which no running statistics fit: "
+                "give each input a batch normalization layer of its own."
+            )
+        return (
+            "The running statistics may be wrong, or batches too small or unlike each "
+            "other: lint.diagnose(model, x, y) says which, and what helps."
+        )
 
     def _parts_ways(self, losses: Losses) -> bool:
         """Whether inference is worse by more than the loss itself, and than a trifle.

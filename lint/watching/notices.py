@@ -10,7 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-Kind = Literal["not moving", "lagging", "collapsed", "dead channels", "loss"]
+Kind = Literal[
+    "not moving",
+    "moving untrained",
+    "lagging",
+    "collapsed",
+    "dead channels",
+    "unlike inputs",
+    "loss",
+]
 
 _MOST_NAMES = 3  # of layers, in one warning
 

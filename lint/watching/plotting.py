@@ -1,11 +1,13 @@
-"""The picture: a row for each layer, its statistics and its inputs over time."""
+"""The picture: the worst layers over time, and how far each layer was behind."""
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from ..pictures import save_figure
+from .table import worst_first
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,43 +16,67 @@ if TYPE_CHECKING:
     from .monitor import Monitor
 
 _BATCHES, _RUNNING, _INPUTS = "tab:orange", "tab:blue", "tab:green"
-_WIDTH, _ROW, _HEAD = 12.0, 2.4, 0.9  # inches
-_DPI, _MOST_PIXELS = 100, 30_000
+_WIDTH, _ROW, _HEAD = 12.0, 2.2, 0.9  # inches
+_MOST_ROWS = 4  # of layers in detail
+_CELL, _LEAST_MAP = 0.16, 1.4  # inches: of a layer in the map, and of the map
+_MOST_NAMES = 60  # beside the map
+_FEW_DECADES = 50
+_FAR_SHIFT, _FAR_DOUBLINGS = 1.0, 2.0  # where the colours end
 
 
 def draw(monitor: Monitor, path: Path) -> None:
     """Write the picture, in the format that the file's name says.
 
     Raises:
-        OSError: if the file cannot be written.
-        ValueError: if its format is not known.
+        UsageError: if its format is not known, or the file cannot be written.
     """
     from matplotlib.figure import Figure
 
-    rows = max(1, len(monitor.layers))
-    height = _HEAD + rows * _ROW
-    figure = Figure(figsize=(_WIDTH, height), layout="constrained")
-    axes = figure.subplots(rows, 3, sharex=True, squeeze=False)
-    for layer, row in zip(monitor.layers, axes, strict=False):
+    seen = [each for each in worst_first(monitor) if each.points]
+    rows = seen[:_MOST_ROWS]
+    has_map = len(monitor.layers) > _MOST_ROWS and any(e.lags for e in monitor.layers)
+    map_height = max(_LEAST_MAP, _CELL * len(monitor.layers)) if has_map else 0.0
+    row_height = max(1, len(rows)) * _ROW
+    figure = Figure(
+        figsize=(_WIDTH, _HEAD + row_height + map_height), layout="constrained"
+    )
+    upper: Any = figure
+    if has_map:
+        parts: Any = figure.subfigures(2, 1, height_ratios=[row_height, map_height])
+        upper, lower = parts
+        _draw_map(monitor, lower)
+    if rows:
+        _draw_rows(rows, monitor, upper)
+    else:
+        text = "The running statistics did not move, or were not seen to."
+        upper.text(0.5, 0.4, text, ha="center")
+    figure.suptitle(_title(rows, monitor))
+    save_figure(figure, path, "plot")
+
+
+def _title(rows: list[WatchedLayer], monitor: Monitor) -> str:
+    title = "Batch normalization in training: median and 5 to 95 % of the channels"
+    if len(rows) < len(monitor.layers):
+        title += f", of the {len(rows)} layers that are the farthest off"
+    return title
+
+
+def _draw_rows(rows: list[WatchedLayer], monitor: Monitor, figure: Any) -> None:
+    has_inputs = any(each.inputs for each in rows)
+    axes = figure.subplots(
+        len(rows), 3 if has_inputs else 2, sharex=True, squeeze=False
+    )
+    for layer, row in zip(rows, axes, strict=True):
         _draw_layer(layer, row)
     axes[0, 0].set_xlim(0, max(monitor.step, 1))
     for each in axes[-1]:
         each.set_xlabel("training step")
-    figure.suptitle(
-        "Batch normalization in training: median and 5 to 95 % of the channels"
-    )
-    unfinished = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
-        figure.savefig(unfinished, dpi=min(_DPI, _MOST_PIXELS / height))
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _draw_layer(layer: WatchedLayer, axes: Any) -> None:
-    means, variances, inputs = axes
+    means, variances, *inputs = axes
     means.set_title(layer.path, loc="left", fontsize="medium", fontweight="bold")
-    for plot, name in zip(axes, ("mean", "variance", "inputs"), strict=True):
+    for plot, name in zip(axes, ("mean", "variance", "inputs"), strict=False):
         plot.set_ylabel(name)
     steps = [point.step for point in layer.points]
     for plot, name in ((means, "mean"), (variances, "variance")):
@@ -58,20 +84,32 @@ def _draw_layer(layer: WatchedLayer, axes: Any) -> None:
             bands = [getattr(point, f"{kind}_{name}") for point in layer.points]
             label = "batches" if kind == "batch" else kind
             _draw_band(plot, steps, bands, colour, label)
-    smallest = [point.batch_variance[0] for point in layer.points]
-    if smallest and min(smallest) > 0:
-        variances.set_yscale("log")
-        variances.yaxis.set_major_formatter("{x:g}")
-        variances.yaxis.set_minor_formatter(_label_of_few)
-    _draw_inputs(inputs, layer)
+    _scale_by_decades(variances, layer)
+    for plot in inputs:
+        _draw_inputs(plot, layer)
     for plot in axes:
         if plot.get_legend_handles_labels()[0]:
             plot.legend(fontsize="x-small", loc="best")
         else:
-            is_still = plot is not inputs and not layer.ever_moved
-            text = "did not move" if is_still else "not seen"
-            plot.text(0.5, 0.5, text, ha="center", transform=plot.transAxes)
+            plot.text(0.5, 0.5, "not seen", ha="center", transform=plot.transAxes)
             plot.set_yticks([])
+
+
+def _scale_by_decades(plot: Any, layer: WatchedLayer) -> None:
+    """A logarithmic axis, from the smallest variance above 0 on."""
+    both = [(point.running_variance, point.batch_variance) for point in layer.points]
+    values = np.asarray(both).ravel()
+    values = values[values > 0]
+    if not values.size:
+        return
+    low, high = float(values.min()), float(values.max())
+    plot.set_yscale("log")
+    plot.set_ylim(low / 1.2, high * 1.2)
+    plot.yaxis.set_major_formatter("{x:g}")
+    if high > _FEW_DECADES * low:  # Labels between the powers of ten would crowd.
+        plot.yaxis.set_minor_formatter("")
+    else:
+        plot.yaxis.set_minor_formatter(_label_of_few)
 
 
 def _label_of_few(value: float, _: int | None = None) -> str:
@@ -85,18 +123,69 @@ def _draw_inputs(plot: Any, layer: WatchedLayer) -> None:
     steps = [step for step, _ in layer.inputs]
     quantiles = np.asarray([each for _, each in layer.inputs])
     _draw_band(plot, steps, quantiles[:, [0, 2, 4]], _INPUTS, "5 to 95 % of the values")
-    plot.fill_between(
-        steps, quantiles[:, 1], quantiles[:, 3], color=_INPUTS, alpha=0.3, linewidth=0
-    )
+    if len(steps) > 1:
+        plot.fill_between(
+            steps,
+            quantiles[:, 1],
+            quantiles[:, 3],
+            color=_INPUTS,
+            alpha=0.3,
+            linewidth=0,
+        )
 
 
 def _draw_band(
     plot: Any, steps: list[int], bands: Any, colour: str, label: str
 ) -> None:
-    """A line of medians in a band of quantiles; bands are (low, median, high)."""
+    """A line of medians in a band of quantiles; bands are (low, median, high).
+
+    One look alone is a point with a bar, as a band would have no width.
+    """
     if not steps:
         return
     low, middle, high = np.asarray(bands).T
+    if len(steps) == 1:
+        error = [middle - low, high - middle]
+        plot.errorbar(steps, middle, error, color=colour, label=label, fmt="o", ms=4)
+        return
     plot.fill_between(steps, low, high, color=colour, alpha=0.2, linewidth=0)
-    marker = "o" if len(steps) == 1 else None
-    plot.plot(steps, middle, color=colour, label=label, marker=marker, markersize=3)
+    plot.plot(steps, middle, color=colour, label=label)
+
+
+def _draw_map(monitor: Monitor, figure: Any) -> None:
+    """A row for each layer in the model's order, the darker the farther off."""
+    layers = monitor.layers
+    steps = sorted({step for each in layers for step, _ in each.lags})
+    column = {step: index for index, step in enumerate(steps)}
+    shifts = np.full((len(layers), len(steps)), np.nan)
+    doublings = shifts.copy()
+    for row, layer in enumerate(layers):
+        for step, lag in layer.lags:
+            shifts[row, column[step]] = lag.shift
+            doublings[row, column[step]] = np.log2(lag.ratio)
+    left, right = figure.subplots(1, 2, sharey=True)
+    for axes, values, most, title in (
+        (left, shifts, _FAR_SHIFT, "means off, in standard deviations"),
+        (right, doublings, _FAR_DOUBLINGS, "variances off, in doublings"),
+    ):
+        axes.set_facecolor("lightgray")  # where nothing was seen
+        image = axes.imshow(
+            values,
+            aspect="auto",
+            interpolation="nearest",
+            cmap="Reds",
+            vmin=0,
+            vmax=most,
+        )
+        figure.colorbar(image, ax=axes, extend="max")
+        axes.set_title(f"all {len(layers)} layers: {title}", fontsize="medium")
+        shown = np.unique(np.linspace(0, len(steps) - 1, 5).astype(int))
+        axes.set_xticks(shown, [f"{steps[index]:,}" for index in shown])
+        axes.set_xlabel("training step")
+    if len(layers) <= _MOST_NAMES:
+        names = [_short(each.path) for each in layers]
+        left.set_yticks(range(len(layers)), names, fontsize="x-small")
+
+
+def _short(path: str) -> str:
+    return path if len(path) <= 32 else f"...{path[-29:]}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..subjects.probing.moments import moments
 from ..subjects.probing.running import ways_to_run
 from ..subjects.probing.undisturbed import undisturbed
 from ..subjects.trainer import is_told_to_train
@@ -66,8 +67,11 @@ class Trial:
         synchronize(self._model)
         with undisturbed(self._model), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            inference, training, inputs = self._run(x, y, sample_weight)
-            for layer, values in zip(self._layers, inputs, strict=True):
+            inference, training, inputs, calls = self._run(x, y, sample_weight)
+            for layer, values, of_calls in zip(
+                self._layers, inputs, calls, strict=True
+            ):
+                layer.note_calls([(flat(m), flat(v)) for m, v in of_calls])
                 if values is not None and values.shape[0]:
                     # By NumPy, which is far quicker at it than eager TensorFlow.
                     quantiles = np.quantile(flat(values), _QUANTILES)
@@ -79,7 +83,9 @@ class Trial:
     def _both_modes(self, x: Any, y: Any, sample_weight: Any) -> Any:
         """Inference comes first, before training mode moves the statistics."""
         inference = self._forward(x, y, sample_weight, training=False)
-        observers = [_InputObserver(each.layer) for each in self._layers]
+        observers = [
+            _InputObserver(each.layer, (each.calls or 1) > 1) for each in self._layers
+        ]
         try:
             for observer in observers:
                 vars(observer.layer)["call"] = observer
@@ -88,7 +94,8 @@ class Trial:
             for observer in observers:
                 vars(observer.layer).pop("call", None)
         self.calls = [each.calls for each in observers]
-        return inference, training, [each.values for each in observers]
+        values = [each.values for each in observers]
+        return inference, training, values, [each.moments for each in observers]
 
     def _forward(self, x: Any, y: Any, sample_weight: Any, training: bool) -> Any:
         """The loss; None if there is nothing to compare with."""
@@ -104,12 +111,20 @@ class Trial:
 
 
 class _InputObserver:
-    """Takes the place of a layer's `call`, and looks at what it is given."""
+    """Takes the place of a layer's `call`, and looks at what it is given.
 
-    def __init__(self, layer: Any) -> None:
+    Args:
+        layer: the layer.
+        has_several: whether a step calls it more than once, so that the inputs of its
+            calls are compared.
+    """
+
+    def __init__(self, layer: Any, has_several: bool) -> None:
         self.layer = layer
         self.calls = 0
         self.values: Tensor = None
+        self.moments: list[tuple[Tensor, Tensor]] = []
+        self._has_several = has_several
         self._call = layer.call
 
     def __call__(self, inputs: Tensor, *arguments: Any, **named: Any) -> Tensor:
@@ -119,4 +134,7 @@ class _InputObserver:
         values = values[:: max(1, values.shape[0] // _VALUES)]
         self.values = ops.cast(values, "float32")  # NumPy has no bfloat16.
         self.calls += 1
+        if self._has_several:
+            _, mean, variance, _ = moments(inputs, self.layer.axis, named.get("mask"))
+            self.moments.append((mean, variance))
         return self._call(inputs, *arguments, **named)

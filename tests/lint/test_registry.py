@@ -72,7 +72,7 @@ class TestEveryRule:
         ("BN001", ["any file"]),
         ("BN101", ["live models", "source"]),
         ("BN201", ["saved and live models", "source"]),
-        ("BN204", ["saved models"]),
+        ("BN204", ["saved and live models"]),
         ("BN206", ["saved models", "source"]),
         ("BN405", ["saved and live models"]),
     ],

@@ -357,7 +357,8 @@ def test_the_training_is_the_same_to_the_bit(eagerly):
         variables = [*model.variables, *model.optimizer.variables]
         arrays = [ops.convert_to_numpy(each.value) for each in variables]
         # A call more would be a step that was compiled once more.
-        return [each.tobytes() for each in arrays], history.history, model.calls
+        of_keras = {k: v for k, v in history.history.items() if k[:3] != "bn/"}
+        return [each.tobytes() for each in arrays], of_keras, model.calls
 
     watches = [watching(), watching(every=3), watching(every=None)]
     expected = trained([])
@@ -521,23 +522,155 @@ class TestLoop:
             pass
 
 
+class TestRemedies:
+    """What is said removes the harm: each is followed here, and silence comes of it."""
+
+    def own_step(self, told):
+        import tensorflow as tf
+
+        class Own(keras.Model):
+            def __init__(self):
+                super().__init__()
+                self.bn = layers.BatchNormalization(momentum=0.5, name="bn")
+                self.head = layers.Dense(1)
+
+            def call(self, x, training=None):
+                return self.head(self.bn(x, training=training))
+
+            def train_step(self, batch):
+                x, y = batch
+                with tf.GradientTape() as tape:
+                    loss = tf.reduce_mean((self(x, **told) - y) ** 2)
+                gradients = tape.gradient(loss, self.trainable_variables)
+                self.optimizer.apply(gradients, self.trainable_variables)
+                return {"loss": loss}
+
+        keras.utils.set_random_seed(0)
+        return Own()
+
+    @pytest.mark.skipif(BACKEND != "tensorflow", reason="the step is of its own")
+    def test_in_a_training_step_of_its_own(self):
+        x, y = data(mean=5)
+        with pytest.warns(lint.WatchWarning, match=r"training=True in the train_step"):
+            fitted(self.own_step({}), x, y, watching())
+        assert fitted(self.own_step({"training": True}), x, y, watching()) == []
+
+    @pytest.mark.filterwarnings("ignore:Gradients do not exist")
+    @pytest.mark.parametrize("told", [True, False])
+    def test_of_a_fixed_teacher(self, told):
+        keras.utils.set_random_seed(0)
+        teacher = net(momentum=0.5)
+
+        class Student(keras.Model):
+            def __init__(self):
+                super().__init__()
+                self.teacher = teacher
+                self.bn = layers.BatchNormalization(momentum=0.5, name="own")
+                self.head = layers.Dense(1)
+
+            def call(self, x, training=None):
+                aim = ops.stop_gradient(self.teacher(x, training=told))
+                return self.head(self.bn(x, training=training)) + 0 * aim
+
+        x, y = data(mean=5)
+        watch = watching()
+        if not told:
+            assert fitted(Student(), x, y, watch) == []
+            return
+        with pytest.warns(lint.WatchWarning, match="call it with training=False"):
+            (notice,) = fitted(Student(), x, y, watch)
+        assert notice[0] == "moving untrained"
+
+    @pytest.mark.parametrize("shared", [True, False])
+    def test_of_unlike_inputs(self, shared):
+        keras.utils.set_random_seed(0)
+        one = layers.BatchNormalization(momentum=0.5, name="one")
+        other = one if shared else layers.BatchNormalization(momentum=0.5)
+        x = keras.Input((4,))
+        model = keras.Model(x, layers.Dense(1)(one(x) + other(9 - x)))
+        watch = watching()
+        if not shared:
+            assert fitted(model, *data(), watch) == []
+            return
+        with pytest.warns(lint.WatchWarning):
+            found = fitted(model, *data(), watch)
+        assert ("unlike inputs", "one") in found
+        assert "Give each input a batch norm" in watch.notices[0].message
+        assert not any("recalibrate" in each.message for each in watch.notices)
+
+    @pytest.mark.parametrize("averaged", [True, False])
+    def test_of_averaged_weights(self, averaged):
+        model, watch = net(momentum=0.5), watching()
+        sgd = keras.optimizers.SGD(0.1, use_ema=averaged)
+        model.compile(sgd, "mse")
+        model.fit(*data(), batch_size=16, verbose=0, callbacks=[watch])
+        said = watch._monitor._why_losses_part()
+        assert ("weights are averages" in said) == averaged
+        assert ("kerasbn.recalibrate" in said) == averaged
+        assert ("lint.diagnose(model, x, y)" in said) != averaged
+
+
+class TestLogs:
+    def test_have_the_numbers_of_each_layer(self, tmp_path):
+        file = tmp_path / "log.csv"
+        model, (x, y) = net(momentum=0.9), data(mean=5, std=2)
+        model.compile("sgd", "mse")
+        history = model.fit(
+            x,
+            y,
+            epochs=3,
+            batch_size=16,
+            verbose=0,
+            callbacks=[watching(), keras.callbacks.CSVLogger(file)],
+        ).history
+        shifts = history["bn/bn/shift"]
+        assert len(shifts) == 3
+        assert shifts[0] > shifts[-1] < 0.5
+        assert history["bn/bn/ratio"][-1] < 1.5
+        assert history["bn/bn/constant"] == [0, 0, 0]
+        assert "bn/bn/shift" in file.read_text().splitlines()[0]
+
+    def test_are_left_alone_where_that_is_asked(self):
+        model, (x, y) = net(momentum=0.7), data()
+        model.compile("sgd", "mse")
+        watch = watching(logs=False)
+        history = model.fit(x, y, verbose=0, callbacks=[watch]).history
+        assert list(history) == ["loss"]
+
+
+def test_the_table_of_many_layers_is_short(capsys):
+    model = TestPicture.deep(40)
+    fitted(model, *data(), watching(verbose=True))
+    out = capsys.readouterr().out
+    assert "30 more" in out
+    assert out.count("batch_norm") <= 10
+
+
 class TestPicture:
     def test_has_a_row_for_each_layer(self, tmp_path):
         from matplotlib.image import imread
 
         heights = []
-        for model in (net(momentum=0.5), self.deeper()):
-            watch = watching(plot=tmp_path / "watch.png", every=None)
-            assert fitted(model, *data(), watch) == []
+        for count in (1, 3, 6):
+            watch = watching(plot=tmp_path / "watch.png")
+            assert fitted(self.deep(count), *data(), watch) == []
             heights.append(imread(tmp_path / "watch.png").shape[0])
-        assert heights[1] - heights[0] == 2 * 240
+        assert heights[1] - heights[0] == 2 * 220
+        assert heights[2] - heights[1] == 220 + 140  # The fourth, and the map.
         assert [each.name for each in tmp_path.iterdir()] == ["watch.png"]
 
     @staticmethod
-    def deeper():
+    def deep(count):
         keras.utils.set_random_seed(0)
-        norms = [layers.BatchNormalization(momentum=0.5) for _ in range(3)]
+        norms = [layers.BatchNormalization(momentum=0.5) for _ in range(count)]
         return keras.Sequential([keras.Input((4,)), *norms, layers.Dense(1)])
+
+    def test_of_many_layers_is_no_larger_than_a_screen_or_two(self, tmp_path):
+        from matplotlib.image import imread
+
+        watch = watching(plot=tmp_path / "watch.png", every=5)
+        assert fitted(self.deep(40), *data(), watch) == []
+        assert imread(tmp_path / "watch.png").shape[0] < 2000
 
     def test_of_a_format_that_is_not_known_is_told_after_the_training(self, tmp_path):
         watch = watching(plot=str(tmp_path / "watch.xyz"))
@@ -546,7 +679,7 @@ class TestPicture:
         assert list(tmp_path.iterdir()) == []
 
     def test_needs_matplotlib(self, monkeypatch):
-        monkeypatch.setattr("lint.watching.ending.find_spec", lambda name: None)
+        monkeypatch.setattr("lint.pictures.find_spec", lambda name: None)
         with pytest.raises(lint.UsageError, match="pip install matplotlib"):
             lint.Watch(plot="watch.png")
         assert lint.Watch() is not None

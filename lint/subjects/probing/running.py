@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from inspect import signature
 from typing import Any
 
 import numpy as np
+
+_NO_OPTIMIZATION = {
+    "xla_backend_optimization_level": 0,
+    "xla_llvm_disable_expensive_passes": True,
+}
 
 Function = Callable[..., Any]
 # Makes of a function that calls the model one after which no assignment lasts.
@@ -27,8 +33,24 @@ def ways_to_run() -> list[Way]:
         case "tensorflow":
             return [_on_tensorflow]
         case "jax":
-            return [_compiled_on_jax, _on_jax]
+            return [_quickly_compiled_on_jax, _on_jax]
     return [_stateless]
+
+
+def ways_to_run_often() -> list[Way]:
+    """Likewise, for a function that is called with many batches of the same shape.
+
+    Then it pays to compile on TensorFlow, too. What a model compiled itself would not
+    be seen there.
+    """
+    import keras
+
+    match keras.backend.backend():
+        case "tensorflow":
+            return [_compiled_on_tensorflow, _on_tensorflow]
+        case "jax":
+            return [_compiled_on_jax, _on_jax]
+    return ways_to_run()
 
 
 def as_trainer_runs(model: Any) -> Function:
@@ -83,14 +105,29 @@ def _on_tensorflow(function: Function, model: Any) -> Function:
     return run
 
 
-def _compiled_on_jax(function: Function, model: Any) -> Function:
+def _compiled_on_tensorflow(function: Function, model: Any) -> Function:
+    """Variables are read when it runs, so they may change between calls."""
+    compiled: Function = sys.modules["tensorflow"].function(
+        _stateless(function, model), autograph=False
+    )
+    return compiled
+
+
+def _quickly_compiled_on_jax(function: Function, model: Any) -> Function:
+    """For a few calls, XLA optimizes for longer than they take."""
+    takes_options = "compiler_options" in signature(sys.modules["jax"].jit).parameters
+    options = {"compiler_options": _NO_OPTIMIZATION} if takes_options else {}
+    return _compiled_on_jax(function, model, **options)
+
+
+def _compiled_on_jax(function: Function, model: Any, **options: Any) -> Function:
     import keras
 
     def with_state(values: list[Any], *arguments: Any) -> Any:
         with keras.StatelessScope(list(zip(model.variables, values, strict=True))):
             return function(*arguments)
 
-    compiled = sys.modules["jax"].jit(with_state)
+    compiled = sys.modules["jax"].jit(with_state, **options)
 
     def run(*arguments: Any) -> Any:
         return compiled([each.value for each in model.variables], *arguments)

@@ -88,7 +88,8 @@ def _with_attributes() -> tuple[type, ...]:
         for name in ("tensorflow", "torch")
         if name in sys.modules
     ]
-    return keras.Layer, keras.Variable, Tracker, *modules
+    kinds = (keras.Layer, keras.Variable, keras.Metric, keras.Loss, Tracker)
+    return (*kinds, *modules)
 
 
 def _is_a(value: Any, framework: str, name: str) -> bool:

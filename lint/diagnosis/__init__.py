@@ -1,0 +1,87 @@
+"""Says what is wrong with the batch normalization of a trained model."""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import redirect_stdout
+from sys import stderr
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UsageError
+from ..subjects.live_model import is_live_model
+
+if TYPE_CHECKING:
+    from .report import Diagnosis
+
+
+def diagnose(
+    model: Any,
+    x: Any,
+    y: Any = None,
+    sample_weight: Any = None,
+    *,
+    batch_size: int | None = None,
+    steps: int = 32,
+) -> Diagnosis:
+    """Find out why a trained model does worse in inference than in training.
+
+    The same batches pass through the model in inference mode, in training mode, and
+    with only batch normalization or only the rest (dropout and the like) in training
+    mode. The running statistics of each layer are compared with those of the data, and
+    replaced by them, one layer at a time and then all together, as
+    `kerasbn.recalibrate` does. The model is left as it was: weights, optimizer,
+    metrics, random state and attributes.
+
+    Args:
+        model: a trained Keras model, on any backend. Without `compile` or `y`, outputs
+            are compared in place of losses.
+        x: as `fit` takes it: an array, a nest of arrays, or a `tf.data.Dataset`,
+            `keras.utils.PyDataset`, torch `DataLoader`, generator or other iterable of
+            batches `x`, `(x, y)` or `(x, y, sample_weight)`. Best are the data of the
+            training.
+        y: targets, where `x` is arrays.
+        sample_weight: likewise.
+        batch_size: of batches made of arrays, which are shuffled; 32 if None.
+        steps: at most so many batches are used, of arrays at random.
+
+    Returns:
+        A `Diagnosis`: `.healthy`, `.causes`, `.remedy`, `.scores`, `.layers`, `.modes`,
+        `.to_json()`, `.save_picture(path)`; printed, it is a report.
+
+    Raises:
+        UsageError: (a ValueError) if `model` is no Keras model or not built, if the
+            data are of no such kind or too few, or if the model cannot be run on them.
+
+    Example:
+    >>> diagnosis = lint.diagnose(model, x_train, y_train)
+    >>> print(diagnosis)
+    >>> [cause.name for cause in diagnosis.causes]
+    """
+    if not is_live_model(model):
+        raise UsageError(
+            f"A Keras model is needed. Received: {model!r} of type "
+            f"{type(model).__name__}. Load a file with keras.models.load_model, or run "
+            "model-lint diagnose."
+        )
+    if not model.built:
+        raise UsageError(
+            "The model has no weights yet, so there is nothing to diagnose. Received: "
+            f"{type(model).__name__} {model.name!r}, not built. Train or load it first."
+        )
+    from ..subjects.probing.undisturbed import undisturbed
+    from .batches import read_data
+    from .causes import causes_of
+    from .evidence import gather
+    from .report import Diagnosis
+    from .running import without_gradients
+
+    data = read_data(x, y, sample_weight, batch_size, steps)
+    with (
+        undisturbed(model),
+        without_gradients(),
+        warnings.catch_warnings(),
+        redirect_stdout(stderr),  # What the model prints is no part of a report.
+    ):
+        warnings.simplefilter("ignore")
+        evidence = gather(model, data)
+        return Diagnosis(tuple(causes_of(evidence)), evidence)

@@ -1,0 +1,187 @@
+"""Causes that the model as a whole shows, and what is left when no other fits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .cause import Cause, Certainty
+from .evidence import (
+    BATCH_NORM,
+    DROPOUT,
+    IN_ORDER,
+    INFERENCE,
+    TRAINING,
+)
+from .layers import array, paths_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from .evidence import Evidence
+    from .layers import LayerState
+
+_WINDOWS = 5  # 1 / (1 - momentum) steps each, in which an average forgets the first
+_UNIFORM = 1.5  # the factor within which all channels are scaled alike
+_SCALED = 4.0  # the factor of deviations from which it is a matter of preprocessing
+
+
+def unexplained(evidence: Evidence, explained: Collection[str]) -> Iterator[Cause]:
+    """Weights that were averaged, or data unlike those of training.
+
+    Both leave sound statistics of something else. Averaged weights shrink variances
+    and hardly shift means, in the later layers more than in the first, since noise
+    cancels; other data change the first layer most, after which others normalize.
+    """
+    left = [
+        each
+        for each in evidence.layers
+        if each.path not in explained and evidence.concerns(each)
+    ]
+    averaged = is_averaged_model(evidence.model)
+    concerned = left or [e for e in evidence.layers if evidence.concerns(e)]
+    if averaged and concerned:
+        yield Cause(
+            "averaged weights",
+            "certain",
+            paths_of(concerned),
+            "the weights are averages over training (use_ema), the running statistics "
+            "are those of the weights that were not averaged",
+            "recalibrate after the weights were averaged",
+        )
+        return
+    if not left:
+        return
+    if late := [each for each in left if _is_late(each, evidence.steps)]:
+        yield Cause(
+            "not converged",
+            "likely" if all(each.momentum is None for each in late) else "possible",
+            paths_of(late),
+            "they average over many batches, those of weights long changed among them",
+            "use a smaller momentum, or lower the learning rate towards the end",
+        )
+        if len(late) == len(left):
+            return
+    shrunk = [each for each in left if each.distance and each.distance.scale > 1.15]
+    means_stay = all(each.distance and each.distance.shift < 0.5 for each in left)
+    looks_averaged = len(shrunk) > len(left) / 2 and means_stay
+    surer: Certainty = "likely"
+    if looks_averaged:
+        yield Cause(
+            "averaged weights",
+            "likely" if len(shrunk) > 1 else "possible",
+            paths_of(left),
+            "the data have smaller variances than the running statistics in most "
+            "layers, with like means, as after weights were averaged",
+            "recalibrate after weights were averaged, edited or loaded",
+        )
+        surer = "possible"
+    scale = _uniform_scale(_first(evidence))
+    text = "the statistics are sound, but those of other data"
+    if scale is not None:
+        surer = "likely"
+        text = (
+            f"the data are about {scale:.3g} times as widely spread as those of the "
+            "training, in all channels alike"
+        )
+    yield Cause(
+        "unlike data",
+        surer,
+        paths_of(left),
+        text,
+        "preprocess the data as in training; where they are meant to be others, "
+        "recalibrate on them",
+    )
+
+
+def other_causes(evidence: Evidence, is_explained: bool) -> Iterator[Cause]:
+    """Batches of one kind each, and whatever is not batch normalization at all."""
+    if evidence.worse(BATCH_NORM, IN_ORDER) and evidence.worse(INFERENCE, IN_ORDER):
+        yield Cause(
+            "unlike inputs",
+            "likely",
+            paths_of(evidence.layers),
+            "with batches in the order of the data the model does better than with "
+            "shuffled ones: it was trained with batches of one kind each",
+            "shuffle in training, or give each domain a batch normalization layer of "
+            "its own",
+        )
+        return
+    if evidence.worse(INFERENCE, DROPOUT):
+        yield Cause(
+            "not batch normalization",
+            "likely",
+            (),
+            "another layer that depends on the mode makes inference worse: with batch "
+            "normalization in inference mode, training mode does better",
+            "look at the layers of your own that take `training`",
+        )
+        return
+    if is_explained:
+        return
+    if evidence.has_gap and evidence.worse(INFERENCE, TRAINING):
+        yield Cause(
+            "unlike inputs",
+            "possible",
+            (),
+            "the running statistics are those of the data, and yet each batch is "
+            "better normalized by its own",
+            "use larger batches, each with samples of all kinds",
+        )
+        return
+    if evidence.constant is None:
+        return
+    modes = [m for m in (INFERENCE, TRAINING, BATCH_NORM) if m in evidence.scores]
+    if all(map(evidence.is_useless, modes)):
+        best = min(evidence.scores[mode].loss.mean for mode in modes)
+        yield Cause(
+            "not batch normalization",
+            "likely",
+            (),
+            f"the loss of {best:.3g} is no better than that of a constant prediction, "
+            f"{evidence.constant:.3g}, in every mode alike",
+            "see whether inputs and targets belong together, and are preprocessed as "
+            "in training",
+        )
+
+
+def _is_late(layer: LayerState, steps: int | None) -> bool:
+    """Whether its average reaches far back into the training."""
+    if layer.frozen or not steps:
+        return False
+    if layer.momentum is None:
+        return True
+    return steps * max(len(layer.calls), 1) * (1 - layer.momentum) < _WINDOWS
+
+
+def is_averaged_model(model: Any) -> bool:
+    """Whether the weights are the averages that the optimizer keeps (`use_ema`)."""
+    optimizer = getattr(model, "optimizer", None)
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    averages = getattr(optimizer, "_model_variables_moving_average", None)
+    if not getattr(optimizer, "use_ema", False) or not averages:
+        return False
+    variables = getattr(optimizer, "_trainable_variables", None) or []
+    pairs = [(array(a), array(v)) for a, v in zip(averages, variables, strict=False)]
+    return bool(pairs) and all(np.allclose(a, v, rtol=1e-4) for a, v in pairs)
+
+
+def _uniform_scale(state: LayerState | None) -> float | None:
+    """How much wider the data are than the statistics, if in all channels alike."""
+    if state is None or state.data is None or state.mean.size < 2:
+        return None
+    alive = (state.data.variance > 1e-8) & (state.variance > 1e-8)
+    if alive.sum() < 2:
+        return None
+    factors = np.sqrt(state.data.variance[alive] / state.variance[alive])
+    low, middle, high = np.quantile(factors, (0.1, 0.5, 0.9))
+    is_uniform = high < _UNIFORM**2 * low
+    is_scaled = middle > _SCALED or middle < 1 / _SCALED
+    return float(middle) if is_uniform and is_scaled else None
+
+
+def _first(evidence: Evidence) -> LayerState | None:
+    """The layer that comes first in the model."""
+    order = list(evidence.modes)
+    return min(evidence.layers, key=lambda e: order.index(e.path), default=None)

@@ -1,0 +1,28 @@
+"""From evidence to causes, the surest first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from . import by_layer, by_model
+
+if TYPE_CHECKING:
+    from .cause import Cause
+    from .evidence import Evidence
+
+
+def causes_of(evidence: Evidence) -> list[Cause]:
+    """All causes that the evidence shows; none for a healthy model.
+
+    Causes that are found in layers explain these. What is left unexplained may come
+    from weights that were averaged, or from data unlike those of training.
+    """
+    found: list[Cause] = []
+    if evidence.bad_data:  # Nothing that was measured with them means anything.
+        return list(by_layer.not_finite(evidence))
+    for cause in by_layer.FINDERS:
+        found += cause(evidence)
+    explained = {path for cause in found for path in cause.layers}
+    found += by_model.unexplained(evidence, explained)
+    found += by_model.other_causes(evidence, bool(found))
+    return sorted(found, key=lambda cause: cause.rank)

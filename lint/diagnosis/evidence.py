@@ -1,0 +1,320 @@
+"""Everything that is measured before a cause is looked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..subjects.live_model import steps_taken
+from .layers import array, assign_data, assign_running, built_layers, layer_states
+from .modes import table_of_modes
+from .running import Mode, Outputs, Runner
+from .scores import (
+    Score,
+    is_worse,
+    loss_of_constant,
+    metrics_of,
+    relative_distances,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from .batches import Batch, Data
+    from .layers import LayerState
+    from .modes import Use
+
+INFERENCE, TRAINING = "inference mode", "training mode"
+BATCH_NORM, DROPOUT = "only batch normalization trains", "only dropout trains"
+RECALIBRATED, UNFLAGGED = "recalibrated", "without the constant training=True"
+IN_ORDER = "only batch normalization trains, data in order"
+
+# Distances of outputs have no scale of their own: a quarter of a deviation counts.
+_SCALE_OF_DISTANCES = 12.5
+_NO_BETTER = 0.95  # than a constant prediction, as a part of its loss
+_MOST_BYTES, _FEWEST_BATCHES = 128 * 2**20, 2  # of the outputs of one mode
+_MOST_LAYERS, _MOST_BATCHES = 32, 8  # to attribute the gap to
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What was measured of a model with data.
+
+    Attributes:
+        model: the model.
+        data: the data.
+        layers: its batch normalization layers, worst first.
+        modes: of each, what it uses and moves in `fit` and so on.
+        scores: loss and metrics in each mode, by the names above.
+        no_loss: why outputs are compared and no losses; empty if losses are.
+        scale: the loss of a prediction that knows nothing, over that of a good one.
+        constant: the loss of a constant prediction, if it is known and means anything.
+        steps: how many training steps the optimizer took; None if unknown.
+        bad_weights: the paths of other weights that are not finite.
+        bad_data: whether an input or target is not finite.
+    """
+
+    model: Any
+    data: Data
+    layers: Sequence[LayerState]
+    modes: Mapping[str, Mapping[str, Use]]
+    scores: Mapping[str, Score]
+    no_loss: str
+    scale: float
+    constant: float | None = None
+    steps: int | None = None
+    bad_weights: Sequence[str] = ()
+    bad_data: bool = False
+
+    @property
+    def has_loss(self) -> bool:
+        """Whether losses are compared."""
+        return not self.no_loss
+
+    @property
+    def gap(self) -> float:
+        """How much worse inference is than with batch normalization as in training."""
+        aim = BATCH_NORM if self.has_loss else RECALIBRATED
+        if aim not in self.scores:
+            return 0.0
+        return self.scores[INFERENCE].loss.mean - self.scores[aim].loss.mean
+
+    @property
+    def has_gap(self) -> bool:
+        """Whether that is more than chance and a trifle."""
+        return self.worse(INFERENCE, BATCH_NORM) if self.has_loss else self.helps
+
+    @property
+    def helps(self) -> bool:
+        """Whether the model does better once it is recalibrated, and than nothing."""
+        return self.worse(INFERENCE, RECALIBRATED) and not self.is_useless(RECALIBRATED)
+
+    @property
+    def is_incurable(self) -> bool:
+        """Whether a gap is left when the running statistics are those of the data."""
+        return self.has_loss and self.worse(RECALIBRATED, BATCH_NORM)
+
+    def is_useless(self, mode: str) -> bool:
+        """Whether a constant prediction would do as well."""
+        if self.constant is None:
+            return False
+        return self.scores[mode].loss.mean >= _NO_BETTER * self.constant > 0
+
+    @property
+    def is_harmed(self) -> bool:
+        """Whether statistics are to blame for anything."""
+        return self.has_gap or self.helps
+
+    def concerns(self, layer: LayerState) -> bool:
+        """Whether a layer's statistics need an explanation."""
+        return layer.is_far or (layer.is_off and self.is_harmed)
+
+    def worse(self, one: str, other: str) -> bool:
+        """Whether the model does worse in one mode than in the other."""
+        if one not in self.scores or other not in self.scores:
+            return False
+        return is_worse(self.scores[one], self.scores[other], self.scale)
+
+
+def gather(model: Any, data: Data) -> Evidence:
+    """Measure; to be called where the model is left undisturbed.
+
+    Raises:
+        UsageError: if the model cannot be run on the data.
+    """
+    layers = built_layers(model)
+    only_layers = {path: layer for path, (layer, _) in layers.items()}
+    no_loss = _why_no_loss(model, data)
+    runner = Runner(model, only_layers, has_loss=not no_loss)
+    problem = runner.prepare(data.batches[0])
+    data = data.first(_affordable(runner, data))
+    no_loss = no_loss or (problem and f"the loss cannot be computed ({problem})")
+    merged = data.merged()
+    modes = table_of_modes(model, runner, merged[0]) if layers else {}
+    judge = _Judge(model, data, runner, not no_loss)
+    for name, mode in _modes(modes).items():
+        judge.run(name, mode)
+    still = runner.statistics(Mode(False), merged) if layers else {}
+    measured = still
+    if layers and not judge.are_same(INFERENCE, DROPOUT):
+        measured = runner.statistics(Mode(True), merged)
+    states = layer_states(layers, measured, still, merged[0].samples)
+    if states:
+        assign_data(states)
+        judge.run(RECALIBRATED, Mode(False))
+        assign_running(states)
+    constant = None if no_loss else judge.loss_of_constant()
+    scores = judge.scores()
+    known = [each.loss.mean for each in scores.values()]
+    best = min((each for each in known if np.isfinite(each)), default=0.0)
+    evidence = Evidence(
+        model=model,
+        data=data,
+        layers=states,
+        modes=modes,
+        scores=scores,
+        no_loss=no_loss,
+        scale=_SCALE_OF_DISTANCES if no_loss else _scale(constant, best),
+        constant=constant,
+        steps=steps_taken(model),
+        bad_weights=_not_finite(model),
+        bad_data=_has_bad_data(data),
+    )
+    return _attributed(evidence, judge)
+
+
+def _affordable(runner: Runner, data: Data) -> int:
+    """How many batches there may be, so that the outputs of all modes fit in memory."""
+    import keras
+
+    (output,) = runner.outputs(Mode(False), data.batches[:1]).outputs
+    size = sum(np.asarray(leaf).nbytes for leaf in keras.tree.flatten(output))
+    return max(_FEWEST_BATCHES, _MOST_BYTES // max(size, 1))
+
+
+def _why_no_loss(model: Any, data: Data) -> str:
+    if not data.has_targets:
+        return "there are no targets"
+    return "" if model.compiled else "the model is not compiled"
+
+
+def _scale(constant: float | None, best: float) -> float:
+    return abs(best) if constant is None else abs(constant - best)
+
+
+def _modes(modes: Mapping[str, Mapping[str, Use]]) -> dict[str, Mode]:
+    """The modes to compare. In training, BN runs as `fit` has it."""
+    in_batches = tuple(
+        (path, True) for path, uses in modes.items() if uses["fit"].uses == "batch"
+    )
+    still = tuple((path, False) for path in modes)
+    found = {INFERENCE: Mode(False), TRAINING: Mode(True)}
+    if modes:
+        found[BATCH_NORM] = Mode(False, in_batches)
+        found[DROPOUT] = Mode(True, still)
+    if any(uses["predict"].uses == "batch" for uses in modes.values()):
+        found[UNFLAGGED] = Mode(False, still)
+    return found
+
+
+class _Judge:
+    """Runs modes and scores them by loss, or else by outputs.
+
+    Args:
+        model: the model.
+        data: the data.
+        runner: what runs it.
+        by_loss: whether there are losses.
+    """
+
+    def __init__(self, model: Any, data: Data, runner: Runner, by_loss: bool) -> None:
+        self._model = model
+        self._data = data
+        self._runner = runner
+        self._by_loss = by_loss
+        self._runs: dict[str, Outputs] = {}
+        self._in_order: Outputs | None = None
+
+    def run(self, name: str, mode: Mode) -> None:
+        """Run a mode over all batches."""
+        self._runs[name] = self._runner.outputs(mode, self._data.batches)
+        if name == BATCH_NORM and self._by_loss and self._data.in_order:
+            self._in_order = self._runner.outputs(mode, self._data.in_order)
+
+    def scores(self) -> dict[str, Score]:
+        """The scores of all that was run."""
+        scores = {
+            name: Score(
+                self._losses(outputs),
+                metrics_of(self._model, self._data.batches, outputs)
+                if self._by_loss
+                else {},
+            )
+            for name, outputs in self._runs.items()
+        }
+        if self._in_order is not None:
+            scores[IN_ORDER] = Score(self._losses(self._in_order))
+        return scores
+
+    def are_same(self, one: str, other: str) -> bool:
+        """Whether two modes have the same outputs."""
+        first = (self._runs[name].outputs[:1] for name in (one, other))
+        return not relative_distances(*(Outputs(each, None, []) for each in first))[0]
+
+    def first_losses(self, count: int) -> Any:
+        """Run in inference mode over the first batches; their losses."""
+        batches: Sequence[Batch] = self._data.batches[:count]
+        return self._losses(self._runner.outputs(Mode(False), batches))
+
+    def loss_of_constant(self) -> float | None:
+        """See `scores.loss_of_constant`; None where all targets are the same."""
+        import keras
+
+        batches = self._data.batches[:_MOST_BATCHES]
+        targets = keras.tree.flatten([each.y for each in batches])
+        if not any(np.unique(each).size > 1 for each in targets if each is not None):
+            return None
+        names = [n for n in (INFERENCE, BATCH_NORM, RECALIBRATED) if n in self._runs]
+        losses = [
+            loss_of_constant(self._model, batches, self._runs[name].outputs)
+            for name in names
+        ]
+        return min((each for each in losses if each is not None), default=None)
+
+    def _losses(self, outputs: Outputs) -> Any:
+        if outputs.losses is not None:
+            return outputs.losses
+        reference = self._runs.get(BATCH_NORM, self._runs[INFERENCE])
+        count = len(outputs.outputs)
+        return relative_distances(outputs, Outputs(reference.outputs[:count], None, []))
+
+
+def _attributed(evidence: Evidence, judge: _Judge) -> Evidence:
+    """With the part of the gap that each layer alone accounts for, worst first."""
+    states = sorted(evidence.layers, key=_badness, reverse=True)
+    if evidence.is_harmed:
+        aim = BATCH_NORM if evidence.has_loss and evidence.has_gap else RECALIBRATED
+        count = min(_MOST_BATCHES, len(evidence.data.batches))
+        ours = evidence.scores[INFERENCE].losses[:count]
+        gap = float((ours - evidence.scores[aim].losses[:count]).mean())
+        for index, state in enumerate(states[:_MOST_LAYERS]):
+            if state.is_off and np.isfinite(gap) and gap > 0:
+                assign_data([state])
+                left = float((ours - judge.first_losses(count)).mean())
+                assign_running([state])
+                states[index] = state.with_share(left / gap)
+        states.sort(key=lambda state: (-max(state.share or 0.0, 0.0), -_badness(state)))
+    return replace(evidence, layers=tuple(states))
+
+
+def _badness(state: LayerState) -> float:
+    """To sort by: one number for how far statistics are from the data's."""
+    it = state.distance
+    if it is None:
+        return -1.0
+    if not it.is_finite:
+        return np.inf
+    return it.shift + float(np.log(it.ratio))
+
+
+def _not_finite(model: Any) -> list[str]:
+    return [
+        each.path
+        for each in model.weights
+        if "float" in str(each.dtype) and not np.isfinite(array(each)).all()
+        if not each.path.endswith(("moving_mean", "moving_variance"))
+    ]
+
+
+def _has_bad_data(data: Data) -> bool:
+    import keras
+
+    leaves = keras.tree.flatten([(each.x, each.y) for each in data.batches])
+    return any(
+        isinstance(leaf, np.ndarray)
+        and leaf.dtype.kind == "f"
+        and not np.isfinite(leaf).all()
+        for leaf in leaves
+    )

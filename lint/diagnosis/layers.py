@@ -1,0 +1,219 @@
+"""What the data say of each batch normalization layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..subjects.distance import Distance, distance
+from ..subjects.live_model import layers_inside
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+
+_FAR_SHIFT, _FAR_RATIO = 0.5, 2.0
+_OFF_SHIFT, _OFF_RATIO = 0.1, 1.15
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Statistics of a layer's inputs over all data, each of the layer's shape.
+
+    Attributes:
+        mean: of all positions of all batches, pooled.
+        variance: likewise, by the law of total variance.
+        within: the mean of the variances of single batches.
+        of_samples: of the means of single samples: what a batch of many samples has
+            and a batch of one has not.
+        of_batches: of the means of batches.
+        batch_size: how many samples a batch has.
+    """
+
+    mean: Array
+    variance: Array
+    within: Array
+    of_samples: Array
+    of_batches: Array
+    batch_size: int
+
+    @classmethod
+    def pooled(cls, parts: Sequence[Array], batch_size: int) -> Moments:
+        """From counts, means, variances and variances of sample means by batch."""
+        counts, means, variances, between = parts
+        weights = counts / max(counts.sum(), 1)
+
+        def average(values: Array) -> Array:
+            return np.tensordot(weights, values, 1)
+
+        mean = average(means)
+        of_batches = average((means - mean) ** 2)
+        within = average(variances)
+        return cls(
+            mean,
+            within + of_batches,
+            within,
+            average(between) + of_batches,
+            of_batches,
+            batch_size,
+        )
+
+
+@dataclass(frozen=True)
+class LayerState:
+    """One batch normalization layer and the data that reach it.
+
+    Attributes:
+        path: its path, such as `inner/bn1`.
+        layer: the layer.
+        frozen: whether it or a model around it has `trainable=False`.
+        mean: its running mean.
+        variance: its running variance.
+        calls: what each of its calls is given when the model is called once.
+        data: the same of all calls together, in training mode; None if none of the
+            data reach it.
+        still: likewise with dropout and the like off, as `kerasbn.recalibrate` has it.
+        distance: of the running statistics from `data`.
+        share: the part of the gap that goes if its statistics alone are the data's;
+            None if there is no gap, or too little to tell.
+    """
+
+    path: str
+    layer: Any
+    frozen: bool
+    mean: Array
+    variance: Array
+    calls: tuple[Moments, ...]
+    data: Moments | None
+    still: Moments | None
+    distance: Distance | None
+    share: float | None = None
+
+    @property
+    def momentum(self) -> float | None:
+        """The momentum; None for kerasbn's cumulative average."""
+        momentum = getattr(self.layer, "momentum", None)
+        return None if momentum is None else float(momentum)
+
+    @property
+    def epsilon(self) -> float:
+        """The epsilon."""
+        return float(self.layer.epsilon)
+
+    @property
+    def dtype(self) -> str:
+        """The dtype of the running statistics."""
+        return str(self.layer.moving_mean.dtype)
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether the running statistics are such as data can have."""
+        sound = np.isfinite(self.mean).all() and np.isfinite(self.variance).all()
+        return bool(sound and (self.variance >= 0).all())
+
+    @property
+    def is_far(self) -> bool:
+        """Whether the statistics are so far from the data's that it needs a reason."""
+        return self._beyond(_FAR_SHIFT, _FAR_RATIO)
+
+    @property
+    def is_off(self) -> bool:
+        """Whether they are so far that it may be the reason for a gap."""
+        return self._beyond(_OFF_SHIFT, _OFF_RATIO)
+
+    def _beyond(self, shift: float, ratio: float) -> bool:
+        it = self.distance
+        if it is None:
+            return False
+        return not it.is_finite or it.shift > shift or it.ratio > ratio
+
+    def with_share(self, share: float | None) -> LayerState:
+        """The same layer with its share of the gap."""
+        return replace(self, share=share)
+
+
+def built_layers(model: Any) -> dict[str, tuple[Any, bool]]:
+    """The BN layers that have weights, by path, and whether each is frozen."""
+    import keras
+
+    return {
+        path: (layer, frozen)
+        for layer, path, frozen in layers_inside(model)
+        if isinstance(layer, keras.layers.BatchNormalization) and layer.built
+    }
+
+
+def layer_states(
+    layers: Mapping[str, tuple[Any, bool]],
+    measured: Mapping[str, list[list[Array]]],
+    still: Mapping[str, list[list[Array]]],
+    batch_size: int,
+) -> list[LayerState]:
+    """The layers with the statistics that were measured.
+
+    Args:
+        layers: the layers and whether they are frozen, by path.
+        measured: in training mode, see `Runner.statistics`.
+        still: likewise in inference mode.
+        batch_size: of the batches that were measured.
+    """
+    states = []
+    for path, (layer, frozen) in layers.items():
+        mean, variance = (
+            array(each) for each in (layer.moving_mean, layer.moving_variance)
+        )
+        calls = tuple(Moments.pooled(each, batch_size) for each in measured[path])
+        data = _together(measured[path], batch_size)
+        at_rest = _together(still[path], batch_size)
+        away = None
+        if data is not None:
+            epsilon = float(layer.epsilon)
+            away = distance(mean, variance, data.mean, data.variance, epsilon)
+        states.append(
+            LayerState(path, layer, frozen, mean, variance, calls, data, at_rest, away)
+        )
+    return states
+
+
+def _together(calls: list[list[Array]], batch_size: int) -> Moments | None:
+    """All calls of a layer pooled, as one running average sees them."""
+    if not calls:
+        return None
+    parts = [np.concatenate(each) for each in zip(*calls, strict=True)]
+    return Moments.pooled(parts, batch_size)
+
+
+def assign_data(states: Sequence[LayerState]) -> None:
+    """Give the layers the statistics of the data, as `kerasbn.recalibrate` does."""
+    for state in states:
+        if state.still is not None:
+            _assign(state.layer, state.still.mean, state.still.variance)
+
+
+def assign_running(states: Sequence[LayerState]) -> None:
+    """Give the layers their own statistics back."""
+    for state in states:
+        _assign(state.layer, state.mean, state.variance)
+
+
+def _assign(layer: Any, mean: Array, variance: Array) -> None:
+    layer.moving_mean.assign(mean.astype("float32"))
+    layer.moving_variance.assign(variance.astype("float32"))
+
+
+def array(variable: Any) -> Array:
+    """The value of a variable, in float64."""
+    from keras import ops
+
+    value = ops.cast(variable.value, "float32")
+    return np.asarray(ops.convert_to_numpy(value), np.float64)
+
+
+def paths_of(layers: Iterable[LayerState]) -> tuple[str, ...]:
+    """The paths of the layers."""
+    return tuple(each.path for each in layers)

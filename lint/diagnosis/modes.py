@@ -1,0 +1,63 @@
+"""Which statistics each layer uses, and whether it moves them, in each way to run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from ..subjects.trainer import trains_by_itself
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .batches import Batch
+    from .running import Runner
+
+WAYS = ("fit", "predict", "evaluate", "model(x)")
+
+
+@dataclass(frozen=True)
+class Use:
+    """What one layer does in one way to run the model.
+
+    Attributes:
+        uses: the statistics it normalizes with; `nothing` if it is not called.
+        moves: whether it moves its running statistics.
+        is_known: whether that was seen; a step of the model's own may do otherwise.
+    """
+
+    uses: Literal["batch", "running", "nothing"]
+    moves: bool
+    is_known: bool = True
+
+    def __str__(self) -> str:
+        if self.uses == "nothing":
+            return "not called"
+        text = self.uses + (", moves" if self.moves else "")
+        return text if self.is_known else f"{text} (?)"
+
+
+def table_of_modes(
+    model: Any, runner: Runner, batch: Batch
+) -> dict[str, Mapping[str, Use]]:
+    """Of each layer, its use in `fit`, `predict`, `evaluate` and `model(x)`.
+
+    `fit` is run forward only, as Keras' trainer does it. What a training or test step
+    of the model's own does is not known; shown is what it does if it calls the model
+    with the `training` that Keras' does.
+    """
+    kind = type(model)
+    fit = runner.behaviours(training=True, batch=batch)
+    predict = runner.behaviours(training=False, batch=batch)
+    plain = runner.behaviours(training=None, batch=batch, plain=True)
+    own_test = not getattr(kind, "test_step", kind).__module__.startswith("keras.")
+    known = {"fit": not trains_by_itself(kind), "evaluate": not own_test}
+    columns = zip(WAYS, (fit, predict, predict, plain), strict=True)
+    found: dict[str, dict[str, Use]] = {path: {} for path in fit}
+    for way, behaviours in columns:
+        for path, (called, depended, moved) in behaviours.items():
+            uses: Any = "batch" if depended else "running"
+            found[path][way] = Use(
+                uses if called else "nothing", moved, known.get(way, True)
+            )
+    return {path: dict(uses) for path, uses in found.items()}

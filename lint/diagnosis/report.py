@@ -1,0 +1,171 @@
+"""What `lint.diagnose` returns: causes, remedy, and all that was measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+from .evidence import BATCH_NORM, INFERENCE, RECALIBRATED
+from .sentences import headline_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from .cause import Cause
+    from .evidence import Evidence
+    from .layers import LayerState
+    from .modes import Use
+    from .scores import Score, Spread
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What is wrong with the batch normalization of a trained model, and what helps.
+
+    Attributes:
+        causes: the surest first; empty for a healthy model.
+        evidence: everything that was measured.
+    """
+
+    causes: Sequence[Cause]
+    evidence: Evidence
+
+    @property
+    def healthy(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.causes
+
+    @property
+    def headline(self) -> str:
+        """One line that says it all."""
+        return headline_of(self)
+
+    @property
+    def scores(self) -> Mapping[str, Score]:
+        """Loss and metrics of the same batches, by mode."""
+        return self.evidence.scores
+
+    @property
+    def layers(self) -> Sequence[LayerState]:
+        """The batch normalization layers, worst first."""
+        return self.evidence.layers
+
+    @property
+    def modes(self) -> Mapping[str, Mapping[str, Use]]:
+        """What each layer uses and moves in `fit`, `predict`, `evaluate`, `model(x)`.
+
+        By the path of the layer.
+        """
+        return self.evidence.modes
+
+    @property
+    def remedy(self) -> str | None:
+        """A line of code that was tried and helps this model; None if none is known."""
+        if self.healthy or not self.evidence.helps:
+            return None
+        data = self.evidence.data
+        if data.from_arrays:
+            return "kerasbn.recalibrate(model, x)"
+        enough = data.merged()[0].samples
+        if enough > data.batch_size:
+            return f"kerasbn.recalibrate(model, data)  # in batches of {enough} or more"
+        return f"kerasbn.recalibrate(model, data, steps={len(data.batches)})"
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `model-lint diagnose --json` prints."""
+        evidence = self.evidence
+        before, after = (
+            evidence.scores.get(each) for each in (INFERENCE, RECALIBRATED)
+        )
+        return {
+            "healthy": self.healthy,
+            "headline": self.headline,
+            "causes": [
+                {
+                    "name": cause.name,
+                    "certainty": cause.certainty,
+                    "layers": list(cause.layers),
+                    "evidence": cause.evidence,
+                    "advice": cause.advice,
+                }
+                for cause in self.causes
+            ],
+            "remedy": self.remedy,
+            "trial": after
+            and {
+                "helps": evidence.helps,
+                "before": _score(before),
+                "after": _score(after),
+            },
+            "compared": "losses" if evidence.has_loss else "outputs",
+            "no_loss": evidence.no_loss or None,
+            "samples": evidence.data.samples,
+            "batch_size": evidence.data.batch_size,
+            "steps": evidence.steps,
+            "gap": _number(evidence.gap) if BATCH_NORM in evidence.scores else None,
+            "scores": {name: _score(each) for name, each in evidence.scores.items()},
+            "layers": [_layer(each) for each in evidence.layers],
+            "modes": {
+                path: {
+                    way: {"uses": use.uses, "moves": use.moves, "known": use.is_known}
+                    for way, use in uses.items()
+                }
+                for path, uses in evidence.modes.items()
+            },
+        }
+
+    def save_picture(self, path: str | Path) -> None:
+        """Draw modes and layers into a file, such as `diagnosis.png`.
+
+        Raises:
+            UsageError: if Matplotlib is missing, or the file cannot be written.
+        """
+        from .picture import save
+
+        save(self, path)
+
+    def __str__(self) -> str:
+        from .text import as_text
+
+        return as_text(self)
+
+    def __repr__(self) -> str:
+        return f"<Diagnosis: {self.headline}>"
+
+    def _repr_html_(self) -> str:
+        from .notebook import as_html
+
+        return as_html(self)
+
+
+def _layer(state: LayerState) -> dict[str, Any]:
+    away = state.distance
+    return {
+        "layer": state.path,
+        "frozen": state.frozen,
+        "momentum": state.momentum,
+        "dtype": state.dtype,
+        "shift": _number(away.shift) if away else None,
+        "ratio": _number(away.ratio) if away else None,
+        "share": None if state.share is None else _number(state.share),
+    }
+
+
+def _score(score: Score | None) -> dict[str, Any] | None:
+    if score is None:
+        return None
+    return {
+        "loss": _spread(score.loss),
+        "metrics": {name: _spread(each) for name, each in score.metrics.items()},
+    }
+
+
+def _spread(spread: Spread) -> dict[str, float | None]:
+    return {"mean": _number(spread.mean), "deviation": _number(spread.deviation)}
+
+
+def _number(value: float) -> float | None:
+    """A finite number, or None, since JSON has no others."""
+    return value if isfinite(value) else None

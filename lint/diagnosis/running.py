@@ -1,0 +1,293 @@
+"""Runs a model over batches in the modes that a diagnosis compares."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import UsageError
+from ..subjects.probing.observing import Observer
+from ..subjects.probing.running import (
+    as_trainer_runs,
+    ways_to_run,
+    ways_to_run_often,
+)
+from ..subjects.trainer import is_told_to_train
+from .control import Measured, Told, in_place
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from .batches import Batch
+
+    Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Mode:
+    """How the model and its batch normalization are run.
+
+    Attributes:
+        training: whether the model is told that it trains; None to tell it nothing,
+            as a plain `model(x)` does.
+        told: what is told to BN layers instead of what the model tells them, by path.
+    """
+
+    training: bool | None
+    told: tuple[tuple[str, bool], ...] = ()
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What the model gives for the batches.
+
+    Attributes:
+        outputs: of each batch, a nest of arrays.
+        losses: of each batch; None where there is no loss.
+        metrics: of each batch by itself, by name.
+    """
+
+    outputs: list[Any]
+    losses: Array | None
+    metrics: list[dict[str, float]]
+
+
+class Runner:
+    """Runs one model; to be used where it is left undisturbed.
+
+    Nothing that a run assigns lasts. What is compiled is compiled once for each mode.
+
+    Args:
+        model: the model.
+        layers: its built BN layers, by path.
+        has_loss: whether the batches have targets that its own loss may take.
+    """
+
+    def __init__(self, model: Any, layers: Mapping[str, Any], has_loss: bool) -> None:
+        self._model = model
+        self._layers = layers
+        self.has_loss = has_loss
+        self._has_metrics = has_loss
+        self._run = as_trainer_runs(model)
+        # How to run a function once, and how to run one for many batches.
+        self._once = self._often = ways_to_run()[0]
+        self._compiled = cache(self._make)
+
+    def prepare(self, batch: Batch) -> str:
+        """Find out how the model can be run; return why it has no loss, if it has none.
+
+        Raises:
+            UsageError: if it cannot be run on the batch at all.
+        """
+        problem = ""
+        if self.has_loss and (problem := self._failure(batch)):
+            self._has_metrics = False  # A metric of the user's own may be to blame.
+            if not self._failure(batch):
+                problem = ""
+        if problem or not self.has_loss:
+            self.has_loss = self._has_metrics = False
+            if failure := self._failure(batch):
+                raise UsageError(
+                    f"The model cannot be run on the data: {failure}. "
+                    f"Received: x of shape {shapes_of(batch.x)}."
+                )
+        self._once = self._often
+        for way in ways_to_run_often():
+            self._often = way
+            self._compiled.cache_clear()
+            if self._works(batch) and self._reaches_layers(batch):
+                break
+        return problem
+
+    def _failure(self, batch: Batch) -> str:
+        """Take the first way that works; why none does, or an empty text."""
+        failure = ""
+        for way in ways_to_run():
+            self._often = way
+            self._compiled.cache_clear()
+            try:
+                self.outputs(Mode(training=False), [batch])
+            except Exception as error:  # The user's code may do anything.
+                failure = failure or one_line(error)
+            else:
+                return ""
+        return failure
+
+    def _works(self, batch: Batch) -> bool:
+        try:
+            self.outputs(Mode(training=False), [batch])
+        except Exception:  # What runs by itself may not compile.
+            return False
+        return True
+
+    def _reaches_layers(self, batch: Batch) -> bool:
+        """Whether layers are called so that are called when nothing is compiled.
+
+        A function that the model compiled itself does not call what took the place of
+        a layer's `call`.
+        """
+        called = self.behaviours(False, batch)
+        found = self.statistics(Mode(False), [batch])
+        return all(found[path] or not called[path][0] for path in called)
+
+    def outputs(self, mode: Mode, batches: Sequence[Batch]) -> Outputs:
+        """Outputs, losses and metrics of the batches."""
+        found = [self._call(("outputs", mode), batch) for batch in batches]
+        return Outputs(
+            [outputs for outputs, _, _ in found],
+            np.asarray([float(loss) for _, loss, _ in found])
+            if self.has_loss
+            else None,
+            [{k: float(v) for k, v in metrics.items()} for _, _, metrics in found],
+        )
+
+    def statistics(
+        self, mode: Mode, batches: Sequence[Batch]
+    ) -> dict[str, list[list[Array]]]:
+        """Of each layer, for each of its calls: counts, means, variances, between.
+
+        Each array has the batches as its first axis. BN normalizes with the batch,
+        frozen BN too, as in `kerasbn.recalibrate`.
+        """
+        of_batches = [self._call(("statistics", mode), each) for each in batches]
+        found: dict[str, list[list[Array]]] = {}
+        for path in self._layers:
+            calls = zip(*(each[path] for each in of_batches), strict=False)
+            found[path] = [
+                [np.asarray(part, np.float64) for part in zip(*call, strict=True)]
+                for call in calls
+            ]
+        return found
+
+    def behaviours(
+        self, training: bool | None, batch: Batch, plain: bool = False
+    ) -> dict[str, tuple[bool, bool, bool]]:
+        """Whether each layer was called, used the batch's statistics, moved its own."""
+        kind = "plain" if plain else "behaviours"
+        seen, told = self._call((kind, Mode(training)), batch)
+        return {
+            path: (bool(told[path]), bool(depended), bool(moved))
+            for path, (moved, _, depended) in seen.items()
+        }
+
+    def _call(self, key: tuple[str, Mode], batch: Batch) -> Any:
+        import keras
+
+        _, mode = key
+        if keras.backend.backend() == "torch" and mode.training is not None:
+            self._model.train(mode.training)
+        parts = (batch.x, batch.y, batch.sample_weight)
+        result = self._compiled(key)(*map(as_tensors, parts))
+        return keras.tree.map_structure(_on_host, result)
+
+    def _make(self, key: tuple[str, Mode]) -> Callable[..., Any]:
+        kind, mode = key
+        functions: dict[str, Callable[..., Any]] = {
+            "outputs": self._forward,
+            "statistics": self._measure,
+            "behaviours": partial(self._observe, run=self._run),
+            "plain": partial(self._observe, run=self._model),
+        }
+        way = self._often if kind in ("outputs", "statistics") else self._once
+        return way(partial(functions[kind], mode), self._model)
+
+    def _forward(self, mode: Mode, x: Any, y: Any, sample_weight: Any) -> Any:
+        told = [Told(self._layers[path], value) for path, value in mode.told]
+        with in_place(told):
+            outputs = self._run(x, **self._told(mode))
+        outputs = outputs[0] if self._run is not self._model else outputs
+        if not self.has_loss:
+            return outputs, 0.0, {}
+        loss = self._model.compute_loss(
+            x=x, y=y, y_pred=outputs, sample_weight=sample_weight
+        )
+        if not self._has_metrics:
+            return outputs, loss, {}
+        return outputs, loss, metrics_now(self._model, x, y, outputs, sample_weight)
+
+    def _measure(self, mode: Mode, x: Any, y: Any, sample_weight: Any) -> Any:
+        measured = {path: Measured(each) for path, each in self._layers.items()}
+        with in_place(list(measured.values())):
+            self._run(x, **self._told(mode))
+        return {path: each.calls for path, each in measured.items()}
+
+    def _observe(self, mode: Mode, x: Any, y: Any, sample_weight: Any, run: Any) -> Any:
+        observers = {path: Observer(each, False) for path, each in self._layers.items()}
+        with in_place(list(observers.values())):
+            run(x, **self._told(mode))
+        return (
+            {path: each.seen for path, each in observers.items()},
+            {path: bool(each.told) for path, each in observers.items()},
+        )
+
+    def _told(self, mode: Mode) -> dict[str, bool]:
+        if mode.training is None or not is_told_to_train(self._model):
+            return {}
+        return {"training": mode.training}
+
+
+def metrics_now(
+    model: Any, x: Any, y: Any, y_pred: Any, sample_weight: Any
+) -> dict[str, Any]:
+    """The model's metrics of this alone, tensors; to be used in a stateless scope.
+
+    Numbers only: a confusion matrix is no score. Those of losses are not updated.
+    """
+    model.reset_metrics()
+    found = model.compute_metrics(x, y, y_pred, sample_weight)
+    return {
+        name: value
+        for name, value in found.items()
+        if name != "loss" and not name.endswith("_loss")
+        if not len(getattr(value, "shape", ()))
+    }
+
+
+def shapes_of(x: Any) -> str:
+    """The shapes of a nest of arrays, for a message."""
+    import keras
+
+    return str(keras.tree.map_structure(lambda leaf: tuple(leaf.shape), x))
+
+
+def one_line(error: Exception) -> str:
+    """The error in one line."""
+    lines = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0]}".rstrip(": ")
+
+
+def as_tensors(value: Any) -> Any:
+    """A nest with tensors in place of arrays of numbers."""
+    import keras
+
+    def convert(leaf: Any) -> Any:
+        is_plain = isinstance(leaf, np.ndarray) and leaf.dtype.kind in "fiub"
+        return keras.ops.convert_to_tensor(leaf) if is_plain else leaf
+
+    return keras.tree.map_structure(convert, value)
+
+
+def _on_host(leaf: Any) -> Any:
+    import keras
+
+    if keras.ops.is_tensor(leaf):
+        if "float" in str(leaf.dtype):
+            leaf = keras.ops.cast(leaf, "float32")  # NumPy has no bfloat16.
+        return np.asarray(keras.ops.convert_to_numpy(leaf))
+    return leaf
+
+
+def without_gradients() -> Any:
+    """A context in which PyTorch keeps no activations for them."""
+    import keras
+
+    if keras.backend.backend() == "torch":
+        return sys.modules["torch"].no_grad()
+    return nullcontext()

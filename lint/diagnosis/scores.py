@@ -1,0 +1,150 @@
+"""Loss and metrics of the same batches in each mode, and whether they differ."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .batches import joined
+from .running import as_tensors, metrics_now
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from .batches import Batch
+    from .running import Outputs
+
+    Array = NDArray[np.float64]
+
+# A difference counts if it is more than so many standard errors of its mean, more than
+# this part of what a prediction that knows nothing loses, and of the loss itself.
+_SURELY, _OF_THE_SCALE, _OF_THE_LOSS = 3.0, 0.02, 0.1
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A number of several batches.
+
+    Attributes:
+        mean: over the batches; of a metric, that of all samples.
+        deviation: the standard deviation over the batches.
+    """
+
+    mean: float
+    deviation: float
+
+    @classmethod
+    def of(cls, values: Array) -> Spread:
+        """Mean and deviation of the values."""
+        with np.errstate(all="ignore"):
+            return cls(float(values.mean()), float(values.std()))
+
+
+@dataclass(frozen=True)
+class Score:
+    """How good a model is in one mode.
+
+    Attributes:
+        losses: of each batch; without a loss, how far the outputs are from those with
+            batch normalization as in training, as a part of their own deviation.
+        metrics: the compiled metrics, by name.
+    """
+
+    losses: Array
+    metrics: Mapping[str, Spread] = field(default_factory=dict)
+
+    @property
+    def loss(self) -> Spread:
+        """The loss and its spread."""
+        return Spread.of(self.losses)
+
+
+def is_worse(worse: Score, better: Score, scale: float) -> bool:
+    """Whether one mode does worse than another, by more than chance and a trifle.
+
+    Args:
+        worse: of the same batches as `better`.
+        better: what to compare with.
+        scale: what a prediction that knows nothing loses more than a good one.
+    """
+    if not np.isfinite(better.losses).all():
+        return False
+    if not np.isfinite(worse.losses).all():
+        return True
+    difference = worse.losses - better.losses
+    error = float(difference.std()) / max(len(difference) - 1, 1) ** 0.5
+    least = _OF_THE_SCALE * scale + _OF_THE_LOSS * abs(float(better.losses.mean()))
+    return float(difference.mean()) > max(_SURELY * error, least)
+
+
+def metrics_of(
+    model: Any, batches: Sequence[Batch], outputs: Outputs
+) -> dict[str, Spread]:
+    """The compiled metrics over all batches, with their spread over single ones."""
+    import keras
+
+    if not outputs.metrics[0]:
+        return {}
+    nests = [
+        (b.x, b.y, y_pred, b.sample_weight)
+        for b, y_pred in zip(batches, outputs.outputs, strict=True)
+    ]
+    whole = as_tensors(keras.tree.map_structure(joined, *nests))
+    with keras.StatelessScope():
+        found = metrics_now(model, *whole)
+        of_all = {name: float(value) for name, value in found.items()}
+    return {
+        name: Spread(value, float(np.std([each[name] for each in outputs.metrics])))
+        for name, value in of_all.items()
+    }
+
+
+def loss_of_constant(
+    model: Any, batches: Sequence[Batch], outputs: Sequence[Any]
+) -> float | None:
+    """The loss if the average output were predicted for each sample, if that works."""
+    import keras
+
+    def average(*leaves: Any) -> Any:
+        mean = np.concatenate(leaves).mean(axis=0, keepdims=True)
+        return np.broadcast_to(mean, leaves[0].shape)
+
+    try:
+        constant = keras.tree.map_structure(average, *outputs[: len(batches)])
+        with keras.StatelessScope():
+            losses = [_loss(model, batch, constant) for batch in batches]
+    except Exception:  # The user's code may do anything.
+        return None
+    return float(np.mean(losses)) if np.isfinite(losses).all() else None
+
+
+def relative_distances(outputs: Outputs, reference: Outputs) -> Array:
+    """Of each batch, the distance of the outputs in deviations of the reference."""
+    import keras
+
+    def flat(nest: Any) -> Array:
+        leaves = [np.asarray(each, np.float64) for each in keras.tree.flatten(nest)]
+        return np.concatenate([each.reshape(each.shape[0], -1) for each in leaves], 1)
+
+    ones, others = (
+        [flat(each) for each in both.outputs] for both in (outputs, reference)
+    )
+    with np.errstate(all="ignore"):
+        deviation = np.sqrt(np.concatenate(others).var(axis=0).mean()) + 1e-12
+        return np.asarray(
+            [
+                np.sqrt(((one - other) ** 2).mean()) / deviation
+                for one, other in zip(ones, others, strict=True)
+            ]
+        )
+
+
+def _loss(model: Any, batch: Batch, output: Any) -> float:
+    x, y, weight, y_pred = map(
+        as_tensors, (batch.x, batch.y, batch.sample_weight, output)
+    )
+    return float(model.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=weight))

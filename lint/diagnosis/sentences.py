@@ -1,0 +1,126 @@
+"""The sentences that text, notebook and picture share."""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import TYPE_CHECKING
+
+from .evidence import BATCH_NORM, INFERENCE, RECALIBRATED, TRAINING
+
+if TYPE_CHECKING:
+    from .cause import Cause
+    from .report import Diagnosis
+    from .scores import Spread
+
+_MOST_NAMES = 3
+
+
+def headline_of(diagnosis: Diagnosis) -> str:
+    """One line that says it all."""
+    if diagnosis.healthy:
+        if not diagnosis.layers:
+            return "Healthy: there is no batch normalization in the model"
+        return "Healthy: batch normalization does in inference what it does in training"
+    names = [f"{name} ({sure})" for name, sure in _strongest(diagnosis).items()]
+    return f"{', '.join(names)[:1].upper()}{', '.join(names)[1:]}"
+
+
+def _strongest(diagnosis: Diagnosis) -> dict[str, str]:
+    """Each cause once, as sure as it is at best."""
+    found: dict[str, str] = {}
+    for cause in diagnosis.causes:
+        found.setdefault(cause.name, cause.certainty)
+    return found
+
+
+def facts(diagnosis: Diagnosis) -> list[str]:
+    """What was measured, in a sentence each."""
+    evidence = diagnosis.evidence
+    data = evidence.data
+    said = [
+        f"Measured on {data.samples:,} samples in batches of {data.batch_size}"
+        + (f", after {evidence.steps:,} training steps." if evidence.steps else ".")
+    ]
+    if not evidence.has_loss:
+        said.append(
+            f"Outputs are compared, not losses, since {evidence.no_loss}: numbers are "
+            "distances from the outputs with batch normalization as in training, in "
+            "their standard deviations."
+        )
+    if diagnosis.healthy:
+        said.append(_healthy(diagnosis))
+    elif evidence.has_loss and evidence.has_gap:
+        said.append(
+            "Batch normalization alone makes the loss of inference "
+            f"{number(evidence.gap)} higher than that of training."
+        )
+    return said
+
+
+def _healthy(diagnosis: Diagnosis) -> str:
+    scores = diagnosis.scores
+    text = "If the model does worse than expected, it is not batch normalization."
+    if diagnosis.evidence.worse(TRAINING, INFERENCE) and (
+        BATCH_NORM not in scores or diagnosis.evidence.worse(TRAINING, BATCH_NORM)
+    ):
+        text = (
+            "Training mode does worse because of dropout and the like, as it should. "
+            + text
+        )
+    return text
+
+
+def trial(diagnosis: Diagnosis) -> str:
+    """What recalibration did on a trial; empty if there is nothing to recalibrate."""
+    scores = diagnosis.scores
+    if RECALIBRATED not in scores:
+        return ""
+    before, after = scores[INFERENCE], scores[RECALIBRATED]
+    what = "loss" if diagnosis.evidence.has_loss else "distance of the outputs"
+    text = (
+        f"Trial: recalibrated, the {what} would be {number(after.loss.mean)} in place "
+        f"of {number(before.loss.mean)}"
+    )
+    for name, metric in after.metrics.items():
+        if name in before.metrics:
+            was = before.metrics[name].mean
+            text += f", {name} {number(metric.mean)} in place of {number(was)}"
+    return f"{text}." if diagnosis.remedy else f"{text}: {_no_help(diagnosis)}."
+
+
+def _no_help(diagnosis: Diagnosis) -> str:
+    if diagnosis.evidence.helps:
+        return (
+            "dropout before batch normalization makes the difference, as statistics of "
+            "training have its noise in them"
+        )
+    return "nothing to gain" if diagnosis.healthy else "that does not help"
+
+
+def layers_named(cause: Cause, total: int) -> str:
+    """The layers of a cause, of many the first few."""
+    if not cause.layers:
+        return ""
+    if len(cause.layers) == total > _MOST_NAMES:
+        return f"all {total} layers"
+    more = len(cause.layers) - _MOST_NAMES
+    names = ", ".join(map(printable, cause.layers[:_MOST_NAMES]))
+    return names + (f" and {more} more" if more > 0 else "")
+
+
+def number(value: float) -> str:
+    """A number as a person reads it."""
+    return f"{value:.3g}" if isfinite(value) else str(value)
+
+
+def with_spread(spread: Spread) -> str:
+    """A mean and the deviation over batches."""
+    return f"{number(spread.mean)} ± {number(spread.deviation)}"
+
+
+def printable(name: str) -> str:
+    """A name with what a terminal would not show, or obey, escaped."""
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode()
+        for each in name
+    )

@@ -1,0 +1,185 @@
+"""What the numbers of one layer are a sign of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..subjects.distance import distance
+from .layers import array
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .layers import LayerState
+
+    Array = NDArray[np.float64]
+
+_GOOD_FIT = 0.8  # of the squares, that a fit explains
+_NEAR_SHIFT, _NEAR_RATIO = 0.5, 1.5
+_MOST_CHANNELS = 0.8
+_FAR_SHIFT, _FAR_RATIO = 0.5, 2.0  # between calls
+_UNLIKE_BATCHES = 4.0  # times the variance of the means of random batches
+_UNLIKE_PART = 0.1  # of the variance of all data
+# The least relative step that is not rounded away.
+_STEPS = {"float16": 2.0**-11, "bfloat16": 2.0**-8}
+
+
+def is_initial(state: LayerState) -> bool:
+    """Whether the running statistics equal what their initializers give."""
+    pairs = (
+        (state.mean, state.layer.moving_mean_initializer),
+        (state.variance, state.layer.moving_variance_initializer),
+    )
+    return all(_equals_initial(values, initial) for values, initial in pairs)
+
+
+def has_learned(state: LayerState) -> bool:
+    """Whether gamma or beta is not what it was at first."""
+    layer = state.layer
+    pairs = (
+        (layer.gamma, getattr(layer, "gamma_initializer", None)),
+        (layer.beta, getattr(layer, "beta_initializer", None)),
+    )
+    return any(
+        variable is not None and not _equals_initial(array(variable), initial)
+        for variable, initial in pairs
+    )
+
+
+def _equals_initial(values: Array, initializer: Any) -> bool:
+    """Of constant initializers; a random one is never equal."""
+    from keras import ops
+
+    initial = ops.convert_to_numpy(initializer(values.shape, "float32"))
+    return bool(np.array_equal(values, np.asarray(initial, np.float64)))
+
+
+def is_averaged(state: LayerState) -> bool:
+    """Whether it keeps a plain running average, which was ever updated."""
+    momentum = state.momentum
+    return (
+        momentum is not None
+        and 0 < momentum < 1
+        and not state.frozen
+        and state.is_finite
+        and not is_initial(state)
+        and getattr(state.layer, "moving_weight", None) is None  # kerasbn's zero_debias
+    )
+
+
+def left_by_steps(state: LayerState, steps: int | None) -> float | None:
+    """The part of the initial values that is left after so many steps, m^t.
+
+    None if the steps are unknown or were provably more: starting at 1, no variance
+    falls below the part of it that is left.
+    """
+    if not steps or state.momentum is None:
+        return None
+    left = float(state.momentum ** (steps * max(len(state.calls), 1)))
+    return None if state.variance.min() < left * (1 - 1e-3) else left
+
+
+def initial_part(state: LayerState) -> float | None:
+    """The part of the initial values that is left, by the statistics themselves.
+
+    Running statistics that are (1 - b) data + b initial lie on a line between both:
+    b by least squares over all channels; None if they lie off it.
+    """
+    if state.data is None:
+        return None
+    mean, variance = state.data.mean, state.data.variance + state.epsilon
+    deviation = np.sqrt(variance)
+    there = np.concatenate(
+        [(state.mean - mean) / deviation, state.variance / variance - 1], axis=None
+    )
+    initial = np.concatenate([-mean / deviation, 1 / variance - 1], axis=None)
+    part = float(there @ initial / max(float(initial @ initial), 1e-12))
+    left = there - part * initial
+    is_good = float(left @ left) < (1 - _GOOD_FIT) * float(there @ there)
+    return part if is_good and _is_near(state, part) else None
+
+
+def _is_near(state: LayerState, part: float) -> bool:
+    """Whether the running statistics are near those with that part of initial ones.
+
+    In their own deviations: beside data that are spread far wider, both are nothing.
+    """
+    assert state.data is not None
+    mean = (1 - part) * state.data.mean
+    variance = (1 - part) * state.data.variance + part
+    away = distance(mean, variance, state.mean, state.variance, state.epsilon)
+    return away.shift < _NEAR_SHIFT and away.ratio < _NEAR_RATIO
+
+
+def effective_batch_size(state: LayerState) -> float | None:
+    """Of how many samples the batches were, by what the running variances lack.
+
+    A batch of B samples has, on average, the variance of all less 1/B of the variance
+    of the means of samples. None if the means are off, or no such B fits most channels.
+    """
+    data, away = state.data, state.distance
+    if data is None or away is None or away.shift > 1 or away.scale > 0.9:
+        return None
+    missing = data.variance - state.variance
+    counts = data.of_samples > 0.05 * (data.variance + state.epsilon)
+    lacks = counts & (missing > 0.02 * data.variance)
+    if lacks.sum() < _MOST_CHANNELS * counts.sum() or not counts.any():
+        return None
+    sizes = data.of_samples[lacks] / missing[lacks]
+    low, middle, high = np.quantile(sizes, (0.1, 0.5, 0.9))
+    return float(middle) if high < 4 * max(low, 0.5) else None
+
+
+def noise_of_average(state: LayerState, momentum: float) -> float:
+    """The shift that a running average of so few batches has by chance.
+
+    The means of batches have a variance, of which an average with momentum m keeps
+    (1 - m) / (1 + m).
+    """
+    if state.data is None:
+        return 0.0
+    data = state.data
+    of_batches = np.maximum(data.of_batches, data.of_samples / max(data.batch_size, 1))
+    part = of_batches / (data.variance + state.epsilon)
+    return float(np.sqrt(part.mean() * (1 - momentum) / (1 + momentum)))
+
+
+def has_unlike_calls(state: LayerState) -> bool:
+    """Whether two of its calls are given inputs of unlike statistics."""
+    first, *others = state.calls or (None,)
+    if first is None:
+        return False
+    for other in others:
+        away = distance(
+            first.mean, first.variance, other.mean, other.variance, state.epsilon
+        )
+        if away.shift > _FAR_SHIFT or away.ratio > _FAR_RATIO:
+            return True
+    return False
+
+
+def has_unlike_batches(state: LayerState) -> bool:
+    """Whether the means of batches differ by more than those of random ones."""
+    data = state.data
+    if data is None:
+        return False
+    by_chance = (data.of_samples / data.batch_size).mean()
+    apart = data.of_batches.mean()
+    part = (data.of_batches / (data.variance + state.epsilon)).mean()
+    return bool(apart > _UNLIKE_BATCHES * by_chance and part > _UNLIKE_PART)
+
+
+def is_stuck(state: LayerState) -> bool:
+    """Whether the statistics can no longer get nearer to the data's in their dtype."""
+    step, data = _STEPS.get(state.dtype), state.data
+    if step is None or data is None or state.momentum is None:
+        return False
+    if not state.is_finite:
+        return True
+    lost = [
+        (1 - state.momentum) * np.abs(goal - now) < step * np.abs(now)
+        for now, goal in ((state.mean, data.mean), (state.variance, data.variance))
+    ]
+    return bool(np.mean(lost) > 0.5)

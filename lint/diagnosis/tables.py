@@ -1,0 +1,100 @@
+"""The rows of the tables that text and notebook share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .evidence import BATCH_NORM, DROPOUT, INFERENCE, RECALIBRATED, TRAINING, UNFLAGGED
+from .modes import WAYS
+from .sentences import number, printable, with_spread
+
+if TYPE_CHECKING:
+    from .layers import LayerState
+    from .report import Diagnosis
+
+LAYER_TITLES = (
+    "layer, worst first",
+    "momentum",
+    "mean off by",
+    "variance",
+    "of the gap",
+)
+USE_TITLES = ("statistics used in", *WAYS)
+
+MODES_IN_ORDER = (
+    INFERENCE,
+    TRAINING,
+    BATCH_NORM,
+    DROPOUT,
+    UNFLAGGED,
+    RECALIBRATED,
+)
+_MOST_LAYERS, _WORTH_IT = 10, 3  # shown, and how many more it takes to leave them out
+
+
+def score_rows(diagnosis: Diagnosis) -> tuple[list[str], list[list[str]]]:
+    """Titles and rows: of each mode, loss and metrics with their spread."""
+    scores = diagnosis.scores
+    names = list(scores[INFERENCE].metrics)
+    first = "loss" if diagnosis.evidence.has_loss else "distance of outputs"
+    rows = [
+        [mode, with_spread(scores[mode].loss)]
+        + [with_spread(scores[mode].metrics[name]) for name in names]
+        for mode in MODES_IN_ORDER
+        if mode in scores
+    ]
+    return ["the same batches in", first, *names], rows
+
+
+def layer_rows(diagnosis: Diagnosis) -> list[list[str]]:
+    """Of each layer, how far it is off; of many the worst, and one for the rest."""
+    layers = diagnosis.layers
+    few = len(layers) < _MOST_LAYERS + _WORTH_IT
+    shown_ones = layers if few else layers[:_MOST_LAYERS]
+    rows = [_layer_row(each) for each in shown_ones]
+    rest = [each.distance for each in layers[len(shown_ones) :] if each.distance]
+    if rest:
+        rows.append(
+            [
+                f"... {len(layers) - len(shown_ones)} more, at most",
+                "",
+                f"{max(each.shift for each in rest):.2f} std",
+                f"x {max(each.ratio for each in rest):.2f}",
+                "",
+            ]
+        )
+    return rows
+
+
+def use_rows(diagnosis: Diagnosis) -> list[list[str]]:
+    """Which statistics are used in each way to run; layers alike are one row."""
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for path, uses in diagnosis.modes.items():
+        alike.setdefault(tuple(str(uses[way]) for way in WAYS), []).append(path)
+    return [[_named(paths), *texts] for texts, paths in alike.items()]
+
+
+def _layer_row(state: LayerState) -> list[str]:
+    away, momentum = state.distance, state.momentum
+    return [
+        printable(state.path) + (" (frozen)" if state.frozen else ""),
+        "average" if momentum is None else f"{momentum:g}",
+        "no data" if away is None else f"{number(away.shift)} std",
+        "no data" if away is None else _factor(away.scale, away.ratio),
+        "-" if state.share is None else f"{state.share:.0%}",
+    ]
+
+
+def _factor(scale: float, ratio: float) -> str:
+    """The factor, and whether the running variance is too large or too small."""
+    if not ratio > 1.05:
+        return "x 1" if ratio <= 1.05 else "not a number"
+    side = " too large" if scale > ratio**0.5 else ""
+    side = " too small" if scale < ratio**-0.5 else side
+    return f"x {number(ratio)}{side}"
+
+
+def _named(paths: list[str]) -> str:
+    if len(paths) == 1:
+        return printable(paths[0])
+    return f"{printable(paths[0])} and {len(paths) - 1} more"

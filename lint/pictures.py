@@ -1,0 +1,60 @@
+"""Pictures that Matplotlib draws: asked for early, and written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from .errors import UsageError
+
+_MOST_PIXELS = 30_000
+
+
+def check_picture(path: Any, argument: str) -> None:
+    """Refuse what would fail only when everything else is done.
+
+    Args:
+        path: where the picture is to be.
+        argument: what the user calls it.
+
+    Raises:
+        UsageError: if it is no path into a folder, or Matplotlib is missing.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise UsageError(
+            f"`{argument}` is the path of a picture. Received: {argument}={path!r}."
+        )
+    if find_spec("matplotlib") is None:
+        raise UsageError(
+            "A picture needs Matplotlib, which is not installed. "
+            f"Received: {argument}={path!r}. Run pip install matplotlib, or leave it "
+            "out."
+        )
+    if not Path(path).resolve().parent.is_dir():
+        raise UsageError(
+            "The folder of the picture does not exist. "
+            f"Received: {argument}={path!r}. Create it first."
+        )
+
+
+def save_figure(figure: Any, path: Path, argument: str, dpi: int = 100) -> None:
+    """Write a figure, in the format that the file's name says.
+
+    Raises:
+        UsageError: if its format is not known, or the file cannot be written.
+    """
+    unfinished = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        figure.savefig(
+            unfinished, dpi=min(dpi, _MOST_PIXELS / max(figure.get_size_inches()))
+        )
+        unfinished.replace(path)
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"The picture could not be drawn: {error}. "
+            f"Received: {argument}={str(path)!r}."
+        ) from error
+    finally:
+        unfinished.unlink(missing_ok=True)

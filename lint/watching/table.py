@@ -1,0 +1,92 @@
+"""The table at the end: the layers that are off, and one line for all others."""
+
+from __future__ import annotations
+
+from math import log
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .layers import WatchedLayer
+    from .monitor import Monitor
+
+_MOST_ROWS, _WORTH_IT = 10, 3  # shown, and how many more it takes to leave those out
+
+
+def table(monitor: Monitor) -> Table:
+    """The layers, the worst first; of many, those alone."""
+    made = Table(title=_title(monitor), title_justify="left")
+    made.add_column("layer", overflow="fold")
+    for name in ("momentum", "mean off by", "variance off by", "constant"):
+        made.add_column(name, justify="right")
+    made.add_column("warnings", overflow="fold")
+    layers = worst_first(monitor)
+    if len(layers) < _MOST_ROWS + _WORTH_IT:
+        shown = monitor.layers
+    else:
+        shown = layers[:_MOST_ROWS]
+    for layer in shown:
+        made.add_row(*_row(layer, monitor))
+    if len(shown) < len(layers):
+        made.add_row(*_rest(layers[len(shown) :], monitor))
+    return made
+
+
+def worst_first(monitor: Monitor) -> list[WatchedLayer]:
+    """Layers with warnings first, then by how far they are off."""
+
+    def badness(layer: WatchedLayer) -> tuple[int, float]:
+        lag = layer.lag()
+        return len(_kinds(layer, monitor)), lag.shift + log(lag.ratio) if lag else 0.0
+
+    return sorted(monitor.layers, key=badness, reverse=True)
+
+
+def _title(monitor: Monitor) -> str:
+    title = f"Batch normalization after {monitor.step:,} steps"
+    if not monitor.layers:
+        return f"{title}: none that is not frozen"
+    if monitor.losses:
+        last = monitor.losses[-1]
+        title += (
+            f"; the same batch: loss {last.training:.4g} in training mode, "
+            f"{last.inference:.4g} in inference mode"
+        )
+    return title
+
+
+def _kinds(layer: WatchedLayer, monitor: Monitor) -> list[str]:
+    return [each.kind for each in monitor.notices.given if each.layer == layer.path]
+
+
+def _row(layer: WatchedLayer, monitor: Monitor) -> tuple[str, ...]:
+    lag, momentum = layer.lag(), layer.momentum
+    kinds = _kinds(layer, monitor)
+    return (
+        layer.path,
+        "average" if momentum is None else f"{momentum:g}",
+        "-" if lag is None else f"{lag.shift:.2f} std",
+        "-" if lag is None else f"{lag.ratio:.2f} x",
+        f"{layer.dead_channels()} of {layer.channels}",
+        ", ".join(kinds) or ("ok" if layer.ever_moved else "did not move"),
+    )
+
+
+def _rest(layers: Sequence[WatchedLayer], monitor: Monitor) -> tuple[str, ...]:
+    """One row for all these: the largest numbers, and which warnings there are."""
+    lags = [lag for each in layers if (lag := each.lag()) is not None]
+    dead = sum(each.dead_channels() for each in layers)
+    kinds = dict.fromkeys(kind for each in layers for kind in _kinds(each, monitor))
+    still = sum(not each.ever_moved for each in layers)
+    said = ", ".join(kinds) or (f"{still} did not move" if still else "ok")
+    return (
+        f"... {len(layers)} more, at most",
+        "",
+        f"{max(each.shift for each in lags):.2f} std" if lags else "-",
+        f"{max(each.ratio for each in lags):.2f} x" if lags else "-",
+        f"{dead} of {sum(each.channels for each in layers)}",
+        said,
+    )

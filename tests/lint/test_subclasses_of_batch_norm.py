@@ -1,0 +1,82 @@
+"""Saved models whose batch normalization is of somebody's own class."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import lint
+
+BN = layers.BatchNormalization
+
+
+@keras.saving.register_keras_serializable("subclass_tests")
+class Mine(BN):
+    """Its configuration is that of batch normalization."""
+
+
+@keras.saving.register_keras_serializable("subclass_tests")
+class Forced(BN):
+    def call(self, x, training=None, mask=None):
+        return super().call(x, training=False, mask=mask)
+
+
+@keras.saving.register_keras_serializable("subclass_tests")
+class Bare(BN):
+    """Its configuration tells nothing, so only its weights do."""
+
+    def __init__(self, name=None, **_):
+        super().__init__(name=name)
+
+    def get_config(self):
+        return {"name": self.name}
+
+
+@keras.saving.register_keras_serializable("subclass_tests")
+class Net(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.bn, self.head = BN(name="bn"), layers.Dense(1)
+
+    def call(self, x):
+        return self.head(self.bn(x))
+
+
+def found(model, path, optimizer=True):
+    x = np.random.default_rng(0).normal(1, 2, (160, 6)).astype("float32")
+    model.compile("sgd", "mean_squared_error")
+    model.fit(x, x[:, :1], batch_size=8, epochs=20, verbose=0)
+    if not optimizer:
+        model.optimizer = None
+    model.save(path)
+    return {(each.code, each.severity.value, each.layer) for each in lint.check(path)}
+
+
+def sequential(*inside):
+    return keras.Sequential([keras.Input((6,)), *inside, layers.Dense(1)])
+
+
+@pytest.mark.parametrize(
+    ("layer", "expected"),
+    [
+        (Mine(momentum=0.9, name="b"), set()),
+        (Mine(momentum=0.1, name="b"), {("BN201", "error", "b")}),
+        (Forced(momentum=0.9, name="b"), {("BN203", "error", "b")}),
+        (Bare(name="b"), {("BN002", "info", "b")}),
+    ],
+)
+def test_are_known_by_configuration_or_weights(tmp_path, layer, expected):
+    assert found(sequential(layer), tmp_path / "m.keras") == expected
+
+
+def test_are_known_inside_a_wrapper(tmp_path):
+    each = layers.TimeDistributed(Mine(momentum=0.1, name="b"), name="each")
+    model = sequential(layers.Reshape((2, 3)), each, layers.Flatten())
+    assert ("BN201", "error", "each/b") in found(model, tmp_path / "m.keras")
+
+
+@pytest.mark.parametrize("optimizer", [True, False])
+def test_of_a_subclassed_model_gamma_tells_that_it_was_trained(tmp_path, optimizer):
+    expected = "error" if optimizer else "warning"
+    findings = found(Net(), tmp_path / "m.keras", optimizer)
+    assert ("BN203", expected, "bn") in findings
