@@ -72,6 +72,11 @@ class Archive(ABC):
         version = self.metadata.get("keras_version")
         return version if isinstance(version, str) else None
 
+    @property
+    def file_bytes(self) -> int | None:
+        """How large the file is."""
+        return self.path.stat().st_size
+
     @abstractmethod
     def variables(self, path: str) -> tuple[StoredArray, ...]:
         """The variables of the layer at `path`, in the order in which it made them.

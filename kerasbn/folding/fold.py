@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from kerasbn.archive import Archive
+    from kerasbn.graph import Graph
 
 
 def fold_batch_norm(model: Any, verify: bool = True) -> FoldResult:
@@ -49,26 +48,9 @@ def fold_batch_norm(model: Any, verify: bool = True) -> FoldResult:
     >>> result = kerasbn.fold_batch_norm(model)
     >>> result.model.save("folded.keras")
     """
-    from kerasbn import live
+    from kerasbn.folding.live_models import fold_live_model  # It imports Keras.
 
-    with tempfile.TemporaryDirectory(prefix="kerasbn-") as folder:
-        source, destination = Path(folder) / "in.keras", Path(folder) / "out.keras"
-        with live.as_graph(model) as graph:
-            live.save(graph, source)
-        custom_objects = live.custom_objects(model)
-        result = _fold(
-            source, destination, verify, custom_objects=custom_objects, safe_mode=False
-        )
-        folded = live.load(destination, custom_objects)
-    # The files were ours, and are gone.
-    return replace(
-        result,
-        source=None,
-        destination=None,
-        model=folded,
-        before=result.before and result.before._replace(file_bytes=None),
-        after=result.after and result.after._replace(file_bytes=None),
-    )
+    return fold_live_model(model, verify)
 
 
 def fold_file(
@@ -125,7 +107,7 @@ def _fold(
     with open_archive(source) as archive:
         folded = _folded_model(archive)
         if dry_run:
-            notes = _regularizers(folded)
+            notes = regularizers(folded)
             after = size_after(folded, None)
             return FoldResult.of(folded, source, destination, after=after, notes=notes)
         with replacing(destination) as temporary:
@@ -148,7 +130,7 @@ def _fold(
                 destination,
                 after=size_after(folded, temporary),
                 proof=proof,
-                notes=[*_regularizers(folded), *_underflows(folded)],
+                notes=[*regularizers(folded), *underflows(folded)],
                 message=message,
             )
             if message is not None:
@@ -167,12 +149,14 @@ def _proof(
     return verify(folded, written, custom_objects, safe_mode)
 
 
-def _regularizers(folded: FoldedModel) -> list[str]:
+def regularizers(folded: FoldedModel) -> list[str]:
+    """A note of the regularizers that are left behind."""
     dropped = folded.dropped_penalties
     return [f"regularizers left behind: {', '.join(dropped)}"] if dropped else []
 
 
-def _underflows(folded: FoldedModel) -> list[str]:
+def underflows(folded: FoldedModel) -> list[str]:
+    """A note for each layer whose weights are too small for their dtype."""
     return [
         f"weights of {path} are too small for its dtype and were rounded to "
         "zero or nearly so; a wider dtype keeps them"
@@ -199,6 +183,11 @@ def _folded_model(archive: Archive) -> FoldedModel:
             f"{error} Fold the Functional or Sequential models inside it, or rebuild "
             "it with keras.Model(inputs, outputs)."
         ) from error
+    return without_what_overflows(graph, archive)
+
+
+def without_what_overflows(graph: Graph, archive: Archive) -> FoldedModel:
+    """The folded model; BN that no longer fit into half precision stay."""
     staying: dict[str, str] = {}
     while True:
         folded = FoldedModel(graph, archive, make_plan(graph, archive, staying))

@@ -1,0 +1,229 @@
+"""The proof for a live model, which no file needs to hold.
+
+1. Every segment is compared alone and in float64, as for files.
+2. The whole is compared in float64, on copies of both models, wherever their code
+   computes in it.
+3. Both run side by side in their own precision. Where there is no float64, they may
+   differ by what rounding makes of the original's outputs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import keras
+import numpy as np
+
+from kerasbn.comparing import relative_difference
+from kerasbn.folding.outcome import Proof
+from kerasbn.folding.proof.float64 import (
+    computes_in_float32,
+    float64_arithmetic,
+    may_compute_in_float32,
+)
+from kerasbn.folding.proof.running import segment_difference
+from kerasbn.folding.proof.segments import segments
+from kerasbn.folding.proof.verify import SHORT_TOLERANCE, TOLERANCE
+from kerasbn.live import (
+    Float64Copier,
+    first_line,
+    float64_by_default,
+    is_own,
+    layers_inside,
+    outputs,
+    random_inputs_of,
+)
+
+if TYPE_CHECKING:
+    from kerasbn.folding.apply import FoldedModel
+    from kerasbn.live import LiveModel, Rebuilt
+
+_SEED = 1502_03167
+# Folding rounds in every layer, not only at the inputs.
+_MANY_ROUNDINGS = 1000
+# How far outputs in half precision may differ where nothing better can be had.
+_HALF_TOLERANCE = 0.05
+
+
+def verify_live(folded: FoldedModel, original: LiveModel, rebuilt: Rebuilt) -> Proof:
+    """Compare a folded live model with its original.
+
+    Args:
+        folded: the plan and the float64 weights.
+        original: the live model that was read.
+        rebuilt: the folded live model, with the rounded weights.
+    """
+    apart = _in_segments(folded)
+    sides = _Sides(folded, original, rebuilt)
+    try:
+        inputs = random_inputs_of(original.model)
+        expected = outputs(original.model, inputs)
+        again = outputs(original.model, inputs)
+    except Exception as error:
+        return _in_parts(apart, f"the original cannot be run: {first_line(error)}")
+    if relative_difference(expected, again) > SHORT_TOLERANCE:
+        return _in_parts(apart, "it draws random numbers and never repeats itself")
+    try:
+        usual = relative_difference(expected, outputs(rebuilt.model, inputs))
+    except Exception as error:
+        note = f"the folded model cannot be run: {first_line(error)}"
+        return Proof("whole", False, np.inf, np.inf, notes=(note,))
+    try:
+        exact = sides.in_float64(inputs, expected)
+    except Exception as error:
+        return _in_own_precision(
+            apart, original.model, inputs, expected, usual, first_line(error)
+        )
+    short = apart.proven and _has_other_code(folded, original.model)
+    whole, notes = exact.difference, [*apart.notes]
+    equal = whole <= (SHORT_TOLERANCE if short else TOLERANCE)
+    chaotic = (
+        not equal and apart.proven and whole <= (_MANY_ROUNDINGS * exact.sensitivity)
+    )
+    if chaotic:
+        notes.append(
+            "only the folded layers were verified: its outputs change by "
+            f"{exact.sensitivity:.0e} with one rounding"
+        )
+    return Proof(
+        "parts" if chaotic else "whole",
+        bool((equal or chaotic) and apart.equal and np.isfinite(usual)),
+        max(0.0 if chaotic else whole, apart.largest),
+        usual,
+        exact.noise,
+        not_run=apart.not_run,
+        notes=tuple(notes),
+    )
+
+
+def _has_other_code(folded: FoldedModel, model: Any) -> bool:
+    """Whether something may compute in float32 whatever it is asked for."""
+    return any(map(may_compute_in_float32, folded.graph.walk())) or any(
+        is_own(layer) for layer, _ in [(model, ""), *layers_inside(model)]
+    )
+
+
+class _InSegments(NamedTuple):
+    """What the segments say, each on its own."""
+
+    largest: float
+    equal: bool
+    not_run: tuple[str, ...]
+
+    @property
+    def proven(self) -> bool:
+        """Whether all were run and are equal."""
+        return self.equal and not self.not_run
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        if not self.not_run:
+            return ()
+        return (f"not verified alone: {', '.join(self.not_run)}",)
+
+
+def _in_segments(folded: FoldedModel) -> _InSegments:
+    rng = np.random.default_rng(_SEED)
+    largest, equal, not_run = 0.0, True, []
+    for segment in segments(folded.plan):
+        difference = segment_difference(segment, folded, rng)
+        if difference is None:
+            changed = (call.layer.path for call in segment.calls)
+            not_run += [path for path in changed if path in folded.changed]
+            continue
+        short = any(computes_in_float32(call.layer) for call in segment.calls)
+        largest = max(largest, difference)
+        equal = equal and difference <= (SHORT_TOLERANCE if short else TOLERANCE)
+    return _InSegments(largest, equal, tuple(dict.fromkeys(not_run)))
+
+
+def _in_parts(apart: _InSegments, reason: str) -> Proof:
+    """The proof where the whole cannot be compared."""
+    note = f"only the folded layers were verified: {reason}"
+    if not apart.largest and not apart.not_run and apart.equal:
+        return Proof(notes=(f"not verified as a whole: {reason}",))
+    return Proof(
+        "parts",
+        apart.equal,
+        apart.largest,
+        not_run=apart.not_run,
+        notes=(*apart.notes, note),
+    )
+
+
+def _in_own_precision(
+    apart: _InSegments,
+    model: Any,
+    inputs: Any,
+    expected: Any,
+    usual: float,
+    reason: str,
+) -> Proof:
+    """The proof where the whole does not run in float64."""
+    noise = relative_difference(expected, outputs(model, _nudged(inputs)))
+    short = "16" in str(model.compute_dtype)
+    tolerance = (
+        _HALF_TOLERANCE
+        if short
+        else _MANY_ROUNDINGS * max(noise, float(np.finfo("float32").eps))
+    )
+    note = f"the whole was compared in its own precision only: {reason}"
+    return Proof(
+        "whole",
+        bool(apart.equal and usual <= tolerance),
+        apart.largest,
+        usual,
+        noise,
+        not_run=apart.not_run,
+        notes=(*apart.notes, note),
+    )
+
+
+class _InFloat64(NamedTuple):
+    """What the whole says in float64.
+
+    Attributes:
+        difference: between original and folded model.
+        sensitivity: of the original, when its inputs differ by one rounding.
+        noise: of the original in its own precision.
+    """
+
+    difference: float
+    sensitivity: float
+    noise: float
+
+
+class _Sides(NamedTuple):
+    """The original and the folded model."""
+
+    folded: Any
+    original: LiveModel
+    rebuilt: Rebuilt
+
+    def in_float64(self, inputs: Any, usual: Any) -> _InFloat64:
+        """Compare copies of both in float64."""
+        with float64_arithmetic(), float64_by_default():
+            model = Float64Copier().copied(self.original.model)
+            copier = Float64Copier()
+            new = copier.copied(self.rebuilt.model)
+            for path, variables in self.folded.float64_weights.items():
+                if variables:
+                    self.rebuilt.assign(path, variables, copier)
+            exact = outputs(model, inputs)
+            difference = relative_difference(exact, outputs(new, inputs))
+            sensitivity = 0.0
+            if difference > TOLERANCE:
+                nudged = outputs(model, _nudged(inputs, "float64"))
+                sensitivity = relative_difference(exact, nudged)
+        return _InFloat64(difference, sensitivity, relative_difference(exact, usual))
+
+
+def _nudged(inputs: Any, dtype: str = "float32") -> Any:
+    """Inputs that differ by one rounding."""
+
+    def nudged(values: Any) -> Any:
+        if values.dtype.kind != "f":
+            return values
+        return np.nextafter(values.astype(dtype), np.asarray(np.inf, dtype))
+
+    return keras.tree.map_structure(nudged, inputs)
