@@ -164,7 +164,7 @@ def _is_initial(layer: Any) -> bool:
 def _found(model: Any, classes: tuple[Any, ...], layers: Chosen) -> Found:
     """The layers of these very classes, those chosen, each with its path."""
     live.check_model(model)
-    if not model.built and not live.has_graph(model):
+    if not model.built and live.is_own(model):
         raise TypeError(
             "A subclassed model's own code makes its layers when it is called. "
             f"Received: {type(model).__name__}, not built. Call it on a batch first; "

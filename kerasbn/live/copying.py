@@ -15,6 +15,7 @@ from types import FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 import keras
+from keras.src.saving.keras_saveable import KerasSaveable
 from keras.src.utils.tracking import DotNotTrackScope
 
 from kerasbn.live.calls import FUNCTIONAL, calls_of, has_graph, tells_its_graph
@@ -36,7 +37,9 @@ _TRAINING = frozenset(
         *("_compiled_trainable_state", "_compute_loss_has_training_arg"),
     )
 )
-_ATOMIC = (str, bytes, int, float, complex, bool, type(None), type, ModuleType)
+# Keras' own objects hold layers, but not its functions.
+_PACKAGES = ("numpy", "tensorflow", "jax", "jaxlib", "torch", "builtins")
+_ATOMIC = (str, bytes, int, float, complex, bool, type(None), type)
 
 
 class Copier:
@@ -111,7 +114,7 @@ class Copier:
     def input(self, tensor: Any) -> Any:
         """A new symbolic input like a model's own."""
         layer = tensor._keras_history.operation
-        return keras.Input(
+        new = keras.Input(
             batch_shape=tensor.shape,
             dtype=self.dtype(tensor.dtype),
             sparse=getattr(layer, "sparse", None),
@@ -119,6 +122,8 @@ class Copier:
             name=layer.name,
             optional=getattr(layer, "optional", False),
         )
+        new._keras_history.operation._trainable = layer._trainable
+        return new
 
     def _state(self, original: Any) -> Any:
         """A copy attribute by attribute."""
@@ -129,7 +134,7 @@ class Copier:
         )
         self.replace(original, new)
         for held in _held(original):
-            if isinstance(held, keras.Operation):
+            if isinstance(held, KerasSaveable):  # Copies of its own go by a file.
                 self.copied(held)
             elif isinstance(held, keras.Variable):
                 self._variable(held)
@@ -143,10 +148,12 @@ class Copier:
                 vars(new)[name] = self._value(original, name, value)
                 if name in ("dtype", "_dtype") and isinstance(value, str):
                     vars(new)[name] = self.dtype(value)
-        vars(new).update(_inbound_nodes=[], _outbound_nodes=[])
+        if isinstance(original, keras.Operation):
+            vars(new).update(_inbound_nodes=[], _outbound_nodes=[])
         if _is_layer(original):
             vars(new).update(_losses=[], _loss_ids=set())
-            _renew_tracker(new._tracker)
+        if (tracker := vars(new).get("_tracker")) is not None:
+            _renew_tracker(tracker)
         if isinstance(original, keras.Model):
             _start_untrained(new)
         return new
@@ -187,13 +194,14 @@ def constructor_arguments(layer: Any) -> dict[str, Any]:
 
 def build_like(new: Any, layer: Any) -> None:
     """Build a BN layer for the inputs of another, with variables of the same paths."""
-    shape = [None] * layer.input_spec.ndim
-    for axis, size in layer.input_spec.axes.items():
-        shape[axis] = size
+    told = (layer.get_build_config() or {}).get("input_shape")
+    if told is None:  # It was built by code of the user's own.
+        sizes = layer.input_spec.axes
+        told = [sizes.get(axis) for axis in range(layer.input_spec.ndim)]
     with ExitStack() as scopes:
         for name in str(layer.path).split("/")[:-1]:
             scopes.enter_context(keras.name_scope(name))
-        new.build(tuple(shape))
+        new.build(tuple(told))
 
 
 def _is_layer(value: Any) -> bool:
@@ -201,11 +209,14 @@ def _is_layer(value: Any) -> bool:
 
 
 def _held(original: Any) -> Iterator[Any]:
-    """The layers, variables and symbolic tensors in an object's attributes.
+    """What in an object's attributes is not to be copied as any other object.
 
-    Those of a layer that is found are its own.
+    What a layer that is found holds is its own.
     """
-    ours = (keras.Operation, keras.Variable, keras.KerasTensor, keras.DTypePolicy)
+    ours = (
+        *(KerasSaveable, keras.Variable, keras.KerasTensor, keras.DTypePolicy),
+        ModuleType,
+    )
     pending = [v for k, v in vars(original).items() if k not in _NOT_COPIED]
     seen = {id(original)}
     while pending:
@@ -235,9 +246,8 @@ def _parts(value: Any) -> list[Any]:
 
 
 def _is_foreign(value: Any) -> bool:
-    """Whether an object belongs to a package that has no use for Keras' layers."""
-    package = type(value).__module__.split(".")[0]
-    return package in ("numpy", "tensorflow", "jax", "jaxlib", "builtins")
+    """Whether an object is of a package that has no use for Keras' layers."""
+    return type(value).__module__.split(".")[0] in _PACKAGES
 
 
 def _reads_layers(value: Any) -> bool:
@@ -249,13 +259,17 @@ def _reads_layers(value: Any) -> bool:
             continue
         seen.add(id(each))
         if isinstance(each, FunctionType):
-            read = list(read_by(each))
+            read = [] if _is_of_keras(each) else list(read_by(each))
             if any(isinstance(v, keras.Operation | keras.Variable) for v in read):
                 return True
             pending += [v for v in read if isinstance(v, FunctionType | partial)]
         elif not isinstance(each, keras.Operation | keras.Variable):
             pending += _parts(each)
     return False
+
+
+def _is_of_keras(function: FunctionType) -> bool:
+    return str(function.__module__).split(".")[0] in ("keras", *_PACKAGES)
 
 
 def read_by(function: FunctionType) -> Iterator[Any]:
