@@ -83,7 +83,7 @@ def rebuild(original: live.LiveModel, folded: FoldedModel) -> live.Rebuilt:
 
 def _shared(rebuilt: live.Rebuilt) -> list[str]:
     return [
-        f"the layer `{layer}` and the original's share {', '.join(names)}, which "
-        "cannot be copied"
+        f"the layer `{layer}` and the original's share {', '.join(names)}: it cannot "
+        "be copied, or is a function that reads layers"
         for layer, names in rebuilt.shared.items()
     ]

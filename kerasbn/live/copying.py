@@ -159,13 +159,14 @@ class Copier:
         return new
 
     def _value(self, holder: Any, name: str, value: Any) -> Any:
-        if _reads_layers(value):
+        if _read_in(value):
             self.shared.setdefault(holder.name, []).append(name)
         try:
             with DotNotTrackScope():
                 return copy.deepcopy(value, self._copies)
         except Exception:  # It may hold anything: a lock, a table, a generator.
-            self.shared.setdefault(holder.name, []).append(name)
+            if type(value).__module__.split(".")[0] != "keras":
+                self.shared.setdefault(holder.name, []).append(name)
             return value
 
     def _variable(self, variable: Any) -> None:
@@ -250,22 +251,30 @@ def _is_foreign(value: Any) -> bool:
     return type(value).__module__.split(".")[0] in _PACKAGES
 
 
-def _reads_layers(value: Any) -> bool:
-    """Whether it is, or holds, a function that reads layers or variables."""
-    pending, seen = [value], set()
+def layers_read_by_functions(holder: Any) -> list[Any]:
+    """The layers and variables that functions in a layer's attributes read.
+
+    They are its own as little as the functions are: Keras does not see them.
+    """
+    values = [v for k, v in vars(holder).items() if k not in _NOT_COPIED]
+    return [each for value in values for each in _read_in(value) if each is not holder]
+
+
+def _read_in(value: Any) -> list[Any]:
+    """The layers and variables that functions in an object read."""
+    found, pending, seen = [], [value], set()
     while pending:
         each = pending.pop()
-        if isinstance(each, _ATOMIC) or id(each) in seen:
+        if isinstance(each, (*_ATOMIC, ModuleType)) or id(each) in seen:
             continue
         seen.add(id(each))
         if isinstance(each, FunctionType):
             read = [] if _is_of_keras(each) else list(read_by(each))
-            if any(isinstance(v, keras.Operation | keras.Variable) for v in read):
-                return True
+            found += [v for v in read if isinstance(v, keras.Layer | keras.Variable)]
             pending += [v for v in read if isinstance(v, FunctionType | partial)]
-        elif not isinstance(each, keras.Operation | keras.Variable):
+        elif not isinstance(each, KerasSaveable | keras.Variable | keras.KerasTensor):
             pending += _parts(each)
-    return False
+    return found
 
 
 def _is_of_keras(function: FunctionType) -> bool:

@@ -30,11 +30,14 @@ def layers_inside(parent: Any) -> Iterator[tuple[Any, str]]:
                 pending.append((layer, f"{prefix}{layer.name}/"))
 
 
-def batch_norms_inside(parent: Any) -> list[tuple[Any, str]]:
+def batch_norms_inside(
+    parent: Any, include_self: bool = False
+) -> list[tuple[Any, str]]:
     """Every BN layer inside a layer or model, of whatever class, with its path."""
+    itself = [(parent, str(parent.name))] if include_self else []
     return [
         (layer, path)
-        for layer, path in layers_inside(parent)
+        for layer, path in (*itself, *layers_inside(parent))
         if isinstance(layer, keras.layers.BatchNormalization)
     ]
 

@@ -19,6 +19,7 @@ from kerasbn.config_tree import LayerEntry
 from kerasbn.graph import Graph, Layer, Node, Tensor
 from kerasbn.graph.reading import keras_tensors
 from kerasbn.live.calls import tells_its_graph
+from kerasbn.live.copying import layers_read_by_functions
 from kerasbn.live.layers import batch_norms_inside, layers_inside
 from kerasbn.live.opening import Opener
 
@@ -75,30 +76,32 @@ class LiveModel:
     def hidden(self) -> list[Hidden]:
         """The BN that the graph does not show."""
         shown = {id(each) for each in self.layers.values()}
-        found = []
-        for layer, path in batch_norms_inside(self.model):
-            if id(layer) in shown:
-                continue
-            holder, name = self._holder(path)
-            reason = self._opener.closed.get(id(holder))
-            found.append(
-                Hidden(
-                    path,
-                    f"the layer `{name}` around it cannot be looked into"
-                    + (f": {reason}" if reason else ""),
-                )
-            )
-        return found
+        found = {
+            id(layer): Hidden(path, self._why_hidden(path))
+            for layer, path in batch_norms_inside(self.model)
+            if id(layer) not in shown
+        }
+        for path, layer in self.layers.items():
+            for read in layers_read_by_functions(layer):
+                for batch_norm, name in batch_norms_inside(read, include_self=True):
+                    if id(batch_norm) not in shown:
+                        reason = f"a function in the layer `{path}` calls it, unseen"
+                        hidden = Hidden(f"{path}/{name}", reason)
+                        found.setdefault(id(batch_norm), hidden)
+        return list(found.values())
 
-    def _holder(self, path: str) -> tuple[Any, str]:
-        """The outermost layer of the graph around a path."""
+    def _why_hidden(self, path: str) -> str:
+        """Why a BN is not in the graph: something around it is closed, or nobody is."""
         parts = path.split("/")
         for end in range(1, len(parts)):
             name = "/".join(parts[:end])
             layer = self.layers.get(name)
             if layer is not None and id(layer) not in self.calls:
-                return layer, name
-        return None, "/".join(parts[:-1])
+                reason = self._opener.closed.get(id(layer), "only its own code knows it")
+                inner = batch_norms_inside(layer)
+                count = f" and {len(inner) - 1} more" if len(inner) > 1 else ""
+                return f"inside the layer `{name}`, which holds it{count}: {reason}"
+        return "is never called"
 
     def _read(self, model: Any, path: str) -> LiveGraph:
         calls = self._opener.open(model)

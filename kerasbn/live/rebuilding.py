@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
+from kerasbn.live.calls import Calls
 from kerasbn.live.copying import Copier
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
-
-    from kerasbn.live.calls import Calls
 
 
 class Rebuilder(Copier):
@@ -49,7 +48,7 @@ class Rebuilder(Copier):
         else:
             inputs, outputs = self.rerun(calls)
             if calls.opened:
-                outputs = _under_their_names(outputs, model)
+                outputs = _under_their_names(inputs, outputs, model)
             new = keras.Model(inputs, outputs, name=model.name)
         new._trainable = model._trainable
         return new
@@ -90,16 +89,18 @@ class Rebuilder(Copier):
         return found
 
 
-def _under_their_names(outputs: Any, model: Any) -> Any:
+def _under_their_names(inputs: Any, outputs: Any, model: Any) -> Any:
     """Outputs named as those of the original, which may be those of a block."""
     graph = getattr(model, "_functional", None) or model
     names = getattr(graph, "output_names", None)
     flat = keras.tree.flatten(outputs)
     if not names or len(names) != len(flat):
         return outputs
-    now = [each._keras_history.operation.name for each in flat]
+    taken = {each.name for each in Calls.between(inputs, outputs).operations}
     named = [
-        tensor if name == wanted else keras.layers.Identity(name=wanted)(tensor)
-        for tensor, name, wanted in zip(flat, now, names, strict=True)
+        keras.layers.Identity(name=name)(tensor)
+        if name not in taken and names.count(name) == 1
+        else tensor
+        for tensor, name in zip(flat, names, strict=True)
     ]
     return keras.tree.pack_sequence_as(outputs, named)
