@@ -9,7 +9,6 @@ from __future__ import annotations
 import inspect
 import json
 import warnings
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -17,14 +16,15 @@ import numpy as np
 from keras import ops
 
 from kerasbn import live
+from kerasbn.choosing import chosen
 from kerasbn.layer import BatchNormalization
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
-    Chosen = str | Sequence[str] | Callable[[Any], bool] | None
+    from kerasbn.choosing import Chosen, Found
+
     Entry = dict[str, Any]
-    Found = list[tuple[Any, str]]  # layers, each with its path
 
 _STOCK = keras.layers.BatchNormalization
 # What says which weights a layer has, or belongs to the layer and not to its kind.
@@ -178,39 +178,6 @@ def _found(model: Any, classes: tuple[Any, ...], layers: Chosen) -> Found:
         if type(layer) in classes
     ]
     return chosen(every, layers)
-
-
-def chosen(every: Found, layers: Chosen) -> Found:
-    """Those of some layers that a pattern, a list of patterns or a function chooses.
-
-    Raises:
-        TypeError: if `layers` is something else.
-        ValueError: if it chooses none.
-    """
-    if layers is None:
-        return every
-    if callable(layers):
-        found = [(layer, path) for layer, path in every if layers(layer)]
-    else:
-        patterns = [layers] if isinstance(layers, str) else list(layers)
-        if not all(isinstance(each, str) for each in patterns):
-            raise TypeError(
-                "`layers` must be a pattern, a list of patterns or a function of a "
-                f"layer. Received: layers={layers!r}"
-            )
-        found = [
-            (layer, path)
-            for layer, path in every
-            if any(fnmatchcase(path, pattern) for pattern in patterns)
-        ]
-    if not found:
-        paths = ", ".join(path for _, path in every[:5]) or "none"
-        raise ValueError(
-            "`layers` chooses none of the model's batch normalization. Received: "
-            f"layers={layers!r}, for layers such as: {paths}. A pattern is for the "
-            'whole path: "*bn1", "backbone/*".'
-        )
-    return found
 
 
 def _check_options(options: Iterable[str]) -> None:

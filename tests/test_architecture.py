@@ -20,10 +20,11 @@ MAY_IMPORT_KERAS = (
     "kerasbn/kernels/",
     "kerasbn/replicas/",
     "kerasbn/combine.py",
-    "kerasbn/live.py",
+    "kerasbn/comparing.py",
+    "kerasbn/live/",
     "kerasbn/exchange.py",
+    "kerasbn/freezing.py",
     "kerasbn/recalibration/",
-    "kerasbn/tracing.py",
     "kerasbn/folding/proof/",
 )
 

@@ -15,13 +15,19 @@ compiling    how a model was compiled, handed on
 
 from kerasbn.live.calls import has_graph, tells_its_graph
 from kerasbn.live.compiling import compile_alike, compile_for_inference
-from kerasbn.live.copying import PlainCopier, build_like, constructor_arguments
+from kerasbn.live.copying import (
+    PlainCopier,
+    batch_norms_in_functions,
+    build_like,
+    constructor_arguments,
+)
 from kerasbn.live.float64 import Float64Copier, float64_by_default
 from kerasbn.live.folded import Rebuilt
 from kerasbn.live.layers import (
     batch_norms_inside,
     check_built,
     check_model,
+    is_being_trained,
     is_own,
     layers_inside,
 )
@@ -38,6 +44,7 @@ __all__ = [
     "PlainCopier",
     "Rebuilt",
     "at_inference",
+    "batch_norms_in_functions",
     "batch_norms_inside",
     "build_like",
     "check_built",
@@ -49,6 +56,7 @@ __all__ = [
     "first_line",
     "float64_by_default",
     "has_graph",
+    "is_being_trained",
     "is_own",
     "layers_inside",
     "outputs",

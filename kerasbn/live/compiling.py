@@ -7,6 +7,8 @@ from typing import Any
 
 import keras
 
+from kerasbn.live.copying import Copier
+
 _LEARNING_RATE = 0.01
 
 
@@ -26,13 +28,8 @@ def compile_for_inference(new: Any, model: Any) -> list[str]:
     if not model.compiled:
         return []
     try:
-        config = model.get_compile_config()
-        config["optimizer"] = keras.optimizers.serialize(
-            keras.optimizers.SGD(_LEARNING_RATE)
-        )
-        config["auto_scale_loss"] = False
-        with keras.saving.custom_object_scope(custom_objects(model)):
-            new.compile_from_config(config)
+        sgd = keras.optimizers.SGD(_LEARNING_RATE)
+        new.compile(**{**_arguments(model), "optimizer": sgd, "auto_scale_loss": False})
     except Exception as error:  # Losses and metrics may be of the user's own.
         return [f"the folded model is not compiled: {str(error).splitlines()[0]}"]
     return []
@@ -45,9 +42,10 @@ def compile_alike(new: Any, model: Any) -> None:
     """
     if not model.compiled:
         return
+    optimizer = model.optimizer
     try:
-        with keras.saving.custom_object_scope(custom_objects(model)):
-            new.compile_from_config(model.get_compile_config())
+        copy = type(optimizer).from_config(optimizer.get_config())
+        new.compile(**{**_arguments(model), "optimizer": copy})
     except Exception as error:  # Losses and metrics may be of the user's own.
         warnings.warn(
             "The new model is not compiled, since what the old one was compiled with "
@@ -55,9 +53,10 @@ def compile_alike(new: Any, model: Any) -> None:
             stacklevel=5,
         )
         return
-    if not model.optimizer.built:
+    if not optimizer.built:
         return
-    old, now = model.optimizer.variables, new.optimizer.variables
+    new.optimizer.build(new.trainable_variables)
+    old, now = optimizer.variables, new.optimizer.variables
     if [v.shape for v in old] != [v.shape for v in now]:
         warnings.warn(
             "The state of the optimizer was not kept: it is not one of the weights "
@@ -70,16 +69,15 @@ def compile_alike(new: Any, model: Any) -> None:
         target.assign(keras.ops.copy(keras.ops.convert_to_tensor(source)))
 
 
-def custom_objects(model: Any) -> dict[str, Any]:
-    """The classes and functions that a model was compiled with, by their names."""
-    compiled = getattr(getattr(model, "_compile_config", None), "config", {})
-    found = [
-        each if callable(each) and hasattr(each, "__name__") else type(each)
-        for each in keras.tree.flatten(compiled)
-    ]
-    return {
-        keras.saving.get_registered_name(each): each
-        for each in found
-        if str(getattr(each, "__module__", "")).split(".")[0]
-        not in ("keras", "builtins")
-    }
+def _arguments(model: Any) -> dict[str, Any]:
+    """What a model was compiled with: its own functions, and copies of metrics."""
+    copier = Copier()
+
+    def copied(value: Any) -> Any:
+        if not isinstance(value, keras.Metric):
+            return value
+        metric = copier.copied(value)
+        metric.reset_state()
+        return metric
+
+    return keras.tree.map_structure(copied, dict(model._compile_config.config))

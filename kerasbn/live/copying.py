@@ -19,11 +19,13 @@ from keras.src.saving.keras_saveable import KerasSaveable
 from keras.src.utils.tracking import DotNotTrackScope
 
 from kerasbn.live.calls import FUNCTIONAL, calls_of, has_graph, tells_its_graph
+from kerasbn.live.layers import batch_norms_inside, layers_inside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from kerasbn.live.calls import Calls
+    from kerasbn.live.layers import batch_norms_inside, layers_inside
+from kerasbn.live.calls import Calls
 
 # What belongs to the graph, to a training or to one object, and is made anew.
 _NOT_COPIED = frozenset(
@@ -252,12 +254,22 @@ def _is_foreign(value: Any) -> bool:
 
 
 def layers_read_by_functions(holder: Any) -> list[Any]:
-    """The layers and variables that functions in a layer's attributes read.
-
-    They are its own as little as the functions are: Keras does not see them.
-    """
+    """The layers that functions in a layer's attributes read; Keras sees them not."""
     values = [v for k, v in vars(holder).items() if k not in _NOT_COPIED]
-    return [each for value in values for each in _read_in(value) if each is not holder]
+    found = [each for value in values for each in _read_in(value)]
+    return [each for each in found if _is_layer(each) and each is not holder]
+
+
+def batch_norms_in_functions(model: Any) -> list[str]:
+    """The BN that only functions in a model's layers call: `lambda/bn`."""
+    seen = {id(layer) for layer, _ in layers_inside(model)}
+    return [
+        f"{path}/{name}"
+        for holder, path in layers_inside(model)
+        for read in layers_read_by_functions(holder)
+        for layer, name in batch_norms_inside(read, include_self=True)
+        if id(layer) not in seen
+    ]
 
 
 def _read_in(value: Any) -> list[Any]:

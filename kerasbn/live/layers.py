@@ -73,3 +73,14 @@ def check_built(model: Any) -> None:
             f"{type(model).__name__} {model.name!r}, not built. Give it an Input, or "
             "build or load it first."
         )
+
+
+def is_being_trained(model: Any) -> bool:
+    """Whether a model was trained since it was compiled.
+
+    Keras then goes on with the variables, and the code, that it found at first.
+    """
+    if not model.compiled:
+        return False
+    built = getattr(model.optimizer, "built", False)
+    return bool(built) or getattr(model, "train_function", None) is not None

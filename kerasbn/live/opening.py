@@ -201,8 +201,11 @@ class _Trace:
 
         given = zip(*map(keras.tree.flatten, (opened.inputs, tensors)), strict=True)
         values.update((id(one), other) for one, other in given)
-        received = opened.run(tensors, called)
-        found = self._difference(model, model(tensors, **at_inference(model)), received)
+        with keras.StatelessScope():  # The states of an RNN stay as they are.
+            received = opened.run(tensors, called)
+        with keras.StatelessScope():
+            expected = model(tensors, **at_inference(model))
+        found = self._difference(model, expected, received)
         if found is None:
             return {}
         blocks = {
@@ -218,7 +221,8 @@ class _Trace:
         args, kwargs, noted = keras.tree.map_structure(
             value, (call.args, call.kwargs, call.outputs)
         )
-        outputs = call.block(*args, **{**at_inference(call.block), **kwargs})
+        with keras.StatelessScope():
+            outputs = call.block(*args, **{**at_inference(call.block), **kwargs})
         return self._difference(call.block, outputs, noted)
 
     @staticmethod

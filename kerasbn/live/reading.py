@@ -97,7 +97,9 @@ class LiveModel:
             name = "/".join(parts[:end])
             layer = self.layers.get(name)
             if layer is not None and id(layer) not in self.calls:
-                reason = self._opener.closed.get(id(layer), "only its own code knows it")
+                reason = self._opener.closed.get(
+                    id(layer), "only its own code knows it"
+                )
                 inner = batch_norms_inside(layer)
                 count = f" and {len(inner) - 1} more" if len(inner) > 1 else ""
                 return f"inside the layer `{name}`, which holds it{count}: {reason}"
@@ -139,8 +141,11 @@ class LiveModel:
         path = self._path(operation, parent)
         self.layers[path] = operation
         graph = None
-        if isinstance(operation, keras.Model) and tells_its_graph(operation):
+        if tells_its_graph(operation):
             graph = self._read(operation, path)
+        elif (inner := _run_apart(operation)) is not None:
+            # Its inputs have another rank than the calls: the plan matches them not.
+            graph = self._read(inner, f"{path}/{inner.name}")
         entry = self.entries[path] = LayerEntry(_entry(operation, path), "")
         layer = Layer(entry, graph)
         self._known[id(operation)] = layer
@@ -169,6 +174,13 @@ class LiveModel:
                 if (name := names.get(id(inner))) is not None:
                     found.setdefault(name, []).append(names[id(operation)])
         return {name: tuple(holders) for name, holders in found.items()}
+
+
+def _run_apart(operation: Any) -> Any:
+    """The model inside a wrapper that calls it for each step, if it tells its graph."""
+    if type(operation) is keras.layers.TimeDistributed:
+        return operation.layer if tells_its_graph(operation.layer) else None
+    return None
 
 
 def _entry(operation: Any, path: str) -> dict[str, Any]:

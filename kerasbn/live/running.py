@@ -24,10 +24,14 @@ def random_inputs_of(model: Any) -> Any:
 
 
 def outputs(model: Any, inputs: Any) -> Any:
-    """What a model returns at inference for arrays, as arrays."""
+    """What a model returns at inference for arrays, as arrays.
+
+    Its variables, such as the states of an RNN, stay as they are.
+    """
     # Keras takes several inputs as tensors or as arrays, but not mixed.
     tensors = keras.tree.map_structure(keras.ops.convert_to_tensor, inputs)
-    results = model(tensors, **at_inference(model))
+    with keras.StatelessScope():
+        results = model(tensors, **at_inference(model))
     return keras.tree.map_structure(keras.ops.convert_to_numpy, results)
 
 
