@@ -54,7 +54,7 @@ def upgrade(model: Any, *, layers: Chosen = None, **options: Any) -> Any:
         **options: Arguments of `kerasbn.BatchNormalization` that the new layers get,
             such as `synchronized=True`, `momentum=0.9` or `zero_debias=True`. Layers
             of the model that are kerasbn's already get them, too. With `zero_debias`,
-            statistics that have moved count as complete, and others as unknown yet.
+            statistics that have moved count as complete.
 
     Returns:
         A new model. If it cannot be compiled, or its optimizer not be given the state,
@@ -140,10 +140,7 @@ def _hand_over(layer: Any, new: Any) -> None:
     inner = {path: held for held, path in live.layers_inside(layer)}
     new.load_own_variables(_stored(layer))
     for held, path in live.layers_inside(new):
-        if path in inner:
-            held.load_own_variables(_stored(inner[path]))
-        elif not _is_initial(layer):
-            held.load_own_variables({})  # Weights that nobody vouches for.
+        held.load_own_variables(_stored(inner[path]) if path in inner else {})
 
 
 def _stored(layer: Any) -> dict[str, Any]:
@@ -151,14 +148,6 @@ def _stored(layer: Any) -> dict[str, Any]:
     store: dict[str, Any] = {}
     layer.save_own_variables(store)
     return {key: np.array(ops.convert_to_numpy(value)) for key, value in store.items()}
-
-
-def _is_initial(layer: Any) -> bool:
-    """Whether the statistics never moved."""
-    mean, variance = map(
-        ops.convert_to_numpy, (layer.moving_mean, layer.moving_variance)
-    )
-    return bool((mean == 0).all() and (variance == 1).all())
 
 
 def _found(model: Any, classes: tuple[Any, ...], layers: Chosen) -> Found:
@@ -181,8 +170,8 @@ def _found(model: Any, classes: tuple[Any, ...], layers: Chosen) -> Found:
 
 
 def _check_options(options: Iterable[str]) -> None:
-    known = inspect.signature(BatchNormalization.__init__).parameters.keys()
-    known = [name for name in known if name not in (*_NO_OPTIONS, "kwargs")]
+    parameters = inspect.signature(BatchNormalization.__init__).parameters
+    known = [name for name in parameters if name not in (*_NO_OPTIONS, "kwargs")]
     unknown = [name for name in options if name not in known]
     if unknown:
         raise TypeError(

@@ -110,7 +110,8 @@ def _set_trainable(model: Any, layers: Chosen, trainable: bool) -> FreezeReport:
             f"{type(model).__name__} {model.name!r}. A subclassed model may make its "
             f"layers when it is called: call it on a batch first.{told}"
         )
-    changed, unchanged = [], []
+    changed: list[str] = []
+    unchanged: list[str] = []
     for layer, path in chosen(found, layers):
         (unchanged if layer.trainable == trainable else changed).append(path)
         layer.trainable = trainable

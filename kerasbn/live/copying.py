@@ -24,8 +24,7 @@ from kerasbn.live.layers import batch_norms_inside, layers_inside
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from kerasbn.live.layers import batch_norms_inside, layers_inside
-from kerasbn.live.calls import Calls
+    from kerasbn.live.calls import Calls
 
 # What belongs to the graph, to a training or to one object, and is made anew.
 _NOT_COPIED = frozenset(

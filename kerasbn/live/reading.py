@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -24,6 +23,8 @@ from kerasbn.live.layers import batch_norms_inside, layers_inside
 from kerasbn.live.opening import Opener
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from kerasbn.live.calls import Calls
 
 
@@ -38,7 +39,7 @@ class LiveGraph(Graph):
     holders: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
-    def held_inside(self) -> Mapping[str, tuple[str, ...]]:  # type: ignore[override]
+    def held_inside(self) -> Mapping[str, tuple[str, ...]]:
         """What `holders` says; by name nothing could be told."""
         return self.holders
 
