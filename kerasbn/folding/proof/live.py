@@ -119,7 +119,10 @@ class _InSegments(NamedTuple):
     def notes(self) -> tuple[str, ...]:
         if not self.not_run:
             return ()
-        return (f"not verified alone: {', '.join(self.not_run)}",)
+        some = ", ".join(self.not_run[:3])
+        more = len(self.not_run) - 3
+        told = f"{some} and {more} more" if more > 0 else some
+        return (f"verified only together with the whole: {told}",)
 
 
 def _in_segments(folded: FoldedModel) -> _InSegments:
