@@ -28,6 +28,7 @@ MAY_IMPORT_KERAS = (
     "kerasbn/folding/proof/",
 )
 
+LINT_MAY_IMPORT = ("archive", "graph", "live")
 LINT_WITH_KERAS = ("lint/subjects/", "lint/watching/")
 
 SOURCES = sorted(
@@ -52,7 +53,7 @@ def test_imports(source):
     frameworks = {name.split(".")[0] for name in names} & FRAMEWORKS
     if source.startswith("lint/"):
         ours = {name for name in names if name.split(".")[0] == "kerasbn"}
-        assert all(name.split(".")[1] in ("archive", "graph") for name in ours)
+        assert all(name.split(".")[1] in LINT_MAY_IMPORT for name in ours)
         assert frameworks <= (
             {"keras"} if source.startswith(LINT_WITH_KERAS) else set()
         )

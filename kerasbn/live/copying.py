@@ -9,6 +9,7 @@ that tells its graph is made anew by running that graph with copied layers.
 from __future__ import annotations
 
 import copy
+import warnings
 from contextlib import ExitStack
 from functools import partial
 from types import FunctionType, MethodType, ModuleType
@@ -187,7 +188,9 @@ def constructor_arguments(layer: Any) -> dict[str, Any]:
 
     Functions and the like are the live ones: nothing is serialised.
     """
-    arguments = dict(layer.get_config())
+    with warnings.catch_warnings():  # Nothing is stored: no need to warn.
+        warnings.simplefilter("ignore")
+        arguments = dict(layer.get_config())
     for key, value in arguments.items():
         if isinstance(value, dict) and key != "dtype" and hasattr(layer, key):
             arguments[key] = getattr(layer, key)

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 
 from kerasbn.comparing import random_inputs, relative_difference
-from kerasbn.live.calls import Calls, calls_of, tells_its_graph
+from kerasbn.live.calls import Calls, calls_of, has_graph, tells_its_graph
 from kerasbn.live.layers import batch_norms_inside, is_own
 
 if TYPE_CHECKING:
@@ -37,9 +37,11 @@ class Opener:
     """Opens models, at any depth.
 
     Attributes:
+        blocks: whether blocks are opened, and models that do not tell their graph.
         closed: id of a block -> why it cannot be looked into.
     """
 
+    blocks: bool = True
     closed: dict[int, str] = field(default_factory=dict)
 
     def open(self, model: Any) -> Calls:
@@ -52,6 +54,10 @@ class Opener:
             CannotOpenError: if it does not tell its graph, and its code does not run
                 with symbolic tensors, or does something else with them.
         """
+        if not self.blocks:
+            if not has_graph(model):
+                raise CannotOpenError("only its code knows its layers")
+            return calls_of(model)
         if tells_its_graph(model):
             calls = calls_of(model)
             if not any(map(self._is_block, calls.operations)):

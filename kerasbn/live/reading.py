@@ -7,6 +7,7 @@ with several calls.
 from __future__ import annotations
 
 import json
+import warnings
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -57,14 +58,17 @@ class LiveModel:
 
     Args:
         model: a built `keras.Model`.
+        open_blocks: whether to look into custom layers and subclassed models by
+            running their code; without, only what Functional and Sequential models
+            tell is read.
 
     Raises:
         CannotOpenError: if its code calls its layers, and cannot be traced.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, open_blocks: bool = True) -> None:
         self.model = model
-        self._opener = Opener()
+        self._opener = Opener(open_blocks)
         self._paths = {id(layer): path for layer, path in layers_inside(model)}
         self._taken = set(self._paths.values())
         self._known: dict[int, Layer] = {}
@@ -122,6 +126,7 @@ class LiveModel:
         )
         config = {
             "name": model.name,
+            "trainable": model.trainable,
             "input_layers": _references(calls.inputs, places),
             "output_layers": _references(calls.outputs, places),
         }
@@ -195,7 +200,9 @@ def _entry(operation: Any, path: str) -> dict[str, Any]:
     }
     if cls.__module__.split(".")[0] in ("keras", "kerasbn"):
         try:
-            told = keras.saving.serialize_keras_object(operation)
+            with warnings.catch_warnings():  # Nothing is stored: no need to warn.
+                warnings.simplefilter("ignore")
+                told = keras.saving.serialize_keras_object(operation)
             entry.update(json.loads(json.dumps(told, default=str)))
         except Exception:  # What it holds is not told, and might matter.
             entry["module"] = None
@@ -245,7 +252,9 @@ def _serialised(value: Any, places: Mapping[int, Tensor]) -> Any:
     if isinstance(value, list | tuple):
         return [_serialised(item, places) for item in value]
     try:
-        return json.loads(json.dumps(keras.saving.serialize_keras_object(value)))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return json.loads(json.dumps(keras.saving.serialize_keras_object(value)))
     except Exception:  # An object of the user's own.
         return {"class_name": type(value).__name__, "config": None}
 
