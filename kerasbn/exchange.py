@@ -128,7 +128,7 @@ def _exchanged(
 
 def _other(layer: Any, cls: Any, config: Entry) -> Any:
     """A layer of another class with the weights of a BN layer."""
-    new = cls.from_config(config)
+    new = cls(**config)
     if layer.built:
         live.build_like(new, layer)
         _hand_over(layer, new)

@@ -144,7 +144,7 @@ class Copier:
                 self.replace(held, self.policy(held))
             else:
                 self.replace(held, held)
-        left = _NOT_COPIED | (_TRAINING if isinstance(original, keras.Model) else set())
+        left = _left(original)
         for name, value in vars(original).items():
             if name not in left:
                 vars(new)[name] = self._value(original, name, value)
@@ -213,6 +213,11 @@ def _is_layer(value: Any) -> bool:
     return isinstance(value, keras.Layer)
 
 
+def _left(original: Any) -> frozenset[str]:
+    """The attributes that are not copied."""
+    return _NOT_COPIED | (_TRAINING if isinstance(original, keras.Model) else set())
+
+
 def _held(original: Any) -> Iterator[Any]:
     """What in an object's attributes is not to be copied as any other object.
 
@@ -222,7 +227,7 @@ def _held(original: Any) -> Iterator[Any]:
         *(KerasSaveable, keras.Variable, keras.KerasTensor, keras.DTypePolicy),
         ModuleType,
     )
-    pending = [v for k, v in vars(original).items() if k not in _NOT_COPIED]
+    pending = [v for k, v in vars(original).items() if k not in _left(original)]
     seen = {id(original)}
     while pending:
         value = pending.pop()

@@ -196,8 +196,8 @@ def test_several_inputs_and_outputs_of_a_block():
     model = randomise(parts())
     inputs = sample(model)
     result = kerasbn.fold_batch_norm(model)
-    (kept,) = result.kept  # `other` reads what it normalizes.
-    assert kept["layer"].endswith("/batch_normalization") or "bn" in kept["layer"]
+    assert result.kept == []
+    assert len(result.folded) == 1
     for before, after in zip(
         outputs(model, inputs), outputs(result.model, inputs), strict=True
     ):
@@ -227,6 +227,10 @@ def test_what_is_shared_is_noted():
 
 def test_a_batch_norm_that_is_never_called():
     class Forgets(Block):
+        def build(self, shape):
+            self.dense.build(shape)
+            self.bn.build((None, 4))
+
         def call(self, x):
             return self.dense(x)
 
