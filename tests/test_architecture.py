@@ -2,6 +2,8 @@
 
 import ast
 import pathlib
+import subprocess
+import sys
 
 import pytest
 
@@ -67,6 +69,17 @@ def test_imports(source):
         assert frameworks <= {"keras"}
     else:
         assert not frameworks
+
+
+def test_an_exchange_loads_nothing_of_the_fold():
+    code = (
+        "import sys, kerasbn; kerasbn.upgrade, kerasbn.freeze; "
+        "print([m for m in sys.modules if m.startswith('kerasbn.folding')])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == "[]", done.stderr
 
 
 def test_ci_runs_the_command_of_the_readme():

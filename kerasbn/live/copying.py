@@ -135,6 +135,8 @@ class Copier:
             else (object.__new__(type(original)))
         )
         self.replace(original, new)
+        for name in _TRAINING & vars(original).keys():
+            self.replace(vars(original)[name], vars(original)[name])
         for held in _held(original):
             if isinstance(held, KerasSaveable):  # Copies of its own go by a file.
                 self.copied(held)
@@ -322,10 +324,15 @@ def _renew_tracker(tracker: Any) -> None:
 
 def _start_untrained(model: Any) -> None:
     """Give a model the attributes of one that was not compiled."""
-    fresh = keras.Model()
-    missing = {k: v for k, v in vars(fresh).items() if k in _TRAINING}
-    for name, value in missing.items():
-        vars(model).setdefault(name, value)
+    for name, value in vars(keras.Model()).items():
+        if name in _TRAINING:
+            vars(model).setdefault(name, value)
+    # TensorFlow's checkpoints know by name what belongs to an object.
+    known = vars(model).get("_self_unconditional_checkpoint_dependencies", [])
+    known[:] = [each for each in known if each.name not in _TRAINING]
+    names = vars(model).get("_self_unconditional_dependency_names", {})
+    for name in _TRAINING & names.keys():
+        del names[name]
 
 
 class PlainCopier(Copier):
