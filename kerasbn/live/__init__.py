@@ -5,6 +5,7 @@ layers       the layers inside, by path, and what a model must be
 opening      code that calls layers, run through with symbolic tensors
 reading      a live model as a graph, on which the fold makes its plan
 weights      its weights, as a file would hold them
+held         what layers hold, and what functions in them read
 copying      copies of layers as they are, whatever they hold
 rebuilding   the graph run anew, with layers left out or changed
 folded       what the fold makes of it
@@ -16,13 +17,12 @@ compiling    how a model was compiled, handed on
 from kerasbn.live.calls import has_graph, tells_its_graph
 from kerasbn.live.compiling import compile_alike, compile_for_inference
 from kerasbn.live.copying import (
-    PlainCopier,
-    batch_norms_in_functions,
     build_like,
     constructor_arguments,
 )
 from kerasbn.live.float64 import Float64Copier, float64_by_default
 from kerasbn.live.folded import Rebuilt
+from kerasbn.live.held import batch_norms_in_functions
 from kerasbn.live.layers import (
     batch_norms_inside,
     check_built,
@@ -33,6 +33,7 @@ from kerasbn.live.layers import (
 )
 from kerasbn.live.opening import CannotOpenError, at_inference, first_line
 from kerasbn.live.reading import LiveModel
+from kerasbn.live.rebuilding import PlainCopier
 from kerasbn.live.running import check_runs, outputs, random_inputs_of
 from kerasbn.live.weights import LiveWeights
 

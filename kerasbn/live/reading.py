@@ -19,7 +19,7 @@ from kerasbn.config_tree import LayerEntry
 from kerasbn.graph import Graph, Layer, Node, Tensor
 from kerasbn.graph.reading import keras_tensors
 from kerasbn.live.calls import tells_its_graph
-from kerasbn.live.copying import layers_read_by_functions
+from kerasbn.live.held import layers_read_by_functions
 from kerasbn.live.layers import batch_norms_inside, layers_inside
 from kerasbn.live.opening import Opener
 

@@ -7,11 +7,36 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
-from kerasbn.live.calls import Calls
+from kerasbn.live.calls import FUNCTIONAL, Calls, calls_of, tells_its_graph
 from kerasbn.live.copying import Copier
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
+
+
+class PlainCopier(Copier):
+    """Copies a model, whose nested models come back as plain Keras models.
+
+    Those of a class of their own would save their constructors' arguments alone.
+
+    Args:
+        model: the model.
+    """
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self._plain: set[int] = set()
+        pending = [model]
+        while pending:
+            each = pending.pop()
+            if isinstance(each, keras.Model) and tells_its_graph(each):
+                self._plain.add(id(each))
+                pending += calls_of(each).operations
+
+    def _class(self, model: Any) -> Any:
+        if id(model) not in self._plain:
+            return type(model)
+        return keras.Sequential if isinstance(model, keras.Sequential) else FUNCTIONAL
 
 
 class Rebuilder(Copier):
