@@ -115,7 +115,7 @@ class Copier:
             else object.__new__(type(original))
         )
         self.replace(original, new)
-        for name in TRAINING & vars(original).keys():
+        for name in not_copied(original) & vars(original).keys():
             self.replace(vars(original)[name], vars(original)[name])
         for each in held(original):
             if isinstance(each, KerasSaveable):  # Copies of its own go by a file.
@@ -125,7 +125,7 @@ class Copier:
             elif isinstance(each, keras.DTypePolicy):
                 self.replace(each, self.policy(each))
             else:
-                self.replace(each, held)
+                self.replace(each, each)
         left = not_copied(original)
         for name, value in vars(original).items():
             if name not in left:
@@ -198,7 +198,8 @@ def _is_layer(value: Any) -> bool:
 def _renew_tracker(tracker: Any) -> None:
     """A tracker knows by id what it holds."""
     tracker.stored_ids = {
-        name: {id(each) for each in held} for name, (_, held) in tracker.config.items()
+        name: {id(each) for each in store}
+        for name, (_, store) in tracker.config.items()
     }
 
 
