@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from functools import partial
 
@@ -19,7 +20,7 @@ FACTOR = 3.0
 
 class Settings:
     def __init__(self):
-        self.factor = 2.0
+        self.factor, self.module = 2.0, math
 
     def scale(self, x):
         return x * self.factor
