@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from kerasbn.errors import UnusableFileError
     from kerasbn.exchange import downgrade, upgrade
     from kerasbn.folding import FoldResult, NotEqualError, fold_batch_norm, fold_file
+    from kerasbn.freezing import FreezeReport, freeze, unfreeze
     from kerasbn.layer import BatchNormalization
     from kerasbn.recalibration import RecalibratedLayer, recalibrate
 
@@ -26,6 +27,7 @@ __version__ = "0.1.0"
 __all__ = [
     "BatchNormalization",
     "FoldResult",
+    "FreezeReport",
     "NotEqualError",
     "RecalibratedLayer",
     "UnusableFileError",
@@ -33,13 +35,16 @@ __all__ = [
     "downgrade",
     "fold_batch_norm",
     "fold_file",
+    "freeze",
     "recalibrate",
+    "unfreeze",
     "upgrade",
 ]
 
 _HOME = {
     "BatchNormalization": "kerasbn.layer",
     "FoldResult": "kerasbn.folding",
+    "FreezeReport": "kerasbn.freezing",
     "NotEqualError": "kerasbn.folding",
     "RecalibratedLayer": "kerasbn.recalibration",
     "UnusableFileError": "kerasbn.errors",
@@ -47,7 +52,9 @@ _HOME = {
     "downgrade": "kerasbn.exchange",
     "fold_batch_norm": "kerasbn.folding",
     "fold_file": "kerasbn.folding",
+    "freeze": "kerasbn.freezing",
     "recalibrate": "kerasbn.recalibration",
+    "unfreeze": "kerasbn.freezing",
     "upgrade": "kerasbn.exchange",
 }
 

@@ -1,72 +1,85 @@
 """Stock batch normalization in a live model for kerasbn's, and back.
 
-A model goes through a `.keras` file, whose configuration names each layer's class;
-there the one class is written for the other. Both have the same weights under the
-same names, so all that the file holds, vocabularies too, fits the new model. What a
-file does not hold is carried over from the live model: the seeds, which layers are
-frozen, and how it was compiled.
+The model is copied as it is, whatever its layers hold, and wherever the one class was,
+its copies hold the other. Both have the same weights under the same names.
 """
 
 from __future__ import annotations
 
+import inspect
 import json
-import tempfile
 import warnings
-import zipfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from kerasbn import live
+from kerasbn.choosing import chosen
 from kerasbn.layer import BatchNormalization
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable
 
-Entry = dict[str, Any]  # a serialized object: its class, its module, its `config`
+    from kerasbn.choosing import Chosen, Found
 
-_STOCK: Entry = {
-    "module": "keras.layers",
-    "class_name": "BatchNormalization",
-    "registered_name": None,
-}
-_OURS: Entry = {
-    "module": BatchNormalization.__module__,
-    "class_name": "BatchNormalization",
-    "registered_name": keras.saving.get_registered_name(BatchNormalization),
-}
+    Entry = dict[str, Any]
+
+_STOCK = keras.layers.BatchNormalization
+# What says which weights a layer has, or belongs to the layer and not to its kind.
+_NO_OPTIONS = frozenset(
+    ("self", "axis", "center", "scale", "renorm", "name", "dtype", "trainable")
+)
 
 
-def upgrade(model: Any) -> Any:
+def upgrade(model: Any, *, layers: Chosen = None, **options: Any) -> Any:
     """The same model with `kerasbn.BatchNormalization` for Keras' own.
 
     `model` itself stays as it is. The new one has the same layers, names, options,
     weights and outputs, and each layer that was shared is shared again. It is
     compiled as `model` is, with the state of the optimizer; metrics start anew.
-    Layers of Keras that wrap batch normalization are included; custom layers, and
-    subclasses of batch normalization, are kept as they are.
+
+    All layers are included, at any depth: those of nested models, of wrappers and of
+    custom layers. A custom layer that makes its batch normalization itself makes the
+    stock layer again when the model is loaded from a file; a warning names it.
+    Subclasses of batch normalization are kept as they are.
 
     Args:
-        model: A built Functional or Sequential `keras.Model`. One of a class of your
-            own comes back as a plain `keras.Model`, without its methods.
+        model: A built `keras.Model`. A Functional one of a class of your own comes
+            back as a plain `keras.Model`, without its methods.
+        layers: Which layers: a pattern such as `"backbone/*"` for their paths, the
+            names of the models and layers around them and their own, a list of
+            patterns, or a function of the layer that says whether; `None` for all.
+        **options: Arguments of `kerasbn.BatchNormalization` that the new layers get,
+            such as `synchronized=True`, `momentum=0.9` or `zero_debias=True`. Layers
+            of the model that are kerasbn's already get them, too. With `zero_debias`,
+            statistics that have moved count as complete.
 
     Returns:
-        A new `keras.Model` or `keras.Sequential`. If it cannot be compiled, or its
-        optimizer not be given the state, a warning says so.
+        A new model. If it cannot be compiled, or its optimizer not be given the state,
+        a warning says so.
 
     Raises:
-        TypeError: If the model is subclassed, so that its code calls its layers.
-        ValueError: If it is not built, or shares a layer between nested models.
+        TypeError: If it is no Keras model, or there is no such option.
+        ValueError: If it is not built, an option has a wrong value, or none of its
+            layers are among `layers`.
 
     Example:
     >>> model = kerasbn.upgrade(keras.applications.MobileNetV2())
+    >>> model = kerasbn.upgrade(model, synchronized=True, momentum=0.9)
     """
-    return _exchanged(model, _STOCK, _OURS, lambda found: None)
+    _check_options(options)
+    old = (_STOCK, BatchNormalization) if options else (_STOCK,)
+    found = _found(model, old, layers)
+
+    def config(layer: Any) -> Entry:
+        return {**live.constructor_arguments(layer), **options}
+
+    return _exchanged(model, found, BatchNormalization, config)
 
 
-def downgrade(model: Any) -> Any:
+def downgrade(model: Any, *, layers: Chosen = None) -> Any:
     """The same model with Keras' own batch normalization for kerasbn's.
 
     As `upgrade`, the other way; the result does not need kerasbn. The statistics of
@@ -76,6 +89,7 @@ def downgrade(model: Any) -> Any:
 
     Args:
         model: As for `upgrade`.
+        layers: As for `upgrade`.
 
     Returns:
         As for `upgrade`.
@@ -86,75 +100,131 @@ def downgrade(model: Any) -> Any:
             axes, `momentum=None`, or `synchronized` on a backend other than
             TensorFlow. The message names each.
     """
-    return _exchanged(model, _OURS, _STOCK, _check_fits_stock)
+    found = _found(model, (BatchNormalization,), layers)
+    _check_fits_stock([(path, layer.get_config()) for layer, path in found])
+
+    def config(layer: Any) -> Entry:
+        arguments = live.constructor_arguments(layer)
+        arguments.pop("zero_debias", None)
+        return arguments
+
+    return _exchanged(model, found, _STOCK, config)
 
 
 def _exchanged(
-    model: Any, old: Entry, new: Entry, check: Callable[[list[tuple[str, Entry]]], None]
+    model: Any, found: Found, new: Any, config: Callable[[Any], Entry]
 ) -> Any:
-    """A copy of the model with one class for the other.
-
-    `check` is given the path and the configuration of each layer found; it raises if
-    one cannot be exchanged, and may change them.
-    """
-    _check(model)
-    with tempfile.TemporaryDirectory() as folder:
-        saved, edited = Path(folder, "saved.keras"), Path(folder, "edited.keras")
-        live.save(model, saved)
-        with zipfile.ZipFile(saved) as archive:
-            config = json.loads(archive.read("config.json"))
-        config.pop("compile_config", None)
-        found = list(_found(config["config"], old))
-        check([(path, entry["config"]) for path, entry in found])
-        for _, entry in found:
-            entry.update(new)
-        _write_with_config(edited, saved, config)
-        copy = live.load(edited, live.custom_objects(model))
-    _carry_over(copy, model)
-    if model.compiled:
-        _compile_alike(copy, model)
+    """A copy of the model with layers of another class for some of its own."""
+    copier = live.PlainCopier(model)
+    for layer, _ in found:
+        copier.replace(layer, _other(layer, new, config(layer)))
+    copy = copier.copied(model)
+    _warn_of_shared(copier.shared)
+    _warn_of_makers(model, found, new)
+    live.check_runs(copy, model)
+    live.compile_alike(copy, model)
     return copy
 
 
-def _check(model: Any) -> None:
-    if not isinstance(model, keras.Model):
+def _other(layer: Any, cls: Any, config: Entry) -> Any:
+    """A layer of another class with the weights of a BN layer."""
+    new = cls(**config)
+    if layer.built:
+        live.build_like(new, layer)
+        _hand_over(layer, new)
+    return new
+
+
+def _hand_over(layer: Any, new: Any) -> None:
+    """Give a BN layer the weights of another, also those of layers in it."""
+    inner = {path: held for held, path in live.layers_inside(layer)}
+    new.load_own_variables(_stored(layer))
+    for held, path in live.layers_inside(new):
+        held.load_own_variables(_stored(inner[path]) if path in inner else {})
+
+
+def _stored(layer: Any) -> dict[str, Any]:
+    """A layer's own variables. A shared array would be gone: JAX gives them away."""
+    store: dict[str, Any] = {}
+    layer.save_own_variables(store)
+    return {key: np.array(ops.convert_to_numpy(value)) for key, value in store.items()}
+
+
+def _found(model: Any, classes: tuple[Any, ...], layers: Chosen) -> Found:
+    """The layers of these very classes, those chosen, each with its path."""
+    live.check_model(model)
+    if not model.built and live.is_own(model):
         raise TypeError(
-            "A Keras model is needed. Received: an object of type "
-            f"{type(model).__name__}. Load a file with keras.models.load_model."
+            "A subclassed model's own code makes its layers when it is called. "
+            f"Received: {type(model).__name__}, not built. Call it on a batch first; "
+            "or write the other BatchNormalization there, and hand the weights over "
+            "by save_weights and load_weights: both layers read the same files."
         )
-    if not live.tells_its_graph(model):
+    live.check_built(model)
+    every = [
+        (layer, path)
+        for layer, path in live.layers_inside(model)
+        if type(layer) in classes
+    ]
+    return chosen(every, layers)
+
+
+def _check_options(options: Iterable[str]) -> None:
+    parameters = inspect.signature(BatchNormalization.__init__).parameters
+    known = [name for name in parameters if name not in (*_NO_OPTIONS, "kwargs")]
+    unknown = [name for name in options if name not in known]
+    if unknown:
         raise TypeError(
-            "A subclassed model's own code makes and calls its layers. Received: "
-            f"{type(model).__name__}. Write the other BatchNormalization there, and "
-            "hand the weights over by save_weights and load_weights: both layers read "
-            "the same files. Or exchange the Functional and Sequential models in it."
+            "`upgrade` takes the options of kerasbn.BatchNormalization that leave its "
+            f"weights as they are. Received: {', '.join(unknown)}. They are: "
+            f"{', '.join(known)}."
         )
 
 
-def _found(
-    node: Any, wanted: Entry, names: tuple[str, ...] = ()
-) -> Iterator[tuple[str, Entry]]:
-    """The wanted entries in a configuration, each with its path.
+def _warn_of_shared(shared: dict[str, list[str]]) -> None:
+    if shared:
+        told = "; ".join(f"{name}: {', '.join(a)}" for name, a in shared.items())
+        warnings.warn(
+            "Some attributes of layers cannot be copied: the new model shares them "
+            f"with the old one. Received: {told}.",
+            stacklevel=4,
+        )
 
-    `names` are those of the models and layers around the node. What is within a
-    custom object stays: that alone knows what its configuration means.
-    """
-    if isinstance(node, list):
-        for item in node:
-            yield from _found(item, wanted, names)
-    if not isinstance(node, dict):
-        return
-    config = node.get("config")
-    if "class_name" in node and isinstance(config, dict):
-        if "name" in config:
-            names = (*names, str(config["name"]))
-        if wanted.items() <= node.items():
-            yield "/".join(names), node
-        elif str(node.get("module")).split(".")[0] == "keras":
-            yield from _found(config, wanted, names)
-        return
-    for item in node.values():
-        yield from _found(item, wanted, names)
+
+def _warn_of_makers(model: Any, found: Found, new: Any) -> None:
+    """Name the layers whose own code makes the other class again."""
+    exchanged = {id(layer) for layer, _ in found}
+    makers = [
+        layer
+        for layer in [model, *(each for each, _ in live.layers_inside(model))]
+        if live.is_own(layer) and not live.tells_its_graph(layer)
+        if any(id(each) in exchanged for each in _children(layer))
+    ]
+    silent = [each.name for each in makers if not _tells_of(each, exchanged)]
+    if silent:
+        warnings.warn(
+            f"The code of {silent} makes its batch normalization itself. A model that "
+            f"is loaded from a file has what it makes, not {new.__module__}'s layers: "
+            "change it there, too.",
+            stacklevel=4,
+        )
+
+
+def _children(layer: Any) -> list[Any]:
+    return list(layer._flatten_layers(include_self=False, recursive=False))
+
+
+def _tells_of(layer: Any, exchanged: set[int]) -> bool:
+    """Whether a layer's configuration tells of the batch normalization in it."""
+    try:
+        text = json.dumps(keras.saving.serialize_keras_object(layer), default=str)
+    except Exception:  # It is the user's own code.
+        return False
+    return all(
+        f'"name": "{each.name}"' in text
+        for each in _children(layer)
+        if id(each) in exchanged
+    )
 
 
 def _check_fits_stock(configs: list[tuple[str, Entry]]) -> None:
@@ -183,74 +253,3 @@ def _why_not_stock(config: Entry) -> str | None:
     if config["synchronized"] and keras.backend.backend() != "tensorflow":
         return "synchronized=True; stock has it on TensorFlow only. Set it to False."
     return None
-
-
-def _write_with_config(path: Path, source: Path, config: Entry) -> None:
-    """Copy a `.keras` file, but for its configuration."""
-    with zipfile.ZipFile(source) as old, zipfile.ZipFile(path, "w") as new:
-        for member in old.infolist():
-            if member.filename == "config.json":
-                new.writestr(member, json.dumps(config))
-                continue
-            with old.open(member) as content, new.open(member, "w") as target:
-                while block := content.read(1 << 20):
-                    target.write(block)
-
-
-def _carry_over(copy: Any, original: Any) -> None:
-    """Give each layer what a file does not hold: whether it is frozen, and seeds.
-
-    A loaded model sets `trainable` from the outside in, and so unfreezes a frozen
-    layer in a model that is not, or the reverse.
-    """
-    copy.trainable = original.trainable
-    seeds = zip(copy._seed_generators, original._seed_generators, strict=False)
-    for one, other in seeds:
-        _assign_copy(one.state, other.state)
-    for one, other in _alike(_children(copy), _children(original)):
-        _carry_over(one, other)
-
-
-def _alike(ones: list[Any], others: list[Any]) -> Iterator[tuple[Any, Any]]:
-    """Pairs of the same layers: by name, or by order where names are given anew."""
-
-    def name(layer: Any) -> str:
-        return str(layer.name)
-
-    if sorted(map(name, ones)) == sorted(map(name, others)):
-        ones, others = sorted(ones, key=name), sorted(others, key=name)
-    return zip(ones, others, strict=False)
-
-
-def _children(layer: Any) -> list[Any]:
-    return list(layer._flatten_layers(include_self=False, recursive=False))
-
-
-def _compile_alike(copy: Any, model: Any) -> None:
-    try:
-        with keras.saving.custom_object_scope(live.custom_objects(model)):
-            copy.compile_from_config(model.get_compile_config())
-    except Exception as error:
-        warnings.warn(
-            "The new model is not compiled, since what the old one was compiled with "
-            f"could not be copied: {error}. Compile it.",
-            stacklevel=4,
-        )
-        return
-    if not model.optimizer.built:
-        return
-    old, new = model.optimizer.variables, copy.optimizer.variables
-    if [v.shape for v in old] != [v.shape for v in new]:
-        warnings.warn(
-            "The state of the optimizer was not kept: it is not one of the weights "
-            f"that are trainable now. Received: {len(old)} variables for {len(new)}.",
-            stacklevel=4,
-        )
-        return
-    for source, target in zip(old, new, strict=True):
-        _assign_copy(target, source)
-
-
-def _assign_copy(target: Any, source: Any) -> None:
-    """A shared array would be gone: JAX's `fit` gives those of its variables away."""
-    target.assign(ops.copy(ops.convert_to_tensor(source)))

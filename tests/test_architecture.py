@@ -2,6 +2,8 @@
 
 import ast
 import pathlib
+import subprocess
+import sys
 
 import pytest
 
@@ -20,15 +22,16 @@ MAY_IMPORT_KERAS = (
     "kerasbn/kernels/",
     "kerasbn/replicas/",
     "kerasbn/combine.py",
-    "kerasbn/live.py",
+    "kerasbn/comparing.py",
+    "kerasbn/live/",
     "kerasbn/exchange.py",
+    "kerasbn/freezing.py",
     "kerasbn/recalibration/",
-    "kerasbn/tracing.py",
     "kerasbn/folding/proof/",
 )
 
 # What `lint` uses of `kerasbn`.
-LINT_MAY_IMPORT = ("archive", "graph", "writing")
+LINT_MAY_IMPORT = ("archive", "graph", "live", "writing")
 
 LINT_WITH_KERAS = ("lint/subjects/", "lint/watching/", "lint/diagnosis/")
 
@@ -117,6 +120,17 @@ def test_nothing_imports_what_is_above_it(package):
             }
             assert found <= lower | ({name} if path.is_dir() else set()), name
         lower |= set(storey)
+
+
+def test_an_exchange_loads_nothing_of_the_fold():
+    code = (
+        "import sys, kerasbn; kerasbn.upgrade, kerasbn.freeze; "
+        "print([m for m in sys.modules if m.startswith('kerasbn.folding')])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == "[]", done.stderr
 
 
 def test_ci_runs_the_command_of_the_readme():

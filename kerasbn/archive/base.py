@@ -77,6 +77,11 @@ class Archive(ABC):
         """Whether Keras 2, tf_keras or an older one wrote the file."""
         return (self.keras_version or "1").split(".")[0] in ("0", "1", "2")
 
+    @property
+    def file_bytes(self) -> int | None:
+        """How large the file is."""
+        return self.path.stat().st_size
+
     @abstractmethod
     def variables(self, path: str) -> tuple[StoredArray, ...]:
         """The variables of the layer at `path`, in the order in which it made them.

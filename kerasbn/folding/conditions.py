@@ -196,7 +196,7 @@ def _activation(config: Mapping[str, Any]) -> str:
     value = config.get("activation")
     if isinstance(value, dict):  # A function or an object of its own.
         inner = value.get("config")
-        value = inner if isinstance(inner, str) else value.get("class_name")
+        value = inner if isinstance(inner, str) else value.get("class_name", "<lambda>")
     return "linear" if value is None else str(value)
 
 

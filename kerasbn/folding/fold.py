@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,30 +60,9 @@ def fold_batch_norm(model: Any, verify: bool = True) -> FoldResult:
     >>> result = kerasbn.fold_batch_norm(model)
     >>> result.model.save("folded.keras")
     """
-    from kerasbn import live
+    from kerasbn.folding.live_models import fold_live_model  # It imports Keras.
 
-    with tempfile.TemporaryDirectory(prefix="kerasbn-") as folder:
-        source, destination = Path(folder) / "in.keras", Path(folder) / "out.keras"
-        with live.as_graph(model) as graph:
-            live.save(graph, source)
-        custom_objects = live.custom_objects(model)
-        result = _fold(
-            source,
-            destination,
-            verify,
-            custom_objects=custom_objects,
-            trust=Trust(everything=True),
-        )
-        folded = live.load(destination, custom_objects)
-    # The files were ours, and are gone.
-    return replace(
-        result,
-        source=None,
-        destination=None,
-        model=folded,
-        before=result.before and result.before._replace(file_bytes=None),
-        after=result.after and result.after._replace(file_bytes=None),
-    )
+    return fold_live_model(model, verify)
 
 
 def fold_file(
@@ -159,7 +137,8 @@ def _fold(
     with open_archive(source) as archive:
         folded = _folded_model(archive)
         if dry_run:
-            after, notes = size_after(folded, None), _notes(folded, archive)
+            after = size_after(folded, None)
+            notes = [*_translated(archive), *regularizers(folded)]
             return FoldResult.of(folded, source, destination, after=after, notes=notes)
         with (
             format_.replacing(destination, force=force, source=source) as temporary,
@@ -190,7 +169,11 @@ def _fold(
                 destination,
                 after=size_after(folded, temporary),
                 proof=proof,
-                notes=[*_notes(folded, archive), *_underflows(folded)],
+                notes=[
+                    *_translated(archive),
+                    *regularizers(folded),
+                    *underflows(folded),
+                ],
                 message=message,
                 export=export,
             )
@@ -233,16 +216,20 @@ def _proof(
     return verify(folded, written, trust, custom_objects, progress)
 
 
-def _notes(folded: FoldedModel, archive: Archive) -> list[str]:
-    notes = []
-    if archive.is_keras_2:
-        notes.append("translated from Keras 2, without its compilation")
-    if dropped := folded.dropped_penalties:
-        notes.append(f"regularizers left behind: {', '.join(dropped)}")
-    return notes
+def _translated(archive: Archive) -> list[str]:
+    if not archive.is_keras_2:
+        return []
+    return ["translated from Keras 2, without its compilation"]
 
 
-def _underflows(folded: FoldedModel) -> list[str]:
+def regularizers(folded: FoldedModel) -> list[str]:
+    """A note of the regularizers that are left behind."""
+    dropped = folded.dropped_penalties
+    return [f"regularizers left behind: {', '.join(dropped)}"] if dropped else []
+
+
+def underflows(folded: FoldedModel) -> list[str]:
+    """A note for each layer whose weights are too small for their dtype."""
     return [
         f"weights of {path} are too small for its dtype and were rounded to "
         "zero or nearly so; a wider dtype keeps them"
@@ -260,7 +247,7 @@ def _folded_model(archive: Archive) -> FoldedModel:
             "it with keras.Model(inputs, outputs)."
         ) from error
     try:
-        return _planned(graph, archive)
+        return without_what_overflows(graph, archive)
     except UnusableFileError:
         raise
     except _MALFORMED as error:
@@ -271,7 +258,8 @@ def _folded_model(archive: Archive) -> FoldedModel:
         ) from error
 
 
-def _planned(graph: Graph, archive: Archive) -> FoldedModel:
+def without_what_overflows(graph: Graph, archive: Archive) -> FoldedModel:
+    """The folded model; BN that no longer fit into half precision stay."""
     staying: dict[str, str] = {}
     while True:
         folded = FoldedModel(graph, archive, make_plan(graph, archive, staying))

@@ -220,11 +220,19 @@ class Graph:
         return {layer: tuple(nodes) for layer, nodes in found.items()}
 
     def walk(self) -> Iterator[Layer]:
-        """Every layer at any depth, outer before inner."""
+        """Every layer at any depth, outer before inner.
+
+        One that live models share is there once.
+        """
+        yield from self._walk(set())
+
+    def _walk(self, seen: set[Layer]) -> Iterator[Layer]:
         for layer in self.layers.values():
-            yield layer
-            if layer.graph is not None:
-                yield from layer.graph.walk()
+            if layer not in seen:
+                seen.add(layer)
+                yield layer
+                if layer.graph is not None:
+                    yield from layer.graph._walk(seen)
 
     def graphs(self) -> Iterator[Graph]:
         """This graph and every nested one."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
-import warnings
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
-from kerasbn.graph import NotAGraphError, UnusableFileError, read_graph
+from kerasbn.graph import read_graph
 
 from .graph_layers import read_layers
 from .model import BatchNorm, Model, Statistics
@@ -61,29 +60,16 @@ def read_live_model(model: Any, name: str | None = None) -> Model:
 
 
 def _graph(model: Any) -> Graph | None:
-    """The graph of a Functional or Sequential model, as it would be saved."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            text = json.dumps(_config(model), default=str)
+    """The graph of a Functional or Sequential model."""
+    from kerasbn.live import LiveModel, has_graph
+
+    if has_graph(model):
+        return LiveModel(model, open_blocks=False).graph
+    try:  # A Sequential model that is not built still lists its layers.
+        config = {"class_name": type(model).__name__, "config": model.get_config()}
+        return read_graph(json.loads(json.dumps(config, default=str)))
     except Exception:  # A layer's own `get_config` may fail in any way.
         return None
-    try:
-        return read_graph(json.loads(text))
-    except (NotAGraphError, UnusableFileError):
-        return None
-
-
-def _config(model: Any) -> dict[str, Any]:
-    import keras
-
-    if isinstance(model, keras.Sequential):
-        return {"class_name": "Sequential", "config": model.get_config()}
-    config = model.get_config()
-    if "layers" not in config and getattr(model, "inputs", None):
-        # A Functional model with a constructor of its own tells only its arguments.
-        config = keras.Model(model.inputs, model.outputs, name=model.name).get_config()
-    return {"class_name": "Functional", "config": config}
 
 
 def _layers_in_graph(graph: Graph | None) -> dict[str, BatchNorm]:

@@ -97,9 +97,26 @@ class Untold(keras.losses.Loss):
         return self.weight * (y - prediction) ** 2
 
 
+def test_a_loss_that_no_file_can_hold_is_compiled_with():
+    model = keras.Sequential([keras.Input((4,)), layers.BatchNormalization()])
+    model.compile("sgd", Untold(2.0), metrics=[keras.metrics.MeanSquaredError()])
+    copy = kerasbn.upgrade(model)
+    assert copy.loss is model.loss
+    assert model.evaluate(data((8, 4)), data((8, 4)), verbose=0) == pytest.approx(
+        copy.evaluate(data((8, 4)), data((8, 4)), verbose=0), rel=1e-5
+    )
+
+
+class Unbuildable(keras.optimizers.SGD):
+    """Its configuration lacks what its constructor needs."""
+
+    def __init__(self, rate):
+        super().__init__(rate)
+
+
 def test_what_cannot_be_compiled_alike_is_left_uncompiled():
     model = keras.Sequential([keras.Input((4,)), layers.BatchNormalization()])
-    model.compile("sgd", Untold(2.0))
+    model.compile(Unbuildable(0.1), "mse")
     with pytest.warns(UserWarning, match=r"(?s)not compiled.*Compile it"):
         copy = kerasbn.upgrade(model)
     assert not copy.compiled

@@ -321,6 +321,12 @@ def test_layer_shared_between_nested_models():
         inputs = keras.Input((3,))
         models.append(keras.Model(inputs, shared(L.Dense(4)(inputs)), name=name))
     inputs = keras.Input((3,))
-    model = keras.Model(inputs, [m(inputs) for m in models])
-    with pytest.raises(ValueError, match="'shared' is shared between the models"):
-        kerasbn.fold_batch_norm(model)
+    model = randomise(keras.Model(inputs, [m(inputs) for m in models]))
+    result = kerasbn.fold_batch_norm(model)
+    assert result.batch_norms == len(result.folded) == 1
+    one, other = (models[n].layers[1].name for n in (0, 1))
+    assert result.folded[0]["into"] == [f"one/{one}", f"two/{other}"]
+    for before, after in zip(
+        *(outputs(each, sample(model)) for each in (model, result.model)), strict=True
+    ):
+        np.testing.assert_allclose(after, before, rtol=1e-4, atol=1e-5)

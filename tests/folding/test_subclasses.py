@@ -37,7 +37,7 @@ class Net(keras.Model):
         return self.head(keras.ops.mean(x, axis=(1, 2)))
 
 
-def expect(model, inputs, folded):
+def expect(model, inputs, folded, kept=0):
     randomise(model)
     names = [layer.name for layer in model._flatten_layers()]
     (expected,) = outputs(model, inputs)
@@ -45,7 +45,7 @@ def expect(model, inputs, folded):
     result = kerasbn.fold_batch_norm(model)
 
     assert len(result.folded) == folded
-    assert result.kept == []
+    assert len(result.kept) == kept
     assert result.verified
     (received,) = outputs(result.model, inputs)
     np.testing.assert_allclose(received, expected, rtol=1e-4, atol=1e-5)
@@ -65,8 +65,8 @@ def test_a_subclassed_model(image):
     model(image)
     result = expect(model, image, 3)
     assert result.folded[0] == {
-        "layer": "first_bn",
-        "into": ["first_conv"],
+        "layer": "first/bn",
+        "into": ["first/conv"],
         "route": "backward",
     }
 
@@ -114,8 +114,10 @@ def test_a_block_with_weights_of_its_own_is_opaque(image):
 
     inputs = keras.Input((8, 8, 3))
     x = L.BatchNormalization()(L.Conv2D(4, 3)(inputs))
-    model = keras.Model(inputs, Scaled(3)(x))
-    assert expect(model, image, 1).batch_norms == 1
+    model = keras.Model(inputs, Scaled(3, name="scaled")(x))
+    (kept,) = expect(model, image, 1, kept=1).kept
+    assert kept["layer"] == "scaled/bn"
+    assert "weights of its own" in kept["reason"]
 
 
 def test_training_true_in_the_code_is_seen(image):

@@ -132,7 +132,8 @@ class TestLayers:
         inputs = keras.Input((4,))
         model = keras.Model(inputs, Stubborn()(BN(name="bn")(inputs)))
         assert paths(read_live_model(model)) == {"bn"}
-        assert [each.code for each in lint.check(model)] == ["BN002"]
+        assert read_live_model(model).graph is not None
+        assert lint.check(model) == []
 
 
 class TestFrozen:

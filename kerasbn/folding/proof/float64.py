@@ -7,15 +7,24 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import keras
-import numpy as np
 from keras.src.backend.common import dtypes
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+from kerasbn.comparing import relative_difference
 
-    from numpy.typing import NDArray
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
     from kerasbn.graph import Layer
+
+__all__ = [
+    "SHORT_TOLERANCE",
+    "TOLERANCE",
+    "computes_in_float32",
+    "float64_arithmetic",
+    "in_float64",
+    "may_compute_in_float32",
+    "relative_difference",
+]
 
 TOLERANCE = 1e-9
 """The largest relative difference in float64 that counts as equal."""
@@ -83,30 +92,3 @@ def float64_arithmetic() -> Iterator[None]:
         restoring.callback(narrowing.update, float64=narrowing["float64"])
         narrowing["float64"] = "float64"
         yield
-
-
-def relative_difference(
-    expected: Mapping[str, NDArray[Any]] | list[NDArray[Any]],
-    received: Mapping[str, NDArray[Any]] | list[NDArray[Any]],
-) -> float:
-    """The largest |expected - received| of any output over its largest |expected|.
-
-    Values that are not finite must be so in both; where they differ in that, the
-    difference is infinite. An output that is 0 everywhere is compared absolutely.
-    """
-    pairs = zip(keras.tree.flatten(expected), keras.tree.flatten(received), strict=True)
-    return max((_difference(*pair) for pair in pairs), default=0.0)
-
-
-def _difference(expected: Any, received: Any) -> float:
-    one = np.asarray(expected)
-    other = np.asarray(received)
-    if one.dtype.kind not in "fV":  # Predicted classes, tokens, texts.
-        return 0.0 if np.array_equal(one, other) else np.inf
-    one, other = one.astype(np.float64), other.astype(np.float64)
-    finite = np.isfinite(one)
-    if one.shape != other.shape or not np.array_equal(finite, np.isfinite(other)):
-        return np.inf
-    largest = np.abs(one[finite]).max(initial=0.0)
-    difference = np.abs(one[finite] - other[finite]).max(initial=0.0)
-    return float(difference / largest if largest else difference)

@@ -1,0 +1,45 @@
+"""Which layers of a model are meant: by their paths, or by what they are."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    Chosen = str | Sequence[str] | Callable[[Any], bool] | None
+    Found = list[tuple[Any, str]]  # layers, each with its path
+
+
+def chosen(every: Found, layers: Chosen) -> Found:
+    """Those of some layers that a pattern, a list of patterns or a function chooses.
+
+    Raises:
+        TypeError: if `layers` is something else.
+        ValueError: if it chooses none.
+    """
+    if layers is None:
+        return every
+    if callable(layers):
+        found = [(layer, path) for layer, path in every if layers(layer)]
+    else:
+        patterns = [layers] if isinstance(layers, str) else list(layers)
+        if not all(isinstance(each, str) for each in patterns):
+            raise TypeError(
+                "`layers` must be a pattern, a list of patterns or a function of a "
+                f"layer. Received: layers={layers!r}"
+            )
+        found = [
+            (layer, path)
+            for layer, path in every
+            if any(fnmatchcase(path, pattern) for pattern in patterns)
+        ]
+    if not found:
+        paths = ", ".join(path for _, path in every[:5]) or "none"
+        raise ValueError(
+            "`layers` chooses none of the model's batch normalization. Received: "
+            f"layers={layers!r}, for layers such as: {paths}. A pattern is for the "
+            'whole path: "*bn1", "backbone/*".'
+        )
+    return found

@@ -1,0 +1,89 @@
+"""Folding a live model: its own graph is read, and run anew without BN."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
+
+from kerasbn import live
+from kerasbn.folding.fold import regularizers, underflows, without_what_overflows
+from kerasbn.folding.outcome import NO_PROOF, KeptBatchNorm
+from kerasbn.folding.proof.live import verify_live
+from kerasbn.folding.report import FoldResult, NotEqualError
+from kerasbn.folding.sizes import size_after
+
+if TYPE_CHECKING:
+    from kerasbn.archive import Archive
+    from kerasbn.folding.apply import FoldedModel
+
+
+def fold_live_model(model: Any, verify: bool) -> FoldResult:
+    """What `fold_batch_norm` does."""
+    live.check_model(model)
+    live.check_built(model)
+    try:
+        original = live.LiveModel(model)
+    except live.CannotOpenError as error:
+        count = len(live.batch_norms_inside(model))
+        raise TypeError(
+            "The layers of a subclassed model are called by its own code, which cannot "
+            f"be traced: {error}. Received: {type(model).__name__} {model.name!r}, "
+            f"which holds {count} BN layers. Rebuild it with keras.Model(inputs, "
+            "outputs), or fold the models inside it."
+        ) from error
+    weights = cast("Archive", live.LiveWeights(original.layers, model))
+    folded = without_what_overflows(original.graph, weights)
+    rebuilt = rebuild(original, folded)
+    notes = [*regularizers(folded), *underflows(folded), *_shared(rebuilt)]
+    notes += live.compile_for_inference(rebuilt.model, model)
+    if verify:
+        proof = verify_live(folded, original, rebuilt)
+    else:
+        proof = NO_PROOF
+        live.check_runs(rebuilt.model, model)
+    message = None
+    if proof.equal is False:
+        message = (
+            "The folded model is not equal to the original: relative error "
+            f"{proof.float64:.1e} in float64, {proof.float32:.1e} in its own "
+            "precision. Please report this model."
+        )
+    result = FoldResult.of(
+        folded,
+        None,
+        None,
+        after=size_after(folded, None),
+        proof=proof,
+        notes=notes,
+        message=message,
+    )
+    hidden = [
+        KeptBatchNorm(layer=each.path, reason=each.reason) for each in original.hidden
+    ]
+    result = replace(result, kept=[*result.kept, *hidden])
+    if message is not None:
+        raise NotEqualError(message, result)
+    return replace(result, model=rebuilt.model)
+
+
+def rebuild(original: live.LiveModel, folded: FoldedModel) -> live.Rebuilt:
+    """The folded model, with the folded weights rounded to the original's dtype."""
+    gone, identities = folded.plan.gone, folded.identities
+    rebuilt = live.Rebuilt(
+        original,
+        [path for path in gone if path not in identities],
+        list(identities),
+        {path: layer.config for path, layer in folded.changed.items()},
+    )
+    for path, variables in folded.weights.items():
+        if path not in identities:
+            rebuilt.assign(path, variables)
+    return rebuilt
+
+
+def _shared(rebuilt: live.Rebuilt) -> list[str]:
+    return [
+        f"the layer `{layer}` and the original's share {', '.join(names)}: it cannot "
+        "be copied, or is a function that reads layers"
+        for layer, names in rebuilt.shared.items()
+    ]

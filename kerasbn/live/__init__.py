@@ -1,0 +1,66 @@
+"""Live Keras models: the one bridge to them, and the only place for Keras' internals.
+
+calls        what a model calls, as Keras noted it
+layers       the layers inside, by path, and what a model must be
+opening      code that calls layers, run through with symbolic tensors
+reading      a live model as a graph, on which the fold makes its plan
+weights      its weights, as a file would hold them
+held         what layers hold, and what functions in them read
+copying      copies of layers as they are, whatever they hold
+rebuilding   the graph run anew, with layers left out or changed
+folded       what the fold makes of it
+float64      copies that compute in float64
+running      models run on random inputs
+compiling    how a model was compiled, handed on
+"""
+
+from kerasbn.live.calls import has_graph, tells_its_graph
+from kerasbn.live.compiling import compile_alike, compile_for_inference
+from kerasbn.live.copying import (
+    build_like,
+    constructor_arguments,
+)
+from kerasbn.live.float64 import Float64Copier, float64_by_default
+from kerasbn.live.folded import Rebuilt
+from kerasbn.live.held import batch_norms_in_functions
+from kerasbn.live.layers import (
+    batch_norms_inside,
+    check_built,
+    check_model,
+    is_being_trained,
+    is_own,
+    layers_inside,
+)
+from kerasbn.live.opening import CannotOpenError, at_inference, first_line
+from kerasbn.live.reading import LiveModel
+from kerasbn.live.rebuilding import PlainCopier
+from kerasbn.live.running import check_runs, outputs, random_inputs_of
+from kerasbn.live.weights import LiveWeights
+
+__all__ = [
+    "CannotOpenError",
+    "Float64Copier",
+    "LiveModel",
+    "LiveWeights",
+    "PlainCopier",
+    "Rebuilt",
+    "at_inference",
+    "batch_norms_in_functions",
+    "batch_norms_inside",
+    "build_like",
+    "check_built",
+    "check_model",
+    "check_runs",
+    "compile_alike",
+    "compile_for_inference",
+    "constructor_arguments",
+    "first_line",
+    "float64_by_default",
+    "has_graph",
+    "is_being_trained",
+    "is_own",
+    "layers_inside",
+    "outputs",
+    "random_inputs_of",
+    "tells_its_graph",
+]

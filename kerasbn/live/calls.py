@@ -1,0 +1,116 @@
+"""The calls between live layers: a graph whose nodes are Keras' own objects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import keras
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+FUNCTIONAL: Any = type(keras.Model(_inputs := keras.Input((1,)), _inputs))
+"""The class of functional models, which has no public name."""
+
+
+@dataclass(frozen=True, eq=False)
+class Calls:
+    """What a model calls, from its inputs to its outputs.
+
+    Attributes:
+        inputs: its symbolic inputs, in the structure in which it takes them.
+        outputs: its symbolic outputs, likewise.
+        nodes: the calls of its layers and operators in topological order, those of its
+            input layers among them.
+        opened: whether calls of blocks are not among the nodes, but what is in them.
+    """
+
+    inputs: Any
+    outputs: Any
+    nodes: tuple[Any, ...]
+    opened: bool = False
+
+    @classmethod
+    def between(cls, inputs: Any, outputs: Any, opened: bool = False) -> Calls:
+        """The calls that lead from symbolic inputs to symbolic outputs."""
+        ends = [*keras.tree.flatten(inputs), *keras.tree.flatten(outputs)]
+        return cls(inputs, outputs, tuple(_in_order(ends)), opened)
+
+    @property
+    def operations(self) -> list[Any]:
+        """What is called, each once, in the order of the first calls."""
+        return list(
+            {id(node.operation): node.operation for node in self.nodes}.values()
+        )
+
+    def run(
+        self, inputs: Any, called: Callable[[Any, list[Any], Any, Any], Any]
+    ) -> Any:
+        """Run the calls anew, on symbolic tensors or values.
+
+        Args:
+            inputs: what to give for the inputs, in any structure of the same order.
+            called: `(node, tensors, args, kwargs) -> outputs` of each call; `tensors`
+                are those among the arguments.
+
+        Returns:
+            The outputs in the structure of `outputs`.
+        """
+        given = keras.tree.flatten(inputs)
+        wanted = keras.tree.flatten(self.inputs)
+        values = {id(one): other for one, other in zip(wanted, given, strict=True)}
+        for node in self.nodes:
+            if node.is_input:
+                continue
+            args, kwargs = node.arguments.fill_in(values)
+            tensors = [values[id(tensor)] for tensor in node.input_tensors]
+            results = keras.tree.flatten(called(node, tensors, args, kwargs))
+            values.update(
+                (id(one), other)
+                for one, other in zip(node.outputs, results, strict=False)
+            )
+        return keras.tree.map_structure(lambda one: values[id(one)], self.outputs)
+
+
+def has_graph(model: Any) -> bool:
+    """Whether it is a built Functional or Sequential model, or of a subclass."""
+    if isinstance(model, keras.Sequential):
+        return bool(model._functional)
+    return isinstance(model, FUNCTIONAL)
+
+
+def tells_its_graph(model: Any) -> bool:
+    """Whether it is such a model, and computes what its graph says.
+
+    A subclass with a `call` of its own may do something else.
+    """
+    usual = (keras.Sequential.call, FUNCTIONAL.call)
+    return has_graph(model) and type(model).call in usual
+
+
+def calls_of(model: Any) -> Calls:
+    """The calls in the graph of a model."""
+    graph = model._functional if isinstance(model, keras.Sequential) else model
+    return Calls.between(graph._inputs_struct, graph._outputs_struct)
+
+
+def node_of(tensor: Any) -> Any:
+    """The call that made a symbolic tensor."""
+    operation, index, _ = tensor._keras_history
+    return operation._inbound_nodes[index]
+
+
+def _in_order(ends: Iterable[Any]) -> Iterable[Any]:
+    """The calls behind symbolic tensors, each after those that it reads."""
+    done: dict[int, Any] = {}
+    pending = [node_of(tensor) for tensor in reversed(list(ends))]
+    while pending:
+        node = pending[-1]
+        before = [] if id(node) in done else [node_of(t) for t in node.input_tensors]
+        missing = [each for each in before if id(each) not in done]
+        if missing:
+            pending += reversed(missing)
+        else:
+            done[id(pending.pop())] = node
+    return done.values()

@@ -1,0 +1,216 @@
+"""Copies of live layers and models as they are, whatever they hold.
+
+Keras' own ways, a file or a configuration, lose what these cannot hold: functions with
+globals and closures, arguments that do not serialise, constructors that are not
+described. So a layer is copied attribute by attribute, with weights of its own. A model
+that tells its graph is made anew by running that graph with copied layers.
+"""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import keras
+from keras.src.saving.keras_saveable import KerasSaveable
+from keras.src.utils.tracking import DotNotTrackScope
+
+from kerasbn.live.calls import FUNCTIONAL, calls_of, has_graph
+from kerasbn.live.held import TRAINING, held, not_copied, read_by_functions
+
+if TYPE_CHECKING:
+    from kerasbn.live.calls import Calls
+
+
+class Copier:
+    """Copies layers, each once: what is shared between them is shared again.
+
+    Attributes:
+        shared: path or name of a layer -> the attributes that its copy shares with it,
+            because they cannot be copied or are functions that read other layers.
+    """
+
+    def __init__(self) -> None:
+        self.shared: dict[str, list[str]] = {}
+        self._copies: dict[int, Any] = {}  # What `copy.deepcopy` calls its memo.
+        self._alive: list[Any] = []  # An id is one only while its object lives.
+
+    def dtype(self, name: str) -> str:
+        """The dtype of a copy, for that of the original."""
+        return name
+
+    def policy(self, policy: Any) -> Any:
+        """The dtype policy of a copy, for that of the original."""
+        return policy
+
+    def replace(self, original: Any, other: Any) -> None:
+        """Let another object take the place of an original wherever it is held."""
+        self._copies[id(original)] = other
+        self._alive.append(original)
+
+    def copied(self, original: Any) -> Any:
+        """The copy of a layer, an operator or a model."""
+        if id(original) in self._copies:
+            return self._copies[id(original)]
+        if has_graph(original):
+            return self._model(original)
+        return self._state(original)
+
+    def _model(self, model: Any) -> Any:
+        """A model with a graph, of its own class."""
+        if isinstance(model, keras.Sequential):
+            start = model.inputs[0]
+            new = keras.layers.Layer.__new__(self._class(model))
+            keras.Sequential.__init__(
+                new,
+                [self.input(start), *map(self.copied, model.layers)],
+                name=model.name,
+            )
+        else:
+            inputs, outputs = self.rerun(calls_of(model))
+            new = keras.layers.Layer.__new__(self._class(model))
+            FUNCTIONAL.__init__(new, inputs, outputs, name=model.name)
+        self.replace(model, new)
+        if type(new) is type(model):
+            for name, value in vars(model).items():
+                if name not in vars(new) and name not in not_copied(model):
+                    setattr(new, name, self._value(model, name, value))
+        new._trainable = model._trainable
+        return new
+
+    def _class(self, model: Any) -> Any:
+        """The class of the copy of a model with a graph."""
+        return type(model)
+
+    def rerun(self, calls: Calls) -> tuple[Any, Any]:
+        """Run calls on new inputs with copies; returns both ends."""
+
+        def called(node: Any, tensors: list[Any], args: Any, kwargs: Any) -> Any:
+            return self.copied(node.operation)(*args, **kwargs)
+
+        inputs = keras.tree.map_structure(self.input, calls.inputs)
+        return inputs, calls.run(inputs, called)
+
+    def input(self, tensor: Any) -> Any:
+        """A new symbolic input like a model's own."""
+        layer = tensor._keras_history.operation
+        new = keras.Input(
+            batch_shape=tensor.shape,
+            dtype=self.dtype(tensor.dtype),
+            sparse=getattr(layer, "sparse", None),
+            ragged=getattr(layer, "ragged", None),
+            name=layer.name,
+            optional=getattr(layer, "optional", False),
+        )
+        new._keras_history.operation._trainable = layer._trainable
+        return new
+
+    def _state(self, original: Any) -> Any:
+        """A copy attribute by attribute."""
+        new = (
+            keras.layers.Layer.__new__(type(original))
+            if _is_layer(original)
+            else object.__new__(type(original))
+        )
+        self.replace(original, new)
+        for name in not_copied(original) & vars(original).keys():
+            self.replace(vars(original)[name], vars(original)[name])
+        for each in held(original):
+            if isinstance(each, KerasSaveable):  # Copies of its own go by a file.
+                self.copied(each)
+            elif isinstance(each, keras.Variable):
+                self._variable(each)
+            elif isinstance(each, keras.DTypePolicy):
+                self.replace(each, self.policy(each))
+            else:
+                self.replace(each, each)
+        left = not_copied(original)
+        for name, value in vars(original).items():
+            if name not in left:
+                vars(new)[name] = self._value(original, name, value)
+                if name in ("dtype", "_dtype") and isinstance(value, str):
+                    vars(new)[name] = self.dtype(value)
+        if isinstance(original, keras.Operation):
+            vars(new).update(_inbound_nodes=[], _outbound_nodes=[])
+        if _is_layer(original):
+            vars(new).update(_losses=[], _loss_ids=set())
+        if (tracker := vars(new).get("_tracker")) is not None:
+            _renew_tracker(tracker)
+        if isinstance(original, keras.Model):
+            _start_untrained(new)
+        return new
+
+    def _value(self, holder: Any, name: str, value: Any) -> Any:
+        if read_by_functions(value):
+            self.shared.setdefault(holder.name, []).append(name)
+        try:
+            with DotNotTrackScope():
+                return copy.deepcopy(value, self._copies)
+        except Exception:  # It may hold anything: a lock, a table, a generator.
+            if type(value).__module__.split(".")[0] != "keras":
+                self.shared.setdefault(holder.name, []).append(name)
+            return value
+
+    def _variable(self, variable: Any) -> None:
+        if id(variable) in self._copies:
+            return
+        new = object.__new__(type(variable))
+        state = {k: v for k, v in vars(variable).items() if not k.endswith("_value")}
+        vars(new).update(state)
+        new._dtype = self.dtype(variable.dtype)
+        new._initialize(keras.ops.copy(keras.ops.cast(variable.value, new._dtype)))
+        self.replace(variable, new)
+        self.replace(variable.value, new.value)
+
+
+def constructor_arguments(layer: Any) -> dict[str, Any]:
+    """The arguments that make a layer of Keras' own or kerasbn's like a live one.
+
+    Functions and the like are the live ones: nothing is serialised.
+    """
+    with warnings.catch_warnings():  # Nothing is stored: no need to warn.
+        warnings.simplefilter("ignore")
+        arguments = dict(layer.get_config())
+    for key, value in arguments.items():
+        if isinstance(value, dict) and key != "dtype" and hasattr(layer, key):
+            arguments[key] = getattr(layer, key)
+    return arguments
+
+
+def build_like(new: Any, layer: Any) -> None:
+    """Build a BN layer for the inputs of another, with variables of the same paths."""
+    told = (layer.get_build_config() or {}).get("input_shape")
+    if told is None:  # It was built by code of the user's own.
+        sizes = layer.input_spec.axes
+        told = [sizes.get(axis) for axis in range(layer.input_spec.ndim)]
+    with ExitStack() as scopes:
+        for name in str(layer.path).split("/")[:-1]:
+            scopes.enter_context(keras.name_scope(name))
+        new.build(tuple(told))
+
+
+def _is_layer(value: Any) -> bool:
+    return isinstance(value, keras.Layer)
+
+
+def _renew_tracker(tracker: Any) -> None:
+    """A tracker knows by id what it holds."""
+    tracker.stored_ids = {
+        name: {id(each) for each in store}
+        for name, (_, store) in tracker.config.items()
+    }
+
+
+def _start_untrained(model: Any) -> None:
+    """Give a model the attributes of one that was not compiled."""
+    for name, value in vars(keras.Model()).items():
+        if name in TRAINING:
+            vars(model).setdefault(name, value)
+    # TensorFlow's checkpoints know by name what belongs to an object.
+    known = vars(model).get("_self_unconditional_checkpoint_dependencies", [])
+    known[:] = [each for each in known if each.name not in TRAINING]
+    names = vars(model).get("_self_unconditional_dependency_names", {})
+    for name in TRAINING & names.keys():
+        del names[name]

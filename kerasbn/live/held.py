@@ -1,0 +1,133 @@
+"""What live layers hold in their attributes, and what functions in them read."""
+
+from __future__ import annotations
+
+from functools import partial
+from types import FunctionType, MethodType, ModuleType
+from typing import TYPE_CHECKING, Any
+
+import keras
+from keras.src.saving.keras_saveable import KerasSaveable
+
+from kerasbn.live.layers import batch_norms_inside, layers_inside
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# What belongs to the graph, to a training or to one object, and is made anew.
+_MADE_ANEW = frozenset(
+    ("build", "quantize", "_inbound_nodes", "_outbound_nodes", "_losses", "_loss_ids")
+)
+TRAINING = frozenset(
+    (
+        *("optimizer", "loss", "compiled", "_compile_config", "_compile_loss"),
+        *("_compile_metrics", "_loss_tracker", "_distribute_strategy"),
+        *("train_function", "test_function", "predict_function"),
+        *("_compiled_trainable_state", "_compute_loss_has_training_arg"),
+    )
+)
+# The objects of these hold no layers, and their functions read none.
+_PACKAGES = ("numpy", "tensorflow", "jax", "jaxlib", "torch", "builtins")
+_ATOMIC = (str, bytes, int, float, complex, bool, type(None), type)
+
+
+def not_copied(original: Any) -> frozenset[str]:
+    """The attributes that are not copied."""
+    return _MADE_ANEW | (TRAINING if isinstance(original, keras.Model) else set())
+
+
+def held(original: Any) -> Iterator[Any]:
+    """What in an object's attributes is not to be copied as any other object.
+
+    What a layer that is found holds is its own.
+    """
+    ours = (
+        *(KerasSaveable, keras.Variable, keras.KerasTensor, keras.DTypePolicy),
+        ModuleType,
+    )
+    pending = [v for k, v in vars(original).items() if k not in not_copied(original)]
+    seen = {id(original)}
+    while pending:
+        value = pending.pop()
+        if isinstance(value, _ATOMIC) or id(value) in seen:
+            continue
+        seen.add(id(value))
+        if isinstance(value, ours):
+            yield value
+        else:
+            pending += _parts(value)
+
+
+def _parts(value: Any) -> list[Any]:
+    """What an object holds that is copied with it."""
+    if isinstance(value, dict):
+        return [*value.keys(), *value.values()]
+    if isinstance(value, list | tuple | set | frozenset):
+        return [*value, *getattr(value, "__dict__", {}).values()]
+    if isinstance(value, MethodType):
+        return [value.__self__]
+    if isinstance(value, partial):
+        return [value.func, value.args, value.keywords]
+    if isinstance(value, FunctionType) or _is_foreign(value):
+        return []
+    return list(getattr(value, "__dict__", {}).values())
+
+
+def _is_foreign(value: Any) -> bool:
+    """Whether an object is of a package that has no use for Keras' layers."""
+    return type(value).__module__.split(".")[0] in _PACKAGES
+
+
+def layers_read_by_functions(holder: Any) -> list[Any]:
+    """The layers that functions in a layer's attributes read; Keras sees them not."""
+    values = [v for k, v in vars(holder).items() if k not in _MADE_ANEW]
+    found = [each for value in values for each in read_by_functions(value)]
+    return [
+        each for each in found if isinstance(each, keras.Layer) and each is not holder
+    ]
+
+
+def batch_norms_in_functions(model: Any) -> list[str]:
+    """The BN that only functions in a model's layers call: `lambda/bn`."""
+    seen = {id(layer) for layer, _ in layers_inside(model)}
+    return [
+        f"{path}/{name}"
+        for holder, path in layers_inside(model)
+        for read in layers_read_by_functions(holder)
+        for layer, name in batch_norms_inside(read, include_self=True)
+        if id(layer) not in seen
+    ]
+
+
+def read_by_functions(value: Any) -> list[Any]:
+    """The layers and variables that functions in an object read."""
+    found, pending, seen = [], [value], set()
+    while pending:
+        each = pending.pop()
+        if isinstance(each, (*_ATOMIC, ModuleType)) or id(each) in seen:
+            continue
+        seen.add(id(each))
+        if isinstance(each, FunctionType):
+            read = [] if _is_of_keras(each) else list(_read_by(each))
+            found += [v for v in read if isinstance(v, keras.Layer | keras.Variable)]
+            pending += [v for v in read if isinstance(v, FunctionType | partial)]
+        elif not isinstance(each, KerasSaveable | keras.Variable | keras.KerasTensor):
+            pending += _parts(each)
+    return found
+
+
+def _is_of_keras(function: FunctionType) -> bool:
+    return str(function.__module__).split(".")[0] in ("keras", *_PACKAGES)
+
+
+def _read_by(function: FunctionType) -> Iterator[Any]:
+    """What a function reads from its closure, its defaults and its globals."""
+    for cell in function.__closure__ or ():
+        try:
+            yield cell.cell_contents
+        except ValueError:  # Not assigned yet.
+            continue
+    yield from function.__defaults__ or ()
+    for name in function.__code__.co_names:
+        if name in function.__globals__:
+            yield function.__globals__[name]

@@ -1,0 +1,327 @@
+"""Subclassed models and blocks as calls of the layers inside, where their code allows.
+
+A model is run once with symbolic tensors. Each layer that its code calls then notes the
+call, as in a Functional model. Blocks, layers of the user's own that hold BN, are run
+through likewise; all others are noted as they are called.
+"""
+
+from __future__ import annotations
+
+import inspect
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+
+from kerasbn.comparing import random_inputs, relative_difference
+from kerasbn.live.calls import Calls, calls_of, has_graph, tells_its_graph
+from kerasbn.live.layers import batch_norms_inside, is_own
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# The opened model runs the same operations, so all but rounding must be the same.
+_TOLERANCE = {"float64": 1e-9, "float32": 1e-5}
+_SHORT_TOLERANCE = 2e-2
+_SEED = 1502_03167
+
+
+class CannotOpenError(Exception):
+    """Why the code of a model or layer cannot be run with symbolic tensors."""
+
+
+@dataclass
+class Opener:
+    """Opens models, at any depth.
+
+    Attributes:
+        blocks: whether blocks are opened, and models that do not tell their graph.
+        closed: id of a block -> why it cannot be looked into.
+    """
+
+    blocks: bool = True
+    closed: dict[int, str] = field(default_factory=dict)
+
+    def open(self, model: Any) -> Calls:
+        """What a model calls, with the blocks in it opened wherever that can be.
+
+        Args:
+            model: a `keras.Model` that has been built or called.
+
+        Raises:
+            CannotOpenError: if it does not tell its graph, and its code does not run
+                with symbolic tensors, or does something else with them.
+        """
+        if not self.blocks:
+            if not has_graph(model):
+                raise CannotOpenError("only its code knows its layers")
+            return calls_of(model)
+        if tells_its_graph(model):
+            calls = calls_of(model)
+            if not any(map(self._is_block, calls.operations)):
+                return calls
+            inputs = calls.inputs
+        else:
+            calls = None
+            inputs = symbolic_inputs(model)
+        while True:
+            trace = _Trace(self)
+            opened = trace.run(model, inputs, calls)
+            wrong = trace.wrong_ones(model, opened)
+            if not wrong:
+                return opened
+            if id(model) in wrong:
+                raise CannotOpenError(wrong[id(model)])
+            self.closed.update(wrong)
+
+    def _is_block(self, layer: Any) -> bool:
+        return (
+            isinstance(layer, keras.Layer)
+            and is_own(layer)
+            and not tells_its_graph(layer)
+            and bool(batch_norms_inside(layer))
+        )
+
+    def is_open(self, layer: Any) -> bool:
+        """Whether a layer is a block into which can be looked."""
+        if id(layer) in self.closed or not self._is_block(layer):
+            return False
+        if layer._trainable_variables or layer._non_trainable_variables:
+            self.closed[id(layer)] = "it has weights of its own beside those of layers"
+        return id(layer) not in self.closed
+
+
+@dataclass
+class _BlockCall:
+    """A call of the outermost of some blocks."""
+
+    block: Any
+    args: Any
+    kwargs: Any
+    outputs: Any
+
+
+class _Trace:
+    """One run of a model with symbolic tensors."""
+
+    def __init__(self, opener: Opener) -> None:
+        self._opener = opener
+        self._calls: list[_BlockCall] = []
+        self._depth = 0
+
+    def run(self, model: Any, inputs: Any, calls: Calls | None) -> Calls:
+        """What the model calls.
+
+        Args:
+            model: the model.
+            inputs: symbolic tensors like its inputs.
+            calls: those that its graph tells; None if only its code knows.
+        """
+        blocks = [
+            each for each in model._flatten_layers() if self._opener.is_open(each)
+        ]
+        inputs = keras.tree.map_structure(_like, inputs)
+        with ExitStack() as restoring:
+            restoring.enter_context(_nodes_forgotten(model))
+            for cls in {type(block) for block in blocks}:
+                restoring.enter_context(self._opened(cls))
+            try:
+                if calls is not None:
+                    outputs = calls.run(
+                        inputs, lambda node, _, args, kw: node.operation(*args, **kw)
+                    )
+                else:
+                    outputs = model.call(inputs, **at_inference(model))
+                return Calls.between(inputs, outputs, opened=True)
+            except Exception as error:
+                # It is the user's own code, and may do anything.
+                raise CannotOpenError(
+                    f"its call does not run with symbolic tensors: {first_line(error)}"
+                ) from error
+
+    @contextmanager
+    def _opened(self, cls: Any) -> Iterator[None]:
+        """Let a call of a class's blocks run their code instead of noting one call."""
+        usual, own = cls.__call__, cls.__dict__.get("__call__")
+
+        def through(block: Any, *args: Any, **kwargs: Any) -> Any:
+            flat = keras.tree.flatten([args, kwargs])
+            symbolic = any(isinstance(each, keras.KerasTensor) for each in flat)
+            if symbolic and self._opener.is_open(block):
+                try:
+                    return self._through(block, args, dict(kwargs))
+                except Exception as error:
+                    self._opener.closed[id(block)] = (
+                        "its call does not run with symbolic tensors: "
+                        f"{first_line(error)}"
+                    )
+            return usual(block, *args, **kwargs)
+
+        cls.__call__ = through
+        try:
+            yield
+        finally:
+            if own is None:
+                del cls.__call__
+            else:
+                cls.__call__ = own
+
+    def _through(self, block: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        parameters = inspect.signature(block.call).parameters
+        if "training" not in parameters:
+            kwargs.pop("training", None)  # Keras, too, drops it then.
+        args, kwargs = _converted(block, (args, kwargs))
+        mask = _mask(args[0] if args else next(iter(kwargs.values())))
+        if mask is not None and "mask" in parameters:
+            kwargs.setdefault("mask", mask)
+        self._depth += 1
+        try:
+            outputs = block.call(*args, **{**at_inference(block), **kwargs})
+        finally:
+            self._depth -= 1
+        if block.supports_masking and args:
+            block._set_mask_metadata(args[0], outputs, kwargs.get("mask", mask))
+        if not self._depth:
+            self._calls.append(_BlockCall(block, args, kwargs, outputs))
+        return outputs
+
+    def wrong_ones(self, model: Any, opened: Calls) -> dict[int, str]:
+        """Id of a model or block that computes something else symbolically -> that.
+
+        Each runs on random inputs, in its own precision, and what was noted beside it.
+        """
+        try:
+            inputs = random_inputs(opened.inputs, np.random.default_rng(_SEED))
+        except ValueError as error:
+            return {id(model): str(error)}
+        tensors = keras.tree.map_structure(keras.ops.convert_to_tensor, inputs)
+        values: dict[int, Any] = {}
+
+        def called(node: Any, _: Any, args: Any, kwargs: Any) -> Any:
+            outputs = node.operation(*args, **kwargs)
+            pairs = zip(node.outputs, keras.tree.flatten(outputs), strict=False)
+            values.update((id(one), other) for one, other in pairs)
+            return outputs
+
+        given = zip(*map(keras.tree.flatten, (opened.inputs, tensors)), strict=True)
+        values.update((id(one), other) for one, other in given)
+        with keras.StatelessScope():  # The states of an RNN stay as they are.
+            received = opened.run(tensors, called)
+        with keras.StatelessScope():
+            expected = model(tensors, **at_inference(model))
+        found = self._difference(model, expected, received)
+        if found is None:
+            return {}
+        blocks = {
+            id(call.block): self._block_difference(call, values) for call in self._calls
+        }
+        wrong = {block: why for block, why in blocks.items() if why is not None}
+        return wrong or {id(model): found}
+
+    def _block_difference(self, call: _BlockCall, values: dict[int, Any]) -> str | None:
+        def value(one: Any) -> Any:
+            return values[id(one)] if isinstance(one, keras.KerasTensor) else one
+
+        args, kwargs, noted = keras.tree.map_structure(
+            value, (call.args, call.kwargs, call.outputs)
+        )
+        with keras.StatelessScope():
+            outputs = call.block(*args, **{**at_inference(call.block), **kwargs})
+        return self._difference(call.block, outputs, noted)
+
+    @staticmethod
+    def _difference(layer: Any, expected: Any, received: Any) -> str | None:
+        as_arrays = keras.ops.convert_to_numpy
+        one, other = (
+            keras.tree.map_structure(as_arrays, each) for each in (expected, received)
+        )
+        try:
+            difference = relative_difference(one, other)
+        except ValueError:
+            return "its call returns something else with symbolic tensors"
+        if difference <= _TOLERANCE.get(layer.compute_dtype, _SHORT_TOLERANCE):
+            return None
+        return (
+            "its call does something else with symbolic tensors: relative difference "
+            f"{difference:.1e}"
+        )
+
+
+@contextmanager
+def _nodes_forgotten(model: Any) -> Iterator[None]:
+    """Leave the layers as they were: without the calls that were noted meanwhile."""
+    operations = {id(each): each for each in model._flatten_layers()}
+    for layer in list(operations.values()):
+        graph = getattr(layer, "_functional", None) or layer
+        operations.update(
+            (id(each), each) for each in getattr(graph, "_operations", ())
+        )
+    before = [
+        (each, len(each._inbound_nodes), len(each._outbound_nodes))
+        for each in operations.values()
+    ]
+    try:
+        yield
+    finally:
+        for each, inbound, outbound in before:
+            del each._inbound_nodes[inbound:]
+            del each._outbound_nodes[outbound:]
+
+
+def _converted(block: Any, arguments: Any) -> Any:
+    """Arguments in the dtype in which a block computes, as Keras hands them over."""
+
+    def converted(value: Any) -> Any:
+        if not isinstance(value, keras.KerasTensor) or not block.autocast:
+            return value
+        if "float" not in value.dtype or value.dtype == block.compute_dtype:
+            return value
+        return keras.ops.cast(value, block.compute_dtype)
+
+    return keras.tree.map_structure(converted, arguments)
+
+
+def _mask(tensors: Any) -> Any:
+    masks = keras.tree.map_structure(
+        lambda each: getattr(each, "_keras_mask", None), tensors
+    )
+    known = [each for each in keras.tree.flatten(masks) if each is not None]
+    return masks if known else None
+
+
+def _like(tensor: Any) -> Any:
+    return keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=tensor.name)
+
+
+def symbolic_inputs(model: Any) -> Any:
+    """Symbolic tensors of the shapes with which a model was built."""
+    if getattr(model, "inputs", None):  # It tells its inputs itself.
+        return model.inputs[0] if isinstance(model, keras.Sequential) else model.input
+    shapes = getattr(model, "_build_shapes_dict", None) or {}
+    if len(shapes) != 1:
+        raise CannotOpenError("the shapes of its inputs are not known")
+    return _inputs_of(next(iter(shapes.values())), None)
+
+
+def _inputs_of(shape: Any, name: str | None) -> Any:
+    if isinstance(shape, dict):
+        return {key: _inputs_of(inner, key) for key, inner in shape.items()}
+    if isinstance(shape, list | tuple) and any(
+        isinstance(inner, list | tuple | dict) for inner in shape
+    ):
+        return type(shape)(_inputs_of(inner, None) for inner in shape)
+    return keras.Input(tuple(shape)[1:], name=name)
+
+
+def at_inference(layer: Any) -> dict[str, bool]:
+    """The argument that asks a layer for inference, where it takes it."""
+    parameters = inspect.signature(layer.call).parameters
+    return {"training": False} if "training" in parameters else {}
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, without what Keras adds to it."""
+    lines = str(error).rpartition("Exception encountered: ")[2].strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,131 @@
+"""A live model made anew, with layers taken out or changed and all others copied."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import keras
+
+from kerasbn.live.calls import FUNCTIONAL, Calls, calls_of, tells_its_graph
+from kerasbn.live.copying import Copier
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+
+class PlainCopier(Copier):
+    """Copies a model, whose nested models come back as plain Keras models.
+
+    Those of a class of their own would save their constructors' arguments alone.
+
+    Args:
+        model: the model.
+    """
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self._plain: set[int] = set()
+        pending = [model]
+        while pending:
+            each = pending.pop()
+            if isinstance(each, keras.Model) and tells_its_graph(each):
+                self._plain.add(id(each))
+                pending += calls_of(each).operations
+
+    def _class(self, model: Any) -> Any:
+        if id(model) not in self._plain:
+            return type(model)
+        return keras.Sequential if isinstance(model, keras.Sequential) else FUNCTIONAL
+
+
+class Rebuilder(Copier):
+    """Makes models anew from what they call; each is a plain Keras model.
+
+    Args:
+        calls: id of a model -> what it calls.
+        removed: the ids of the layers that are left out. Whoever read such a layer's
+            output then reads its first input.
+        paths: id of a layer -> its path in the outermost model.
+    """
+
+    def __init__(
+        self,
+        calls: Mapping[int, Calls],
+        removed: Collection[int],
+        paths: Mapping[int, str],
+    ) -> None:
+        super().__init__()
+        self._calls = calls
+        self._removed = removed
+        self._paths = paths
+
+    def copied(self, original: Any) -> Any:
+        if id(original) not in self._copies and id(original) in self._calls:
+            self.replace(original, self._plain(original, self._calls[id(original)]))
+        return super().copied(original)
+
+    def _plain(self, model: Any, calls: Calls) -> Any:
+        if isinstance(model, keras.Sequential) and not calls.opened:
+            kept = [each for each in model.layers if id(each) not in self._removed]
+            start = self.input(model.inputs[0])
+            new = keras.Sequential([start, *map(self.copied, kept)], name=model.name)
+        else:
+            inputs, outputs = self.rerun(calls)
+            if calls.opened:
+                outputs = _under_their_names(inputs, outputs, model)
+            new = keras.Model(inputs, outputs, name=model.name)
+        new._trainable = model._trainable
+        return new
+
+    def rerun(self, calls: Calls) -> tuple[Any, Any]:
+        names = self._names(calls)
+
+        def called(node: Any, tensors: list[Any], args: Any, kwargs: Any) -> Any:
+            original = node.operation
+            if id(original) in self._removed:
+                return tensors[0]
+            copy = self.copied(original)
+            copy.name = names.get(id(original), copy.name)
+            if type(copy) is keras.layers.Identity is not type(original):
+                return copy(tensors[0])  # The other may have had a mask, too.
+            return copy(*args, **kwargs)
+
+        inputs = keras.tree.map_structure(self.input, calls.inputs)
+        return inputs, calls.run(inputs, called)
+
+    def _names(self, calls: Calls) -> dict[int, str]:
+        """Id of a layer -> another name, where several of one model have the same.
+
+        Those that blocks hold are then called after their blocks: `block_conv`.
+        """
+        counts = Counter(each.name for each in calls.operations)
+        taken = set(counts)
+        found: dict[int, str] = {}
+        for each in calls.operations:
+            if counts[each.name] > 1:
+                stem = name = self._paths.get(id(each), each.name).replace("/", "_")
+                number = 0
+                while name in taken:
+                    number += 1
+                    name = f"{stem}_{number}"
+                taken.add(name)
+                found[id(each)] = name
+        return found
+
+
+def _under_their_names(inputs: Any, outputs: Any, model: Any) -> Any:
+    """Outputs named as those of the original, which may be those of a block."""
+    graph = getattr(model, "_functional", None) or model
+    names = getattr(graph, "output_names", None)
+    flat = keras.tree.flatten(outputs)
+    if not names or len(names) != len(flat):
+        return outputs
+    taken = {each.name for each in Calls.between(inputs, outputs).operations}
+    named = [
+        keras.layers.Identity(name=name)(tensor)
+        if name not in taken and names.count(name) == 1
+        else tensor
+        for tensor, name in zip(flat, names, strict=True)
+    ]
+    return keras.tree.pack_sequence_as(outputs, named)
