@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .cause import Cause, Certainty
-from .evidence import (
+from .layers import array, paths_of
+from .names import (
     BATCH_NORM,
     DROPOUT,
     IN_ORDER,
     INFERENCE,
     TRAINING,
 )
-from .layers import array, paths_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
