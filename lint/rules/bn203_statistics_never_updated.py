@@ -136,7 +136,7 @@ def _affine_was_trained(layer: BatchNorm, statistics: Statistics) -> bool:
         (statistics.gamma, "gamma_initializer"),
         (statistics.beta, "beta_initializer"),
     ):
-        if values is None:
+        if values is None or not values.size:
             continue
         if layer.config:
             initial = _constant(layer.config.get(key))
