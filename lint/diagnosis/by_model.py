@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .cause import Cause, Certainty
-from .evidence import (
+from .layers import array, paths_of
+from .names import (
     BATCH_NORM,
     DROPOUT,
     IN_ORDER,
     INFERENCE,
     TRAINING,
 )
-from .layers import array, paths_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Sequence
 
     from .evidence import Evidence
     from .layers import LayerState
@@ -63,21 +63,29 @@ def unexplained(evidence: Evidence, explained: Collection[str]) -> Iterator[Caus
         )
         if len(late) == len(left):
             return
-    shrunk = [each for each in left if each.distance and each.distance.scale > 1.15]
-    means_stay = all(each.distance and each.distance.shift < 0.5 for each in left)
-    looks_averaged = len(shrunk) > len(left) / 2 and means_stay
     surer: Certainty = "likely"
-    if looks_averaged:
+    first = _first(evidence)
+    if _look_averaged(left):
+        surer = "possible"
         yield Cause(
             "averaged weights",
-            "likely" if len(shrunk) > 1 else "possible",
+            "likely" if len(left) > 1 else "possible",
             paths_of(left),
             "the data have smaller variances than the running statistics in most "
             "layers, with like means, as after weights were averaged",
             "recalibrate after weights were averaged, edited or loaded",
         )
+    elif first is not None and not first.is_off:
         surer = "possible"
-    scale = _uniform_scale(_first(evidence))
+        yield Cause(
+            "averaged weights",
+            "possible",
+            paths_of(left),
+            "the statistics of the first layer fit the data and those of others do "
+            "not, as after weights were averaged, edited, or loaded in part",
+            "recalibrate after weights were averaged, edited or loaded",
+        )
+    scale = _uniform_scale(first)
     text = "the statistics are sound, but those of other data"
     if scale is not None:
         surer = "likely"
@@ -144,6 +152,13 @@ def other_causes(evidence: Evidence, is_explained: bool) -> Iterator[Cause]:
             "see whether inputs and targets belong together, and are preprocessed as "
             "in training",
         )
+
+
+def _look_averaged(layers: Sequence[LayerState]) -> bool:
+    """Whether most variances shrank, and means stayed."""
+    shrunk = [each for each in layers if each.distance and each.distance.scale > 1.15]
+    means_stay = all(each.distance and each.distance.shift < 0.5 for each in layers)
+    return len(shrunk) > len(layers) / 2 and means_stay
 
 
 def _is_late(layer: LayerState, steps: int | None) -> bool:

@@ -8,28 +8,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..subjects.live_model import steps_taken
+from .judge import Judge
 from .layers import array, assign_data, assign_running, built_layers, layer_states
 from .modes import table_of_modes
-from .running import Mode, Outputs, Runner
-from .scores import (
-    Score,
-    is_worse,
-    loss_of_constant,
-    metrics_of,
-    relative_distances,
-)
+from .names import BATCH_NORM, DROPOUT, INFERENCE, RECALIBRATED, TRAINING, UNFLAGGED
+from .running import Mode, Runner
+from .scores import Score, is_worse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from .batches import Batch, Data
+    from .batches import Data
     from .layers import LayerState
     from .modes import Use
-
-INFERENCE, TRAINING = "inference mode", "training mode"
-BATCH_NORM, DROPOUT = "only batch normalization trains", "only dropout trains"
-RECALIBRATED, UNFLAGGED = "recalibrated", "without the constant training=True"
-IN_ORDER = "only batch normalization trains, data in order"
 
 # Distances of outputs have no scale of their own: a quarter of a deviation counts.
 _SCALE_OF_DISTANCES = 12.5
@@ -133,7 +124,7 @@ def gather(model: Any, data: Data) -> Evidence:
     no_loss = no_loss or (problem and f"the loss cannot be computed ({problem})")
     merged = data.merged()
     modes = table_of_modes(model, runner, merged[0]) if layers else {}
-    judge = _Judge(model, data, runner, not no_loss)
+    judge = Judge(model, data, runner, not no_loss)
     for name, mode in _modes(modes).items():
         judge.run(name, mode)
     still = runner.statistics(Mode(False), merged) if layers else {}
@@ -199,79 +190,7 @@ def _modes(modes: Mapping[str, Mapping[str, Use]]) -> dict[str, Mode]:
     return found
 
 
-class _Judge:
-    """Runs modes and scores them by loss, or else by outputs.
-
-    Args:
-        model: the model.
-        data: the data.
-        runner: what runs it.
-        by_loss: whether there are losses.
-    """
-
-    def __init__(self, model: Any, data: Data, runner: Runner, by_loss: bool) -> None:
-        self._model = model
-        self._data = data
-        self._runner = runner
-        self._by_loss = by_loss
-        self._runs: dict[str, Outputs] = {}
-        self._in_order: Outputs | None = None
-
-    def run(self, name: str, mode: Mode) -> None:
-        """Run a mode over all batches."""
-        self._runs[name] = self._runner.outputs(mode, self._data.batches)
-        if name == BATCH_NORM and self._by_loss and self._data.in_order:
-            self._in_order = self._runner.outputs(mode, self._data.in_order)
-
-    def scores(self) -> dict[str, Score]:
-        """The scores of all that was run."""
-        scores = {
-            name: Score(
-                self._losses(outputs),
-                metrics_of(self._model, self._data.batches, outputs)
-                if self._by_loss
-                else {},
-            )
-            for name, outputs in self._runs.items()
-        }
-        if self._in_order is not None:
-            scores[IN_ORDER] = Score(self._losses(self._in_order))
-        return scores
-
-    def are_same(self, one: str, other: str) -> bool:
-        """Whether two modes have the same outputs."""
-        first = (self._runs[name].outputs[:1] for name in (one, other))
-        return not relative_distances(*(Outputs(each, None, []) for each in first))[0]
-
-    def first_losses(self, count: int) -> Any:
-        """Run in inference mode over the first batches; their losses."""
-        batches: Sequence[Batch] = self._data.batches[:count]
-        return self._losses(self._runner.outputs(Mode(False), batches))
-
-    def loss_of_constant(self) -> float | None:
-        """See `scores.loss_of_constant`; None where all targets are the same."""
-        import keras
-
-        batches = self._data.batches[:_MOST_BATCHES]
-        targets = keras.tree.flatten([each.y for each in batches])
-        if not any(np.unique(each).size > 1 for each in targets if each is not None):
-            return None
-        names = [n for n in (INFERENCE, BATCH_NORM, RECALIBRATED) if n in self._runs]
-        losses = [
-            loss_of_constant(self._model, batches, self._runs[name].outputs)
-            for name in names
-        ]
-        return min((each for each in losses if each is not None), default=None)
-
-    def _losses(self, outputs: Outputs) -> Any:
-        if outputs.losses is not None:
-            return outputs.losses
-        reference = self._runs.get(BATCH_NORM, self._runs[INFERENCE])
-        count = len(outputs.outputs)
-        return relative_distances(outputs, Outputs(reference.outputs[:count], None, []))
-
-
-def _attributed(evidence: Evidence, judge: _Judge) -> Evidence:
+def _attributed(evidence: Evidence, judge: Judge) -> Evidence:
     """With the part of the gap that each layer alone accounts for, worst first."""
     states = sorted(evidence.layers, key=_badness, reverse=True)
     if evidence.is_harmed:

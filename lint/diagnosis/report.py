@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from .evidence import BATCH_NORM, INFERENCE, RECALIBRATED
+from .names import BATCH_NORM, INFERENCE, RECALIBRATED
 from .sentences import headline_of
 
 if TYPE_CHECKING:

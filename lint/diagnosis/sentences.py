@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from .evidence import BATCH_NORM, INFERENCE, RECALIBRATED, TRAINING
+from .names import BATCH_NORM, INFERENCE, RECALIBRATED, TRAINING
 
 if TYPE_CHECKING:
     from .cause import Cause

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .evidence import BATCH_NORM, DROPOUT, INFERENCE, RECALIBRATED, TRAINING, UNFLAGGED
 from .modes import WAYS
+from .names import BATCH_NORM, DROPOUT, INFERENCE, RECALIBRATED, TRAINING, UNFLAGGED
 from .sentences import number, printable, with_spread
 
 if TYPE_CHECKING:

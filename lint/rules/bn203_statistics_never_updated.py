@@ -32,7 +32,8 @@ class StatisticsNeverUpdated(Rule):
 
     ## Limits
     Where only the weights of a layer are known, as in a subclassed model, the usual
-    initial values are taken for it. Silent for layers with `trainable=False`, and
+    initial statistics are taken for it, and gamma or beta count as changed if they are
+    not the same in all channels. Silent for layers with `trainable=False`, and
     where a custom initializer of the statistics leaves it open what the initial values
     were.
     """
@@ -131,13 +132,17 @@ def _untouched(layer: BatchNorm, statistics: Statistics) -> bool:
 
 def _affine_was_trained(layer: BatchNorm, statistics: Statistics) -> bool:
     """Whether gamma or beta is known to differ from its initial value."""
-    for values, key, usual in (
-        (statistics.gamma, "gamma_initializer", "ones"),
-        (statistics.beta, "beta_initializer", "zeros"),
+    for values, key in (
+        (statistics.gamma, "gamma_initializer"),
+        (statistics.beta, "beta_initializer"),
     ):
-        # Of a layer of which only weights are known, Keras' own values are taken.
-        initial = _constant(layer.config.get(key) if layer.config else usual)
-        if values is not None and initial is not None and not _all_are(values, initial):
+        if values is None or not values.size:
+            continue
+        if layer.config:
+            initial = _constant(layer.config.get(key))
+        else:  # Only weights are known: any constant may be the initial value.
+            initial = float(values.flat[0])
+        if initial is not None and not _all_are(values, initial):
             return True
     return False
 

@@ -72,7 +72,10 @@ class TestNeverUpdated:
         assert severities("BN203", model(**fields)) == ["error"]
 
     @pytest.mark.parametrize("iterations", [None, 0])
-    @pytest.mark.parametrize("affine", [{"gamma": (1.1, 1)}, {"beta": (0, 0.1)}])
+    @pytest.mark.parametrize(
+        "affine",
+        [{"gamma": (1.1, 1)}, {"beta": (0, 0.1)}, {"gamma": (0.3, 0.7), "config": {}}],
+    )
     def test_without_steps_a_moved_affine_is_a_warning(self, iterations, affine):
         assert severities("BN203", model(iterations=iterations, **affine)) == [
             "warning"
@@ -89,7 +92,7 @@ class TestNeverUpdated:
             {"gamma": (0, 0), "gamma_initializer": "zeros"},
             {"gamma": (0.3, 0.7), "gamma_initializer": {"class_name": "RandomNormal"}},
             {"gamma": (0.3, 0.7), "frozen": True},
-            {"gamma": (0.3, 0.7), "config": {}},
+            {"gamma": (0, 0), "config": {}},
             {"iterations": 5, "moving_mean_initializer": {"class_name": "Mine"}},
             {"iterations": 5, "moving_variance_initializer": "zeros"},
         ],

@@ -1,0 +1,91 @@
+"""Runs modes over the batches, and scores them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .names import BATCH_NORM, IN_ORDER, INFERENCE, RECALIBRATED
+from .running import Mode, Outputs
+from .scores import Score, loss_of_constant, metrics_of, relative_distances
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .batches import Batch, Data
+    from .running import Runner
+
+_BATCHES_OF_CONSTANT = 8
+
+
+class Judge:
+    """Runs modes and scores them by loss, or else by outputs.
+
+    Args:
+        model: the model.
+        data: the data.
+        runner: what runs it.
+        by_loss: whether there are losses.
+    """
+
+    def __init__(self, model: Any, data: Data, runner: Runner, by_loss: bool) -> None:
+        self._model = model
+        self._data = data
+        self._runner = runner
+        self._by_loss = by_loss
+        self._runs: dict[str, Outputs] = {}
+        self._in_order: Outputs | None = None
+
+    def run(self, name: str, mode: Mode) -> None:
+        """Run a mode over all batches."""
+        self._runs[name] = self._runner.outputs(mode, self._data.batches)
+        if name == BATCH_NORM and self._by_loss and self._data.in_order:
+            self._in_order = self._runner.outputs(mode, self._data.in_order)
+
+    def scores(self) -> dict[str, Score]:
+        """The scores of all that was run."""
+        scores = {
+            name: Score(
+                self._losses(outputs),
+                metrics_of(self._model, self._data.batches, outputs)
+                if self._by_loss
+                else {},
+            )
+            for name, outputs in self._runs.items()
+        }
+        if self._in_order is not None:
+            scores[IN_ORDER] = Score(self._losses(self._in_order))
+        return scores
+
+    def are_same(self, one: str, other: str) -> bool:
+        """Whether two modes have the same outputs."""
+        first = (self._runs[name].outputs[:1] for name in (one, other))
+        return not relative_distances(*(Outputs(each, None, []) for each in first))[0]
+
+    def first_losses(self, count: int) -> Any:
+        """Run in inference mode over the first batches; their losses."""
+        batches: Sequence[Batch] = self._data.batches[:count]
+        return self._losses(self._runner.outputs(Mode(False), batches))
+
+    def loss_of_constant(self) -> float | None:
+        """See `scores.loss_of_constant`; None where all targets are the same."""
+        import keras
+
+        batches = self._data.batches[:_BATCHES_OF_CONSTANT]
+        targets = keras.tree.flatten([each.y for each in batches])
+        if not any(np.unique(each).size > 1 for each in targets if each is not None):
+            return None
+        names = [n for n in (INFERENCE, BATCH_NORM, RECALIBRATED) if n in self._runs]
+        losses = [
+            loss_of_constant(self._model, batches, self._runs[name].outputs)
+            for name in names
+        ]
+        return min((each for each in losses if each is not None), default=None)
+
+    def _losses(self, outputs: Outputs) -> Any:
+        if outputs.losses is not None:
+            return outputs.losses
+        reference = self._runs.get(BATCH_NORM, self._runs[INFERENCE])
+        count = len(outputs.outputs)
+        return relative_distances(outputs, Outputs(reference.outputs[:count], None, []))
