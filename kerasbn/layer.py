@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -16,7 +17,7 @@ from kerasbn.arguments import (
     checked_momentum,
     resolved_axes,
 )
-from kerasbn.kernels import generic
+from kerasbn.kernels import Normalization, generic
 from kerasbn.moving_average import MovingWeight, moving_variable, step, where
 from kerasbn.renorm import corrected, stock_arguments
 from kerasbn.replicas import running
@@ -296,46 +297,33 @@ class BatchNormalization(keras.layers.BatchNormalization):
         dtype = _at_least_float32(x.dtype)
         mean = _read(self.moving_mean, dtype)
         variance = _read(self.moving_variance, dtype)
-        affine = self._affine(dtype)
-        return kernels.active.normalize(
-            x, self._kept, mean, variance, *affine, self.epsilon
-        )
+        return kernels.active.normalize(x, mean, variance, self._how(dtype))
 
-    def _affine(self, dtype: str) -> tuple[Tensor | None, Tensor | None]:
-        """Gamma and beta."""
-        gamma = _read(self.gamma, dtype) if self.scale else None
-        beta = _read(self.beta, dtype) if self.center else None
-        return gamma, beta
+    def _how(self, dtype: str) -> Normalization:
+        return Normalization(
+            self._kept,
+            self.epsilon,
+            _read(self.gamma, dtype) if self.scale else None,
+            _read(self.beta, dtype) if self.center else None,
+        )
 
     def _normalize_batch(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """Normalize with the statistics of the batch, and move the running ones."""
-        several = self.synchronized and replicas.active.several()
-        if mask is not None or several:
-            return self._normalize_counted(x, mask)
-        affine = self._affine(_at_least_float32(x.dtype))
-        correction = self._renormalized if self.renorm else None
-        y, mean, variance, counted = kernels.active.normalize_batch(
-            x, self._kept, *affine, self.epsilon, correction
-        )
+        dtype = _at_least_float32(x.dtype)
+        how = self._how(dtype)
+        if self.renorm:
+            how = dataclasses.replace(how, correction=self._renormalized)
+        if mask is None and not (self.synchronized and replicas.active.several()):
+            y, mean, variance, counted = kernels.active.normalize_batch(x, how)
+        else:
+            # Where nothing is counted the output, too, is that of inference.
+            running = self.moving_mean, self.moving_variance
+            substitute = tuple(_read(statistic, dtype) for statistic in running)
+            y, mean, variance, counted = generic.normalize_batch(
+                x, how, mask, self.synchronized, substitute
+            )
         self._move_statistics(mean, variance, counted)
         return y
-
-    def _normalize_counted(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """The same with a mask or over several replicas."""
-        x = generic.widened(x)
-        mean, variance, counted = generic.moments(
-            x, self._kept, mask, self.synchronized
-        )
-        # Where nothing is counted the output, too, is that of inference.
-        mean = where(counted, mean, _read(self.moving_mean, x.dtype))
-        variance = where(counted, variance, _read(self.moving_variance, x.dtype))
-        gamma, beta = self._affine(x.dtype)
-        if self.renorm:
-            gamma, beta = self._renormalized(mean, variance, gamma, beta)
-        self._move_statistics(mean, variance, counted)
-        return generic.normalize(
-            x, self._kept, mean, variance, gamma, beta, self.epsilon
-        )
 
     def _renormalized(
         self, mean: Tensor, variance: Tensor, gamma: Tensor | None, beta: Tensor | None

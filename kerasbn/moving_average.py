@@ -61,12 +61,12 @@ def step(statistic: Tensor, batch: Tensor, rate: Tensor | float) -> Tensor:
     """
     change = batch - statistic
     if isinstance(rate, float):
-        return (
-            statistic + rate * change if rate < 0.5 else batch - (1.0 - rate) * change
-        )
-    return ops.where(
-        rate < 0.5, statistic + rate * change, batch - (1.0 - rate) * change
-    )
+        if rate < 0.5:
+            return statistic + rate * change
+        # 0 times an infinite change would be NaN.
+        return batch if rate == 1.0 else batch - (1.0 - rate) * change
+    near = ops.where(rate < 1.0, batch - (1.0 - rate) * change, batch)
+    return ops.where(rate < 0.5, statistic + rate * change, near)
 
 
 def where(counted: Tensor | None, new: Tensor, old: Tensor) -> Tensor:

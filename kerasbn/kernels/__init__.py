@@ -9,18 +9,20 @@ only be faster.
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
+from typing import cast
 
 import keras
 
-if TYPE_CHECKING:
-    from types import ModuleType
+from kerasbn.kernels.base import Kernel, Normalization, Normalized
+
+__all__ = ["Kernel", "Normalization", "Normalized", "active"]
 
 
-def _of_backend(backend: str) -> ModuleType:
+def _of_backend(backend: str) -> Kernel:
     """The kernel for a Keras backend: `generic` where it has no own."""
     own = backend in ("tensorflow", "jax", "torch")
-    return importlib.import_module(f"{__name__}.{backend if own else 'generic'}")
+    name = f"{__name__}.{backend if own else 'generic'}"
+    return cast("Kernel", importlib.import_module(name))
 
 
 active = _of_backend(keras.backend.backend())
