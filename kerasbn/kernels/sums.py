@@ -9,10 +9,13 @@ of the sums of blocks, each of about as many rows as there are blocks, stays bel
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 from keras import ops
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Tensor = Any
 
@@ -37,7 +40,7 @@ def total(values: Tensor, reduced: tuple[int, ...]) -> Tensor:
     return ops.reshape(_of_rows(rows), (*[1] * outer, *sizes[outer:]))
 
 
-def is_few(sizes: tuple[int | None, ...]) -> bool:
+def is_few(sizes: Sequence[int | None]) -> bool:
     """Whether the product of the sizes is known, and of so few rows."""
     return None not in sizes and math.prod(sizes) <= FEW
 
