@@ -10,6 +10,7 @@ frozen, and how it was compiled.
 from __future__ import annotations
 
 import json
+import math
 import tempfile
 import warnings
 import zipfile
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 Entry = dict[str, Any]  # a serialized object: its class, its module, its `config`
+
+_FLOAT16_MAX = 65504
 
 _STOCK: Entry = {
     "module": "keras.layers",
@@ -84,8 +87,12 @@ def downgrade(model: Any) -> Any:
         TypeError: As for `upgrade`.
         ValueError: As for `upgrade`; also if layers use what stock has not: several
             axes, `momentum=None`, or `synchronized` on a backend other than
-            TensorFlow. The message names each.
+            TensorFlow; or if their statistics are beyond the dtype in which stock
+            keeps them: that of the layer's variables, float16 maybe. The message
+            names each.
     """
+    _check(model)
+    _check_range(model)
     return _exchanged(model, _OURS, _STOCK, _check_fits_stock)
 
 
@@ -183,6 +190,37 @@ def _why_not_stock(config: Entry) -> str | None:
     if config["synchronized"] and keras.backend.backend() != "tensorflow":
         return "synchronized=True; stock has it on TensorFlow only. Set it to False."
     return None
+
+
+def _check_range(model: Any) -> None:
+    lines = [
+        f"  {path}: dtype {layer.variable_dtype}, statistics up to {largest:.3g}"
+        for path, layer in _layers(model)
+        if isinstance(layer, BatchNormalization) and layer.built
+        for largest in [_largest_statistic(layer)]
+        if layer.variable_dtype == "float16" and _FLOAT16_MAX < largest < math.inf
+    ]
+    if lines:
+        raise ValueError(
+            "keras.layers.BatchNormalization keeps its statistics in the dtype of its "
+            "variables, in which these would be infinite. Received:\n"
+            + "\n".join(lines)
+            + "\nGive these layers the dtype policy mixed_float16 first."
+        )
+
+
+def _layers(parent: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every layer within a layer, with its path."""
+    for layer in _children(parent):
+        yield prefix + layer.name, layer
+        yield from _layers(layer, f"{prefix}{layer.name}/")
+
+
+def _largest_statistic(layer: Any) -> float:
+    return max(
+        float(ops.max(ops.abs(ops.convert_to_tensor(variable))))
+        for variable in layer.non_trainable_variables
+    )
 
 
 def _write_with_config(path: Path, source: Path, config: Entry) -> None:

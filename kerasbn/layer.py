@@ -18,9 +18,10 @@ from kerasbn.arguments import (
     resolved_axes,
 )
 from kerasbn.kernels import Normalization, generic
-from kerasbn.moving_average import MovingWeight, moving_variable, step, where
+from kerasbn.moving_average import MovingWeight, moving_variable
 from kerasbn.renorm import corrected, stock_arguments
-from kerasbn.replicas import running
+from kerasbn.replicas import combining
+from kerasbn.statistics import RunningStatistics, read
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -271,6 +272,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
             last = len(input_shape) - 1
             sizes = zip(self._kept, shape, strict=True)
             self.moving_weight.build(tuple(1 if a == last else n for a, n in sizes))
+        self._statistics = RunningStatistics.of(self)
         self.input_spec = keras.InputSpec(
             ndim=len(input_shape),
             axes=dict(zip(self._kept, shape, strict=True)),
@@ -295,16 +297,15 @@ class BatchNormalization(keras.layers.BatchNormalization):
     def _normalize(self, x: Tensor) -> Tensor:
         """Normalize with the running statistics."""
         dtype = _at_least_float32(x.dtype)
-        mean = _read(self.moving_mean, dtype)
-        variance = _read(self.moving_variance, dtype)
-        return kernels.active.normalize(x, mean, variance, self._how(dtype))
+        moments = self._statistics.values(dtype)
+        return kernels.active.normalize(x, *moments, self._how(dtype))
 
     def _how(self, dtype: str) -> Normalization:
         return Normalization(
             self._kept,
             self.epsilon,
-            _read(self.gamma, dtype) if self.scale else None,
-            _read(self.beta, dtype) if self.center else None,
+            read(self.gamma, dtype) if self.scale else None,
+            read(self.beta, dtype) if self.center else None,
         )
 
     def _normalize_batch(self, x: Tensor, mask: Tensor | None) -> Tensor:
@@ -317,12 +318,10 @@ class BatchNormalization(keras.layers.BatchNormalization):
             y, mean, variance, counted = kernels.active.normalize_batch(x, how)
         else:
             # Where nothing is counted the output, too, is that of inference.
-            running = self.moving_mean, self.moving_variance
-            substitute = tuple(_read(statistic, dtype) for statistic in running)
             y, mean, variance, counted = generic.normalize_batch(
-                x, how, mask, self.synchronized, substitute
+                x, how, mask, self.synchronized, self._statistics.values(dtype)
             )
-        self._move_statistics(mean, variance, counted)
+        self._statistics.move(mean, variance, counted)
         return y
 
     def _renormalized(
@@ -335,47 +334,10 @@ class BatchNormalization(keras.layers.BatchNormalization):
             beta,
             mean,
             ops.sqrt(variance + self.epsilon),
-            _read(self.renorm_mean, mean.dtype),
-            ops.maximum(_read(self.renorm_stddev, mean.dtype), floor),
+            read(self.renorm_mean, mean.dtype),
+            ops.maximum(read(self.renorm_stddev, mean.dtype), floor),
             self.renorm_clipping or {},
         )
-
-    def _move_statistics(
-        self, mean: Tensor, variance: Tensor, counted: Tensor | None
-    ) -> None:
-        """Move the running statistics towards the batch's where it has any."""
-
-        def move(statistic: Any, batch: Tensor, rate: Tensor | float) -> Tensor:
-            old = _read(statistic, self._statistics_dtype)
-            batch = ops.cast(batch, self._statistics_dtype)
-            new = where(counted, step(old, batch, rate), old)
-            statistic.assign(new)
-            return new
-
-        rate = self._next_rate(counted)
-        if not self.renorm:
-            move(self.moving_mean, mean, rate)
-            move(self.moving_variance, variance, rate)
-            return
-        # As in stock, the deviation is averaged here and the variance follows it.
-        stddev = ops.sqrt(variance + self.epsilon)
-        renorm_rate = 1.0 - self.renorm_momentum
-        move(self.renorm_mean, mean, renorm_rate)
-        move(self.renorm_stddev, stddev, renorm_rate)
-        move(self.moving_mean, mean, rate)
-        new = ops.square(move(self.moving_stddev, stddev, rate)) - self.epsilon
-        old = ops.convert_to_tensor(self.moving_variance)
-        self.moving_variance.assign(where(counted, ops.relu(new), old))
-
-    def _next_rate(self, counted: Tensor | None) -> Tensor | float:
-        """The rate at which this batch enters the running statistics."""
-        if self.moving_weight is None:
-            return 1.0 - self.momentum
-        moved = ops.logical_or(
-            _differs(self.moving_mean, self.moving_mean_initializer),
-            _differs(self.moving_variance, self.moving_variance_initializer),
-        )
-        return self.moving_weight.next_rate(self.momentum, counted, moved)
 
     def set_weights(self, weights: Sequence[np.ndarray]) -> None:
         """Set the weights, in the order of stock's, from a list of NumPy arrays."""
@@ -387,17 +349,21 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     def finalize_state(self) -> None:
         """Forget the weight of replaced statistics; Keras calls it after an `.h5`."""
-        if self.moving_weight is not None and self.built:
-            self.moving_weight.reset()
+        if self.built:
+            self._statistics.forget_weight()
 
     def save_own_variables(self, store: Any) -> None:
         """Save the layer's state: of all replicas, where one process has them all."""
         combined = {}
         if self.built and replicas.active.holds_all(self.moving_mean):
-            combined = {id(v): value for v, value in running.combined(self)}
+            combined = {id(v): value for v, value in self.combined_statistics()}
         variables = self._trainable_variables + self._non_trainable_variables
         for index, variable in enumerate(variables):
             store[str(index)] = combined.get(id(variable), variable)
+
+    def combined_statistics(self) -> list[tuple[Any, Tensor]]:
+        """Pairs of a variable and its value over all replicas, none if they agree."""
+        return [] if self.synchronized else combining.combined(self._statistics)
 
     def load_own_variables(self, store: Any) -> None:
         """Load the layer's state from one group of a weights file."""
@@ -426,11 +392,6 @@ class BatchNormalization(keras.layers.BatchNormalization):
         return super().from_config(config)
 
 
-def _read(variable: Any, dtype: Any) -> Tensor:
-    """Its value in a dtype; `ops.cast` takes long to convert a variable."""
-    return ops.cast(ops.convert_to_tensor(variable), dtype)
-
-
 def _at_least_float32(dtype: Any) -> str:
     """Half precision overflows in sums and is too coarse for running statistics.
 
@@ -444,11 +405,6 @@ def _wider(dtype: Any, other: str) -> str:
     """The dtype of the two that holds the values of both."""
     dtype = keras.backend.standardize_dtype(dtype)
     return dtype if dtype == other else keras.backend.result_type(dtype, other)
-
-
-def _differs(statistic: Any, initializer: Any) -> Tensor:
-    """Whether any element of the statistic is not its initial value."""
-    return ops.any(statistic != initializer(statistic.shape, dtype=statistic.dtype))
 
 
 def _in_shape(array: Any, shape: tuple[int, ...]) -> Any:

@@ -1,9 +1,9 @@
 """Batch statistics and normalization: the numerical core of the layer.
 
-A kernel is a module with two functions, `normalize_batch` for training and
-`normalize` for inference. `generic` has them on every backend and defines what is
-right, masks and several replicas included; a kernel written for one backend may
-only be faster.
+A kernel is a module with the functions of `base.Kernel`: `normalize_batch` for
+training, `normalize` for inference. `generic` has them on every backend and defines
+what is right, masks and several replicas included; a kernel written for one backend
+may only be faster.
 """
 
 from __future__ import annotations

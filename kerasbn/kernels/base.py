@@ -75,3 +75,9 @@ class Kernel(Protocol):
         self, x: Tensor, mean: Tensor, variance: Tensor, how: Normalization
     ) -> Tensor:
         """Normalize with given moments, as `generic.normalize`."""
+
+    def repeats(self) -> bool:
+        """Whether this call repeats an earlier one, for gradients alone.
+
+        Rematerialization does so: statistics have moved before.
+        """

@@ -128,9 +128,7 @@ def _not_negative(variance: Tensor) -> Tensor:
     return variance + ops.stop_gradient(ops.where(variance < 0, -variance, 0))
 
 
-def normalize(
-    x: Tensor, mean: Tensor, variance: Tensor, how: Normalization
-) -> Tensor:
+def normalize(x: Tensor, mean: Tensor, variance: Tensor, how: Normalization) -> Tensor:
     """Normalize with given moments.
 
         gamma * (x - mean) / sqrt(variance + epsilon) + beta
@@ -152,6 +150,11 @@ def normalize(
     offset = -mean * scale if how.beta is None else how.beta - mean * scale
     y = widened(x) * spread(scale, x, how.kept) + spread(offset, x, how.kept)
     return ops.cast(y, x.dtype)
+
+
+def repeats() -> bool:
+    """Never as far as is known."""
+    return False
 
 
 def wide_dtype(x: Tensor) -> str:

@@ -17,6 +17,8 @@ from kerasbn.kernels.layout import merged, reduced_axes
 
 Tensor = Any
 
+repeats = generic.repeats
+
 
 def normalize_batch(x: Tensor, how: Normalization) -> Normalized:
     """See `generic.normalize_batch`."""
@@ -34,9 +36,7 @@ def normalize_batch(x: Tensor, how: Normalization) -> Normalized:
     return Normalized(y, mean, variance, None)
 
 
-def normalize(
-    x: Tensor, mean: Tensor, variance: Tensor, how: Normalization
-) -> Tensor:
+def normalize(x: Tensor, mean: Tensor, variance: Tensor, how: Normalization) -> Tensor:
     """See `generic.normalize`."""
     return _normalize(x, mean, variance, how.gamma, how.beta, how.kept, how.epsilon)
 

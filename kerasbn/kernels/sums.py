@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import keras
 from keras import ops
 
+from kerasbn.kernels.layout import neighbours
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -28,13 +30,15 @@ BLOCK = 2**9  # Rows of a block, where it is not known how many there are.
 
 def total(values: Tensor, reduced: tuple[int, ...]) -> Tensor:
     """The sum over the axes `reduced`, ascending, each of which remains with size 1."""
-    outer = 0
-    while outer < len(reduced) and reduced[outer] == outer:
-        outer += 1
-    if not ADDS_ONE_BY_ONE or not outer or is_few(values.shape[:outer]):
+    if not ADDS_ONE_BY_ONE or not reduced:
         return ops.sum(values, reduced, keepdims=True)
-    if reduced[outer:]:
-        values = ops.sum(values, reduced[outer:], keepdims=True)
+    # Along the last axes a sum is a tree, but not together with the first.
+    first, *others = neighbours(reduced)
+    for run in reversed(others):
+        values = ops.sum(values, run, keepdims=True)
+    outer = len(first)
+    if first[0] != 0 or is_few(values.shape[:outer]):
+        return ops.sum(values, first, keepdims=True)
     sizes = ops.shape(values)
     rows = ops.reshape(values, (math.prod(sizes[:outer]), *sizes[outer:]))
     return ops.reshape(_of_rows(rows), (*[1] * outer, *sizes[outer:]))
@@ -42,7 +46,8 @@ def total(values: Tensor, reduced: tuple[int, ...]) -> Tensor:
 
 def is_few(sizes: Sequence[int | None]) -> bool:
     """Whether the product of the sizes is known, and of so few rows."""
-    return None not in sizes and math.prod(sizes) <= FEW
+    known = [size for size in sizes if size is not None]
+    return len(known) == len(sizes) and math.prod(known) <= FEW
 
 
 def _of_rows(values: Tensor) -> Tensor:

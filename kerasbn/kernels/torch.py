@@ -33,7 +33,9 @@ def normalize_batch(x: Tensor, how: Normalization) -> Normalized:
         return generic.normalize_batch(x, how)
     shape = tuple(x.shape[axis] for axis in how.kept)
     if how.correction is not None:
-        found = normalize_batch(generic.widened(x), Normalization(how.kept, how.epsilon))
+        found = normalize_batch(
+            generic.widened(x), Normalization(how.kept, how.epsilon)
+        )
         gamma, beta = how.affine(found.mean, found.variance)
         y = found.y * generic.spread(gamma, x, how.kept)
         y = y + generic.spread(beta, x, how.kept)
@@ -45,9 +47,7 @@ def normalize_batch(x: Tensor, how: Normalization) -> Normalized:
     return Normalized(restored(y), mean.reshape(shape), variance.reshape(shape), None)
 
 
-def normalize(
-    x: Tensor, mean: Tensor, variance: Tensor, how: Normalization
-) -> Tensor:
+def normalize(x: Tensor, mean: Tensor, variance: Tensor, how: Normalization) -> Tensor:
     """See `generic.normalize`."""
     learned = mean.requires_grad or variance.requires_grad
     if learned or not _is_native(x, how.gamma, how.beta, mean, variance):
@@ -59,6 +59,11 @@ def normalize(
     channels, restored = _as_channels(x, how.kept)
     gamma, beta = _flat(how.gamma), _flat(how.beta)
     return restored(_affine(channels, gamma, beta, mean, variance, how.epsilon))
+
+
+def repeats() -> bool:
+    """Whether this runs within a backward pass, as `torch.utils.checkpoint` does."""
+    return torch._C._current_graph_task_id() != -1
 
 
 def _is_native(x: Tensor, *others: Tensor | None) -> bool:
@@ -130,8 +135,11 @@ class _OnBatch(torch.autograd.Function):
         return y, mean, variance
 
     @staticmethod
-    def backward(  # type: ignore[override]
-        ctx: Any, by_y: Tensor | None, by_mean: Tensor | None, by_variance: Tensor | None
+    def backward(
+        ctx: Any,
+        by_y: Tensor | None,
+        by_mean: Tensor | None,
+        by_variance: Tensor | None,
     ) -> tuple[Tensor | None, ...]:
         x, gamma, shift, rest, mean, variance = ctx.saved_tensors
         by_x = by_gamma = by_beta = None
@@ -154,6 +162,8 @@ class _OnBatch(torch.autograd.Function):
         for part in _by_moments(x, mean, by_mean, by_variance, count):
             by_x = part if by_x is None else by_x + part
         return by_x, by_gamma, by_beta, None
+
+
 def _by_moments(
     x: Tensor,
     mean: Tensor,
@@ -184,7 +194,9 @@ def _affine(
 ) -> Tensor:
     """`torch.nn.functional.batch_norm` with given moments."""
     enabled = torch.backends.cudnn.enabled
-    return torch.batch_norm(x, gamma, beta, mean, variance, False, 0.0, epsilon, enabled)
+    return torch.batch_norm(
+        x, gamma, beta, mean, variance, False, 0.0, epsilon, enabled
+    )
 
 
 def _moments(x: Tensor) -> tuple[Tensor, Tensor]:

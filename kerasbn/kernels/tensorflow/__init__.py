@@ -23,6 +23,8 @@ from kerasbn.kernels.tensorflow.situation import (
 
 Tensor = Any
 
+repeats = generic.repeats
+
 
 def normalize_batch(x: Tensor, how: Normalization) -> Normalized:
     """See `generic.normalize_batch`."""
@@ -37,9 +39,7 @@ def normalize_batch(x: Tensor, how: Normalization) -> Normalized:
     return Normalized(*route(x, how), counted)
 
 
-def normalize(
-    x: Tensor, mean: Tensor, variance: Tensor, how: Normalization
-) -> Tensor:
+def normalize(x: Tensor, mean: Tensor, variance: Tensor, how: Normalization) -> Tensor:
     """See `generic.normalize`."""
     if is_forward(x, how.gamma, how.beta, mean, variance):
         return generic.normalize(x, mean, variance, how)

@@ -51,9 +51,7 @@ def normalize_batch(x: Tensor, how: Normalization) -> tuple[Tensor, Tensor, Tens
     return tf.reshape(y, ops.shape(x)), mean, variance
 
 
-def normalize(
-    x: Tensor, mean: Tensor, variance: Tensor, how: Normalization
-) -> Tensor:
+def normalize(x: Tensor, mean: Tensor, variance: Tensor, how: Normalization) -> Tensor:
     """See `generic.normalize`."""
     rows = _as_rows(x, how.kept)
     given = *_affine(rows, how.gamma, how.beta), _flat(mean), _flat(variance)
@@ -144,9 +142,7 @@ def _gradient(
     return gradient
 
 
-def _with_gradient(
-    x: Tensor, mean: Tensor, variance: Tensor
-) -> tuple[Tensor, Tensor]:
+def _with_gradient(x: Tensor, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
     """The moments, as functions of the rows; it costs nothing where that is unused."""
     if tf.executing_eagerly() and not is_recorded():
         return mean, variance
@@ -257,9 +253,9 @@ def _apply_with_gradient(
     """The same; TensorFlow's own gradient leaves out the moments."""
 
     @tf.custom_gradient
-    def applied(*given: Tensor) -> tuple[Any, Any]:
-        x, gamma, _, mean, variance = given
-
+    def applied(
+        x: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, variance: Tensor
+    ) -> tuple[Any, Any]:
         def gradient(by_y: Tensor) -> Sequence[Tensor]:
             by_x, by_gamma, by_beta, *_ = tf.raw_ops.FusedBatchNormGradV3(
                 y_backprop=by_y,
@@ -275,6 +271,6 @@ def _apply_with_gradient(
             by_variance = -0.5 * by_gamma * gamma / (variance + epsilon)
             return by_x, by_gamma, by_beta, by_mean, by_variance
 
-        return _apply(*given, epsilon), gradient
+        return _apply(x, gamma, beta, mean, variance, epsilon), gradient
 
     return applied(x, gamma, beta, mean, variance)

@@ -8,11 +8,14 @@ channels of its own. What else it makes of them is not used.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
 from kerasbn.kernels.tensorflow.situation import count, usual_count
+
+if TYPE_CHECKING:
+    from kerasbn.kernels.layout import Size
 
 Tensor = Any
 
@@ -33,13 +36,15 @@ def moments(x: Tensor) -> tuple[Tensor, Tensor]:
     grouped = tf.reshape(flat[:whole], (parts * size, 1, 1, groups * channels))
     found = [_of_part(grouped[i * size : (i + 1) * size]) for i in range(parts)]
     means, variances = (
-        tf.reshape(tf.concat(each, 0), (parts, groups, channels))
+        tf.transpose(tf.reshape(tf.concat(each, 0), (parts * groups, channels)))
         for each in zip(*found, strict=True)
     )
     by_group = count([size], "float32")
     variances *= 1.0 - 1.0 / by_group  # It divides by N - 1, or by 1 where N is 1.
-    mean = _average(means)
-    variance = _average(variances + tf.math.squared_difference(means, mean))
+    # Along the last axis TensorFlow sums in a tree.
+    mean = tf.reduce_mean(means, 1)
+    between = tf.math.squared_difference(means, mean[:, tf.newaxis])
+    variance = tf.reduce_mean(variances + between, 1)
     if isinstance(rows, int) and rows == whole:
         return mean, variance
     return _joined(mean, variance, tf.cast(flat[whole:], "float32"), rows, whole)
@@ -61,13 +66,8 @@ def _of_part(x: Tensor) -> tuple[Tensor, Tensor]:
     )[1:3]
 
 
-def _average(t: Tensor) -> Tensor:
-    """Over parts and groups."""
-    return tf.reduce_mean(tf.reduce_mean(t, 0), 0)
-
-
 def _joined(
-    mean: Tensor, variance: Tensor, rest: Tensor, rows: Tensor | int, whole: Tensor | int
+    mean: Tensor, variance: Tensor, rest: Tensor, rows: Size, whole: Size
 ) -> tuple[Tensor, Tensor]:
     """Those of the whole groups and of the rest of the rows, if there is any."""
     number = count([rows - whole], "float32")

@@ -9,7 +9,7 @@ import tensorflow as tf
 from keras import ops
 
 from kerasbn.kernels import generic
-from kerasbn.kernels.layout import merged, reduced_axes
+from kerasbn.kernels.layout import merged, neighbours, reduced_axes
 from kerasbn.kernels.sums import is_few, total
 from kerasbn.kernels.tensorflow.situation import (
     count,
@@ -124,10 +124,12 @@ def normalize_small_batch(
     if not is_few([x.shape[axis] for axis in axes]):
         return generic.normalize_batch(x, how)[:3]
     wide = generic.widened(x)
-    reduced = np.array(axes, "int32")
+    runs = [np.array(run, "int32") for run in reversed(neighbours(axes))]
 
     def average(values: Tensor) -> Tensor:
-        return tf.reduce_mean(values, reduced)
+        for run in runs:  # Over several at once TensorFlow is slow, and less exact.
+            values = tf.reduce_mean(values, run)
+        return values
 
     mean = average(wide)
     deviations = tf.subtract(wide, spread(mean, x, how.kept))
@@ -143,9 +145,7 @@ def normalize_small_batch(
     return tf.cast(y, x.dtype), mean, variance
 
 
-def normalize(
-    x: Tensor, mean: Tensor, variance: Tensor, how: Normalization
-) -> Tensor:
+def normalize(x: Tensor, mean: Tensor, variance: Tensor, how: Normalization) -> Tensor:
     """See `generic.normalize`."""
     wide = generic.widened(x)
     scale = _scale(variance, how.gamma, how.epsilon)
