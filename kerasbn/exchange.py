@@ -86,10 +86,10 @@ def downgrade(model: Any) -> Any:
     Raises:
         TypeError: As for `upgrade`.
         ValueError: As for `upgrade`; also if layers use what stock has not: several
-            axes, `momentum=None`, or `synchronized` on a backend other than
-            TensorFlow; or if their statistics are beyond the dtype in which stock
-            keeps them: that of the layer's variables, float16 maybe. The message
-            names each.
+            axes, `momentum=None`, `virtual_batch_size`, or `synchronized` on a
+            backend other than TensorFlow; or if their statistics are beyond the
+            dtype in which stock keeps them: that of the layer's variables, float16
+            maybe. The message names each.
     """
     _check(model)
     _check_range(model)
@@ -187,6 +187,8 @@ def _why_not_stock(config: Entry) -> str | None:
         return f"axis={config['axis']}; stock has one axis. Keep this layer."
     if config["momentum"] is None:
         return "momentum=None; set a number as the layer's momentum first."
+    if (size := config.get("virtual_batch_size")) is not None:
+        return f"virtual_batch_size={size}; stock has none. Set it to None first."
     if config["synchronized"] and keras.backend.backend() != "tensorflow":
         return "synchronized=True; stock has it on TensorFlow only. Set it to False."
     return None

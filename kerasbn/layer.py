@@ -14,10 +14,12 @@ from kerasbn.arguments import (
     checked_axis,
     checked_epsilon,
     checked_flag,
+    checked_group_size,
     checked_momentum,
     resolved_axes,
 )
 from kerasbn.kernels import Normalization, generic
+from kerasbn.kernels.groups import normalize_groups
 from kerasbn.moving_average import MovingWeight, moving_variable
 from kerasbn.renorm import corrected, stock_arguments
 from kerasbn.replicas import combining
@@ -95,6 +97,21 @@ class BatchNormalization(keras.layers.BatchNormalization):
     path. On PyTorch each process saves its own, unless all call
     `kerasbn.combine_replicas` before.
 
+    **Virtual batches.** With `virtual_batch_size`, training normalizes each group of
+    that many consecutive samples, the last of which may be smaller, with statistics
+    of its own (ghost batch normalization): as noisy as small batches, which can train
+    to better results than large ones. Running statistics move towards the average of
+    the groups' means and variances, each with the weight of its samples; so inference
+    is as trained, and does not depend on groups.
+
+    **Accumulated gradients.** With `gradient_accumulation_steps` in the optimizer,
+    each of the batches whose gradients are added up is normalized with its own
+    statistics, and moves the running ones. Those of all of them together cannot be
+    had: the first is normalized, and forgotten, before the last is seen. So the
+    gradient is not that of one large batch, and a momentum is the share that stays
+    per batch, not per step: `momentum ** (1 / gradient_accumulation_steps)` averages
+    over as many samples. `kerasbn.recalibrate` gives running statistics of all data.
+
     **Loading.** Statistics that come without the weight they have collected, from
     a layer without `zero_debias` or as a plain list of arrays, count as complete:
     their next rate is `1 - momentum`, or 1/2 with `momentum=None`, where they
@@ -130,6 +147,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
         synchronized: Whether to take the batch statistics over all replicas.
         zero_debias: Whether the running statistics leave out their initial
             values. It changes nothing with `momentum=None`.
+        virtual_batch_size: Number of samples that are normalized together in
+            training, `None` for all of the batch.
         **kwargs: Base layer keyword arguments (e.g. `name` and `dtype`).
 
     Call arguments:
@@ -158,6 +177,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     - [Ioffe and Szegedy, 2015](https://arxiv.org/abs/1502.03167)
     - [Ioffe, 2017](https://arxiv.org/abs/1702.03275), for `renorm`
+    - [Hoffer et al., 2017](https://arxiv.org/abs/1705.08741), algorithm 1, for
+      `virtual_batch_size`
     - [Kingma and Ba, 2015](https://arxiv.org/abs/1412.6980), section 3, for
       `zero_debias`
     """
@@ -183,6 +204,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
         synchronized: bool = False,
         *,
         zero_debias: bool = False,
+        virtual_batch_size: int | None = None,
         **kwargs: Any,
     ) -> None:
         axis = checked_axis(axis)
@@ -212,6 +234,13 @@ class BatchNormalization(keras.layers.BatchNormalization):
         self.synchronized = checked_flag("synchronized", synchronized)
         self.renorm = renorm  # A Keras that does not know it does not set it.
         self.zero_debias = checked_flag("zero_debias", zero_debias)
+        self.virtual_batch_size = checked_group_size(virtual_batch_size)
+        if self.synchronized and virtual_batch_size is not None:
+            raise ValueError(
+                "Statistics are those of all replicas or those of a few samples. "
+                f"Received: synchronized={synchronized}, "
+                f"virtual_batch_size={virtual_batch_size}"
+            )
         self._statistics_dtype = _at_least_float32(self.variable_dtype)
         self.moving_weight = None
         if zero_debias or momentum is None:
@@ -227,6 +256,13 @@ class BatchNormalization(keras.layers.BatchNormalization):
             raise ValueError(
                 "The axes to keep must have a static size. "
                 f"Received: axis={self.axis}, input_shape={input_shape}"
+            )
+
+        if self.virtual_batch_size is not None and self._kept[0] == 0:
+            raise ValueError(
+                "Samples that have statistics of their own are in no virtual batch. "
+                f"Received: axis={self.axis}, "
+                f"virtual_batch_size={self.virtual_batch_size}"
             )
 
         def add_statistic(name: str, initializer: Any) -> Any:
@@ -314,13 +350,16 @@ class BatchNormalization(keras.layers.BatchNormalization):
         how = self._how(dtype)
         if self.renorm:
             how = dataclasses.replace(how, correction=self._renormalized)
-        if mask is None and not (self.synchronized and replicas.active.several()):
-            y, mean, variance, counted = kernels.active.normalize_batch(x, how)
+        # Where nothing is counted the output, too, is that of inference.
+        substitute = self._statistics.values(dtype)
+        several = self.synchronized and replicas.active.several()
+        if self.virtual_batch_size is not None:
+            found = normalize_groups(x, how, self.virtual_batch_size, mask, substitute)
+        elif mask is not None or several:
+            found = generic.normalize_batch(x, how, mask, self.synchronized, substitute)
         else:
-            # Where nothing is counted the output, too, is that of inference.
-            y, mean, variance, counted = generic.normalize_batch(
-                x, how, mask, self.synchronized, self._statistics.values(dtype)
-            )
+            found = kernels.active.normalize_batch(x, how)
+        y, mean, variance, counted = found
         self._statistics.move(mean, variance, counted)
         return y
 
@@ -382,6 +421,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
             config["axis"] = config["axes"] = list(self.axis)
         if self.zero_debias:
             config["zero_debias"] = True
+        if self.virtual_batch_size is not None:
+            config["virtual_batch_size"] = self.virtual_batch_size
         return config
 
     @classmethod

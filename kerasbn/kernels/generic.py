@@ -157,6 +157,13 @@ def repeats() -> bool:
     return False
 
 
+def count(x: Tensor, kept: tuple[int, ...], mask: Tensor | None = None) -> Tensor:
+    """How many positions are counted, in the dtype of `x`, per index of a mask."""
+    reduced = reduced_axes(len(x.shape), kept)
+    positions = None if mask is None else _positions(x, mask)
+    return _without(_count(x, positions, reduced), reduced)
+
+
 def wide_dtype(x: Tensor) -> str:
     """float64 if `x` is, else float32: half precision overflows in sums."""
     is_double = keras.backend.standardize_dtype(x.dtype) == "float64"

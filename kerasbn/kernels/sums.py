@@ -35,10 +35,10 @@ def total(values: Tensor, reduced: tuple[int, ...]) -> Tensor:
     # Along the last axes a sum is a tree, but not together with the first.
     first, *others = neighbours(reduced)
     for run in reversed(others):
-        values = ops.sum(values, run, keepdims=True)
+        values = ops.sum(values, tuple(run), keepdims=True)
     outer = len(first)
     if first[0] != 0 or is_few(values.shape[:outer]):
-        return ops.sum(values, first, keepdims=True)
+        return ops.sum(values, tuple(first), keepdims=True)
     sizes = ops.shape(values)
     rows = ops.reshape(values, (math.prod(sizes[:outer]), *sizes[outer:]))
     return ops.reshape(_of_rows(rows), (*[1] * outer, *sizes[outer:]))
