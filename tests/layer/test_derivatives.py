@@ -141,10 +141,22 @@ def _jax(function, x, v):
     def reverse(x):
         return (jax.grad(function)(x) * v).sum()
 
-    yield "reverse", 1, lambda: reverse(x)
-    yield "forward", 1, lambda: jax.jvp(function, (x,), (v,))[1]
-    yield "reverse twice", 2, lambda: (jax.grad(reverse)(x) * v).sum()
-    yield "forward over reverse", 2, lambda: jax.jvp(reverse, (x,), (v,))[1]
+    def forward(x):
+        return jax.jvp(function, (x,), (v,))[1]
+
+    def reverse_twice(x):
+        return (jax.grad(reverse)(x) * v).sum()
+
+    def forward_over_reverse(x):
+        return jax.jvp(reverse, (x,), (v,))[1]
+
+    for order, way in (
+        (1, reverse),
+        (1, forward),
+        (2, reverse_twice),
+        (2, forward_over_reverse),
+    ):
+        yield way.__name__, order, lambda way=way: jax.jit(way)(x)
 
 
 def _torch(function, x, v):
