@@ -23,7 +23,7 @@ from kerasbn.kernels.groups import normalize_groups
 from kerasbn.moving_average import MovingWeight, moving_variable
 from kerasbn.renorm import corrected, stock_arguments
 from kerasbn.replicas import combining
-from kerasbn.statistics import RunningStatistics, read
+from kerasbn.statistics import RunningStatistics, in_dtype, read
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -328,7 +328,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
             y = self._normalize_batch(x, mask)
         else:
             y = self._normalize(x)
-        return ops.cast(y, self.compute_dtype)
+        return in_dtype(y, self.compute_dtype)
 
     def _normalize(self, x: Tensor) -> Tensor:
         """Normalize with the running statistics."""

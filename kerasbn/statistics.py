@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -145,8 +146,14 @@ class RunningStatistics:
 
 
 def read(variable: Variable, dtype: Any) -> Tensor:
-    """Its value in a dtype; `ops.cast` takes long to convert a variable."""
-    return ops.cast(ops.convert_to_tensor(variable), dtype)
+    """Its value in a dtype."""
+    return in_dtype(ops.convert_to_tensor(variable), dtype)
+
+
+def in_dtype(tensor: Tensor, dtype: Any) -> Tensor:
+    """The tensor in a dtype; `ops.cast` takes long, also where it is that already."""
+    is_so = keras.backend.standardize_dtype(tensor.dtype) == dtype
+    return tensor if is_so else ops.cast(tensor, dtype)
 
 
 def array(variable: Variable) -> Array:
@@ -159,7 +166,8 @@ def _move(
     statistic: Variable, batch: Tensor, rate: Tensor | float, counted: Tensor | None
 ) -> Tensor:
     old = ops.convert_to_tensor(statistic)
-    new = where(counted, step(old, ops.cast(batch, old.dtype), rate), old)
+    batch = batch if batch.dtype == old.dtype else ops.cast(batch, old.dtype)
+    new = where(counted, step(old, batch, rate), old)
     _assign(statistic, new)
     return new
 
