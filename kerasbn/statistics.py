@@ -147,7 +147,10 @@ class RunningStatistics:
 
 def read(variable: Variable, dtype: Any) -> Tensor:
     """Its value in a dtype."""
-    return in_dtype(ops.convert_to_tensor(variable), dtype)
+    value = ops.convert_to_tensor(variable)
+    if hasattr(value, "assign"):  # TensorFlow's is still to be read.
+        return ops.cast(value, dtype)
+    return in_dtype(value, dtype)
 
 
 def in_dtype(tensor: Tensor, dtype: Any) -> Tensor:

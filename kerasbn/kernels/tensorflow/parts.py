@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Tensor = Any
 
-PART = 2**18  # Elements.
+PART = 2**19  # Elements.
 MOST_PARTS = 16
 GROUP = 2**7  # Rows.
 
@@ -51,11 +51,18 @@ def moments(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _division(x: Tensor) -> tuple[int, int]:
-    """How many parts to make of the rows, and how many groups of each."""
+    """How many parts to make of the rows, and how many groups of each.
+
+    Powers of two, into which the sizes of images divide most often without a rest.
+    """
     elements = usual_count(x.shape)
-    rows = elements // x.shape[-1]
-    parts = min(max(elements // PART, 1), MOST_PARTS)
-    return parts, max(rows // (parts * GROUP), 1)
+    parts = min(_power_of_two(elements // PART), MOST_PARTS)
+    return parts, _power_of_two(elements // x.shape[-1] // (parts * GROUP))
+
+
+def _power_of_two(number: int) -> int:
+    """The largest that is not greater, at least 1."""
+    return 1 << max(number, 1).bit_length() - 1
 
 
 def _of_part(x: Tensor) -> tuple[Tensor, Tensor]:
