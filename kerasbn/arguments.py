@@ -73,6 +73,17 @@ def checked_flag(name: str, flag: Any) -> bool:
     return flag
 
 
+def checked_group_size(size: Any) -> int | None:
+    """`virtual_batch_size` as a positive int, or `None`."""
+    value = None if size is None else _plain_int(size)
+    if size is not None and (value is None or value < 1):
+        raise ValueError(
+            "`virtual_batch_size` must be a positive number of samples, or None for "
+            f"the whole batch. Received: virtual_batch_size={size!r}"
+        )
+    return value
+
+
 def _plain_int(value: Any) -> int | None:
     """A Python or NumPy integer as an int; `None` for anything else."""
     try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kerasbn.layer import BatchNormalization
-from kerasbn.replicas import running
 
 if TYPE_CHECKING:
     import keras
@@ -38,5 +37,5 @@ def combine_replicas(model: keras.layers.Layer) -> None:
     """
     for layer in model._flatten_layers():
         if isinstance(layer, BatchNormalization) and layer.built:
-            for variable, value in running.combined(layer):
+            for variable, value in layer.combined_statistics():
                 variable.assign(value)

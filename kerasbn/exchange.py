@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     Entry = dict[str, Any]
 
+_FLOAT16_MAX = 65504
 _STOCK = keras.layers.BatchNormalization
 # What says which weights a layer has, or belongs to the layer and not to its kind.
 _NO_OPTIONS = frozenset(
@@ -97,15 +99,19 @@ def downgrade(model: Any, *, layers: Chosen = None) -> Any:
     Raises:
         TypeError: As for `upgrade`.
         ValueError: As for `upgrade`; also if layers use what stock has not: several
-            axes, `momentum=None`, or `synchronized` on a backend other than
-            TensorFlow. The message names each.
+            axes, `momentum=None`, `virtual_batch_size`, or `synchronized` on a
+            backend other than TensorFlow; or if their statistics are beyond the
+            dtype in which stock keeps them: that of the layer's variables, float16
+            maybe. The message names each.
     """
     found = _found(model, (BatchNormalization,), layers)
     _check_fits_stock([(path, layer.get_config()) for layer, path in found])
+    _check_range(found)
 
     def config(layer: Any) -> Entry:
         arguments = live.constructor_arguments(layer)
         arguments.pop("zero_debias", None)
+        arguments.pop("virtual_batch_size", None)
         return arguments
 
     return _exchanged(model, found, _STOCK, config)
@@ -250,6 +256,31 @@ def _why_not_stock(config: Entry) -> str | None:
         return f"axis={config['axis']}; stock has one axis. Keep this layer."
     if config["momentum"] is None:
         return "momentum=None; set a number as the layer's momentum first."
+    if (size := config.get("virtual_batch_size")) is not None:
+        return f"virtual_batch_size={size}; stock has none. Set it to None first."
     if config["synchronized"] and keras.backend.backend() != "tensorflow":
         return "synchronized=True; stock has it on TensorFlow only. Set it to False."
     return None
+
+
+def _check_range(found: Iterable[tuple[Any, str]]) -> None:
+    lines = [
+        f"  {path}: dtype {layer.variable_dtype}, statistics up to {largest:.3g}"
+        for layer, path in found
+        if layer.built and layer.variable_dtype == "float16"
+        if _FLOAT16_MAX < (largest := _largest_statistic(layer)) < math.inf
+    ]
+    if lines:
+        raise ValueError(
+            "keras.layers.BatchNormalization keeps its statistics in the dtype of its "
+            "variables, in which these would be infinite. Received:\n"
+            + "\n".join(lines)
+            + "\nGive these layers the dtype policy mixed_float16 first."
+        )
+
+
+def _largest_statistic(layer: Any) -> float:
+    return max(
+        float(np.abs(keras.ops.convert_to_numpy(variable)).max(initial=0.0))
+        for variable in layer.non_trainable_variables
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -13,13 +14,16 @@ from kerasbn.arguments import (
     checked_axis,
     checked_epsilon,
     checked_flag,
+    checked_group_size,
     checked_momentum,
     resolved_axes,
 )
-from kerasbn.kernels import generic
-from kerasbn.moving_average import MovingWeight, moving_variable, step, where
+from kerasbn.kernels import Normalization, generic
+from kerasbn.kernels.groups import normalize_groups
+from kerasbn.moving_average import MovingWeight, moving_variable
 from kerasbn.renorm import corrected, stock_arguments
-from kerasbn.replicas import running
+from kerasbn.replicas import combining
+from kerasbn.statistics import RunningStatistics, in_dtype, read
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -93,6 +97,21 @@ class BatchNormalization(keras.layers.BatchNormalization):
     path. On PyTorch each process saves its own, unless all call
     `kerasbn.combine_replicas` before.
 
+    **Virtual batches.** With `virtual_batch_size`, training normalizes each group of
+    that many consecutive samples, the last of which may be smaller, with statistics
+    of its own (ghost batch normalization): as noisy as small batches, which can train
+    to better results than large ones. Running statistics move towards the average of
+    the groups' means and variances, each with the weight of its samples; so inference
+    is as trained, and does not depend on groups.
+
+    **Accumulated gradients.** With `gradient_accumulation_steps` in the optimizer,
+    each of the batches whose gradients are added up is normalized with its own
+    statistics, and moves the running ones. Those of all of them together cannot be
+    had: the first is normalized, and forgotten, before the last is seen. So the
+    gradient is not that of one large batch, and a momentum is the share that stays
+    per batch, not per step: `momentum ** (1 / gradient_accumulation_steps)` averages
+    over as many samples. `kerasbn.recalibrate` gives running statistics of all data.
+
     **Loading.** Statistics that come without the weight they have collected, from
     a layer without `zero_debias` or as a plain list of arrays, count as complete:
     their next rate is `1 - momentum`, or 1/2 with `momentum=None`, where they
@@ -128,6 +147,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
         synchronized: Whether to take the batch statistics over all replicas.
         zero_debias: Whether the running statistics leave out their initial
             values. It changes nothing with `momentum=None`.
+        virtual_batch_size: Number of samples that are normalized together in
+            training, `None` for all of the batch.
         **kwargs: Base layer keyword arguments (e.g. `name` and `dtype`).
 
     Call arguments:
@@ -156,6 +177,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     - [Ioffe and Szegedy, 2015](https://arxiv.org/abs/1502.03167)
     - [Ioffe, 2017](https://arxiv.org/abs/1702.03275), for `renorm`
+    - [Hoffer et al., 2017](https://arxiv.org/abs/1705.08741), algorithm 1, for
+      `virtual_batch_size`
     - [Kingma and Ba, 2015](https://arxiv.org/abs/1412.6980), section 3, for
       `zero_debias`
     """
@@ -181,6 +204,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
         synchronized: bool = False,
         *,
         zero_debias: bool = False,
+        virtual_batch_size: int | None = None,
         **kwargs: Any,
     ) -> None:
         axis = checked_axis(axis)
@@ -210,6 +234,13 @@ class BatchNormalization(keras.layers.BatchNormalization):
         self.synchronized = checked_flag("synchronized", synchronized)
         self.renorm = renorm  # A Keras that does not know it does not set it.
         self.zero_debias = checked_flag("zero_debias", zero_debias)
+        self.virtual_batch_size = checked_group_size(virtual_batch_size)
+        if self.synchronized and virtual_batch_size is not None:
+            raise ValueError(
+                "Statistics are those of all replicas or those of a few samples. "
+                f"Received: synchronized={synchronized}, "
+                f"virtual_batch_size={virtual_batch_size}"
+            )
         self._statistics_dtype = _at_least_float32(self.variable_dtype)
         self.moving_weight = None
         if zero_debias or momentum is None:
@@ -225,6 +256,13 @@ class BatchNormalization(keras.layers.BatchNormalization):
             raise ValueError(
                 "The axes to keep must have a static size. "
                 f"Received: axis={self.axis}, input_shape={input_shape}"
+            )
+
+        if self.virtual_batch_size is not None and self._kept[0] == 0:
+            raise ValueError(
+                "Samples that have statistics of their own are in no virtual batch. "
+                f"Received: axis={self.axis}, "
+                f"virtual_batch_size={self.virtual_batch_size}"
             )
 
         def add_statistic(name: str, initializer: Any) -> Any:
@@ -270,6 +308,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
             last = len(input_shape) - 1
             sizes = zip(self._kept, shape, strict=True)
             self.moving_weight.build(tuple(1 if a == last else n for a, n in sizes))
+        self._statistics = RunningStatistics.of(self)
         self.input_spec = keras.InputSpec(
             ndim=len(input_shape),
             axes=dict(zip(self._kept, shape, strict=True)),
@@ -289,53 +328,40 @@ class BatchNormalization(keras.layers.BatchNormalization):
             y = self._normalize_batch(x, mask)
         else:
             y = self._normalize(x)
-        return ops.cast(y, self.compute_dtype)
+        return in_dtype(y, self.compute_dtype)
 
     def _normalize(self, x: Tensor) -> Tensor:
         """Normalize with the running statistics."""
         dtype = _at_least_float32(x.dtype)
-        mean = _read(self.moving_mean, dtype)
-        variance = _read(self.moving_variance, dtype)
-        affine = self._affine(dtype)
-        return kernels.active.normalize(
-            x, self._kept, mean, variance, *affine, self.epsilon
-        )
+        moments = self._statistics.values(dtype)
+        return kernels.active.normalize(x, *moments, self._how(dtype))
 
-    def _affine(self, dtype: str) -> tuple[Tensor | None, Tensor | None]:
-        """Gamma and beta."""
-        gamma = _read(self.gamma, dtype) if self.scale else None
-        beta = _read(self.beta, dtype) if self.center else None
-        return gamma, beta
+    def _how(self, dtype: str) -> Normalization:
+        return Normalization(
+            self._kept,
+            self.epsilon,
+            read(self.gamma, dtype) if self.scale else None,
+            read(self.beta, dtype) if self.center else None,
+        )
 
     def _normalize_batch(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """Normalize with the statistics of the batch, and move the running ones."""
-        several = self.synchronized and replicas.active.several()
-        if mask is not None or several:
-            return self._normalize_counted(x, mask)
-        affine = self._affine(_at_least_float32(x.dtype))
-        correction = self._renormalized if self.renorm else None
-        y, mean, variance, counted = kernels.active.normalize_batch(
-            x, self._kept, *affine, self.epsilon, correction
-        )
-        self._move_statistics(mean, variance, counted)
-        return y
-
-    def _normalize_counted(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """The same with a mask or over several replicas."""
-        x = generic.widened(x)
-        mean, variance, counted = generic.moments(
-            x, self._kept, mask, self.synchronized
-        )
-        # Where nothing is counted the output, too, is that of inference.
-        mean = where(counted, mean, _read(self.moving_mean, x.dtype))
-        variance = where(counted, variance, _read(self.moving_variance, x.dtype))
-        gamma, beta = self._affine(x.dtype)
+        dtype = _at_least_float32(x.dtype)
+        how = self._how(dtype)
         if self.renorm:
-            gamma, beta = self._renormalized(mean, variance, gamma, beta)
-        self._move_statistics(mean, variance, counted)
-        return generic.normalize(
-            x, self._kept, mean, variance, gamma, beta, self.epsilon
-        )
+            how = dataclasses.replace(how, correction=self._renormalized)
+        # Where nothing is counted the output, too, is that of inference.
+        substitute = self._statistics.values(dtype)
+        several = self.synchronized and replicas.active.several()
+        if self.virtual_batch_size is not None:
+            found = normalize_groups(x, how, self.virtual_batch_size, mask, substitute)
+        elif mask is not None or several:
+            found = generic.normalize_batch(x, how, mask, self.synchronized, substitute)
+        else:
+            found = kernels.active.normalize_batch(x, how)
+        y, mean, variance, counted = found
+        self._statistics.move(mean, variance, counted)
+        return y
 
     def _renormalized(
         self, mean: Tensor, variance: Tensor, gamma: Tensor | None, beta: Tensor | None
@@ -347,47 +373,10 @@ class BatchNormalization(keras.layers.BatchNormalization):
             beta,
             mean,
             ops.sqrt(variance + self.epsilon),
-            _read(self.renorm_mean, mean.dtype),
-            ops.maximum(_read(self.renorm_stddev, mean.dtype), floor),
+            read(self.renorm_mean, mean.dtype),
+            ops.maximum(read(self.renorm_stddev, mean.dtype), floor),
             self.renorm_clipping or {},
         )
-
-    def _move_statistics(
-        self, mean: Tensor, variance: Tensor, counted: Tensor | None
-    ) -> None:
-        """Move the running statistics towards the batch's where it has any."""
-
-        def move(statistic: Any, batch: Tensor, rate: Tensor | float) -> Tensor:
-            old = _read(statistic, self._statistics_dtype)
-            batch = ops.cast(batch, self._statistics_dtype)
-            new = where(counted, step(old, batch, rate), old)
-            statistic.assign(new)
-            return new
-
-        rate = self._next_rate(counted)
-        if not self.renorm:
-            move(self.moving_mean, mean, rate)
-            move(self.moving_variance, variance, rate)
-            return
-        # As in stock, the deviation is averaged here and the variance follows it.
-        stddev = ops.sqrt(variance + self.epsilon)
-        renorm_rate = 1.0 - self.renorm_momentum
-        move(self.renorm_mean, mean, renorm_rate)
-        move(self.renorm_stddev, stddev, renorm_rate)
-        move(self.moving_mean, mean, rate)
-        new = ops.square(move(self.moving_stddev, stddev, rate)) - self.epsilon
-        old = ops.convert_to_tensor(self.moving_variance)
-        self.moving_variance.assign(where(counted, ops.relu(new), old))
-
-    def _next_rate(self, counted: Tensor | None) -> Tensor | float:
-        """The rate at which this batch enters the running statistics."""
-        if self.moving_weight is None:
-            return 1.0 - self.momentum
-        moved = ops.logical_or(
-            _differs(self.moving_mean, self.moving_mean_initializer),
-            _differs(self.moving_variance, self.moving_variance_initializer),
-        )
-        return self.moving_weight.next_rate(self.momentum, counted, moved)
 
     def set_weights(self, weights: Sequence[np.ndarray]) -> None:
         """Set the weights, in the order of stock's, from a list of NumPy arrays."""
@@ -399,17 +388,21 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     def finalize_state(self) -> None:
         """Forget the weight of replaced statistics; Keras calls it after an `.h5`."""
-        if self.moving_weight is not None and self.built:
-            self.moving_weight.reset()
+        if self.built:
+            self._statistics.forget_weight()
 
     def save_own_variables(self, store: Any) -> None:
         """Save the layer's state: of all replicas, where one process has them all."""
         combined = {}
         if self.built and replicas.active.holds_all(self.moving_mean):
-            combined = {id(v): value for v, value in running.combined(self)}
+            combined = {id(v): value for v, value in self.combined_statistics()}
         variables = self._trainable_variables + self._non_trainable_variables
         for index, variable in enumerate(variables):
             store[str(index)] = combined.get(id(variable), variable)
+
+    def combined_statistics(self) -> list[tuple[Any, Tensor]]:
+        """Pairs of a variable and its value over all replicas, none if they agree."""
+        return [] if self.synchronized else combining.combined(self._statistics)
 
     def load_own_variables(self, store: Any) -> None:
         """Load the layer's state from one group of a weights file."""
@@ -428,6 +421,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
             config["axis"] = config["axes"] = list(self.axis)
         if self.zero_debias:
             config["zero_debias"] = True
+        if self.virtual_batch_size is not None:
+            config["virtual_batch_size"] = self.virtual_batch_size
         return config
 
     @classmethod
@@ -436,11 +431,6 @@ class BatchNormalization(keras.layers.BatchNormalization):
         config = dict(config)
         config["axis"] = config.pop("axes", config.get("axis", -1))
         return super().from_config(config)
-
-
-def _read(variable: Any, dtype: Any) -> Tensor:
-    """Its value in a dtype; `ops.cast` takes long to convert a variable."""
-    return ops.cast(ops.convert_to_tensor(variable), dtype)
 
 
 def _at_least_float32(dtype: Any) -> str:
@@ -456,11 +446,6 @@ def _wider(dtype: Any, other: str) -> str:
     """The dtype of the two that holds the values of both."""
     dtype = keras.backend.standardize_dtype(dtype)
     return dtype if dtype == other else keras.backend.result_type(dtype, other)
-
-
-def _differs(statistic: Any, initializer: Any) -> Tensor:
-    """Whether any element of the statistic is not its initial value."""
-    return ops.any(statistic != initializer(statistic.shape, dtype=statistic.dtype))
 
 
 def _in_shape(array: Any, shape: tuple[int, ...]) -> Any:

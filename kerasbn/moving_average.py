@@ -61,12 +61,12 @@ def step(statistic: Tensor, batch: Tensor, rate: Tensor | float) -> Tensor:
     """
     change = batch - statistic
     if isinstance(rate, float):
-        return (
-            statistic + rate * change if rate < 0.5 else batch - (1.0 - rate) * change
-        )
-    return ops.where(
-        rate < 0.5, statistic + rate * change, batch - (1.0 - rate) * change
-    )
+        if rate < 0.5:
+            return statistic + rate * change
+        # 0 times an infinite change would be NaN.
+        return batch if rate == 1.0 else batch - (1.0 - rate) * change
+    near = ops.where(rate < 1.0, batch - (1.0 - rate) * change, batch)
+    return ops.where(rate < 0.5, statistic + rate * change, near)
 
 
 def where(counted: Tensor | None, new: Tensor, old: Tensor) -> Tensor:
@@ -124,10 +124,10 @@ class MovingWeight(keras.layers.Layer):
         """None, see the class."""
         return []
 
-    def next_rate(
+    def next(
         self, momentum: float | None, counted: Tensor | None, moved: Tensor
-    ) -> Tensor:
-        """Count one more batch and return its rate.
+    ) -> tuple[Tensor, Tensor]:
+        """Count one more batch: the new `w`, and the batch's rate.
 
         Args:
             momentum: As for `advance`.
@@ -139,8 +139,7 @@ class MovingWeight(keras.layers.Layer):
         w = ops.convert_to_tensor(self.w)
         w = ops.where(ops.logical_and(moved, ops.all(w == 0)), 1, w)
         new, rate = advance(w, momentum)
-        self.w.assign(where(counted, new, w))
-        return rate
+        return where(counted, new, w), rate
 
     def reset(self) -> None:
         """Set `w` to 0: nothing is known about the statistics."""

@@ -19,6 +19,7 @@ MAY_IMPORT_KERAS = (
     "kerasbn/layer.py",
     "kerasbn/moving_average.py",
     "kerasbn/renorm.py",
+    "kerasbn/statistics.py",
     "kerasbn/kernels/",
     "kerasbn/replicas/",
     "kerasbn/combine.py",

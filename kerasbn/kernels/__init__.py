@@ -1,26 +1,28 @@
 """Batch statistics and normalization: the numerical core of the layer.
 
-A kernel is a module with two functions, `normalize_batch` for training and
-`normalize` for inference. `generic` has them on every backend and defines what is
-right, masks and several replicas included; a kernel written for one backend may
-only be faster.
+A kernel is a module with the functions of `base.Kernel`: `normalize_batch` for
+training, `normalize` for inference. `generic` has them on every backend and defines
+what is right, masks and several replicas included; a kernel written for one backend
+may only be faster.
 """
 
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
+from typing import cast
 
 import keras
 
-if TYPE_CHECKING:
-    from types import ModuleType
+from kerasbn.kernels.base import Kernel, Normalization, Normalized
+
+__all__ = ["Kernel", "Normalization", "Normalized", "active"]
 
 
-def _of_backend(backend: str) -> ModuleType:
+def _of_backend(backend: str) -> Kernel:
     """The kernel for a Keras backend: `generic` where it has no own."""
     own = backend in ("tensorflow", "jax", "torch")
-    return importlib.import_module(f"{__name__}.{backend if own else 'generic'}")
+    name = f"{__name__}.{backend if own else 'generic'}"
+    return cast("Kernel", importlib.import_module(name))
 
 
 active = _of_backend(keras.backend.backend())

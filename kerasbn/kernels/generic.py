@@ -1,63 +1,74 @@
-"""Batch statistics and normalization in `keras.ops`, for every backend.
-
-`x` is the layer's input and `kept` its kept axes, ascending and not negative.
-Statistics, gamma and beta all have the *kept shape*, `x`'s shape along `kept`, and
-the *wide dtype*: float64 if `x` is float64, else float32.
-"""
+"""Batch statistics and normalization in `keras.ops`, for every backend."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 from keras import ops
 
 from kerasbn import replicas
+from kerasbn.kernels.base import Normalization, Normalized
 from kerasbn.kernels.layout import reduced_axes
+from kerasbn.kernels.sums import total
 
 Tensor = Any
 
-# Sums of these backends may be off by as many roundings as they have summands.
-ADDS_ONE_BY_ONE = keras.backend.backend() in ("tensorflow", "numpy")
 
-# From mean, variance, gamma and beta to the gamma and beta of Batch Renormalization.
-# The moments count as constants there: no gradient passes through them.
-Correction = Callable[
-    [Tensor, Tensor, Tensor | None, Tensor | None], tuple[Tensor, Tensor]
-]
+class Moments(NamedTuple):
+    """Mean and biased variance of a batch, and the way from its values to its mean.
+
+    Attributes:
+        mean: Tensor of the kept shape and the dtype of the batch.
+        variance: The same.
+        counted: See `Normalized`.
+        centered: The batch less `origin`, a number near the mean for each index.
+        rest: The mean less `origin`, of the kept shape: so `centered - rest` has
+            digits that the rounding of the mean would take.
+    """
+
+    mean: Tensor
+    variance: Tensor
+    counted: Tensor | None
+    centered: Tensor
+    rest: Tensor
 
 
 def normalize_batch(
     x: Tensor,
-    kept: tuple[int, ...],
-    gamma: Tensor | None,
-    beta: Tensor | None,
-    epsilon: float,
-    correction: Correction | None = None,
-) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-    """Normalize with the moments of the batch: `moments`, then `normalize`.
+    how: Normalization,
+    mask: Tensor | None = None,
+    synchronized: bool = False,
+    substitute: tuple[Tensor, Tensor] | None = None,
+) -> Normalized:
+    """Normalize with the moments of the batch.
+
+        gamma * (x - mean) / sqrt(variance + epsilon) + beta
 
     Args:
         x: Float tensor.
-        kept: The kept axes.
-        gamma: Tensor of the kept shape, or `None` for 1.
-        beta: The same, or `None` for 0.
-        epsilon: Positive number.
-        correction: What makes the gamma and beta to apply, `None` for nothing.
-
-    Returns:
-        `(y, mean, variance, counted)`: a tensor of the shape and dtype of `x`, then
-        what `moments` returns. A kernel need not pass gradients through the moments
-        it returns, as they only move the running statistics.
+        how: The axes, gamma, beta, epsilon and correction.
+        mask: `None`, or a tensor that broadcasts to `x.shape[:-1]` and is not 0
+            at the positions to be counted.
+        synchronized: Whether to count the positions on all replicas.
+        substitute: Mean and variance to normalize with where nothing is counted.
     """
-    wide = widened(x)
-    mean, variance, counted = moments(wide, kept)
-    if correction is not None:
-        gamma, beta = correction(mean, variance, gamma, beta)
-    y = normalize(wide, kept, mean, variance, gamma, beta, epsilon)
-    return ops.cast(y, x.dtype), mean, variance, counted
+    kept = how.kept
+    mean, variance, counted, centered, rest = moments(
+        widened(x), kept, mask, synchronized
+    )
+    if counted is not None and substitute is not None:
+        rest = ops.where(counted, rest, substitute[0] - (mean - rest))
+        mean = ops.where(counted, mean, substitute[0])
+        variance = ops.where(counted, variance, substitute[1])
+    y = normalize(centered, rest, variance, _with_affine(how, mean, variance))
+    return Normalized(ops.cast(y, x.dtype), mean, variance, counted)
+
+
+def _with_affine(how: Normalization, mean: Tensor, variance: Tensor) -> Normalization:
+    gamma, beta = how.affine(mean, variance)
+    return Normalization(how.kept, how.epsilon, gamma, beta)
 
 
 def moments(
@@ -65,97 +76,92 @@ def moments(
     kept: tuple[int, ...],
     mask: Tensor | None = None,
     synchronized: bool = False,
-) -> tuple[Tensor, Tensor, Tensor | None]:
+) -> Moments:
     """Mean and biased variance over all axes that are not kept.
 
-        mean = sum(x) / n        variance = sum((x - mean)^2) / n
+        mean = origin + sum(x - origin) / n
+        variance = sum((x - origin)^2) / n - (mean - origin)^2
 
-    The variance takes its own pass: `E[x^2] - E[x]^2` cancels when |mean| >> std.
-    Where that is needed both are corrected for the rounding of the mean, as in Chan,
-    Golub and LeVeque, "Algorithms for computing the sample variance" (1983), 1.7.
+    The origin is the mean, as a first sum gives it. So `mean - origin` is its error,
+    far below the deviation, and nothing cancels: it corrects both for that, as in
+    Chan, Golub and LeVeque, "Algorithms for computing the sample variance" (1983),
+    1.7. The origin is a constant to gradients, which are exact for any constant.
 
     Args:
         x: Float tensor, float32 or float64.
         kept: The kept axes.
-        mask: `None`, or a tensor that broadcasts to `x.shape[:-1]` and is not 0
-            at the positions to be counted.
-        synchronized: Whether to count the positions on all replicas.
-
-    Returns:
-        `(mean, variance, counted)`. The moments have the kept shape and the dtype
-        of `x`. `counted` is boolean, broadcasts to the kept shape and is false
-        where no position was counted and the moments mean nothing; `None` stands
-        for true everywhere.
+        mask: See `normalize_batch`.
+        synchronized: See `normalize_batch`.
     """
     reduced = reduced_axes(len(x.shape), kept)
+    positions = None if mask is None else _positions(x, mask)
+    count = _count(x, positions, reduced)
+    counted, divisor = any_position(x, kept), count
+    if positions is not None:
+        counted = _without(count > 0, reduced)
+    if counted is not None:
+        divisor = ops.maximum(count, 1)  # 0 / 0 would poison gradients.
 
     def average(values: Tensor) -> Tensor:
-        return ops.mean(values, reduced, keepdims=True)
+        if positions is not None:
+            values = ops.where(positions, values, 0)
+        return total(values, reduced) / divisor
 
-    if mask is None:
-        positions, share = None, 1
-        counted = any_position(x, kept)
-    else:
-        positions = _positions(x, mask)
-        share = average(ops.cast(positions, x.dtype))
-        counted = _without(share > 0, reduced)
-        share = ops.where(share > 0, share, 1)  # 0 / 0 would poison gradients.
-
-    def only_counted(values: Tensor) -> Tensor:
-        return values if positions is None else ops.where(positions, values, 0)
-
-    mean = average(only_counted(x)) / share
+    origin = ops.stop_gradient(average(x))
+    centered = x - origin
+    rest = average(centered)
     # Squared last: a masked value whose square overflows would poison gradients.
-    deviations = only_counted(x - mean)
-    variance = average(ops.square(deviations)) / share
-    if ADDS_ONE_BY_ONE:
-        # The deviations are small, so is the rounding of their sum: their mean is
-        # the error of the first.
-        error = ops.stop_gradient(average(deviations) / share)
-        mean = mean + error
-        variance = ops.maximum(variance - ops.square(error), 0)
-    mean, variance = _without(mean, reduced), _without(variance, reduced)
+    deviations = centered if positions is None else ops.where(positions, centered, 0)
+    variance = total(ops.square(deviations), reduced) / divisor - ops.square(rest)
+    origin, rest, variance = (_without(t, reduced) for t in (origin, rest, variance))
+    variance = _not_negative(variance)
+    mean = origin + rest
     if synchronized and replicas.active.several():
-        weight = _without(_count(x, positions, reduced), reduced)
+        weight = _without(count, reduced)
         mean, variance, counted = replicas.pooled(mean, variance, weight)
-    if counted is not None:  # 0 / 0 of an empty batch, too, would poison gradients.
-        mean = ops.where(counted, mean, 0)
-        variance = ops.where(counted, variance, 0)
-    return mean, variance, counted
+        rest = mean - origin
+    return Moments(mean, variance, counted, centered, rest)
 
 
-def normalize(
-    x: Tensor,
-    kept: tuple[int, ...],
-    mean: Tensor,
-    variance: Tensor,
-    gamma: Tensor | None,
-    beta: Tensor | None,
-    epsilon: float,
-) -> Tensor:
-    """`gamma * (x - mean) / sqrt(variance + epsilon) + beta`.
+def _not_negative(variance: Tensor) -> Tensor:
+    """What rounding has made of 0 is 0; a gradient passes through it all the same."""
+    return variance + ops.stop_gradient(ops.where(variance < 0, -variance, 0))
+
+
+def normalize(x: Tensor, mean: Tensor, variance: Tensor, how: Normalization) -> Tensor:
+    """Normalize with given moments.
+
+        gamma * (x - mean) / sqrt(variance + epsilon) + beta
 
     Args:
         x: Float tensor.
-        kept: The kept axes.
-        mean: Tensor of the kept shape, as are the next three. A kernel may take it
-            and the variance as constants: no gradient passes through them.
-        variance: Not negative.
-        gamma: `None` for 1.
-        beta: `None` for 0.
-        epsilon: Positive number.
+        mean: Tensor of the kept shape. Gradients pass through it.
+        variance: The same, not negative.
+        how: The axes, gamma, beta and epsilon.
 
     Returns:
         Tensor of the shape and dtype of `x`.
     """
-    scale = ops.rsqrt(variance + epsilon)
-    if gamma is not None:
-        scale = scale * gamma
+    scale = ops.rsqrt(variance + how.epsilon)
+    if how.gamma is not None:
+        scale = scale * how.gamma
     # As in stock. (x - mean) * scale + beta would be more precise where |mean| >> std,
     # but its gradient takes another sum and keeps another tensor in memory.
-    offset = -mean * scale if beta is None else beta - mean * scale
-    y = widened(x) * spread(scale, x, kept) + spread(offset, x, kept)
+    offset = -mean * scale if how.beta is None else how.beta - mean * scale
+    y = widened(x) * spread(scale, x, how.kept) + spread(offset, x, how.kept)
     return ops.cast(y, x.dtype)
+
+
+def repeats() -> bool:
+    """Never as far as is known."""
+    return False
+
+
+def count(x: Tensor, kept: tuple[int, ...], mask: Tensor | None = None) -> Tensor:
+    """How many positions are counted, in the dtype of `x`, per index of a mask."""
+    reduced = reduced_axes(len(x.shape), kept)
+    positions = None if mask is None else _positions(x, mask)
+    return _without(_count(x, positions, reduced), reduced)
 
 
 def wide_dtype(x: Tensor) -> str:
@@ -197,8 +203,10 @@ def _positions(x: Tensor, mask: Tensor) -> Tensor:
 
 def _count(x: Tensor, positions: Tensor | None, reduced: tuple[int, ...]) -> Tensor:
     """The number of positions, of size 1 along `reduced`, in the dtype of `x`."""
-    if positions is not None:
-        return ops.sum(ops.cast(positions, x.dtype), reduced, keepdims=True)
-    shape = ops.shape(x)
-    count = ops.cast(math.prod(shape[axis] for axis in reduced), x.dtype)
-    return ops.reshape(count, [1] * len(shape))
+    sizes = ops.shape(x)
+    if positions is None:
+        count = math.prod(sizes[axis] for axis in reduced)
+        return ops.reshape(ops.cast(count, x.dtype), [1] * len(sizes))
+    count = total(ops.cast(positions, x.dtype), reduced)
+    last = len(sizes) - 1  # A mask has no such axis: it counts each position whole.
+    return count * sizes[last] if last in reduced else count

@@ -20,6 +20,17 @@ def reduced_axes(rank: int, kept: Sequence[int]) -> tuple[int, ...]:
     return tuple(axis for axis in range(rank) if axis not in kept)
 
 
+def neighbours(axes: Sequence[int]) -> list[list[int]]:
+    """Axes, ascending, in runs of those that are next to each other."""
+    runs: list[list[int]] = []
+    for axis in axes:
+        if runs and runs[-1][-1] == axis - 1:
+            runs[-1].append(axis)
+        else:
+            runs.append([axis])
+    return runs
+
+
 def merged(
     shape: Sequence[Size], kept: Sequence[int]
 ) -> tuple[tuple[Size, ...], tuple[int, ...]]:

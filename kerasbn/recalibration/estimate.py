@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
-from keras import ops
 
 from kerasbn.recalibration.batches import input_batches
 from kerasbn.recalibration.eager import eagerly
 from kerasbn.recalibration.observing import Observer, observed
+from kerasbn.statistics import RunningStatistics, array
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from kerasbn.recalibration.pooling import Array, Pool
+    from kerasbn.recalibration.pooling import Pool
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,10 @@ def recalibrate(
     reached = _reached(observers)
     moved = [_moved(observer) for observer in reached]
     for observer in reached:
-        _assign(observer)
+        pool = _pool(observer)
+        RunningStatistics.of(observer.layer).replace(
+            pool.mean, pool.variance, pool.batches, pool.count > 0
+        )
     return moved
 
 
@@ -205,7 +208,7 @@ def _is_finite(pool: Pool | None) -> bool:
 def _moved(observer: Observer) -> RecalibratedLayer:
     layer, pool = observer.layer, _pool(observer)
     has = pool.count > 0
-    old = [_array(v)[has] for v in (layer.moving_mean, layer.moving_variance)]
+    old = [array(v)[has] for v in (layer.moving_mean, layer.moving_variance)]
     mean, variance = pool.mean[has], pool.variance[has] + layer.epsilon
     # An old variance can be anything, also negative or NaN in a broken model.
     with np.errstate(all="ignore"):
@@ -216,45 +219,9 @@ def _moved(observer: Observer) -> RecalibratedLayer:
     )
 
 
-def _assign(observer: Observer) -> None:
-    """Write the pooled statistics into the layer, where they have samples."""
-    layer, pool = observer.layer, _pool(observer)
-    has = pool.count > 0
-
-    def put(variable: Any, new: Array) -> None:
-        variable.assign(np.where(has, new, _array(variable)))
-
-    if getattr(layer, "moving_weight", None) is not None:
-        _complete(layer, pool)
-    put(layer.moving_mean, pool.mean)
-    put(layer.moving_variance, pool.variance)
-    if getattr(layer, "renorm", False):
-        stddev = np.sqrt(pool.variance + layer.epsilon)
-        put(layer.moving_stddev, stddev)
-        put(layer.renorm_mean, pool.mean)
-        put(layer.renorm_stddev, stddev)
-
-
-def _complete(layer: Any, pool: Pool) -> None:
-    """Say in the layer's weight `w` that its statistics are complete.
-
-    `w` is per index, but for the last axis, along which all are counted alike.
-    """
-    w = layer.moving_weight.w
-    alike = tuple(axis for axis, size in enumerate(w.shape) if size == 1)
-    batches = pool.batches.max(axis=alike, keepdims=True)
-    new = batches if layer.momentum is None else np.minimum(batches, 1)
-    w.assign(np.where(batches > 0, new, _array(w)))
-
-
 def _pool(observer: Observer) -> Pool:
     assert observer.pool is not None, observer.path  # Only of those reached.
     return observer.pool
-
-
-def _array(variable: Any) -> Array:
-    tensor = ops.convert_to_tensor(variable)
-    return np.asarray(ops.convert_to_numpy(tensor), np.float64)
 
 
 def _check_positive(name: str, value: Any) -> None:

@@ -50,7 +50,7 @@ class Observer:
         kept = resolved_axes(self.layer.axis, inputs.shape)
         is_double = keras.backend.standardize_dtype(inputs.dtype) == "float64"
         x = ops.cast(inputs, "float64" if is_double else "float32")
-        mean, variance, counted = generic.moments(x, kept, mask)
+        mean, variance, counted, *_ = generic.moments(x, kept, mask)
         self._pool(_counts(inputs.shape, kept, self._concrete(mask)), mean, variance)
         for statistic, batch in (
             (self.layer.moving_mean, mean),

@@ -8,7 +8,7 @@ import pytest
 from keras import ops
 
 from kerasbn import BatchNormalization, kernels
-from kerasbn.kernels import generic
+from kerasbn.kernels import Normalization, generic
 from kerasbn.kernels.accuracy import is_inaccurate
 from kerasbn.kernels.layout import merged
 
@@ -55,7 +55,7 @@ def test_training_is_the_closed_form(shape, axes, dtype):
     x = array(ops.cast(ops.cast(x, dtype), "float32"))
     in_dtype = ops.cast(x, dtype)
     y, mean, variance, counted = kernels.active.normalize_batch(
-        in_dtype, tuple(axes), *tensors(gamma, beta), EPSILON
+        in_dtype, Normalization(tuple(axes), EPSILON, *tensors(gamma, beta))
     )
     moments = reference.moments(x, axes)
     expected = reference.normalize(x, axes, *moments, gamma, beta)
@@ -77,9 +77,8 @@ def test_inference_is_the_closed_form(shape, axes, dtype):
     mean, variance = beta - 0.5, gamma * 3
     y = kernels.active.normalize(
         ops.cast(x, dtype),
-        tuple(axes),
-        *tensors(mean, variance, gamma, beta),
-        EPSILON,
+        *tensors(mean, variance),
+        Normalization(tuple(axes), EPSILON, *tensors(gamma, beta)),
     )
     expected = reference.normalize(x, axes, mean, variance, gamma, beta)
     np.testing.assert_allclose(
@@ -96,10 +95,10 @@ def test_without_gamma_and_beta(shape, axes, center, scale):
     x, gamma, beta = data(shape, axes)
     affine = tensors(gamma)[0] if scale else None, tensors(beta)[0] if center else None
     [x_in] = tensors(x)
-    kept = tuple(axes)
+    how = Normalization(tuple(axes), EPSILON, *affine)
     for mine, theirs in zip(
-        kernels.active.normalize_batch(x_in, kept, *affine, EPSILON)[:3],
-        generic.normalize_batch(x_in, kept, *affine, EPSILON)[:3],
+        kernels.active.normalize_batch(x_in, how)[:3],
+        generic.normalize_batch(x_in, how)[:3],
         strict=True,
     ):
         np.testing.assert_allclose(array(mine), array(theirs), rtol=1e-4, atol=1e-4)
@@ -273,12 +272,11 @@ def test_half_precision_far_above_the_deviation(dtype):
 
 def test_inaccuracy_is_known_from_what_was_found():
     """Whether the error swamps the variance or not, one of the two is seen."""
-    count = np.float32(200_000)
-    error = np.float32(1e4) * count * np.float32(2**-25)
-    assert is_inaccurate(np.float32(1e4), 1 + error**2, count)
-    assert is_inaccurate(np.float32(1e4), np.float32(1), count)
-    assert not is_inaccurate(np.float32(50), np.float32(1), count)
-    assert not is_inaccurate(np.float32(0), np.float32(0), count)
+    error = np.float32(1e4) * 200 * np.float32(2**-25)  # Of the mean of 200 rows.
+    assert is_inaccurate(np.float32(1e4), 1 + error**2, EPSILON)
+    assert is_inaccurate(np.float32(1e4), np.float32(1), EPSILON)
+    assert not is_inaccurate(np.float32(7), np.float32(1), EPSILON)
+    assert not is_inaccurate(np.float32(0), np.float32(0), EPSILON)
 
 
 @pytest.mark.parametrize("channels", [4, 20_000])

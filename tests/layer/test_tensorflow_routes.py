@@ -198,13 +198,50 @@ def test_sums_in_parts_are_whole(axis, batch, mean):
         )
 
 
-def test_few_rows_need_no_second_attempt():
-    def conditions(*shape):
-        layer = BatchNormalization()
-        layer.build(shape)
-        found = operations(lambda x: layer(x, training=True), tf.TensorSpec(shape))
-        return found & {"If", "StatelessIf"}
+@pytest.mark.parametrize("shape", [(4, 16, 16, 128), (64, 16, 16, 8)], ids=str)
+def test_statistics_have_gradients_in_a_graph_traced_without_a_tape(shape):
+    layer = BatchNormalization(momentum=0.0)
+    layer.build(shape)
+    weights, states = (
+        [v.value for v in group]
+        for group in (layer.trainable_variables, layer.non_trainable_variables)
+    )
 
-    assert not conditions(32, 16, 16, 8)
-    assert conditions(64, 16, 16, 8)
-    assert conditions(None, 96, 96, 8)
+    @tf.function(autograph=False)
+    def mean(x):
+        return layer.stateless_call(weights, states, x, training=True)[1][0]
+
+    x = tf.random.stateless_normal(shape, (0, 0))
+    mean(x)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        value = mean(x)
+    expected = shape[-1] / np.prod(shape)
+    np.testing.assert_allclose(array(tape.gradient(value, x)), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(4, 4, 8), (16, 16, 8)], ids=str)
+def test_running_statistics_have_gradients_in_inference(shape):
+    layer = BatchNormalization()
+    layer.build((64, *shape))
+    x = tf.random.stateless_normal((64, *shape), (0, 0))
+    mean, variance = layer.moving_mean.value, layer.moving_variance.value
+    with tf.GradientTape() as tape:
+        tape.watch([mean, variance])
+        value = tf.reduce_sum(layer(x, training=False))
+    by_mean, by_variance = tape.gradient(value, [mean, variance])
+    count = 64 * shape[0] * shape[1]
+    np.testing.assert_allclose(array(by_mean), -count / np.sqrt(1.001), rtol=1e-5)
+    expected = -array(tf.reduce_sum(x, (0, 1, 2))) / 2 / 1.001**1.5
+    np.testing.assert_allclose(array(by_variance), expected, rtol=1e-3, atol=1e-2)
+
+
+def test_inference_is_not_fused_where_it_must_be_deterministic():
+    from tensorflow.python.framework.config import disable_op_determinism
+
+    tf.config.experimental.enable_op_determinism()
+    try:
+        assert not is_fused(BatchNormalization(), LARGE, training=False)
+        assert is_fused(BatchNormalization(), LARGE, training=True)
+    finally:
+        disable_op_determinism()

@@ -9,48 +9,44 @@ few operations are started.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kerasbn.kernels import generic
+from kerasbn.kernels.base import Normalization, Normalized
 from kerasbn.kernels.tensorflow import fused, two_pass
-from kerasbn.kernels.tensorflow.situation import inside_xla, is_small
-
-if TYPE_CHECKING:
-    from kerasbn.kernels.generic import Correction
+from kerasbn.kernels.tensorflow.situation import (
+    inside_xla,
+    is_deterministic,
+    is_forward,
+    is_small,
+)
 
 Tensor = Any
 
+repeats = generic.repeats
 
-def normalize_batch(
-    x: Tensor,
-    kept: tuple[int, ...],
-    gamma: Tensor | None,
-    beta: Tensor | None,
-    epsilon: float,
-    correction: Correction | None = None,
-) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+
+def normalize_batch(x: Tensor, how: Normalization) -> Normalized:
     """See `generic.normalize_batch`."""
-    counted = generic.any_position(x, kept)
+    counted = generic.any_position(x, how.kept)
+    if is_forward(x, how.gamma, how.beta):
+        return generic.normalize_batch(x, how)
     route = two_pass.normalize_batch
-    if _suits_fused(x, kept):
+    if _suits_fused(x, how.kept):
         route = fused.normalize_batch
     elif counted is None and is_small(x) and not inside_xla():
         route = two_pass.normalize_small_batch
-    return *route(x, kept, gamma, beta, epsilon, correction), counted
+    return Normalized(*route(x, how), counted)
 
 
-def normalize(
-    x: Tensor,
-    kept: tuple[int, ...],
-    mean: Tensor,
-    variance: Tensor,
-    gamma: Tensor | None,
-    beta: Tensor | None,
-    epsilon: float,
-) -> Tensor:
+def normalize(x: Tensor, mean: Tensor, variance: Tensor, how: Normalization) -> Tensor:
     """See `generic.normalize`."""
-    route = fused if _suits_fused(x, kept) else two_pass
-    return route.normalize(x, kept, mean, variance, gamma, beta, epsilon)
+    if is_forward(x, how.gamma, how.beta, mean, variance):
+        return generic.normalize(x, mean, variance, how)
+    # On a GPU the gradient of the fused operation is not deterministic here.
+    is_fused = _suits_fused(x, how.kept) and not is_deterministic()
+    route = fused if is_fused else two_pass
+    return route.normalize(x, mean, variance, how)
 
 
 def _suits_fused(x: Tensor, kept: tuple[int, ...]) -> bool:

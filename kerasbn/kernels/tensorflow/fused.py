@@ -1,7 +1,8 @@
 """The fused operation, for rows of channels, `(N, 1, 1, C)`.
 
-It works in 3.5 passes over the tensor. Its sums are taken row by row: where that is
-not accurate, its work is done again on shifted data.
+It works in 3.5 passes over the tensor. Its sums are taken row by row: the moments of
+many rows are found in parts, and where the mean is far above the deviation they are
+found anew, in float64.
 """
 
 from __future__ import annotations
@@ -13,18 +14,19 @@ import tensorflow as tf
 from keras import ops
 
 from kerasbn.kernels.accuracy import is_inaccurate
-from kerasbn.kernels.tensorflow.situation import count
+from kerasbn.kernels.tensorflow import parts
+from kerasbn.kernels.tensorflow.situation import count, has_accelerator, is_recorded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from kerasbn.kernels.generic import Correction
+    from kerasbn.kernels.base import Normalization
 
 Tensor = Any
 
 DTYPES = (tf.float32, tf.float16, tf.bfloat16)
 ROWS = (0, 1, 2)
-FEW_ROWS = 2**13  # So few are as accurate as the sums of `tf.nn.moments`.
+FEW_ROWS = 2**10  # So few are exact enough when added up one by one.
 
 
 def suits(x: Tensor, kept: tuple[int, ...]) -> bool:
@@ -32,56 +34,29 @@ def suits(x: Tensor, kept: tuple[int, ...]) -> bool:
     return x.dtype in DTYPES and kept[0] == len(x.shape) - len(kept)
 
 
-def normalize_batch(
-    x: Tensor,
-    kept: tuple[int, ...],
-    gamma: Tensor | None,
-    beta: Tensor | None,
-    epsilon: float,
-    correction: Correction | None,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """`y`, mean and biased variance; the arguments are those of `generic`."""
-    rows = _as_rows(x, kept)
-    kept_shape = [x.shape[axis] for axis in kept]
-
-    def shaped(*moments: Tensor) -> list[Tensor]:
-        return [tf.reshape(moment, kept_shape) for moment in moments]
-
-    if correction is None:
-        gamma = tf.ones(kept_shape) if gamma is None else gamma
-        beta = tf.zeros(kept_shape) if beta is None else beta
-        y, *moments = _normalize_rows(rows, _flat(gamma), _flat(beta), epsilon)
+def normalize_batch(x: Tensor, how: Normalization) -> tuple[Tensor, Tensor, Tensor]:
+    """`y`, mean and biased variance."""
+    rows = _as_rows(x, how.kept)
+    if how.correction is None and not _are_many(rows):
+        y, mean, variance = _at_once(rows, *_affine(rows, how.gamma, how.beta), how)
+        mean, variance = _with_gradient(rows, mean, variance)
     else:
-        correct = correction
-
-        def corrected(mean: Tensor, variance: Tensor) -> list[Tensor]:
-            mean, variance = shaped(mean, variance)
-            return [_flat(t) for t in correct(mean, variance, gamma, beta)]
-
-        y, *moments = _renormalize_rows(rows, corrected, epsilon)
-    mean, variance = shaped(*moments)
+        moments = _moments(rows, how.epsilon)
+        mean, variance = _with_gradient(rows, *moments[:2])
+        shape = [x.shape[axis] for axis in how.kept]
+        affine = how.affine(tf.reshape(mean, shape), tf.reshape(variance, shape))
+        y = _normalize_rows(rows, *_affine(rows, *affine), moments, how)
+    shape = [x.shape[axis] for axis in how.kept]
+    mean, variance = tf.reshape(mean, shape), tf.reshape(variance, shape)
     return tf.reshape(y, ops.shape(x)), mean, variance
 
 
-def normalize(
-    x: Tensor,
-    kept: tuple[int, ...],
-    mean: Tensor,
-    variance: Tensor,
-    gamma: Tensor | None,
-    beta: Tensor | None,
-    epsilon: float,
-) -> Tensor:
+def normalize(x: Tensor, mean: Tensor, variance: Tensor, how: Normalization) -> Tensor:
     """See `generic.normalize`."""
-    y = _apply(
-        _as_rows(x, kept),
-        _flat(tf.ones_like(mean) if gamma is None else gamma),
-        _flat(tf.zeros_like(mean) if beta is None else beta),
-        _flat(mean),
-        _flat(variance),
-        epsilon,
-    )
-    return tf.reshape(y, ops.shape(x))
+    rows = _as_rows(x, how.kept)
+    given = *_affine(rows, how.gamma, how.beta), _flat(mean), _flat(variance)
+    apply = _apply_with_gradient if is_recorded() else _apply
+    return tf.reshape(apply(rows, *given, how.epsilon), ops.shape(x))
 
 
 def _as_rows(x: Tensor, kept: tuple[int, ...]) -> Tensor:
@@ -95,38 +70,56 @@ def _flat(t: Tensor) -> Tensor:
     return t if len(t.shape) == 1 else tf.reshape(t, (-1,))
 
 
-def _normalize_rows(
-    x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float
+def _affine(
+    x: Tensor, gamma: Tensor | None, beta: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Gamma and beta of each channel."""
+    channels = x.shape[-1:]
+    return (
+        tf.ones(channels) if gamma is None else _flat(gamma),
+        tf.zeros(channels) if beta is None else _flat(beta),
+    )
+
+
+def _are_many(x: Tensor) -> bool:
+    """Whether the operation would lose digits. Accelerators add up in trees."""
+    sizes = x.shape[:-1]
+    few = None not in sizes and math.prod(sizes) <= FEW_ROWS
+    return not few and not has_accelerator()
+
+
+def _at_once(
+    x: Tensor, gamma: Tensor, beta: Tensor, how: Normalization
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The same for rows of channels, `gamma` and `beta` of shape `(C,)`."""
+    """`y`, mean and biased variance of few rows; no gradient through the moments."""
 
     # A gradient of its own: that of `tf.cond` would add passes over the tensor, and
     # that of the operation would take the statistics of the first attempt.
     @tf.custom_gradient
     def normalized(x: Tensor, gamma: Tensor, beta: Tensor) -> tuple[Any, Any]:
-        y, mean, variance, *saved = _accurately(x, gamma, beta, epsilon)
-        return (y, mean, variance), _gradient(x, gamma, saved, epsilon)
+        y, mean, variance, _, *saved = _accurately(x, gamma, beta, how.epsilon)
+        return (y, mean, variance), _gradient(x, gamma, saved, how.epsilon)
 
     return normalized(x, gamma, beta)
 
 
-def _renormalize_rows(
+def _normalize_rows(
     x: Tensor,
-    corrected: Callable[[Tensor, Tensor], Sequence[Tensor]],
-    epsilon: float,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The same, with the gamma and beta that `corrected` makes of the moments."""
-    channels = x.shape[-1:]
-    _, mean, variance, *saved = _accurately(
-        x, tf.ones(channels), tf.zeros(channels), epsilon
-    )
+    gamma: Tensor,
+    beta: Tensor,
+    moments: Sequence[Tensor],
+    how: Normalization,
+) -> Tensor:
+    """`y` from what `_moments` has found."""
+    mean, variance, rest, *saved = moments
 
     @tf.custom_gradient
     def normalized(x: Tensor, gamma: Tensor, beta: Tensor) -> tuple[Any, Any]:
-        y = _apply(x, gamma, beta, mean, variance, epsilon)
-        return y, _gradient(x, gamma, saved, epsilon)
+        offset = beta - rest * gamma * tf.math.rsqrt(variance + how.epsilon)
+        y = _apply(x, gamma, offset, mean, variance, how.epsilon)
+        return y, _gradient(x, gamma, saved, how.epsilon)
 
-    return normalized(x, *corrected(mean, variance)), mean, variance
+    return normalized(x, gamma, beta)
 
 
 def _gradient(
@@ -149,27 +142,69 @@ def _gradient(
     return gradient
 
 
+def _with_gradient(x: Tensor, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
+    """The moments, as functions of the rows; it costs nothing where that is unused."""
+    if tf.executing_eagerly() and not is_recorded():
+        return mean, variance
+    rows = count(ops.shape(x)[:-1], "float32")
+
+    @tf.custom_gradient
+    def moments(x: Tensor) -> tuple[Any, Any]:
+        def gradient(by_mean: Tensor, by_variance: Tensor) -> Tensor:
+            deviations = tf.cast(x, "float32") - moments(x)[0]
+            by_x = (by_mean + 2.0 * by_variance * deviations) / rows
+            return tf.cast(by_x, x.dtype)
+
+        return (tf.identity(mean), tf.identity(variance)), gradient
+
+    return moments(x)
+
+
+def _moments(x: Tensor, epsilon: float) -> Sequence[Tensor]:
+    """Mean, biased variance, `rest` and three tensors for the gradient.
+
+    They are constants. The rest is what rounding took from the mean.
+    """
+    x = tf.stop_gradient(x)
+    if not _are_many(x):
+        return _accurately(x, *_affine(x, None, None), epsilon)[1:]
+    mean, variance = parts.moments(x)
+    inaccurate = is_inaccurate(mean, variance, epsilon)
+    mean, variance, rest = tf.cond(
+        tf.reduce_any(inaccurate),
+        lambda: _exactly(x),
+        lambda: (mean, variance, tf.zeros_like(mean)),
+    )
+    return mean, variance, rest, mean, variance, tf.zeros(0)
+
+
 def _accurately(
     x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float
 ) -> Sequence[Tensor]:
-    """`y`, mean, biased variance and three tensors for the gradient."""
+    """`y` before what `_moments` gives, from one run of the operation if possible."""
     rows = count(ops.shape(x)[:-1], "float32")
     y, mean, variance, *saved = _operation(x, gamma, beta, epsilon)
     # The operation divides by N - 1, or by 1 where N is 1.
     variance *= 1.0 - 1.0 / rows
-    found = [y, mean, variance, *saved]
-    if isinstance(rows, float) and rows <= FEW_ROWS:
-        return found
-    inaccurate = is_inaccurate(mean, variance, rows)
+    inaccurate = is_inaccurate(mean, variance, epsilon)
 
     def shifted() -> Sequence[Tensor]:
-        moments = tf.nn.moments(tf.cast(x, "float64"), ROWS)
-        mean, variance = (tf.cast(moment, "float32") for moment in moments)
+        mean, variance, rest = _exactly(x)
         shift = tf.cast(tf.where(inaccurate, mean, 0.0), x.dtype)
         y, _, _, centre, *others = _operation(x - shift, gamma, beta, epsilon)
-        return [y, mean, variance, centre + tf.cast(shift, centre.dtype), *others]
+        centre += tf.cast(shift, centre.dtype)
+        return [y, mean, variance, rest, centre, *others]
 
+    found = [y, mean, variance, tf.zeros_like(mean), *saved]
     return tf.cond(tf.reduce_any(inaccurate), shifted, lambda: found)
+
+
+def _exactly(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean, biased variance, and what rounding took from the mean."""
+    exact, variance = tf.nn.moments(tf.cast(x, "float64"), ROWS)
+    mean = tf.cast(exact, "float32")
+    rest = tf.cast(exact - tf.cast(mean, "float64"), "float32")
+    return mean, tf.cast(variance, "float32"), rest
 
 
 def _operation(x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float) -> list[Tensor]:
@@ -205,3 +240,37 @@ def _apply(
         epsilon=epsilon,
         is_training=False,
     )[0]
+
+
+def _apply_with_gradient(
+    x: Tensor,
+    gamma: Tensor,
+    beta: Tensor,
+    mean: Tensor,
+    variance: Tensor,
+    epsilon: float,
+) -> Tensor:
+    """The same; TensorFlow's own gradient leaves out the moments."""
+
+    @tf.custom_gradient
+    def applied(
+        x: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, variance: Tensor
+    ) -> tuple[Any, Any]:
+        def gradient(by_y: Tensor) -> Sequence[Tensor]:
+            by_x, by_gamma, by_beta, *_ = tf.raw_ops.FusedBatchNormGradV3(
+                y_backprop=by_y,
+                x=x,
+                scale=gamma,
+                reserve_space_1=mean,
+                reserve_space_2=variance,
+                reserve_space_3=tf.zeros(0),
+                epsilon=epsilon,
+                is_training=False,
+            )
+            by_mean = -by_beta * gamma * tf.math.rsqrt(variance + epsilon)
+            by_variance = -0.5 * by_gamma * gamma / (variance + epsilon)
+            return by_x, by_gamma, by_beta, by_mean, by_variance
+
+        return _apply(x, gamma, beta, mean, variance, epsilon), gradient
+
+    return applied(x, gamma, beta, mean, variance)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-# TensorFlow has no public way to ask whether a function is being compiled.
+# TensorFlow has no public way to ask for any of these.
+from tensorflow.python.eager.forwardprop_util import pack_tangents
+from tensorflow.python.eager.record import could_possibly_record
+from tensorflow.python.framework.config import is_op_determinism_enabled
 from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
 
 from kerasbn.kernels import generic
@@ -28,6 +32,31 @@ def inside_xla() -> bool:
     if tf.executing_eagerly():
         return False
     return GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph())
+
+
+def is_forward(*tensors: Tensor | None) -> bool:
+    """Whether a `tf.autodiff.ForwardAccumulator` has a tangent for any of them.
+
+    It takes other ways through functions with a gradient of their own, some wrong.
+    """
+    return bool(pack_tangents([t for t in tensors if t is not None]).tangents)
+
+
+def is_recorded() -> bool:
+    """Whether a gradient tape may be watching."""
+    return could_possibly_record()
+
+
+def is_deterministic() -> bool:
+    """Whether `tf.config.experimental.enable_op_determinism` was called."""
+    return is_op_determinism_enabled()
+
+
+@functools.cache
+def has_accelerator() -> bool:
+    """Whether operations may run elsewhere than on the CPU."""
+    devices = tf.config.list_logical_devices()
+    return any(device.device_type != "CPU" for device in devices)
 
 
 def is_small(x: Tensor) -> bool:

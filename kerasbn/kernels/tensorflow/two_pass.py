@@ -9,7 +9,8 @@ import tensorflow as tf
 from keras import ops
 
 from kerasbn.kernels import generic
-from kerasbn.kernels.layout import merged, reduced_axes
+from kerasbn.kernels.layout import merged, neighbours, reduced_axes
+from kerasbn.kernels.sums import is_few, total
 from kerasbn.kernels.tensorflow.situation import (
     count,
     inside_xla,
@@ -21,7 +22,7 @@ from kerasbn.kernels.tensorflow.situation import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kerasbn.kernels.generic import Correction
+    from kerasbn.kernels.base import Normalization
 
 Tensor = Any
 
@@ -29,15 +30,8 @@ PARTS = 8
 FEW = 64 * PARTS  # Numbers whose sum is not worth to be taken in parts.
 
 
-def normalize_batch(
-    x: Tensor,
-    kept: tuple[int, ...],
-    gamma: Tensor | None,
-    beta: Tensor | None,
-    epsilon: float,
-    correction: Correction | None,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """`y`, mean and biased variance; the arguments are those of `generic`.
+def normalize_batch(x: Tensor, how: Normalization) -> tuple[Tensor, Tensor, Tensor]:
+    """`y`, mean and biased variance.
 
     With `s = gamma / sqrt(variance + epsilon)`, x_hat the normalized rows and `g` the
     gradient by `y`, the gradient by `x` is that of Ioffe and Szegedy (2015):
@@ -47,16 +41,18 @@ def normalize_batch(
     Autodiff finds it too, with more intermediate tensors.
     """
     shape = ops.shape(x)
-    kept_shape = [shape[axis] for axis in kept]
-    sizes, axes = merged(shape, kept)
+    kept_shape = [shape[axis] for axis in how.kept]
+    sizes, axes = merged(shape, how.kept)
     reduced = reduced_axes(len(sizes), axes)
     spread = [sizes[axis] if axis in axes else 1 for axis in range(len(sizes))]
     dtype = generic.wide_dtype(x)
     rows = count([sizes[axis] for axis in reduced], dtype)
-    few = usual_count([x.shape[a] for a in reduced_axes(len(shape), kept)]) < FEW
+    few = usual_count([x.shape[a] for a in reduced_axes(len(shape), how.kept)]) < FEW
     in_parts = reduced[:1] == (0,) and inside_xla() and not few
 
     def average(values: Tensor) -> Tensor:
+        if not inside_xla():
+            return total(values, reduced) / rows
         if in_parts:
             values = _in_parts(values, sizes[0])
         # One axis at a time: TensorFlow is slow at several that are no neighbours.
@@ -64,28 +60,29 @@ def normalize_batch(
             values = tf.reduce_sum(values, axis, keepdims=True)
         return values * (PARTS if in_parts else 1.0) / rows
 
+    # What is lost to rounding where |mean| >> std is less by far if one of the values
+    # is taken off first: in the place of the mean, for which that is done anyway.
     wide = tf.cast(tf.reshape(x, sizes), dtype)
-    if inside_xla():
-        first = _first(wide, reduced)
-        mean = first + average(wide - first)
-    else:
-        mean = average(wide)
-    centered = wide - mean
-    variance = average(tf.square(centered))
-    moments = tf.reshape(mean, kept_shape), tf.reshape(variance, kept_shape)
-    if correction is not None:
-        gamma, beta = correction(*moments, gamma, beta)
+    origin = _first(wide, reduced)
+    differences = wide - origin
+    rest = average(differences)
+    variance = average(tf.math.squared_difference(differences, rest))
+    mean = tf.reshape(origin + rest, kept_shape)
+    moments = mean, tf.reshape(variance, kept_shape)
+    gamma, beta = how.affine(*moments)
     gamma = tf.ones(spread, dtype) if gamma is None else tf.reshape(gamma, spread)
     beta = tf.zeros(spread, dtype) if beta is None else tf.reshape(beta, spread)
-    inverse = tf.math.rsqrt(variance + epsilon)
+    inverse = tf.math.rsqrt(variance + how.epsilon)
 
     @tf.custom_gradient
     def normalized(x: Tensor, gamma: Tensor, beta: Tensor) -> tuple[Any, Any]:
-        y = centered * (inverse * gamma) + beta
+        scale = inverse * gamma
+        y = differences * scale + (beta - rest * scale)
 
         def gradient(by_y: Tensor) -> Sequence[Tensor]:
             by_y = tf.cast(by_y, dtype)
-            centered = tf.cast(x, dtype) - mean  # Not kept in memory until here.
+            # Not kept in memory until here.
+            centered = tf.cast(x, dtype) - origin - rest
             by_beta = average(by_y)
             by_gamma = average(by_y * centered) * inverse
             by_x = by_y - by_beta - centered * (inverse * by_gamma)
@@ -100,8 +97,6 @@ def normalize_batch(
 
 def _first(values: Tensor, reduced: tuple[int, ...]) -> Tensor:
     """The first values along all reduced axes, 0 if there are none."""
-    # Inside XLA it costs nothing to sum differences to one of the values, and what
-    # is lost to rounding is less by far where |mean| >> std.
     corner = [slice(1 if a in reduced else None) for a in range(len(values.shape))]
     return tf.stop_gradient(tf.reduce_sum(values[corner], reduced, keepdims=True))
 
@@ -122,51 +117,46 @@ def _in_parts(values: Tensor, length: int | Tensor) -> Tensor:
 
 
 def normalize_small_batch(
-    x: Tensor,
-    kept: tuple[int, ...],
-    gamma: Tensor | None,
-    beta: Tensor | None,
-    epsilon: float,
-    correction: Correction | None,
+    x: Tensor, how: Normalization
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The same from few operations, written as what is called fastest eagerly."""
+    axes = reduced_axes(len(x.shape), how.kept)
+    if not is_few([x.shape[axis] for axis in axes]):
+        return generic.normalize_batch(x, how)[:3]
     wide = generic.widened(x)
-    reduced = np.array(reduced_axes(len(x.shape), kept), "int32")
-    mean = tf.reduce_mean(wide, reduced)
-    deviations = tf.subtract(wide, spread(mean, x, kept))
+    runs = [np.array(run, "int32") for run in reversed(neighbours(axes))]
+
+    def average(values: Tensor) -> Tensor:
+        for run in runs:  # Over several at once TensorFlow is slow, and less exact.
+            values = tf.reduce_mean(values, run)
+        return values
+
+    mean = average(wide)
+    deviations = tf.subtract(wide, spread(mean, x, how.kept))
     # It adds up one by one: what is left of the deviations is its error.
-    error = tf.reduce_mean(deviations, reduced)
+    error = average(deviations)
     mean = tf.add(mean, error)
-    deviations = tf.subtract(deviations, spread(error, x, kept))
-    variance = tf.reduce_mean(tf.square(deviations), reduced)
-    if correction is not None:
-        gamma, beta = correction(mean, variance, gamma, beta)
-    scale = _scale(variance, gamma, epsilon)
-    y = tf.multiply(deviations, spread(scale, x, kept))
-    y = y if beta is None else tf.add(y, spread(beta, x, kept))
+    deviations = tf.subtract(deviations, spread(error, x, how.kept))
+    variance = average(tf.square(deviations))
+    gamma, beta = how.affine(mean, variance)
+    scale = _scale(variance, gamma, how.epsilon)
+    y = tf.multiply(deviations, spread(scale, x, how.kept))
+    y = y if beta is None else tf.add(y, spread(beta, x, how.kept))
     return tf.cast(y, x.dtype), mean, variance
 
 
-def normalize(
-    x: Tensor,
-    kept: tuple[int, ...],
-    mean: Tensor,
-    variance: Tensor,
-    gamma: Tensor | None,
-    beta: Tensor | None,
-    epsilon: float,
-) -> Tensor:
+def normalize(x: Tensor, mean: Tensor, variance: Tensor, how: Normalization) -> Tensor:
     """See `generic.normalize`."""
     wide = generic.widened(x)
-    scale = _scale(variance, gamma, epsilon)
+    scale = _scale(variance, how.gamma, how.epsilon)
     if is_small(x) and not inside_xla():
-        y = tf.subtract(wide, spread(mean, x, kept))
-        y = tf.multiply(y, spread(scale, x, kept))
-        y = y if beta is None else tf.add(y, spread(beta, x, kept))
+        y = tf.subtract(wide, spread(mean, x, how.kept))
+        y = tf.multiply(y, spread(scale, x, how.kept))
+        y = y if how.beta is None else tf.add(y, spread(how.beta, x, how.kept))
     else:
         # One pass less, and as in stock some precision less where |mean| >> std.
-        offset = -mean * scale if beta is None else beta - mean * scale
-        y = wide * spread(scale, x, kept) + spread(offset, x, kept)
+        offset = -mean * scale if how.beta is None else how.beta - mean * scale
+        y = wide * spread(scale, x, how.kept) + spread(offset, x, how.kept)
     return tf.cast(y, x.dtype)
 
 

@@ -9,51 +9,49 @@ from keras import ops
 from kerasbn.replicas import active
 
 if TYPE_CHECKING:
-    from kerasbn.layer import BatchNormalization
+    from kerasbn.statistics import RenormStatistics, RunningStatistics
 
 Tensor = Any
 
 
-def combined(layer: BatchNormalization) -> list[tuple[Any, Tensor]]:
-    """What the running variables of a built layer are over all replicas.
+def combined(statistics: RunningStatistics) -> list[tuple[Any, Tensor]]:
+    """What running statistics that each replica has moved are over all replicas.
 
     Replicas with more weight `w` count for more. The new `w` is the mean of all:
     together they are one layer that has seen as many batches as each of them.
 
     Returns:
-        Pairs of a variable and its value; none where all replicas have the same.
+        Pairs of a variable and its value.
     """
-    if layer.synchronized:
-        return []
-    mean = active.gathered(layer.moving_mean)
-    variance = active.gathered(layer.moving_variance)
+    mean = active.gathered(statistics.mean)
+    variance = active.gathered(statistics.variance)
     w = ops.ones_like(mean)
-    if layer.moving_weight is not None:
-        w = active.gathered(layer.moving_weight.w)
+    if statistics.weight is not None:
+        w = active.gathered(statistics.weight.w)
     new_mean, new_variance = _mixed(mean, variance, w)
-    pairs = [(layer.moving_mean, new_mean), (layer.moving_variance, new_variance)]
-    if layer.moving_weight is not None:
-        pairs.append((layer.moving_weight.w, ops.mean(w, 0)))
-    if layer.renorm:
-        pairs += _combined_renorm(layer, mean, w)
+    pairs = [(statistics.mean, new_mean), (statistics.variance, new_variance)]
+    if statistics.weight is not None:
+        pairs.append((statistics.weight.w, ops.mean(w, 0)))
+    if statistics.renorm is not None:
+        pairs += _combined_renorm(statistics.renorm, mean, w)
     return pairs
 
 
 def _combined_renorm(
-    layer: BatchNormalization, mean: Tensor, w: Tensor
+    renorm: RenormStatistics, mean: Tensor, w: Tensor
 ) -> list[tuple[Any, Tensor]]:
     """The same for the variables of renorm, which have deviations for variances."""
-    stddev = active.gathered(layer.moving_stddev)
-    renorm_mean = active.gathered(layer.renorm_mean)
-    renorm_stddev = active.gathered(layer.renorm_stddev)
-    _, variance = _mixed(mean, ops.square(stddev), w)
-    new_renorm_mean, renorm_variance = _mixed(
-        renorm_mean, ops.square(renorm_stddev), ops.ones_like(renorm_mean)
+    moving_stddev = active.gathered(renorm.moving_stddev)
+    renorm_mean = active.gathered(renorm.mean)
+    stddev = active.gathered(renorm.stddev)
+    _, variance = _mixed(mean, ops.square(moving_stddev), w)
+    new_mean, renorm_variance = _mixed(
+        renorm_mean, ops.square(stddev), ops.ones_like(renorm_mean)
     )
     return [
-        (layer.moving_stddev, ops.sqrt(variance)),
-        (layer.renorm_mean, new_renorm_mean),
-        (layer.renorm_stddev, ops.sqrt(renorm_variance)),
+        (renorm.moving_stddev, ops.sqrt(variance)),
+        (renorm.mean, new_mean),
+        (renorm.stddev, ops.sqrt(renorm_variance)),
     ]
 
 

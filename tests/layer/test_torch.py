@@ -1,0 +1,98 @@
+"""What only PyTorch has: memory formats, storage kept for gradients, `torch.func`."""
+
+import keras
+import numpy as np
+import pytest
+
+from kerasbn import BatchNormalization
+
+from .helpers import BACKEND, array, statistics
+
+if BACKEND != "torch":
+    pytest.skip("memory and transformations of PyTorch", allow_module_level=True)
+
+import torch
+
+generator = torch.Generator().manual_seed(0)
+
+
+def random(*shape):
+    return torch.randn(*shape, generator=generator)
+
+
+@pytest.mark.parametrize("options", [{}, {"zero_debias": True}, {"momentum": None}])
+@pytest.mark.parametrize("shape", [(32, 8), (8, 5, 5, 8)], ids=str)
+def test_statistics_may_move_before_the_backward_pass(shape, options):
+    layer = BatchNormalization(**options)
+    x = random(*shape)
+    layer(x, training=True)
+    expected, found = x.clone().requires_grad_(), x.clone().requires_grad_()
+    layer(expected, training=False).square().sum().backward()
+    loss = layer(found, training=False).square().sum()
+    layer(3 * x + 1, training=True)
+    layer.moving_mean.assign(np.zeros(8))
+    loss.backward()
+    torch.testing.assert_close(found.grad, expected.grad)
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize(
+    ("shape", "axis"), [((32, 6), -1), ((8, 6, 5, 5), 1), ((600, 6), -1)], ids=str
+)
+def test_vmap_over_layers(shape, axis, training):
+    layer = BatchNormalization(axis)
+    layer.build(shape)
+
+    def member(weights, states, x):
+        return layer.stateless_call(weights, states, x, training=training)
+
+    weights, states = (
+        [torch.stack([v.value.detach(), v.value.detach() + 1]) for v in variables]
+        for variables in (layer.trainable_variables, layer.non_trainable_variables)
+    )
+    x = random(2, *shape)
+    y, new = torch.func.vmap(member)(weights, states, x)
+    for i in range(2):
+        alone, moved = member([w[i] for w in weights], [s[i] for s in states], x[i])
+        torch.testing.assert_close(y[i], alone, rtol=1e-4, atol=1e-5)
+        for one, other in zip(new, moved, strict=True):
+            torch.testing.assert_close(one[i], other, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_the_memory_format_stays(training):
+    x = random(4, 8, 6, 6).to(memory_format=torch.channels_last).requires_grad_()
+    layer, plain = BatchNormalization(1), BatchNormalization(1)
+    y = layer(x, training=training)
+    assert y.is_contiguous(memory_format=torch.channels_last)
+    expected = plain(x.detach().contiguous(), training=training)
+    torch.testing.assert_close(y.contiguous(), expected, rtol=1e-5, atol=1e-5)
+    assert plain(x.detach().contiguous(), training=training).is_contiguous()
+
+
+@pytest.mark.parametrize("options", [{}, {"zero_debias": True}])
+def test_rematerialization_moves_statistics_once(options):
+    x = np.random.default_rng(0).normal(3, 2, (16, 4)).astype("float32")
+
+    def fitted():
+        layer = BatchNormalization(momentum=0.5, **options)
+        model = keras.Sequential([keras.Input((4,)), layer, keras.layers.Dense(1)])
+        model.compile("sgd", "mse")
+        model.fit(x, x[:, :1], batch_size=16, verbose=0)
+        return statistics(layer)
+
+    expected = fitted()
+    with keras.RematScope(mode="full"):
+        found = fitted()
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-6)
+
+
+def test_a_mask_keeps_the_digits_of_float64():
+    rng = np.random.default_rng(0)
+    x, mask = rng.normal(3, 1, (64, 16, 4)), rng.random((64, 16)) < 0.5
+    layer = BatchNormalization(dtype="float64", momentum=0.0)
+    y = array(layer(torch.tensor(x), training=True, mask=torch.tensor(mask)))
+    rows = x[mask]
+    expected = (x - rows.mean(0)) / np.sqrt(rows.var(0) + 1e-3)
+    np.testing.assert_allclose(y, expected, atol=1e-12)
