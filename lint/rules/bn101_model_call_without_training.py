@@ -101,7 +101,10 @@ healthy = bool(np.abs(moving_mean).max() > 0)
 
     def check_source(self, module: Module) -> Iterator[Finding]:
         """Every model class with such a `call`."""
-        if not (module.mentions("def call") and module.world.has(CALL_NEEDS_TRAINING)):
+        if not (
+            module.mentions("def call")
+            and source.world(module).has(CALL_NEEDS_TRAINING)
+        ):
             return
         seen = set()
         for node in module.classes:
@@ -122,15 +125,15 @@ healthy = bool(np.abs(moving_mean).max() > 0)
             if not usage.fitted and module.may_hide(node.name):
                 continue
             severity = None if usage.fitted else Severity.WARNING
-            if module.world.assumed:
+            if source.world(module).assumed:
                 severity = Severity.WARNING
             seen.add(call)
             surely = source.class_holds(of, surely=True)
             is_part = not usage.fitted and _LIKE_A_PART.search(node.name)
-            if is_part or not surely or module.freezes.covers_self_in(node):
+            if is_part or not surely or source.freezes(module).covers_self_in(node):
                 severity = Severity.INFO
             yield self.finding(
-                _message(node.name, surely or kinds) + module.world.caveat,
+                _message(node.name, surely or kinds) + source.world(module).caveat,
                 module.header(call),
                 severity,
                 _fix(module, call),
@@ -186,11 +189,11 @@ def _fix(module: Module, call: ast.FunctionDef | ast.AsyncFunctionDef) -> Fix | 
 
 def _call_of(of: source.Class) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
     """The `call` in the class itself, or in a mixin beside it, which is no model."""
-    own = of.module.members(of.node).methods.get("call")
+    own = source.members(of.module, of.node).methods.get("call")
     if own is not None:
         return own
     for base in source.project_lineage(of)[1:]:
-        found = base.module.members(base.node).methods.get("call")
+        found = source.members(base.module, base.node).methods.get("call")
         if found is not None:
             beside = base.module is of.module and source.keras_kind(base) is None
             return found if beside else None

@@ -80,7 +80,7 @@ healthy = bool(np.abs(moving_mean).max() > 0)
         for leak in source.leaked_flags(module):
             if any(leak.call is each.call for each in source.untold_on_jax(module)):
                 continue  # BN113: nothing is inherited there
-            world = module.world
+            world = source.world(module)
             meaning = NONE_IS_INFERENCE if leak.flag is None else FLAG_LEAKS
             if not world.has(meaning):
                 continue

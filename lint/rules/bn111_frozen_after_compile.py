@@ -79,14 +79,14 @@ healthy = bool(np.array_equal(before, after))
         """Every change that comes too late."""
         if not module.mentions(".trainable") or module.may_hide("compile("):
             return
-        before_fit = module.world.has(FREEZING_NEEDS_COMPILE)
+        before_fit = source.world(module).has(FREEZING_NEEDS_COMPILE)
         for change in source.late_changes(module, before_fit=before_fit):
             yield self.finding(
                 f"{ast.unparse(change)} has no effect before the model is compiled "
                 "again; call compile after it",
                 module.location(change),
             )
-        if not module.world.has(FREEZING_PRECEDES_TRAINING):
+        if not source.world(module).has(FREEZING_PRECEDES_TRAINING):
             return
         for change in source.fitted_frozen(module):
             network = ast.unparse(change.targets[0]).removesuffix(".trainable")
@@ -94,7 +94,7 @@ healthy = bool(np.array_equal(before, after))
                 f"{network} is frozen when it is first trained, so that this changes "
                 "neither its weights nor its running statistics; set "
                 f"{network}.trainable = True before each training of it, and False "
-                f"before each of a model around it{module.world.caveat}",
+                f"before each of a model around it{source.world(module).caveat}",
                 module.location(change),
-                None if module.world.assumed else Severity.WARNING,
+                None if source.world(module).assumed else Severity.WARNING,
             )

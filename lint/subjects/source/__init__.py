@@ -8,6 +8,7 @@ from .data_formats import default_data_format
 from .edits import replaced, with_argument, with_parameter
 from .evaluation_steps import trained_in_evaluation
 from .flagged import Flagged, Where, flag_left_out, flagged_calls
+from .frozen import freezes
 from .graph_mode import (
     calls_without_flag,
     fetched_in_vain,
@@ -19,6 +20,7 @@ from .in_lambda import batch_norms_in_lambda
 from .late_freezing import fitted_frozen, late_changes
 from .layer_updates import leaves_updates_in_layers, trains_layers
 from .leaks import Leak, leaked_flags
+from .members import members
 from .module import Module
 from .plain_calls import leaking_calls, leaks_in_call
 from .project import Project, UnreadableSource, module_from_bytes, read_module
@@ -31,6 +33,7 @@ from .training_steps import LostFlag, lost_flags
 from .untold import told, untold_on_jax
 from .usage import Usage, usage_of
 from .values import Class, default_of, parameters
+from .worlds import world
 
 __all__ = [
     "Class",
@@ -56,6 +59,7 @@ __all__ = [
     "fitted_frozen",
     "flag_left_out",
     "flagged_calls",
+    "freezes",
     "is_functional",
     "keras_kind",
     "kinds_handed_on",
@@ -68,6 +72,7 @@ __all__ = [
     "library_classes",
     "loses_updates",
     "lost_flags",
+    "members",
     "method_of",
     "misnamed_flags",
     "module_from_bytes",
@@ -88,4 +93,5 @@ __all__ = [
     "usage_of",
     "with_argument",
     "with_parameter",
+    "world",
 ]

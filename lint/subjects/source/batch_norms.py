@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from .. import names
 from .classes import calls_in, keyword
-from .once import once
+from .entries import entries
+from .memo import found_once
 from .resolve import lineage, method_of, values
 from .scopes import last_word, start
 from .values import (
@@ -25,6 +26,7 @@ from .values import (
     is_number,
     parameters,
 )
+from .worlds import world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,7 +76,7 @@ class _Argument:
     shown: ast.expr | None = None
 
 
-@once
+@found_once
 def momenta(module: Module) -> Iterator[Momentum]:
     """Every momentum that is given to a BN layer, each place once."""
     if not module.mentions("momentum", "decay", "BatchNorm", "batch_norm"):
@@ -222,7 +224,7 @@ def _of_keras_1(module: Module, call: ast.Call) -> bool:
         case [ast.Constant(value=float()), ast.Constant(value=int()), *_]:
             return True
         case [_, ast.Constant(value=int() as mode), *_]:
-            return module.world.legacy and mode > 1
+            return world(module).legacy and mode > 1
     return False
 
 
@@ -258,7 +260,7 @@ def _entered(
         return None
     scope = module.scopes.scope_of(call)
     found: list[tuple[int, ast.expr]] = []
-    for node in module.entries.get(packed.id, ()):
+    for node in entries(module).get(packed.id, ()):
         given = None
         match node:
             case ast.Assign(targets=[ast.Subscript(slice=ast.Constant(value=key))]):

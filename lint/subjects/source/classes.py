@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Literal
 
+from .limits import METHODS
 from .members import attribute_of_self, self_name
 from .resolve import lineage, method_of, values
 from .scopes import Kind, last_word
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from .module import Module
     from .scopes import Function
 
-_MOST_METHODS = 50
 _LAYER_BASES = {"keras.layers.Layer", "keras.layers.Wrapper"}
 
 
@@ -51,7 +51,7 @@ def reached(of: Class, name: str) -> list[Routine]:
     """The method of that name, and the methods it calls on `self`, and so on."""
     found: list[Routine] = []
     pending = [method_of(of, name)]
-    while pending and len(found) < _MOST_METHODS:
+    while pending and len(found) < METHODS:
         routine = pending.pop()
         if routine is not None and routine not in found:
             found.append(routine)

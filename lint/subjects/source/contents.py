@@ -19,7 +19,9 @@ from .classes import (
     passes_flag_itself,
     reached,
 )
-from .members import attribute_of_self, is_false, self_name
+from .frozen import freezes
+from .limits import LAYERS_VISITED, NESTING
+from .members import attribute_of_self, is_false, members, returns_of, self_name
 from .resolve import calls_of, lineage, method_of, project_lineage, values
 from .scopes import Binding, Function, Kind, ScopeNode
 from .values import (
@@ -42,8 +44,6 @@ if TYPE_CHECKING:
 
 Kinds = frozenset[str]
 NOTHING: Kinds = frozenset()
-_DEEPEST = 60
-_MOST_VISITS = 4_000
 # Reading one of these from a network leads to no layer of it.
 _NO_LAYERS = {"shape", "dtype", "name", "trainable_variables", "trainable_weights"}
 
@@ -72,7 +72,7 @@ class _Search:
         self._depth = 0
 
     def _enter(self, node: object) -> bool:
-        too_far = self._visits > _MOST_VISITS or self._depth > _DEEPEST
+        too_far = self._visits > LAYERS_VISITED or self._depth > NESTING
         if too_far or node in self._visited:
             return False
         self._visits += 1
@@ -107,7 +107,7 @@ class _Search:
         return found[0].intersection(*found) if self._surely else NOTHING.union(*found)
 
     def expression(self, module: Module, expression: ast.expr) -> Kinds:
-        frozen = not self._even_frozen and module.freezes.covers(expression)
+        frozen = not self._even_frozen and freezes(module).covers(expression)
         if frozen or not self._enter(expression):
             return NOTHING
         self._depth += 1
@@ -141,7 +141,7 @@ class _Search:
         for function in values(module, call.func):
             if isinstance(function, Routine):
                 constructed = True
-                returned = function.module.returns_of(function.node)
+                returned = returns_of(function.module, function.node)
                 yield self._alternatives([(function.module, each) for each in returned])
             else:
                 constructed = constructed or isinstance(function, Known | Class)
@@ -234,10 +234,10 @@ class _Search:
         given: list[tuple[Module, ast.expr]] = []
         added = NOTHING
         for each in project_lineage(of):
-            members = each.module.members(each.node)
-            assigned = members.assigned(name)
+            own = members(each.module, each.node)
+            assigned = own.assigned(name)
             given += [(each.module, one) for one in assigned if not _is_empty(one)]
-            for expression in members.given(name)[len(assigned) :]:
+            for expression in own.given(name)[len(assigned) :]:
                 if not self._is_optional(each.module, expression):
                     added |= self.expression(each.module, expression)
         if len(given) == 1 and self._is_optional(*given[0]):
@@ -278,7 +278,7 @@ def _is_named_frozen(module: Module, made: ast.Call) -> bool:
     """Whether what is made is frozen under the name it is first given."""
     parent = module.scopes.parents.get(made)
     targets = parent.targets if isinstance(parent, ast.Assign) else []
-    return any(module.freezes.covers(each) for each in targets)
+    return any(freezes(module).covers(each) for each in targets)
 
 
 def _handed_in_frozen(module: Module, binding: Binding) -> bool:
@@ -288,7 +288,7 @@ def _handed_in_frozen(module: Module, binding: Binding) -> bool:
     assert isinstance(binding.node, ast.arg)
     for call, skipped in calls_of(module, binding.place):
         passed = argument_for(call, binding.place, binding.node.arg, skipped)
-        if passed is not None and module.freezes.covers(passed):
+        if passed is not None and freezes(module).covers(passed):
             return True
     return False
 
@@ -320,13 +320,13 @@ def _freezes_itself(of: Class) -> bool:
     return any(
         is_false(value)
         for each in project_lineage(of)
-        for value in each.module.members(each.node).assigned("trainable")
+        for value in members(each.module, each.node).assigned("trainable")
     )
 
 
 def _items(function: Routine, index: int) -> Iterator[ast.expr]:
     """The item of that index in what a function returns."""
-    for returned in function.module.returns_of(function.node):
+    for returned in returns_of(function.module, function.node):
         if isinstance(returned, ast.Tuple) and index < len(returned.elts):
             yield returned.elts[index]
 

@@ -13,7 +13,8 @@ from .batch_norms import batch_norm_name
 from .classes import keras_kind, keyword, reached
 from .contents import holds
 from .edits import without_argument
-from .once import once
+from .frozen import freezes
+from .memo import found_once
 from .resolve import values
 from .scopes import Binding, Kind
 from .symbolic import builds_graph, fitted_graph
@@ -83,10 +84,10 @@ class Flagged:
     in_training: bool
 
 
-@once
+@found_once
 def flagged_calls(module: Module) -> Iterator[Flagged]:
     """Every call of BN, or of what holds BN, with a constant flag."""
-    if not _ANY_FLAG.search(module.text):
+    if not module.matches(_ANY_FLAG):
         return
     fitted: set[ast.AST] | None = None
     for call in module.calls:
@@ -143,11 +144,11 @@ def _has_weights(network: Value) -> bool:
 
 def _maybe_frozen(module: Module, call: ast.Call) -> bool:
     """Whether something is frozen here of which it is not known what it covers."""
-    if module.freezes.covers(call.func):
+    if freezes(module).covers(call.func):
         return False  # frozen, and set free again
     if module.may_hide("trainable"):
         return True
-    return bool(module.freezes.frozen) or any(
+    return bool(freezes(module).frozen) or any(
         "freez" in name for name in module.calls_by_name
     )
 
@@ -219,7 +220,7 @@ def _is_batch_norm(module: Module, call: ast.Call) -> bool:
         return bool(call.keywords)  # its second argument is not the flag
     for value in values(module, call.func):
         if isinstance(value, Result) and batch_norm_name(value.of) is not None:
-            frozen = module.freezes.for_good(call.func)
+            frozen = freezes(module).for_good(call.func)
             return not frozen and keyword(value.call, "trainable") is None
     return False
 
@@ -231,7 +232,7 @@ def _is_network(module: Module, call: ast.Call) -> bool:
     makers = (Known, Class, Routine)
     if any(isinstance(each, makers) for each in values(module, call.func)):
         return False
-    even_frozen = not module.freezes.for_good(call.func)
+    even_frozen = not freezes(module).for_good(call.func)
     return names.BATCH_NORM in holds(module, call.func, even_frozen)
 
 

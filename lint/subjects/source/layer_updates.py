@@ -31,7 +31,7 @@ def leaves_updates_in_layers(module: Module) -> bool:
 
     In a graph of TensorFlow 1 they are in `layer.updates`, and in no collection.
     """
-    calls = [] if _RUNS_LAYERS.search(module.text) else list(reached_calls(module))
+    calls = [] if module.matches(_RUNS_LAYERS) else list(reached_calls(module))
     around = {each for each, _ in calls}
     return any(_phases(*each) is not None for each in calls) and not any(
         names_updates(each) for each in {module, *around}
@@ -47,7 +47,7 @@ def trains_layers(module: Module) -> bool:
         for other in module.project.naming("learning_phase")
         if imports(other, module)
     }
-    told = any(_TRAINS_LAYERS.search(each.text) for each in around)
+    told = any(each.matches(_TRAINS_LAYERS) for each in around)
     return told or any(_phases(*each) for each in calls)
 
 

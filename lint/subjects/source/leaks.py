@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from .. import names
 from .classes import calls_in, keras_kind, keyword, reached, unpacks_keywords
 from .contents import holds
+from .members import members
 from .resolve import method_of, values
 from .scopes import end
 from .values import Class, Known, Result, Self
@@ -48,7 +49,7 @@ def leaked_flags(module: Module) -> Iterator[Leak]:
     seen = set()
     for node in module.classes if lines else ():
         of = Class(module, node)
-        if "call" not in module.members(node).methods or keras_kind(of) is None:
+        if "call" not in members(module, node).methods or keras_kind(of) is None:
             continue
         for routine in reached(of, "call"):
             first, last = routine.node.lineno, routine.node.end_lineno or 0

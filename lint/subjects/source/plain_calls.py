@@ -14,6 +14,7 @@ from .resolve import method_of, values
 from .scopes import end, last_word
 from .symbolic import builds_graph, network_parts
 from .values import Class, Known, Result, unpacks
+from .worlds import world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,7 +61,7 @@ def leaks_in_call(module: Module) -> Iterator[tuple[ast.Call, str]]:
 
 
 def _may_leak(module: Module) -> bool:
-    return bool(MAY_LEAK.search(module.text)) and module.mentions("keras")
+    return module.matches(MAY_LEAK) and module.mentions("keras")
 
 
 def _comes_after(module: Module, call: ast.Call, other: ast.Call) -> bool:
@@ -126,7 +127,7 @@ def _leaking_name(module: Module, value: object) -> str | None:
     if not (isinstance(value, Known) and value.name.startswith(_LAYERS)):
         return None
     name = value.name.removeprefix(_LAYERS)
-    return name if leaks_training(name, module.world) else None
+    return name if leaks_training(name, world(module)) else None
 
 
 def _is_plain(module: Module, call: ast.Call) -> bool:

@@ -15,18 +15,16 @@ from typing import TYPE_CHECKING
 
 from ..notebook import read_cells
 from ..unread import Unread
-from .module import CellPlace, Module
+from .limits import FILES_SEARCHED, MODULES, NOTEBOOK_BYTES, SOURCE_BYTES
+from .module import Module
+from .text import CellPlace
 from .trail import Trail
 from .worlds import Requirements, read_requirements
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_LARGEST = 4_000_000  # bytes; no source that people write comes near
-_LARGEST_NOTEBOOK = 100_000_000  # most of it is pictures
-_MOST_MODULES = 2_000
 _SOURCES = (".py", ".ipynb")
-_MOST_SEARCHED = 1_000
 _IMPORT = re.compile(
     r"^[ \t]*(?:from|import)\b(?:[^(\n]*\([^)]{0,4000}\)|.*)", re.MULTILINE
 )
@@ -90,7 +88,7 @@ class Project:
         for folder, folders, files in os.walk(self.root):
             folders[:] = [each for each in folders if not _FOREIGN.match(each)]
             paths += [Path(folder) / each for each in files if each.endswith(_SOURCES)]
-            if len(paths) > _MOST_SEARCHED:
+            if len(paths) > FILES_SEARCHED:
                 return {}
         return {path: _words_of(path) for path in sorted(paths)}
 
@@ -142,7 +140,7 @@ class Project:
         path = path.resolve()
         if path not in self._modules:
             self._modules[path] = None
-            if self._owns(path) and len(self._modules) <= _MOST_MODULES:
+            if self._owns(path) and len(self._modules) <= MODULES:
                 with suppress(UnreadableSource, OSError):
                     self._modules[path] = read_module(path, self)
         return self._modules[path]
@@ -153,7 +151,7 @@ class Project:
 
 def _words_of(path: Path) -> frozenset[str]:
     try:
-        if path.stat().st_size > _LARGEST:
+        if path.stat().st_size > SOURCE_BYTES:
             return frozenset()
         text = _code_of(path)
     except (OSError, ValueError):
@@ -180,7 +178,7 @@ def read_module(
         UnreadableSource: if it is not Python 3, or not readable at all.
         OSError: if the file cannot be opened.
     """
-    limit = _LARGEST_NOTEBOOK if path.suffix == ".ipynb" else _LARGEST
+    limit = NOTEBOOK_BYTES if path.suffix == ".ipynb" else SOURCE_BYTES
     size = path.stat().st_size
     if size > limit:
         raise UnreadableSource(f"too large to read as source: {size} bytes")
@@ -210,7 +208,7 @@ def _decode(data: bytes) -> str:
 
 
 def _parse(text: str) -> ast.Module:
-    if len(text) > _LARGEST:
+    if len(text) > SOURCE_BYTES:
         raise UnreadableSource(f"too large to read as source: {len(text)} characters")
     try:
         with warnings.catch_warnings():
@@ -270,5 +268,5 @@ def _read_notebook(
         keras_version=keras_version,
         cells=tuple(places),
         unread=tuple(unread),
-        code=text,
+        parsed=text,
     )

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from .. import names
 from .imports import Found, exported, imported, unbound
+from .limits import VALUES
+from .members import members, returns_of
 from .scopes import Binding, Function, Kind, last_word
 from .values import (
     Class,
@@ -38,20 +40,19 @@ if TYPE_CHECKING:
 
     from .module import Module
 
-_MOST_VALUES = 40  # more alternatives than this are not worth telling apart
-
 
 def values(module: Module, expression: ast.expr) -> tuple[Value, ...]:
     """Every value the expression may have, as far as the source tells."""
-    known = module.known_values.get(expression)
+    key = (values, expression)
+    known: tuple[Value, ...] | None = module.answers.get(key)
     if known is not None:
         return known
     trail = module.project.trail
     if not trail.enter(expression):
         return ()
-    result = tuple(dict.fromkeys(_evaluate(module, expression)))[:_MOST_VALUES]
+    result = tuple(dict.fromkeys(_evaluate(module, expression)))[:VALUES]
     if trail.leave(expression):
-        module.known_values[expression] = result
+        module.answers[key] = result
     return result
 
 
@@ -267,7 +268,7 @@ def _asked_for(module: Module, call: ast.Call) -> Iterator[Value]:
 
 def returned(routine: Routine) -> Iterator[Value]:
     """What a function of the project gives back."""
-    for expression in routine.module.returns_of(routine.node):
+    for expression in returns_of(routine.module, routine.node):
         yield from values(routine.module, expression)
 
 
@@ -324,7 +325,7 @@ def lineage(of: Class) -> list[Known | Class]:
     """The class and all its known bases, roughly in the order Python searches them."""
     found: list[Known | Class] = []
     pending: list[Known | Class] = [of]
-    while pending and len(found) < _MOST_VALUES:
+    while pending and len(found) < VALUES:
         current = pending.pop(0)
         if current not in found:
             found.append(current)
@@ -341,7 +342,7 @@ def project_lineage(of: Class) -> list[Class]:
 def method_of(of: Class, name: str) -> Routine | None:
     """The method of that name, own or inherited within the project."""
     for each in project_lineage(of):
-        found = each.module.members(each.node).methods.get(name)
+        found = members(each.module, each.node).methods.get(name)
         if found is not None:
             return Routine(each.module, found, of)
     return None
@@ -359,7 +360,7 @@ def _member(of: Class, instance: Value, name: str) -> Iterator[Value]:
             yield Routine(method.module, method.node, bound_to)
         return
     for each in project_lineage(of):
-        for expression in each.module.members(each.node).given(name):
+        for expression in members(each.module, each.node).given(name):
             yield from values(each.module, expression)
 
 

@@ -11,6 +11,7 @@ from .. import names
 from .callers import handed_in
 from .classes import calls_in, keras_kind, unpacks_keywords
 from .contents import holds
+from .limits import STEPS_CALLED
 from .resolve import method_of, values
 from .scopes import last_word
 from .values import Class, Known, Result, Routine, Self, argument_for, default_of
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 Network = tuple["Module", ast.expr]
 _OTHER_FLAG = re.compile(r"train|phase|mode|infer", re.I)
-_DEEPEST = 3
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def running(
             own_tape = not own_tapes and any(
                 last_word(inner.func) == "GradientTape" for inner in inside
             )
-            if depth < _DEEPEST and not own_tape:
+            if depth < STEPS_CALLED and not own_tape:
                 for inner in inside:
                     shown = inner if value.module is module else current.shown
                     step = Running(value.module, inner, shown, value, current)

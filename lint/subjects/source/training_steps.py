@@ -11,6 +11,7 @@ from .. import names
 from .classes import calls_in, keyword, unpacks_keywords
 from .contents import holds
 from .identity import is_part_of
+from .members import returns_of
 from .owners import owners
 from .resolve import values
 from .running import leaves_open, running, trains
@@ -124,7 +125,7 @@ def _trained(module: Module, node: ast.With, tapes: set[str]) -> list[ast.expr] 
     applied = any(last_word(call.func) in _APPLYING for call in calls)
     if not applied and isinstance(function, ast.FunctionDef):
         # The gradients may be returned to whoever applies them.
-        applied = bool(module.returns_of(function)) and _applies_somewhere(module)
+        applied = bool(returns_of(module, function)) and _applies_somewhere(module)
     return sources if applied and sources else None
 
 

@@ -14,11 +14,12 @@ from .classes import calls_in, keras_kind, reached, takes_training
 from .contents import holds
 from .edits import with_argument
 from .leaks import is_layer
-from .once import once
+from .memo import found_once
 from .resolve import method_of, values
 from .scopes import Kind
 from .usage import usage_of
 from .values import Class, Result, Routine, argument_for, default_of, unpacks
+from .worlds import backend
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,10 +45,10 @@ class Untold:
     kinds: frozenset[str]
 
 
-@once
+@found_once
 def untold_on_jax(module: Module) -> Iterator[Untold]:
     """Every such call in the model classes that are fitted on JAX, each once."""
-    if not module.mentions(_FLAG) or module.backend not in (None, "jax"):
+    if not module.mentions(_FLAG) or backend(module) not in (None, "jax"):
         return
     seen: set[ast.Call] = set()
     for node in module.classes:
@@ -89,7 +90,7 @@ def _is_fitted_on_jax(of: Class) -> bool:
     if method_of(of, "stateless_call") or _steps_otherwise(of):
         return False
     usage = usage_of(of.module, of)
-    backends = usage.backends | {of.module.backend} - {None}
+    backends = usage.backends | {backend(of.module)} - {None}
     return (usage.fitted or usage.stateless) and backends == {"jax"}
 
 

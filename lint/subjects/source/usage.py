@@ -8,12 +8,14 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from .classes import keras_kind, keyword
+from .frozen import freezes
 from .members import is_false
 from .resolve import method_of, project_lineage, values
 from .running import running
 from .scopes import last_word
 from .symbolic import builds_graph
 from .values import Class, Items, Known, Result, Self, argument_for, unpacks
+from .worlds import backend
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,7 +102,7 @@ def _usage_in(module: Module, of: Class, flag: str) -> Usage:
     calls = [call for call in module.calls if _calls_instance(module, call, of)]
     fitted = _is_told_to(module, of, _FITTING)
     stateless = any(_trains_stateless(module, of))
-    trained_on = module.backend if fitted or stateless else None
+    trained_on = backend(module) if fitted or stateless else None
     handed = _handed_to_networks(module) if made else set()
     told = [call for call in calls if _is_told(call, of, flag)]
     open_calls = [call for call in calls if call not in told]
@@ -152,7 +154,7 @@ def _is_told_to(
         for word in words
         for call in module.calls_by_name.get(word, ())
         if isinstance(call.func, ast.Attribute)
-        and module.freezes.covers(call.func.value) is frozen
+        and freezes(module).covers(call.func.value) is frozen
         for value in values(module, call.func.value)
     )
 
