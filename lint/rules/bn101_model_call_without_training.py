@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import inspect
-import re
 from typing import TYPE_CHECKING, Any
 
 from ..findings import Severity
@@ -24,11 +23,6 @@ if TYPE_CHECKING:
 
 # Wrappers that leave the signature of `call` as it is.
 _TRANSPARENT = ("tf.function", "tensorflow.function", "function", "typechecked")
-_LIKE_A_FLAG = re.compile("train|phase|infer", re.IGNORECASE)
-# Names of what is hardly fitted by itself, though it is a model to Keras.
-_LIKE_A_PART = re.compile(
-    r"(?:Block|Layer|Residual|Bottleneck|Cell|Unit|Stem|Neck|Head)s?(?:V?\d\w*)?$"
-)
 
 
 class ModelCallWithoutTraining(Rule):
@@ -129,7 +123,7 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                 severity = Severity.WARNING
             seen.add(call)
             surely = source.class_holds(of, surely=True)
-            is_part = not usage.fitted and _LIKE_A_PART.search(node.name)
+            is_part = not usage.fitted and source.hints.is_part(node.name)
             if is_part or not surely or source.freezes(module).covers_self_in(node):
                 severity = Severity.INFO
             yield self.finding(
@@ -182,7 +176,9 @@ def _fix(module: Module, call: ast.FunctionDef | ast.AsyncFunctionDef) -> Fix | 
         for node in ast.walk(call)
         if isinstance(node, ast.Name | ast.Constant)
     }
-    if "training" in words or any(map(_LIKE_A_FLAG.search, source.parameters(call))):
+    if "training" in words or any(
+        map(source.hints.is_flag_like, source.parameters(call))
+    ):
         return None
     return source.with_parameter(module, call, "training=None")
 

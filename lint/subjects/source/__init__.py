@@ -1,5 +1,6 @@
 """Python source as the rules see it, and all that they ask of it."""
 
+from . import hints
 from .batch_norms import Momentum, changes_later, momenta
 from .bypassed import bypassing_calls
 from .classes import is_functional, keras_kind, takes_training
@@ -60,6 +61,7 @@ __all__ = [
     "flag_left_out",
     "flagged_calls",
     "freezes",
+    "hints",
     "is_functional",
     "keras_kind",
     "kinds_handed_on",

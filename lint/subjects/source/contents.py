@@ -8,6 +8,7 @@ holds nothing, and what is frozen does not depend on `training`.
 from __future__ import annotations
 
 import ast
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from .. import names
@@ -22,13 +23,15 @@ from .classes import (
 from .frozen import freezes
 from .limits import LAYERS_VISITED, NESTING
 from .members import attribute_of_self, is_false, members, returns_of, self_name
+from .memo import remembered
 from .resolve import calls_of, lineage, method_of, project_lineage, values
-from .scopes import Binding, Function, Kind, ScopeNode
+from .saying import says
+from .scopes import Binding, Function, Kind, ScopeNode, last_word
+from .switches import Other, Run, constants_of, is_certain, is_dead, truth
 from .values import (
     Class,
     Items,
     Known,
-    Literal,
     Partial,
     Result,
     Routine,
@@ -70,14 +73,24 @@ class _Search:
         self._visited: set[object] = set()
         self._visits = 0
         self._depth = 0
+        self._run: Run | None = None
 
     def _enter(self, node: object) -> bool:
         too_far = self._visits > LAYERS_VISITED or self._depth > NESTING
-        if too_far or node in self._visited:
+        mark = (node, None if self._run is None else self._run.call)
+        if too_far or mark in self._visited:
             return False
         self._visits += 1
-        self._visited.add(node)
+        self._visited.add(mark)
         return True
+
+    @contextmanager
+    def _running(self, run: Run | None) -> Iterator[None]:
+        """While what is looked at is run by that call; None leaves it as it is."""
+        before = self._run
+        self._run = run or before
+        yield
+        self._run = before
 
     def _is_optional(
         self, module: Module, node: ast.AST, use: ast.AST | None = None
@@ -90,7 +103,7 @@ class _Search:
             if isinstance(outer, ScopeNode) or outer in around:
                 return False
             if isinstance(outer, ast.If):
-                return True
+                return not is_certain(module, node, self._run)
         return False
 
     def _alternatives(self, parts: list[tuple[Module, ast.expr]]) -> Kinds:
@@ -125,8 +138,12 @@ class _Search:
                 yield from self._attribute(module, base, name)
             case ast.Constant() | ast.Lambda():
                 return
-            case ast.IfExp(body=one, orelse=other):
-                yield self._alternatives([(module, one), (module, other)])
+            case ast.IfExp(test=test, body=one, orelse=other):
+                chosen = truth(module, test, self._run)
+                sides = ((one, True), (other, False))
+                yield self._alternatives(
+                    [(module, each) for each, on in sides if chosen in (None, on)]
+                )
             case _:
                 for child in ast.iter_child_nodes(expression):
                     if isinstance(child, ast.expr):
@@ -141,12 +158,18 @@ class _Search:
         for function in values(module, call.func):
             if isinstance(function, Routine):
                 constructed = True
-                returned = returns_of(function.module, function.node)
-                yield self._alternatives([(function.module, each) for each in returned])
+                with self._running(_run_of(function, module, call, self._run)):
+                    yield self._alternatives(
+                        [
+                            (function.module, each)
+                            for each in returns_of(function.module, function.node)
+                            if not is_dead(function.module, each, self._run)
+                        ]
+                    )
             else:
                 constructed = constructed or isinstance(function, Known | Class)
                 yield self._made(function, module, call)
-        if not constructed and keyword(call, "training") is None:
+        if not constructed and says(module, call).is_nothing:
             yield self.expression(module, call.func)
         for argument in (*call.args, *(each.value for each in call.keywords)):
             yield self.expression(module, argument)
@@ -155,11 +178,14 @@ class _Search:
         """What the instance holds that calling `maker` makes."""
         match maker:
             case Known(name):
-                if _never_drops(module, name, call):
+                if self._never_drops(module, name, call):
                     return NOTHING
-                return names.holds(name) | _dropout_argument(name, call)
+                return names.holds(name) | self._dropout_argument(module, name, call)
             case Class():
-                return self.of_class(maker)
+                constructor = method_of(maker, "__init__")
+                run = constructor and _run_of(constructor, module, call, self._run)
+                with self._running(run):
+                    return self.of_class(maker)
             case Partial(of=inner):
                 return self._made(inner, module, call)
         return NOTHING
@@ -170,7 +196,10 @@ class _Search:
             return
         scope, bindings = found
         for binding in bindings:
-            if self._is_optional(module, binding.place, name):
+            if self._is_optional(module, binding.place, name) or (
+                binding.kind is not Kind.PARAMETER
+                and is_dead(module, binding.place, self._run)
+            ):
                 continue
             if binding.kind in (Kind.VALUE, Kind.ITEM):
                 assert isinstance(binding.node, ast.expr)
@@ -179,7 +208,8 @@ class _Search:
                 for value in values(module, name):
                     yield self._value(value)
         for added in _added(module, name.id, scope.node):
-            if not self._is_optional(module, added, name):
+            dead = is_dead(module, added, self._run)
+            if not (dead or self._is_optional(module, added, name)):
                 yield self.expression(module, added)
 
     def _bound(self, module: Module, expression: ast.expr, index: int | None) -> Kinds:
@@ -236,9 +266,14 @@ class _Search:
         for each in project_lineage(of):
             own = members(each.module, each.node)
             assigned = own.assigned(name)
-            given += [(each.module, one) for one in assigned if not _is_empty(one)]
+            given += [
+                (each.module, one)
+                for one in assigned
+                if not (_is_empty(one) or is_dead(each.module, one, self._run))
+            ]
             for expression in own.given(name)[len(assigned) :]:
-                if not self._is_optional(each.module, expression):
+                dead = is_dead(each.module, expression, self._run)
+                if not (dead or self._is_optional(each.module, expression)):
                     added |= self.expression(each.module, expression)
         if len(given) == 1 and self._is_optional(*given[0]):
             return added
@@ -254,6 +289,8 @@ class _Search:
             if isinstance(base, Known) and not _settles_base(of):
                 found |= names.holds(base.name)
         for routine, call in layer_calls(of):
+            if is_dead(routine.module, call, self._run):
+                continue
             found |= self.expression(routine.module, call.func)
             # What an inherited method calls may be made in this class.
             inherited = routine.module.owner_of(routine.node) is not of.node
@@ -264,6 +301,52 @@ class _Search:
             found |= self.expression(module, expression)
         self._depth -= 1
         return found
+
+    def _never_drops(self, module: Module, name: str, call: ast.Call) -> bool:
+        """Whether it is dropout or noise with a rate of 0, wherever that is said."""
+        if not names.holds(name) & {names.DROPOUT, names.NOISE}:
+            return False
+        given = [*call.args[:1], *(each.value for each in call.keywords[:1])][:1]
+        return bool(given) and self._is_zero(module, given[0])
+
+    def _is_zero(self, module: Module, rate: ast.expr) -> bool:
+        found = constants_of(module, rate, self._run)
+        known = [each for each in found if not isinstance(each, Other)]
+        return bool(known) and not any(known)
+
+    def _dropout_argument(self, module: Module, name: str, call: ast.Call) -> Kinds:
+        """Recurrent and attention layers drop only if they are told to."""
+        if not name.startswith("keras.layers."):
+            return NOTHING
+        for argument in ("dropout", "recurrent_dropout"):
+            given = keyword(call, argument)
+            if given is not None and any(
+                isinstance(rate, float) and rate > 0
+                for rate in constants_of(module, given, self._run)
+            ):
+                return frozenset({names.DROPOUT})
+        return NOTHING
+
+
+def _run_of(
+    routine: Routine, module: Module, call: ast.Call, outer: Run | None
+) -> Run | None:
+    """How a call runs a function, if anything in that depends on what is passed."""
+    where = routine.module.owner_of(routine.node) or routine.node
+    if not _is_switched(routine.module, where):
+        return None
+    skipped = int(routine.owner is not None)
+    return Run(routine.node, module, call, skipped, outer)
+
+
+@remembered
+def _is_switched(_module: Module, node: ast.AST) -> bool:
+    """Whether a function, or a class, has conditions in it, or rates of dropout."""
+    return any(
+        isinstance(each, ast.If | ast.IfExp)
+        or (isinstance(each, ast.Call) and "Dropout" in last_word(each.func))
+        for each in ast.walk(node)
+    )
 
 
 def _is_empty(expression: ast.expr) -> bool:
@@ -306,16 +389,6 @@ def _settles_base(of: Class) -> bool:
     return all(up)  # without any, the layer does something of its own
 
 
-def _never_drops(module: Module, name: str, call: ast.Call) -> bool:
-    """Whether it is dropout or noise with a rate of 0."""
-    if not names.holds(name) & {names.DROPOUT, names.NOISE}:
-        return False
-    given = [*call.args[:1], *(each.value for each in call.keywords[:1])][:1]
-    rates = [each for one in given for each in values(module, one)]
-    numbers = [each.value for each in rates if isinstance(each, Literal)]
-    return bool(numbers) and not any(numbers)
-
-
 def _freezes_itself(of: Class) -> bool:
     return any(
         is_false(value)
@@ -329,17 +402,6 @@ def _items(function: Routine, index: int) -> Iterator[ast.expr]:
     for returned in returns_of(function.module, function.node):
         if isinstance(returned, ast.Tuple) and index < len(returned.elts):
             yield returned.elts[index]
-
-
-def _dropout_argument(name: str, call: ast.Call) -> Kinds:
-    """Recurrent and attention layers drop only if they are told to."""
-    if not name.startswith("keras.layers."):
-        return NOTHING
-    for argument in ("dropout", "recurrent_dropout"):
-        match keyword(call, argument):
-            case ast.Constant(value=float() as rate) if rate > 0:
-                return frozenset({names.DROPOUT})
-    return NOTHING
 
 
 def _added(module: Module, name: str, scope: ast.AST) -> Iterator[ast.expr]:

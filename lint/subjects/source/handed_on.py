@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .. import names
+from . import hints
 from .classes import calls_in, keras_kind, takes_training
 from .contents import class_holds
 from .frozen import freezes
@@ -22,11 +22,6 @@ if TYPE_CHECKING:
 
     from .module import Module
     from .scopes import Function
-
-_LIKE_TRAINING = re.compile(
-    r"(is|in)?_?train(ing|_?able)?(_?(flag|mode|phase|now))?|(learning_)?phase(_train)?",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True)
@@ -64,7 +59,7 @@ def misnamed_flags(module: Module) -> Iterator[Misnamed]:
 
 
 def _is_flag(argument: ast.arg) -> bool:
-    return _LIKE_TRAINING.fullmatch(argument.arg) is not None
+    return hints.is_training_flag(argument.arg)
 
 
 def kinds_handed_on(

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from .. import names
 from ..preprocessing import MAY_LEAK, is_random, leaks_training
-from .classes import calls_in, keras_kind, keyword, reached
+from .classes import calls_in, keras_kind, reached
 from .contents import holds
 from .leaks import leaves_it_open
 from .resolve import method_of, values
+from .saying import says
 from .scopes import end, last_word
 from .symbolic import builds_graph, network_parts
 from .values import Class, Known, Result, unpacks
@@ -69,7 +70,7 @@ def _comes_after(module: Module, call: ast.Call, other: ast.Call) -> bool:
     return (
         end(call) < end(other)
         and module.scopes.precedes(call, other)
-        and keyword(other, "training") is None
+        and says(module, other).is_nothing
         and leaves_it_open(module, other)
     )
 
@@ -113,7 +114,7 @@ def _in_class(module: Module, of: Class) -> str | None:
 
 def _called_layer(module: Module, call: ast.Call) -> str | None:
     """The preprocessing layer that is called and not told the phase."""
-    if keyword(call, "training") is not None:
+    if not says(module, call).is_nothing:
         return None
     for value in values(module, call.func):
         if isinstance(value, Result):
