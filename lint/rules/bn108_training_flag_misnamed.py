@@ -99,7 +99,8 @@ def _severity(module: Module, flag: source.Misnamed) -> Severity | None:
         flag.of, "__call__"
     )
     fitted = usage.fitted and not steps_itself
-    if not fitted and (usage.told or steps_itself or _only_infers(usage, flag)):
+    led = usage.told or usage.led
+    if not fitted and (led or steps_itself or _only_infers(usage, flag)):
         return None
     if not fitted and module.may_hide(flag.of.node.name):
         return None

@@ -11,6 +11,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from .. import names
+from .handles import joined, names_of, runs_of
 from .imports import Found, exported, imported, unbound
 from .limits import VALUES
 from .members import members, returns_of
@@ -39,6 +40,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from .module import Module
+
+# What gives back the function that it is given, as far as what it does is asked.
+_SAME_FUNCTION = {
+    *("tensorflow.function", "tensorflow.compat.v1.function", "jax.jit"),
+    *("tensorflow.recompute_grad", "jax.checkpoint", "jax.remat", "torch.compile"),
+}
+
+_GRADIENTS = {"jax.grad", "jax.value_and_grad"}
 
 
 def values(module: Module, expression: ast.expr) -> tuple[Value, ...]:
@@ -235,12 +244,18 @@ def _call(module: Module, call: ast.Call) -> Iterator[Value]:
                 yield Items(module, call)
             case Known("super"):
                 yield from _super(module, call)
+            case Known(name) if name in _SAME_FUNCTION and call.args:
+                yield from values(module, call.args[0])
+            case Result(of=Known(name)) if name in _SAME_FUNCTION and call.args:
+                yield from values(module, call.args[0])  # tf.function(...)(step)
             case Known("list" | "tuple" | "reversed" | "enumerate") if call.args:
                 yield from values(module, call.args[0])
             case Known() | Class():
                 yield Result(function, module, call)
             case Partial(of=Known() | Class() as inner):
                 yield Result(inner, module, call)
+            case Partial(of=Routine() as inner):
+                yield from returned(inner)
             case Routine():
                 yield from returned(function)
 
@@ -374,12 +389,36 @@ def calls_of(module: Module, function: Function) -> list[tuple[ast.Call, int]]:
     if owner is not None and name == "__init__":
         return [(call, 1) for call in constructions(module, function)]
     found = []
-    for call in module.calls_by_name.get(name, ()):
+    named = names_of(module, function) if name else ()
+    calls = [call for each in named for call in module.calls_by_name.get(each, ())]
+    for call in calls:
         for value in values(module, call.func):
+            run = _run_by(module, value, call)
+            if run is not None and run[0].node is function:
+                found.append((run[1], 0 if run[0].owner is None else 1))
+                break
+    for handed, call in runs_of(module) if name else ():
+        for value in values(module, handed):
             if isinstance(value, Routine) and value.node is function:
                 found.append((call, 0 if value.owner is None else 1))
                 break
     return found
+
+
+def _run_by(
+    module: Module, value: Value, call: ast.Call
+) -> tuple[Routine, ast.Call] | None:
+    """The function that calling a value runs, and with what."""
+    match value:
+        case Routine():
+            return value, call
+        case Partial(of=Routine() as inner, call=partial):
+            return inner, joined(partial, call)
+        case Result(of=Known(name), call=made) if name in _GRADIENTS and made.args:
+            for inner in values(module, made.args[0]):
+                if isinstance(inner, Routine):
+                    return inner, call
+    return None
 
 
 def constructions(module: Module, constructor: Function) -> Iterator[ast.Call]:

@@ -12,20 +12,22 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from . import hints
-from .resolve import calls_of, method_of, values
-from .scopes import Binding, Function, Kind
+from .resolve import method_of, values
+from .scopes import Binding, Function, Kind, last_word
 from .values import (
     Class,
     Result,
     Routine,
     Self,
     argument_for,
-    default_of,
 )
 from .worlds import world
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .module import Module
+    from .values import Value
 
 FLAG = "training"
 FLAG_OF_FUNCTIONS = "is_training"  # of contrib and slim
@@ -77,10 +79,12 @@ def says(module: Module, call: ast.Call, *, name: str = FLAG) -> Said:
     """What the call says of the phase, by the flag of that name."""
     for each in call.keywords:
         if each.arg == name:
-            return _meaning(module, each, each.value)
+            return meaning(module, each, each.value)
     for each in call.keywords:
         if each.arg is None:
             return _unpacked(module, each)
+    if last_word(call.func) == "stateless_call":
+        return _NOTHING  # by place it takes variables and inputs
     if len(call.args) > 1 or any(isinstance(each, ast.Starred) for each in call.args):
         return _by_place(module, call, name)
     return _NOTHING
@@ -88,30 +92,13 @@ def says(module: Module, call: ast.Call, *, name: str = FLAG) -> Said:
 
 def says_otherwise(call: ast.Call) -> bool:
     """Whether it may tell the phase by a flag of another name."""
-    return any(each.arg and hints.is_flag_like(each.arg) for each in call.keywords)
+    return any(
+        each.arg not in (None, FLAG) and hints.is_flag_like(str(each.arg))
+        for each in call.keywords
+    )
 
 
-def surely_says(module: Module, call: ast.Call, *, name: str = FLAG) -> Said:
-    """What it says, where a parameter is passed on that all callers leave alone.
-
-    That is the default of the parameter then.
-    """
-    said = says(module, call, name=name)
-    if said.how is not How.PASSED_ON or said.function is None or said.packed:
-        return said
-    default = default_of(said.function, said.parameter)
-    callers = calls_of(module, said.function)
-    constant = _constant(default)
-    if constant is None or not callers:
-        return said
-    for caller, skipped in callers:
-        given = argument_for(caller, said.function, said.parameter, skipped)
-        if given is not None or any(each.arg is None for each in caller.keywords):
-            return said
-    return Said(How.CONSTANT, said.node, constant[0])
-
-
-def _meaning(module: Module, node: ast.AST, given: ast.expr) -> Said:
+def meaning(module: Module, node: ast.AST, given: ast.expr) -> Said:
     """What an argument says, its value being followed within its function."""
     value = local_value(module, given)
     constant = _constant(value)
@@ -164,29 +151,39 @@ def _unpacked(module: Module, packed: ast.keyword) -> Said:
 def _by_place(module: Module, call: ast.Call, name: str) -> Said:
     if any(isinstance(each, ast.Starred) for each in call.args):
         return Said(How.SOMETHING, call)
-    of_keras_3 = not (world(module).legacy or world(module).assumed)
     signed = False
     for value in values(module, call.func):
-        match value:
-            case Routine(node=function, owner=owner):
-                given = argument_for(call, function, name, int(owner is not None))
-                if given is not None:
-                    return _meaning(module, given, given)
-                signed = True
-            case Self(of) | Result(of=Class() as of) if not of_keras_3:
-                routine = method_of(of, "call")
-                if routine is not None:
-                    given = argument_for(call, routine.node, name, 1)
-                    if given is not None:
-                        return _meaning(module, given, given)
-                    signed = True
-    if of_keras_3 or signed:
-        return _NOTHING
+        of_layer = isinstance(value, Self | Result)
+        for function, skipped in _signatures(value):
+            signed = True
+            given = argument_for(call, function, name, skipped)
+            if given is not None:
+                return _placed(module, given, of_layer)
     second = call.args[1]
     match second:
+        case _ if signed:
+            return _NOTHING
         case ast.Constant(value=bool() | None):
-            return _meaning(module, second, second)
+            return _placed(module, second, True)
         case ast.Name() | ast.Attribute() | ast.UnaryOp() | ast.Call():
             if world(module).legacy or hints.is_flag_like(ast.unparse(second)):
-                return _meaning(module, second, second)
+                return _placed(module, second, True)
     return _NOTHING
+
+
+def _signatures(value: Value) -> Iterator[tuple[Function, int]]:
+    """The functions of the project that a call runs, without what Python passes."""
+    match value:
+        case Routine(node=function, owner=owner):
+            yield function, int(owner is not None)
+        case Self(of) | Result(of=Class() as of):
+            routine = method_of(of, "call")
+            if routine is not None:
+                yield routine.node, 1
+
+
+def _placed(module: Module, given: ast.expr, of_layer: bool) -> Said:
+    """A flag by place; Keras 3 has layers fail on one, so that it is not read."""
+    if of_layer and not (world(module).legacy or world(module).assumed):
+        return Said(How.SOMETHING, given)
+    return meaning(module, given, given)
