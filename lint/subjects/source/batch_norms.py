@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .. import names
@@ -29,7 +29,7 @@ from .values import (
 from .worlds import world
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from ...findings import Location
     from .module import Module
@@ -40,6 +40,7 @@ _POSITION = {
     "contrib.layers.batch_norm": 1,
     "slim.batch_norm": 1,
 }
+_MOST_SHOWN = 8
 _WORDS = ("momentum", "decay")
 
 
@@ -53,7 +54,8 @@ class Momentum:
         location: where to change it.
         call: the call that gives it.
         literal: the number as it stands in some source.
-        origin: where the number comes from, if that is another line.
+        origin: where the number comes from, if that is another line; or where it goes,
+            if it has several places.
     """
 
     value: float
@@ -78,14 +80,36 @@ class _Argument:
 
 @found_once
 def momenta(module: Module) -> Iterator[Momentum]:
-    """Every momentum that is given to a BN layer, each place once."""
+    """Every momentum that is given to BN layers, each number once.
+
+    One that has several places stands for all of them, where the number itself is.
+    """
     if not module.mentions("momentum", "decay", "BatchNorm", "batch_norm"):
         return
-    seen = set()
-    for found in _momenta(module):
-        if (found.location, found.value) not in seen:
-            seen.add((found.location, found.value))
-            yield found
+    found: dict[Literal, dict[Location, Momentum]] = {}
+    for each in _momenta(module):
+        found.setdefault(each.literal, {}).setdefault(each.location, each)
+    for literal, places in found.items():
+        first = next(iter(places.values()))
+        yield first if len(places) == 1 else _at_source(module, literal, first, places)
+
+
+def _at_source(
+    module: Module, literal: Literal, first: Momentum, places: Iterable[Location]
+) -> Momentum:
+    """One momentum for all that a number is given to, at the number if it is here."""
+    lines = list(dict.fromkeys(_line(each) for each in places))
+    where = ", ".join(lines[:_MOST_SHOWN]) + ", ..." * (len(lines) > _MOST_SHOWN)
+    location = first.location
+    if literal.module is module:
+        location = module.location(_with_keyword(module, literal.node))
+    there = f"{first.origin}, " if literal.module is not module else ""
+    return replace(first, location=location, origin=f"{there}used in {where}")
+
+
+def _line(place: Location) -> str:
+    cell = "" if place.cell is None else f"cell {place.cell} "
+    return f"{cell}line {place.line}"
 
 
 def batch_norm_name(value: Value) -> str | None:

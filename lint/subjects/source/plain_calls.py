@@ -5,22 +5,25 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from ...semantics import NONE_IS_INFERENCE
 from .. import names
 from ..preprocessing import MAY_LEAK, is_random, leaks_training
 from .classes import calls_in, keras_kind, reached
 from .contents import holds
-from .leaks import leaves_it_open
+from .imports import imported_modules
+from .leaks import is_layer
 from .resolve import method_of, values
-from .saying import says
+from .saying import How, says
 from .scopes import end, last_word
 from .symbolic import builds_graph, network_parts
-from .values import Class, Known, Result, unpacks
+from .values import Class, Known, Result, Self, unpacks
 from .worlds import world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .module import Module
+    from .values import Routine
 
 _LAYERS = "keras.layers."
 
@@ -62,7 +65,9 @@ def leaks_in_call(module: Module) -> Iterator[tuple[ast.Call, str]]:
 
 
 def _may_leak(module: Module) -> bool:
-    return module.matches(MAY_LEAK) and module.mentions("keras")
+    around = [*imported_modules(module)]
+    around += [far for each in around for far in imported_modules(each)]
+    return any(each.matches(MAY_LEAK) for each in (module, *around))
 
 
 def _comes_after(module: Module, call: ast.Call, other: ast.Call) -> bool:
@@ -70,9 +75,22 @@ def _comes_after(module: Module, call: ast.Call, other: ast.Call) -> bool:
     return (
         end(call) < end(other)
         and module.scopes.precedes(call, other)
-        and says(module, other).is_nothing
-        and leaves_it_open(module, other)
+        and _takes_over(module, other)
     )
+
+
+def _takes_over(module: Module, call: ast.Call) -> bool:
+    """Whether it calls what holds BN, which then is in the phase of the call before.
+
+    Up to Keras 3.9 that is so even if it is handed a flag that is None.
+    """
+    said = says(module, call)
+    none = said.how is How.PASSED_ON or said.is_constant(None)
+    if not (said.is_nothing or (none and not world(module).has(NONE_IS_INFERENCE))):
+        return False
+    if any(isinstance(each, Self) for each in values(module, call.func)):
+        return False
+    return is_layer(module, call) and names.BATCH_NORM in holds(module, call.func)
 
 
 def _leaking_layer(module: Module, network: ast.expr) -> str | None:
@@ -81,11 +99,10 @@ def _leaking_layer(module: Module, network: ast.expr) -> str | None:
     if not kinds or names.BATCH_NORM not in holds(module, network):
         return None
     for value in kinds:
-        found = (
-            _in_class(module, value.of)
-            if isinstance(value.of, Class)
-            else _in_graph(module, network)
-        )
+        found = None
+        if isinstance(value.of, Class):
+            found = _in_class(module, value.of)
+        found = found or _in_graph(module, network)
         if found is not None:
             return found
     return None
@@ -104,12 +121,23 @@ def _in_graph(module: Module, network: ast.expr) -> str | None:
 def _in_class(module: Module, of: Class) -> str | None:
     if keras_kind(of) is None or method_of(of, "__call__") is not None:
         return None
-    for routine in reached(of, "call"):
-        for call in calls_in(routine.module, routine.node):
+    routines = reached(of, "call")
+    for routine in routines:
+        calls = list(calls_in(routine.module, routine.node))
+        for call in calls:
             name = _called_layer(routine.module, call)
-            if name is not None:
+            if name is not None and (
+                any(_comes_after(routine.module, call, other) for other in calls)
+                or any(_is_left_open(other) for other in routines if other != routine)
+            ):
                 return name
     return None
+
+
+def _is_left_open(routine: Routine) -> bool:
+    """Whether a method calls BN and says nothing of the phase."""
+    calls = calls_in(routine.module, routine.node)
+    return any(_takes_over(routine.module, call) for call in calls)
 
 
 def _called_layer(module: Module, call: ast.Call) -> str | None:
@@ -138,7 +166,7 @@ def _is_plain(module: Module, call: ast.Call) -> bool:
     if owner is not None and keras_kind(Class(module, owner)) is not None:
         return False
     for outer in module.scopes.ancestors(call):
-        if isinstance(outer, ast.Expr):
+        if isinstance(outer, ast.Expr) and outer.value is call:
             return False  # It only builds the network.
         if isinstance(outer, ast.With) and any(
             isinstance(each.context_expr, ast.Call)

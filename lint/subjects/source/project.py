@@ -202,7 +202,7 @@ def _decode(data: bytes) -> str:
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
         text = data.decode(encoding)
-    except (SyntaxError, UnicodeDecodeError, LookupError) as error:
+    except (SyntaxError, UnicodeError, LookupError) as error:
         raise UnreadableSource(f"cannot be decoded: {error}") from None
     return text.removeprefix("\ufeff")
 
@@ -251,7 +251,7 @@ def _read_notebook(
         try:
             _parse(cell.text)
         except UnreadableSource as error:
-            where = (error.line, error.column, number)
+            where = (error.line or 1, error.column, number)
             unread.append(Unread(str(path), f"{error.message} (in this cell)", *where))
             code[-1] = "\n" * lines
         places.append(CellPlace(line, cell.indent))
