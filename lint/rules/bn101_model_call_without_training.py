@@ -33,8 +33,8 @@ class ModelCallWithoutTraining(Rule):
     if the class holds, itself or in a block, batch normalization, dropout, noise or
     random augmentation whose own call leaves the phase open. It is a warning where
     nothing in sight fits the class, and nothing where it is only a part of other
-    networks, only infers, has a `train_step` of its own, is always told, or told to
-    train by a loop. It is an information where such a layer is only one of several
+    networks, only infers, borrows the layers of a network that is trained, has a
+    `train_step` of its own, is always told, or told to train by a loop. It is an information where such a layer is only one of several
     alternatives, or where an unfitted class is called a block or a layer.
 
     A live model is also run once on random inputs, as `fit` runs it, and left as it
@@ -116,7 +116,11 @@ healthy = bool(np.abs(moving_mean).max() > 0)
             usage = source.usage_of(module, of) if kinds else None
             if usage is None or usage.harmless:
                 continue
-            if not usage.fitted and module.may_hide(node.name):
+            if not usage.fitted and (
+                module.may_hide(node.name)
+                or source.hints.only_infers(node.name)
+                or source.only_borrows(of)
+            ):
                 continue
             severity = None if usage.fitted else Severity.WARNING
             if source.world(module).assumed:

@@ -2,6 +2,7 @@
 
 from . import hints
 from .batch_norms import Momentum, changes_later, momenta
+from .borrowed import only_borrows
 from .bypassed import bypassing_calls
 from .classes import is_functional, keras_kind, takes_training
 from .contents import class_holds
@@ -10,6 +11,7 @@ from .edits import replaced, with_argument, with_parameter
 from .evaluation_steps import trained_in_evaluation
 from .flagged import Flagged, Where, flag_left_out, flagged_calls
 from .frozen import freezes
+from .frozen_parts import frozen_in_parts
 from .graph_mode import (
     calls_without_flag,
     fetched_in_vain,
@@ -61,6 +63,7 @@ __all__ = [
     "flag_left_out",
     "flagged_calls",
     "freezes",
+    "frozen_in_parts",
     "hints",
     "is_functional",
     "keras_kind",
@@ -80,6 +83,7 @@ __all__ = [
     "module_from_bytes",
     "momenta",
     "most_steps",
+    "only_borrows",
     "parameters",
     "project_lineage",
     "read_module",

@@ -204,7 +204,7 @@ class _Search:
             if binding.kind in (Kind.VALUE, Kind.ITEM):
                 assert isinstance(binding.node, ast.expr)
                 yield self._bound(module, binding.node, binding.index)
-            elif not _handed_in_frozen(module, binding):
+            elif self._even_frozen or not _handed_in_frozen(module, binding):
                 for value in values(module, name):
                     yield self._value(value)
         for added in _added(module, name.id, scope.node):

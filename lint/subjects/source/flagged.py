@@ -18,6 +18,7 @@ from .frozen import freezes
 from .memo import found_once
 from .resolve import values
 from .saying import FLAG, FLAG_OF_FUNCTIONS, How, Said, local_value, says
+from .scopes import last_word
 from .switches import constants_of
 from .symbolic import builds_graph, fitted_graph
 from .usage import usage_of
@@ -240,7 +241,7 @@ def _is_batch_norm(module: Module, call: ast.Call) -> bool:
 
 def _is_network(module: Module, call: ast.Call) -> bool:
     """Whether an instance is called that holds BN."""
-    if keyword(call, FLAG) is None:
+    if keyword(call, FLAG) is None or last_word(call.func) == "stateless_call":
         return False
     makers = (Known, Class, Routine)
     if any(isinstance(each, makers) for each in values(module, call.func)):

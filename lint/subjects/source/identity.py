@@ -42,6 +42,11 @@ def is_part_of(
     )
 
 
+def origins_of(module: Module, network: ast.expr) -> set[Origin]:
+    """Where a network may have been made, by all ways that lead to it."""
+    return set(_Search(()).origins(module, network))
+
+
 class _Search:
     def __init__(self, here: Iterable[ast.AST]) -> None:
         self._here = set(here)
