@@ -34,8 +34,9 @@ class ModelCallWithoutTraining(Rule):
     random augmentation whose own call leaves the phase open. It is a warning where
     nothing in sight fits the class, and nothing where it is only a part of other
     networks, only infers, borrows the layers of a network that is trained, has a
-    `train_step` of its own, is always told, or told to train by a loop. It is an information where such a layer is only one of several
-    alternatives, or where an unfitted class is called a block or a layer.
+    `train_step` of its own, is always told, or told to train by a loop. It is an
+    information where such a layer is only one of several alternatives, or where an
+    unfitted class is called a block or a layer.
 
     A live model is also run once on random inputs, as `fit` runs it, and left as it
     was. Reported is each batch normalization that `training` does not reach then.

@@ -15,7 +15,7 @@ from .identity import origins_of
 from .members import returns_of
 from .memo import remembered
 from .resolve import calls_of, values
-from .scopes import Function, start
+from .scopes import Function, end
 from .values import Routine
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def _precedes(module: Module, first: ast.AST, second: ast.AST, depth: int = 0) -
     here = module.scopes.enclosing_function(first)
     there = module.scopes.enclosing_function(second)
     if here is there:
-        return start(first) < start(second)
+        return end(first) < end(second)  # arguments come before their call
     if depth > _CALLS_UP:
         return False
     owner = module.owner_of(here) if here is not None else None
