@@ -38,19 +38,15 @@ class StatelessUpdatesDropped(Rule):
     code = "BN114"
     name = "stateless-updates-dropped"
     severity = Severity.ERROR
-    backend = "jax"
     bad = """\
-import os
-
-os.environ["KERAS_BACKEND"] = "jax"
 import keras
 import numpy as np
 
 keras.utils.set_random_seed(0)
 model = keras.Sequential([keras.Input((4,)), keras.layers.BatchNormalization()])
 x = np.random.default_rng(0).normal(5, 2, size=(32, 4)).astype("float32")
-trainable = [each.value for each in model.trainable_variables]
-non_trainable = [each.value for each in model.non_trainable_variables]
+trainable = [each + 0 for each in model.trainable_variables]
+non_trainable = [each + 0 for each in model.non_trainable_variables]
 y, _ = model.stateless_call(trainable, non_trainable, x, training=True)
 for variable, value in zip(model.non_trainable_variables, non_trainable):
     variable.assign(value)

@@ -51,13 +51,13 @@ y = (x[:, :1] > 5).astype("float32")
 model = keras.Sequential(
     [
         keras.Input((8,)),
-        keras.layers.Dense(32),
+        keras.layers.Dense(32, use_bias=False),
         keras.layers.BatchNormalization(momentum=0.9),
         keras.layers.ReLU(),
         keras.layers.Dense(1),
     ]
 )
-optimizer = keras.optimizers.SGD(0.5, use_ema=True, ema_momentum=0.98)
+optimizer = keras.optimizers.Adam(0.03, use_ema=True, ema_momentum=0.98)
 model.compile(optimizer, "mean_squared_error")
 model.fit(x, y, epochs=8, verbose=0)
 """
@@ -71,7 +71,6 @@ kerasbn.recalibrate(model, x)
     )
     proof = """\
 hidden = x @ keras.ops.convert_to_numpy(model.layers[0].kernel)
-hidden = hidden + keras.ops.convert_to_numpy(model.layers[0].bias)
 moving_mean = keras.ops.convert_to_numpy(model.layers[1].moving_mean)
 shift = np.abs(moving_mean - hidden.mean(axis=0)) / hidden.std(axis=0)
 healthy = bool(shift.max() < 0.1)

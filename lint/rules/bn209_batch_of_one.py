@@ -47,7 +47,11 @@ import numpy as np
 keras.utils.set_random_seed(0)
 x = np.random.default_rng(0).normal(5, 2, size=(64, 4)).astype("float32")
 model = keras.Sequential(
-    [keras.Input((4,)), keras.layers.Dense(4), keras.layers.BatchNormalization()]
+    [
+        keras.Input((4,)),
+        keras.layers.Dense(4, use_bias=False),
+        keras.layers.BatchNormalization(),
+    ]
 )
 model.compile("sgd", "mean_squared_error")
 size = 1

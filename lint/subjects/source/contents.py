@@ -205,12 +205,23 @@ class _Search:
                 assert isinstance(binding.node, ast.expr)
                 yield self._bound(module, binding.node, binding.index)
             elif self._even_frozen or not _handed_in_frozen(module, binding):
-                for value in values(module, name):
+                for value in self._handed_in(binding) or values(module, name):
                     yield self._value(value)
         for added in _added(module, name.id, scope.node):
             dead = is_dead(module, added, self._run)
             if not (dead or self._is_optional(module, added, name)):
                 yield self.expression(module, added)
+
+    def _handed_in(self, binding: Binding) -> tuple[Value, ...]:
+        """What the call passes for a parameter by which its function is run."""
+        run = self._run
+        while run is not None and run.function is not binding.place:
+            run = run.outer
+        if run is None or binding.kind is not Kind.PARAMETER:
+            return ()
+        assert isinstance(binding.node, ast.arg)
+        passed = argument_for(run.call, run.function, binding.node.arg, run.skipped)
+        return () if passed is None else values(run.module, passed)
 
     def _bound(self, module: Module, expression: ast.expr, index: int | None) -> Kinds:
         """What a name holds that is bound to an expression, or to one item of it."""
@@ -341,12 +352,22 @@ def _run_of(
 
 @remembered
 def _is_switched(_module: Module, node: ast.AST) -> bool:
-    """Whether a function, or a class, has conditions in it, or rates of dropout."""
-    return any(
-        isinstance(each, ast.If | ast.IfExp)
-        or (isinstance(each, ast.Call) and "Dropout" in last_word(each.func))
-        for each in ast.walk(node)
-    )
+    """Whether a function, or a class, has conditions, rates, or layers handed in."""
+    named: set[str] = set()
+    for each in ast.walk(node):
+        match each:
+            case ast.If() | ast.IfExp():
+                return True
+            case ast.arg(arg=name):
+                named.add(name)
+            case ast.Call(func=ast.Name(id=name)) if name in named:
+                return True
+            case ast.Call(func=function) if "Dropout" in last_word(function):
+                return True
+            case ast.List(elts=parts):
+                if any(getattr(part, "id", "") in named for part in parts):
+                    return True
+    return False
 
 
 def _is_empty(expression: ast.expr) -> bool:

@@ -35,8 +35,6 @@ def _is_dropped(module: Module, call: ast.expr) -> bool:
     """Whether nothing reads the second item of what a call gives back."""
     parent = module.scopes.parents.get(call)
     match parent:
-        case ast.Expr():
-            return True
         case ast.Subscript(value=value, slice=ast.Constant(value=int() as index)) if (
             value is call
         ):

@@ -83,12 +83,14 @@ def _sets(body: list[ast.stmt], name: str, value: bool) -> bool:
 def _nested(module: Module, network: ast.expr) -> str | None:
     """A network with BN that is one layer of another, unless it is frozen."""
     for where, part in network_parts(module, network):
-        called = part.func if isinstance(part, ast.Call) else part
-        for value in values(where, called):
-            if isinstance(value, Result) and value.call is not part and _is_net(value):
-                applied = isinstance(part, ast.Call) or _is_listed(where, part)
-                if applied and names.BATCH_NORM in holds(where, called):
-                    return ast.unparse(called)
+        inner = part.func if isinstance(part, ast.Call) else None
+        if isinstance(where.scopes.parents.get(part), ast.List):
+            inner = part  # Sequential([base, ...])
+        if inner is None or names.BATCH_NORM not in holds(where, inner):
+            continue
+        found = values(where, inner)
+        if any(isinstance(each, Result) and _is_net(each) for each in found):
+            return ast.unparse(inner)
     return None
 
 
@@ -99,7 +101,3 @@ def _is_net(value: Result) -> bool:
         case Class():
             return keras_kind(value.of) in ("model", "sequential")
     return False
-
-
-def _is_listed(module: Module, part: ast.expr) -> bool:
-    return isinstance(module.scopes.parents.get(part), ast.List)

@@ -17,17 +17,25 @@ if TYPE_CHECKING:
     from .module import Module
 
 _FITTING = ("fit", "fit_generator", "train_on_batch", "load_weights", "restore")
-_GRADIENTS = ("gradient", "minimize", "compute_gradients", "apply_gradients", "apply")
+GRADIENTS = ("gradient", "minimize", "compute_gradients", "apply_gradients", "apply")
 _LOADING = ("keras.models.load_model", "tensorflow.saved_model.load")
 
 
 @found_once
 def trained_networks(module: Module) -> Iterator[ast.expr]:
     """The networks whose variables gradients are taken for, or applied to."""
-    for word in _GRADIENTS:
+    for word in GRADIENTS:
         for call in module.calls_by_name.get(word, ()):
-            for given in (*call.args, *(each.value for each in call.keywords)):
-                yield from owners(module, given)
+            yield from owners_in(module, call)
+    for call in module.calls_by_name.get("parameters", ()):
+        if isinstance(call.func, ast.Attribute):
+            yield call.func.value  # for an optimizer of PyTorch
+
+
+def owners_in(module: Module, call: ast.Call) -> Iterator[ast.expr]:
+    """The networks whose variables a call is given."""
+    for given in (*call.args, *(each.value for each in call.keywords)):
+        yield from owners(module, given)
 
 
 def is_trained(module: Module, network: ast.expr) -> bool:

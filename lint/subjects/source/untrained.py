@@ -11,7 +11,7 @@ from .classes import calls_in, keras_kind, keyword
 from .contents import holds
 from .saying import FLAG, says
 from .scopes import Function, last_word
-from .trained import is_trained, was_trained
+from .trained import GRADIENTS, is_trained, owners_in, was_trained
 from .values import Class
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from .module import Module
 
-_OPTIMIZING = ("gradient", "minimize", "apply_gradients", "apply", "backward", "step")
+_OPTIMIZING = (*GRADIENTS, "backward", "step")
 
 
 def teachers_in_training(module: Module) -> Iterator[tuple[ast.expr, bool]]:
@@ -28,7 +28,12 @@ def teachers_in_training(module: Module) -> Iterator[tuple[ast.expr, bool]]:
     With each comes whether the network has surely been trained before.
     """
     for call, flag, function in _calls(module):
-        if _optimizes(module, function) and not is_trained(module, call.func):
+        trains = any(
+            any(owners_in(module, each))
+            for each in calls_in(module, function)
+            if last_word(each.func) in GRADIENTS
+        )
+        if trains and not is_trained(module, call.func):
             yield flag, was_trained(module, call.func)
 
 
