@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from .memo import remembered
 from .resolve import method_of, values
 from .values import Class, Parameter, Routine, argument_for
 
@@ -28,19 +29,27 @@ def handed_in(
                     yield other, passed
 
 
+@remembered
 def calls_elsewhere(
     module: Module, function: Function
-) -> Iterator[tuple[Module, ast.Call, int]]:
+) -> list[tuple[Module, ast.Call, int]]:
     """The calls of a function in other files.
 
     With each comes how many leading parameters it leaves to Python (`self`).
     """
+    return list(_calls_elsewhere(module, function))
+
+
+def _calls_elsewhere(
+    module: Module, function: Function
+) -> Iterator[tuple[Module, ast.Call, int]]:
     if isinstance(function, ast.Lambda):
         return
     owner = module.owner_of(function)
     imported = function.name if owner is None else owner.name
     called = imported if function.name == "__init__" else function.name
-    for other in module.project.naming(imported, module.imported_as):
+    words = imported, module.imported_as
+    for other in module.project.naming(*words, calling=called):
         if other.path.resolve() == module.path.resolve():
             continue
         for call in other.calls_by_name.get(called, ()):

@@ -183,7 +183,9 @@ class _Search:
                 return names.holds(name) | self._dropout_argument(module, name, call)
             case Class():
                 constructor = method_of(maker, "__init__")
-                run = constructor and _run_of(constructor, module, call, self._run)
+                run = None
+                if constructor is not None:
+                    run = _run_of(constructor, module, call, self._run)
                 with self._running(run):
                     return self.of_class(maker)
             case Partial(of=inner):

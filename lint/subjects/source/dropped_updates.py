@@ -70,7 +70,7 @@ def _is_returned_in_vain(module: Module, use: ast.Name) -> bool:
     for outer in module.scopes.ancestors(use):
         match outer:
             case ast.Tuple(elts=parts) if node in parts:
-                path.insert(0, parts.index(node))  # type: ignore[arg-type]
+                path.insert(0, parts.index(node))
             case ast.Return():
                 break
             case _:

@@ -48,14 +48,11 @@ def runs_of(module: Module) -> list[tuple[ast.expr, ast.Call]]:
     for word in _RUNNERS:
         for call in module.calls_by_name.get(word, ()):
             if call.args and isinstance(call.func, ast.Attribute):
-                args, keywords = list(call.args[1:2]), []
-                for each in call.keywords:
-                    if each.arg == "args":
-                        args = [each.value]
-                    elif each.arg == "kwargs" and isinstance(each.value, ast.Dict):
-                        keywords = _keywords(each.value)
-                given = args[0].elts if args and _is_several(args[0]) else []
-                found.append((call.args[0], _call(call, list(given), keywords)))
+                packed: dict[str | None, ast.expr] = {}
+                packed.update(zip(("args", "kwargs"), call.args[1:3], strict=False))
+                packed.update({each.arg: each.value for each in call.keywords})
+                made = _call(call, _items(packed), _keywords(packed))
+                found.append((call.args[0], made))
     return found
 
 
@@ -69,15 +66,22 @@ def _call(of: ast.Call, args: list[ast.expr], keywords: list[ast.keyword]) -> as
     return ast.copy_location(ast.Call(of.func, args, keywords), of)
 
 
-def _keywords(given: ast.Dict) -> list[ast.keyword]:
-    return [
-        ast.keyword(key.value if isinstance(key, ast.Constant) else None, value)
-        for key, value in zip(given.keys, given.values, strict=True)
-    ]
+def _items(packed: dict[str | None, ast.expr]) -> list[ast.expr]:
+    match packed.get("args"):
+        case ast.Tuple(elts=given) | ast.List(elts=given):
+            return list(given)
+    return []
 
 
-def _is_several(node: ast.expr) -> bool:
-    return isinstance(node, ast.Tuple | ast.List)
+def _keywords(packed: dict[str | None, ast.expr]) -> list[ast.keyword]:
+    match packed.get("kwargs"):
+        case ast.Dict(keys=keys, values=given):
+            return [
+                ast.keyword(str(key.value), value)
+                for key, value in zip(keys, given, strict=True)
+                if isinstance(key, ast.Constant)
+            ]
+    return []
 
 
 @remembered

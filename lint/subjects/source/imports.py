@@ -6,8 +6,7 @@ import builtins
 from typing import TYPE_CHECKING
 
 from .. import names
-from .memo import remembered
-from .scopes import Binding, Kind
+from .scopes import Binding
 from .values import Known, Whole
 
 if TYPE_CHECKING:
@@ -51,20 +50,6 @@ def imported(module: Module, dotted: str) -> Iterator[Found]:
         yield from exported(found, name)
     elif not dotted.startswith("."):
         yield Known(names.canonical(dotted))
-
-
-@remembered
-def imported_modules(module: Module) -> list[Module]:
-    """The modules of the project that a module imports, or imports from."""
-    found: dict[Module, None] = {}
-    for bindings in module.scopes.top.bindings.values():
-        for binding in bindings:
-            if binding.kind is Kind.IMPORT:
-                for each in imported(module, binding.dotted):
-                    where = each.module if isinstance(each, Whole) else None
-                    where = each[0] if isinstance(each, tuple) else where
-                    found.update({where: None} if where else {})
-    return list(found)
 
 
 def unbound(module: Module, name: str) -> Iterator[Found]:

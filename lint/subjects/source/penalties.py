@@ -87,17 +87,14 @@ def _inputs(module: Module, call: ast.Call, tape: ast.Name) -> Iterator[str]:
 def _is_measured(module: Module, gradient: ast.Call) -> bool:
     """Whether the size of gradients is calculated, of their own or of a name's."""
     parent = module.scopes.parents.get(gradient)
-    name = None
+    if isinstance(parent, ast.Subscript):  # tape.gradient(score, [x])[0]
+        parent = module.scopes.parents.get(parent)
+    name = ""
     match parent:
-        case ast.Assign(targets=[ast.Name(id=name)]):
-            pass
-        case ast.Assign(targets=[ast.Tuple(elts=[ast.Name(id=name)])]):
-            pass  # (slope,) = tape.gradient(score, [x])
-        case ast.Subscript():
-            holder = module.scopes.parents.get(parent)
-            match holder:
-                case ast.Assign(targets=[ast.Name(id=name)]):
-                    pass
+        case ast.Assign(targets=[ast.Name(id=str() as one)]):
+            name = one
+        case ast.Assign(targets=[ast.Tuple(elts=[ast.Name(id=str() as one)])]):
+            name = one  # (slope,) = tape.gradient(score, [x])
     scope = module.scopes.scope_of(gradient)
     return any(
         _is_size(node)

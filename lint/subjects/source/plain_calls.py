@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 from typing import TYPE_CHECKING
 
 from ...semantics import NONE_IS_INFERENCE
@@ -10,9 +11,8 @@ from .. import names
 from ..preprocessing import MAY_LEAK, is_random, leaks_training
 from .classes import calls_in, keras_kind, reached
 from .contents import holds
-from .imports import imported_modules
 from .leaks import is_layer
-from .resolve import method_of, values
+from .resolve import method_of, project_lineage, values
 from .saying import How, says
 from .scopes import end, last_word
 from .symbolic import builds_graph, network_parts
@@ -30,15 +30,21 @@ _LAYERS = "keras.layers."
 
 def leaking_calls(module: Module) -> Iterator[tuple[ast.Call, str]]:
     """Every such call of a network with BN, and the layer that puts it in training."""
-    for call in module.calls if _may_leak(module) else ():
+    for call in module.calls if module.mentions("keras", "import") else ():
         if len(call.args) != 1 or call.keywords or unpacks(call):
             continue
         name = last_word(call.func)
-        if not name or name[0].isupper():
-            continue  # A construction, or no name at all.
-        layer = _leaking_layer(module, call.func)
-        if layer is not None and _is_plain(module, call):
-            yield call, layer
+        if not name or name[0].isupper() or hasattr(builtins, name):
+            continue  # A construction, or no network's name.
+        networks = [
+            each
+            for each in values(module, call.func)
+            if isinstance(each, Result) and _may_leak(each)
+        ]
+        if networks and _is_plain(module, call):
+            layer = _leaking_layer(module, call.func, networks)
+            if layer is not None:
+                yield call, layer
 
 
 def leaks_in_call(module: Module) -> Iterator[tuple[ast.Call, str]]:
@@ -47,7 +53,7 @@ def leaks_in_call(module: Module) -> Iterator[tuple[ast.Call, str]]:
     Random layers are left out: `call` of a network that has these is for training.
     """
     seen = set()
-    for node in module.classes if _may_leak(module) else ():
+    for node in module.classes if module.matches(MAY_LEAK) else ():
         of = Class(module, node)
         if keras_kind(of) is None:
             continue
@@ -64,10 +70,11 @@ def leaks_in_call(module: Module) -> Iterator[tuple[ast.Call, str]]:
                     yield call, layer
 
 
-def _may_leak(module: Module) -> bool:
-    around = [*imported_modules(module)]
-    around += [far for each in around for far in imported_modules(each)]
-    return any(each.matches(MAY_LEAK) for each in (module, *around))
+def _may_leak(network: Result) -> bool:
+    """Whether such a layer is built in a module that a network is built in."""
+    classes = project_lineage(network.of) if isinstance(network.of, Class) else []
+    modules = {network.module, *(each.module for each in classes)}
+    return any(each.matches(MAY_LEAK) for each in modules)
 
 
 def _comes_after(module: Module, call: ast.Call, other: ast.Call) -> bool:
@@ -93,12 +100,13 @@ def _takes_over(module: Module, call: ast.Call) -> bool:
     return is_layer(module, call) and names.BATCH_NORM in holds(module, call.func)
 
 
-def _leaking_layer(module: Module, network: ast.expr) -> str | None:
+def _leaking_layer(
+    module: Module, network: ast.expr, found_as: list[Result]
+) -> str | None:
     """The preprocessing layer of a network that holds BN as well."""
-    kinds = [each for each in values(module, network) if isinstance(each, Result)]
-    if not kinds or names.BATCH_NORM not in holds(module, network):
+    if names.BATCH_NORM not in holds(module, network):
         return None
-    for value in kinds:
+    for value in found_as:
         found = None
         if isinstance(value.of, Class):
             found = _in_class(module, value.of)

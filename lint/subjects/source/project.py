@@ -70,17 +70,20 @@ class Project:
         """The module of that file, as those see it that import it."""
         return self._load(path)
 
-    def naming(self, *names: str) -> Iterator[Module]:
-        """The project's files that import one of the names, or name such a class."""
-        for path, words in self._words.items():
-            if not words.isdisjoint(names):
+    def naming(self, *names: str, calling: str = "") -> Iterator[Module]:
+        """The project's files that import one of the names, or name such a class.
+
+        Those that do not have the word `calling` in them are left out, unread.
+        """
+        for path, (words, text) in self._words.items():
+            if calling in text and not words.isdisjoint(names):
                 module = self._load(path)
                 if module is not None:
                     yield module
 
     @cached_property
-    def _words(self) -> dict[Path, frozenset[str]]:
-        """What each file imports and what capitalised names are in it.
+    def _words(self) -> dict[Path, tuple[frozenset[str], str]]:
+        """What each file imports and what capitalised names are in it, and its text.
 
         Nothing in a project that is too large.
         """
@@ -149,17 +152,17 @@ class Project:
         return path == self.root or self.root in path.parents
 
 
-def _words_of(path: Path) -> frozenset[str]:
+def _words_of(path: Path) -> tuple[frozenset[str], str]:
     try:
         if path.stat().st_size > SOURCE_BYTES:
-            return frozenset()
+            return frozenset(), ""
         text = _code_of(path)
     except (OSError, ValueError):
-        return frozenset()
+        return frozenset(), ""
     words = set(re.findall(r"\b[A-Z]\w*", text))
     for statement in _IMPORT.findall(text):
         words.update(re.findall(r"\w+", statement))
-    return frozenset(words)
+    return frozenset(words), text
 
 
 def _code_of(path: Path) -> str:

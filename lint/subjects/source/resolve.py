@@ -415,9 +415,9 @@ def _run_by(
         case Partial(of=Routine() as inner, call=partial):
             return inner, joined(partial, call)
         case Result(of=Known(name), call=made) if name in _GRADIENTS and made.args:
-            for inner in values(module, made.args[0]):
-                if isinstance(inner, Routine):
-                    return inner, call
+            for each in values(module, made.args[0]):
+                if isinstance(each, Routine):
+                    return each, call
     return None
 
 

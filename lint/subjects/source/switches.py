@@ -106,9 +106,10 @@ def _conditions(
             case ast.IfExp(test=test, body=one) if inner is not test:
                 yield test, inner is one
         if guards:
-            for body in (getattr(outer, "body", None), getattr(outer, "orelse", None)):
-                if isinstance(body, list) and inner in body:
-                    for before in body[: body.index(inner)]:
+            for part in ("body", "orelse"):
+                around = getattr(outer, part, None)
+                if isinstance(around, list) and inner in around:
+                    for before in around[: around.index(inner)]:
                         match before:
                             case ast.If(
                                 test=test, body=[*_, ast.Return() | ast.Raise()]

@@ -69,6 +69,7 @@ class Text:
         self.cells = cells
         self.unread = unread
         self._parsed = text if parsed is None else parsed
+        self._matched: dict[re.Pattern[str], bool] = {}
 
     @cached_property
     def lines(self) -> list[str]:
@@ -94,7 +95,10 @@ class Text:
 
     def matches(self, pattern: re.Pattern[str]) -> bool:
         """Whether the pattern is found in the code."""
-        return bool(pattern.search(self.text) and pattern.search(self.code))
+        if pattern not in self._matched:
+            found = pattern.search(self.text) and pattern.search(self.code)
+            self._matched[pattern] = found is not None
+        return self._matched[pattern]
 
     def may_hide(self, *words: str) -> bool:
         """Whether one of the words is in a cell that is not read."""

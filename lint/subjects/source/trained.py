@@ -53,7 +53,9 @@ def was_trained(module: Module, network: ast.expr) -> bool:
     """Whether it is fitted, or its weights are loaded, by a method of its own."""
     ours = places(module, network)
     if any(
-        isinstance(value, Result) and value.of in map(Known, _LOADING)
+        isinstance(value, Result)
+        and isinstance(value.of, Known)
+        and value.of.name in _LOADING
         for origin in ours
         if isinstance(origin[0], ast.Call)
         for value in values(module, origin[0])
