@@ -121,11 +121,16 @@ def _conditions(
 
 
 def _all(outcomes: Iterator[object]) -> bool | None:
-    found = {
-        None if each is Other.UNKNOWN else each is Other.THING or bool(each)
-        for each in outcomes
-    }
-    return found.pop() if len(found) == 1 else None
+    """What all outcomes come to; the search ends as soon as two differ."""
+    found: bool | None = None
+    for each in outcomes:
+        if each is Other.UNKNOWN:
+            return None
+        holds = each is Other.THING or bool(each)
+        if found not in (None, holds):
+            return None
+        found = holds
+    return found
 
 
 class _Search:
@@ -253,41 +258,48 @@ class _Search:
         run: Run | None,
         depth: int,
     ) -> Iterator[object]:
-        callers: list[tuple[Module, ast.Call, int, Run | None]] = []
-        known = run
-        while known is not None and known.function is not function:
-            known = known.outer
-        if known is not None:
-            callers = [(known.module, known.call, known.skipped, known.outer)]
-        else:
-            callers = [
-                (module, call, skipped, run)
-                for call, skipped in calls_of(module, function)
-            ]
-            inside = [
-                each
-                for each in callers
-                if run is not None and run.function in module.scopes.ancestors(each[1])
-            ]
-            if inside:
-                callers = inside  # super().__init__() of what is constructed
-            else:
-                callers += [(*each, None) for each in calls_elsewhere(module, function)]
         default = default_of(function, name)
-        if not callers:
-            yield Other.UNKNOWN
-        for where, call, skipped, outer in callers:
+        seen, left_out = False, False
+        for where, call, skipped, outer in _callers(module, function, run):
+            seen = True
             given = argument_for(call, function, name, skipped)
             if given is not None:
                 yield from self.outcomes(where, given, outer, depth)
             elif unpacks(call) or default is None:
                 yield Other.UNKNOWN
-        left_out = any(
-            argument_for(call, function, name, skipped) is None
-            for _, call, skipped, _ in callers
-        )
-        if default is not None and (left_out or not callers):
-            yield from self.outcomes(module, default, None, depth)
+            elif not left_out:
+                left_out = True
+                yield from self.outcomes(module, default, None, depth)
+        if not seen:
+            yield Other.UNKNOWN
+            if default is not None:
+                yield from self.outcomes(module, default, None, depth)
+
+
+def _callers(
+    module: Module, function: Function, run: Run | None
+) -> Iterator[tuple[Module, ast.Call, int, Run | None]]:
+    """The call by which a function is run, where it is known, or all in sight.
+
+    Those of other files come last, so that they are read only if that is asked for.
+    """
+    known = run
+    while known is not None and known.function is not function:
+        known = known.outer
+    if known is not None:
+        yield known.module, known.call, known.skipped, known.outer
+        return
+    calls = calls_of(module, function)
+    inside = [
+        each
+        for each in calls
+        if run is not None and run.function in module.scopes.ancestors(each[0])
+    ]
+    for call, skipped in inside or calls:  # super().__init__() of what is constructed
+        yield module, call, skipped, run
+    if not inside:
+        for where, call, skipped in calls_elsewhere(module, function):
+            yield where, call, skipped, None
 
 
 def _valued(module: Module, expression: ast.expr) -> Iterator[object]:
