@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from .limits import FILES_CALLING
 from .memo import remembered
 from .resolve import method_of, values
 from .values import Class, Parameter, Routine, argument_for
@@ -45,9 +46,7 @@ def _calls_elsewhere(
 ) -> Iterator[tuple[Module, ast.Call, int]]:
     if isinstance(function, ast.Lambda):
         return
-    owner = module.owner_of(function)
-    imported = function.name if owner is None else owner.name
-    called = imported if function.name == "__init__" else function.name
+    imported, called = _names_of(module, function)
     words = imported, module.imported_as
     for other in module.project.naming(*words, calling=called):
         if other.path.resolve() == module.path.resolve():
@@ -59,6 +58,26 @@ def _calls_elsewhere(
                     skips = isinstance(value, Class) or routine.owner is not None
                     yield other, call, int(skips)
                     break
+
+
+@remembered
+def is_called_widely(module: Module, function: Function) -> bool:
+    """Whether so many files may call it that they surely do so in different ways."""
+    if isinstance(function, ast.Lambda):
+        return False
+    imported, called = _names_of(module, function)
+    words = imported, module.imported_as
+    files = module.project.files_naming(*words, calling=called)
+    return len(files) > FILES_CALLING
+
+
+def _names_of(
+    module: Module, function: ast.FunctionDef | ast.AsyncFunctionDef
+) -> tuple[str, str]:
+    """What other files import to call a function, and what they call."""
+    owner = module.owner_of(function)
+    imported = function.name if owner is None else owner.name
+    return imported, imported if function.name == "__init__" else function.name
 
 
 def _run_by_calling(value: Value) -> Routine | None:

@@ -26,7 +26,7 @@ from .members import attribute_of_self, is_false, members, returns_of, self_name
 from .memo import remembered
 from .resolve import calls_of, lineage, method_of, project_lineage, values
 from .saying import says
-from .scopes import Binding, Function, Kind, ScopeNode, last_word
+from .scopes import Binding, Function, Kind, ScopeNode
 from .switches import Other, Run, constants_of, is_certain, is_dead, truth
 from .values import (
     Class,
@@ -38,6 +38,7 @@ from .values import (
     Self,
     Value,
     argument_for,
+    parameters,
 )
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class _Search:
 
     def _enter(self, node: object) -> bool:
         too_far = self._visits > LAYERS_VISITED or self._depth > NESTING
-        mark = (node, None if self._run is None else self._run.call)
+        mark = (node, None if self._run is None else self._run.key)
         if too_far or mark in self._visited:
             return False
         self._visits += 1
@@ -345,31 +346,56 @@ def _run_of(
     routine: Routine, module: Module, call: ast.Call, outer: Run | None
 ) -> Run | None:
     """How a call runs a function, if anything in that depends on what is passed."""
-    where = routine.module.owner_of(routine.node) or routine.node
-    if not _is_switched(routine.module, where):
+    function = routine.node
+    owner = routine.module.owner_of(function)
+    is_made = owner is not None and getattr(function, "name", "") == "__init__"
+    deciding = _deciding(routine.module, owner if is_made and owner else function)
+    deciding &= parameters(function)
+    if not deciding:
         return None
     skipped = int(routine.owner is not None)
-    return Run(routine.node, module, call, skipped, outer)
+    passed = [
+        (name, ast.unparse(given))
+        for name in sorted(deciding)
+        for given in [argument_for(call, function, name, skipped)]
+        if given is not None
+    ]
+    scope = module.scopes.scope_of(call.func).node
+    key = (function, scope, *passed, outer and outer.key)
+    return Run(function, module, call, skipped, outer, key)
 
 
 @remembered
-def _is_switched(_module: Module, node: ast.AST) -> bool:
-    """Whether a function, or a class, has conditions, rates, or layers handed in."""
-    named: set[str] = set()
+def _deciding(_module: Module, node: ast.AST) -> frozenset[str]:
+    """The names, in a function or class, that conditions, rates or layers hang on."""
+    found: set[str] = set()
+    set_to: dict[str, set[str]] = {}
     for each in ast.walk(node):
         match each:
-            case ast.If() | ast.IfExp():
-                return True
-            case ast.arg(arg=name):
-                named.add(name)
-            case ast.Call(func=ast.Name(id=name)) if name in named:
-                return True
-            case ast.Call(func=function) if "Dropout" in last_word(function):
-                return True
+            case ast.If(test=test) | ast.IfExp(test=test):
+                found |= _names_in(test)
+            case ast.Call(func=ast.Name(id=name)):
+                found.add(name)
+                if "Dropout" in name:
+                    found |= _names_in(each)
+            case ast.Call(func=ast.Attribute(attr=name)) if "Dropout" in name:
+                found |= _names_in(each)
             case ast.List(elts=parts):
-                if any(getattr(part, "id", "") in named for part in parts):
-                    return True
-    return False
+                found |= {part.id for part in parts if isinstance(part, ast.Name)}
+            case ast.Assign(targets=[ast.Attribute(attr=name)], value=value):
+                set_to.setdefault(name, set()).update(_names_in(value))
+    for name in list(found):
+        found |= set_to.get(name, set())
+    return frozenset(found)
+
+
+def _names_in(expression: ast.AST) -> set[str]:
+    """The names and attributes in an expression."""
+    return {
+        getattr(each, "id", "") or getattr(each, "attr", "")
+        for each in ast.walk(expression)
+        if isinstance(each, ast.Name | ast.Attribute)
+    }
 
 
 def _is_empty(expression: ast.expr) -> bool:

@@ -75,11 +75,18 @@ class Project:
 
         Those that do not have the word `calling` in them are left out, unread.
         """
-        for path, (words, text) in self._words.items():
-            if calling in text and not words.isdisjoint(names):
-                module = self._load(path)
-                if module is not None:
-                    yield module
+        for path in self.files_naming(*names, calling=calling):
+            module = self._load(path)
+            if module is not None:
+                yield module
+
+    def files_naming(self, *names: str, calling: str = "") -> list[Path]:
+        """The paths of these files, none of which is read for that."""
+        return [
+            path
+            for path, (words, text) in self._words.items()
+            if calling in text and not words.isdisjoint(names)
+        ]
 
     @cached_property
     def _words(self) -> dict[Path, tuple[frozenset[str], str]]:

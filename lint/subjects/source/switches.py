@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from .callers import calls_elsewhere
+from .callers import calls_elsewhere, is_called_widely
 from .limits import FLAGS_HANDED
 from .members import members
 from .resolve import calls_of, project_lineage, values
@@ -53,6 +53,7 @@ class Run:
         call: the call.
         skipped: how many leading parameters it leaves to Python.
         outer: the call by which the function is run that the call stands in.
+        key: equal for calls that pass the same for all that anything hangs on.
     """
 
     function: Function
@@ -60,11 +61,12 @@ class Run:
     call: ast.Call
     skipped: int
     outer: Run | None = None
+    key: tuple[object, ...] = ()
 
 
 def truth(module: Module, test: ast.expr, run: Run | None = None) -> bool | None:
     """Whether a condition holds, always or never; None where that is not known."""
-    key = (truth, test, run)
+    key = (truth, test, run and run.key)
     if key not in module.answers:
         module.answers[key] = None  # what asks for itself is not known
         module.answers[key] = _all(_Search(run).outcomes(module, test, run, 0))
@@ -260,6 +262,8 @@ class _Search:
     ) -> Iterator[object]:
         default = default_of(function, name)
         seen, left_out = False, False
+        if not _is_run_by(function, run) and is_called_widely(module, function):
+            yield Other.UNKNOWN
         for where, call, skipped, outer in _callers(module, function, run):
             seen = True
             given = argument_for(call, function, name, skipped)
@@ -274,6 +278,13 @@ class _Search:
             yield Other.UNKNOWN
             if default is not None:
                 yield from self.outcomes(module, default, None, depth)
+
+
+def _is_run_by(function: Function, run: Run | None) -> bool:
+    """Whether the call is known by which a function is run."""
+    while run is not None and run.function is not function:
+        run = run.outer
+    return run is not None
 
 
 def _callers(
