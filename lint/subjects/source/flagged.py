@@ -183,6 +183,13 @@ def _is_function(module: Module, call: ast.Call) -> bool:
 
 def _flag_of(module: Module, call: ast.Call) -> Said | None:
     """What the call says, by the flag that it has, unless it says nothing."""
+    match call:
+        case ast.Call(args=[_, ast.Constant(value=bool() | None), *_]):
+            pass
+        case _ if not any(
+            each.arg in (FLAG, FLAG_OF_FUNCTIONS) for each in call.keywords
+        ):
+            return None  # most calls, spared the search for what they call
     for name in (FLAG, FLAG_OF_FUNCTIONS):
         said = says(module, call, name=name)
         given = isinstance(said.node, ast.keyword) and said.node.arg == name

@@ -30,7 +30,7 @@ _LAYERS = "keras.layers."
 
 def leaking_calls(module: Module) -> Iterator[tuple[ast.Call, str]]:
     """Every such call of a network with BN, and the layer that puts it in training."""
-    for call in module.calls if module.mentions("keras", "import") else ():
+    for call in module.calls if _may_hold_networks(module) else ():
         if len(call.args) != 1 or call.keywords or unpacks(call):
             continue
         name = last_word(call.func)
@@ -75,6 +75,11 @@ def _may_leak(network: Result) -> bool:
     classes = project_lineage(network.of) if isinstance(network.of, Class) else []
     modules = {network.module, *(each.module for each in classes)}
     return any(each.matches(MAY_LEAK) for each in modules)
+
+
+def _may_hold_networks(module: Module) -> bool:
+    """Whether it builds such a layer; or, as it is no test, may be handed networks."""
+    return module.matches(MAY_LEAK) or not module.is_test
 
 
 def _comes_after(module: Module, call: ast.Call, other: ast.Call) -> bool:
