@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import inspect
-import re
 from typing import TYPE_CHECKING, Any
 
 from ..findings import Severity
@@ -24,11 +23,6 @@ if TYPE_CHECKING:
 
 # Wrappers that leave the signature of `call` as it is.
 _TRANSPARENT = ("tf.function", "tensorflow.function", "function", "typechecked")
-_LIKE_A_FLAG = re.compile("train|phase|infer", re.IGNORECASE)
-# Names of what is hardly fitted by itself, though it is a model to Keras.
-_LIKE_A_PART = re.compile(
-    r"(?:Block|Layer|Residual|Bottleneck|Cell|Unit|Stem|Neck|Head)s?(?:V?\d\w*)?$"
-)
 
 
 class ModelCallWithoutTraining(Rule):
@@ -39,9 +33,10 @@ class ModelCallWithoutTraining(Rule):
     if the class holds, itself or in a block, batch normalization, dropout, noise or
     random augmentation whose own call leaves the phase open. It is a warning where
     nothing in sight fits the class, and nothing where it is only a part of other
-    networks, only infers, has a `train_step` of its own, is always told, or told to
-    train by a loop. It is an information where such a layer is only one of several
-    alternatives, or where an unfitted class is called a block or a layer.
+    networks, only infers, borrows the layers of a network that is trained, has a
+    `train_step` of its own, is always told, or told to train by a loop. It is an
+    information where such a layer is only one of several alternatives, or where an
+    unfitted class is called a block or a layer.
 
     A live model is also run once on random inputs, as `fit` runs it, and left as it
     was. Reported is each batch normalization that `training` does not reach then.
@@ -101,7 +96,10 @@ healthy = bool(np.abs(moving_mean).max() > 0)
 
     def check_source(self, module: Module) -> Iterator[Finding]:
         """Every model class with such a `call`."""
-        if not (module.mentions("def call") and module.world.has(CALL_NEEDS_TRAINING)):
+        if not (
+            module.mentions("def call")
+            and source.world(module).has(CALL_NEEDS_TRAINING)
+        ):
             return
         seen = set()
         for node in module.classes:
@@ -119,18 +117,22 @@ healthy = bool(np.abs(moving_mean).max() > 0)
             usage = source.usage_of(module, of) if kinds else None
             if usage is None or usage.harmless:
                 continue
-            if not usage.fitted and module.may_hide(node.name):
+            if not usage.fitted and (
+                module.may_hide(node.name)
+                or source.hints.only_infers(node.name)
+                or source.only_borrows(of)
+            ):
                 continue
             severity = None if usage.fitted else Severity.WARNING
-            if module.world.assumed:
+            if source.world(module).assumed:
                 severity = Severity.WARNING
             seen.add(call)
             surely = source.class_holds(of, surely=True)
-            is_part = not usage.fitted and _LIKE_A_PART.search(node.name)
-            if is_part or not surely or module.freezes.covers_self_in(node):
+            is_part = not usage.fitted and source.hints.is_part(node.name)
+            if is_part or not surely or source.freezes(module).covers_self_in(node):
                 severity = Severity.INFO
             yield self.finding(
-                _message(node.name, surely or kinds) + module.world.caveat,
+                _message(node.name, surely or kinds) + source.world(module).caveat,
                 module.header(call),
                 severity,
                 _fix(module, call),
@@ -179,18 +181,20 @@ def _fix(module: Module, call: ast.FunctionDef | ast.AsyncFunctionDef) -> Fix | 
         for node in ast.walk(call)
         if isinstance(node, ast.Name | ast.Constant)
     }
-    if "training" in words or any(map(_LIKE_A_FLAG.search, source.parameters(call))):
+    if "training" in words or any(
+        map(source.hints.is_flag_like, source.parameters(call))
+    ):
         return None
     return source.with_parameter(module, call, "training=None")
 
 
 def _call_of(of: source.Class) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
     """The `call` in the class itself, or in a mixin beside it, which is no model."""
-    own = of.module.members(of.node).methods.get("call")
+    own = source.members(of.module, of.node).methods.get("call")
     if own is not None:
         return own
     for base in source.project_lineage(of)[1:]:
-        found = base.module.members(base.node).methods.get("call")
+        found = source.members(base.module, base.node).methods.get("call")
         if found is not None:
             beside = base.module is of.module and source.keras_kind(base) is None
             return found if beside else None

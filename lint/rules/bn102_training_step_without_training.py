@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..findings import Severity
-from ..subjects import source
+from ..subjects import names, source
+from .harm import harm
 from .rule import Rule
 
 if TYPE_CHECKING:
@@ -22,10 +23,11 @@ class TrainingStepWithoutTraining(Rule):
     Reports calls of a network that holds batch normalization, without
     `training=True`, where gradients are taken to train it: under
     `tf.GradientTape`, in a function differentiated by JAX, before PyTorch's
-    `loss.backward()`. Functions of the project are followed, and what other files
-    hand to a step is seen. Gradients that no optimizer applies, networks that are not
-    trained there, frozen ones and those whose `call` has the default `training=True`
-    are left alone.
+    `loss.backward()`. It is a warning where the network only drops out or adds noise.
+    Functions of the project are followed, with the flags that they hand on, and what
+    other files hand to a step is seen. Gradients that no optimizer applies, networks
+    that are not trained there, frozen ones and those whose `call` has the default
+    `training=True` are left alone.
 
     ## Why is this bad
     A network that is called without `training` in a step of your own runs in
@@ -82,10 +84,10 @@ healthy = bool(np.abs(moving_mean).max() > 0)
         for lost in source.lost_flags(module):
             yield self.finding(
                 f"{lost.called}(...) {lost.how} without training=True: it runs in "
-                "inference mode, so its batch normalization never updates its "
-                "statistics; pass training=True",
+                f"inference mode, so {harm(lost.kinds)}; pass training=True",
                 module.location(lost.node),
-                fix=_fix(module, lost),
+                None if names.BATCH_NORM in lost.kinds else Severity.WARNING,
+                _fix(module, lost),
             )
 
 

@@ -79,9 +79,10 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
 
     def check_source(self, module: Module) -> Iterator[Finding]:
         """Constant flags in `call`, and in graphs where they are honoured."""
+        overridden = source.world(module).has(FUNCTIONAL_FLAG_IS_OVERRIDDEN)
         for flagged in source.flagged_calls(module):
             in_call = flagged.where is source.Where.CALL
-            honoured = in_call or not module.world.has(FUNCTIONAL_FLAG_IS_OVERRIDDEN)
+            honoured = in_call or not overridden
             if flagged.value is True and honoured:
                 # A graph of TensorFlow 1 may be for training alone.
                 alone = flagged.is_function and flagged.in_training

@@ -93,7 +93,7 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                 in_call = flagged.where is source.Where.CALL
                 advice = "pass training=training" if in_call else "leave it out"
                 # Only what None means depends on the version.
-                caveat = module.world.caveat if flagged.value is None else ""
+                caveat = source.world(module).caveat if flagged.value is None else ""
                 yield self.finding(
                     f"training={flagged.value} is hard-coded: the running statistics "
                     f"never move in training; {advice}, or set trainable=False if the "
@@ -140,11 +140,11 @@ def _is_estimated(layer: BatchNorm) -> bool:
 def _matters(module: Module, flagged: source.Flagged) -> bool:
     """Whether this flag, False or None, is obeyed where it stands."""
     if flagged.value is None:
-        return flagged.where is source.Where.CALL and module.world.has(
+        return flagged.where is source.Where.CALL and source.world(module).has(
             NONE_IS_INFERENCE
         )
     if flagged.where is source.Where.CALL:
         return True
     # A graph of TensorFlow 1 may well be built for inference alone.
-    honoured = not module.world.has(FUNCTIONAL_FLAG_IS_OVERRIDDEN)
+    honoured = not source.world(module).has(FUNCTIONAL_FLAG_IS_OVERRIDDEN)
     return honoured and not flagged.is_function

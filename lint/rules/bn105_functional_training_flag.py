@@ -68,7 +68,7 @@ healthy = bool(np.abs(moving_mean).max() == 0)  # as training=False promises
     def check_source(self, module: Module) -> Iterator[Finding]:
         """Constant flags where a graph is built, in the versions that override them."""
         for flagged in source.flagged_calls(module):
-            world = module.world
+            world = source.world(module)
             in_graph = flagged.where is source.Where.GRAPH and flagged.value is not None
             if in_graph and world.has(FUNCTIONAL_FLAG_IS_OVERRIDDEN):
                 assert flagged.value is not None

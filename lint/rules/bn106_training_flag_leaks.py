@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from ..findings import Severity
@@ -15,8 +14,6 @@ if TYPE_CHECKING:
 
     from ..findings import Finding
     from ..subjects.source import Module
-
-_INFERRING = re.compile(r"infer|serv|export|predict|deploy", re.IGNORECASE)
 
 
 class TrainingFlagLeaks(Rule):
@@ -80,7 +77,7 @@ healthy = bool(np.abs(moving_mean).max() > 0)
         for leak in source.leaked_flags(module):
             if any(leak.call is each.call for each in source.untold_on_jax(module)):
                 continue  # BN113: nothing is inherited there
-            world = module.world
+            world = source.world(module)
             meaning = NONE_IS_INFERENCE if leak.flag is None else FLAG_LEAKS
             if not world.has(meaning):
                 continue
@@ -103,5 +100,5 @@ def _harm(flag: bool | None) -> str:
 def _only_infers(module: Module, leak: source.Leak) -> bool:
     """Whether its class is a wrapper of something that was trained before."""
     usage = source.usage_of(module, leak.of)
-    named_so = _INFERRING.search(leak.of.node.name) is not None
+    named_so = source.hints.only_infers(leak.of.node.name)
     return not usage.fitted and (usage.inferring or named_so)

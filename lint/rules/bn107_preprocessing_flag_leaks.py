@@ -76,16 +76,17 @@ healthy = bool(np.abs(moving_mean).max() == 0)  # Nothing was trained.
         for call, layer in source.leaking_calls(module):
             yield self.finding(
                 f"{layer} puts batch normalization in training mode here, since "
-                "nothing tells the phase; pass training=False" + module.world.caveat,
+                "nothing tells the phase; pass training=False"
+                + source.world(module).caveat,
                 module.location(call),
             )
         for call, layer in source.leaks_in_call(module):
             yield self.finding(
                 f"in a plain model(x) {layer} puts the batch normalization after it "
                 "in training mode; use keras.ops.image, which does not, or pass "
-                "training=training" + module.world.caveat,
+                "training=training" + source.world(module).caveat,
                 module.location(call),
-                Severity.INFO if module.world.assumed else None,
+                Severity.INFO if source.world(module).assumed else None,
             )
 
     def check_model(self, model: Model) -> Iterator[Finding]:

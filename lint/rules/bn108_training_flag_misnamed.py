@@ -78,7 +78,7 @@ healthy = bool(np.abs(moving_mean).max() > 0)
         for flag in source.misnamed_flags(module):
             severity = _severity(module, flag)
             if severity is not None:
-                caveat = module.world.caveat if flag.default is None else ""
+                caveat = source.world(module).caveat if flag.default is None else ""
                 yield self.finding(
                     f"Keras does not pass `{flag.argument.arg}`, only `training`: "
                     f"{_harm(flag)}; name it training{caveat}",
@@ -92,20 +92,21 @@ def _severity(module: Module, flag: source.Misnamed) -> Severity | None:
     is_model = source.keras_kind(flag.of) != "layer"
     if flag.default is None:
         lost = CALL_NEEDS_TRAINING if is_model else NONE_IS_INFERENCE
-        if not module.world.has(lost):
+        if not source.world(module).has(lost):
             return None
     usage = source.usage_of(module, flag.of, flag.argument.arg)
     steps_itself = source.method_of(flag.of, "train_step") or source.method_of(
         flag.of, "__call__"
     )
     fitted = usage.fitted and not steps_itself
-    if not fitted and (usage.told or steps_itself or _only_infers(usage, flag)):
+    led = usage.told or usage.led
+    if not fitted and (led or steps_itself or _only_infers(usage, flag)):
         return None
     if not fitted and module.may_hide(flag.of.node.name):
         return None
-    if module.freezes.covers_self_in(flag.of.node):
+    if source.freezes(module).covers_self_in(flag.of.node):
         return None
-    unsure = flag.default is None and module.world.assumed
+    unsure = flag.default is None and source.world(module).assumed
     used = fitted or usage.calls or usage.parts
     return Severity.WARNING if unsure or not used else Severity.ERROR
 

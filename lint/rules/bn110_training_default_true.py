@@ -67,7 +67,7 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
         if not module.mentions("def call"):
             return
         for node in module.classes:
-            call = module.members(node).methods.get("call")
+            call = source.members(module, node).methods.get("call")
             if call is None or not source.takes_training(call):
                 continue
             default = source.default_of(call, "training")

@@ -26,22 +26,24 @@ class FrozenAfterCompile(Rule):
     Keras 2 also between its `compile` and its first `fit`. Where that only restores
     what the model was compiled with, as in adversarial networks, it is left alone.
 
-    In Keras 3 it reports, as a warning, `x.trainable = False` between the `compile` and
-    the first training of x, if nothing sets x free again.
+    In Keras 3 it reports, as an error, `x.trainable = False` between the `compile` and
+    the first training of x, if nothing sets x free again. The functions that compile,
+    freeze and train it may be different ones.
 
     ## Why is this bad
-    The training function that `compile` leads to keeps the layers as they were: what
-    is frozen later goes on updating its statistics and weights, and what is set free
-    later does not learn. Call `compile` after every change of `trainable`.
+    A model goes on training just the layers that were free when its training function
+    was made, which is by `compile` in Keras 2 and at the first training in Keras 3.
+    What is frozen after that goes on updating its weights and statistics, and what is
+    set free after it does not learn, until `compile` is called again.
 
-    In Keras 3 that function is made at the first training, not by `compile`. So a
-    discriminator that is frozen for the combined model, as was right in Keras 2, never
-    learns anything itself. Set it free before each training of its own, and freeze it
-    before each of the combined model: each keeps what it was first trained with.
+    So in Keras 3 a discriminator that is compiled, and then frozen for the combined
+    model, as was right in Keras 2, never learns anything itself. Set it free before
+    each training of its own, and freeze it before each of the combined model: each
+    keeps what it was first trained with.
 
     ## Limits
-    Only where all of it happens in the same function, or for the frozen discriminator
-    in the same class, in the order of the text. A late change has no effect on
+    Only where all of it happens in the same function, in the order of the text; for the
+    frozen discriminator in the same file. A late change has no effect on
     TensorFlow as long as the batches keep their shape; on JAX, Keras 3 fails with an
     error instead, and on PyTorch the change takes effect at once.
 
@@ -79,22 +81,23 @@ healthy = bool(np.array_equal(before, after))
         """Every change that comes too late."""
         if not module.mentions(".trainable") or module.may_hide("compile("):
             return
-        before_fit = module.world.has(FREEZING_NEEDS_COMPILE)
+        before_fit = source.world(module).has(FREEZING_NEEDS_COMPILE)
         for change in source.late_changes(module, before_fit=before_fit):
             yield self.finding(
                 f"{ast.unparse(change)} has no effect before the model is compiled "
                 "again; call compile after it",
                 module.location(change),
             )
-        if not module.world.has(FREEZING_PRECEDES_TRAINING):
+        if not source.world(module).has(FREEZING_PRECEDES_TRAINING):
             return
-        for change in source.fitted_frozen(module):
+        frozen = (*source.fitted_frozen(module), *source.frozen_in_parts(module))
+        for change in dict.fromkeys(frozen):
             network = ast.unparse(change.targets[0]).removesuffix(".trainable")
             yield self.finding(
                 f"{network} is frozen when it is first trained, so that this changes "
                 "neither its weights nor its running statistics; set "
                 f"{network}.trainable = True before each training of it, and False "
-                f"before each of a model around it{module.world.caveat}",
+                f"before each of a model around it{source.world(module).caveat}",
                 module.location(change),
-                None if module.world.assumed else Severity.WARNING,
+                None if source.world(module).assumed else Severity.ERROR,
             )

@@ -87,7 +87,7 @@ healthy = bool(np.abs(moving_mean).max() > 0)
         """Every such call."""
         if not (
             module.mentions("def call")
-            and module.world.has(FIT_ON_JAX_BYPASSES_CALLING)
+            and source.world(module).has(FIT_ON_JAX_BYPASSES_CALLING)
         ):
             return
         for untold in source.untold_on_jax(module):

@@ -12,7 +12,9 @@ _MAGIC = re.compile(
     r"\s*(?:[%!?]|[\w.]+\s*\?{1,2}\s*$"
     r"|(?:ls|cd|pwd|cat|cp|mv|rm|mkdir|rmdir|pip|conda)(?:\s+[\w./~-]|\s*$))"
 )
-_SHELL_VALUE = re.compile(r"(\s*[A-Za-z_][\w.,\s\[\]]*=\s*)[%!].*$")
+# Half of a surrogate pair, which JSON may hold and no encoding can.
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
+_SHELL_VALUE = re.compile(r"(\s*[A-Za-z_(\[][^=!%#\n]*=\s*)[%!].*$")
 _TIMED = re.compile(r"(?P<indent>\s*)%time(?P<rest>\s+[^\s-].*)$")
 # Cell magics whose body still is Python; that of the others is not.
 _PYTHON_CELL = re.compile(r"%%(time|timeit|capture|prun|memit|python3?|py)\b")
@@ -78,7 +80,8 @@ def code_sources(notebook: dict[str, object]) -> list[object]:
 
 def _text(source: object) -> str:
     text = "".join(map(str, source)) if isinstance(source, list) else str(source)
-    return text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", " ")
+    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", " ")
+    return _HALF_PAIR.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _blank(cell: str) -> str:
@@ -88,16 +91,20 @@ def _blank(cell: str) -> str:
     if first.startswith("%%") and not _PYTHON_CELL.match(first):
         return "\n" * (len(lines) - 1)
     result: list[str] = []
-    continued = False  # a magic that ends in a backslash goes on in the next line
+    continued = False  # what ends in a backslash goes on in the next line
     for line in lines:
-        magic = _MAGIC.match(line) and not _is_open("\n".join(result))
+        magic = bool(_MAGIC.match(line)) and not _is_open("\n".join(result))
+        shell = not magic and bool(_SHELL_VALUE.match(line))
         if continued:
             result.append("")
         elif magic:
             result.append(_timed(line) or _indented_pass(line))
+        elif shell and not _is_open("\n".join(result)):
+            result.append(_SHELL_VALUE.sub(r"\1None", line))
         else:
-            result.append(_without_shell(line))
-        continued = bool(continued or magic) and line.endswith("\\")
+            result.append(line)
+            shell = False
+        continued = (continued or magic or shell) and line.rstrip().endswith("\\")
     return "\n".join(result)
 
 
@@ -118,11 +125,6 @@ def _indented_pass(line: str) -> str:
     """`pass` in place of the magic: a block that held nothing else stays a block."""
     indentation = line[: len(line) - len(line.lstrip())]
     return indentation + "pass"
-
-
-def _without_shell(line: str) -> str:
-    """`files = !ls` binds the name to something unknown."""
-    return _SHELL_VALUE.sub(r"\1None", line) if _SHELL_VALUE.match(line) else line
 
 
 def _is_open(text: str) -> bool:

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from .model import Model
 
 _RANDOM = re.compile(r"Random[A-Z]\w*|RandAugment|AugMix|MixUp|CutMix")
-_NOT_RANDOM = {"Resizing", "CenterCrop", "AutoContrast", "Solarization"}
+_NOT_RANDOM = {
+    *("Resizing", "CenterCrop", "AutoContrast", "Solarization", "Equalization"),
+    *("MaxNumBoundingBoxes", "Pipeline"),
+}
 MAY_LEAK = re.compile(rf"\b({_RANDOM.pattern}|{'|'.join(sorted(_NOT_RANDOM))})\(")
 """The construction of such a layer, in a text."""
 

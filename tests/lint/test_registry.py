@@ -112,9 +112,9 @@ def test_all_that_is_on_by_default_is_named_bn():
         (["BN201"], ["BN001"], ["BN201"]),
         (["BN203"], ["BN20"], ["BN001", "BN203"]),
         (["BN20"], ["BN203", "BN2"], ["BN001", *STATISTICS_BUT_203]),
-        (["BN2"], ["BN20"], ["BN001"]),
+        (["BN2"], ["BN20", "BN21"], ["BN001"]),
         (["BN2"], ["BN2"], ["BN001"]),
-        (["BN2", "BN203"], ["BN20"], ["BN001", "BN203"]),
+        (["BN2", "BN203"], ["BN20", "BN21"], ["BN001", "BN203"]),
         (["ALL"], ["BN1", "BN2", "BN3", "BN4", "BN0"], []),
         (["BN4"], ["BN403"], ["BN001", "BN401", "BN402", "BN404", "BN405"]),
         ([], [], ["BN001"]),
@@ -131,7 +131,7 @@ def test_ignore_alone_leaves_the_other_defaults_on():
 
 @pytest.mark.parametrize(
     ("selector", "suggestion"),
-    [("BN2O1", "'BN201'"), ("momentum-to-small", "'momentum-too-small'")],
+    [("BN4O1", "'BN401'"), ("momentum-to-small", "'momentum-too-small'")],
 )
 def test_an_unknown_selector_is_refused_with_a_suggestion(selector, suggestion):
     for ask in (rules_matching, rule_by_code, lambda word: enabled_rules([word])):

@@ -1,13 +1,21 @@
 """Python source as the rules see it, and all that they ask of it."""
 
+from . import hints
+from .averaged import averaged_weights
 from .batch_norms import Momentum, changes_later, momenta
+from .batch_of_one import batches_of_one
+from .borrowed import only_borrows
 from .bypassed import bypassing_calls
 from .classes import is_functional, keras_kind, takes_training
 from .contents import class_holds
+from .copied_weights import copies_without_statistics
 from .data_formats import default_data_format
+from .dropped_updates import dropped_updates
 from .edits import replaced, with_argument, with_parameter
 from .evaluation_steps import trained_in_evaluation
 from .flagged import Flagged, Where, flag_left_out, flagged_calls
+from .frozen import freezes
+from .frozen_parts import frozen_in_parts
 from .graph_mode import (
     calls_without_flag,
     fetched_in_vain,
@@ -19,18 +27,24 @@ from .in_lambda import batch_norms_in_lambda
 from .late_freezing import fitted_frozen, late_changes
 from .layer_updates import leaves_updates_in_layers, trains_layers
 from .leaks import Leak, leaked_flags
+from .members import members
 from .module import Module
+from .partial_freezing import loops_that_miss
+from .penalties import penalties_through_batch_norm
 from .plain_calls import leaking_calls, leaks_in_call
 from .project import Project, UnreadableSource, module_from_bytes, read_module
 from .resolve import method_of, project_lineage
 from .savers import saved_without_statistics
 from .sequence import arguments, layers_before, library_classes
+from .shared_inputs import shared_by_inputs
 from .sole_use import sole_number
 from .step_counts import most_steps
 from .training_steps import LostFlag, lost_flags
 from .untold import told, untold_on_jax
+from .untrained import actions_in_training, teachers_in_training
 from .usage import Usage, usage_of
 from .values import Class, default_of, parameters
+from .worlds import world
 
 __all__ = [
     "Class",
@@ -44,18 +58,26 @@ __all__ = [
     "UnreadableSource",
     "Usage",
     "Where",
+    "actions_in_training",
     "arguments",
+    "averaged_weights",
     "batch_norms_in_lambda",
+    "batches_of_one",
     "bypassing_calls",
     "calls_without_flag",
     "changes_later",
     "class_holds",
+    "copies_without_statistics",
     "default_data_format",
     "default_of",
+    "dropped_updates",
     "fetched_in_vain",
     "fitted_frozen",
     "flag_left_out",
     "flagged_calls",
+    "freezes",
+    "frozen_in_parts",
+    "hints",
     "is_functional",
     "keras_kind",
     "kinds_handed_on",
@@ -66,20 +88,26 @@ __all__ = [
     "leaks_in_call",
     "leaves_updates_in_layers",
     "library_classes",
+    "loops_that_miss",
     "loses_updates",
     "lost_flags",
+    "members",
     "method_of",
     "misnamed_flags",
     "module_from_bytes",
     "momenta",
     "most_steps",
+    "only_borrows",
     "parameters",
+    "penalties_through_batch_norm",
     "project_lineage",
     "read_module",
     "replaced",
     "saved_without_statistics",
+    "shared_by_inputs",
     "sole_number",
     "takes_training",
+    "teachers_in_training",
     "told",
     "trained_in_evaluation",
     "training_ops",
@@ -88,4 +116,5 @@ __all__ = [
     "usage_of",
     "with_argument",
     "with_parameter",
+    "world",
 ]

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from .. import names
 from .batch_norms import batch_norm_name
 from .classes import calls_in, keyword
-from .once import once
+from .entries import entries
+from .memo import found_once
 from .resolve import values
 from .scopes import Kind, last_word
 from .values import Items, Known, Literal, Routine, dict_entries
@@ -56,7 +57,7 @@ def hands_out_scopes(module: Module) -> bool:
     )
 
 
-@once
+@found_once
 def scopes_around(module: Module) -> Iterator[tuple[Module, ast.Call | None]]:
     """The calls that open a scope or give parameters of a normalizer there.
 
@@ -66,7 +67,7 @@ def scopes_around(module: Module) -> Iterator[tuple[Module, ast.Call | None]]:
     for each in modules_around(module):
         if not each.mentions(_SCOPE):
             continue
-        if _RENAMED.search(each.text):
+        if each.matches(_RENAMED):
             yield each, None
         for call in each.calls_by_name.get(_SCOPE, ()):
             yield from _opened(each, call, opened)
@@ -184,13 +185,13 @@ def _entry(module: Module, packed: ast.expr, name: str) -> Iterator[object | Non
     if not found or not all(isinstance(each, Items) for each in found):
         yield None
         return
-    if isinstance(packed, ast.Name) and packed.id in module.entries:
+    if isinstance(packed, ast.Name) and packed.id in entries(module):
         yield None
     for each in found:
         assert isinstance(each, Items)
-        entries = dict_entries(each)
-        if name in entries:
-            yield from constants(each.module, entries[name])
+        given = dict_entries(each)
+        if name in given:
+            yield from constants(each.module, given[name])
         elif _is_open(each):
             yield None
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .. import names
 from .classes import calls_in, keyword
-from .once import once
+from .entries import entries
+from .memo import found_once
 from .resolve import lineage, method_of, values
 from .scopes import last_word, start
 from .values import (
@@ -25,9 +26,10 @@ from .values import (
     is_number,
     parameters,
 )
+from .worlds import world
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from ...findings import Location
     from .module import Module
@@ -38,6 +40,7 @@ _POSITION = {
     "contrib.layers.batch_norm": 1,
     "slim.batch_norm": 1,
 }
+_MOST_SHOWN = 8
 _WORDS = ("momentum", "decay")
 
 
@@ -51,7 +54,8 @@ class Momentum:
         location: where to change it.
         call: the call that gives it.
         literal: the number as it stands in some source.
-        origin: where the number comes from, if that is another line.
+        origin: where the number comes from, if that is another line; or where it goes,
+            if it has several places.
     """
 
     value: float
@@ -74,16 +78,38 @@ class _Argument:
     shown: ast.expr | None = None
 
 
-@once
+@found_once
 def momenta(module: Module) -> Iterator[Momentum]:
-    """Every momentum that is given to a BN layer, each place once."""
+    """Every momentum that is given to BN layers, each number once.
+
+    One that has several places stands for all of them, where the number itself is.
+    """
     if not module.mentions("momentum", "decay", "BatchNorm", "batch_norm"):
         return
-    seen = set()
-    for found in _momenta(module):
-        if (found.location, found.value) not in seen:
-            seen.add((found.location, found.value))
-            yield found
+    found: dict[Literal, dict[Location, Momentum]] = {}
+    for each in _momenta(module):
+        found.setdefault(each.literal, {}).setdefault(each.location, each)
+    for literal, places in found.items():
+        first = next(iter(places.values()))
+        yield first if len(places) == 1 else _at_source(module, literal, first, places)
+
+
+def _at_source(
+    module: Module, literal: Literal, first: Momentum, places: Iterable[Location]
+) -> Momentum:
+    """One momentum for all that a number is given to, at the number if it is here."""
+    lines = list(dict.fromkeys(_line(each) for each in places))
+    where = ", ".join(lines[:_MOST_SHOWN]) + ", ..." * (len(lines) > _MOST_SHOWN)
+    location = first.location
+    if literal.module is module:
+        location = module.location(_with_keyword(module, literal.node))
+    there = f"{first.origin}, " if literal.module is not module else ""
+    return replace(first, location=location, origin=f"{there}used in {where}")
+
+
+def _line(place: Location) -> str:
+    cell = "" if place.cell is None else f"cell {place.cell} "
+    return f"{cell}line {place.line}"
 
 
 def batch_norm_name(value: Value) -> str | None:
@@ -222,7 +248,7 @@ def _of_keras_1(module: Module, call: ast.Call) -> bool:
         case [ast.Constant(value=float()), ast.Constant(value=int()), *_]:
             return True
         case [_, ast.Constant(value=int() as mode), *_]:
-            return module.world.legacy and mode > 1
+            return world(module).legacy and mode > 1
     return False
 
 
@@ -258,7 +284,7 @@ def _entered(
         return None
     scope = module.scopes.scope_of(call)
     found: list[tuple[int, ast.expr]] = []
-    for node in module.entries.get(packed.id, ()):
+    for node in entries(module).get(packed.id, ()):
         given = None
         match node:
             case ast.Assign(targets=[ast.Subscript(slice=ast.Constant(value=key))]):

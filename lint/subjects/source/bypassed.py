@@ -6,11 +6,12 @@ import ast
 from typing import TYPE_CHECKING
 
 from .. import names
-from .classes import keras_kind, keyword, reached
+from .classes import keras_kind, reached
 from .contents import class_holds, holds
 from .resolve import values
+from .saying import says
 from .scopes import last_word
-from .values import Class, Known, Result, Self, unpacks
+from .values import Class, Known, Result, Self
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +26,7 @@ def bypassing_calls(module: Module) -> Iterator[ast.Call]:
     if not module.mentions(".call("):
         return
     for call in module.calls_by_name.get("call", ()):
-        if not isinstance(call.func, ast.Attribute) or _has_flag(call):
+        if not isinstance(call.func, ast.Attribute) or _has_flag(module, call):
             continue
         network = call.func.value
         for value in values(module, network):
@@ -36,8 +37,8 @@ def bypassing_calls(module: Module) -> Iterator[ast.Call]:
                 break
 
 
-def _has_flag(call: ast.Call) -> bool:
-    return len(call.args) > 1 or keyword(call, "training") is not None or unpacks(call)
+def _has_flag(module: Module, call: ast.Call) -> bool:
+    return len(call.args) > 1 or not says(module, call).is_nothing
 
 
 def _holds_batch_norm(module: Module, network: ast.expr, value: object) -> bool:

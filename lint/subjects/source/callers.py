@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from .limits import FILES_CALLING
+from .memo import remembered
 from .resolve import method_of, values
 from .values import Class, Parameter, Routine, argument_for
 
@@ -28,19 +30,25 @@ def handed_in(
                     yield other, passed
 
 
+@remembered
 def calls_elsewhere(
     module: Module, function: Function
-) -> Iterator[tuple[Module, ast.Call, int]]:
+) -> list[tuple[Module, ast.Call, int]]:
     """The calls of a function in other files.
 
     With each comes how many leading parameters it leaves to Python (`self`).
     """
+    return list(_calls_elsewhere(module, function))
+
+
+def _calls_elsewhere(
+    module: Module, function: Function
+) -> Iterator[tuple[Module, ast.Call, int]]:
     if isinstance(function, ast.Lambda):
         return
-    owner = module.owner_of(function)
-    imported = function.name if owner is None else owner.name
-    called = imported if function.name == "__init__" else function.name
-    for other in module.project.naming(imported, module.imported_as):
+    imported, called = _names_of(module, function)
+    words = imported, module.imported_as
+    for other in module.project.naming(*words, calling=called):
         if other.path.resolve() == module.path.resolve():
             continue
         for call in other.calls_by_name.get(called, ()):
@@ -50,6 +58,26 @@ def calls_elsewhere(
                     skips = isinstance(value, Class) or routine.owner is not None
                     yield other, call, int(skips)
                     break
+
+
+@remembered
+def is_called_widely(module: Module, function: Function) -> bool:
+    """Whether so many files may call it that they surely do so in different ways."""
+    if isinstance(function, ast.Lambda):
+        return False
+    imported, called = _names_of(module, function)
+    words = imported, module.imported_as
+    files = module.project.files_naming(*words, calling=called)
+    return len(files) > FILES_CALLING
+
+
+def _names_of(
+    module: Module, function: ast.FunctionDef | ast.AsyncFunctionDef
+) -> tuple[str, str]:
+    """What other files import to call a function, and what they call."""
+    owner = module.owner_of(function)
+    imported = function.name if owner is None else owner.name
+    return imported, imported if function.name == "__init__" else function.name
 
 
 def _run_by_calling(value: Value) -> Routine | None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Literal
 
+from .limits import METHODS
 from .members import attribute_of_self, self_name
 from .resolve import lineage, method_of, values
-from .scopes import Kind, last_word
+from .saying import FLAG, How, says
+from .scopes import last_word
 from .values import Class, Known, Routine, parameters
 
 if TYPE_CHECKING:
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
     from .module import Module
     from .scopes import Function
 
-_MOST_METHODS = 50
 _LAYER_BASES = {"keras.layers.Layer", "keras.layers.Wrapper"}
 
 
@@ -35,7 +36,7 @@ def keras_kind(of: Class) -> Literal["model", "sequential", "layer"] | None:
 
 def takes_training(function: Function) -> bool:
     """Whether a `call` has the parameter that Keras looks for."""
-    return "training" in parameters(function)
+    return FLAG in parameters(function)
 
 
 def calls_in(module: Module, function: Function) -> Iterator[ast.Call]:
@@ -51,7 +52,7 @@ def reached(of: Class, name: str) -> list[Routine]:
     """The method of that name, and the methods it calls on `self`, and so on."""
     found: list[Routine] = []
     pending = [method_of(of, name)]
-    while pending and len(found) < _MOST_METHODS:
+    while pending and len(found) < METHODS:
         routine = pending.pop()
         if routine is not None and routine not in found:
             found.append(routine)
@@ -121,23 +122,10 @@ def passes_flag_itself(call: ast.Call, routine: Routine) -> bool:
     that nothing came; a constant or anything else settles it, and so does giving the
     parameter another value first.
     """
-    own = routine.node.args.kwarg
-    for each in call.keywords:
-        if each.arg is None and (own is None or ast.unparse(each.value) != own.arg):
-            return True
-    value = keyword(call, "training")
-    if value is None:
-        match call.args:
-            case [_, ast.Constant(value=bool()), *_]:
-                return True
-            case [_, ast.Name(id="training") as value, *_]:
-                pass
-            case _:
-                return False
-    if not (isinstance(value, ast.Name) and takes_training(routine.node)):
-        return True
-    found = routine.module.scopes.lookup(value)
-    return found is None or any(each.kind is not Kind.PARAMETER for each in found[1])
+    said = says(routine.module, call)
+    if said.how is How.PASSED_ON and said.function is routine.node:
+        return not said.packed and said.parameter != FLAG
+    return not said.is_nothing
 
 
 def layer_calls(of: Class) -> Iterator[tuple[Routine, ast.Call]]:

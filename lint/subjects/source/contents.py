@@ -8,6 +8,7 @@ holds nothing, and what is frozen does not depend on `training`.
 from __future__ import annotations
 
 import ast
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from .. import names
@@ -19,20 +20,25 @@ from .classes import (
     passes_flag_itself,
     reached,
 )
-from .members import attribute_of_self, is_false, self_name
+from .frozen import freezes
+from .limits import LAYERS_VISITED, NESTING
+from .members import attribute_of_self, is_false, members, returns_of, self_name
+from .memo import remembered
 from .resolve import calls_of, lineage, method_of, project_lineage, values
+from .saying import says
 from .scopes import Binding, Function, Kind, ScopeNode
+from .switches import Other, Run, constants_of, is_certain, is_dead, truth
 from .values import (
     Class,
     Items,
     Known,
-    Literal,
     Partial,
     Result,
     Routine,
     Self,
     Value,
     argument_for,
+    parameters,
 )
 
 if TYPE_CHECKING:
@@ -42,8 +48,6 @@ if TYPE_CHECKING:
 
 Kinds = frozenset[str]
 NOTHING: Kinds = frozenset()
-_DEEPEST = 60
-_MOST_VISITS = 4_000
 # Reading one of these from a network leads to no layer of it.
 _NO_LAYERS = {"shape", "dtype", "name", "trainable_variables", "trainable_weights"}
 
@@ -70,14 +74,24 @@ class _Search:
         self._visited: set[object] = set()
         self._visits = 0
         self._depth = 0
+        self._run: Run | None = None
 
     def _enter(self, node: object) -> bool:
-        too_far = self._visits > _MOST_VISITS or self._depth > _DEEPEST
-        if too_far or node in self._visited:
+        too_far = self._visits > LAYERS_VISITED or self._depth > NESTING
+        mark = (node, None if self._run is None else self._run.key)
+        if too_far or mark in self._visited:
             return False
         self._visits += 1
-        self._visited.add(node)
+        self._visited.add(mark)
         return True
+
+    @contextmanager
+    def _running(self, run: Run | None) -> Iterator[None]:
+        """While what is looked at is run by that call; None leaves it as it is."""
+        before = self._run
+        self._run = run or before
+        yield
+        self._run = before
 
     def _is_optional(
         self, module: Module, node: ast.AST, use: ast.AST | None = None
@@ -90,7 +104,7 @@ class _Search:
             if isinstance(outer, ScopeNode) or outer in around:
                 return False
             if isinstance(outer, ast.If):
-                return True
+                return not is_certain(module, node, self._run)
         return False
 
     def _alternatives(self, parts: list[tuple[Module, ast.expr]]) -> Kinds:
@@ -107,7 +121,7 @@ class _Search:
         return found[0].intersection(*found) if self._surely else NOTHING.union(*found)
 
     def expression(self, module: Module, expression: ast.expr) -> Kinds:
-        frozen = not self._even_frozen and module.freezes.covers(expression)
+        frozen = not self._even_frozen and freezes(module).covers(expression)
         if frozen or not self._enter(expression):
             return NOTHING
         self._depth += 1
@@ -125,8 +139,12 @@ class _Search:
                 yield from self._attribute(module, base, name)
             case ast.Constant() | ast.Lambda():
                 return
-            case ast.IfExp(body=one, orelse=other):
-                yield self._alternatives([(module, one), (module, other)])
+            case ast.IfExp(test=test, body=one, orelse=other):
+                chosen = truth(module, test, self._run)
+                sides = ((one, True), (other, False))
+                yield self._alternatives(
+                    [(module, each) for each, on in sides if chosen in (None, on)]
+                )
             case _:
                 for child in ast.iter_child_nodes(expression):
                     if isinstance(child, ast.expr):
@@ -141,12 +159,18 @@ class _Search:
         for function in values(module, call.func):
             if isinstance(function, Routine):
                 constructed = True
-                returned = function.module.returns_of(function.node)
-                yield self._alternatives([(function.module, each) for each in returned])
+                with self._running(_run_of(function, module, call, self._run)):
+                    yield self._alternatives(
+                        [
+                            (function.module, each)
+                            for each in returns_of(function.module, function.node)
+                            if not is_dead(function.module, each, self._run)
+                        ]
+                    )
             else:
                 constructed = constructed or isinstance(function, Known | Class)
                 yield self._made(function, module, call)
-        if not constructed and keyword(call, "training") is None:
+        if not constructed and says(module, call).is_nothing:
             yield self.expression(module, call.func)
         for argument in (*call.args, *(each.value for each in call.keywords)):
             yield self.expression(module, argument)
@@ -155,11 +179,16 @@ class _Search:
         """What the instance holds that calling `maker` makes."""
         match maker:
             case Known(name):
-                if _never_drops(module, name, call):
+                if self._never_drops(module, name, call):
                     return NOTHING
-                return names.holds(name) | _dropout_argument(name, call)
+                return names.holds(name) | self._dropout_argument(module, name, call)
             case Class():
-                return self.of_class(maker)
+                constructor = method_of(maker, "__init__")
+                run = None
+                if constructor is not None:
+                    run = _run_of(constructor, module, call, self._run)
+                with self._running(run):
+                    return self.of_class(maker)
             case Partial(of=inner):
                 return self._made(inner, module, call)
         return NOTHING
@@ -170,17 +199,32 @@ class _Search:
             return
         scope, bindings = found
         for binding in bindings:
-            if self._is_optional(module, binding.place, name):
+            if self._is_optional(module, binding.place, name) or (
+                binding.kind is not Kind.PARAMETER
+                and is_dead(module, binding.place, self._run)
+            ):
                 continue
             if binding.kind in (Kind.VALUE, Kind.ITEM):
                 assert isinstance(binding.node, ast.expr)
                 yield self._bound(module, binding.node, binding.index)
-            elif not _handed_in_frozen(module, binding):
-                for value in values(module, name):
+            elif self._even_frozen or not _handed_in_frozen(module, binding):
+                for value in self._handed_in(binding) or values(module, name):
                     yield self._value(value)
         for added in _added(module, name.id, scope.node):
-            if not self._is_optional(module, added, name):
+            dead = is_dead(module, added, self._run)
+            if not (dead or self._is_optional(module, added, name)):
                 yield self.expression(module, added)
+
+    def _handed_in(self, binding: Binding) -> tuple[Value, ...]:
+        """What the call passes for a parameter by which its function is run."""
+        run = self._run
+        while run is not None and run.function is not binding.place:
+            run = run.outer
+        if run is None or binding.kind is not Kind.PARAMETER:
+            return ()
+        assert isinstance(binding.node, ast.arg)
+        passed = argument_for(run.call, run.function, binding.node.arg, run.skipped)
+        return () if passed is None else values(run.module, passed)
 
     def _bound(self, module: Module, expression: ast.expr, index: int | None) -> Kinds:
         """What a name holds that is bound to an expression, or to one item of it."""
@@ -234,11 +278,16 @@ class _Search:
         given: list[tuple[Module, ast.expr]] = []
         added = NOTHING
         for each in project_lineage(of):
-            members = each.module.members(each.node)
-            assigned = members.assigned(name)
-            given += [(each.module, one) for one in assigned if not _is_empty(one)]
-            for expression in members.given(name)[len(assigned) :]:
-                if not self._is_optional(each.module, expression):
+            own = members(each.module, each.node)
+            assigned = own.assigned(name)
+            given += [
+                (each.module, one)
+                for one in assigned
+                if not (_is_empty(one) or is_dead(each.module, one, self._run))
+            ]
+            for expression in own.given(name)[len(assigned) :]:
+                dead = is_dead(each.module, expression, self._run)
+                if not (dead or self._is_optional(each.module, expression)):
                     added |= self.expression(each.module, expression)
         if len(given) == 1 and self._is_optional(*given[0]):
             return added
@@ -254,6 +303,8 @@ class _Search:
             if isinstance(base, Known) and not _settles_base(of):
                 found |= names.holds(base.name)
         for routine, call in layer_calls(of):
+            if is_dead(routine.module, call, self._run):
+                continue
             found |= self.expression(routine.module, call.func)
             # What an inherited method calls may be made in this class.
             inherited = routine.module.owner_of(routine.node) is not of.node
@@ -264,6 +315,87 @@ class _Search:
             found |= self.expression(module, expression)
         self._depth -= 1
         return found
+
+    def _never_drops(self, module: Module, name: str, call: ast.Call) -> bool:
+        """Whether it is dropout or noise with a rate of 0, wherever that is said."""
+        if not names.holds(name) & {names.DROPOUT, names.NOISE}:
+            return False
+        given = [*call.args[:1], *(each.value for each in call.keywords[:1])][:1]
+        return bool(given) and self._is_zero(module, given[0])
+
+    def _is_zero(self, module: Module, rate: ast.expr) -> bool:
+        found = constants_of(module, rate, self._run)
+        known = [each for each in found if not isinstance(each, Other)]
+        return bool(known) and not any(known)
+
+    def _dropout_argument(self, module: Module, name: str, call: ast.Call) -> Kinds:
+        """Recurrent and attention layers drop only if they are told to."""
+        if not name.startswith("keras.layers."):
+            return NOTHING
+        for argument in ("dropout", "recurrent_dropout"):
+            given = keyword(call, argument)
+            if given is not None and any(
+                isinstance(rate, float) and rate > 0
+                for rate in constants_of(module, given, self._run)
+            ):
+                return frozenset({names.DROPOUT})
+        return NOTHING
+
+
+def _run_of(
+    routine: Routine, module: Module, call: ast.Call, outer: Run | None
+) -> Run | None:
+    """How a call runs a function, if anything in that depends on what is passed."""
+    function = routine.node
+    owner = routine.module.owner_of(function)
+    is_made = owner is not None and getattr(function, "name", "") == "__init__"
+    deciding = _deciding(routine.module, owner if is_made and owner else function)
+    deciding &= parameters(function)
+    if not deciding:
+        return None
+    skipped = int(routine.owner is not None)
+    passed = [
+        (name, ast.unparse(given))
+        for name in sorted(deciding)
+        for given in [argument_for(call, function, name, skipped)]
+        if given is not None
+    ]
+    scope = module.scopes.scope_of(call.func).node
+    key = (function, scope, *passed, outer and outer.key)
+    return Run(function, module, call, skipped, outer, key)
+
+
+@remembered
+def _deciding(_module: Module, node: ast.AST) -> frozenset[str]:
+    """The names, in a function or class, that conditions, rates or layers hang on."""
+    found: set[str] = set()
+    set_to: dict[str, set[str]] = {}
+    for each in ast.walk(node):
+        match each:
+            case ast.If(test=test) | ast.IfExp(test=test):
+                found |= _names_in(test)
+            case ast.Call(func=ast.Name(id=name)):
+                found.add(name)
+                if "Dropout" in name:
+                    found |= _names_in(each)
+            case ast.Call(func=ast.Attribute(attr=name)) if "Dropout" in name:
+                found |= _names_in(each)
+            case ast.List(elts=parts):
+                found |= {part.id for part in parts if isinstance(part, ast.Name)}
+            case ast.Assign(targets=[ast.Attribute(attr=name)], value=value):
+                set_to.setdefault(name, set()).update(_names_in(value))
+    for name in list(found):
+        found |= set_to.get(name, set())
+    return frozenset(found)
+
+
+def _names_in(expression: ast.AST) -> set[str]:
+    """The names and attributes in an expression."""
+    return {
+        getattr(each, "id", "") or getattr(each, "attr", "")
+        for each in ast.walk(expression)
+        if isinstance(each, ast.Name | ast.Attribute)
+    }
 
 
 def _is_empty(expression: ast.expr) -> bool:
@@ -278,7 +410,7 @@ def _is_named_frozen(module: Module, made: ast.Call) -> bool:
     """Whether what is made is frozen under the name it is first given."""
     parent = module.scopes.parents.get(made)
     targets = parent.targets if isinstance(parent, ast.Assign) else []
-    return any(module.freezes.covers(each) for each in targets)
+    return any(freezes(module).covers(each) for each in targets)
 
 
 def _handed_in_frozen(module: Module, binding: Binding) -> bool:
@@ -288,7 +420,7 @@ def _handed_in_frozen(module: Module, binding: Binding) -> bool:
     assert isinstance(binding.node, ast.arg)
     for call, skipped in calls_of(module, binding.place):
         passed = argument_for(call, binding.place, binding.node.arg, skipped)
-        if passed is not None and module.freezes.covers(passed):
+        if passed is not None and freezes(module).covers(passed):
             return True
     return False
 
@@ -306,40 +438,19 @@ def _settles_base(of: Class) -> bool:
     return all(up)  # without any, the layer does something of its own
 
 
-def _never_drops(module: Module, name: str, call: ast.Call) -> bool:
-    """Whether it is dropout or noise with a rate of 0."""
-    if not names.holds(name) & {names.DROPOUT, names.NOISE}:
-        return False
-    given = [*call.args[:1], *(each.value for each in call.keywords[:1])][:1]
-    rates = [each for one in given for each in values(module, one)]
-    numbers = [each.value for each in rates if isinstance(each, Literal)]
-    return bool(numbers) and not any(numbers)
-
-
 def _freezes_itself(of: Class) -> bool:
     return any(
         is_false(value)
         for each in project_lineage(of)
-        for value in each.module.members(each.node).assigned("trainable")
+        for value in members(each.module, each.node).assigned("trainable")
     )
 
 
 def _items(function: Routine, index: int) -> Iterator[ast.expr]:
     """The item of that index in what a function returns."""
-    for returned in function.module.returns_of(function.node):
+    for returned in returns_of(function.module, function.node):
         if isinstance(returned, ast.Tuple) and index < len(returned.elts):
             yield returned.elts[index]
-
-
-def _dropout_argument(name: str, call: ast.Call) -> Kinds:
-    """Recurrent and attention layers drop only if they are told to."""
-    if not name.startswith("keras.layers."):
-        return NOTHING
-    for argument in ("dropout", "recurrent_dropout"):
-        match keyword(call, argument):
-            case ast.Constant(value=float() as rate) if rate > 0:
-                return frozenset({names.DROPOUT})
-    return NOTHING
 
 
 def _added(module: Module, name: str, scope: ast.AST) -> Iterator[ast.expr]:

@@ -9,6 +9,7 @@ from .classes import keyword
 from .resolve import values
 from .scopes import last_word
 from .values import Literal
+from .worlds import world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +37,7 @@ def default_data_format(module: Module) -> str | None:
         return found.pop() if len(found) == 1 else None
     if module.mentions(*_ELSEWHERE):
         return None
-    if not module.world.legacy:
+    if not world(module).legacy:
         return LAST
     shown = {_shown_by(shape) for shape in _image_shapes(module)} - {None}
     return shown.pop() if len(shown) == 1 else None

@@ -29,7 +29,7 @@ _ENTERS = re.compile(r"as_default|Session")
 
 def names_updates(module: Module) -> bool:
     """Whether the module runs updates without fetching the collection."""
-    text = module.text
+    text = module.code
     if _OWN_UPDATES.search(text):
         text = text.replace("self.updates", "")
     return _RUNS_UPDATES.search(text) is not None
@@ -108,7 +108,7 @@ def _makes_no_op(dependent: ast.With) -> bool:
 def is_outside_graph(module: Module, fetched: ast.Call) -> bool:
     """Whether its function makes a graph of its own, and fetches from the default."""
     function = module.scopes.enclosing_function(fetched)
-    if function is None or "__enter__" in module.text:
+    if function is None or module.mentions("__enter__"):
         return False
     entered = any(
         _ENTERS.search(ast.unparse(item))

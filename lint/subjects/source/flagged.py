@@ -9,14 +9,19 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from .. import names
+from . import hints
 from .batch_norms import batch_norm_name
 from .classes import keras_kind, keyword, reached
 from .contents import holds
 from .edits import without_argument
-from .once import once
+from .frozen import freezes
+from .memo import found_once
 from .resolve import values
-from .scopes import Binding, Kind
+from .saying import FLAG, FLAG_OF_FUNCTIONS, How, Said, local_value, says
+from .scopes import last_word
+from .switches import constants_of
 from .symbolic import builds_graph, fitted_graph
+from .usage import usage_of
 from .values import Class, Known, Parameter, Result, Routine
 
 if TYPE_CHECKING:
@@ -27,21 +32,7 @@ if TYPE_CHECKING:
     from .scopes import Function
     from .values import Value
 
-_FLAG = r"(?:True|False|None)\b"
-_ANY_FLAG = re.compile(rf"training\s*=\s*\w|,\s*{_FLAG}")
-_ABOUT_PHASE = re.compile(r"train|infer|eval|test|phase|mode(?!l)|freez|frozen", re.I)
-# Networks that are meant to keep still, or to stay in training mode.
-_KEPT_STILL = re.compile(
-    r"teacher|target|ema|momentum|frozen|freeze|pretrain|backbone|base|extract|vgg"
-    r"|resnet|encoder_k|perceptual|reference|anchor|infer|predict",
-    re.I,
-)
-_MEANT_RANDOM = re.compile(
-    r"MC|Mc(?=[A-Z])|(^|_)mc_|[Mm]onte|[Bb]ayes|[Uu]ncertain|[Ss]tochastic|[Aa]ugment"
-)
-
-# Wrappers of a trained network.
-_ONLY_INFERS = re.compile(r"infer|serv|export|predict|evaluat|deploy", re.I)
+_ANY_FLAG = re.compile(r"training\s*=|,\s*(?:True|False|None)\b")
 
 
 class Where(Enum):
@@ -83,30 +74,36 @@ class Flagged:
     in_training: bool
 
 
-@once
+@found_once
 def flagged_calls(module: Module) -> Iterator[Flagged]:
     """Every call of BN, or of what holds BN, with a constant flag."""
-    if not _ANY_FLAG.search(module.text):
+    if not module.matches(_ANY_FLAG):
         return
     fitted: set[ast.AST] | None = None
     for call in module.calls:
-        given = _flag_of(module, call)
-        if given is None:
+        said = _flag_of(module, call)
+        if said is None:
             continue
         is_layer = _is_batch_norm(module, call)
         if not is_layer and not _is_network(module, call):
             continue
         where = _where(module, call, is_layer)
-        node, flag = given
-        if where is Where.GRAPH and isinstance(getattr(node, "value", None), ast.Name):
+        flag = said.flag
+        if said.how is not How.CONSTANT:
+            passed = _passed_flag(module, call, said, where)
+            if passed is None:
+                continue
+            flag = passed
+        elif where is Where.GRAPH and _is_named(said):
             continue  # it may well be a switch that is meant to be edited
+        assert said.node is not None
         if where is Where.GRAPH and fitted is None:
             fitted = fitted_graph(module)
         if where is not None:
             yield Flagged(
                 value=flag,
                 call=call,
-                node=node,
+                node=said.node,
                 where=where,
                 is_layer=is_layer,
                 is_function=_is_function(module, call),
@@ -129,7 +126,7 @@ def _is_kept_still(module: Module, call: ast.Call) -> bool:
         isinstance(each, Parameter) or _has_weights(each)
         for each in values(module, call.func)
     )
-    return trained or bool(_KEPT_STILL.search(ast.unparse(call.func)))
+    return trained or hints.keeps_still(ast.unparse(call.func))
 
 
 def _has_weights(network: Value) -> bool:
@@ -143,11 +140,11 @@ def _has_weights(network: Value) -> bool:
 
 def _maybe_frozen(module: Module, call: ast.Call) -> bool:
     """Whether something is frozen here of which it is not known what it covers."""
-    if module.freezes.covers(call.func):
+    if freezes(module).covers(call.func):
         return False  # frozen, and set free again
     if module.may_hide("trainable"):
         return True
-    return bool(module.freezes.frozen) or any(
+    return bool(freezes(module).frozen) or any(
         "freez" in name for name in module.calls_by_name
     )
 
@@ -159,7 +156,7 @@ def _has_endless_dropout(module: Module) -> bool:
         and isinstance(value.of, Known)
         and names.DROPOUT in names.holds(value.of.name)
         for call in module.calls
-        if _is_true(keyword(call, "training"))
+        if keyword(call, FLAG) is not None and says(module, call).is_constant(True)
         for value in values(module, call.func)
     )
 
@@ -173,10 +170,6 @@ def _stands_beside_optimizer(module: Module, call: ast.Call) -> bool:
     )
 
 
-def _is_true(expression: ast.expr | None) -> bool:
-    return isinstance(expression, ast.Constant) and expression.value is True
-
-
 def _is_function(module: Module, call: ast.Call) -> bool:
     """Whether it is BN as a function of TensorFlow 1, or `functools.partial` of one."""
     found = values(module, call.func)
@@ -188,50 +181,79 @@ def _is_function(module: Module, call: ast.Call) -> bool:
     )
 
 
-def _flag_of(module: Module, call: ast.Call) -> tuple[ast.AST, bool | None] | None:
-    """The argument that is a constant flag, and the flag."""
-    for each in call.keywords:
-        if each.arg in ("training", "is_training"):
-            match _local_value(module, each.value):
-                case ast.Constant(value=0 | 1 | None as flag):
-                    return each, None if flag is None else bool(flag)
-            return None  # what stands second is something else then
-    match call.args:
-        case [_, ast.Constant(value=bool() | None as flag) as argument, *_]:
-            return argument, flag
+def _flag_of(module: Module, call: ast.Call) -> Said | None:
+    """What the call says, by the flag that it has, unless it says nothing."""
+    match call:
+        case ast.Call(args=[_, ast.Constant(value=bool() | None), *_]):
+            pass
+        case _ if not any(
+            each.arg in (FLAG, FLAG_OF_FUNCTIONS) for each in call.keywords
+        ):
+            return None  # most calls, spared the search for what they call
+    for name in (FLAG, FLAG_OF_FUNCTIONS):
+        said = says(module, call, name=name)
+        given = isinstance(said.node, ast.keyword) and said.node.arg == name
+        if given or (name == FLAG and said.how is How.CONSTANT):
+            return said
     return None
 
 
-def _local_value(module: Module, expression: ast.expr) -> ast.AST:
-    """What the expression stands for: a name's only value within its function."""
-    if isinstance(expression, ast.Name):
-        match module.scopes.lookup(expression):
-            case scope, [Binding(kind=Kind.VALUE, node=node)] if (
-                scope is module.scopes.scope_of(expression)
-            ):
-                return node
-    return expression
+def _is_named(said: Said) -> bool:
+    return isinstance(getattr(said.node, "value", None), ast.Name)
+
+
+def _passed_flag(
+    module: Module, call: ast.Call, said: Said, where: Where | None
+) -> bool | None:
+    """The one flag that a parameter, or an attribute, is always given; None else.
+
+    In a `call` that is only asked of a BN layer that calls what it extends.
+    """
+    if not isinstance(said.node, ast.keyword) or _is_function(module, call):
+        return None
+    value = said.node.value
+    if where is Where.GRAPH:
+        if said.how is not How.PASSED_ON and not isinstance(value, ast.Attribute):
+            return None
+        found = constants_of(module, value)
+        return found[0] if found in ([True], [False]) else None  # type: ignore[return-value]
+    is_switch = said.how is How.SOMETHING and _calls_base(module, call)
+    return True if is_switch and True in constants_of(module, value) else None
+
+
+def _calls_base(module: Module, call: ast.Call) -> bool:
+    """Whether a BN layer calls the BN layer that it extends."""
+    return any(
+        isinstance(value, Known)
+        and value.name.rpartition(".")[0] in names.BATCH_NORM_LAYERS
+        and value.name.endswith((".call", ".__call__"))
+        for value in values(module, call.func)
+    )
 
 
 def _is_batch_norm(module: Module, call: ast.Call) -> bool:
     """Whether a BN layer is called, or a function of TensorFlow 1 that is one."""
     if _is_function(module, call):
         return bool(call.keywords)  # its second argument is not the flag
+    if _calls_base(module, call):
+        # A layer that extends BN to keep it still says so by False.
+        said = says(module, call)
+        return not (said.how is How.CONSTANT and not said.flag)
     for value in values(module, call.func):
         if isinstance(value, Result) and batch_norm_name(value.of) is not None:
-            frozen = module.freezes.for_good(call.func)
+            frozen = freezes(module).for_good(call.func)
             return not frozen and keyword(value.call, "trainable") is None
     return False
 
 
 def _is_network(module: Module, call: ast.Call) -> bool:
     """Whether an instance is called that holds BN."""
-    if keyword(call, "training") is None:
+    if keyword(call, FLAG) is None or last_word(call.func) == "stateless_call":
         return False
     makers = (Known, Class, Routine)
     if any(isinstance(each, makers) for each in values(module, call.func)):
         return False
-    even_frozen = not module.freezes.for_good(call.func)
+    even_frozen = not freezes(module).for_good(call.func)
     return names.BATCH_NORM in holds(module, call.func, even_frozen)
 
 
@@ -275,9 +297,7 @@ def _depends_on_phase(
         inner = outer
     around = [getattr(each, "name", "") for each in module.scopes.ancestors(call)]
     name = getattr(function, "name", "")
-    return bool(_MEANT_RANDOM.search(name)) or any(
-        each.startswith("test") for each in around
-    )
+    return hints.is_meant_random(name) or any(map(hints.is_test, around))
 
 
 def _is_discarded(module: Module, call: ast.Call) -> bool:
@@ -301,7 +321,7 @@ def _other_phase_beside(module: Module, call: ast.Call) -> bool:
     own = _flag_of(module, call)
     for other in module.calls:
         flag = _flag_of(module, other)
-        if around and flag and own and flag[1] is (not own[1]):
+        if around and flag and own and flag.is_constant(not own.flag):
             inside = around[-1] in module.scopes.ancestors(other)
             if inside and _is_function(module, other):
                 return True
@@ -309,20 +329,20 @@ def _other_phase_beside(module: Module, call: ast.Call) -> bool:
 
 
 def _asks_for_phase(module: Module, test: ast.expr) -> bool:
-    meaning = ast.unparse(_local_value(module, test))
+    meaning = ast.unparse(local_value(module, test))
     if "signature" in meaning:
         return False  # it asks whether the layer takes a flag at all
-    return bool(_ABOUT_PHASE.search(ast.unparse(test)))
+    return hints.speaks_of_phase(ast.unparse(test))
 
 
 def _called_otherwise(module: Module, call: ast.Call, owner: ast.ClassDef) -> bool:
     """Whether the class calls the same with another flag elsewhere, so knows of it."""
-    if _MEANT_RANDOM.search(owner.name) or _ONLY_INFERS.search(owner.name):
+    if hints.is_meant_random(owner.name) or _only_infers(module, owner):
         return True
     called = ast.unparse(call.func)
-    own = keyword(call, "training")
+    own = keyword(call, FLAG)
     for other in module.calls:
-        flag = keyword(other, "training")
+        flag = keyword(other, FLAG)
         if other is call or flag is None or own is None:
             continue
         if not owner.lineno <= other.lineno <= (owner.end_lineno or owner.lineno):
@@ -330,3 +350,10 @@ def _called_otherwise(module: Module, call: ast.Call, owner: ast.ClassDef) -> bo
         if ast.dump(flag) != ast.dump(own) and ast.unparse(other.func) == called:
             return True
     return False
+
+
+def _only_infers(module: Module, owner: ast.ClassDef) -> bool:
+    """Whether its name says so, and nothing in sight fits it."""
+    return (
+        hints.only_infers(owner.name) or hints.evaluates(owner.name)
+    ) and not usage_of(module, Class(module, owner)).fitted

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
-import re
 from typing import TYPE_CHECKING
 
+from . import hints
+from .memo import remembered
 from .scopes import last_word
 
 if TYPE_CHECKING:
@@ -13,7 +14,11 @@ if TYPE_CHECKING:
 
     from .module import Module
 
-_FREEZING = re.compile(r"(?<!un)(?<!de)freez", re.I)
+
+@remembered
+def freezes(module: Module) -> Freezes:
+    """What the module freezes."""
+    return Freezes(module)
 
 
 class Freezes:
@@ -62,7 +67,7 @@ def _settings(module: Module) -> Iterator[tuple[str, ast.expr]]:
                 args=[base, ast.Constant(value="trainable"), value],
             ):
                 yield from _one_setting(module, node, base, value)
-            case ast.Call() if _FREEZING.search(last_word(node.func)):
+            case ast.Call() if hints.freezes(last_word(node.func)):
                 # What such a helper does exactly is not asked.
                 handed = [*node.args, *(each.value for each in node.keywords)]
                 if not handed and isinstance(node.func, ast.Attribute):

@@ -23,6 +23,7 @@ from .fetched_updates import (
     is_outside_graph,
     runs_updates,
 )
+from .limits import FUNCTIONS
 from .resolve import values
 from .scopes import Kind
 from .values import Class, Items, Known, Partial, Result, Routine, dict_entries
@@ -39,7 +40,6 @@ _OPTIMIZER = re.compile(r"(tensorflow\.train|contrib\.opt)\.\w*Optimizer\w*$")
 _FUNCTIONS = re.compile(r"\b(contrib|slim|tf_slim|v1|tf\.layers|tensorflow\.layers)\b")
 _NO_COLLECTION = re.compile(r"updates_collections['\"]?\s*[=:]\s*None")
 _TRAINS = re.compile(r"\b(minimize|apply_gradients|create_train_op|optimize_loss)\(")
-_MOST_FUNCTIONS = 400
 
 
 def training_ops(module: Module) -> Iterator[ast.Call]:
@@ -110,7 +110,7 @@ def _updates_are_run(module: Module) -> bool:
 
 def calls_without_flag(module: Module) -> Iterator[tuple[ast.Call, str, bool]]:
     """Calls of BN that leave its flag out: (call, name of the flag, its default)."""
-    if not _FUNCTIONS.search(module.text):
+    if not module.matches(_FUNCTIONS):
         return
     for call in module.calls:
         normalizer = keyword(call, "normalizer_fn")
@@ -140,7 +140,7 @@ def _may_be_given_in_scopes(module: Module, flag: str, packed: bool) -> bool:
     """
     if given_in_scopes(module, flag) or hands_out_scopes(module):
         return True
-    in_sight = any(_TRAINS.search(each.text) for each in modules_around(module))
+    in_sight = any(each.matches(_TRAINS) for each in modules_around(module))
     return module.mentions("arg_scope") and not packed and not in_sight
 
 
@@ -172,7 +172,7 @@ def reached_calls(module: Module) -> Iterator[tuple[Module, ast.Call]]:
     """The calls in a module, and in the functions and classes that it calls."""
     visited: set[ast.AST] = {module.tree}
     pending = [(module, call) for call in module.calls]
-    while pending and len(visited) < _MOST_FUNCTIONS:
+    while pending and len(visited) < FUNCTIONS:
         current, call = pending.pop()
         yield current, call
         handed = [each.value for each in call.keywords if each.arg == "normalizer_fn"]
@@ -232,7 +232,7 @@ def _collects(module: Module, call: ast.Call) -> bool:
         return "UPDATE_OPS" in ast.unparse(given)
     unknown = any(each.arg is None for each in call.keywords)
     around = {module, *(each for each, _ in scopes_around(module))}
-    return not unknown and not any(_NO_COLLECTION.search(each.text) for each in around)
+    return not unknown and not any(each.matches(_NO_COLLECTION) for each in around)
 
 
 def argument_values(

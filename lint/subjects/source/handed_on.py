@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ast
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .. import names
+from . import hints
 from .classes import calls_in, keras_kind, takes_training
 from .contents import class_holds
+from .frozen import freezes
+from .limits import FLAGS_HANDED
+from .members import members
 from .resolve import method_of, values
 from .scopes import arguments_of
 from .values import Class, Known, Result, Self, argument_for, default_of
@@ -19,12 +22,6 @@ if TYPE_CHECKING:
 
     from .module import Module
     from .scopes import Function
-
-_LIKE_TRAINING = re.compile(
-    r"(is|in)?_?train(ing|_?able)?(_?(flag|mode|phase|now))?|(learning_)?phase(_train)?",
-    re.IGNORECASE,
-)
-_DEEPEST = 8
 
 
 @dataclass(frozen=True)
@@ -48,7 +45,7 @@ def misnamed_flags(module: Module) -> Iterator[Misnamed]:
     """Every flag of a `call` in the module that only the caller could pass."""
     for node in module.classes:
         of = Class(module, node)
-        call = module.members(node).methods.get("call")
+        call = members(module, node).methods.get("call")
         flags = [] if call is None else [*filter(_is_flag, arguments_of(call))]
         if call is None or not flags or takes_training(call) or keras_kind(of) is None:
             continue
@@ -62,7 +59,7 @@ def misnamed_flags(module: Module) -> Iterator[Misnamed]:
 
 
 def _is_flag(argument: ast.arg) -> bool:
-    return _LIKE_TRAINING.fullmatch(argument.arg) is not None
+    return hints.is_training_flag(argument.arg)
 
 
 def kinds_handed_on(
@@ -77,7 +74,7 @@ def kinds_handed_on(
             if isinstance(keyword.value, ast.Name) and keyword.value.id == name
         ]
         by_place = [each for each in call.args[1:2] if _is_name(each, name)]
-        if not (taken or by_place) or module.freezes.covers(call.func):
+        if not (taken or by_place) or freezes(module).covers(call.func):
             continue
         for value in values(module, call.func):
             kinds |= _taken_by(value, call, name, depth)
@@ -94,7 +91,7 @@ def _taken_by(value: object, call: ast.Call, name: str, depth: int) -> frozenset
             )
             by_place = any(_is_name(each, name) for each in call.args[1:2])
             return names.holds(maker) if by_name or by_place else frozenset()
-        case Self(of) | Result(of=Class() as of) if depth < _DEEPEST:
+        case Self(of) | Result(of=Class() as of) if depth < FLAGS_HANDED:
             routine = method_of(of, "call")
             if routine is None:
                 return frozenset()

@@ -10,6 +10,8 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from .limits import NAMES_VISITED
+from .members import members
 from .resolve import calls_of, project_lineage, values
 from .scopes import Binding, Function, Kind
 from .values import Class, Self, argument_for, is_self
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
     from .module import Module
 
 Origin = tuple[object, ...]
-_MOST_VISITS = 300
 
 
 def is_part_of(
@@ -41,13 +42,18 @@ def is_part_of(
     )
 
 
+def origins_of(module: Module, network: ast.expr) -> set[Origin]:
+    """Where a network may have been made, by all ways that lead to it."""
+    return set(_Search(()).origins(module, network))
+
+
 class _Search:
     def __init__(self, here: Iterable[ast.AST]) -> None:
         self._here = set(here)
         self._visited: set[ast.AST] = set()
 
     def origins(self, module: Module, expression: ast.expr) -> Iterator[Origin]:
-        if expression in self._visited or len(self._visited) > _MOST_VISITS:
+        if expression in self._visited or len(self._visited) > NAMES_VISITED:
             return
         self._visited.add(expression)
         match expression:
@@ -114,5 +120,5 @@ class _Search:
         for value in values(module, base):
             if isinstance(value, Self):
                 for each in project_lineage(value.of):
-                    for expression in each.module.members(each.node).given(name):
+                    for expression in members(each.module, each.node).given(name):
                         yield from self.origins(each.module, expression)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import ast
 from typing import TYPE_CHECKING
 
 from .. import names
 from .classes import calls_in, keyword
 from .contents import holds
 from .resolve import values
+from .saying import How, says
 from .values import Class, Known, Result, Routine, Value
 
 if TYPE_CHECKING:
+    import ast
     from collections.abc import Iterator
 
     from .module import Module
@@ -45,8 +46,8 @@ def _called(module: Module, given: ast.expr) -> Iterator[tuple[Module, ast.expr]
 
 def _uses_batch_norm(module: Module, call: ast.Call) -> bool:
     """Whether it calls BN or a network with BN that is not told to keep still."""
-    flag = keyword(call, "training")
-    if isinstance(flag, ast.Constant) and not flag.value:
+    said = says(module, call)
+    if said.how is How.CONSTANT and not said.flag:
         return False
     called = values(module, call.func)
     if any(

@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from .. import names
 from .batch_norms import batch_norm_name
+from .classes import keras_kind
+from .contents import holds
 from .fetched_updates import names_updates
 from .graph_mode import argument_values, imports, reached_calls
 from .resolve import values
-from .values import Result
+from .saying import FLAG
+from .values import Class, Known, Result
 
 if TYPE_CHECKING:
     import ast
@@ -31,7 +35,7 @@ def leaves_updates_in_layers(module: Module) -> bool:
 
     In a graph of TensorFlow 1 they are in `layer.updates`, and in no collection.
     """
-    calls = [] if _RUNS_LAYERS.search(module.text) else list(reached_calls(module))
+    calls = [] if module.matches(_RUNS_LAYERS) else list(reached_calls(module))
     around = {each for each, _ in calls}
     return any(_phases(*each) is not None for each in calls) and not any(
         names_updates(each) for each in {module, *around}
@@ -47,17 +51,30 @@ def trains_layers(module: Module) -> bool:
         for other in module.project.naming("learning_phase")
         if imports(other, module)
     }
-    told = any(_TRAINS_LAYERS.search(each.text) for each in around)
+    told = any(each.matches(_TRAINS_LAYERS) for each in around)
     return told or any(_phases(*each) for each in calls)
 
 
 def _phases(module: Module, call: ast.Call) -> list[object | None] | None:
     """What a call of Keras's BN is given as `training`, unless it is one phase only."""
-    given = argument_values(module, call, "training", packed=False)
+    given = argument_values(module, call, FLAG, packed=False)
     if given not in ([False], [True]) and any(
         isinstance(value, Result)
-        and str(batch_norm_name(value.of)).startswith("keras.layers.")
+        and (
+            str(batch_norm_name(value.of)).startswith("keras.layers.")
+            or _is_network(module, call, value)
+        )
         for value in values(module, call.func)
     ):
         return given
     return None
+
+
+def _is_network(module: Module, call: ast.Call, value: Result) -> bool:
+    """Whether a whole network of Keras that holds BN is called."""
+    match value:
+        case Result(of=Known(name)):
+            of_keras = name.startswith("keras.")
+        case Result(of=Class() as of):
+            of_keras = keras_kind(of) is not None
+    return of_keras and names.BATCH_NORM in holds(module, call.func)

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .. import names
-from .classes import calls_in, keras_kind, keyword, reached, unpacks_keywords
+from .classes import calls_in, keras_kind, keyword, reached
 from .contents import holds
+from .members import members
 from .resolve import method_of, values
+from .saying import FLAG, How, Said, says
 from .scopes import end
 from .values import Class, Known, Result, Self
 
@@ -48,7 +50,7 @@ def leaked_flags(module: Module) -> Iterator[Leak]:
     seen = set()
     for node in module.classes if lines else ():
         of = Class(module, node)
-        if "call" not in module.members(node).methods or keras_kind(of) is None:
+        if "call" not in members(module, node).methods or keras_kind(of) is None:
             continue
         for routine in reached(of, "call"):
             first, last = routine.node.lineno, routine.node.end_lineno or 0
@@ -65,14 +67,14 @@ def leaked_flags(module: Module) -> Iterator[Leak]:
 def _leaks_in(of: Class, module: Module, function: Function) -> Iterator[Leak]:
     # An argument is evaluated before the call that it is in, and ends before it.
     calls = sorted(calls_in(module, function), key=end)
-    flags: list[tuple[ast.Call, ast.expr]] = []
+    flags: list[tuple[ast.Call, Said]] = []
     for call in calls:
         if not _is_here(module, call, function):
             continue
-        given = keyword(call, "training")
-        if given is not None and is_layer(module, call):
-            flags.append((call, given))
-        elif given is None and flags and leaves_it_open(module, call):
+        said = says(module, call)
+        if keyword(call, FLAG) is not None and is_layer(module, call):
+            flags.append((call, said))
+        elif flags and leaves_it_open(module, call):
             for giver, flag in _reaching(module, flags, call):
                 yield Leak(of, call, flag, ast.unparse(giver.func))
 
@@ -83,16 +85,15 @@ def _is_here(module: Module, call: ast.Call, function: Function) -> bool:
 
 
 def _reaching(
-    module: Module, flags: list[tuple[ast.Call, ast.expr]], call: ast.Call
+    module: Module, flags: list[tuple[ast.Call, Said]], call: ast.Call
 ) -> Iterator[tuple[ast.Call, bool | None]]:
     """The last flag before a call, if it surely comes there and is a constant."""
     for giver, flag in reversed(flags):
         if not module.scopes.may_precede(giver, call):
             continue
         surely = module.scopes.precedes(giver, call) and not _is_optional(module, giver)
-        match flag:
-            case ast.Constant(value=bool() | None as constant) if surely:
-                yield giver, constant
+        if flag.how is How.CONSTANT and surely:
+            yield giver, flag.flag
         return
 
 
@@ -119,7 +120,7 @@ def is_layer(module: Module, call: ast.Call) -> bool:
 
 def leaves_it_open(module: Module, call: ast.Call) -> bool:
     """Whether it calls BN or a network with BN and says nothing of the phase."""
-    if unpacks_keywords(call) or len(call.args) > 1:
+    if not says(module, call).is_nothing:
         return False
     if any(isinstance(each, Self) for each in values(module, call.func)):
         return False

@@ -1,4 +1,4 @@
-"""What a class binds on itself and on its instances, read off its text alone."""
+"""What a class binds on itself and on its instances, and what functions return."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import ast
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from .memo import remembered
+from .scopes import Function
+
 if TYPE_CHECKING:
-    from .scopes import Function
+    from .module import Module
 
 Method = ast.FunctionDef | ast.AsyncFunctionDef
 _Expressions = dict[str, list[ast.expr]]
@@ -49,6 +52,29 @@ class Members:
                             attributes[target.id].append(value)
                 case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
                     attributes[name].append(value)
+
+
+@remembered
+def members(_module: Module, node: ast.ClassDef) -> Members:
+    """The members of a class of the module."""
+    return Members(node)
+
+
+@remembered
+def returns_of(_module: Module, function: Function) -> list[ast.expr]:
+    """The expressions that a function returns or yields."""
+    if isinstance(function, ast.Lambda):
+        return [function.body]
+    found: list[ast.expr] = []
+    pending: list[ast.AST] = list(function.body)
+    while pending:
+        node = pending.pop()
+        if isinstance(node, Function | ast.ClassDef):
+            continue
+        if isinstance(node, ast.Return | ast.Yield) and node.value is not None:
+            found.append(node.value)
+        pending += ast.iter_child_nodes(node)
+    return found
 
 
 def self_name(function: Function) -> str | None:

@@ -7,6 +7,7 @@ import operator
 from math import ceil, floor
 from typing import TYPE_CHECKING, TypeVar
 
+from .limits import CALCULATIONS, LARGEST_NUMBER
 from .resolve import values
 from .scopes import Kind
 from .values import Known, Literal, is_number
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer", int, float)
 
-_DEEPEST = 30
-_LARGEST = 1e12  # beyond that, and for NaN, nothing is calculated
 _OPERATIONS: dict[type[ast.operator], Callable[[float, float], float]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -55,7 +54,7 @@ _FUNCTIONS = {
 def number(module: Module, expression: ast.expr, depth: int = 0) -> float | None:
     """The number that an expression surely is; None where that is not known."""
     found = _once(_number, module, expression, depth)
-    return found if found is not None and abs(found) < _LARGEST else None
+    return found if found is not None and abs(found) < LARGEST_NUMBER else None
 
 
 def length_of(module: Module, data: ast.expr, depth: int = 0) -> int | None:
@@ -72,10 +71,11 @@ def _once(
     """The answer, looked for once; None if it leads back to itself, or too far."""
     key = question, expression
     if key not in module.answers:
-        module.answers[key] = (None,)
-        if depth < _DEEPEST:
-            module.answers[key] = (question(module, expression, depth),)
-    return module.answers[key][0]
+        module.answers[key] = None
+        if depth < CALCULATIONS:
+            module.answers[key] = question(module, expression, depth)
+    answer: Answer | None = module.answers[key]
+    return answer
 
 
 def _number(module: Module, expression: ast.expr, depth: int) -> float | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from .limits import NAMES_VISITED
+from .members import members
 from .resolve import calls_of, values
 from .scopes import Function, Kind
 from .values import Self, argument_for
@@ -18,7 +20,6 @@ _VARIABLES = (
     *("trainable_variables", "trainable_weights", "variables", "weights"),
     "parameters",
 )
-_MOST_VISITS = 300
 
 
 def owners(module: Module, source: ast.AST) -> Iterator[ast.expr]:
@@ -29,7 +30,7 @@ def owners(module: Module, source: ast.AST) -> Iterator[ast.expr]:
 def _owners(
     module: Module, source: ast.AST, visited: set[ast.AST]
 ) -> Iterator[ast.expr]:
-    if source in visited or len(visited) > _MOST_VISITS:
+    if source in visited or len(visited) > NAMES_VISITED:
         return
     visited.add(source)
     inner: list[ast.expr] = []
@@ -39,7 +40,7 @@ def _owners(
         case ast.Attribute(value=base, attr=name):
             for value in values(module, base):
                 if isinstance(value, Self) and value.of.module is module:
-                    inner += module.members(value.of.node).given(name)
+                    inner += members(module, value.of.node).given(name)
         case ast.Name():
             inner += _bound_to(module, source)
         case _:

@@ -3,37 +3,48 @@
 from __future__ import annotations
 
 import ast
+import builtins
 from typing import TYPE_CHECKING
 
+from ...semantics import NONE_IS_INFERENCE
 from .. import names
 from ..preprocessing import MAY_LEAK, is_random, leaks_training
-from .classes import calls_in, keras_kind, keyword, reached
+from .classes import calls_in, keras_kind, reached
 from .contents import holds
-from .leaks import leaves_it_open
-from .resolve import method_of, values
+from .leaks import is_layer
+from .resolve import method_of, project_lineage, values
+from .saying import How, says
 from .scopes import end, last_word
 from .symbolic import builds_graph, network_parts
-from .values import Class, Known, Result, unpacks
+from .values import Class, Known, Result, Self, unpacks
+from .worlds import world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .module import Module
+    from .values import Routine
 
 _LAYERS = "keras.layers."
 
 
 def leaking_calls(module: Module) -> Iterator[tuple[ast.Call, str]]:
     """Every such call of a network with BN, and the layer that puts it in training."""
-    for call in module.calls if _may_leak(module) else ():
+    for call in module.calls if _may_hold_networks(module) else ():
         if len(call.args) != 1 or call.keywords or unpacks(call):
             continue
         name = last_word(call.func)
-        if not name or name[0].isupper():
-            continue  # A construction, or no name at all.
-        layer = _leaking_layer(module, call.func)
-        if layer is not None and _is_plain(module, call):
-            yield call, layer
+        if not name or name[0].isupper() or hasattr(builtins, name):
+            continue  # A construction, or no network's name.
+        networks = [
+            each
+            for each in values(module, call.func)
+            if isinstance(each, Result) and _may_leak(each)
+        ]
+        if networks and _is_plain(module, call):
+            layer = _leaking_layer(module, call.func, networks)
+            if layer is not None:
+                yield call, layer
 
 
 def leaks_in_call(module: Module) -> Iterator[tuple[ast.Call, str]]:
@@ -42,7 +53,7 @@ def leaks_in_call(module: Module) -> Iterator[tuple[ast.Call, str]]:
     Random layers are left out: `call` of a network that has these is for training.
     """
     seen = set()
-    for node in module.classes if _may_leak(module) else ():
+    for node in module.classes if module.matches(MAY_LEAK) else ():
         of = Class(module, node)
         if keras_kind(of) is None:
             continue
@@ -59,8 +70,16 @@ def leaks_in_call(module: Module) -> Iterator[tuple[ast.Call, str]]:
                     yield call, layer
 
 
-def _may_leak(module: Module) -> bool:
-    return bool(MAY_LEAK.search(module.text)) and module.mentions("keras")
+def _may_leak(network: Result) -> bool:
+    """Whether such a layer is built in a module that a network is built in."""
+    classes = project_lineage(network.of) if isinstance(network.of, Class) else []
+    modules = {network.module, *(each.module for each in classes)}
+    return any(each.matches(MAY_LEAK) for each in modules)
+
+
+def _may_hold_networks(module: Module) -> bool:
+    """Whether it builds such a layer; or, as it is no test, may be handed networks."""
+    return module.matches(MAY_LEAK) or not module.is_test
 
 
 def _comes_after(module: Module, call: ast.Call, other: ast.Call) -> bool:
@@ -68,22 +87,35 @@ def _comes_after(module: Module, call: ast.Call, other: ast.Call) -> bool:
     return (
         end(call) < end(other)
         and module.scopes.precedes(call, other)
-        and keyword(other, "training") is None
-        and leaves_it_open(module, other)
+        and _takes_over(module, other)
     )
 
 
-def _leaking_layer(module: Module, network: ast.expr) -> str | None:
+def _takes_over(module: Module, call: ast.Call) -> bool:
+    """Whether it calls what holds BN, which then is in the phase of the call before.
+
+    Up to Keras 3.9 that is so even if it is handed a flag that is None.
+    """
+    said = says(module, call)
+    none = said.how is How.PASSED_ON or said.is_constant(None)
+    if not (said.is_nothing or (none and not world(module).has(NONE_IS_INFERENCE))):
+        return False
+    if any(isinstance(each, Self) for each in values(module, call.func)):
+        return False
+    return is_layer(module, call) and names.BATCH_NORM in holds(module, call.func)
+
+
+def _leaking_layer(
+    module: Module, network: ast.expr, found_as: list[Result]
+) -> str | None:
     """The preprocessing layer of a network that holds BN as well."""
-    kinds = [each for each in values(module, network) if isinstance(each, Result)]
-    if not kinds or names.BATCH_NORM not in holds(module, network):
+    if names.BATCH_NORM not in holds(module, network):
         return None
-    for value in kinds:
-        found = (
-            _in_class(module, value.of)
-            if isinstance(value.of, Class)
-            else _in_graph(module, network)
-        )
+    for value in found_as:
+        found = None
+        if isinstance(value.of, Class):
+            found = _in_class(module, value.of)
+        found = found or _in_graph(module, network)
         if found is not None:
             return found
     return None
@@ -102,17 +134,28 @@ def _in_graph(module: Module, network: ast.expr) -> str | None:
 def _in_class(module: Module, of: Class) -> str | None:
     if keras_kind(of) is None or method_of(of, "__call__") is not None:
         return None
-    for routine in reached(of, "call"):
-        for call in calls_in(routine.module, routine.node):
+    routines = reached(of, "call")
+    for routine in routines:
+        calls = list(calls_in(routine.module, routine.node))
+        for call in calls:
             name = _called_layer(routine.module, call)
-            if name is not None:
+            if name is not None and (
+                any(_comes_after(routine.module, call, other) for other in calls)
+                or any(_is_left_open(other) for other in routines if other != routine)
+            ):
                 return name
     return None
 
 
+def _is_left_open(routine: Routine) -> bool:
+    """Whether a method calls BN and says nothing of the phase."""
+    calls = calls_in(routine.module, routine.node)
+    return any(_takes_over(routine.module, call) for call in calls)
+
+
 def _called_layer(module: Module, call: ast.Call) -> str | None:
     """The preprocessing layer that is called and not told the phase."""
-    if keyword(call, "training") is not None:
+    if not says(module, call).is_nothing:
         return None
     for value in values(module, call.func):
         if isinstance(value, Result):
@@ -126,7 +169,7 @@ def _leaking_name(module: Module, value: object) -> str | None:
     if not (isinstance(value, Known) and value.name.startswith(_LAYERS)):
         return None
     name = value.name.removeprefix(_LAYERS)
-    return name if leaks_training(name, module.world) else None
+    return name if leaks_training(name, world(module)) else None
 
 
 def _is_plain(module: Module, call: ast.Call) -> bool:
@@ -136,7 +179,7 @@ def _is_plain(module: Module, call: ast.Call) -> bool:
     if owner is not None and keras_kind(Class(module, owner)) is not None:
         return False
     for outer in module.scopes.ancestors(call):
-        if isinstance(outer, ast.Expr):
+        if isinstance(outer, ast.Expr) and outer.value is call:
             return False  # It only builds the network.
         if isinstance(outer, ast.With) and any(
             isinstance(each.context_expr, ast.Call)

@@ -15,18 +15,16 @@ from typing import TYPE_CHECKING
 
 from ..notebook import read_cells
 from ..unread import Unread
-from .module import CellPlace, Module
+from .limits import FILES_SEARCHED, MODULES, NOTEBOOK_BYTES, SOURCE_BYTES
+from .module import Module
+from .text import CellPlace
 from .trail import Trail
 from .worlds import Requirements, read_requirements
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_LARGEST = 4_000_000  # bytes; no source that people write comes near
-_LARGEST_NOTEBOOK = 100_000_000  # most of it is pictures
-_MOST_MODULES = 2_000
 _SOURCES = (".py", ".ipynb")
-_MOST_SEARCHED = 1_000
 _IMPORT = re.compile(
     r"^[ \t]*(?:from|import)\b(?:[^(\n]*\([^)]{0,4000}\)|.*)", re.MULTILINE
 )
@@ -72,17 +70,27 @@ class Project:
         """The module of that file, as those see it that import it."""
         return self._load(path)
 
-    def naming(self, *names: str) -> Iterator[Module]:
-        """The project's files that import one of the names, or name such a class."""
-        for path, words in self._words.items():
-            if not words.isdisjoint(names):
-                module = self._load(path)
-                if module is not None:
-                    yield module
+    def naming(self, *names: str, calling: str = "") -> Iterator[Module]:
+        """The project's files that import one of the names, or name such a class.
+
+        Those that do not have the word `calling` in them are left out, unread.
+        """
+        for path in self.files_naming(*names, calling=calling):
+            module = self._load(path)
+            if module is not None:
+                yield module
+
+    def files_naming(self, *names: str, calling: str = "") -> list[Path]:
+        """The paths of these files, none of which is read for that."""
+        return [
+            path
+            for path, (words, text) in self._words.items()
+            if calling in text and not words.isdisjoint(names)
+        ]
 
     @cached_property
-    def _words(self) -> dict[Path, frozenset[str]]:
-        """What each file imports and what capitalised names are in it.
+    def _words(self) -> dict[Path, tuple[frozenset[str], str]]:
+        """What each file imports and what capitalised names are in it, and its text.
 
         Nothing in a project that is too large.
         """
@@ -90,7 +98,7 @@ class Project:
         for folder, folders, files in os.walk(self.root):
             folders[:] = [each for each in folders if not _FOREIGN.match(each)]
             paths += [Path(folder) / each for each in files if each.endswith(_SOURCES)]
-            if len(paths) > _MOST_SEARCHED:
+            if len(paths) > FILES_SEARCHED:
                 return {}
         return {path: _words_of(path) for path in sorted(paths)}
 
@@ -142,7 +150,7 @@ class Project:
         path = path.resolve()
         if path not in self._modules:
             self._modules[path] = None
-            if self._owns(path) and len(self._modules) <= _MOST_MODULES:
+            if self._owns(path) and len(self._modules) <= MODULES:
                 with suppress(UnreadableSource, OSError):
                     self._modules[path] = read_module(path, self)
         return self._modules[path]
@@ -151,17 +159,17 @@ class Project:
         return path == self.root or self.root in path.parents
 
 
-def _words_of(path: Path) -> frozenset[str]:
+def _words_of(path: Path) -> tuple[frozenset[str], str]:
     try:
-        if path.stat().st_size > _LARGEST:
-            return frozenset()
+        if path.stat().st_size > SOURCE_BYTES:
+            return frozenset(), ""
         text = _code_of(path)
     except (OSError, ValueError):
-        return frozenset()
+        return frozenset(), ""
     words = set(re.findall(r"\b[A-Z]\w*", text))
     for statement in _IMPORT.findall(text):
         words.update(re.findall(r"\w+", statement))
-    return frozenset(words)
+    return frozenset(words), text
 
 
 def _code_of(path: Path) -> str:
@@ -180,7 +188,7 @@ def read_module(
         UnreadableSource: if it is not Python 3, or not readable at all.
         OSError: if the file cannot be opened.
     """
-    limit = _LARGEST_NOTEBOOK if path.suffix == ".ipynb" else _LARGEST
+    limit = NOTEBOOK_BYTES if path.suffix == ".ipynb" else SOURCE_BYTES
     size = path.stat().st_size
     if size > limit:
         raise UnreadableSource(f"too large to read as source: {size} bytes")
@@ -204,13 +212,13 @@ def _decode(data: bytes) -> str:
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
         text = data.decode(encoding)
-    except (SyntaxError, UnicodeDecodeError, LookupError) as error:
+    except (SyntaxError, UnicodeError, LookupError) as error:
         raise UnreadableSource(f"cannot be decoded: {error}") from None
     return text.removeprefix("\ufeff")
 
 
 def _parse(text: str) -> ast.Module:
-    if len(text) > _LARGEST:
+    if len(text) > SOURCE_BYTES:
         raise UnreadableSource(f"too large to read as source: {len(text)} characters")
     try:
         with warnings.catch_warnings():
@@ -253,7 +261,7 @@ def _read_notebook(
         try:
             _parse(cell.text)
         except UnreadableSource as error:
-            where = (error.line, error.column, number)
+            where = (error.line or 1, error.column, number)
             unread.append(Unread(str(path), f"{error.message} (in this cell)", *where))
             code[-1] = "\n" * lines
         places.append(CellPlace(line, cell.indent))
@@ -270,5 +278,5 @@ def _read_notebook(
         keras_version=keras_version,
         cells=tuple(places),
         unread=tuple(unread),
-        code=text,
+        parsed=text,
     )

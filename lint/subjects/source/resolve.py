@@ -11,7 +11,10 @@ import ast
 from typing import TYPE_CHECKING
 
 from .. import names
+from .handles import joined, names_of, runs_of
 from .imports import Found, exported, imported, unbound
+from .limits import VALUES
+from .members import members, returns_of
 from .scopes import Binding, Function, Kind, last_word
 from .values import (
     Class,
@@ -38,20 +41,27 @@ if TYPE_CHECKING:
 
     from .module import Module
 
-_MOST_VALUES = 40  # more alternatives than this are not worth telling apart
+# What gives back the function that it is given, as far as what it does is asked.
+_SAME_FUNCTION = {
+    *("tensorflow.function", "tensorflow.compat.v1.function", "jax.jit"),
+    *("tensorflow.recompute_grad", "jax.checkpoint", "jax.remat", "torch.compile"),
+}
+
+_GRADIENTS = {"jax.grad", "jax.value_and_grad"}
 
 
 def values(module: Module, expression: ast.expr) -> tuple[Value, ...]:
     """Every value the expression may have, as far as the source tells."""
-    known = module.known_values.get(expression)
+    key = (values, expression)
+    known: tuple[Value, ...] | None = module.answers.get(key)
     if known is not None:
         return known
     trail = module.project.trail
     if not trail.enter(expression):
         return ()
-    result = tuple(dict.fromkeys(_evaluate(module, expression)))[:_MOST_VALUES]
+    result = tuple(dict.fromkeys(_evaluate(module, expression)))[:VALUES]
     if trail.leave(expression):
-        module.known_values[expression] = result
+        module.answers[key] = result
     return result
 
 
@@ -234,12 +244,18 @@ def _call(module: Module, call: ast.Call) -> Iterator[Value]:
                 yield Items(module, call)
             case Known("super"):
                 yield from _super(module, call)
+            case Known(name) if name in _SAME_FUNCTION and call.args:
+                yield from values(module, call.args[0])
+            case Result(of=Known(name)) if name in _SAME_FUNCTION and call.args:
+                yield from values(module, call.args[0])  # tf.function(...)(step)
             case Known("list" | "tuple" | "reversed" | "enumerate") if call.args:
                 yield from values(module, call.args[0])
             case Known() | Class():
                 yield Result(function, module, call)
             case Partial(of=Known() | Class() as inner):
                 yield Result(inner, module, call)
+            case Partial(of=Routine() as inner):
+                yield from returned(inner)
             case Routine():
                 yield from returned(function)
 
@@ -267,7 +283,7 @@ def _asked_for(module: Module, call: ast.Call) -> Iterator[Value]:
 
 def returned(routine: Routine) -> Iterator[Value]:
     """What a function of the project gives back."""
-    for expression in routine.module.returns_of(routine.node):
+    for expression in returns_of(routine.module, routine.node):
         yield from values(routine.module, expression)
 
 
@@ -324,7 +340,7 @@ def lineage(of: Class) -> list[Known | Class]:
     """The class and all its known bases, roughly in the order Python searches them."""
     found: list[Known | Class] = []
     pending: list[Known | Class] = [of]
-    while pending and len(found) < _MOST_VALUES:
+    while pending and len(found) < VALUES:
         current = pending.pop(0)
         if current not in found:
             found.append(current)
@@ -341,7 +357,7 @@ def project_lineage(of: Class) -> list[Class]:
 def method_of(of: Class, name: str) -> Routine | None:
     """The method of that name, own or inherited within the project."""
     for each in project_lineage(of):
-        found = each.module.members(each.node).methods.get(name)
+        found = members(each.module, each.node).methods.get(name)
         if found is not None:
             return Routine(each.module, found, of)
     return None
@@ -359,7 +375,7 @@ def _member(of: Class, instance: Value, name: str) -> Iterator[Value]:
             yield Routine(method.module, method.node, bound_to)
         return
     for each in project_lineage(of):
-        for expression in each.module.members(each.node).given(name):
+        for expression in members(each.module, each.node).given(name):
             yield from values(each.module, expression)
 
 
@@ -373,12 +389,36 @@ def calls_of(module: Module, function: Function) -> list[tuple[ast.Call, int]]:
     if owner is not None and name == "__init__":
         return [(call, 1) for call in constructions(module, function)]
     found = []
-    for call in module.calls_by_name.get(name, ()):
+    named = names_of(module, function) if name else ()
+    calls = [call for each in named for call in module.calls_by_name.get(each, ())]
+    for call in calls:
         for value in values(module, call.func):
+            run = _run_by(module, value, call)
+            if run is not None and run[0].node is function:
+                found.append((run[1], 0 if run[0].owner is None else 1))
+                break
+    for handed, call in runs_of(module) if name else ():
+        for value in values(module, handed):
             if isinstance(value, Routine) and value.node is function:
                 found.append((call, 0 if value.owner is None else 1))
                 break
     return found
+
+
+def _run_by(
+    module: Module, value: Value, call: ast.Call
+) -> tuple[Routine, ast.Call] | None:
+    """The function that calling a value runs, and with what."""
+    match value:
+        case Routine():
+            return value, call
+        case Partial(of=Routine() as inner, call=partial):
+            return inner, joined(partial, call)
+        case Result(of=Known(name), call=made) if name in _GRADIENTS and made.args:
+            for each in values(module, made.args[0]):
+                if isinstance(each, Routine):
+                    return each, call
+    return None
 
 
 def constructions(module: Module, constructor: Function) -> Iterator[ast.Call]:

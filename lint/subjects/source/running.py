@@ -1,28 +1,39 @@
-"""What runs in a training step, and whether a call there leaves `training` open."""
+"""What runs in a training step, and whether a call there loses the phase."""
 
 from __future__ import annotations
 
 import ast
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .. import names
-from .callers import handed_in
-from .classes import calls_in, keras_kind, unpacks_keywords
+from .callers import calls_elsewhere, handed_in
+from .classes import calls_in, keras_kind
 from .contents import holds
-from .resolve import method_of, values
+from .handles import joined
+from .limits import STEPS_CALLED
+from .resolve import calls_of, method_of, values
+from .saying import FLAG, How, says, says_otherwise
 from .scopes import last_word
-from .values import Class, Known, Result, Routine, Self, argument_for, default_of
+from .values import (
+    Class,
+    Known,
+    Partial,
+    Result,
+    Routine,
+    Self,
+    argument_for,
+    default_of,
+    unpacks,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from .module import Module
+    from .saying import Said
+    from .scopes import Function
 
 Network = tuple["Module", ast.expr]
-_OTHER_FLAG = re.compile(r"train|phase|mode|infer", re.I)
-_DEEPEST = 3
 
 
 @dataclass(frozen=True)
@@ -57,6 +68,29 @@ class Running:
             yield caller.module, passed
             step, name = caller, passed
 
+    def loses_flag(self) -> Running | None:
+        """The call, or the one before it, that leaves the phase out; None if none.
+
+        A parameter that is passed on is what the callers on the way pass, or all that
+        there are.
+        """
+        if says_otherwise(self.call) or _is_cut_off(self.module, self.call):
+            return None
+        step, said, name = self, says(self.module, self.call), FLAG
+        untold = True  # what is left out says nothing either
+        while said.how is How.PASSED_ON:
+            caller, routine = step.caller, step.routine
+            if caller is None or routine is None:
+                return self if _never_given(step.module, said) else None
+            if routine.node is not said.function:
+                return None
+            if not said.packed:
+                name = said.parameter
+                untold = _is_untold(routine.node, name)
+            step, said = caller, says(caller.module, caller.call, name=name)
+        lost = (said.is_nothing and untold) or said.is_constant(None)
+        return step if lost else None
+
 
 def running(
     module: Module, body: Iterable[ast.AST], own_tapes: bool = False
@@ -77,6 +111,14 @@ def running(
         current, depth = pending.pop(0)
         yield current
         for value in values(current.module, current.call.func):
+            caller = current
+            if isinstance(value, Partial) and isinstance(value.of, Routine):
+                call = joined(value.call, current.call)
+                shown = current.shown
+                caller = Running(
+                    current.module, call, shown, current.routine, current.caller
+                )
+                value = value.of
             if not isinstance(value, Routine) or value.node in visited:
                 continue
             visited.add(value.node)
@@ -84,33 +126,42 @@ def running(
             own_tape = not own_tapes and any(
                 last_word(inner.func) == "GradientTape" for inner in inside
             )
-            if depth < _DEEPEST and not own_tape:
+            if depth < STEPS_CALLED and not own_tape:
                 for inner in inside:
                     shown = inner if value.module is module else current.shown
-                    step = Running(value.module, inner, shown, value, current)
+                    step = Running(value.module, inner, shown, value, caller)
                     pending.append((step, depth + 1))
 
 
-def leaves_open(module: Module, call: ast.Call) -> bool:
-    """Whether a call says nothing of `training`, and gradients flow through it."""
-    if unpacks_keywords(call) or any(
-        _OTHER_FLAG.search(each.arg or "") for each in call.keywords
-    ):
+def trained_kinds(network: Network, call: ast.Call) -> frozenset[str]:
+    """What a Keras network holds, unless the call tells it the phase by itself."""
+    kinds: frozenset[str] = frozenset()
+    for module, expression in (network, *handed_in(*network)):
+        found = [each for each in values(module, expression) if _is_network(each)]
+        if found and not any(_is_told(each) for each in found):
+            kinds |= holds(module, expression)
+    return kinds
+
+
+def _is_untold(function: Function, name: str) -> bool:
+    """Whether a parameter that is left out says nothing: its default is None, False."""
+    match default_of(function, name):
+        case ast.Constant(value=False | None):
+            return True
+    return False
+
+
+def _never_given(module: Module, said: Said) -> bool:
+    """Whether all calls of a function in sight leave its flag at None or False."""
+    function, name = said.function, said.parameter
+    if said.packed or function is None or not _is_untold(function, name):
         return False
-    return not _is_cut_off(module, call)
-
-
-def trains(network: Network, call: ast.Call) -> bool:
-    """Whether it is a Keras network with BN that the call leaves in inference mode."""
-    found = [network, *handed_in(*network)]
-    return any(_holds_batch_norm(*each, call) for each in found)
-
-
-def _holds_batch_norm(module: Module, expression: ast.expr, call: ast.Call) -> bool:
-    networks = [each for each in values(module, expression) if _is_network(each)]
-    if not networks or names.BATCH_NORM not in holds(module, expression):
-        return False
-    return not any(_is_told(each, call) for each in networks)
+    calls = [(module, *each) for each in calls_of(module, function)]
+    calls += calls_elsewhere(module, function)
+    return bool(calls) and not any(
+        argument_for(call, function, name, skipped) is not None or unpacks(call)
+        for _, call, skipped in calls
+    )
 
 
 def _is_network(value: object) -> bool:
@@ -122,18 +173,14 @@ def _is_network(value: object) -> bool:
     return False
 
 
-def _is_told(network: object, call: ast.Call) -> bool:
-    """Whether it gets its flag by position or by a default of True."""
+def _is_told(network: object) -> bool:
+    """Whether its `call` trains unless it is told otherwise."""
     match network:
         case Self(of) | Result(of=Class() as of):
             routine = method_of(of, "call")
-            if routine is None:
-                return len(call.args) > 1
-            default = default_of(routine.node, "training")
-            if isinstance(default, ast.Constant) and default.value is True:
-                return True
-            return argument_for(call, routine.node, "training", 1) is not None
-    return len(call.args) > 1
+            default = routine and default_of(routine.node, FLAG)
+            return isinstance(default, ast.Constant) and default.value is True
+    return False
 
 
 def _is_cut_off(module: Module, call: ast.Call) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from .classes import keyword
 from .graph_mode import functions_of_both_phases, reached_calls
+from .limits import VARIABLES_FOLLOWED
 from .scopes import last_word
 
 if TYPE_CHECKING:
@@ -23,13 +24,12 @@ _SAVES_MORE = re.compile(
 _ALL_TRAINABLE = re.compile(
     r"[\w.]*trainable_variables\(\)$|[\w.]*get_collection\([\w.]*TRAINABLE_VARIABLES\)$"
 )
-_DEEPEST = 3
 
 
 def saved_without_statistics(module: Module) -> Iterator[ast.Call]:
     """Every `Saver` of trainable variables alone, by which a network of BN is saved."""
     savers = module.calls_by_name.get("Saver", ())
-    if not savers or _SAVES_MORE.search(module.text):
+    if not savers or module.matches(_SAVES_MORE):
         return
     saved = {
         last_word(call.func.value)
@@ -49,7 +49,7 @@ def _keeps_statistics(module: Module) -> bool:
     building = {
         each for each, call in reached if any(functions_of_both_phases(each, call))
     }
-    others = any(_SAVES_MORE.search(each.text) for each in building)
+    others = any(each.matches(_SAVES_MORE) for each in building)
     return bool(building) and not others
 
 
@@ -64,7 +64,7 @@ def _name_of(module: Module, call: ast.Call) -> str:
 def _is_of_trainable(module: Module, saver: ast.Call) -> bool:
     """Whether it is given variables, and they are found among the trainable ones."""
     given = saver.args[0] if saver.args else keyword(saver, "var_list")
-    return given is not None and _names_trainable(module, given, _DEEPEST)
+    return given is not None and _names_trainable(module, given, VARIABLES_FOLLOWED)
 
 
 def _names_trainable(module: Module, expression: ast.expr, depth: int) -> bool:

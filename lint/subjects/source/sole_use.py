@@ -10,6 +10,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from .batch_norms import batch_norm_name
+from .limits import NUMBERS_HANDED
 from .resolve import method_of, values
 from .scopes import Function
 from .values import Class, Routine, default_of
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from .batch_norms import Momentum
     from .module import Module
     from .scopes import Scope
-
-_DEEPEST = 4
 
 
 def sole_number(module: Module, momentum: Momentum) -> ast.Constant | None:
@@ -68,7 +67,7 @@ def _argument_is(module: Module, call: ast.Call, name: str, depth: int = 0) -> b
         routine = method_of(value, "__init__") if isinstance(value, Class) else value
         if not isinstance(routine, Routine) or routine.module is not module:
             return False
-        if depth >= _DEEPEST or not _parameter_is(
+        if depth >= NUMBERS_HANDED or not _parameter_is(
             module, routine.node, name, depth + 1
         ):
             return False

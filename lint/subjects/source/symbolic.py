@@ -6,6 +6,8 @@ import ast
 from typing import TYPE_CHECKING
 
 from .classes import graph_of
+from .limits import GRAPH, TENSORS_VISITED
+from .members import returns_of
 from .resolve import calls_of, values
 from .scopes import Function, Kind
 from .values import Class, Known, Result, Routine, Self, argument_for
@@ -16,8 +18,6 @@ if TYPE_CHECKING:
     from .module import Module
     from .values import Value
 
-_MOST_VISITS = 500
-_LARGEST_GRAPH = 20_000
 _FITTING = ("compile", "fit", "fit_generator", "train_on_batch")
 
 
@@ -45,15 +45,17 @@ def _origin(module: Module, expression: ast.expr, search: _Search) -> bool | Non
     What is found is kept in the module, since each layer of a long graph asks again
     for all before it.
     """
-    if expression in module.known_origins:
-        return module.known_origins[expression]
-    if expression in search.visited or len(search.visited) > _MOST_VISITS:
+    key = (builds_graph, expression)
+    if key in module.answers:
+        known: bool | None = module.answers[key]
+        return known
+    if expression in search.visited or len(search.visited) > TENSORS_VISITED:
         search.incomplete = True
         return False
     search.visited.add(expression)
     answer = _look_up(module, expression, search)
     if answer or not search.incomplete:
-        module.known_origins[expression] = answer
+        module.answers[key] = answer
     return answer
 
 
@@ -129,7 +131,7 @@ def _followed_back(
 ) -> Iterator[tuple[Module, ast.expr]]:
     """The expressions themselves, and all that they are made of, each once."""
     found: set[ast.AST] = set()
-    while pending and len(found) < _LARGEST_GRAPH:
+    while pending and len(found) < GRAPH:
         current, expression = pending.pop()
         if expression not in found:
             found.add(expression)
@@ -159,7 +161,7 @@ def _made_of(module: Module, expression: ast.expr) -> Iterator[tuple[Module, ast
     elif isinstance(expression, ast.Call):
         for function in values(module, expression.func):
             if isinstance(function, Routine):
-                for returned in function.module.returns_of(function.node):
+                for returned in returns_of(function.module, function.node):
                     yield function.module, returned
         children = iter((*expression.args, *expression.keywords, expression.func))
     for child in children:

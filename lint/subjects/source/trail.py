@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .limits import NESTING, STEPS
+
 if TYPE_CHECKING:
     import ast
-
-_DEEPEST = 60
-_MOST_STEPS = 20_000
 
 
 class Trail:
@@ -24,11 +23,7 @@ class Trail:
         if not self._open:
             self._steps, self._incomplete = 0, False
         self._steps += 1
-        if (
-            node in self._open
-            or len(self._open) >= _DEEPEST
-            or self._steps > _MOST_STEPS
-        ):
+        if node in self._open or len(self._open) >= NESTING or self._steps > STEPS:
             self._incomplete = True
             return False
         self._open.add(node)

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .. import names
-from .classes import calls_in, keyword, unpacks_keywords
+from . import hints
+from .classes import calls_in, keyword
 from .contents import holds
 from .identity import is_part_of
+from .members import returns_of
 from .owners import owners
 from .resolve import values
-from .running import leaves_open, running, trains
+from .running import Running, running, trained_kinds
+from .saying import FLAG
 from .scopes import Function, last_word
 from .values import Known, Result, Routine
 
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 
     from .module import Module
 
+# What does not do its work in inference mode; augmentation does.
+_LOST = frozenset({names.BATCH_NORM, names.DROPOUT, names.NOISE})
 _APPLYING = ("apply_gradients", "minimize", "apply", "stateless_apply", "apply_updates")
 
 
@@ -34,12 +39,14 @@ class LostFlag:
         called: what is called, as written.
         how: what makes it a training step.
         is_call: whether `node` is that call itself.
+        kinds: what the network holds that depends on the phase.
         shared: whether it is in a function that may also run outside of training.
     """
 
     node: ast.Call
     called: str
     how: str
+    kinds: frozenset[str]
     is_call: bool = True
     shared: bool = False
 
@@ -47,7 +54,7 @@ class LostFlag:
 def lost_flags(module: Module) -> Iterator[LostFlag]:
     """Every call in a training step that leaves out `training`."""
     steps = ("GradientTape", "minimize", "stateless_call", "backward")
-    if not module.mentions(*steps) or module.mentions("set_learning_phase("):
+    if not module.mentions(*steps) or "set_learning_phase" in module.calls_by_name:
         return
     found = [
         *_under_tapes(module),
@@ -65,7 +72,7 @@ def lost_flags(module: Module) -> Iterator[LostFlag]:
 def _is_in_test(module: Module, node: ast.AST) -> bool:
     """Whether a test asks for gradients; it trains nothing that is used."""
     around = [getattr(each, "name", "") for each in module.scopes.ancestors(node)]
-    return any(each.startswith("test_") for each in around)
+    return any(map(hints.is_test, around))
 
 
 # TensorFlow: what runs under a tape whose gradients an optimizer applies.
@@ -78,7 +85,7 @@ def _under_tapes(module: Module) -> Iterator[LostFlag]:
         if not isinstance(node, ast.With):
             continue
         tapes = {
-            each.optional_vars.id
+            each.optional_vars
             for each in node.items
             if isinstance(each.optional_vars, ast.Name) and _is_tape(module, each)
         }
@@ -107,25 +114,37 @@ def _is_tape(module: Module, item: ast.withitem) -> bool:
     )
 
 
-def _trained(module: Module, node: ast.With, tapes: set[str]) -> list[ast.expr] | None:
-    """What the tape's gradients are taken for, if an optimizer applies them."""
+def _trained(
+    module: Module, node: ast.With, tapes: set[ast.Name]
+) -> list[ast.expr] | None:
+    """What the tape's gradients are taken for, if an optimizer applies them.
+
+    Another tape in the function may have the same name.
+    """
     function = module.scopes.enclosing_function(node)
     calls = module.calls if function is None else list(calls_in(module, function))
     sources = []
     for call in calls:
         match call:
             case ast.Call(
-                func=ast.Attribute(value=ast.Name(id=tape), attr="gradient")
-            ) if tape in tapes:
+                func=ast.Attribute(value=ast.Name() as tape, attr="gradient")
+            ) if _is_one_of(module, tape, tapes):
                 sources += [*call.args[1:2], *_given(call, "sources")]
             case ast.Call(func=ast.Attribute(attr="minimize")):
-                if ast.unparse(keyword(call, "tape") or call) in tapes:
+                given = keyword(call, "tape")
+                if isinstance(given, ast.Name) and _is_one_of(module, given, tapes):
                     sources += [*call.args[1:2], *_given(call, "var_list")]
     applied = any(last_word(call.func) in _APPLYING for call in calls)
     if not applied and isinstance(function, ast.FunctionDef):
         # The gradients may be returned to whoever applies them.
-        applied = bool(module.returns_of(function)) and _applies_somewhere(module)
+        applied = bool(returns_of(module, function)) and _applies_somewhere(module)
     return sources if applied and sources else None
+
+
+def _is_one_of(module: Module, name: ast.Name, tapes: set[ast.Name]) -> bool:
+    """Whether a name stands for one of the tapes, where it is used."""
+    found = module.scopes.lookup(name)
+    return any(each.place in tapes for each in (found[1] if found else ()))
 
 
 def _given(call: ast.Call, name: str) -> list[ast.expr]:
@@ -149,18 +168,22 @@ def _lost(
         return  # gradients for an input, or for something that is not known
     calls = list(running(module, body))
     told = {
-        ast.unparse(each.call.func) for each in calls if keyword(each.call, "training")
+        ast.unparse(each.call.func)
+        for each in calls
+        if keyword(each.call, FLAG) is not None and each.loses_flag() is None
     }
     for each in calls:
         called = ast.unparse(each.call.func)
-        if called in told or not leaves_open(each.module, each.call):
-            continue
+        lost = None if called in told else each.loses_flag()
+        if lost is None or last_word(lost.call.func) == "call":
+            continue  # BN109 speaks of x.call(...)
         for network in each.networks():
-            if trains(network, each.call) and any(
-                is_part_of(network, owner, step) for owner in trained
-            ):
+            kinds = trained_kinds(network, each.call) & _LOST
+            if kinds and any(is_part_of(network, owner, step) for owner in trained):
+                here = lost is each and each.is_shown
+                is_call = here and keyword(each.call, FLAG) is None
                 shared = each.caller is not None
-                yield LostFlag(each.shown, called, how, each.is_shown, shared)
+                yield LostFlag(lost.shown, called, how, kinds, is_call, shared)
                 break
 
 
@@ -176,15 +199,19 @@ def _in_jax(module: Module) -> Iterator[LostFlag]:
             if last_word(call.func) != "stateless_call" or len(call.args) > 3:
                 continue
             assert isinstance(call.func, ast.Attribute | ast.Name)
-            if keyword(call, "training") or unpacks_keywords(call):
-                continue
+            lost = each.loses_flag()
             network = call.func.value if isinstance(call.func, ast.Attribute) else None
-            if network and names.BATCH_NORM in holds(each.module, network):
+            if lost is None or network is None:
+                continue
+            kinds = holds(each.module, network) & _LOST
+            if kinds:
                 how = "in a differentiated function"
                 name = getattr(function.node, "name", "")
                 shared = each.caller is not None or name in module.calls_by_name
                 called = ast.unparse(call.func)
-                yield LostFlag(each.shown, called, how, each.is_shown, shared)
+                is_call = lost is each and each.is_shown
+                is_call = is_call and keyword(call, FLAG) is None
+                yield LostFlag(lost.shown, called, how, kinds, is_call, shared)
 
 
 def _differentiated(module: Module) -> Iterator[Routine]:
@@ -222,12 +249,15 @@ def _before_backward(module: Module) -> Iterator[LostFlag]:
             if call.lineno >= backward.lineno or _without_gradients(module, call):
                 continue
             network = (module, call.func)
+            kinds = trained_kinds(network, call) & _LOST
             if (
-                leaves_open(module, call)
-                and trains(network, call)
+                kinds
+                and Running(module, call, call).loses_flag() is not None
                 and any(is_part_of(network, (module, each), backward) for each in held)
             ):
-                yield LostFlag(call, ast.unparse(call.func), "before loss.backward()")
+                how = "before loss.backward()"
+                is_call = keyword(call, FLAG) is None
+                yield LostFlag(call, ast.unparse(call.func), how, kinds, is_call)
 
 
 def _optimised(module: Module, calls: list[ast.Call]) -> Iterator[ast.expr]:

@@ -14,19 +14,19 @@ from .classes import calls_in, keras_kind, reached, takes_training
 from .contents import holds
 from .edits import with_argument
 from .leaks import is_layer
-from .once import once
+from .memo import found_once
 from .resolve import method_of, values
+from .saying import FLAG, says
 from .scopes import Kind
 from .usage import usage_of
-from .values import Class, Result, Routine, argument_for, default_of, unpacks
+from .values import Class, Result, Routine, argument_for, default_of
+from .worlds import backend
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ...findings import Fix
     from .module import Module
-
-_FLAG = "training"
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,10 @@ class Untold:
     kinds: frozenset[str]
 
 
-@once
+@found_once
 def untold_on_jax(module: Module) -> Iterator[Untold]:
     """Every such call in the model classes that are fitted on JAX, each once."""
-    if not module.mentions(_FLAG) or module.backend not in (None, "jax"):
+    if not module.mentions(FLAG) or backend(module) not in (None, "jax"):
         return
     seen: set[ast.Call] = set()
     for node in module.classes:
@@ -75,21 +75,23 @@ def _untold_in(of: Class) -> Iterator[Untold]:
 
 def told(module: Module, untold: Untold) -> Fix | None:
     """Passes the flag on, where it is at hand and surely taken."""
-    flags = module.scopes.scope_of(untold.call).bindings.get(_FLAG, ())
+    flags = module.scopes.scope_of(untold.call).bindings.get(FLAG, ())
     if not flags or any(each.kind is not Kind.PARAMETER for each in flags):
         return None
+    if len(untold.call.args) > 1:
+        return None  # it may have been meant by place
     for value in values(module, untold.call.func):
         called = _call_of(value)
         if called is not None and not takes_training(called.node):
             return None
-    return with_argument(module, untold.call, f"{_FLAG}={_FLAG}")
+    return with_argument(module, untold.call, f"{FLAG}={FLAG}")
 
 
 def _is_fitted_on_jax(of: Class) -> bool:
     if method_of(of, "stateless_call") or _steps_otherwise(of):
         return False
     usage = usage_of(of.module, of)
-    backends = usage.backends | {of.module.backend} - {None}
+    backends = usage.backends | {backend(of.module)} - {None}
     return (usage.fitted or usage.stateless) and backends == {"jax"}
 
 
@@ -107,17 +109,15 @@ def _steps_otherwise(of: Class) -> bool:
 
 def _is_told(module: Module, call: ast.Call) -> bool:
     """Whether a call passes the phase, or may do so, or what it calls presumes it."""
-    if unpacks(call) or any(each.arg == _FLAG for each in call.keywords):
-        return True
-    if any(isinstance(each, ast.Name) and each.id == _FLAG for each in call.args):
+    if not says(module, call).is_nothing:
         return True
     for value in values(module, call.func):
         called = _call_of(value)
         if called is None:
             continue
-        if argument_for(call, called.node, _FLAG, 1) is not None:
+        if argument_for(call, called.node, FLAG, 1) is not None:
             return True
-        match default_of(called.node, _FLAG):
+        match default_of(called.node, FLAG):
             case ast.Constant(value=True):
                 return True
     return False

@@ -8,12 +8,14 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from .classes import keras_kind, keyword
-from .members import is_false
+from .frozen import freezes
 from .resolve import method_of, project_lineage, values
 from .running import running
+from .saying import FLAG, Said, says
 from .scopes import last_word
 from .symbolic import builds_graph
 from .values import Class, Items, Known, Result, Self, argument_for, unpacks
+from .worlds import backend
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,7 +83,7 @@ class Usage:
         return not self.fitted and any(ways)
 
 
-def usage_of(module: Module, of: Class, flag: str = "training") -> Usage:
+def usage_of(module: Module, of: Class, flag: str = FLAG) -> Usage:
     """Look at every use of the class, and of its subclasses, in the project.
 
     Other files are read only where the class's own does not fit it.
@@ -100,7 +102,7 @@ def _usage_in(module: Module, of: Class, flag: str) -> Usage:
     calls = [call for call in module.calls if _calls_instance(module, call, of)]
     fitted = _is_told_to(module, of, _FITTING)
     stateless = any(_trains_stateless(module, of))
-    trained_on = module.backend if fitted or stateless else None
+    trained_on = backend(module) if fitted or stateless else None
     handed = _handed_to_networks(module) if made else set()
     told = [call for call in calls if _is_told(call, of, flag)]
     open_calls = [call for call in calls if call not in told]
@@ -115,7 +117,7 @@ def _usage_in(module: Module, of: Class, flag: str) -> Usage:
         stateless=stateless,
         backends=frozenset({trained_on} if trained_on else ()),
         traced=sum(builds_graph(module, call, is_layer=False) for call in open_calls),
-        led=any(_leads(call, flag) for call in told)
+        led=any(_leads(module, call, flag) for call in told)
         or (bool(made) and _is_led_by_step(module, of, flag)),
     )
 
@@ -152,7 +154,7 @@ def _is_told_to(
         for word in words
         for call in module.calls_by_name.get(word, ())
         if isinstance(call.func, ast.Attribute)
-        and module.freezes.covers(call.func.value) is frozen
+        and freezes(module).covers(call.func.value) is frozen
         for value in values(module, call.func.value)
     )
 
@@ -160,8 +162,8 @@ def _is_told_to(
 def _trains_stateless(module: Module, of: Class) -> Iterator[bool]:
     """Whether each `stateless_call` with a flag that may be True is of an instance."""
     for call in module.calls_by_name.get("stateless_call", ()):
-        flag = keyword(call, "training")
-        if isinstance(call.func, ast.Attribute) and flag and not is_false(flag):
+        flag = says(module, call)
+        if isinstance(call.func, ast.Attribute) and _may_be_true(flag):
             for value in values(module, call.func.value):
                 yield _is_instance(value, of)
 
@@ -192,7 +194,7 @@ def _is_told(call: ast.Call, of: Class, flag: str) -> bool:
     """Whether a call of an instance passes the flag, by its name or its place."""
     if keyword(call, flag) is not None:
         return True
-    if flag == "training":
+    if flag == FLAG:
         return False
     routine = method_of(of, "call")
     by_place = routine and argument_for(call, routine.node, flag, 1)
@@ -234,16 +236,21 @@ def _made_in(value: Value) -> Iterator[ast.AST]:
                         yield each.call
 
 
-def _leads(call: ast.Call, flag: str) -> bool:
+def _leads(module: Module, call: ast.Call, flag: str) -> bool:
     """Whether a call may tell a network to train, by the flag's name."""
-    given = keyword(call, flag)
-    return given is not None and not is_false(given)
+    return keyword(call, flag) is not None and _may_be_true(
+        says(module, call, name=flag)
+    )
+
+
+def _may_be_true(said: Said) -> bool:
+    return not (said.is_nothing or said.is_constant(False))
 
 
 def _is_led_by_step(module: Module, of: Class, flag: str) -> bool:
     """Whether a function that it is handed to tells an instance to train."""
     for each in running(module, [module.tree], own_tapes=True):
-        if each.caller is not None and _leads(each.call, flag):
+        if each.caller is not None and _leads(each.module, each.call, flag):
             for network in each.networks():
                 if any(_is_instance(value, of) for value in values(*network)):
                     return True

@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...semantics import CURRENT, World, parse_version
+from .limits import REQUIREMENT_BYTES, REQUIREMENT_FILES
+from .memo import remembered
+from .text import without_comments
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from ...semantics import Version
+    from .module import Module
 
 
 @dataclass(frozen=True)
@@ -22,19 +26,36 @@ class Requirements:
     keras: Version | None = None
 
 
+@remembered
+def world(module: Module) -> World:
+    """Which Keras a module is written for."""
+    return world_of(module.keras_version, module.text, module.project.requirements)
+
+
+@remembered
+def backend(module: Module) -> str | None:
+    """What it runs Keras 3 on, where it says so."""
+    return backend_of(module.text)
+
+
 def world_of(keras_version: str | None, text: str, requirements: Requirements) -> World:
     """The world of a source: what the user says, its own imports, its project."""
     named = parse_version(keras_version or "")
     if named is not None:
         return World(named)
-    if _LEGACY.search(text):
+    if _is_in_code(_LEGACY, text):
         return World((2,))
-    if _KERAS_3.search(text):
+    if _is_in_code(_KERAS_3, text):
         asked = requirements.keras
         return World(asked if asked and asked >= (3,) else (3,))
     if requirements.keras is not None:
         return World(requirements.keras)
     return World(CURRENT, assumed=True)
+
+
+def _is_in_code(pattern: re.Pattern[str], text: str) -> bool:
+    """Whether it is said in code, not in a comment or in a string."""
+    return bool(pattern.search(text) and pattern.search(without_comments(text)))
 
 
 def backend_of(text: str) -> str | None:
@@ -43,6 +64,9 @@ def backend_of(text: str) -> str | None:
     It says so by choosing one; or by importing JAX and neither of the others, which
     the default would need.
     """
+    if not (_BACKEND.search(text) or _FRAMEWORK.search(text)):
+        return None
+    text = without_comments(text)
     chosen = {match["backend"] for match in _BACKEND.finditer(text)}
     if chosen:
         return chosen.pop() if len(chosen) == 1 else None
@@ -118,7 +142,10 @@ def read_requirements(root: Path) -> Requirements:
                 return Requirements(version)
     declared = [_declared(_text(root / "pyproject.toml"))]
     declared += [_text(root / name) for name in ("setup.cfg", "setup.py")]
-    declared += [_text(path) for path in sorted(root.glob("requirements*.txt"))[:20]]
+    declared += [
+        _text(path)
+        for path in sorted(root.glob("requirements*.txt"))[:REQUIREMENT_FILES]
+    ]
     found = {_asked(match) for text in declared for match in _NAMED.finditer(text)}
     found.discard(None)
     # Where two files disagree, nothing is known.
@@ -169,6 +196,6 @@ def _asked(match: re.Match[str]) -> Version | None:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_bytes()[:20_000_000].decode(errors="replace")
+        return path.read_bytes()[:REQUIREMENT_BYTES].decode(errors="replace")
     except OSError:
         return ""

@@ -14,7 +14,8 @@ FOLDER = Path(__file__).parents[2] / "fixtures" / "source"
 FIXTURES = sorted(set(FOLDER.rglob("*.py")) - set(FOLDER.glob("references/**/*.py")))
 RULES = [rule for rule in all_rules() if rule.code in {
     *("BN101", "BN102", "BN103", "BN104", "BN105", "BN106", "BN107", "BN108"),
-    *("BN109", "BN110", "BN111", "BN112", "BN113", "BN201", "BN202", "BN206", "BN301"),
+    *("BN109", "BN110", "BN111", "BN112", "BN113", "BN114", "BN115", "BN116", "BN117"),
+    *("BN201", "BN202", "BN206", "BN208", "BN209", "BN210", "BN211", "BN301"),
     *("BN302", "BN303", "BN403"),
 }]  # fmt: skip
 _EXPECTED = re.compile(r"# expect: (BN\d{3}) ([EWI])")

@@ -136,7 +136,7 @@ class Net(keras.Model):
         (
             MODEL.format(parameter=", train=False", flag=", train"),
             "print 1",
-            ["BN101", "BN108"],
+            ["BN108"],
         ),
         (MODEL.format(parameter=", train=False", flag=", train"), "print Net()", []),
     ],
@@ -179,3 +179,28 @@ def test_what_is_timed_is_read(tmp_path: Path) -> None:
 def test_other_timed_lines_are_left_out(magic: str, tmp_path: Path) -> None:
     module = notebook(IMPORTS, f"{magic}\n{BAD}", folder=tmp_path)
     assert places(module) == [(2, 2, BAD.index("momentum") + 1)]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "files = !ls -l \\\n    --all \\\n    --size",
+        "a, b = !ls \\\n  -l",
+        "found['x'] = !ls \\\n  -l",
+        "(a, b) = %sx ls \\\n  -l",
+        "for each in (1, 2):\n    out = !ls {each} \\\n        -l\n    print(out)",
+        "!ls \\\n  -l",
+    ],
+)
+def test_a_command_that_goes_on_in_the_next_line(command: str, tmp_path: Path) -> None:
+    module = notebook(command, IMPORTS, BAD, folder=tmp_path)
+    assert not module.unread
+    found = [each for rule in all_rules() for each in rule.check_source(module)]
+    assert [(each.code, each.location.cell) for each in found] == [("BN201", 3)]
+
+
+def test_half_of_a_surrogate_pair(tmp_path: Path) -> None:
+    cells = (IMPORTS, f"{BAD}  # half: \ud83d", "s = '\udc00'")
+    (tmp_path / "a.ipynb").write_text(json.dumps(content_of(*cells)))
+    findings = lint.check(tmp_path / "a.ipynb")
+    assert [(each.code, each.location.cell) for each in findings] == [("BN201", 2)]

@@ -1,0 +1,67 @@
+"""BN114: new statistics of `stateless_call` that are thrown away."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..findings import Severity
+from ..subjects import source
+from .rule import Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..findings import Finding
+    from ..subjects.source import Module
+
+
+class StatelessUpdatesDropped(Rule):
+    """The new running statistics that `stateless_call` gives back are thrown away.
+
+    ## What it does
+    Reports `model.stateless_call(..., training=True)` of a network that holds batch
+    normalization, where nothing reads the second item of its result: it is `_`, or a
+    name that is not used, or is returned to callers that do not use it.
+
+    ## Why is this bad
+    `stateless_call` changes nothing: the running statistics that a step of training
+    leads to are the second item of what it gives back. Where that is dropped, inference
+    normalises with mean 0 and variance 1.
+
+    ## Limits
+    Only what is unpacked at once is followed, and callers in the same file.
+
+    ## References
+    - https://keras.io/guides/writing_a_custom_training_loop_in_jax/
+    """
+
+    code = "BN114"
+    name = "stateless-updates-dropped"
+    severity = Severity.ERROR
+    bad = """\
+import keras
+import numpy as np
+
+keras.utils.set_random_seed(0)
+model = keras.Sequential([keras.Input((4,)), keras.layers.BatchNormalization()])
+x = np.random.default_rng(0).normal(5, 2, size=(32, 4)).astype("float32")
+trainable = [each + 0 for each in model.trainable_variables]
+non_trainable = [each + 0 for each in model.non_trainable_variables]
+y, _ = model.stateless_call(trainable, non_trainable, x, training=True)
+for variable, value in zip(model.non_trainable_variables, non_trainable):
+    variable.assign(value)
+"""
+    good = bad.replace("y, _ =", "y, non_trainable =")
+    proof = """\
+moving_mean = keras.ops.convert_to_numpy(model.layers[0].moving_mean)
+healthy = bool(np.abs(moving_mean).max() > 0)
+"""
+
+    def check_source(self, module: Module) -> Iterator[Finding]:
+        """Every call whose new statistics are dropped."""
+        for call in source.dropped_updates(module):
+            yield self.finding(
+                "the second item of what this gives back, the new running statistics, "
+                "is not used, so they never move; keep it for the next step",
+                module.location(call),
+            )

@@ -1,0 +1,77 @@
+"""BN209: batch normalization that is trained with one sample at a time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..findings import Severity
+from ..subjects import source
+from .rule import Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..findings import Finding
+    from ..subjects.source import Module
+
+
+class BatchOfOne(Rule):
+    """A network with batch normalization is fitted with one sample per batch.
+
+    ## What it does
+    Reports `fit(..., batch_size=1)`, and data sets with `.batch(1)`, for a network that
+    holds batch normalization: a warning where a layer such as `Dense` stands before it,
+    an information where it may be that there are several values per channel, as in
+    images.
+
+    ## Why is this bad
+    A batch of one value per channel has variance 0: in training the layer gives its
+    beta whatever comes in, and the network learns nothing. With images each one is
+    normalised by itself in training, and by the average over all in inference. Use
+    larger batches, or `LayerNormalization` or `GroupNormalization`.
+
+    ## Limits
+    Loops of your own are not looked at.
+
+    ## References
+    - https://arxiv.org/abs/1803.08494
+    """
+
+    code = "BN209"
+    name = "batch-of-one"
+    severity = Severity.WARNING
+    bad = """\
+import keras
+import numpy as np
+
+keras.utils.set_random_seed(0)
+x = np.random.default_rng(0).normal(5, 2, size=(64, 4)).astype("float32")
+model = keras.Sequential(
+    [
+        keras.Input((4,)),
+        keras.layers.Dense(4, use_bias=False),
+        keras.layers.BatchNormalization(),
+    ]
+)
+model.compile("sgd", "mean_squared_error")
+size = 1
+model.fit(x, x, batch_size=size, epochs=2, verbose=0)
+"""
+    good = bad.replace("size = 1", "size = 32")
+    proof = """\
+hidden = model.layers[0](x[:size])
+normalised = keras.ops.convert_to_numpy(model.layers[1](hidden, training=True))
+beta = keras.ops.convert_to_numpy(model.layers[1].beta)
+healthy = bool(np.abs(normalised - beta).max() > 0.1)
+"""
+
+    def check_source(self, module: Module) -> Iterator[Finding]:
+        """Every fit with one sample per batch."""
+        for place, surely in source.batches_of_one(module):
+            yield self.finding(
+                "with one sample per batch, batch normalization normalises each by "
+                "itself in training, and a single value per channel to nothing but "
+                "beta; use larger batches, or LayerNormalization or GroupNormalization",
+                module.location(place),
+                None if surely else Severity.INFO,
+            )

@@ -1,0 +1,82 @@
+"""BN211: one pair of statistics for several inputs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..findings import Severity
+from ..subjects import source
+from .rule import Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..findings import Finding
+    from ..subjects.source import Module
+
+
+class SharedByInputs(Rule):
+    """One network with batch normalization reads several inputs of a graph.
+
+    ## What it does
+    Reports, as an information, that a network with batch normalization is called on a
+    second `keras.Input` of the same graph.
+
+    ## Why is this bad
+    In training each call is normalised by its own batch, in inference all by one pair
+    of statistics: if the inputs are not alike, these fit neither, and no recalibration
+    helps. Give each input batch normalization of its own.
+
+    ## Limits
+    Whether the inputs are alike, as for two images in a Siamese network, the source
+    does not say.
+
+    ## References
+    - https://github.com/keras-team/keras/issues/11927
+    """
+
+    code = "BN211"
+    name = "shared-by-inputs"
+    severity = Severity.INFO
+    bad = """\
+import keras
+import numpy as np
+
+keras.utils.set_random_seed(0)
+
+
+def build():
+    return keras.Sequential([keras.Input((4,)), keras.layers.BatchNormalization()])
+
+
+branch = build()
+other = branch
+left, right = keras.Input((4,)), keras.Input((4,))
+outputs = keras.layers.Concatenate()([branch(left), branch(right)])
+model = keras.Model([left, right], outputs)
+model.compile("sgd", "mean_squared_error")
+rng = np.random.default_rng(0)
+photo, sketch = rng.normal(5, 1, size=(320, 4)), rng.normal(-5, 1, size=(320, 4))
+model.fit([photo, sketch], np.zeros((320, 8)), epochs=60, verbose=0)
+"""
+    good = bad.replace("other = branch", "other = build()").replace(
+        "branch(right)", "other(right)"
+    )
+    proof = """\
+means = branch.layers[0].moving_mean, other.layers[0].moving_mean
+shifts = [
+    np.abs(keras.ops.convert_to_numpy(mean) - data.mean(axis=0)).max()
+    for mean, data in zip(means, (photo, sketch))
+]
+healthy = bool(max(shifts) < 1)
+"""
+
+    def check_source(self, module: Module) -> Iterator[Finding]:
+        """Every second call on another input."""
+        for call in source.shared_by_inputs(module):
+            yield self.finding(
+                "its batch normalization keeps one pair of statistics for several "
+                "inputs; if these are not alike, inference differs from training, "
+                "which no recalibration cures: give each a branch of its own",
+                module.location(call),
+            )

@@ -1,0 +1,96 @@
+"""Averages of weights that are evaluated with the statistics of the last weights."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import TYPE_CHECKING
+
+from .. import names
+from .classes import keyword
+from .contents import holds
+from .resolve import values
+from .saying import says
+from .scopes import Kind
+from .values import Known, Result
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .module import Module
+
+_AVERAGING = re.compile(
+    r"keras\.callbacks\.SwapEMAWeights$"
+    r"|tensorflow_addons\.optimizers\.(SWA|MovingAverage)$"
+    r"|tensorflow_addons\.callbacks\.AverageModelCheckpoint$"
+)
+_OPTIMIZER = re.compile(r"keras\.optimizers\.")
+_TRAINING = ("fit", "fit_generator", "compile")
+# What estimates the statistics anew, by its name.
+_ESTIMATES = re.compile(
+    r"\b(recalibrat\w*|re_?estimat\w*|update_bn|(adapt|refresh|reset)_\w*(bn|batch_?norm"
+    r"|stat)\w*)\b",
+    re.IGNORECASE,
+)
+
+
+def averaged_weights(module: Module) -> Iterator[ast.Call]:
+    """Every optimizer or callback that averages the weights of a network with BN."""
+    if not module.mentions("use_ema", "EMA", "SWA", "MovingAverage", "AverageModel"):
+        return
+    if module.matches(_ESTIMATES) or _runs_in_training_mode(module):
+        return
+    for call in module.calls:
+        if _averages(module, call) and _is_given_to_batch_norm(module, call):
+            yield call
+
+
+def _averages(module: Module, call: ast.Call) -> bool:
+    given = keyword(call, "use_ema")
+    on = isinstance(given, ast.Constant) and given.value is True
+    return any(
+        isinstance(value, Known)
+        and (_AVERAGING.match(value.name) or (on and _OPTIMIZER.match(value.name)))
+        for value in values(module, call.func)
+    )
+
+
+def _is_given_to_batch_norm(module: Module, made: ast.Call) -> bool:
+    """Whether a network with BN is compiled or fitted with what is made."""
+    for word in _TRAINING:
+        for call in module.calls_by_name.get(word, ()):
+            given = [*call.args, *(each.value for each in call.keywords)]
+            if not isinstance(call.func, ast.Attribute) or not any(
+                _leads_to(module, each, made) for each in given
+            ):
+                continue
+            if names.BATCH_NORM in holds(module, call.func.value):
+                return True
+    return False
+
+
+def _leads_to(module: Module, expression: ast.expr, made: ast.Call) -> bool:
+    for node in ast.walk(expression):
+        if node is made:
+            return True
+        if isinstance(node, ast.Name):
+            found = module.scopes.lookup(node)
+            for binding in found[1] if found else ():
+                if binding.kind is Kind.VALUE and made in ast.walk(binding.node):
+                    return True
+        if isinstance(node, ast.Name | ast.Attribute | ast.Call) and any(
+            isinstance(value, Result) and value.call is made
+            for value in values(module, node)
+        ):
+            return True
+    return False
+
+
+def _runs_in_training_mode(module: Module) -> bool:
+    """Whether a network is called for its statistics alone, with `training=True`."""
+    return any(
+        isinstance(module.scopes.parents.get(call), ast.Expr)
+        and says(module, call).is_constant(True)
+        for call in module.calls
+        if call.keywords
+    )

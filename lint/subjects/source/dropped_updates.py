@@ -1,0 +1,102 @@
+"""Calls of `stateless_call` whose new statistics go nowhere."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from .. import names
+from .contents import holds
+from .resolve import calls_of
+from .saying import How, says
+from .scopes import Function
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .module import Module
+
+_SECOND = 1  # outputs, new non-trainable variables, losses
+
+
+def dropped_updates(module: Module) -> Iterator[ast.Call]:
+    """Every `stateless_call` in training mode whose second result is not used."""
+    for call in module.calls_by_name.get("stateless_call", ()):
+        said = says(module, call)
+        if said.is_nothing or (said.how is How.CONSTANT and not said.flag):
+            continue
+        if not isinstance(call.func, ast.Attribute) or not _is_dropped(module, call):
+            continue
+        if names.BATCH_NORM in holds(module, call.func.value):
+            yield call
+
+
+def _is_dropped(module: Module, call: ast.expr) -> bool:
+    """Whether nothing reads the second item of what a call gives back."""
+    parent = module.scopes.parents.get(call)
+    match parent:
+        case ast.Subscript(value=value, slice=ast.Constant(value=int() as index)) if (
+            value is call
+        ):
+            return index == 0
+        case ast.Assign(targets=[ast.Tuple(elts=[_, second, *_]) as target]):
+            starred = any(isinstance(each, ast.Starred) for each in target.elts)
+            if isinstance(second, ast.Name) and not starred:
+                return _is_unread(module, second, parent)
+    return False
+
+
+def _is_unread(module: Module, name: ast.Name, assigned: ast.AST) -> bool:
+    """Whether a name is bound and then not read, or returned to who drops it."""
+    uses = [
+        node
+        for node in module.scopes.nodes
+        if isinstance(node, ast.Name)
+        and node.id == name.id
+        and isinstance(node.ctx, ast.Load)
+        and any(
+            each.place is assigned
+            for found in [module.scopes.lookup(node)]
+            for each in (found[1] if found else ())
+        )
+    ]
+    return all(_is_returned_in_vain(module, each) for each in uses)
+
+
+def _is_returned_in_vain(module: Module, use: ast.Name) -> bool:
+    """Whether a function gives it back, and each caller in sight drops that."""
+    path: list[int] = []
+    node: ast.AST = use
+    for outer in module.scopes.ancestors(use):
+        match outer:
+            case ast.Tuple(elts=parts) if node in parts:
+                path.insert(0, parts.index(node))
+            case ast.Return():
+                break
+            case _:
+                return False
+        node = outer
+    function = module.scopes.enclosing_function(use)
+    if not path or not isinstance(function, Function):
+        return False
+    calls = [call for call, _ in calls_of(module, function)]
+    return bool(calls) and all(_drops(module, call, path) for call in calls)
+
+
+def _drops(module: Module, call: ast.Call, path: list[int]) -> bool:
+    """Whether a caller binds that item to a name that it never reads.
+
+    `value_and_grad(..., has_aux=True)` gives `(value, aux), gradients` of `value, aux`.
+    """
+    parent = module.scopes.parents.get(call)
+    if not (isinstance(parent, ast.Assign) and len(parent.targets) == 1):
+        return False
+    target: ast.expr = parent.targets[0]
+    match target:
+        case ast.Tuple(elts=[ast.Tuple() as inner, _]):
+            target = inner
+    for index in path:
+        if not isinstance(target, ast.Tuple) or index >= len(target.elts):
+            return False
+        target = target.elts[index]
+    return isinstance(target, ast.Name) and _is_unread(module, target, parent)

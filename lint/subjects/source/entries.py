@@ -1,0 +1,24 @@
+"""What is put into dicts after they are made."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from .memo import remembered
+
+if TYPE_CHECKING:
+    from .module import Module
+
+
+@remembered
+def entries(module: Module) -> dict[str, list[ast.Assign | ast.Call]]:
+    """What puts an entry into a dict, by its name: `kw[...] =`, `kw.update()`."""
+    index: dict[str, list[ast.Assign | ast.Call]] = {}
+    for node in module.scopes.nodes:
+        match node:
+            case ast.Assign(targets=[ast.Subscript(value=ast.Name(id=name))]):
+                index.setdefault(name, []).append(node)
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="update")):
+                index.setdefault(name, []).append(node)
+    return index

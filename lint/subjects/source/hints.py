@@ -1,0 +1,110 @@
+"""What is only guessed, from the names that people choose.
+
+No name proves anything: a hint makes a finding milder or keeps it back, and never makes
+one. Names are read as words, so that `model_ids` speaks of no mode.
+"""
+
+from __future__ import annotations
+
+import re
+
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+
+# The phase, as code names a flag for it, and where it asks for it.
+_FLAG = re.compile(r"(is|in|un|re|pre|non|on)?train|infer|phase|mode$|modes$")
+_PHASE = re.compile(rf"{_FLAG.pattern}|eval|test|freez|frozen|valid|predict")
+_TRAINING_FLAG = re.compile(
+    r"(is|in)?_?train(ing|_?able)?(_?(flag|mode|phase|now))?|(learning_)?phase(_train)?",
+    re.IGNORECASE,
+)
+_INFERS = re.compile(r"infer|serv(e|er|ing)$|export|predict|deploy|scor(er|ing)$")
+_EVALUATES = re.compile(r"eval")
+
+# Networks that are meant to keep still, or to stay in training mode.
+_KEPT_STILL = re.compile(
+    r"teacher|target|ema|momentum|frozen|freeze|pretrain|backbone|base|extract|vgg"
+    r"|resnet|encoder_k|perceptual|reference|anchor|infer|predict",
+    re.I,
+)
+_MEANT_RANDOM = re.compile(
+    r"MC|Mc(?=[A-Z])|(^|_)mc_|[Mm]onte.?[Cc]arlo|[Bb]ayes|[Uu]ncertain|[Ss]tochastic"
+    r"|[Aa]ugment|dropout|[Ss]ampl"
+)
+_STEP = re.compile(
+    r"(^|_)(test|eval|evaluation|val|valid|validation)_(step|batch|epoch)(_fn)?$"
+)
+_TESTS = re.compile(r"^(test_|Test[A-Z])|(_test|Tests?|TestCase)$|^test$")
+_ACTS = re.compile(r"polic|^act$|^action|^get_action|choose|select_action")
+_PART = re.compile(
+    r"(?:Block|Layer|Residual|Bottleneck|Cell|Unit|Stem|Neck|Head)s?(?:V?\d\w*)?$"
+)
+_FREEZES = re.compile(r"(?<!un)(?<!de)freez", re.I)
+
+
+def words_of(text: str) -> list[str]:
+    """The words that names in a text are made of: `isTraining` is `is training`."""
+    return [word.lower() for word in _WORD.findall(text)]
+
+
+def _has(pattern: re.Pattern[str], text: str) -> bool:
+    return any(pattern.match(word) for word in words_of(text))
+
+
+def is_flag_like(name: str) -> bool:
+    """Whether an argument of that name may tell the phase."""
+    return _has(_FLAG, name)
+
+
+def is_training_flag(name: str) -> bool:
+    """Whether a parameter of that name is meant for what Keras calls `training`."""
+    return _TRAINING_FLAG.fullmatch(name) is not None
+
+
+def speaks_of_phase(text: str) -> bool:
+    """Whether a condition asks for the phase, or whether something is frozen."""
+    return _has(_PHASE, text)
+
+
+def only_infers(name: str) -> bool:
+    """Whether something of that name wraps a network that is trained elsewhere."""
+    return _has(_INFERS, name)
+
+
+def evaluates(name: str) -> bool:
+    """Whether something of that name evaluates a network."""
+    return _has(_EVALUATES, name)
+
+
+def is_evaluation_step(name: str) -> bool:
+    """Whether a function of that name is the step of an evaluation."""
+    return _STEP.search(name) is not None
+
+
+def acts(name: str) -> bool:
+    """Whether a function of that name chooses an action, for an agent that learns."""
+    return _ACTS.search(name.lower().lstrip("_")) is not None
+
+
+def keeps_still(text: str) -> bool:
+    """Whether a network of that name is not meant to learn."""
+    return _KEPT_STILL.search(text) is not None
+
+
+def is_meant_random(name: str) -> bool:
+    """Whether something of that name samples from a network, or augments."""
+    return _MEANT_RANDOM.search(name) is not None
+
+
+def is_test(name: str) -> bool:
+    """Whether a function, class or file of that name tests something."""
+    return _TESTS.search(name) is not None
+
+
+def is_part(name: str) -> bool:
+    """Whether a class of that name is hardly fitted by itself."""
+    return _PART.search(name) is not None
+
+
+def freezes(name: str) -> bool:
+    """Whether a function of that name freezes what it is given."""
+    return _FREEZES.search(name) is not None

@@ -1,0 +1,32 @@
+"""How far searches of source go before they give up, in one place.
+
+Each is far beyond what code that people write needs, and keeps code that nobody wrote
+by hand from taking for ever.
+"""
+
+from __future__ import annotations
+
+SOURCE_BYTES = 4_000_000
+NOTEBOOK_BYTES = 100_000_000  # most of it is pictures
+REQUIREMENT_BYTES = 20_000_000
+REQUIREMENT_FILES = 20
+MODULES = 2_000  # that are read of a project
+FILES_CALLING = 3  # a function, beyond which what they pass is not asked
+FILES_SEARCHED = 1_000  # of a project, for the names in them
+
+VALUES = 40  # more alternatives than this are not worth telling apart
+NESTING = 60  # expressions that lead to one another
+STEPS = 20_000  # from one expression to the next, for one question
+METHODS = 50  # that call each other
+FUNCTIONS = 400  # that are followed from one module
+LAYERS_VISITED = 4_000  # in one network
+GRAPH = 20_000  # expressions of one graph
+TENSORS_VISITED = 500  # between a tensor and the input that it comes from
+NAMES_VISITED = 300  # between a network and where it was made
+
+STEPS_CALLED = 3  # functions between a training step and the call of its network
+FLAGS_HANDED = 8  # calls between a parameter and the layer it is the flag of
+NUMBERS_HANDED = 4  # functions between a number and the layer that gets it
+CALCULATIONS = 30  # operations that lead to one number
+LARGEST_NUMBER = 1e12  # beyond that, and for NaN, nothing is calculated
+VARIABLES_FOLLOWED = 3  # between a saver and the variables it is given

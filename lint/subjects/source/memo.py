@@ -1,0 +1,40 @@
+"""Answers that are found once and kept with the module they are about."""
+
+from __future__ import annotations
+
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from .module import Module
+
+Question = TypeVar("Question", bound="Callable[..., Any]")
+Answer = TypeVar("Answer")
+
+
+def remembered(question: Question) -> Question:
+    """Keep what a question about a module, or about a node in it, has found."""
+
+    @wraps(question)
+    def answered(module: Module, *about: Any) -> Any:
+        key = (question, *about)
+        if key not in module.answers:
+            module.answers[key] = question(module, *about)
+        return module.answers[key]
+
+    return cast("Question", answered)
+
+
+def found_once(
+    search: Callable[[Module], Iterable[Answer]],
+) -> Callable[[Module], tuple[Answer, ...]]:
+    """Keep all that a search of a module yields."""
+
+    @remembered
+    @wraps(search)
+    def found(module: Module) -> tuple[Answer, ...]:
+        return tuple(search(module))
+
+    return found

@@ -1,0 +1,116 @@
+"""Penalties on the gradient of each sample, taken through BN."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from .. import names
+from .classes import calls_in
+from .contents import holds
+from .owners import owners
+from .resolve import values
+from .saying import How, says
+from .scopes import last_word
+from .values import Known
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .module import Module
+
+_NORMS = ("norm", "sqrt", "square", "reduce_euclidean_norm", "l2_loss")
+_APPLYING = ("apply_gradients", "minimize", "apply")
+
+
+def penalties_through_batch_norm(module: Module) -> Iterator[ast.Call]:
+    """Every call of a network with BN whose gradient by its input is penalised."""
+    if not module.mentions("GradientTape"):
+        return
+    if not any(word in module.calls_by_name for word in _APPLYING):
+        return  # nothing is trained by it
+    for node in module.scopes.nodes:
+        if not isinstance(node, ast.With):
+            continue
+        for item in node.items:
+            tape = item.optional_vars
+            if isinstance(tape, ast.Name) and _is_tape(module, item.context_expr):
+                yield from _penalised(module, node, tape)
+
+
+def _is_tape(module: Module, made: ast.expr) -> bool:
+    return isinstance(made, ast.Call) and Known("tensorflow.GradientTape") in values(
+        module, made.func
+    )
+
+
+def _penalised(module: Module, node: ast.With, tape: ast.Name) -> Iterator[ast.Call]:
+    function = module.scopes.enclosing_function(node)
+    calls = list(calls_in(module, function)) if function is not None else module.calls
+    inputs = {
+        name
+        for call in calls
+        for name in _inputs(module, call, tape)
+        if _is_measured(module, call)
+    }
+    for call in calls:
+        inside = node in module.scopes.ancestors(call)
+        given = {ast.unparse(each) for each in call.args}
+        for part in call.args[:1]:
+            if isinstance(part, ast.List | ast.Tuple):
+                given |= {ast.unparse(each) for each in part.elts}
+        if not inside or given.isdisjoint(inputs):
+            continue
+        said = says(module, call)
+        if said.is_nothing or (said.how is How.CONSTANT and not said.flag):
+            continue  # in inference mode each sample is for itself
+        if names.BATCH_NORM in holds(module, call.func):
+            yield call
+
+
+def _inputs(module: Module, call: ast.Call, tape: ast.Name) -> Iterator[str]:
+    """What `tape.gradient(score, input)` is for, unless that is variables."""
+    match call:
+        case ast.Call(
+            func=ast.Attribute(value=ast.Name() as used, attr="gradient"),
+            args=[_, sources, *_],
+        ):
+            found = module.scopes.lookup(used)
+            ours = any(each.place is tape for each in (found[1] if found else ()))
+            if ours and not any(owners(module, sources)):
+                parts = [sources]
+                if isinstance(sources, ast.List | ast.Tuple):
+                    parts = sources.elts
+                yield from map(ast.unparse, parts)
+
+
+def _is_measured(module: Module, gradient: ast.Call) -> bool:
+    """Whether the size of gradients is calculated, of their own or of a name's."""
+    parent = module.scopes.parents.get(gradient)
+    if isinstance(parent, ast.Subscript):  # tape.gradient(score, [x])[0]
+        parent = module.scopes.parents.get(parent)
+    name = ""
+    match parent:
+        case ast.Assign(targets=[ast.Name(id=str() as one)]):
+            name = one
+        case ast.Assign(targets=[ast.Tuple(elts=[ast.Name(id=str() as one)])]):
+            name = one  # (slope,) = tape.gradient(score, [x])
+    scope = module.scopes.scope_of(gradient)
+    return any(
+        _is_size(node)
+        and module.scopes.scope_of(node) is scope
+        and any(
+            inner is gradient or (isinstance(inner, ast.Name) and inner.id == name)
+            for inner in ast.walk(node)
+        )
+        for node in module.scopes.nodes
+    )
+
+
+def _is_size(node: ast.AST) -> bool:
+    match node:
+        case ast.Call(func=function):
+            return last_word(function) in _NORMS
+        case ast.BinOp(op=ast.Pow()):
+            return True
+    return False

@@ -1,0 +1,189 @@
+"""What a call says of the phase: nothing, a constant, what came, or something.
+
+The one place that knows how a flag is given: by the name `training`, by `**`, or by
+place. By place Keras 3 takes tensors only, so that there nothing is said by it.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+from . import hints
+from .resolve import method_of, values
+from .scopes import Binding, Function, Kind, last_word
+from .values import (
+    Class,
+    Result,
+    Routine,
+    Self,
+    argument_for,
+)
+from .worlds import world
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .module import Module
+    from .values import Value
+
+FLAG = "training"
+FLAG_OF_FUNCTIONS = "is_training"  # of contrib and slim
+
+
+class How(Enum):
+    """What a call says."""
+
+    NOTHING = auto()
+    CONSTANT = auto()
+    PASSED_ON = auto()  # a parameter of the function around it, as it came
+    SOMETHING = auto()
+
+
+@dataclass(frozen=True)
+class Said:
+    """What one call says of the phase.
+
+    Attributes:
+        how: whether and how it says it.
+        node: the argument that says it.
+        flag: the constant: True, False or None.
+        function: whose parameter is passed on.
+        parameter: its name.
+        packed: whether that is `**parameter`, which may hold no flag at all.
+    """
+
+    how: How
+    node: ast.AST | None = None
+    flag: bool | None = None
+    function: Function | None = None
+    parameter: str = ""
+    packed: bool = False
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether it leaves the phase to whoever is asked next."""
+        return self.how is How.NOTHING
+
+    def is_constant(self, flag: bool | None) -> bool:
+        """Whether it says that constant."""
+        return self.how is How.CONSTANT and self.flag is flag
+
+
+_NOTHING = Said(How.NOTHING)
+
+
+def says(module: Module, call: ast.Call, *, name: str = FLAG) -> Said:
+    """What the call says of the phase, by the flag of that name."""
+    for each in call.keywords:
+        if each.arg == name:
+            return meaning(module, each, each.value)
+    for each in call.keywords:
+        if each.arg is None:
+            return _unpacked(module, each)
+    if last_word(call.func) == "stateless_call":
+        return _NOTHING  # by place it takes variables and inputs
+    if len(call.args) > 1 or any(isinstance(each, ast.Starred) for each in call.args):
+        return _by_place(module, call, name)
+    return _NOTHING
+
+
+def says_otherwise(call: ast.Call) -> bool:
+    """Whether it may tell the phase by a flag of another name."""
+    return any(
+        each.arg not in (None, FLAG) and hints.is_flag_like(str(each.arg))
+        for each in call.keywords
+    )
+
+
+def meaning(module: Module, node: ast.AST, given: ast.expr) -> Said:
+    """What an argument says, its value being followed within its function."""
+    value = local_value(module, given)
+    constant = _constant(value)
+    if constant is not None:
+        return Said(How.CONSTANT, node, constant[0])
+    if isinstance(given, ast.Name):
+        match module.scopes.lookup(given):
+            case _, [Binding(kind=Kind.PARAMETER, place=function)] if isinstance(
+                function, Function
+            ):
+                return Said(How.PASSED_ON, node, function=function, parameter=given.id)
+    return Said(How.SOMETHING, node)
+
+
+def _constant(value: ast.AST | None) -> tuple[bool | None] | None:
+    """The flag that a literal is, in brackets."""
+    match value:
+        case ast.Constant(value=0 | 1 | None as flag):
+            return (None if flag is None else bool(flag),)
+    return None
+
+
+def local_value(module: Module, expression: ast.expr) -> ast.AST:
+    """What the expression stands for: a name's only value within its function."""
+    if isinstance(expression, ast.Name):
+        match module.scopes.lookup(expression):
+            case scope, [Binding(kind=Kind.VALUE, node=node)] if (
+                scope is module.scopes.scope_of(expression)
+            ):
+                return node
+    return expression
+
+
+def _unpacked(module: Module, packed: ast.keyword) -> Said:
+    """`**these`, which may hold a flag; those that came to the function itself."""
+    if isinstance(packed.value, ast.Name):
+        function = module.scopes.enclosing_function(packed)
+        own = None if function is None else function.args.kwarg
+        if own is not None and own.arg == packed.value.id:
+            return Said(
+                How.PASSED_ON,
+                packed,
+                function=function,
+                parameter=own.arg,
+                packed=True,
+            )
+    return Said(How.SOMETHING, packed)
+
+
+def _by_place(module: Module, call: ast.Call, name: str) -> Said:
+    if any(isinstance(each, ast.Starred) for each in call.args):
+        return Said(How.SOMETHING, call)
+    signed = False
+    for value in values(module, call.func):
+        of_layer = isinstance(value, Self | Result)
+        for function, skipped in _signatures(value):
+            signed = True
+            given = argument_for(call, function, name, skipped)
+            if given is not None:
+                return _placed(module, given, of_layer)
+    second = call.args[1]
+    match second:
+        case _ if signed:
+            return _NOTHING
+        case ast.Constant(value=bool() | None):
+            return _placed(module, second, True)
+        case ast.Name() | ast.Attribute() | ast.UnaryOp() | ast.Call():
+            if world(module).legacy or hints.is_flag_like(ast.unparse(second)):
+                return _placed(module, second, True)
+    return _NOTHING
+
+
+def _signatures(value: Value) -> Iterator[tuple[Function, int]]:
+    """The functions of the project that a call runs, without what Python passes."""
+    match value:
+        case Routine(node=function, owner=owner):
+            yield function, int(owner is not None)
+        case Self(of) | Result(of=Class() as of):
+            routine = method_of(of, "call")
+            if routine is not None:
+                yield routine.node, 1
+
+
+def _placed(module: Module, given: ast.expr, of_layer: bool) -> Said:
+    """A flag by place; Keras 3 has layers fail on one, so that it is not read."""
+    if of_layer and not (world(module).legacy or world(module).assumed):
+        return Said(How.SOMETHING, given)
+    return meaning(module, given, given)

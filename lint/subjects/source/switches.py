@@ -1,0 +1,370 @@
+"""What a condition comes to, by what the calls and constructions in sight pass.
+
+`Tower(8, use_bn=False)` builds no batch normalization, and runs none, however its code
+may go on. A parameter is what the call passes by which its function is run, where that
+is known, and else what all calls in sight pass.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+from .callers import calls_elsewhere, is_called_widely
+from .limits import FLAGS_HANDED
+from .members import members
+from .resolve import calls_of, project_lineage, values
+from .scopes import Function, Kind, ScopeNode
+from .values import (
+    Class,
+    Items,
+    Known,
+    Literal,
+    Result,
+    Routine,
+    Self,
+    argument_for,
+    default_of,
+    unpacks,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .module import Module
+
+
+class Other(Enum):
+    """What is no constant."""
+
+    UNKNOWN = auto()
+    THING = auto()  # a layer, a class or the like, which counts as true
+
+
+@dataclass(frozen=True)
+class Run:
+    """The call by which a function, or a constructor, is run.
+
+    Attributes:
+        function: what is run.
+        module: where the call stands.
+        call: the call.
+        skipped: how many leading parameters it leaves to Python.
+        outer: the call by which the function is run that the call stands in.
+        key: equal for calls that pass the same for all that anything hangs on.
+    """
+
+    function: Function
+    module: Module
+    call: ast.Call
+    skipped: int
+    outer: Run | None = None
+    key: tuple[object, ...] = ()
+
+
+def truth(module: Module, test: ast.expr, run: Run | None = None) -> bool | None:
+    """Whether a condition holds, always or never; None where that is not known."""
+    key = (truth, test, run and run.key)
+    if key not in module.answers:
+        module.answers[key] = None  # what asks for itself is not known
+        module.answers[key] = _all(_Search(run).outcomes(module, test, run, 0))
+    known: bool | None = module.answers[key]
+    return known
+
+
+def constants_of(
+    module: Module, expression: ast.expr, run: Run | None = None
+) -> list[object]:
+    """The constants that it may be, with `Other` for what is none."""
+    return list(dict.fromkeys(_Search(run).outcomes(module, expression, run, 0)))
+
+
+def is_dead(module: Module, node: ast.AST, run: Run | None = None) -> bool:
+    """Whether conditions around it, or before it, keep it from being run."""
+    return any(
+        truth(module, test, run) is not wanted
+        for test, wanted in _conditions(module, node)
+        if truth(module, test, run) is not None
+    )
+
+
+def is_certain(module: Module, node: ast.AST, run: Run | None = None) -> bool:
+    """Whether all conditions around it are known to hold."""
+    conditions = list(_conditions(module, node, guards=False))
+    return all(truth(module, test, run) is wanted for test, wanted in conditions)
+
+
+def _conditions(
+    module: Module, node: ast.AST, *, guards: bool = True
+) -> Iterator[tuple[ast.expr, bool]]:
+    """The conditions under which a node is run, within its function."""
+    inner = node
+    for outer in module.scopes.ancestors(node):
+        match outer:
+            case ast.If(test=test, body=body) if inner is not test:
+                yield test, inner in body
+            case ast.IfExp(test=test, body=one) if inner is not test:
+                yield test, inner is one
+        if guards:
+            for part in ("body", "orelse"):
+                around = getattr(outer, part, None)
+                if isinstance(around, list) and inner in around:
+                    for before in around[: around.index(inner)]:
+                        match before:
+                            case ast.If(
+                                test=test, body=[*_, ast.Return() | ast.Raise()]
+                            ):
+                                yield test, False
+        if isinstance(outer, ScopeNode):
+            return
+        inner = outer
+
+
+def _all(outcomes: Iterator[object]) -> bool | None:
+    """What all outcomes come to; the search ends as soon as two differ."""
+    found: bool | None = None
+    for each in outcomes:
+        if each is Other.UNKNOWN:
+            return None
+        holds = each is Other.THING or bool(each)
+        if found not in (None, holds):
+            return None
+        found = holds
+    return found
+
+
+class _Search:
+    def __init__(self, run: Run | None) -> None:
+        self._run = run
+        self._visited: set[ast.AST] = set()
+
+    def outcomes(
+        self, module: Module, expression: ast.expr, run: Run | None, depth: int
+    ) -> Iterator[object]:
+        if depth > 2 * FLAGS_HANDED or expression in self._visited:
+            yield Other.UNKNOWN
+            return
+        self._visited.add(expression)
+        yield from self._outcomes(module, expression, run, depth + 1)
+        self._visited.discard(expression)
+
+    def _outcomes(
+        self, module: Module, expression: ast.expr, run: Run | None, depth: int
+    ) -> Iterator[object]:
+        match expression:
+            case ast.Constant(value=value):
+                yield value
+            case ast.UnaryOp(op=ast.Not(), operand=operand):
+                for each in self.outcomes(module, operand, run, depth):
+                    unknown = each is Other.UNKNOWN
+                    yield each if unknown else not (each is Other.THING or each)
+            case ast.BoolOp(op=op, values=parts):
+                yield self._joined(module, op, parts, run, depth)
+            case ast.Compare(left=left, ops=[op], comparators=[right]):
+                yield from self._compared(module, left, op, right, run, depth)
+            case ast.IfExp(test=test, body=one, orelse=other):
+                chosen = _all(self.outcomes(module, test, run, depth))
+                for side, wanted in ((one, True), (other, False)):
+                    if chosen in (None, wanted):
+                        yield from self.outcomes(module, side, run, depth)
+            case ast.Name():
+                yield from self._name(module, expression, run, depth)
+            case ast.Attribute():
+                yield from self._attribute(module, expression, run, depth)
+            case ast.Call(func=ast.Name(id="bool"), args=[inner]):
+                yield from self.outcomes(module, inner, run, depth)
+            case _:
+                yield from _valued(module, expression)
+
+    def _joined(
+        self,
+        module: Module,
+        op: ast.boolop,
+        parts: list[ast.expr],
+        run: Run | None,
+        depth: int,
+    ) -> object:
+        settles = isinstance(op, ast.Or)
+        found = [_all(self.outcomes(module, each, run, depth)) for each in parts]
+        if settles in found:
+            return settles
+        return Other.UNKNOWN if None in found else not settles
+
+    def _compared(
+        self,
+        module: Module,
+        left: ast.expr,
+        op: ast.cmpop,
+        right: ast.expr,
+        run: Run | None,
+        depth: int,
+    ) -> Iterator[object]:
+        others: list[object]
+        if isinstance(right, ast.Tuple | ast.List | ast.Set):
+            others = [
+                tuple(
+                    value
+                    for each in right.elts
+                    for value in self.outcomes(module, each, run, depth)
+                )
+            ]
+        else:
+            others = list(self.outcomes(module, right, run, depth))
+        for one in self.outcomes(module, left, run, depth):
+            for other in others:
+                yield _comparison(one, op, other)
+
+    def _name(
+        self, module: Module, name: ast.Name, run: Run | None, depth: int
+    ) -> Iterator[object]:
+        found = module.scopes.lookup(name)
+        if found is None:
+            yield Other.UNKNOWN
+        for binding in found[1] if found else ():
+            match binding.kind:
+                case Kind.VALUE if isinstance(binding.node, ast.expr):
+                    yield from self.outcomes(module, binding.node, run, depth)
+                case Kind.PARAMETER:
+                    assert isinstance(binding.place, Function)
+                    yield from self._parameter(
+                        module, binding.place, name.id, run, depth
+                    )
+                case Kind.IMPORT | Kind.DEFINITION:
+                    yield from _valued(module, name)
+                case _:
+                    yield Other.UNKNOWN
+
+    def _attribute(
+        self, module: Module, expression: ast.Attribute, run: Run | None, depth: int
+    ) -> Iterator[object]:
+        given = [
+            (each.module, one)
+            for owner in values(module, expression.value)
+            if isinstance(owner, Self)
+            for each in project_lineage(owner.of)
+            for one in members(each.module, each.node).assigned(expression.attr)
+        ]
+        if not given:
+            yield from _valued(module, expression)
+        for where, one in given:
+            if not is_dead(where, one, run):
+                yield from self.outcomes(where, one, run, depth)
+
+    def _parameter(
+        self,
+        module: Module,
+        function: Function,
+        name: str,
+        run: Run | None,
+        depth: int,
+    ) -> Iterator[object]:
+        default = default_of(function, name)
+        seen, left_out = False, False
+        if not _is_run_by(function, run) and is_called_widely(module, function):
+            yield Other.UNKNOWN
+        for where, call, skipped, outer in _callers(module, function, run):
+            seen = True
+            given = argument_for(call, function, name, skipped)
+            if given is not None:
+                yield from self.outcomes(where, given, outer, depth)
+            elif unpacks(call) or default is None:
+                yield Other.UNKNOWN
+            elif not left_out:
+                left_out = True
+                yield from self.outcomes(module, default, None, depth)
+        if not seen:
+            yield Other.UNKNOWN
+            if default is not None:
+                yield from self.outcomes(module, default, None, depth)
+
+
+def _is_run_by(function: Function, run: Run | None) -> bool:
+    """Whether the call is known by which a function is run."""
+    while run is not None and run.function is not function:
+        run = run.outer
+    return run is not None
+
+
+def _callers(
+    module: Module, function: Function, run: Run | None
+) -> Iterator[tuple[Module, ast.Call, int, Run | None]]:
+    """The call by which a function is run, where it is known, or all in sight.
+
+    Those of other files come last, so that they are read only if that is asked for.
+    """
+    known = run
+    while known is not None and known.function is not function:
+        known = known.outer
+    if known is not None:
+        yield known.module, known.call, known.skipped, known.outer
+        return
+    calls = calls_of(module, function)
+    inside = [
+        each
+        for each in calls
+        if run is not None and run.function in module.scopes.ancestors(each[0])
+    ]
+    for call, skipped in inside or calls:  # super().__init__() of what is constructed
+        yield module, call, skipped, run
+    if not inside:
+        for where, call, skipped in calls_elsewhere(module, function):
+            yield where, call, skipped, None
+
+
+def _valued(module: Module, expression: ast.expr) -> Iterator[object]:
+    found = False
+    for value in values(module, expression):
+        found = True
+        match value:
+            case Literal(value=constant):
+                yield constant
+            case Result(of=Class() | Known()) | Class() | Routine() | Self():
+                yield Other.THING
+            case Items(node=ast.List(elts=[_, *_]) | ast.Tuple(elts=[_, *_])):
+                yield Other.THING
+            case _:
+                yield Other.UNKNOWN
+    if not found:
+        yield Other.UNKNOWN
+
+
+def _comparison(one: object, op: ast.cmpop, other: object) -> object:
+    if Other.UNKNOWN in (one, other):
+        return Other.UNKNOWN
+    if Other.THING in (one, other):
+        differs = {ast.Is: False, ast.IsNot: True}
+        nothing = None in (one, other)
+        return differs.get(type(op), Other.UNKNOWN) if nothing else Other.UNKNOWN
+    match op:
+        case ast.Eq():
+            return one == other
+        case ast.NotEq():
+            return one != other
+        case ast.Is():
+            return one is other
+        case ast.IsNot():
+            return one is not other
+        case ast.In() | ast.NotIn() if isinstance(other, tuple | str):
+            if isinstance(other, str) and not isinstance(one, str):
+                return Other.UNKNOWN
+            if isinstance(other, tuple) and Other.UNKNOWN in other:
+                return Other.UNKNOWN
+            return (one in other) is isinstance(op, ast.In)
+        case ast.Gt() | ast.GtE() | ast.Lt() | ast.LtE():
+            return _ordered(one, op, other)
+    return Other.UNKNOWN
+
+
+def _ordered(one: object, op: ast.cmpop, other: object) -> object:
+    if not (isinstance(one, int | float) and isinstance(other, int | float)):
+        return Other.UNKNOWN
+    match op:
+        case ast.Gt():
+            return one > other
+        case ast.GtE():
+            return one >= other
+        case ast.Lt():
+            return one < other
+    return one <= other

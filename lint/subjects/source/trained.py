@@ -1,0 +1,75 @@
+"""Which networks a module trains, and which it has trained or loaded before."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from .identity import origins_of
+from .memo import found_once, remembered
+from .owners import owners
+from .resolve import values
+from .values import Known, Result
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .module import Module
+
+_FITTING = ("fit", "fit_generator", "train_on_batch", "load_weights", "restore")
+GRADIENTS = ("gradient", "minimize", "compute_gradients", "apply_gradients", "apply")
+_LOADING = ("keras.models.load_model", "tensorflow.saved_model.load")
+
+
+@found_once
+def trained_networks(module: Module) -> Iterator[ast.expr]:
+    """The networks whose variables gradients are taken for, or applied to."""
+    for word in GRADIENTS:
+        for call in module.calls_by_name.get(word, ()):
+            yield from owners_in(module, call)
+    for call in module.calls_by_name.get("parameters", ()):
+        if isinstance(call.func, ast.Attribute):
+            yield call.func.value  # for an optimizer of PyTorch
+
+
+def owners_in(module: Module, call: ast.Call) -> Iterator[ast.expr]:
+    """The networks whose variables a call is given."""
+    for given in (*call.args, *(each.value for each in call.keywords)):
+        yield from owners(module, given)
+
+
+def is_trained(module: Module, network: ast.expr) -> bool:
+    """Whether gradients are taken for a network that may be this one, or its part."""
+    ours = places(module, network)
+    return any(
+        our[: len(their)] == their or their[: len(our)] == our
+        for each in trained_networks(module)
+        for their in places(module, each)
+        for our in ours
+    )
+
+
+def was_trained(module: Module, network: ast.expr) -> bool:
+    """Whether it is fitted, or its weights are loaded, by a method of its own."""
+    ours = places(module, network)
+    if any(
+        isinstance(value, Result)
+        and isinstance(value.of, Known)
+        and value.of.name in _LOADING
+        for origin in ours
+        if isinstance(origin[0], ast.Call)
+        for value in values(module, origin[0])
+    ):
+        return True
+    return any(
+        isinstance(call.func, ast.Attribute)
+        and not ours.isdisjoint(places(module, call.func.value))
+        for word in _FITTING
+        for call in module.calls_by_name.get(word, ())
+    )
+
+
+@remembered
+def places(module: Module, network: ast.expr) -> frozenset[tuple[object, ...]]:
+    """Where a network may have been made, by all ways that lead to it."""
+    return frozenset(origins_of(module, network))

@@ -1,0 +1,91 @@
+"""Calls with `training=True` of networks that no step there trains."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from .. import names
+from . import hints
+from .classes import calls_in, keras_kind, keyword
+from .contents import holds
+from .saying import FLAG, says
+from .scopes import Function, last_word
+from .trained import GRADIENTS, is_trained, owners_in, was_trained
+from .values import Class
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .module import Module
+
+_OPTIMIZING = (*GRADIENTS, "backward", "step")
+
+
+def teachers_in_training(module: Module) -> Iterator[tuple[ast.expr, bool]]:
+    """The flag of each call in a training step that trains other networks alone.
+
+    With each comes whether the network has surely been trained before.
+    """
+    for call, flag, function in _calls(module):
+        trains = any(
+            any(owners_in(module, each))
+            for each in calls_in(module, function)
+            if last_word(each.func) in GRADIENTS
+        )
+        if trains and not is_trained(module, call.func):
+            yield flag, was_trained(module, call.func)
+
+
+def actions_in_training(module: Module) -> Iterator[ast.expr]:
+    """The flag of each call that chooses an action and trains nothing."""
+    for call, flag, function in _calls(module):
+        name = getattr(function, "name", "")
+        trains = _optimizes(module, function) or _stands_in_tape(module, call)
+        if hints.acts(name) and not trains and _is_given_back(module, call):
+            yield flag
+
+
+def _calls(module: Module) -> Iterator[tuple[ast.Call, ast.expr, Function]]:
+    """The calls of networks with BN with a constant True, outside of any `call`."""
+    if not module.mentions("training=True"):
+        return
+    for call in module.calls:
+        flag = keyword(call, FLAG)
+        if flag is None or not says(module, call).is_constant(True):
+            continue
+        function = module.scopes.enclosing_function(call)
+        if function is None or _is_meant(module, call, function):
+            continue
+        if last_word(call.func) in ("stateless_call", "call", "super"):
+            continue
+        if names.BATCH_NORM in holds(module, call.func):
+            yield call, flag, function
+
+
+def _is_meant(module: Module, call: ast.Call, function: Function) -> bool:
+    """Whether it is a `call` of Keras, a test, or samples from the network."""
+    owner = module.owner_of(function)
+    name = getattr(function, "name", "")
+    if owner is not None and name in ("call", "__init__", "build", "__call__"):
+        return keras_kind(Class(module, owner)) is not None
+    around = [getattr(each, "name", "") for each in module.scopes.ancestors(call)]
+    return any(hints.is_meant_random(each) or hints.is_test(each) for each in around)
+
+
+def _optimizes(module: Module, function: Function) -> bool:
+    return any(
+        last_word(call.func) in _OPTIMIZING for call in calls_in(module, function)
+    )
+
+
+def _is_given_back(module: Module, call: ast.Call) -> bool:
+    """Whether something is made of what the network gives."""
+    return not isinstance(module.scopes.parents.get(call), ast.Expr)
+
+
+def _stands_in_tape(module: Module, call: ast.Call) -> bool:
+    return any(
+        isinstance(outer, ast.With) and "GradientTape" in ast.unparse(outer.items[0])
+        for outer in module.scopes.ancestors(call)
+    )
