@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+_LIKE_DIGITS = str.maketrans("oil", "011")
+
+
 class UsageError(ValueError):
     """A wrong argument, setting or target; its message says what to do about it."""
 
@@ -16,5 +19,9 @@ class UsageError(ValueError):
 def did_you_mean(received: str, known: Iterable[str]) -> str:
     """` Did you mean 'x'?` with the known word nearest to `received`, or nothing."""
     by_lower = {word.lower(): word for word in known}
-    near = get_close_matches(received.lower(), by_lower, n=1)
+    word = received.lower()
+    # Digits that look like letters are the commonest slip in a code.
+    as_digits = word[:2] + word[2:].translate(_LIKE_DIGITS)
+    near = [as_digits] if as_digits in by_lower else []
+    near = near or get_close_matches(word, by_lower, n=1)
     return f" Did you mean {by_lower[near[0]]!r}?" if near else ""
