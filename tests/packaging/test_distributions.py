@@ -5,6 +5,7 @@ runs them with `-m packaging`.
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -52,6 +53,17 @@ def test_the_wheel_holds_the_two_packages_and_no_more(distributions):
     assert {name.split("/")[0].split("-")[0] for name in names} == {"kerasbn", "lint"}
     assert "kerasbn/py.typed" in names
     assert "lint/py.typed" in names
+
+
+def test_links_and_pictures_of_the_description_are_addresses(distributions):
+    wheel = zipfile.ZipFile(distributions[0])
+    (name,) = (each for each in wheel.namelist() if each.endswith("METADATA"))
+    text = wheel.read(name).decode()
+    links = re.findall(r"\]\(([^)]+)\)", text)
+    assert len(links) > 5
+    assert all(link.startswith(("https://", "#")) for link in links), links
+    for path in re.findall(r"kerasbn/(?:blob/)?main/([^)]+)\)", text):
+        assert (ROOT / path).exists(), path
 
 
 def test_the_source_distribution_can_run_its_tests(distributions):
