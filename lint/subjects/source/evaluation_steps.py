@@ -53,7 +53,7 @@ def _evaluation_step(module: Module, call: ast.Call) -> ast.FunctionDef | None:
 
 def _is_meant(module: Module, step: ast.FunctionDef) -> bool:
     """Whether names say that it samples from the network, or that it tests a step."""
-    around = [getattr(each, "name", "") for each in module.scopes.ancestors(step)]
+    around = module.scopes.names_around(step)
     around.append(module.path.stem)
     return any(map(hints.is_meant_random, (step.name, *around))) or any(
         map(hints.is_test, around)

@@ -295,7 +295,7 @@ def _depends_on_phase(
                 if inner is not test and _asks_for_phase(module, test):
                     return True
         inner = outer
-    around = [getattr(each, "name", "") for each in module.scopes.ancestors(call)]
+    around = module.scopes.names_around(call)
     name = getattr(function, "name", "")
     return hints.is_meant_random(name) or any(map(hints.is_test, around))
 

@@ -123,6 +123,11 @@ class Scopes:
             yield current
             current = self.parents.get(current)
 
+    def names_around(self, node: ast.AST) -> list[str]:
+        """The names of the functions and classes around it, from the inside out."""
+        named = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+        return [each.name for each in self.ancestors(node) if isinstance(each, named)]
+
     def enclosing_function(self, node: ast.AST) -> Function | None:
         """The innermost function around a node."""
         for outer in self.ancestors(node):

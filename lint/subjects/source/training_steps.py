@@ -71,7 +71,7 @@ def lost_flags(module: Module) -> Iterator[LostFlag]:
 
 def _is_in_test(module: Module, node: ast.AST) -> bool:
     """Whether a test asks for gradients; it trains nothing that is used."""
-    around = [getattr(each, "name", "") for each in module.scopes.ancestors(node)]
+    around = module.scopes.names_around(node)
     return any(map(hints.is_test, around))
 
 

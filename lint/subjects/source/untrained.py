@@ -69,7 +69,7 @@ def _is_meant(module: Module, call: ast.Call, function: Function) -> bool:
     name = getattr(function, "name", "")
     if owner is not None and name in ("call", "__init__", "build", "__call__"):
         return keras_kind(Class(module, owner)) is not None
-    around = [getattr(each, "name", "") for each in module.scopes.ancestors(call)]
+    around = module.scopes.names_around(call)
     return any(hints.is_meant_random(each) or hints.is_test(each) for each in around)
 
 
