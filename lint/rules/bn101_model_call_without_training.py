@@ -129,7 +129,12 @@ healthy = bool(np.abs(moving_mean).max() > 0)
             seen.add(call)
             surely = source.class_holds(of, surely=True)
             is_part = not usage.fitted and source.hints.is_part(node.name)
-            if is_part or not surely or source.freezes(module).covers_self_in(node):
+            if (
+                is_part
+                or not surely
+                or source.freezes(module).covers_self_in(node)
+                or (not usage.fitted and source.trains_by_loops_alone(module))
+            ):
                 severity = Severity.INFO
             yield self.finding(
                 _message(node.name, surely or kinds) + source.world(module).caveat,

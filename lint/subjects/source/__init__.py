@@ -42,7 +42,7 @@ from .step_counts import most_steps
 from .training_steps import LostFlag, lost_flags
 from .untold import told, untold_on_jax
 from .untrained import actions_in_training, teachers_in_training
-from .usage import Usage, usage_of
+from .usage import Usage, trains_by_loops_alone, usage_of
 from .values import Class, default_of, parameters
 from .worlds import world
 
@@ -111,6 +111,7 @@ __all__ = [
     "told",
     "trained_in_evaluation",
     "training_ops",
+    "trains_by_loops_alone",
     "trains_layers",
     "untold_on_jax",
     "usage_of",

@@ -88,6 +88,10 @@ class Project:
             if calling in text and not words.isdisjoint(names)
         ]
 
+    def texts(self) -> Iterator[str]:
+        """The texts of the project's files; none of a project that is too large."""
+        return (text for _, text in self._words.values())
+
     @cached_property
     def _words(self) -> dict[Path, tuple[frozenset[str], str]]:
         """What each file imports and what capitalised names are in it, and its text.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from .values import Value
 
 _FITTING = ("fit", "fit_generator", "train_on_batch")
+_FITS = re.compile(rf"\.(?:{'|'.join(_FITTING)})\(")
+_PASSES_TRUE = re.compile(r"\btraining\s*=\s*True\b")
 _LISTING = ("append", "add", "extend", "insert")
 _INFERRING = (
     *("predict", "predict_on_batch", "predict_generator", "evaluate", "export"),
@@ -95,6 +98,17 @@ def usage_of(module: Module, of: Class, flag: str = FLAG) -> Usage:
         if not _is_of_torch(other):
             usage += _usage_in(other, same, flag)
     return usage
+
+
+def trains_by_loops_alone(module: Module) -> bool:
+    """Whether the project fits nothing, and has a step that passes `training=True`.
+
+    Whatever class it trains is then trained by that step, however it is chosen.
+    """
+    texts = list(module.project.texts())
+    return not any(map(_FITS.search, texts)) and any(
+        "GradientTape" in text and _PASSES_TRUE.search(text) for text in texts
+    )
 
 
 def _usage_in(module: Module, of: Class, flag: str) -> Usage:
