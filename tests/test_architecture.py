@@ -46,6 +46,14 @@ SOURCES = sorted(
 # Package -> its modules and packages in storeys, from the lowest up. What is listed
 # imports, of its own package, only what is listed on lower storeys; type hints count.
 STOREYS = {
+    "kerasbn": (
+        ("errors", "comparing", "arguments"),
+        ("writing", "config_tree"),
+        ("graph",),
+        ("archive",),
+        ("live",),
+        ("folding", "choosing"),
+    ),
     "kerasbn.folding": (
         ("affine",),
         ("wide", "rounded"),
