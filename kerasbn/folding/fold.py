@@ -102,8 +102,9 @@ def fold_file(
     Without `verify`, no framework is loaded.
 
     Args:
-        source: a `.keras` file or a legacy whole-model `.h5` file, of Keras 3 or, where
-            all layers are known, of Keras 2 or tf_keras.
+        source: a `.keras` file or folder (`model.save(folder, zipped=False)`) or a
+            legacy whole-model `.h5` file, of Keras 3 or, where all layers are known,
+            of Keras 2 or tf_keras.
         destination: what to write; it appears only once it is whole. Its name chooses
             the format: a `.keras`, `.onnx` or `.tflite` file, or else a folder with a
             SavedModel. Keras exports all but the first, which needs a framework, and

@@ -37,7 +37,7 @@ def size_before(folded: FoldedModel) -> ModelSize:
     return ModelSize(
         _layers(folded),
         archive.parameters(),
-        archive.path.stat().st_size,
+        _size(archive.path),
     )
 
 
