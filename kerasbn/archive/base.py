@@ -40,6 +40,7 @@ class Archive(ABC):
         config: the model's whole configuration: `class_name`, `config` and so on.
         metadata: what else the file says of itself, such as `keras_version`.
         root: the HDF5 file that holds the weights.
+        notes: in what the model may not be what the file's writer ran.
     """
 
     format: ClassVar[Literal["keras", "h5"]]
@@ -47,6 +48,7 @@ class Archive(ABC):
     config: dict[str, Any]
     metadata: dict[str, Any]
     root: h5py.File
+    notes: tuple[str, ...] = ()
     _resources: ExitStack
 
     def keep_open(self, resources: ExitStack) -> None:

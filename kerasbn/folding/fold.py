@@ -238,6 +238,7 @@ def _notes(folded: FoldedModel, archive: Archive) -> list[str]:
     notes = []
     if archive.is_keras_2:
         notes.append("translated from Keras 2, without its compilation")
+        notes += folded.archive.notes
     if dropped := folded.dropped_penalties:
         notes.append(f"regularizers left behind: {', '.join(dropped)}")
     return notes

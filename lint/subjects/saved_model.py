@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from kerasbn.archive import UnsupportedFormatError, UnusableFileError, open_archive
 from kerasbn.archive.numbering import layer_groups
+from kerasbn.archive.translated import for_reading
 from kerasbn.graph import NotAGraphError, read_graph
 
 from .graph_layers import read_layers
@@ -68,7 +69,7 @@ def _malformed_is_unusable() -> Iterator[None]:
 
 
 def _read(archive: Archive, path: Path) -> Model:
-    graph = _graph(archive)
+    archive, graph = _graph(archive)
     if graph is None:
         layers = find_batch_norms(archive)
     else:
@@ -88,11 +89,20 @@ def _read(archive: Archive, path: Path) -> Model:
     )
 
 
-def _graph(archive: Archive) -> Graph | None:
+def _graph(archive: Archive) -> tuple[Archive, Graph | None]:
+    """The graph, and the archive that stores its layers under their paths in it.
+
+    Of Keras 2 the graph is that of its translation, if there is one: what it makes of
+    arithmetic is known there.
+    """
+    if archive.is_keras_2:
+        with suppress(NotAGraphError, UnusableFileError):
+            translated = for_reading(archive)
+            return translated, read_graph(translated.config)
     try:
-        return read_graph(archive.config)
+        return archive, read_graph(archive.config)
     except NotAGraphError:
-        return None
+        return archive, None
 
 
 def _inside(
