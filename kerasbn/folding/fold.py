@@ -26,11 +26,6 @@ if TYPE_CHECKING:
     from kerasbn.archive import Archive
     from kerasbn.graph import Graph
 
-# What a value of a wrong type, somewhere in a configuration, may lead to.
-_MALFORMED = (
-    *(KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError),
-)
-
 
 def _silent(_: str) -> None:
     """Keep what is done to itself."""
@@ -261,16 +256,7 @@ def _folded_model(archive: Archive) -> FoldedModel:
             f"{error} Fold the Functional or Sequential models inside it, or rebuild "
             "it with keras.Model(inputs, outputs)."
         ) from error
-    try:
-        return _planned(graph, archive)
-    except UnusableFileError:
-        raise
-    except _MALFORMED as error:
-        raise UnusableFileError(
-            "The model's configuration holds a value that no layer takes: "
-            f"{type(error).__name__}: {error}. Received: {archive.path}. Save the "
-            "model again."
-        ) from error
+    return _planned(graph, archive)
 
 
 def _planned(graph: Graph, archive: Archive) -> FoldedModel:

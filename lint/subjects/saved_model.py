@@ -28,11 +28,6 @@ if TYPE_CHECKING:
     from kerasbn.archive import Archive, StoredArray
     from kerasbn.graph import Graph, Layer
 
-_MALFORMED = (
-    *(OSError, RuntimeError, KeyError, TypeError, ValueError, IndexError),
-    *(AttributeError, ArithmeticError),
-)
-
 
 @contextmanager
 def open_saved_model(path: Path) -> Iterator[Model]:
@@ -43,7 +38,7 @@ def open_saved_model(path: Path) -> Iterator[Model]:
             layer's arrays are read; or if its format is not supported.
     """
     try:
-        with open_archive(path) as archive, _malformed_is_unusable():
+        with open_archive(path) as archive, _damage_is_unusable():
             yield _read(archive, path)
     except UnsupportedFormatError as error:
         raise UnreadError(Unread(str(path), str(error), supported=False)) from error
@@ -52,16 +47,15 @@ def open_saved_model(path: Path) -> Iterator[Model]:
 
 
 @contextmanager
-def _malformed_is_unusable() -> Iterator[None]:
-    """A damaged HDF5 file may fail in h5py anywhere and with any of these.
+def _damage_is_unusable() -> Iterator[None]:
+    """A damaged HDF5 file may fail in h5py anywhere, with either of these.
 
-    So does whoever looks into a configuration with values of wrong types.
+    What a configuration holds is checked where it is read, so that a mistake of ours
+    is not taken for damage.
     """
     try:
         yield
-    except UnusableFileError:
-        raise
-    except _MALFORMED as error:
+    except (OSError, RuntimeError) as error:
         raise UnusableFileError(
             f"The file is malformed: {type(error).__name__}: {error}. Save the model "
             "again."
@@ -140,7 +134,7 @@ def _reader(
     """Reads the arrays of a BN layer of the graph."""
     names = layer.batch_norm_variables
 
-    @_malformed_is_unusable()
+    @_damage_is_unusable()
     def read() -> Statistics | None:
         # The last one tells whether all are there.
         needed = {"moving_mean", "moving_variance", names[-1]}

@@ -10,11 +10,12 @@ import pytest
 import lint
 from kerasbn.archive import UnsupportedFormatError, UnusableFileError, open_archive
 from kerasbn.archive.translated import in_keras_3
-from kerasbn.folding import fold_file
+from kerasbn.folding import fold, fold_file
 from kerasbn.graph import read_graph
 from kerasbn.graph.keras2 import translate
 from kerasbn.graph.keras2.operator_shapes import of_operator
 from kerasbn.graph.keras2.shapes import output_shapes
+from lint.subjects import Opener, saved_model
 
 INPUT = {"batch_input_shape": [None, 8, 8, 3], "dtype": "float32"}
 BN = {"axis": [3], "momentum": 0.9, "epsilon": 1e-3, "center": True, "scale": True}
@@ -230,3 +231,39 @@ def test_what_recurrent_layers_return(kind, config, expected):
 )
 def test_what_reshape_returns(target, shape, expected):
     assert of_operator("Reshape", {"newshape": target}, [shape], []) == [expected]
+
+
+def test_the_lint_knows_what_arithmetic_does(tmp_path):
+    halved = layer("TFOpLambda", "halved", function="math.multiply")
+    halved["inbound_nodes"] = [["conv", 0, 0, {"y": 0.5}]]
+    path = write(tmp_path / "in.h5", model(X, conv(), halved, _read_by_bn("halved")))
+    with Opener().open(path) as found:
+        kinds = [each.class_name for each in found.graph.walk()]
+        assert kinds == ["InputLayer", "Conv2D", "Multiply", "BatchNormalization"]
+        assert found.keras_version == "2.2.4"  # For the rules: it ran in Keras 2.
+        (bn,) = found.batch_norms
+        assert bn.read_statistics().mean.shape == (4,)
+
+
+def test_the_lint_reads_what_is_not_translated_as_it_is(tmp_path):
+    odd = layer("Mystery", "odd", ["conv"])
+    path = write(tmp_path / "in.h5", model(X, conv(), odd, _read_by_bn("odd", 0.1)))
+    assert [(each.code, each.layer) for each in lint.check(path)] == [("BN201", "bn")]
+
+
+def _read_by_bn(source, momentum=0.9):
+    return layer("BatchNormalization", "bn", [source], **{**BN, "momentum": momentum})
+
+
+@pytest.mark.parametrize("error", [KeyError, TypeError, IndexError])
+def test_a_mistake_of_ours_is_not_taken_for_damage(tmp_path, monkeypatch, error):
+    def broken(*_):
+        raise error("ours")
+
+    path = write(tmp_path / "in.h5", model(*CONV_BN))
+    monkeypatch.setattr(fold, "make_plan", broken)
+    with pytest.raises(error, match="ours"):
+        fold_file(path, tmp_path / "out.keras", verify=False)
+    monkeypatch.setattr(saved_model, "read_layers", broken)
+    (finding,) = lint.check(path)
+    assert "The linter itself failed" in finding.message
