@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from kerasbn.archive import UnsupportedFormatError, UnusableFileError, open_archive
 from kerasbn.archive.numbering import layer_groups
-from kerasbn.archive.translated import for_reading
 from kerasbn.graph import NotAGraphError, read_graph
 
 from .graph_layers import read_layers
@@ -90,6 +89,8 @@ def _graph(archive: Archive) -> tuple[Archive, Graph | None]:
     arithmetic is known there.
     """
     if archive.is_keras_2:
+        from kerasbn.archive.translated import for_reading  # Its tables take time.
+
         with suppress(NotAGraphError, UnusableFileError):
             translated = for_reading(archive)
             return translated, read_graph(translated.config)
