@@ -1,7 +1,7 @@
 """A saved model as (configuration, weights by layer path, assets), without Keras.
 
-Two formats are read: `.keras`, a zip of `metadata.json`, `config.json` and
-`model.weights.h5`, and the legacy whole-model `.h5`. One is written: `.keras`.
+Two formats are read: `.keras`, a zip or a folder of `metadata.json`, `config.json` and
+`model.weights.h5`, and the legacy whole-model `.h5`. One is written: a `.keras` zip.
 
 A layer is named by its path, the names of the models around it and its own:
 `inner/bn1`. Weights are read when they are asked for, layer by layer, because the
@@ -15,11 +15,13 @@ from pathlib import Path
 
 from kerasbn.archive.base import Archive
 from kerasbn.archive.blocks import Blockwise, Place, blocks
+from kerasbn.archive.folder_members import FolderMembers, is_model_folder
 from kerasbn.archive.hdf5 import StoredArray
 from kerasbn.archive.keras_format import KerasArchive
 from kerasbn.archive.legacy_h5 import LegacyH5Archive
 from kerasbn.archive.probing import isolated
 from kerasbn.archive.writing import write_archive
+from kerasbn.archive.zip_members import ZipMembers
 from kerasbn.errors import UnsupportedFormatError, UnusableFileError
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "UnsupportedFormatError",
     "UnusableFileError",
     "blocks",
+    "is_model_folder",
     "isolated",
     "open_archive",
     "write_archive",
@@ -48,7 +51,7 @@ _OTHER_FORMATS = {
 
 
 def open_archive(path: str | Path) -> Archive:
-    """Open a `.keras` or legacy whole-model `.h5` file for reading.
+    """Open a `.keras` file or folder, or a legacy whole-model `.h5`, for reading.
 
     The content decides, not the name. Close the archive, or use it in a `with`
     statement.
@@ -58,16 +61,21 @@ def open_archive(path: str | Path) -> Archive:
         UnsupportedFormatError: if it is of a format that holds no Keras model.
     """
     path = Path(path)
-    magic = _first_bytes(path)
     with ExitStack() as resources:
-        if magic.startswith(b"PK"):
-            archive: Archive = KerasArchive(path, resources)
-        elif magic == b"\x89HDF\r\n\x1a\n":
-            archive = LegacyH5Archive(path, resources)
-        else:
-            raise _foreign(path, magic)
+        archive = _opened(path, resources)
         archive.keep_open(resources.pop_all())
     return archive
+
+
+def _opened(path: Path, resources: ExitStack) -> Archive:
+    if is_model_folder(path):
+        return KerasArchive(FolderMembers(path), resources)
+    magic = _first_bytes(path)
+    if magic.startswith(b"PK"):
+        return KerasArchive(ZipMembers(path, resources), resources)
+    if magic == b"\x89HDF\r\n\x1a\n":
+        return LegacyH5Archive(path, resources)
+    raise _foreign(path, magic)
 
 
 def _first_bytes(path: Path) -> bytes:
@@ -78,7 +86,8 @@ def _first_bytes(path: Path) -> bytes:
                 f"{path}. Save the model with model.save('model.keras')."
             )
         raise UnusableFileError(
-            f"A model file is needed, not a folder. Received: {path}."
+            "A model file is needed, or a folder with a config.json and a "
+            f"model.weights.h5, but this is not a folder like that. Received: {path}."
         )
     try:
         if path.exists() and not path.is_file():  # A pipe would block for ever.

@@ -40,6 +40,7 @@ class Archive(ABC):
         config: the model's whole configuration: `class_name`, `config` and so on.
         metadata: what else the file says of itself, such as `keras_version`.
         root: the HDF5 file that holds the weights.
+        notes: in what the model may not be what the file's writer ran.
     """
 
     format: ClassVar[Literal["keras", "h5"]]
@@ -47,6 +48,7 @@ class Archive(ABC):
     config: dict[str, Any]
     metadata: dict[str, Any]
     root: h5py.File
+    notes: tuple[str, ...] = ()
     _resources: ExitStack
 
     def keep_open(self, resources: ExitStack) -> None:
@@ -79,8 +81,10 @@ class Archive(ABC):
 
     @property
     def file_bytes(self) -> int | None:
-        """How large the file is."""
-        return self.path.stat().st_size
+        """How large the file is, or the files of the folder together."""
+        path = self.path
+        files = path.rglob("*") if path.is_dir() else [path]
+        return sum(file.stat().st_size for file in files if file.is_file())
 
     @abstractmethod
     def variables(self, path: str) -> tuple[StoredArray, ...]:

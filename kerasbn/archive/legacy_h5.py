@@ -51,8 +51,9 @@ class LegacyH5Archive(Archive):
             )
         self.config = parse_json(config, "model_config")
         self.metadata = {}
-        if version := hdf5.text_attribute(self.root.id, "keras_version"):
-            self.metadata["keras_version"] = version
+        for name in ("keras_version", "backend"):
+            if text := hdf5.text_attribute(self.root.id, name):
+                self.metadata[name] = text
         if self.is_keras_2:
             self.config = with_lists_wrapped(self.config)
         else:

@@ -105,7 +105,10 @@ def complaint(source: str | BinaryIO, place: Stretch | None) -> str | None:
     if _may_fork():
         said = _in_fork(lambda: _verdict(source).encode())
         return said if isinstance(said, str) else _found(said.decode())
-    return None if place is None else _SERVER.complaint(place)
+    if place is None:
+        return None
+    # That process may have been started in another folder than this one is in now.
+    return _SERVER.complaint(place._replace(path=str(Path(place.path).absolute())))
 
 
 def _may_fork() -> bool:

@@ -7,15 +7,22 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from kerasbn.archive.base import Archive
 from kerasbn.config_tree import layer_entries
 from kerasbn.errors import UnsupportedFormatError
-from kerasbn.graph.keras2 import translate
+from kerasbn.graph import read_graph
+from kerasbn.graph.keras2 import (
+    UntranslatableError,
+    differences,
+    translate,
+    turned_around,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import h5py
 
     from kerasbn.archive.base import Asset
     from kerasbn.archive.hdf5 import StoredArray
+    from kerasbn.graph import Graph
     from kerasbn.graph.keras2 import Translation
 
 # The version of Keras whose form a translation has.
@@ -34,16 +41,71 @@ def in_keras_3(archive: Archive) -> Archive:
     """
     if not archive.is_keras_2:
         return archive
+    _check_age(archive)
     try:
-        return TranslatedArchive(archive, translate(archive.config))
-    except UnsupportedFormatError as error:
+        translation = translate(archive.config)
+    except UntranslatableError as error:
         path = str(archive.path)
-        raise UnsupportedFormatError(
-            f"{error} Received: {path}, keras_version {archive.keras_version}. Rebuild "
-            "the model without it; or, if Keras 3 loads the file, save it anew and use "
-            f"that: keras.models.load_model({path!r}, compile=False)"
+        remedy = error.remedy or (
+            "Rebuild the model without it; or, if Keras 3 loads the file, save it anew "
+            "and use that: keras.models.load_model({path!r}, compile=False)"
             ".save('model.keras')."
+        )
+        raise UnsupportedFormatError(
+            f"{error} Received: {path}, keras_version {archive.keras_version}. "
+            + remedy.format(path=path)
         ) from error
+    graph = read_graph(archive.config)
+    _check_kernels(archive, graph)
+    notes = differences(graph, archive.keras_version or "")
+    return TranslatedArchive(archive, translation, notes)
+
+
+def for_reading(archive: Archive) -> Archive:
+    """A translation whose layers have their old names, and which says what wrote it.
+
+    Raises:
+        NotAGraphError: if the model is neither Functional nor Sequential.
+        UnusableFileError: if it cannot be translated, or is malformed.
+    """
+    translated = TranslatedArchive(archive, translate(archive.config, keep_names=True))
+    translated.metadata = archive.metadata
+    return translated
+
+
+def _check_age(archive: Archive) -> None:
+    """Keras 1 had other arguments, and other orders of weights.
+
+    Raises:
+        UnsupportedFormatError: if the file is so old.
+    """
+    version = archive.keras_version or "2"
+    if version.split(".")[0] in ("0", "1"):
+        raise UnsupportedFormatError(
+            "Files of Keras 1 are not translated. Received: "
+            f"{archive.path}, keras_version {version}. Keras 2 up to 2.3 converts them "
+            "(pip install 'keras<2.4', with Python 3.7 or older): load the file "
+            "there, save it anew, and use that."
+        )
+
+
+def _check_kernels(archive: Archive, graph: Graph) -> None:
+    """A file that was written with Theano holds kernels of convolutions turned around.
+
+    Raises:
+        UnsupportedFormatError: if there are such kernels.
+    """
+    if archive.metadata.get("backend") != "theano":
+        return
+    path = turned_around(graph)
+    if path is not None:
+        raise UnsupportedFormatError(
+            f"The kernel of the layer {path!r} was trained with Theano, whose "
+            "convolutions turn kernels around. Received: "
+            f"{archive.path}, backend theano. Keras 2 up to 2.3 on TensorFlow turns "
+            "them back (pip install 'keras<2.4', with Python 3.7 or older): load the "
+            "file there, save it anew, and use that."
+        )
 
 
 class TranslatedArchive(Archive):
@@ -51,11 +113,14 @@ class TranslatedArchive(Archive):
 
     format: ClassVar[Literal["keras", "h5"]] = "keras"
 
-    def __init__(self, source: Archive, translation: Translation) -> None:
+    def __init__(
+        self, source: Archive, translation: Translation, notes: Sequence[str] = ()
+    ) -> None:
         self.path = source.path
         self.root = source.root
         self.config = translation.config
         self.metadata = {"keras_version": _FORM}
+        self.notes = tuple(notes)
         self._source = source
         self._old_paths = translation.old_paths
         self._classes = {

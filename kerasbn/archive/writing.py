@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import h5py
 
 from kerasbn.archive.hdf5_writing import write_array
-from kerasbn.archive.keras_format import ASSETS, CONFIG, METADATA, WEIGHTS
 from kerasbn.archive.member_view import MemberWriter
+from kerasbn.archive.members import ASSETS, CONFIG, METADATA, WEIGHTS
 from kerasbn.archive.numbering import layer_groups
 
 if TYPE_CHECKING:

@@ -25,11 +25,6 @@ if TYPE_CHECKING:
     from kerasbn.archive import Archive
     from kerasbn.graph import Graph
 
-# What a value of a wrong type, somewhere in a configuration, may lead to.
-_MALFORMED = (
-    *(KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError),
-)
-
 
 def _silent(_: str) -> None:
     """Keep what is done to itself."""
@@ -80,8 +75,9 @@ def fold_file(
     Without `verify`, no framework is loaded.
 
     Args:
-        source: a `.keras` file or a legacy whole-model `.h5` file, of Keras 3 or, where
-            all layers are known, of Keras 2 or tf_keras.
+        source: a `.keras` file or folder (`model.save(folder, zipped=False)`) or a
+            legacy whole-model `.h5` file, of Keras 3 or, where all layers are known,
+            of Keras 2 or tf_keras.
         destination: what to write; it appears only once it is whole. Its name chooses
             the format: a `.keras`, `.onnx` or `.tflite` file, or else a folder with a
             SavedModel. Keras exports all but the first, which needs a framework, and
@@ -138,7 +134,7 @@ def _fold(
         folded = _folded_model(archive)
         if dry_run:
             after = size_after(folded, None)
-            notes = [*_translated(archive), *regularizers(folded)]
+            notes = [*_translated(folded, archive), *regularizers(folded)]
             return FoldResult.of(folded, source, destination, after=after, notes=notes)
         with (
             format_.replacing(destination, force=force, source=source) as temporary,
@@ -170,7 +166,7 @@ def _fold(
                 after=size_after(folded, temporary),
                 proof=proof,
                 notes=[
-                    *_translated(archive),
+                    *_translated(folded, archive),
                     *regularizers(folded),
                     *underflows(folded),
                 ],
@@ -216,10 +212,11 @@ def _proof(
     return verify(folded, written, trust, custom_objects, progress)
 
 
-def _translated(archive: Archive) -> list[str]:
+def _translated(folded: FoldedModel, archive: Archive) -> list[str]:
     if not archive.is_keras_2:
         return []
-    return ["translated from Keras 2, without its compilation"]
+    first = "translated from Keras 2, without its compilation"
+    return [first, *folded.archive.notes]
 
 
 def regularizers(folded: FoldedModel) -> list[str]:
@@ -246,16 +243,7 @@ def _folded_model(archive: Archive) -> FoldedModel:
             f"{error} Fold the Functional or Sequential models inside it, or rebuild "
             "it with keras.Model(inputs, outputs)."
         ) from error
-    try:
-        return without_what_overflows(graph, archive)
-    except UnusableFileError:
-        raise
-    except _MALFORMED as error:
-        raise UnusableFileError(
-            "The model's configuration holds a value that no layer takes: "
-            f"{type(error).__name__}: {error}. Received: {archive.path}. Save the "
-            "model again."
-        ) from error
+    return without_what_overflows(graph, archive)
 
 
 def without_what_overflows(graph: Graph, archive: Archive) -> FoldedModel:

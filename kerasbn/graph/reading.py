@@ -105,6 +105,8 @@ def _functional(
     nodes: list[Node] = []
     for layer in layers.values():
         calls = layer.entry.raw["inbound_nodes"]
+        if not isinstance(calls, list):
+            raise TypeError(f"the calls of {layer.path!r} are {str(calls)[:60]!r}")
         if not calls:
             nodes.append(Node(layer, 0, ()))
         for number, call in enumerate(calls):
@@ -126,6 +128,12 @@ def _functional(
 
 def _check(graph: Graph) -> None:
     taken = [tensor for node in graph.nodes for tensor in node.inputs]
+    for node in graph.nodes:
+        if not node.inputs and node.layer.is_batch_norm:
+            raise UnusableFileError(
+                f"The BN layer {node.layer.path!r} is called without a tensor, or not "
+                "at all. Save the model again."
+            )
     for tensor in (*taken, *graph.inputs, *graph.outputs):
         if tensor[:2] not in graph.producers or tensor.output < 0:
             raise UnusableFileError(

@@ -62,7 +62,7 @@ class Opener:
         suffix = path.suffix.lower()
         _check_exists(path)
         if path.is_dir():
-            suffix = MODEL[0]  # An exported SavedModel, whatever its name.
+            suffix = MODEL[0]  # A model that is no file, whatever its name.
         if suffix in (*SOURCE, *NOTEBOOK):
             yield self.read_source(path)
         elif suffix in MODEL:

@@ -13,6 +13,7 @@ SOURCE = (".py",)
 NOTEBOOK = (".ipynb",)
 MODEL = (".keras", ".h5", ".hdf5")
 WEIGHTS_ONLY = ".weights.h5"
+_PART_OF_MODEL = "config.json"
 
 
 def is_folder_of_files(path: Path) -> bool:
@@ -25,6 +26,8 @@ def lintable_files(
 ) -> Iterator[Path]:
     """Every file in a folder that can be linted, sorted; no folder link is followed.
 
+    A folder that holds the parts of a model is a model itself.
+
     Args:
         folder: where to look.
         leaves_out: (path, whether it is a folder) -> whether it is passed over.
@@ -34,10 +37,20 @@ def lintable_files(
         folders[:] = sorted(
             name for name in folders if not leaves_out(parent / name, True)
         )
+        if _PART_OF_MODEL in files and _is_model(parent):
+            yield parent
         for name in sorted(files):
             path = parent / name
             if is_lintable(path) and path.exists() and not leaves_out(path, False):
                 yield path
+
+
+def _is_model(folder: Path) -> bool:
+    from kerasbn.archive import (
+        is_model_folder,
+    )  # It loads h5py, which source needs not.
+
+    return is_model_folder(folder)
 
 
 def is_lintable(path: Path) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING
@@ -27,11 +27,6 @@ if TYPE_CHECKING:
     from kerasbn.archive import Archive, StoredArray
     from kerasbn.graph import Graph, Layer
 
-_MALFORMED = (
-    *(OSError, RuntimeError, KeyError, TypeError, ValueError, IndexError),
-    *(AttributeError, ArithmeticError),
-)
-
 
 @contextmanager
 def open_saved_model(path: Path) -> Iterator[Model]:
@@ -42,7 +37,7 @@ def open_saved_model(path: Path) -> Iterator[Model]:
             layer's arrays are read; or if its format is not supported.
     """
     try:
-        with open_archive(path) as archive, _malformed_is_unusable():
+        with open_archive(path) as archive, _damage_is_unusable():
             yield _read(archive, path)
     except UnsupportedFormatError as error:
         raise UnreadError(Unread(str(path), str(error), supported=False)) from error
@@ -51,16 +46,15 @@ def open_saved_model(path: Path) -> Iterator[Model]:
 
 
 @contextmanager
-def _malformed_is_unusable() -> Iterator[None]:
-    """A damaged HDF5 file may fail in h5py anywhere and with any of these.
+def _damage_is_unusable() -> Iterator[None]:
+    """A damaged HDF5 file may fail in h5py anywhere, with either of these.
 
-    So does whoever looks into a configuration with values of wrong types.
+    What a configuration holds is checked where it is read, so that a mistake of ours
+    is not taken for damage.
     """
     try:
         yield
-    except UnusableFileError:
-        raise
-    except _MALFORMED as error:
+    except (OSError, RuntimeError) as error:
         raise UnusableFileError(
             f"The file is malformed: {type(error).__name__}: {error}. Save the model "
             "again."
@@ -68,7 +62,7 @@ def _malformed_is_unusable() -> Iterator[None]:
 
 
 def _read(archive: Archive, path: Path) -> Model:
-    graph = _graph(archive)
+    archive, graph = _graph(archive)
     if graph is None:
         layers = find_batch_norms(archive)
     else:
@@ -88,11 +82,22 @@ def _read(archive: Archive, path: Path) -> Model:
     )
 
 
-def _graph(archive: Archive) -> Graph | None:
+def _graph(archive: Archive) -> tuple[Archive, Graph | None]:
+    """The graph, and the archive that stores its layers under their paths in it.
+
+    Of Keras 2 the graph is that of its translation, if there is one: what it makes of
+    arithmetic is known there.
+    """
+    if archive.is_keras_2:
+        from kerasbn.archive.translated import for_reading  # Its tables take time.
+
+        with suppress(NotAGraphError, UnusableFileError):
+            translated = for_reading(archive)
+            return translated, read_graph(translated.config)
     try:
-        return read_graph(archive.config)
+        return archive, read_graph(archive.config)
     except NotAGraphError:
-        return None
+        return archive, None
 
 
 def _inside(
@@ -130,7 +135,7 @@ def _reader(
     """Reads the arrays of a BN layer of the graph."""
     names = layer.batch_norm_variables
 
-    @_malformed_is_unusable()
+    @_damage_is_unusable()
     def read() -> Statistics | None:
         # The last one tells whether all are there.
         needed = {"moving_mean", "moving_variance", names[-1]}

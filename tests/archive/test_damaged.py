@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from kerasbn.archive import (
     UnsupportedFormatError,
     UnusableFileError,
-    keras_format,
     open_archive,
+    zip_members,
 )
 
 from .files import SAVED_MODELS, members, write_members
@@ -84,7 +84,7 @@ def test_a_flipped_byte_among_the_weights(tmp_path, monkeypatch):
     path.write_bytes(content)
     refused(path, "checksum is another")
     # A large file is not read through for that.
-    monkeypatch.setattr(keras_format, "_CHECKED_BYTES", 0)
+    monkeypatch.setattr(zip_members, "_CHECKED_BYTES", 0)
     open_archive(path).close()
 
 
@@ -106,7 +106,7 @@ def test_member_is_missing(tmp_path, name):
     content = members(KERAS_FILE)
     del content[name]
     path = write_members(tmp_path / "model.keras", content)
-    refused(path, f"has no {name}")
+    refused(path, f"There is no {name}")
 
 
 def test_metadata_may_be_missing(tmp_path):

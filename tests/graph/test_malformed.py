@@ -191,3 +191,11 @@ def test_duplicate_layer_in_a_real_file():
     inner = next(e for e in config["config"]["layers"] if e["name"] == "inner")
     inner["config"]["layers"].append(inner["config"]["layers"][-1])
     refused(config, r"Two layers of the model 'inner'")
+
+
+@pytest.mark.parametrize("calls", ["x", [], [{"args": [], "kwargs": {}}]])
+def test_batch_normalization_that_nothing_calls(calls):
+    config = {"name": "y", "axis": -1, "epsilon": 1e-3}
+    entry = layer("y", class_name="BatchNormalization", config=config, calls=calls)
+    with pytest.raises(UnusableFileError, match=r"malformed|without a tensor"):
+        read_graph(functional(layer("x"), entry))

@@ -4,6 +4,17 @@ Most trained Keras models are such files, and Keras 3 cannot load many of them. 
 configuration tells all that is needed where every layer is one of Keras' own.
 """
 
-from kerasbn.graph.keras2.translation import Translation, translate
+from kerasbn.graph.keras2.differences import differences, turned_around
+from kerasbn.graph.keras2.translation import (
+    Translation,
+    UntranslatableError,
+    translate,
+)
 
-__all__ = ["Translation", "translate"]
+__all__ = [
+    "Translation",
+    "UntranslatableError",
+    "differences",
+    "translate",
+    "turned_around",
+]

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from kerasbn.config_tree import is_graph
 from kerasbn.graph.keras2.objects import (
+    HARD_SIGMOID,
     TranslationError,
     activation,
+    activation_name,
     extra,
     policy,
 )
@@ -190,6 +192,25 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
 }
 
 
+_FROM_CODE = (
+    "Keras 3 does not load the file either. Build the model in Keras 3 from its code, "
+    "and load its weights: model.load_weights({path!r})."
+)
+_CUDNN = (
+    "Keras 3 does not load the file either. Build the model in tf_keras with {kind} in "
+    "its place, load the weights there, which converts them "
+    "(model.load_weights({{path!r}})), save that, and use it."
+)
+_REMEDIES = {
+    "Lambda": _FROM_CODE,
+    "TensorFlowOpLayer": _FROM_CODE,
+    "AddLoss": _FROM_CODE,
+    "AddMetric": _FROM_CODE,
+    "CuDNNLSTM": _CUDNN.format(kind="LSTM"),
+    "CuDNNGRU": _CUDNN.format(kind="GRU(reset_after=True)"),
+}
+
+
 def class_of(name: str) -> str | None:
     """The class in Keras 3 of a layer of Keras 2; None if it is not known."""
     name = _ALIASES.get(name, name)
@@ -209,9 +230,11 @@ def layer_entry(entry: Mapping[str, Any], name: str) -> dict[str, Any]:
     old = str(entry["class_name"]).rpartition(">")[2]
     new = class_of(old)
     if old == "Lambda":
-        raise TranslationError("it holds Python code, which is never run")
+        reason = "it holds Python code, which is never run"
+        raise TranslationError(reason, _REMEDIES[old])
     if new is None or ">" in str(entry["class_name"]):
-        raise TranslationError(f"its class {entry['class_name']} is not known")
+        reason = f"its class {entry['class_name']} is not known"
+        raise TranslationError(reason, _REMEDIES.get(old))
     given = entry.get("config") or {}
     config: dict[str, Any] = {"name": name}
     for key, value in {**_DEFAULTS.get(old, {}), **given}.items():
@@ -290,7 +313,7 @@ def is_hard_sigmoid(entry: Mapping[str, Any]) -> bool:
     known = class_of(str(entry.get("class_name")))
     return (
         isinstance(config, dict)
-        and config.get("activation") == "hard_sigmoid"
+        and activation_name(config.get("activation")) == HARD_SIGMOID
         and known is not None
         and known not in _STATEFUL
     )

@@ -6,7 +6,15 @@ from typing import Any
 
 
 class TranslationError(Exception):
-    """Why a layer cannot be translated; the caller adds which."""
+    """Why a layer cannot be translated; the caller adds which.
+
+    Attributes:
+        remedy: a way that works, if there is one for this reason; else the usual ones.
+    """
+
+    def __init__(self, reason: str, remedy: str | None = None) -> None:
+        super().__init__(reason)
+        self.remedy = remedy
 
 
 SAME_ACTIVATIONS = frozenset(
@@ -45,6 +53,20 @@ _EXTRAS = {
 _OLD_NAMES = {"normal": "truncated_normal"}
 
 
+HARD_SIGMOID = "hard_sigmoid"
+
+
+def activation_name(value: Any) -> Any:
+    """The name of an activation, whichever way it was written; None for none."""
+    if not isinstance(value, dict):  # Else a function; the newer ones say its module.
+        return value
+    config = value.get("config")
+    if isinstance(config, str):
+        return config
+    named = config.get("name") if isinstance(config, dict) else None
+    return named or value.get("class_name")
+
+
 def activation(value: Any) -> str | None:
     """An activation that is the same function in both.
 
@@ -53,13 +75,17 @@ def activation(value: Any) -> str | None:
     Raises:
         TranslationError: for any other.
     """
-    name = value
-    if isinstance(value, dict):  # A function; the newer ones also say its module.
-        name = value.get("config")
-        if not isinstance(name, str):
-            name = (name or {}).get("name") or value.get("class_name")
-    if name is None or name in SAME_ACTIVATIONS:
+    name = activation_name(value)
+    if name is None or (isinstance(name, str) and name in SAME_ACTIVATIONS):
         return name
+    if name == HARD_SIGMOID:
+        raise TranslationError(
+            "its hard_sigmoid is clip(0.2 x + 0.5), and that of Keras 3 is clip(x / 6 "
+            "+ 0.5)",
+            "Keras 3 may load the file, but what it then computes is something else. "
+            "Build the model in Keras 3 with a function of your own in its place, and "
+            "load its weights: model.load_weights({path!r}).",
+        )
     raise TranslationError(f"Keras 3 has no activation like its {str(name)[:60]!r}")
 
 

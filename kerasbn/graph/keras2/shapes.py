@@ -1,4 +1,4 @@
-"""The shapes of what layers and operators return, which Keras 2 does not write down.
+"""The shapes of what layers return, which Keras 2 does not write down.
 
 Keras 3 writes the shape of every tensor among the arguments of a call, and reads no
 call without.
@@ -6,13 +6,10 @@ call without.
 
 from __future__ import annotations
 
-import math
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from kerasbn.config_tree import LayerEntry
+from kerasbn.graph.keras2.operator_shapes import broadcast, concatenated, of_operator
 from kerasbn.graph.model import Layer
 from kerasbn.graph.shapes import output_shape
 
@@ -22,9 +19,6 @@ if TYPE_CHECKING:
     from kerasbn.graph.model import Shape
 
     Config = Mapping[str, Any]
-
-# Stands for an axis of unknown size while NumPy does what the operator does.
-_OPEN = 7919
 
 
 def output_shapes(
@@ -43,7 +37,7 @@ def output_shapes(
     kind, config = entry["class_name"], entry["config"]
     try:
         if entry["module"] != "keras.layers":
-            return _of_operator(kind, config, known, args)
+            return of_operator(kind, config, known, args)
         if kind in _MERGES:
             return [_MERGES[kind](config, known)]
         if kind in _LAYERS:
@@ -58,24 +52,6 @@ def output_shapes(
         ArithmeticError,
     ):
         return [None]
-
-
-def _broadcast(_: Config, shapes: Sequence[Shape]) -> Shape:
-    rank = max(map(len, shapes))
-    padded = [(1,) * (rank - len(shape)) + tuple(shape) for shape in shapes]
-    sizes: list[int | None] = []
-    for column in zip(*padded, strict=True):
-        others = {size for size in column if size != 1}
-        sizes.append(max(others - {None}, default=None) if others else 1)
-    return tuple(sizes)
-
-
-def _concatenated(config: Config, shapes: Sequence[Shape]) -> Shape:
-    axis = config.get("axis", -1)
-    result = list(_broadcast(config, shapes))
-    sizes = [shape[axis] for shape in shapes]
-    result[axis] = None if None in sizes else sum(size or 0 for size in sizes)
-    return tuple(result)
 
 
 def _dot(config: Config, shapes: Sequence[Shape]) -> Shape:
@@ -101,9 +77,9 @@ def _merge_of_query(config: Config, shapes: Sequence[Shape]) -> Shape:
 
 _MERGES: dict[str, Callable[[Config, Sequence[Shape]], Shape]] = {
     **dict.fromkeys(
-        ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum"), _broadcast
+        ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum"), broadcast
     ),
-    "Concatenate": _concatenated,
+    "Concatenate": concatenated,
     "Dot": _dot,
     "Attention": _attended,
     "AdditiveAttention": _attended,
@@ -111,16 +87,17 @@ _MERGES: dict[str, Callable[[Config, Sequence[Shape]], Shape]] = {
 }
 
 
-def _recurrent(config: Config, shape: Shape) -> list[Shape | None]:
-    batch, steps, _ = shape
-    state: tuple[int | None, ...] = (
-        (batch, config["units"]) if "units" in config else ()
-    )
-    if not state:
-        return [None]
-    output = (batch, steps, *state[1:]) if config.get("return_sequences") else state
-    states = [state] * 2 if config.get("return_state") else []
-    return [output, *states]
+def _recurrent(states: int) -> Callable[[Config, Shape], list[Shape | None]]:
+    """Of a recurrent layer that has so many states."""
+
+    def function(config: Config, shape: Shape) -> list[Shape | None]:
+        batch, steps, _ = shape
+        state = (batch, config["units"])
+        output = (batch, steps, config["units"])
+        found = [output if config.get("return_sequences") else state]
+        return [*found, *([state] * states if config.get("return_state") else [])]
+
+    return function
 
 
 def _bidirectional(config: Config, shape: Shape) -> list[Shape | None]:
@@ -183,153 +160,16 @@ def _same(_: Config, shape: Shape) -> list[Shape | None]:
 
 
 _LAYERS: dict[str, Callable[[Config, Shape], list[Shape | None]]] = {
-    **dict.fromkeys(("LSTM", "GRU", "SimpleRNN"), _recurrent),
+    "LSTM": _recurrent(2),
+    **dict.fromkeys(("GRU", "SimpleRNN"), _recurrent(1)),
     "Bidirectional": _bidirectional,
     "TimeDistributed": _time_distributed,
     **{f"Conv{rank}DTranspose": _transposed for rank in (1, 2, 3)},
     "Resizing": _sized,
     "CenterCrop": _sized,
     "EinsumDense": _einsum_dense,
-    **dict.fromkeys(
-        ("RandomFlip", "RandomRotation", "RandomZoom", "RandomTranslation"), _same
-    ),
-    "RandomContrast": _same,
-}
-_LAYERS["LSTM"] = lambda config, shape: _recurrent(config, shape)
-for _kind in ("GRU", "SimpleRNN"):
-    _LAYERS[_kind] = lambda config, shape: _recurrent(config, shape)[:2]
-
-
-def _of_operator(
-    kind: str, config: Config, shapes: Sequence[Shape], args: Sequence[Any]
-) -> list[Shape | None]:
-    shape, rank = shapes[0], len(shapes[0])
-    if kind in ("Concatenate", "Einsum"):
-        return [
-            _concatenated(config, shapes)
-            if kind == "Concatenate"
-            else _einsum(config["subscripts"], shapes)
-        ]
-    if kind == "Stack":
-        result = list(_broadcast(config, shapes))
-        axis = config["axis"]
-        result.insert(axis if axis >= 0 else rank + 1 + axis, len(shapes))
-        return [tuple(result)]
-    if kind == "Matmul" and len(shapes) == 2:
-        other = shapes[1]
-        return [(*_broadcast(config, [shape[:-2], other[:-2]]), shape[-2], other[-1])]
-    if kind in _REDUCING:
-        return [_reduced(config, shape, bool(config.get("keepdims")))]
-    if kind == "Argmax":
-        return [_reduced(config, shape, False)]
-    if kind == "Reshape":
-        return [_reshaped(config["newshape"], shape)]
-    if kind in ("Tile", "Pad", "Resize", "DepthToSpace", "SpaceToDepth"):
-        return [_resized(kind, config, shape)]
-    if kind == "Split":
-        return _split(config, shape)
-    if kind in _VIEWS:
-        open_shape = [_OPEN if size is None else size for size in shape]
-        view = _VIEWS[kind](np.broadcast_to(np.int8(0), open_shape), config, args)
-        return [tuple(None if size == _OPEN else size for size in view.shape)]
-    constants = [
-        np.shape(each["config"]["value"])
-        for each in args
-        if isinstance(each, dict) and each.get("class_name") == "__tensor__"
-    ]
-    return [_broadcast(config, [*shapes, *constants])]
-
-
-_REDUCING = {"Mean", "Sum", "Max", "Min", "Prod", "Std", "Var", "All", "Any"}
-
-
-def _reduced(config: Config, shape: Shape, keep: bool) -> Shape:
-    axis = config.get("axis")
-    axes = range(len(shape)) if axis is None else np.atleast_1d(axis) % len(shape)
-    gone = {int(each) for each in axes}
-    if keep:
-        return tuple(1 if n in gone else size for n, size in enumerate(shape))
-    return tuple(size for n, size in enumerate(shape) if n not in gone)
-
-
-def _reshaped(target: Sequence[int], shape: Shape) -> Shape:
-    sizes: list[int | None] = list(target)
-    if -1 in sizes:
-        rest = math.prod(size or 1 for size in sizes if size != -1)
-        known = None not in shape
-        total = math.prod(size or 1 for size in shape)
-        only_batch = shape[0] is None and None not in shape[1:]
-        if known:
-            sizes[sizes.index(-1)] = total // rest
-        elif only_batch and target[0] != -1 and target[0] is not None:
-            sizes[sizes.index(-1)] = None
-        else:
-            sizes[sizes.index(-1)] = None
-    return tuple(sizes)
-
-
-def _resized(kind: str, config: Config, shape: Shape) -> Shape:
-    if kind == "Tile":
-        pairs = zip(shape, config["repeats"], strict=True)
-        return tuple(None if size is None else size * n for size, n in pairs)
-    if kind == "Pad":
-        widths = zip(shape, config["pad_width"], strict=True)
-        return tuple(None if size is None else size + sum(w) for size, w in widths)
-    if kind == "Resize":
-        return (*shape[:-3], *config["size"], shape[-1])
-    batch, *space, channels = shape
-    block = config["block_size"]
-    if kind == "DepthToSpace":
-        sizes = [None if size is None else size * block for size in space]
-        return (batch, *sizes, (channels or 0) // block**2)
-    sizes = [None if size is None else size // block for size in space]
-    return (batch, *sizes, (channels or 0) * block**2)
-
-
-def _split(config: Config, shape: Shape) -> list[Shape | None]:
-    axis, sections = config["axis"], config["indices_or_sections"]
-    size = shape[axis]
-    if size is None:
-        return [None]
-    if isinstance(sections, int):
-        sizes = [size // sections] * sections
-    else:
-        ends = [0, *sections, size]
-        sizes = [stop - start for start, stop in pairwise(ends)]
-    found: list[Shape | None] = []
-    for each in sizes:
-        result = list(shape)
-        result[axis] = each
-        found.append(tuple(result))
-    return found
-
-
-def _einsum(subscripts: str, shapes: Sequence[Shape]) -> Shape:
-    inputs, output = subscripts.split("->")
-    sizes = {
-        letter: size
-        for letters, shape in zip(inputs.split(","), shapes, strict=True)
-        for letter, size in zip(letters, shape, strict=True)
-    }
-    return tuple(sizes[letter] for letter in output)
-
-
-def _index(view: Any, _: Config, args: Sequence[Any]) -> Any:
-    def part(value: Any) -> Any:
-        if isinstance(value, dict) and value.get("class_name") == "__slice__":
-            ends = value["config"]
-            return slice(ends["start"], ends["stop"], ends["step"])
-        return ... if isinstance(value, dict) else value
-
-    return view[tuple(part(each) for each in args[1])]
-
-
-_VIEWS: dict[str, Callable[[Any, Config, Sequence[Any]], Any]] = {
-    "GetItem": _index,
-    "Transpose": lambda view, config, _: np.transpose(view, config.get("axes")),
-    "ExpandDims": lambda view, config, _: np.expand_dims(view, config["axis"]),
-    "Squeeze": lambda view, config, _: np.squeeze(
-        view,
-        tuple(axis) if isinstance(axis := config.get("axis"), list) else axis,
-    ),
+    **{
+        f"Random{kind}": _same
+        for kind in ("Flip", "Rotation", "Zoom", "Translation", "Contrast")
+    },
 }

@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING, Any
 
-from kerasbn.errors import UnsupportedFormatError
+from kerasbn.errors import NotAGraphError, UnsupportedFormatError, UnusableFileError
+from kerasbn.graph.keras2.calls import Arguments, keras_tensor
+from kerasbn.graph.keras2.inputs import input_layer, input_shape, shape_of
 from kerasbn.graph.keras2.layers import (
     is_hard_sigmoid,
     keras_3_entry,
@@ -26,7 +28,6 @@ from kerasbn.graph.reading import (
     is_reference,
     keras_tensors,
     read_graph,
-    references,
 )
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from kerasbn.graph.model import Graph, Layer, Node, Shape, Tensor
 
 _RECURRENT = ("LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional")
-_CONSTANT = "_CONSTANT_VALUE"
 
 
 @dataclass(frozen=True)
@@ -51,22 +51,52 @@ class Translation:
     old_paths: Mapping[str, str]
 
 
-def translate(model: Mapping[str, Any]) -> Translation:
+class UntranslatableError(UnsupportedFormatError):
+    """Keras 3 has nothing that computes the same as a layer of Keras 2.
+
+    Attributes:
+        remedy: a way that works for this reason, with `{path!r}` for the file; None
+            where only the usual ones are left.
+    """
+
+    def __init__(self, message: str, remedy: str | None = None) -> None:
+        super().__init__(message)
+        self.remedy = remedy
+
+
+# What a value of a wrong type in a configuration may lead to.
+_MALFORMED = (
+    *(KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError),
+)
+
+
+def translate(model: Mapping[str, Any], *, keep_names: bool = False) -> Translation:
     """Translate a model's whole configuration.
 
     Args:
         model: the configuration, as Keras 2 or tf_keras wrote it.
+        keep_names: whether layers keep names with slashes, which Keras 3 refuses. It
+            is right where only the graph is read.
 
     Raises:
         NotAGraphError: if it is neither Functional nor Sequential.
-        UnsupportedFormatError: if Keras 3 has nothing that computes the same as one
-            of its layers; the message names that one.
+        UntranslatableError: if Keras 3 has nothing that computes the same as one of
+            its layers; the message names that one.
         UnusableFileError: if it is malformed.
     """
     old_paths: dict[str, str] = {}
     graph = read_graph(model)
     name = str(model["config"].get("name") or "sequential")  # A bare list has none.
-    entry, _ = _Model(graph, "", old_paths).entry(name.replace("/", "_"))
+    try:
+        made = _Model(graph, "", old_paths, keep_names)
+        entry, _ = made.entry(name.replace("/", "_"))
+    except (UnusableFileError, NotAGraphError):
+        raise
+    except _MALFORMED as error:  # Every step above reads values of the configuration.
+        raise UnusableFileError(
+            "The configuration of this model of Keras 2 is malformed: "
+            f"{type(error).__name__}: {error}. Save the model again."
+        ) from error
     return Translation(entry, old_paths)
 
 
@@ -78,12 +108,14 @@ class _Model:
         graph: the model's graph, as Keras 2 wrote it.
         path: its new path.
         old_paths: new path of a layer -> its old one, for all models.
+        keep_names: whether names keep their slashes.
         shape: the shape of its input, where only the model around it tells.
     """
 
     graph: Graph
     path: str
     old_paths: dict[str, str]
+    keep_names: bool = False
     shape: Shape | None = None
     _names: dict[str, str] = field(default_factory=dict)
     _tails: dict[str, str] = field(default_factory=dict)
@@ -120,7 +152,7 @@ class _Model:
         """Keras 3 takes no slash in a name."""
         taken: set[str] = set()
         for name in self.graph.layers:
-            new = name.replace("/", "_")
+            new = name if self.keep_names else name.replace("/", "_")
             while new in taken or (new != name and new in self.graph.layers):
                 new += "_"
             taken.add(new)
@@ -136,11 +168,11 @@ class _Model:
             layer = node.layer
             if layer.class_name == "InputLayer":
                 layers += self._made(layer)
-                shape = _shape(layer.config.get("batch_input_shape")) or shape
+                shape = shape_of(layer.config.get("batch_input_shape")) or shape
             else:
                 if not layers:
-                    shape = _input_shape(self.graph, layer) or shape
-                    layers += _input_layer(layer, self._names[layer.name], shape)
+                    shape = input_shape(self.graph, layer) or shape
+                    layers += input_layer(layer, self._names[layer.name], shape)
                 made = self._made(layer, shape)
                 layers += made
                 shape = self._after(layer, made, [shape])[0]
@@ -185,14 +217,14 @@ class _Model:
         if is_operation(layer.entry.raw):
             raise _refusal(layer, "the file does not tell which tensors it takes")
         self._made(layer)
-        shape = _shape(layer.config.get("batch_input_shape"))
-        self._shapes[node.output] = shape or _shape(layer.config.get("batch_shape"))
+        shape = shape_of(layer.config.get("batch_input_shape"))
+        self._shapes[node.output] = shape or shape_of(layer.config.get("batch_shape"))
 
     def _call(self, node: Node, numbering: Mapping[str, int]) -> list[dict[str, Any]]:
         """One call of a layer: of each layer that it has become."""
         layer = node.layer
         raw = layer.entry.raw["inbound_nodes"][node.call]
-        first, kwargs = _Arguments(self, numbering, layer).of(raw)
+        first, kwargs = Arguments(self.graph, numbering, self._tensor).of(raw)
         args = [first]
         inputs = [tuple(each["shape"]) for each in keras_tensors([args, kwargs])]
         if is_operation(layer.entry.raw):
@@ -204,7 +236,7 @@ class _Model:
         shapes = self._after(layer, made, list(inputs), args)
         calls = [{"args": args, "kwargs": kwargs}]
         for entry in made[:-1]:
-            tensor = _keras_tensor(entry["config"]["name"], node.call, 0, shapes[0])
+            tensor = keras_tensor(entry["config"]["name"], node.call, 0, shapes[0])
             calls.append({"args": [tensor], "kwargs": {}})
         for number, shape in enumerate(shapes):
             self._shapes[node.output._replace(output=number)] = shape
@@ -238,7 +270,7 @@ class _Model:
         if path != layer.path:
             self.old_paths[path] = layer.path
         if layer.graph is not None:
-            inner = _Model(layer.graph, path, self.old_paths, shape)
+            inner = _Model(layer.graph, path, self.old_paths, self.keep_names, shape)
             entry, self._inner_shapes[layer.name] = inner.entry(name)
             made = [entry]
         else:
@@ -262,7 +294,7 @@ class _Model:
             return self._inner_shapes[layer.name]
         return output_shapes(made[0], shapes, args or ())
 
-    def tensor(self, tensor: Tensor, taker: Layer) -> dict[str, Any]:
+    def _tensor(self, tensor: Tensor) -> dict[str, Any]:
         """A tensor among the arguments of a call."""
         shape = self._shapes.get(tensor)
         if shape is None:
@@ -271,7 +303,7 @@ class _Model:
                 "the shape of what it returns is not told",
             )
         name = self._tails.get(tensor.layer, self._names[tensor.layer])
-        return _keras_tensor(name, tensor.call, tensor.output, shape)
+        return keras_tensor(name, tensor.call, tensor.output, shape)
 
     def _ends(self, value: Any) -> Any:
         """`input_layers` or `output_layers`; a list of one is what it holds."""
@@ -291,45 +323,6 @@ class _Model:
         return [self._end(item) for item in value]
 
 
-@dataclass(frozen=True)
-class _Arguments:
-    """Reads the arguments of the calls of one layer."""
-
-    model: _Model
-    numbering: Mapping[str, int]
-    layer: Layer
-
-    def of(self, call: Any) -> tuple[Any, dict[str, Any]]:
-        """The first argument of a call as Keras 2 wrote it, and the others by name."""
-        kwargs: dict[str, Any] = {}
-        first = self._filled(call, kwargs)
-        if isinstance(first, list) and len(first) == 1:
-            (first,) = first
-        others = {
-            key: self._filled(value, None)
-            for key, value in kwargs.items()
-            if value is not None
-        }
-        return first, others
-
-    def _filled(self, value: Any, kwargs: dict[str, Any] | None) -> Any:
-        """A structure with tensors in the place of references."""
-        if isinstance(value, list) and len(value) > 2 and value[0] == _CONSTANT:
-            if kwargs is not None and len(value) > 3 and isinstance(value[3], dict):
-                kwargs.update(value[3])
-            return value[2]
-        if is_reference(value) and value[0] in self.model.graph.layers:
-            if kwargs is not None and len(value) > 3:
-                kwargs.update(value[3])
-            (tensor,) = references(value, self.numbering)
-            return self.model.tensor(tensor, self.layer)
-        if isinstance(value, list):
-            return [self._filled(item, kwargs) for item in value]
-        if isinstance(value, dict):
-            return {key: self._filled(item, kwargs) for key, item in value.items()}
-        return value
-
-
 def _layers(entry: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     """What a layer becomes: itself, and the hard sigmoid of Keras 2 behind it."""
     if not is_hard_sigmoid(entry):
@@ -344,55 +337,6 @@ def _layers(entry: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     ]
 
 
-def _input_layer(layer: Layer, name: str, shape: Shape | None) -> list[dict[str, Any]]:
-    """What Keras 2 makes by itself in front of a Sequential model's first layer."""
-    if shape is None:
-        return []
-    dtype = layer.config.get("dtype")
-    config = {
-        "name": f"{name}_input",
-        "batch_shape": list(shape),
-        "dtype": dtype if dtype in ("float64", "float16", "bfloat16") else "float32",
-    }
-    return [keras_3_entry("InputLayer", config)]
-
-
-def _input_shape(graph: Graph, first: Layer) -> Shape | None:
-    """The shape that a Sequential model was built for, where it is told."""
-    config: Any = graph.model["config"]
-    told = (
-        first.config.get("batch_input_shape"),
-        config.get("build_input_shape"),
-        (graph.model.get("build_config") or {}).get("input_shape"),
-    )
-    shape = next((found for value in told if (found := _shape(value))), None)
-    if shape is None and first.graph is not None:
-        taker = first.graph.producer(first.graph.inputs[0])
-        inner = next(iter(first.graph.layers.values()), None)
-        if taker is not None:
-            return _shape(taker.layer.config.get("batch_input_shape"))
-        return None if inner is None else _input_shape(first.graph, inner)
-    return shape
-
-
-def _keras_tensor(
-    name: str, call: int, output: int, shape: Shape | None
-) -> dict[str, Any]:
-    config = {
-        "shape": list(shape or ()),
-        "dtype": "float32",
-        "keras_history": [name, call, output],
-    }
-    return {"class_name": "__keras_tensor__", "config": config}
-
-
-def _shape(value: Any) -> Shape | None:
-    is_shape = isinstance(value, list) and all(
-        size is None or isinstance(size, int) for size in value
-    )
-    return tuple(value) if is_shape and value else None
-
-
 class _named:  # noqa: N801 - it is used as a function
     """Adds to an error which layer it is about."""
 
@@ -404,11 +348,14 @@ class _named:  # noqa: N801 - it is used as a function
 
     def __exit__(self, _: object, error: object, __: object) -> None:
         if isinstance(error, TranslationError):
-            raise _refusal(self._layer, str(error)) from error
+            raise _refusal(self._layer, str(error), error.remedy) from error
 
 
-def _refusal(layer: Layer, reason: str) -> UnsupportedFormatError:
-    return UnsupportedFormatError(
+def _refusal(
+    layer: Layer, reason: str, remedy: str | None = None
+) -> UntranslatableError:
+    return UntranslatableError(
         f"The layer {layer.path!r} ({layer.class_name}) of this model of Keras 2 "
-        f"cannot be translated to Keras 3: {reason}."
+        f"cannot be translated to Keras 3: {reason}.",
+        remedy,
     )

@@ -1,0 +1,93 @@
+"""What a model of Keras 2 computed otherwise than the same layers do in Keras 3.
+
+Here are differences that lie not in a layer's class or arguments, but in the backend
+or the version of TensorFlow beneath.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from kerasbn.graph.model import Graph
+
+_TOLD_FROM = (2, 3)  # `2.3.0-tf` came with TensorFlow 2.2.
+
+
+def differences(graph: Graph, version: str) -> list[str]:
+    """What cannot be told from the file, or differs by the version, in words.
+
+    Args:
+        graph: the graph of the model as Keras 2 wrote it.
+        version: the version of Keras that wrote it.
+    """
+    notes = []
+    if not _has_half_pixels(version):
+        # tf.compat.v1.image.resize_bilinear put the first pixels of both images upon
+        # each other; TensorFlow 2 and Keras 3 align their edges.
+        names = [
+            f"`{layer.path}`"
+            for layer in graph.walk()
+            if layer.config.get("interpolation") == "bilinear"
+        ]
+        if names:
+            notes.append(
+                f"{_several(names)} scales bilinearly, which TensorFlow 1 did not as "
+                f"Keras 3 does, and a file of Keras {version} does not tell which "
+                "TensorFlow it was: compare some outputs"
+            )
+    trained = {
+        f"`{node.layer.path}`": None
+        for each in graph.graphs()
+        for node in each.nodes
+        if node.training is True
+    }
+    if trained:
+        notes.append(
+            f"{_several(list(trained))} is called with training=True, which Keras 2 "
+            "obeys always, and Keras 3 up to 3.15 neither in fit nor in predict"
+        )
+    return notes
+
+
+def turned_around(graph: Graph) -> str | None:
+    """The path of a layer whose kernel Theano stores turned around; None if none is.
+
+    Its convolutions flip their kernels along all spatial axes, those of TensorFlow do
+    not.
+    """
+    for layer in graph.walk():
+        if layer.graph is None and any(map(_has_extent, _entries(layer.entry.raw))):
+            return layer.path
+    return None
+
+
+def _has_half_pixels(version: str) -> bool:
+    found = re.match(r"(\d+)\.(\d+)", version)
+    numbers = tuple(map(int, found.groups())) if found else (0, 0)
+    return numbers > _TOLD_FROM or (numbers == _TOLD_FROM and version.endswith("-tf"))
+
+
+def _has_extent(entry: Mapping[str, Any]) -> bool:
+    """Whether it is a convolution with a kernel of more than one place."""
+    size = entry["config"].get("kernel_size")
+    sizes = size if isinstance(size, list) else [size]
+    return "Conv" in str(entry.get("class_name")) and any(each != 1 for each in sizes)
+
+
+def _entries(entry: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The entry of a layer and of those inside it."""
+    config = entry.get("config")
+    if isinstance(config, dict):
+        yield entry
+        for value in config.values():
+            for inner in value if isinstance(value, list) else [value]:
+                if isinstance(inner, dict):
+                    yield from _entries(inner)
+
+
+def _several(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"each of {', '.join(names)}"
