@@ -24,8 +24,9 @@ COMMAND = [sys.executable, "-m", "kerasbn.cli"]
 
 # The signal comes when the event comes for the second time in the destination's folder.
 STOPPED = """
-import os, sys
+import os, signal, sys
 number, event, source, destination, *options = sys.argv[1:]
+signal.signal(int(number), signal.SIG_DFL)  # A background job ignores Ctrl-C.
 state = {"armed": True}
 def hook(name, args):
     place = args[0] if name in ("open", "os.rename") else None
