@@ -18,6 +18,7 @@ from kerasbn.folding.outcome import NO_PROOF, Proof
 from kerasbn.folding.plan import make_plan
 from kerasbn.folding.report import FoldResult, NotEqualError
 from kerasbn.folding.sizes import size_after
+from kerasbn.folding.unopened import notes_on_unopened
 from kerasbn.graph import NO_TRUST, NotAGraphError, Trust, read_graph
 
 if TYPE_CHECKING:
@@ -234,7 +235,7 @@ def _proof(
 
 
 def _notes(folded: FoldedModel, archive: Archive) -> list[str]:
-    notes = []
+    notes = notes_on_unopened(folded.graph)
     if archive.is_keras_2:
         notes.append("translated from Keras 2, without its compilation")
     if dropped := folded.dropped_penalties:

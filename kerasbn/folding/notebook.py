@@ -16,7 +16,8 @@ _LARGEST_PICTURE = 200_000
 
 def as_html(result: FoldResult) -> str:
     """A summary, then what was kept and why, what was folded, and the picture."""
-    parts = [f"<p><b>{result.headline}</b>{_proof(result)}</p>", _sizes(result)]
+    proof = escape(result.proven)
+    parts = [f"<p><b>{result.headline}</b>, {proof}</p>", _sizes(result)]
     if result.kept:
         rows = [(bn["layer"], bn["reason"]) for bn in result.kept]
         parts.append(_details("Kept", _table(("BN layer", "reason"), rows), open_=True))
@@ -27,13 +28,6 @@ def as_html(result: FoldResult) -> str:
         parts.append(_details("Folded", _table(("BN layer", "route", "into"), gone)))
     parts += [f"<p>Note: {escape(note)}</p>" for note in result.notes]
     return f"<div>{''.join(parts)}{_picture(result)}</div>"
-
-
-def _proof(result: FoldResult) -> str:
-    error = result.error["float64"]
-    if error is None:
-        return ", not verified" if result.verified is None else ""
-    return f", relative error {error:.1e} in float64"
 
 
 def _sizes(result: FoldResult) -> str:
