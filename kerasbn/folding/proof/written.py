@@ -49,26 +49,33 @@ def _same_weights(folded: FoldedModel, archive: Archive) -> bool:
         for path in layer_groups(folded.graph.model)
         if path not in folded.plan.gone and path not in changed
     ]
-    return all(
-        _same_arrays(_stored(folded.archive, path), _stored(archive, path))
-        for path in ("", *unchanged)
-    )
+    with h5py.File(BytesIO(), "w") as scratch:
+        return all(
+            _same_arrays(
+                _stored(folded.archive, path, scratch), _stored(archive, path, scratch)
+            )
+            for path in ("", *unchanged)
+        )
 
 
-def _stored(archive: Archive, path: str) -> dict[str, NDArray[Any]]:
-    """All that a layer stores, in objects inside it as well; "" for the model's own."""
+def _stored(archive: Archive, path: str, scratch: h5py.File) -> dict[str, NDArray[Any]]:
+    """All that a layer stores, in objects inside it as well; "" for the model's own.
+
+    It is copied into the scratch file first, and looks there as in any `.keras` file.
+    """
     found: dict[str, NDArray[Any]] = {}
 
     def note(name: str, item: Any) -> None:
         if isinstance(item, h5py.Dataset):
             found[name] = item[()]
 
-    with h5py.File(BytesIO(), "w") as root:
-        if path:
-            archive.copy_layer(path, root)
-        else:
-            archive.copy_model(root)
-        root.visititems(note)
+    group = scratch.create_group("stored")
+    if path:
+        archive.copy_layer(path, group)
+    else:
+        archive.copy_model(group)
+    group.visititems(note)
+    del scratch["stored"]
     return found
 
 
