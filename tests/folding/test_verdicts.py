@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 
 import keras
 import pytest
@@ -137,3 +138,17 @@ def test_names_turn_nothing_around_in_a_picture(tmp_path):
         assert not set(shown) & {"\u202e", "\x9b", "\u2028"}
     assert "a\\u202eb\\x9b\\u2028" in result.picture()
     assert json.dumps(result.to_json())
+
+
+@pytest.mark.parametrize("compiled", [True, -1, "x", ["sgd"], {}, None])
+def test_an_odd_compilation_is_left_behind(tmp_path, compiled):
+    source = saved(tmp_path, conv_bn)
+    with zipfile.ZipFile(source) as before:
+        members = {name: before.read(name) for name in before.namelist()}
+    config = json.loads(members["config.json"]) | {"compile_config": compiled}
+    members["config.json"] = json.dumps(config).encode()
+    with zipfile.ZipFile(source, "w") as after:
+        for name, data in members.items():
+            after.writestr(name, data)
+    kerasbn.fold_file(source, tmp_path / "out.keras", False)
+    assert not keras.models.load_model(tmp_path / "out.keras").compiled
