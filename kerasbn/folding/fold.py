@@ -17,6 +17,7 @@ from kerasbn.folding.outcome import NO_PROOF, Proof
 from kerasbn.folding.plan import make_plan
 from kerasbn.folding.report import FoldResult, NotEqualError
 from kerasbn.folding.sizes import size_after
+from kerasbn.folding.unopened import notes_on_unopened
 from kerasbn.graph import NO_TRUST, NotAGraphError, Trust, read_graph
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def _fold(
         folded = _folded_model(archive)
         if dry_run:
             after = size_after(folded, None)
-            notes = [*_translated(folded, archive), *regularizers(folded)]
+            notes = [*_notes_of_file(folded, archive), *regularizers(folded)]
             return FoldResult.of(folded, source, destination, after=after, notes=notes)
         with (
             format_.replacing(destination, force=force, source=source) as temporary,
@@ -166,7 +167,7 @@ def _fold(
                 after=size_after(folded, temporary),
                 proof=proof,
                 notes=[
-                    *_translated(folded, archive),
+                    *_notes_of_file(folded, archive),
                     *regularizers(folded),
                     *underflows(folded),
                 ],
@@ -212,11 +213,12 @@ def _proof(
     return verify(folded, written, trust, custom_objects, progress)
 
 
-def _translated(folded: FoldedModel, archive: Archive) -> list[str]:
-    if not archive.is_keras_2:
-        return []
-    first = "translated from Keras 2, without its compilation"
-    return [first, *folded.archive.notes]
+def _notes_of_file(folded: FoldedModel, archive: Archive) -> list[str]:
+    notes = notes_on_unopened(folded.graph)
+    if archive.is_keras_2:
+        notes.append("translated from Keras 2, without its compilation")
+        notes += folded.archive.notes
+    return notes
 
 
 def regularizers(folded: FoldedModel) -> list[str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
+from kerasbn.writing import visible
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -16,7 +18,8 @@ _LARGEST_PICTURE = 200_000
 
 def as_html(result: FoldResult) -> str:
     """A summary, then what was kept and why, what was folded, and the picture."""
-    parts = [f"<p><b>{result.headline}</b>{_proof(result)}</p>", _sizes(result)]
+    proof = _text(result.proven)
+    parts = [f"<p><b>{result.headline}</b>, {proof}</p>", _sizes(result)]
     if result.kept:
         rows = [(bn["layer"], bn["reason"]) for bn in result.kept]
         parts.append(_details("Kept", _table(("BN layer", "reason"), rows), open_=True))
@@ -25,15 +28,12 @@ def as_html(result: FoldResult) -> str:
             (bn["layer"], bn["route"], ", ".join(bn["into"])) for bn in result.folded
         ]
         parts.append(_details("Folded", _table(("BN layer", "route", "into"), gone)))
-    parts += [f"<p>Note: {escape(note)}</p>" for note in result.notes]
+    parts += [f"<p>Note: {_text(note)}</p>" for note in result.notes]
     return f"<div>{''.join(parts)}{_picture(result)}</div>"
 
 
-def _proof(result: FoldResult) -> str:
-    error = result.error["float64"]
-    if error is None:
-        return ", not verified" if result.verified is None else ""
-    return f", relative error {error:.1e} in float64"
+def _text(value: str) -> str:
+    return escape(visible(value))
 
 
 def _sizes(result: FoldResult) -> str:
@@ -59,7 +59,6 @@ def _details(title: str, content: str, open_: bool = False) -> str:
 def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     head = "".join(f"<th>{title}</th>" for title in titles)
     body = "".join(
-        f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>"
-        for row in rows
+        f"<tr>{''.join(f'<td>{_text(cell)}</td>' for cell in row)}</tr>" for row in rows
     )
     return f"<table><tr>{head}</tr>{body}</table>"

@@ -26,8 +26,8 @@ VARIABLES = {
 def compiled_without_state(model: Mapping[str, Any]) -> dict[str, Any]:
     """The whole configuration of a model with the optimizer, if any, replaced."""
     compiled = model.get("compile_config")
-    if not compiled:
-        return dict(model)
+    if not compiled or not isinstance(compiled, dict):
+        return {key: item for key, item in model.items() if key != "compile_config"}
     sgd = {
         "module": "keras.optimizers",
         "class_name": "SGD",

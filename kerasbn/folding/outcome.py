@@ -52,6 +52,18 @@ class Proof:
     not_run: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
+    @property
+    def verdict(self) -> str:
+        """What was proven, in words, the same wherever a result is shown."""
+        if self.equal is None:
+            return "not verified"
+        if not self.equal:
+            return "not equal"
+        if self.scope == "whole":
+            return "verified"
+        left_out = f" (not run: {', '.join(self.not_run)})" if self.not_run else ""
+        return f"verified in parts{left_out}"
+
 
 NO_PROOF = Proof()
 """Nothing was run, because nobody asked or because it cannot be run here."""

@@ -192,6 +192,14 @@ class FoldResult:
         """One line that says it all: `3 of 4 BN layers folded`."""
         return f"{len(self.folded)} of {self.batch_norms} BN layers folded"
 
+    @property
+    def proven(self) -> str:
+        """What was proven: `verified: relative error 2.2e-15 in float64`."""
+        error = self.proof.float64
+        if error is None:
+            return self.proof.verdict
+        return f"{self.proof.verdict}: relative error {error:.1e} in float64"
+
     def _repr_html_(self) -> str:
         from kerasbn.folding.notebook import as_html
 
@@ -203,8 +211,7 @@ class FoldResult:
             lines.append(f"  kept: {bn['layer']}: {bn['reason']}")
             if alike:
                 lines.append(f"  kept: {alike} more for like reasons (see .kept)")
-        if self.error["float64"] is not None:
-            lines.append(f"  relative error in float64: {self.error['float64']:.1e}")
+        lines.append(f"  {self.proven}")
         lines += [f"  note: {note}" for note in self.notes]
         return "\n".join(map(visible, lines))
 

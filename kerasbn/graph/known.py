@@ -237,8 +237,8 @@ def _is_known(entry: dict[str, Any], trust: Trust) -> bool:
     registered = entry.get("registered_name", name)
     if not isinstance(name, str) or not isinstance(registered, str | None):
         return False
-    if name in _VALUES or (name == "__tuple__" and "config" not in entry):
-        return True
+    if name.startswith("__"):  # Keras sees this first, whatever else is said.
+        return name in _VALUES or (name == "__tuple__" and "config" not in entry)
     if name == "function":
         return _is_known_function(entry, trust)
     if registered == _OURS or registered in trust.registered:

@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kerasbn.errors import UnusableFileError
-from kerasbn.writing.interrupting import uninterrupted
+from kerasbn.writing.interrupting import (
+    uninterrupted,
+    uninterruptible_from_now_on,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,6 +29,7 @@ def replacing(
     force: bool = True,
     what: str = "file",
     apart_from: Path | None = None,
+    is_last: bool = False,
 ) -> Iterator[Path]:
     """A temporary file beside `destination` that takes its place when all went well.
 
@@ -38,6 +42,7 @@ def replacing(
         force: whether what is there, or appears meanwhile, is replaced.
         what: what it is called in messages.
         apart_from: a file whose content stays even if it is another name of the same.
+        is_last: whether a command that is interrupted after this has done its work.
 
     Raises:
         UnusableFileError: if it may not be replaced, or the folder or the disk does
@@ -54,6 +59,8 @@ def replacing(
             yield temporary
             check_place(destination, force=force, what=what)
             _put(temporary, place, force, apart_from)
+            if is_last:
+                uninterruptible_from_now_on()
         finally:
             temporary.unlink(missing_ok=True)
 
@@ -65,6 +72,7 @@ def replacing_folder(
     force: bool,
     what: str,
     is_one: Callable[[Path], bool],
+    is_last: bool = False,
 ) -> Iterator[Path]:
     """A temporary folder beside `destination` that takes its place when all went well.
 
@@ -74,6 +82,7 @@ def replacing_folder(
         what: what it is called in messages.
         is_one: whether a folder is of the kind that may be replaced; whatever else is
             there stays.
+        is_last: whether a command that is interrupted after this has done its work.
 
     Raises:
         UnusableFileError: if it may not be replaced, or the disk does not take it.
@@ -97,6 +106,8 @@ def replacing_folder(
                     if old.exists():
                         old.rename(place)
                     raise
+                if is_last:
+                    uninterruptible_from_now_on()
         finally:
             for folder in (temporary, old):
                 shutil.rmtree(folder, ignore_errors=True)
@@ -197,11 +208,15 @@ def _is_other_name(path: Path | None, place: Path) -> bool:
 
 def _put_new(temporary: Path, place: Path) -> None:
     """Give the file its name, unless somebody else has taken it."""
-    place.open("xb").close()  # It never replaces a file, as a rename alone does.
+    is_ours = False
     try:
+        with uninterrupted():
+            place.open("xb").close()  # It replaces no file, as a rename alone does.
+            is_ours = True
         temporary.replace(place)
     except BaseException:
-        place.unlink()
+        if is_ours:
+            place.unlink()
         raise
 
 

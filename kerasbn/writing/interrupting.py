@@ -37,9 +37,14 @@ class Interrupted(BaseException):
 
 
 class Interruption:
-    """What has come of signals so far: nothing, or the first that came."""
+    """What has come of signals so far: nothing, or the first that came.
+
+    Attributes:
+        too_late: whether what was asked for is done, so that signals stop nothing.
+    """
 
     def __init__(self) -> None:
+        self.too_late = False
         self._first: Interrupted | None = None
         self._raised = 0.0
 
@@ -56,8 +61,11 @@ class Interruption:
         """Answer a signal.
 
         Raises:
-            Interrupted: unless one was raised a moment ago, and is being cleaned up.
+            Interrupted: unless it is too late, or one was raised a moment ago, and is
+                being cleaned up.
         """
+        if self.too_late:
+            return
         now = time.monotonic()
         if self._first is None or now - self._raised > _ONE_REQUEST:
             self._raised = now
@@ -72,8 +80,21 @@ def interruptible() -> Iterator[Interruption]:
     A signal that is ignored, as under `nohup`, stays so.
     """
     interruption = Interruption()
-    with _handlers(interruption.handle):
-        yield interruption
+    _lasting.append(interruption)
+    try:
+        with _handlers(interruption.handle):
+            yield interruption
+    finally:
+        _lasting.remove(interruption)
+
+
+_lasting: list[Interruption] = []
+
+
+def uninterruptible_from_now_on() -> None:
+    """Let no signal say that nothing was written, now that it was."""
+    for interruption in _lasting:
+        interruption.too_late = True
 
 
 @contextmanager

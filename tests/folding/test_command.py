@@ -24,8 +24,9 @@ COMMAND = [sys.executable, "-m", "kerasbn.cli"]
 
 # The signal comes when the event comes for the second time in the destination's folder.
 STOPPED = """
-import os, sys
+import os, signal, sys
 number, event, source, destination, *options = sys.argv[1:]
+signal.signal(int(number), signal.SIG_DFL)  # A background job ignores Ctrl-C.
 state = {"armed": True}
 def hook(name, args):
     place = args[0] if name in ("open", "os.rename") else None
@@ -194,3 +195,19 @@ def test_parameters_are_those_that_keras_counts(tmp_path):
     assert result.before.parameters == model.count_params()
     folded = keras.models.load_model(tmp_path / "out.keras")
     assert result.after.parameters == folded.count_params()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals differ")
+@pytest.mark.parametrize("force", [[], ["--force"]])
+def test_a_signal_comes_too_late_once_the_model_is_written(saved, tmp_path, force):
+    """Its status would say that nothing was written. Here the picture is to come."""
+    early = "os.path.dirname(os.fspath(place)) == folder and os.listdir(folder)"
+    assert early in STOPPED
+    late = STOPPED.replace(early, "os.fspath(place).endswith('.svg')")
+    destination, picture = tmp_path / "out.keras", tmp_path / "picture.svg"
+    number = str(int(signal.SIGTERM))
+    command = [sys.executable, "-c", late, number, "os.rename", saved, destination]
+    options = ["--no-verify", "--picture", picture, *force]
+    done = subprocess.run([*command, *options], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sorted(tmp_path.iterdir()) == [destination, picture]

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from kerasbn.folding.affine import IDENTITY
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -140,12 +142,23 @@ def single(
     backward: Callable[[Site, Affine], Affine],
     forward: Callable[[Site, Affine], Affine] | None = None,
 ) -> Carrier:
-    """A carrier with one input; without `forward`, the same is true both ways."""
+    """A carrier with one input; without `forward`, the same is true both ways.
+
+    Further inputs, such as a mask, must stay as they are.
+    """
     onward = forward or backward
-    return Carrier(
-        lambda site, affine: [backward(site, affine)],
-        lambda site, affines: onward(site, affines[0]),
-    )
+
+    def all_backward(site: Site, affine: Affine) -> Sequence[Affine]:
+        if len(site.inputs) > 1:
+            raise CannotCarry("is called with more than one tensor")
+        return [backward(site, affine)]
+
+    def all_forward(site: Site, affines: Sequence[Affine]) -> Affine:
+        if any(each is not IDENTITY for each in affines[1:]):
+            raise CannotCarry("is called with more than one tensor")
+        return onward(site, affines[0])
+
+    return Carrier(all_backward, all_forward)
 
 
 def sizes(value: Any) -> list[int]:

@@ -62,9 +62,11 @@ class Format:
     ) -> AbstractContextManager[Path]:
         """A temporary file or folder that takes its place when all went well."""
         if self.suffix:
-            return replacing(destination, force=force, what=_WHAT, apart_from=source)
+            return replacing(
+                destination, force=force, what=_WHAT, apart_from=source, is_last=True
+            )
         return replacing_folder(
-            destination, force=force, what=_WHAT, is_one=_is_saved_model
+            destination, force=force, what=_WHAT, is_one=_is_saved_model, is_last=True
         )
 
     def check_installed(self) -> None:

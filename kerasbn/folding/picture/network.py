@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from kerasbn.writing import visible
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -78,8 +80,10 @@ class Network(NamedTuple):
                 break
             notes = (*about[path], *_notes(call, plan))
             role = roles.get(path, "other")
-            boxes.append(Box(path, call.layer.class_name, role, notes, sources))
-        return cls(name, tuple(boxes), len(plan.flow.calls) - len(boxes))
+            kind = visible(call.layer.class_name)
+            about_it = tuple(map(visible, notes))
+            boxes.append(Box(visible(path), kind, role, about_it, sources))
+        return cls(visible(name), tuple(boxes), len(plan.flow.calls) - len(boxes))
 
 
 def _fates(

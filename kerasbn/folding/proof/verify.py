@@ -185,7 +185,7 @@ def _in_parts(parts: Parts, reason: str, left_out: list[str]) -> Proof:
     if not parts.not_run:
         return Proof(notes=(f"nothing was folded, and nothing verified: {reason}",))
     raise UnusableFileError(
-        f"The folded model cannot be verified here. {'. '.join([reason, *left_out])}. "
+        f"The folded model cannot be verified here. {'; '.join([reason, *left_out])}. "
         "Make that possible (--import for classes of your own, KERAS_BACKEND for "
         "another backend), or do without (--no-verify, verify=False)."
     )

@@ -71,7 +71,8 @@ def compare_whole(
     unknown = unknown_parts(folded.graph.model, trust)
     _check_there(unknown, folded)
     if unknown:
-        more = f", and {len(unknown) - 1} more like it" if len(unknown) > 1 else ""
+        others = len({each.layer for each in unknown} - {unknown[0].layer})
+        more = f", and {others} more like it" if others else ""
         return Whole(
             f"{unknown[0]}, which is not run unless asked for (--import for classes of "
             f"your own, --trust for code in the file){more}"

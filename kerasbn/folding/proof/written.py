@@ -6,15 +6,19 @@ read from the file itself, so that no saturated output can hide it.
 
 from __future__ import annotations
 
+from io import BytesIO
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
+import h5py
+
 from kerasbn.archive import open_archive
+from kerasbn.archive.numbering import layer_groups
 from kerasbn.graph import read_graph
 from kerasbn.graph.reading import is_serialised_tensor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -40,17 +44,47 @@ def _same_weights(folded: FoldedModel, archive: Archive) -> bool:
     for path, values in changed.items():
         if not _same_bits(values, (each.read() for each in archive.variables(path))):
             return False
-    for layer in folded.graph.walk():
-        if layer.path in folded.plan.gone or layer.graph is not None:
-            continue
-        for entry in (layer.entry, layer.entry.wrapped):
-            if entry is None or entry.path in changed:
-                continue
-            before = (each.read() for each in folded.archive.variables(entry.path))
-            after = (each.read() for each in archive.variables(entry.path))
-            if not _same_bits(before, after):
-                return False
-    return True
+    unchanged = [
+        path
+        for path in layer_groups(folded.graph.model)
+        if path not in folded.plan.gone and path not in changed
+    ]
+    with h5py.File(BytesIO(), "w") as scratch:
+        return all(
+            _same_arrays(
+                _stored(folded.archive, path, scratch), _stored(archive, path, scratch)
+            )
+            for path in ("", *unchanged)
+        )
+
+
+def _stored(archive: Archive, path: str, scratch: h5py.File) -> dict[str, NDArray[Any]]:
+    """All that a layer stores, in objects inside it as well; "" for the model's own.
+
+    It is copied into the scratch file first, and looks there as in any `.keras` file.
+    """
+    found: dict[str, NDArray[Any]] = {}
+
+    def note(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset):
+            found[name] = item[()]
+
+    group = scratch.create_group("stored")
+    if path:
+        archive.copy_layer(path, group)
+    else:
+        archive.copy_model(group)
+    group.visititems(note)
+    del scratch["stored"]
+    return found
+
+
+def _same_arrays(
+    ones: Mapping[str, NDArray[Any]], others: Mapping[str, NDArray[Any]]
+) -> bool:
+    return ones.keys() == others.keys() and _same_bits(
+        ones.values(), (others[name] for name in ones)
+    )
 
 
 def _same_bits(ones: Iterable[NDArray[Any]], others: Iterable[NDArray[Any]]) -> bool:

@@ -85,7 +85,7 @@ class Forward:
                 )
             self.calls.add(call)
             if self.case.absorbs(call):
-                self.absorbing.note(call, "input", self._told[call.inputs[0]])
+                self.absorbing.note(call, "input", self._map_of_first(call))
             else:
                 affine = self._carried_on(call)
                 self._tell(Telling.all_readers(self.case, call.output, affine))
@@ -94,6 +94,12 @@ class Forward:
         self._told[telling.value] = telling.affine
         for reader in telling.readers:
             heapq.heappush(self._pending, (reader.number, reader))
+
+    def _map_of_first(self, call: Call) -> Affine:
+        """The map of what a layer absorbs into itself, which is its first input."""
+        if call.inputs[0] not in self._told:
+            raise Obstacle(f"`{call.layer.name}` is called with more than one tensor")
+        return self._told[call.inputs[0]]
 
     def _carried_on(self, call: Call) -> Affine:
         """The map of a carrier's output."""
