@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kerasbn import live
 from kerasbn.layer import BatchNormalization
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def combine_replicas(model: keras.layers.Layer) -> None:
     Args:
         model: A model or layer; kerasbn layers at any depth in it are combined.
     """
-    for layer in model._flatten_layers():
+    for layer, _ in live.batch_norms_inside(model, include_self=True):
         if isinstance(layer, BatchNormalization) and layer.built:
             for variable, value in layer.combined_statistics():
                 variable.assign(value)

@@ -21,7 +21,7 @@ from kerasbn.arguments import (
 from kerasbn.kernels import Normalization, generic
 from kerasbn.kernels.groups import normalize_groups
 from kerasbn.moving_average import MovingWeight, moving_variable
-from kerasbn.renorm import corrected, stock_arguments
+from kerasbn.renorm import RunningMoments, corrected, stock_arguments
 from kerasbn.replicas import combining
 from kerasbn.statistics import RunningStatistics, in_dtype, read
 
@@ -302,6 +302,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
             self.moving_stddev = add_statistic("moving_stddev", initial_stddev)
             self.renorm_mean = add_statistic("renorm_mean", mean)
             self.renorm_stddev = add_statistic("renorm_stddev", initial_stddev)
+            self._running_moments = RunningMoments()
         if self.moving_weight is not None:
             # A mask spans all axes but the last, so it can count some indices of
             # the others and not the rest: each of those has its own weight.
@@ -368,13 +369,15 @@ class BatchNormalization(keras.layers.BatchNormalization):
     ) -> tuple[Tensor, Tensor]:
         """Gamma and beta with the correction of Batch Renormalization in them."""
         floor = self.epsilon**0.5  # A young running stddev can be near 0.
+        now = read(self.renorm_mean, mean.dtype), read(self.renorm_stddev, mean.dtype)
+        running_mean, running_stddev = self._running_moments.met_by(mean, now)
         return corrected(
             gamma,
             beta,
             mean,
             ops.sqrt(variance + self.epsilon),
-            read(self.renorm_mean, mean.dtype),
-            ops.maximum(read(self.renorm_stddev, mean.dtype), floor),
+            running_mean,
+            ops.maximum(running_stddev, floor),
             self.renorm_clipping or {},
         )
 

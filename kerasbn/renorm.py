@@ -13,11 +13,13 @@ where `x` is normalized with the batch's mean and stddev.
 from __future__ import annotations
 
 import inspect
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import keras
 from keras import ops
 
+from kerasbn import kernels
 from kerasbn.arguments import checked_momentum
 
 if TYPE_CHECKING:
@@ -49,6 +51,39 @@ def stock_arguments(
         "renorm_clipping": clipping,
         "renorm_momentum": momentum,
     }
+
+
+class RunningMoments:
+    """The running mean and stddev that each of the last batches was corrected by.
+
+    A pass for gradients alone (see `kernels.Kernel.repeats`) comes when they have
+    moved. It is to find what its batch met at first.
+    """
+
+    def __init__(self) -> None:
+        # The batch's mean, and what it met; calls may be many before gradients.
+        self._met: deque[tuple[Tensor, tuple[Tensor, Tensor]]] = deque(maxlen=32)
+
+    def met_by(self, mean: Tensor, now: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """What the batch of this mean met, which is `now` if it is new."""
+        if kernels.active.repeats():
+            return self._recalled(mean, now)
+        if kernels.active.may_be_repeated(mean):
+            copies = (ops.copy(t) for t in map(ops.stop_gradient, (mean, *now)))
+            mean, *then = copies
+            self._met.append((mean, tuple(then)))
+        return now
+
+    def _recalled(
+        self, mean: Tensor, now: tuple[Tensor, Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """That of the nearest mean, as not every sum is the same again to the bit."""
+
+        def difference(met: tuple[Tensor, Any]) -> float:
+            return float(ops.max(ops.abs(met[0] - ops.stop_gradient(mean))))
+
+        alike = [met for met in reversed(self._met) if met[0].shape == mean.shape]
+        return min(alike, key=difference)[1] if alike else now
 
 
 def corrected(

@@ -81,3 +81,6 @@ class Kernel(Protocol):
 
         Rematerialization does so: statistics have moved before.
         """
+
+    def may_be_repeated(self, x: Tensor) -> bool:
+        """Whether a call with this tensor may be repeated so, and it has values."""

@@ -157,6 +157,11 @@ def repeats() -> bool:
     return False
 
 
+def may_be_repeated(x: Tensor) -> bool:
+    """Never, too."""
+    return False
+
+
 def count(x: Tensor, kept: tuple[int, ...], mask: Tensor | None = None) -> Tensor:
     """How many positions are counted, in the dtype of `x`, per index of a mask."""
     reduced = reduced_axes(len(x.shape), kept)

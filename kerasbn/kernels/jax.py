@@ -18,6 +18,7 @@ from kerasbn.kernels.layout import merged, reduced_axes
 Tensor = Any
 
 repeats = generic.repeats
+may_be_repeated = generic.may_be_repeated
 
 
 def normalize_batch(x: Tensor, how: Normalization) -> Normalized:

@@ -66,6 +66,13 @@ def repeats() -> bool:
     return torch._C._current_graph_task_id() != -1
 
 
+def may_be_repeated(x: Tensor) -> bool:
+    """Whether `x` has values that can be kept."""
+    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+        return False
+    return bool(x.device.type != "meta")
+
+
 def _is_native(x: Tensor, *others: Tensor | None) -> bool:
     """Whether the native kernels, and the gradients written here, can be used.
 

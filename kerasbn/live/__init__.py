@@ -30,6 +30,7 @@ from kerasbn.live.layers import (
     is_being_trained,
     is_own,
     layers_inside,
+    running_statistics,
 )
 from kerasbn.live.opening import CannotOpenError, at_inference, first_line
 from kerasbn.live.reading import LiveModel
@@ -62,5 +63,6 @@ __all__ = [
     "layers_inside",
     "outputs",
     "random_inputs_of",
+    "running_statistics",
     "tells_its_graph",
 ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from kerasbn.live.calls import FUNCTIONAL
+from kerasbn.statistics import RunningStatistics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,6 +41,11 @@ def batch_norms_inside(
         for layer, path in (*itself, *layers_inside(parent))
         if isinstance(layer, keras.layers.BatchNormalization)
     ]
+
+
+def running_statistics(layer: Any) -> RunningStatistics:
+    """The running statistics of a built BN layer, kerasbn's or stock."""
+    return RunningStatistics.of(layer)
 
 
 def is_own(layer: Any) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from kerasbn import live
 from kerasbn.recalibration.batches import input_batches
 from kerasbn.recalibration.eager import eagerly
 from kerasbn.recalibration.observing import Observer, observed
@@ -119,22 +120,14 @@ def recalibrate(
 
 
 def _observers(model: Any) -> list[Observer]:
-    if not isinstance(model, keras.Model):
-        raise TypeError(
-            "A Keras model is needed. Received: an object of type "
-            f"{type(model).__name__}. Load a file with keras.models.load_model."
-        )
+    live.check_model(model)
     if not model.built:
         raise ValueError(
             "The model has no weights yet. Received: "
             f"{type(model).__name__} {model.name!r}, not built. Call it on a batch, "
             "or build or load it first."
         )
-    observers = [
-        Observer(layer, path)
-        for layer, path in _layers(model)
-        if isinstance(layer, keras.layers.BatchNormalization)
-    ]
+    observers = [Observer(*each) for each in live.batch_norms_inside(model)]
     if not observers:
         raise ValueError(
             "There is no batch normalization in the model. Received: "
@@ -142,18 +135,6 @@ def _observers(model: Any) -> list[Observer]:
             "a Lambda or a plain object holds.)"
         )
     return observers
-
-
-def _layers(
-    parent: Any, prefix: str = "", seen: set[int] | None = None
-) -> Iterator[tuple[Any, str]]:
-    """Every layer within a layer, once, by its first path."""
-    seen = set() if seen is None else seen
-    for layer in parent._flatten_layers(include_self=False, recursive=False):
-        if id(layer) not in seen:
-            seen.add(id(layer))
-            yield layer, prefix + layer.name
-            yield from _layers(layer, f"{prefix}{layer.name}/", seen)
 
 
 def _pass(

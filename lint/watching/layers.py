@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasbn import live
+
 from ..subjects.distance import distance
 from .statistics import Reading, batches_between, flat
 
@@ -170,14 +172,14 @@ class WatchedLayer:
             self.points.append(Point(now.step, *quantiles))
 
     def _read(self, step: int, value: Value) -> Reading:
-        weight = getattr(self.layer, "moving_weight", None)  # kerasbn's
-        deviation = getattr(self.layer, "moving_stddev", None)  # with renorm=True
+        running = live.running_statistics(self.layer)
+        weight, renorm = running.weight, running.renorm
         return Reading(
             step,
-            flat(value(self.layer.moving_mean)),
-            flat(value(self.layer.moving_variance)),
+            flat(value(running.mean)),
+            flat(value(running.variance)),
             1.0 if weight is None else float(flat(value(weight.w)).mean()),
-            None if deviation is None else flat(value(deviation)),
+            None if renorm is None else flat(value(renorm.moving_stddev)),
             float(self.layer.epsilon),
         )
 

@@ -24,6 +24,7 @@ from kerasbn.kernels.tensorflow.situation import (
 Tensor = Any
 
 repeats = generic.repeats
+may_be_repeated = generic.may_be_repeated
 
 
 def normalize_batch(x: Tensor, how: Normalization) -> Normalized:
