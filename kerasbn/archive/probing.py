@@ -203,6 +203,8 @@ class _Server:
 
     def complaint(self, place: Stretch) -> str | None:
         """What is wrong with a file; None if nothing is."""
+        # That process stays in the folder where it was started.
+        place = place._replace(path=str(Path(place.path).absolute()))
         with self._lock:
             process = self._started()
             assert process.stdin is not None

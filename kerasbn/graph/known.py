@@ -79,8 +79,9 @@ _METRICS = """
     AUC Accuracy BinaryAccuracy BinaryCrossentropy BinaryIoU CategoricalAccuracy
     CategoricalCrossentropy CategoricalHinge ConcordanceCorrelation CosineSimilarity
     F1Score FBetaScore FalseNegatives FalsePositives Hinge IoU KLDivergence LogCoshError
-    Mean MeanAbsoluteError MeanAbsolutePercentageError MeanIoU MeanSquaredError
-    MeanSquaredLogarithmicError OneHotIoU OneHotMeanIoU PearsonCorrelation Poisson
+    Mean MeanAbsoluteError MeanAbsolutePercentageError MeanIoU MeanMetricWrapper
+    MeanSquaredError MeanSquaredLogarithmicError OneHotIoU OneHotMeanIoU
+    PearsonCorrelation Poisson
     Precision PrecisionAtRecall R2Score Recall RecallAtPrecision RootMeanSquaredError
     SensitivityAtSpecificity SparseCategoricalAccuracy SparseCategoricalCrossentropy
     SparseTopKCategoricalAccuracy SpecificityAtSensitivity SquaredHinge Sum
@@ -124,6 +125,25 @@ _ACTIVATIONS = _names(
     squareplus swish tanh tanh_shrink threshold
     """
 )
+# Losses and metrics that are functions.
+_SCORES = _names(
+    """
+    binary_accuracy binary_crossentropy binary_focal_crossentropy categorical_accuracy
+    categorical_crossentropy categorical_focal_crossentropy
+    categorical_generalized_cross_entropy categorical_hinge circle cosine_similarity
+    ctc dice hinge huber kl_divergence log_cosh mean_absolute_error
+    mean_absolute_percentage_error mean_squared_error mean_squared_logarithmic_error
+    poisson sparse_categorical_accuracy sparse_categorical_crossentropy
+    sparse_top_k_categorical_accuracy squared_hinge top_k_categorical_accuracy tversky
+    """
+)
+# Keras looks for functions of the module "builtins" in its own modules.
+_FUNCTIONS = {
+    "keras.activations": _ACTIVATIONS,
+    "keras.losses": _SCORES,
+    "keras.metrics": _SCORES,
+    "builtins": _ACTIVATIONS | _SCORES,
+}
 
 # Modules of operators, which are classes, and begin with a capital letter. Those that
 # call functions are left out: Map, Scan, Cond, WhileLoop and so on.
@@ -193,8 +213,8 @@ def unknown_parts(model: Any, trust: Trust = NO_TRUST) -> list[Unknown]:
     """What a configuration names, at any depth, that is not known to be harmless.
 
     Args:
-        model: the configuration of a model, or a list of configurations. The model's
-            `compile_config` is left out: who loads it must say `compile=False`.
+        model: the configuration of a model, or a list of configurations. Of a single
+            one, `compile_config` is left out: who loads it must say `compile=False`.
         trust: what else may be made.
     """
     if trust.everything:
@@ -261,9 +281,8 @@ def _is_known_function(entry: dict[str, Any], trust: Trust) -> bool:
     if not isinstance(name, str):
         return False
     return name in trust.registered or (
-        entry.get("module") == "keras.activations"
-        and entry.get("registered_name") in (None, name)
-        and name in _ACTIVATIONS
+        entry.get("registered_name") in (None, name, "function")
+        and name in _FUNCTIONS.get(str(entry.get("module")), ())
     )
 
 

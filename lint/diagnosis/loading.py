@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasbn.archive import UnusableFileError, open_archive
+from kerasbn.graph import Trust, unknown_parts
 
 from ..errors import UsageError
 from ..subjects.imported import import_model, is_reference, refuse_file_reference
@@ -19,23 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _BACKENDS = ("tensorflow", "jax", "torch")
-# Where the classes and functions of a file may be, below keras or keras.src: all that
-# computes, and nothing that reads, writes or loads.
-_HARMLESS = (
-    "activations",
-    "constraints",
-    "dtype_policies",
-    "initializers",
-    "layers",
-    "losses",
-    "metrics",
-    "models",
-    "ops",
-    "optimizers",
-    "quantizers",
-    "regularizers",
-)
-_RUNS_ANYTHING = {"Lambda", "TorchModuleWrapper", "TFSMLayer", "JaxLayer", "FlaxLayer"}
 
 
 def load_model(target: str, modules: Sequence[str]) -> Any:
@@ -49,7 +33,7 @@ def load_model(target: str, modules: Sequence[str]) -> Any:
         UsageError: if there is none, or its file asks for code of others.
     """
     _load_keras()
-    _import_all(modules)
+    custom = _import_all(modules)
     path = Path(target)
     if not os.path.lexists(target):
         refuse_file_reference(target)
@@ -57,17 +41,18 @@ def load_model(target: str, modules: Sequence[str]) -> Any:
             return import_model(target).live
     try:
         with open_archive(path) as archive:
-            _check_config(archive.config, path)
+            parts = [archive.config, archive.metadata.get("training_config")]
     except UnusableFileError as error:
         raise UsageError(str(error)) from error
-    return _load(path)
+    _check(parts, custom, path)
+    return _load(path, custom)
 
 
-def _load(path: Path) -> Any:
+def _load(path: Path, custom: dict[str, Any]) -> Any:
     import keras
 
     try:
-        return keras.models.load_model(path, safe_mode=True)
+        return keras.models.load_model(path, custom_objects=custom, safe_mode=True)
     except Exception as error:  # Keras raises what it likes.
         lines = [line for line in str(error).splitlines() if line.strip()]
         raise UsageError(
@@ -76,72 +61,46 @@ def _load(path: Path) -> Any:
         ) from error
 
 
-def _check_config(value: Any, path: Path) -> None:
-    """Refuse what is not Keras' own or was not imported, before anything is loaded.
+def _check(parts: list[Any], custom: dict[str, Any], path: Path) -> None:
+    """Refuse what is not known to be harmless, before anything is loaded.
 
-    Keras' safe mode refuses code, but lets a file name any public function of Keras,
-    some of which write files.
+    Args:
+        parts: the configurations of the model and of its training.
+        custom: what was imported.
+        path: the file.
 
     Raises:
         UsageError: if there is any such thing.
     """
-    if isinstance(value, list):
-        for each in value:
-            _check_config(each, path)
-    elif isinstance(value, dict):
-        if "class_name" in value and ("config" in value or "module" in value):
-            _check_object(value, path)
-        for each in value.values():
-            _check_config(each, path)
-
-
-def _check_object(value: dict[str, Any], path: Path) -> None:
     import keras
 
-    name, module = value["class_name"], value.get("module")
-    registered = value.get("registered_name")
-    known = [each for each in (registered, name) if isinstance(each, str)]
-    if isinstance(name, str) and name in _RUNS_ANYTHING and _is_keras(module):
+    registered = custom.keys() | keras.saving.get_custom_objects().keys()
+    if unknown := unknown_parts(parts, Trust(frozenset(registered))):
         raise UsageError(
-            f"A layer of the class {name} may run anything, so the file is not loaded. "
-            f"Received: {path}. If you trust it, load it yourself and call "
-            "lint.diagnose(model, x, y), or name it as package.module:name."
-        )
-    if any(keras.saving.get_registered_object(each) for each in known):
-        return
-    if not (_is_keras(module) or module == "builtins"):
-        raise UsageError(
-            f"The model has the class or function {registered or name!r}, which is not "
-            f"Keras' own. Received: {path}. Name the module that defines it with "
-            "--import MODULE."
+            f"The file is not loaded, since {unknown[0]}, which is not known to be "
+            f"harmless. Received: {path}. Name the module that defines it with "
+            "--import MODULE; or, if you trust the file, load it yourself and call "
+            "lint.diagnose(model, x, y)."
         )
 
 
-def _is_keras(module: Any) -> bool:
-    """Whether it is a part of Keras that only computes; legacy files name none."""
-    if module is None:
-        return True
-    parts = str(module).split(".")
-    if parts == ["keras"]:
-        return True
-    return (
-        parts[0] == "keras"
-        and parts[1 + (parts[1] == "src") :][:1] != []
-        and (parts[1 + (parts[1] == "src")] in _HARMLESS)
-    )
-
-
-def _import_all(modules: Sequence[str]) -> None:
+def _import_all(modules: Sequence[str]) -> dict[str, Any]:
+    """Import them, and return the classes and functions they define, by their names."""
     if modules:
         sys.path.insert(0, str(Path.cwd()))  # Where `python -m` would look first, too.
-    for module in modules:
+    defined = {}
+    for name in modules:
         try:
-            importlib.import_module(module)
+            module = importlib.import_module(name)
         except (Exception, SystemExit) as error:  # The module may raise anything.
             raise UsageError(
                 "The module given to --import cannot be imported: "
-                f"{type(error).__name__}: {error}. Received: {module}."
+                f"{type(error).__name__}: {error}. Received: {name}."
             ) from error
+        for key, value in vars(module).items():
+            if getattr(value, "__module__", None) == name and callable(value):
+                defined[key] = value
+    return defined
 
 
 def _load_keras() -> None:

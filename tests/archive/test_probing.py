@@ -70,3 +70,12 @@ def test_a_process_that_is_kept_reads_file_after_file(monkeypatch, tmp_path):
     with pytest.raises(UnusableFileError, match="crashes"):
         open_archive(FILE)
     open_archive(FILE).close()
+
+
+def test_that_process_reads_in_the_folder_of_this_one(monkeypatch, tmp_path):
+    monkeypatch.setattr(probing, "_may_fork", lambda: False)
+    open_archive(FILE).close()  # Starts it.
+    (tmp_path / "model.h5").write_bytes(FILE.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    with open_archive("model.h5") as archive:
+        assert archive.config["class_name"] == "Functional"

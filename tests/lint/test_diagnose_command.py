@@ -3,6 +3,7 @@
 import io
 import json
 import zipfile
+from importlib import import_module
 from pathlib import Path
 
 import keras
@@ -19,11 +20,11 @@ class Mine(layers.Layer):
         return x
 
 
-def save(path, *inside):
+def save(path, *inside, loss="mse"):
     keras.utils.set_random_seed(0)
     rows = [keras.Input((4,), name="x"), BN(name="bn"), *inside, layers.Dense(1)]
     model = keras.Sequential(rows)
-    model.compile("sgd", "mse")
+    model.compile("sgd", loss)
     x = np.random.default_rng(0).normal(5, 2, (128, 4)).astype("float32")
     model.fit(x, x[:, :1], epochs=2, batch_size=16, verbose=0)
     model.save(path)
@@ -112,7 +113,7 @@ class TestRefused:
 
     def test_a_class_that_was_not_imported(self, command, folder, monkeypatch):
         save("model.keras", Mine())
-        monkeypatch.setattr("keras.saving.get_registered_object", lambda name, *_: None)
+        monkeypatch.setattr("keras.saving.get_custom_objects", dict)
         said = self.refused(command, "model.keras", "--data", "data.npz")
         assert "diagnose_tests>Mine" in said
         assert "--import MODULE" in said
@@ -120,6 +121,32 @@ class TestRefused:
     def test_and_is_taken_if_it_was(self, command, folder):
         save("model.keras", Mine())
         assert command("diagnose", "model.keras", "--data", "data.npz").status == 1
+
+    def test_and_one_that_is_only_named_by_its_module(
+        self, command, folder, monkeypatch
+    ):
+        code = "import keras\nclass Plain(keras.layers.Identity): pass\n"
+        Path("diagnosed_plain.py").write_text(code)
+        monkeypatch.syspath_prepend(folder)
+        save("model.keras", import_module("diagnosed_plain").Plain())
+        arguments = ("model.keras", "--data", "data.npz")
+        assert "Plain" in self.refused(command, *arguments)
+        done = command("diagnose", *arguments, "--import", "diagnosed_plain")
+        assert done.status == 1
+
+    def test_a_loss_of_others(self, command, folder):
+        def mine(y, prediction):
+            return keras.ops.abs(y - prediction)
+
+        save("model.keras", loss=mine)
+        said = self.refused(command, "model.keras", "--data", "data.npz")
+        assert "mine" in said
+
+    @pytest.mark.parametrize("suffix", ["keras", "h5"])
+    def test_but_no_loss_of_keras(self, command, folder, suffix):
+        save(f"model.{suffix}", loss=keras.losses.mean_absolute_error)
+        done = command("diagnose", f"model.{suffix}", "--data", "data.npz")
+        assert "loss" in done.out, done
 
     def test_a_module_that_is_not_there(self, command, saved):
         arguments = (saved, "--data", "data.npz", "--import", "no_such_module")
@@ -147,9 +174,9 @@ class TestRefused:
             for name, content in members.items():
                 archive.writestr(name, content)
         said = self.refused(command, "bad.keras", "--data", "data.npz")
-        assert "not Keras' own" in said
+        assert "holds the function" in said
 
     def test_a_lambda(self, command, folder):
         save("model.keras", layers.Lambda(keras.ops.relu))
         said = self.refused(command, "model.keras", "--data", "data.npz")
-        assert "may run anything" in said
+        assert "holds the layer class Lambda, which is not known" in said

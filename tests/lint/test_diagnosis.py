@@ -337,8 +337,9 @@ def test_what_a_step_of_its_own_does_is_not_known():
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_on_another_backend(backend):
     pytest.importorskip(backend)
+    chosen = "TestNumbers or left_as_it_was or markup"
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", __file__],
+        [sys.executable, "-m", "pytest", "-q", "-x", __file__, "-k", chosen],
         env=os.environ | {"KERAS_BACKEND": backend},
         capture_output=True,
         text=True,

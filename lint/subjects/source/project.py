@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import codecs
 import io
 import os
 import re
@@ -30,6 +31,9 @@ _IMPORT = re.compile(
 )
 # Folders that hold what others wrote.
 _FOREIGN = re.compile(r"\.|__|(site-packages|node_modules|build|dist|v?env)$")
+
+# Encodings of short names, whose decoders take time with the square of the length.
+_NAMES_OF_HOSTS = ("punycode", "idna")
 
 
 class UnreadableSource(Exception):  # noqa: N818 - it says what it is
@@ -215,6 +219,8 @@ def _decode(data: bytes) -> str:
         raise UnreadableSource("not a text: it holds NUL bytes")
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+        if codecs.lookup(encoding).name in _NAMES_OF_HOSTS:
+            raise UnreadableSource(f"cannot be decoded: {encoding} is for host names")
         text = data.decode(encoding)
     except (SyntaxError, UnicodeError, LookupError) as error:
         raise UnreadableSource(f"cannot be decoded: {error}") from None

@@ -39,6 +39,9 @@ def findings(module: Module) -> list[str]:
         (b"x = 1\0\n", "NUL", None),
         (b"x = '\xff'\n", "decoded", None),
         (b"# coding: nonsense\n", "decoded", None),
+        # In Python, this would take hours.
+        (b"# coding: Punycode\n#" + b"x" * 10**6 + b"-" + b"a" * 10**6, "host", None),
+        (b"# coding: idna\nx = 1\n", "host", None),
         (b"(" * 5000 + b")" * 5000, "nested|not valid", None),
         (b"x = " + b"-" * 100_000 + b"1\n", "nested|not valid", None),
         (b"x = 1\n" * 1_000_000, "too large", None),
