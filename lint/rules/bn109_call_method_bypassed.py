@@ -22,16 +22,20 @@ class CallMethodBypassed(Rule):
     ## What it does
     Reports `layer.call(x)` without `training`, for batch normalization or a network
     that holds it, in the `call` of a Keras class, in a `train_step` and under
-    `tf.GradientTape`. `super().call(x)` is left alone.
+    `tf.GradientTape`, and `net.call(x, training=True)` in such a step where that `call`
+    does nothing with its flag, which is an error. In Keras 3 it also reports the
+    `super().call(x)` of a class that extends batch normalization and nowhere asks for
+    the phase; other calls of `super().call` are left alone.
 
     ## Why is this bad
     Only `layer(x)` finds out whether it is being trained, builds the layer and tracks
     it: by `layer.call(x)` batch normalization runs in inference mode and never
-    updates its statistics, or fails because it was not built.
+    updates its statistics, or fails because it was not built. What a `call` calls in
+    turn does not learn of the flag by itself then.
 
     ## Limits
-    Where the phase is passed, as in `net.call(x, training=training)`, nothing is
-    reported, although `net(x, training=training)` is better still.
+    Where the phase is passed and used, as in `net.call(x, training=training)`, nothing
+    is reported, although `net(x, training=training)` is better still.
 
     ## References
     - https://keras.io/api/layers/base_layer/
@@ -77,5 +81,22 @@ healthy = bool(np.abs(moving_mean).max() > 0)
             yield self.finding(
                 f"{layer}.call(...) is not told of training, so batch normalization "
                 f"never updates its statistics; write {layer}(...)",
+                module.location(call),
+            )
+        for call in source.flags_ignored(module):
+            assert isinstance(call.func, ast.Attribute)
+            network = ast.unparse(call.func.value)
+            yield self.finding(
+                f"{network}.call does nothing with training=True, and run by itself it "
+                "sets no phase for its layers, so batch normalization never updates "
+                f"its statistics; write {network}(...), and pass training=training on",
+                module.location(call),
+                Severity.ERROR,
+            )
+        for call in source.base_calls_without_flag(module):
+            yield self.finding(
+                f"{ast.unparse(call.func)}(...) is not told of training, so this batch "
+                "normalization never updates its statistics; take training=None and "
+                f"pass training=training{source.world(module).caveat}",
                 module.location(call),
             )

@@ -5,7 +5,7 @@ from .averaged import averaged_weights
 from .batch_norms import Momentum, changes_later, momenta
 from .batch_of_one import batches_of_one
 from .borrowed import only_borrows
-from .bypassed import bypassing_calls
+from .bypassed import base_calls_without_flag, bypassing_calls, flags_ignored
 from .classes import is_functional, keras_kind, takes_training
 from .contents import class_holds
 from .copied_weights import copies_without_statistics
@@ -61,6 +61,7 @@ __all__ = [
     "actions_in_training",
     "arguments",
     "averaged_weights",
+    "base_calls_without_flag",
     "batch_norms_in_lambda",
     "batches_of_one",
     "bypassing_calls",
@@ -75,6 +76,7 @@ __all__ = [
     "fitted_frozen",
     "flag_left_out",
     "flagged_calls",
+    "flags_ignored",
     "freezes",
     "frozen_in_parts",
     "hints",

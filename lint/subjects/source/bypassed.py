@@ -5,18 +5,23 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from ...semantics import CALL_NEEDS_TRAINING
 from .. import names
+from . import hints
 from .classes import keras_kind, reached
 from .contents import class_holds, holds
-from .resolve import values
-from .saying import says
+from .flagged import calls_base
+from .resolve import method_of, values
+from .saying import FLAG, says
 from .scopes import last_word
-from .values import Class, Known, Result, Self
+from .values import Class, Known, Result, Self, parameters
+from .worlds import world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .module import Module
+    from .scopes import Function
 
 _STEP = "train_step"
 
@@ -37,6 +42,92 @@ def bypassing_calls(module: Module) -> Iterator[ast.Call]:
                 break
 
 
+def flags_ignored(module: Module) -> Iterator[ast.Call]:
+    """Every `x.call(..., training=True)` of what holds BN and does nothing with it."""
+    if not module.mentions(".call(") or module.mentions("learning_phase"):
+        return
+    for call in module.calls_by_name.get("call", ()):
+        if not (
+            isinstance(call.func, ast.Attribute)
+            and says(module, call).is_constant(True)
+            and _stands_in_step(module, call)
+        ):
+            continue
+        network = call.func.value
+        found = values(module, network)
+        if found and all(
+            _holds_batch_norm(module, network, each) and _ignores_flag(each)
+            for each in found
+        ):
+            yield call
+
+
+def base_calls_without_flag(module: Module) -> Iterator[ast.Call]:
+    """Every `super().call(x)` of a BN layer that the phase never reaches in Keras 3."""
+    if not world(module).has(CALL_NEEDS_TRAINING):
+        return  # before, the layer asks for the phase by itself
+    for call in module.calls_by_name.get("call", ()):
+        function = module.scopes.enclosing_function(call)
+        owner = None if function is None else module.owner_of(function)
+        if (
+            owner is not None
+            and getattr(function, "name", "") == "call"
+            and calls_base(module, call)
+            and says(module, call).is_nothing
+            and not any(hints.is_flag_like(ast.unparse(each)) for each in call.args)
+            and not _uses_flag(function)
+            and not _keeps_still(owner)
+        ):
+            yield call
+
+
+def _ignores_flag(value: object) -> bool:
+    """Whether the `call` of the project that runs takes a flag and never reads it."""
+    match value:
+        case Result(of=Class() as of) | Self(of):
+            routine = method_of(of, "call")
+            return (
+                routine is not None
+                and FLAG in parameters(routine.node)
+                and not _uses_flag(routine.node)
+            )
+    return False
+
+
+def _uses_flag(function: Function | None) -> bool:
+    """Whether its body has a word for the phase, or for whatever came with it."""
+    if function is None or isinstance(function, ast.Lambda):
+        return True
+    packed = function.args.kwarg.arg if function.args.kwarg else ""
+    words = {
+        getattr(each, "id", "") or getattr(each, "attr", "")
+        for statement in function.body
+        for each in ast.walk(statement)
+        if isinstance(each, ast.Name | ast.Attribute)
+    }
+    return bool({packed, "locals"} & words) or any(map(hints.is_flag_like, words))
+
+
+def _keeps_still(owner: ast.ClassDef) -> bool:
+    """Whether the class is named as frozen, freezes itself, or has its own updates."""
+    words = {
+        getattr(each, "attr", None) or getattr(each, "arg", None) or ""
+        for each in ast.walk(owner)
+        if isinstance(each, ast.Attribute | ast.keyword)
+    }
+    mentioned = {"trainable", "moving_mean", "moving_variance"} & words
+    return bool(mentioned) or hints.keeps_still(owner.name)
+
+
+def _stands_in_step(module: Module, call: ast.Call) -> bool:
+    """Whether it trains, and no `call` of Keras around it settles the phase."""
+    function = module.scopes.enclosing_function(call)
+    owner = None if function is None else module.owner_of(function)
+    if owner is not None and keras_kind(Class(module, owner)) is not None:
+        return getattr(function, "name", "") == _STEP
+    return _stands_in_tape(module, call)
+
+
 def _has_flag(module: Module, call: ast.Call) -> bool:
     return len(call.args) > 1 or not says(module, call).is_nothing
 
@@ -54,13 +145,8 @@ def _holds_batch_norm(module: Module, network: ast.expr, value: object) -> bool:
 
 def _may_train(module: Module, call: ast.Call, is_self: bool) -> bool:
     """Whether it stands in a training step, or for a part of it, in a `call`."""
-    for outer in module.scopes.ancestors(call):
-        if isinstance(outer, ast.With) and any(
-            isinstance(each.context_expr, ast.Call)
-            and last_word(each.context_expr.func) == "GradientTape"
-            for each in outer.items
-        ):
-            return True
+    if _stands_in_tape(module, call):
+        return True
     function = module.scopes.enclosing_function(call)
     owner = None if function is None else module.owner_of(function)
     if function is None or owner is None:
@@ -71,3 +157,15 @@ def _may_train(module: Module, call: ast.Call, is_self: bool) -> bool:
     if getattr(function, "name", "") == _STEP:
         return True
     return not is_self and any(each.node is function for each in reached(of, "call"))
+
+
+def _stands_in_tape(module: Module, call: ast.Call) -> bool:
+    return any(
+        isinstance(outer, ast.With)
+        and any(
+            isinstance(each.context_expr, ast.Call)
+            and last_word(each.context_expr.func) == "GradientTape"
+            for each in outer.items
+        )
+        for outer in module.scopes.ancestors(call)
+    )

@@ -217,11 +217,11 @@ def _passed_flag(
             return None
         found = constants_of(module, value)
         return found[0] if found in ([True], [False]) else None  # type: ignore[return-value]
-    is_switch = said.how is How.SOMETHING and _calls_base(module, call)
+    is_switch = said.how is How.SOMETHING and calls_base(module, call)
     return True if is_switch and True in constants_of(module, value) else None
 
 
-def _calls_base(module: Module, call: ast.Call) -> bool:
+def calls_base(module: Module, call: ast.Call) -> bool:
     """Whether a BN layer calls the BN layer that it extends."""
     return any(
         isinstance(value, Known)
@@ -235,7 +235,7 @@ def _is_batch_norm(module: Module, call: ast.Call) -> bool:
     """Whether a BN layer is called, or a function of TensorFlow 1 that is one."""
     if _is_function(module, call):
         return bool(call.keywords)  # its second argument is not the flag
-    if _calls_base(module, call):
+    if calls_base(module, call):
         # A layer that extends BN to keep it still says so by False.
         said = says(module, call)
         return not (said.how is How.CONSTANT and not said.flag)
