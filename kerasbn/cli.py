@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import json
-import os
 import sys
 from contextlib import contextmanager
 from functools import partial
@@ -21,6 +18,7 @@ from kerasbn.folding import FoldResult, NotEqualError, fold_file
 from kerasbn.folding.handover import format_of
 from kerasbn.folding.report import check_picture
 from kerasbn.folding.terminal import print_result, progress
+from kerasbn.starting import import_modules, load_keras
 from kerasbn.writing import (
     Interrupted,
     discard,
@@ -33,7 +31,6 @@ from kerasbn.writing import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-_BACKENDS = ("tensorflow", "jax", "torch")
 
 WRITTEN, NOT_EQUAL, UNUSABLE = 0, 1, 2
 
@@ -139,11 +136,14 @@ def main(
     try:
         with interruptible() as interruption, progress() as step:
             try:
-                _import_all(modules)
+                import_modules(modules)
                 is_export = format_of(destination).is_export
                 if not no_verify or (is_export and not dry_run):
                     step("Loading Keras")
-                    _load_keras()
+                    load_keras(
+                        "To verify or to export the folded model",
+                        ", or use --no-verify",
+                    )
                 with _drawing(picture, source, place, force) as draw:
                     result = fold_file(
                         source,
@@ -177,51 +177,6 @@ def main(
             sys.stdout.flush()  # What fails shows here, not while Python shuts down.
     except OSError as error:
         sys.exit(_unprinted(error, UNUSABLE if dry_run else WRITTEN))
-
-
-def _import_all(modules: Sequence[str]) -> None:
-    if modules:
-        sys.path.insert(0, str(Path.cwd()))  # Where `python -m` would look first, too.
-    for module in modules:
-        try:
-            importlib.import_module(module)
-        except (Exception, SystemExit) as error:
-            # The module is the user's own, and may raise anything.
-            raise ImportError(
-                f"The module given to --import cannot be imported: "
-                f"{type(error).__name__}: {error}. Received: {module}."
-            ) from error
-
-
-def _load_keras() -> None:
-    """Import Keras with a backend that is installed; the user's own choice prevails."""
-    installed = [name for name in _BACKENDS if importlib.util.find_spec(name)]
-    if not installed:
-        raise ImportError(
-            "To verify the folded model, Keras needs a backend, and none is installed. "
-            "Install one (pip install 'kerasbn[tensorflow]'), or use --no-verify."
-        )
-    settings = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "keras.json"
-    if not settings.exists():
-        os.environ.setdefault("KERAS_BACKEND", installed[0])
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _silent_stderr():
-        importlib.import_module("keras")
-
-
-@contextmanager
-def _silent_stderr() -> Iterator[None]:
-    """Drop what C++ libraries write while they load; errors are raised, not written."""
-    if sys.stderr is not None:
-        sys.stderr.flush()
-    kept = os.dup(2)
-    with Path(os.devnull).open("wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
 
 
 def _fail(status: int, result: FoldResult, as_json: bool) -> NoReturn:

@@ -32,7 +32,7 @@ MAY_IMPORT_KERAS = (
 )
 
 # What `lint` uses of `kerasbn`.
-LINT_MAY_IMPORT = ("archive", "graph", "live", "writing")
+LINT_MAY_IMPORT = ("archive", "graph", "live", "starting", "writing")
 
 LINT_WITH_KERAS = ("lint/subjects/", "lint/watching/", "lint/diagnosis/")
 

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import os
-import sys
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasbn.archive import UnusableFileError, open_archive
 from kerasbn.graph import Trust, unknown_parts
+from kerasbn.starting import import_modules, load_keras
 
 from ..errors import UsageError
 from ..subjects.imported import import_model, is_reference, refuse_file_reference
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-_BACKENDS = ("tensorflow", "jax", "torch")
+    from collections.abc import Sequence
 
 
 def load_model(target: str, modules: Sequence[str]) -> Any:
@@ -32,8 +27,7 @@ def load_model(target: str, modules: Sequence[str]) -> Any:
     Raises:
         UsageError: if there is none, or its file asks for code of others.
     """
-    _load_keras()
-    custom = _import_all(modules)
+    custom = _started(modules)
     path = Path(target)
     if not os.path.lexists(target):
         refuse_file_reference(target)
@@ -84,50 +78,20 @@ def _check(parts: list[Any], custom: dict[str, Any], path: Path) -> None:
         )
 
 
-def _import_all(modules: Sequence[str]) -> dict[str, Any]:
-    """Import them, and return the classes and functions they define, by their names."""
-    if modules:
-        sys.path.insert(0, str(Path.cwd()))  # Where `python -m` would look first, too.
-    defined = {}
-    for name in modules:
-        try:
-            module = importlib.import_module(name)
-        except (Exception, SystemExit) as error:  # The module may raise anything.
-            raise UsageError(
-                "The module given to --import cannot be imported: "
-                f"{type(error).__name__}: {error}. Received: {name}."
-            ) from error
-        for key, value in vars(module).items():
-            if getattr(value, "__module__", None) == name and callable(value):
-                defined[key] = value
-    return defined
+def _started(names: Sequence[str]) -> dict[str, Any]:
+    """Import Keras and the modules; return what these define, by its names.
 
-
-def _load_keras() -> None:
-    """Import Keras with a backend that is installed; the user's own choice prevails."""
-    installed = [name for name in _BACKENDS if importlib.util.find_spec(name)]
-    if not installed:
-        raise UsageError(
-            "A diagnosis runs the model, for which Keras needs a backend. Received: no "
-            "tensorflow, jax or torch. Install one (pip install 'kerasbn[tensorflow]')."
-        )
-    settings = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "keras.json"
-    if not settings.exists():
-        os.environ.setdefault("KERAS_BACKEND", installed[0])
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _silent_stderr():
-        importlib.import_module("keras")
-
-
-@contextmanager
-def _silent_stderr() -> Iterator[None]:
-    """Drop what C++ libraries write while they load; errors are raised, not written."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with Path(os.devnull).open("wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
+    Raises:
+        UsageError: if that cannot be.
+    """
     try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        load_keras("To diagnose a model")
+        modules = import_modules(names)
+    except ImportError as error:
+        raise UsageError(str(error)) from error
+    return {
+        key: value
+        for module in modules
+        for key, value in vars(module).items()
+        if getattr(value, "__module__", None) == module.__name__ and callable(value)
+    }
