@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasbn import live
-
 from ..subjects.distance import distance
 from .statistics import Reading, batches_between, flat
 
@@ -172,7 +170,9 @@ class WatchedLayer:
             self.points.append(Point(now.step, *quantiles))
 
     def _read(self, step: int, value: Value) -> Reading:
-        running = live.running_statistics(self.layer)
+        from kerasbn.live import running_statistics
+
+        running = running_statistics(self.layer)
         weight, renorm = running.weight, running.renorm
         return Reading(
             step,
