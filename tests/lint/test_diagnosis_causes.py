@@ -151,7 +151,7 @@ def test_momentum_too_small():
     assert heals(model, diagnosis).healthy
 
 
-@pytest.mark.parametrize("size", [1, 2])
+@pytest.mark.parametrize("size", [pytest.param(1, marks=pytest.mark.long), 2])
 def test_batches_too_small(size):
     model = fitted(net(), X[:500], Y[:500], epochs=2, batch_size=size)
     diagnosis = lint.diagnose(model, X, Y)
@@ -172,6 +172,7 @@ def test_averaged_weights():
     assert "averaged weights" not in names(heals(model, diagnosis))
 
 
+@pytest.mark.long
 def test_averaged_weights_by_hand():
     model, kept = net(), []
     keep = keras.callbacks.LambdaCallback(
@@ -225,6 +226,7 @@ class TestUnlikeInputs:
         assert "unlike inputs" in names(diagnosis)
         assert diagnosis.remedy is None
 
+    @pytest.mark.long
     def test_of_arrays_in_such_an_order(self, domains):
         model, batches = domains
         x, y = (np.concatenate(each) for each in zip(*batches, strict=True))
