@@ -72,6 +72,19 @@ class Scope:
         return isinstance(self.node, ast.ClassDef)
 
 
+# A tuple, and a set of exact types, as every node of every file is asked for these.
+_STATEMENTS = (ast.stmt, ast.ExceptHandler)
+_LEAVES = (ast.Name, ast.Constant)
+_NAMING = frozenset(
+    (
+        *(ast.Assign, ast.AnnAssign, ast.NamedExpr, ast.AugAssign, ast.Global),
+        *(ast.For, ast.AsyncFor, ast.comprehension, ast.withitem, ast.ExceptHandler),
+        *(ast.Import, ast.ImportFrom, ast.ClassDef),
+        *(ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda),
+    )
+)
+
+
 class Scopes:
     """Parents, scopes and bindings of one syntax tree."""
 
@@ -92,13 +105,15 @@ class Scopes:
             inner = self._enter(node, scope)
             for name, child in _children(node):
                 self.parents[child] = node
-                if isinstance(child, ast.stmt | ast.ExceptHandler):
+                if isinstance(child, _STATEMENTS):
                     self._parts[child] = name
                 # Defaults, decorators and bases are evaluated outside the body.
                 outside = inner is scope or name in ("decorator_list", "bases")
                 pending.append((child, scope if outside else inner))
 
     def _enter(self, node: ast.AST, scope: Scope) -> Scope:
+        if type(node) not in _NAMING:
+            return scope  # most nodes; it saves trying them against every case
         _bind(node, scope)
         if isinstance(node, ast.Global):
             for name in node.names:  # What is bound here is bound in the module.
@@ -237,6 +252,8 @@ def arguments_of(function: Function) -> list[ast.arg]:
 
 def _children(node: ast.AST) -> list[tuple[str, ast.AST]]:
     """A node's children with the part they are in, last first (for a stack)."""
+    if isinstance(node, _LEAVES):
+        return []
     children = []
     for name in node._fields:
         if name == "ctx":
@@ -258,17 +275,8 @@ def _exclusive(one: set[Block], other: set[Block]) -> bool:
     )
 
 
-_BINDING = (
-    *(ast.Assign, ast.AnnAssign, ast.NamedExpr, ast.AugAssign, ast.For, ast.AsyncFor),
-    *(ast.comprehension, ast.withitem, ast.FunctionDef, ast.AsyncFunctionDef),
-    *(ast.ClassDef, ast.Import, ast.ImportFrom, ast.ExceptHandler),
-)
-
-
 def _bind(node: ast.AST, scope: Scope) -> None:
     """Enter the names that a node binds."""
-    if not isinstance(node, _BINDING):
-        return  # most nodes; it saves trying them against every case
     match node:
         case ast.Assign(targets=targets, value=value):
             for target in targets:
