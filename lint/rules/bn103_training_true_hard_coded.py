@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..findings import Severity
 from ..semantics import FUNCTIONAL_FLAG_IS_OVERRIDDEN, world_of_model
-from ..subjects import source
+from ..subjects import names, source
 from ..subjects.flagged_layers import flagged_layers, unflagged_behaviours
 from .rule import Rule
 
@@ -24,7 +24,9 @@ class TrainingTrueHardCoded(Rule):
     ## What it does
     Reports `training=True` written out in a call of batch normalization, or of a
     network that holds it, inside the `call` of a Keras class or where a graph is
-    built, and in a function that is named as an evaluation step, such as `test_step`.
+    built, and in a function that is named as an evaluation or a step of one, such as
+    `test_step` or `evaluate`. There it is an information for a network with dropout,
+    in a function that is no step, or without batch normalization in sight.
     Calls of a model in a training loop, branches on the phase, Monte Carlo dropout and
     augmentation are left alone. It is an information in a graph beside dropout that is
     told the same, as in pix2pix,
@@ -97,13 +99,13 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
                     if flagged.is_function
                     else source.flag_left_out(module, flagged),
                 )
-        for flag in source.trained_in_evaluation(module):
+        for call in source.trained_in_evaluation(module):
             yield self.finding(
-                "training=True in a step that evaluates: its result depends on what "
-                "else is in the batch, and the running statistics move with the test "
-                "data; pass training=False",
-                module.location(flag),
-                fix=source.replaced(module, flag, "False", safe=False),
+                f"training=True in a function that evaluates: {_in_evaluation(call)}; "
+                "pass training=False",
+                module.location(call.flag),
+                None if call.surely else Severity.INFO,
+                source.replaced(module, call.flag, "False", safe=False),
             )
 
     def check_model(self, model: Model) -> Iterator[Finding]:
@@ -125,6 +127,19 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
                     "graph without the argument",
                     model.at(layer.path),
                 )
+
+
+def _in_evaluation(call: source.Evaluated) -> str:
+    """What becomes of the evaluation, by what the network holds."""
+    of_batch = (
+        "its result depends on what else is in the batch, and the running statistics "
+        "move with the test data"
+    )
+    if names.BATCH_NORM in call.kinds:
+        return of_batch
+    if names.DROPOUT in call.kinds:
+        return "its dropout drops, so that the result is random"
+    return f"if the network holds batch normalization, {of_batch}"
 
 
 def _seen(behaviour: Behaviour) -> str:

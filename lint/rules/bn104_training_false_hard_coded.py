@@ -28,8 +28,10 @@ class TrainingFalseHardCoded(Rule):
     ## What it does
     Reports `training=False` written out in a call of batch normalization, or of a
     network that holds it, inside the `call` of a Keras class, and in a graph where
-    it is honoured; from Keras 3.10 on `training=None` in a `call` as well. It is only
-    an information where the network seems meant to keep still, such as a backbone.
+    it is honoured; from Keras 3.10 on `training=None` in a `call` as well. Reported is
+    also the default `training=False` of a method that `call` uses, if nothing ever
+    passes it another. It is only an information where the network seems meant to keep
+    still, such as a backbone.
 
     A live model is also run once on random inputs, as `fit` runs it, and left as it
     was. Reported is each batch normalization that is told not to train then; it is an
@@ -89,13 +91,17 @@ healthy = bool(np.abs(moving_mean).max() > 0)
             if flagged.value is not True and _matters(module, flagged):
                 meant = flagged.kept_still and not flagged.is_layer
                 # Left out of a function of TensorFlow 1, it means the same.
-                fixable = not meant and not flagged.is_function
+                fixable = not (meant or flagged.is_function or flagged.by_default_of)
                 in_call = flagged.where is source.Where.CALL
                 advice = "pass training=training" if in_call else "leave it out"
                 # Only what None means depends on the version.
                 caveat = source.world(module).caveat if flagged.value is None else ""
+                how = "hard-coded"
+                if flagged.by_default_of:
+                    how = f"the default of {flagged.by_default_of}, called without it"
+                    advice = "pass `training` from call on"
                 yield self.finding(
-                    f"training={flagged.value} is hard-coded: the running statistics "
+                    f"training={flagged.value} is {how}: the running statistics "
                     f"never move in training; {advice}, or set trainable=False if the "
                     f"layer is meant to be frozen{caveat}",
                     module.location(flagged.node),

@@ -12,7 +12,7 @@ from .copied_weights import copies_without_statistics
 from .data_formats import default_data_format
 from .dropped_updates import dropped_updates
 from .edits import replaced, with_argument, with_parameter
-from .evaluation_steps import trained_in_evaluation
+from .evaluation_steps import Evaluated, trained_in_evaluation
 from .flagged import Flagged, Where, flag_left_out, flagged_calls
 from .frozen import freezes
 from .frozen_parts import frozen_in_parts
@@ -48,6 +48,7 @@ from .worlds import world
 
 __all__ = [
     "Class",
+    "Evaluated",
     "Flagged",
     "Leak",
     "LostFlag",

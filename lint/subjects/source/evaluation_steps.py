@@ -1,60 +1,123 @@
-"""Evaluation steps that run a network with BN as in training."""
+"""Evaluations that run a network with BN as in training."""
 
 from __future__ import annotations
 
 import ast
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .. import names
 from . import hints
-from .classes import keyword
-from .contents import holds
+from .classes import calls_in, keyword
+from .contents import Kinds, holds
+from .resolve import values
 from .saying import FLAG, says
-from .values import parameters
+from .scopes import last_word
+from .values import Parameter, parameters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .module import Module
 
-_Repeated = ast.For | ast.While | ast.ListComp | ast.GeneratorExp
+_Repeated = ast.While | ast.ListComp | ast.GeneratorExp
+_OPTIMIZING = {"apply_gradients", "minimize", "backward", "gradient"}
 
 
-def trained_in_evaluation(module: Module) -> Iterator[ast.expr]:
-    """The flag of every call with `training=True` in such a step."""
+@dataclass(frozen=True)
+class Evaluated:
+    """A call with `training=True` in a function that evaluates.
+
+    Attributes:
+        flag: the argument.
+        kinds: what the network holds of BN and dropout; nothing if it is handed in,
+            so that it is not in sight.
+        surely: whether it holds BN, and no name or dropout lets it be meant.
+    """
+
+    flag: ast.expr
+    kinds: Kinds
+    surely: bool
+
+
+def trained_in_evaluation(module: Module) -> Iterator[Evaluated]:
+    """Every such call of a network that holds BN or dropout, or is handed in."""
     for call in module.calls:
         flag = keyword(call, FLAG)
         if flag is None or not says(module, call).is_constant(True):
             continue
-        step = _evaluation_step(module, call)
-        if step is None or _is_meant(module, step):
+        function = _evaluation(module, call)
+        if function is None or _is_meant(module, function):
             continue
-        if names.BATCH_NORM in holds(module, call.func):
-            yield flag
+        network = call.func
+        if isinstance(network, ast.Attribute) and network.attr == "call":
+            network = network.value
+        kinds = holds(module, network) & {names.BATCH_NORM, names.DROPOUT}
+        is_step = hints.is_evaluation_step(function.name)
+        if names.BATCH_NORM in kinds:
+            yield Evaluated(flag, kinds, is_step or names.DROPOUT not in kinds)
+        elif "predict" in function.name:
+            continue  # it may well mean to sample by its dropout
+        elif kinds or _is_handed_in(module, network, function):
+            yield Evaluated(flag, kinds, surely=False)
 
 
-def _evaluation_step(module: Module, call: ast.Call) -> ast.FunctionDef | None:
-    """The step that evaluates, if the call runs in one, once and under no tape."""
+def _is_handed_in(module: Module, network: ast.expr, function: ast.FunctionDef) -> bool:
+    """Whether nothing is known of it but that the function gets it."""
+    found = values(module, network)
+    return bool(found) and all(
+        isinstance(each, Parameter) and each.function is function for each in found
+    )
+
+
+def _evaluation(module: Module, call: ast.Call) -> ast.FunctionDef | None:
+    """The function that evaluates, if the call runs in one, once a batch, untaped."""
+    loops = False
     for outer in module.scopes.ancestors(call):
         match outer:
             case ast.FunctionDef(name=name) if hints.is_evaluation_step(name):
-                return outer if parameters(outer) - {"self"} else None
+                alone = parameters(outer) - {"self"} and not loops
+                return outer if alone else None
+            case ast.FunctionDef(name=name) if hints.is_evaluation(name):
+                given = parameters(outer) - {"self"}
+                return outer if given and not _may_train(module, outer) else None
             case ast.If(test=test) | ast.IfExp(test=test):
                 asked = ast.unparse(test)
                 if hints.speaks_of_phase(asked) or hints.is_meant_random(asked):
                     return None
-            case ast.With(items=items):
-                if any("GradientTape" in ast.unparse(each) for each in items):
-                    return None
-            case _ if isinstance(outer, ast.Lambda | ast.ClassDef | _Repeated):
+            case ast.With() if _is_tape(outer):
+                return None
+            case ast.For(iter=over) if "range" not in ast.unparse(over):
+                loops = True  # over data, not again and again over the same
+            case _ if isinstance(
+                outer, ast.Lambda | ast.ClassDef | _Repeated | ast.For
+            ):
                 return None
     return None
 
 
-def _is_meant(module: Module, step: ast.FunctionDef) -> bool:
-    """Whether names say that it samples from the network, or that it tests a step."""
-    around = module.scopes.names_around(step)
-    around.append(module.path.stem)
-    return any(map(hints.is_meant_random, (step.name, *around))) or any(
-        map(hints.is_test, around)
+def _may_train(module: Module, function: ast.FunctionDef) -> bool:
+    """Whether it takes gradients itself, or is called where they are taken."""
+    if any(last_word(each.func) in _OPTIMIZING for each in calls_in(module, function)):
+        return True
+    return any(
+        _is_tape(outer)
+        for call in module.calls_by_name.get(function.name, ())
+        for outer in module.scopes.ancestors(call)
     )
+
+
+def _is_tape(node: ast.AST) -> bool:
+    return isinstance(node, ast.With) and any(
+        "GradientTape" in ast.unparse(each) for each in node.items
+    )
+
+
+def _is_meant(module: Module, function: ast.FunctionDef) -> bool:
+    """Whether names say that it samples from the network, or that it tests a step."""
+    around = module.scopes.names_around(function)
+    around.append(module.path.stem)
+    said = [function.name, *around]
+    if not hints.is_evaluation_step(function.name):
+        said.append(ast.unparse(function))  # by such a name alone it is a guess
+    return any(map(hints.is_meant_random, said)) or any(map(hints.is_test, around))

@@ -16,13 +16,22 @@ from .contents import holds
 from .edits import without_argument
 from .frozen import freezes
 from .memo import found_once
-from .resolve import values
+from .resolve import calls_of, values
 from .saying import FLAG, FLAG_OF_FUNCTIONS, How, Said, local_value, says
 from .scopes import last_word
 from .switches import constants_of
 from .symbolic import builds_graph, fitted_graph
 from .usage import usage_of
-from .values import Class, Known, Parameter, Result, Routine
+from .values import (
+    Class,
+    Known,
+    Parameter,
+    Result,
+    Routine,
+    argument_for,
+    default_of,
+    unpacks,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,6 +68,7 @@ class Flagged:
         noisy: whether the module also has dropout that never stops, as in pix2pix.
         in_training: whether its function makes the op that trains, so that its graph
             may be for training alone.
+        by_default_of: the method whose default the flag is, as no call passes another.
     """
 
     value: bool | None
@@ -72,6 +82,7 @@ class Flagged:
     fitted: bool
     noisy: bool
     in_training: bool
+    by_default_of: str = ""
 
 
 @found_once
@@ -89,7 +100,10 @@ def flagged_calls(module: Module) -> Iterator[Flagged]:
             continue
         where = _where(module, call, is_layer)
         flag = said.flag
-        if said.how is not How.CONSTANT:
+        helper = ""
+        if where is Where.CALL and _is_left_at_false(module, said):
+            flag, helper = False, getattr(said.function, "name", "")
+        elif said.how is not How.CONSTANT:
             passed = _passed_flag(module, call, said, where)
             if passed is None:
                 continue
@@ -107,11 +121,12 @@ def flagged_calls(module: Module) -> Iterator[Flagged]:
                 where=where,
                 is_layer=is_layer,
                 is_function=_is_function(module, call),
-                kept_still=_is_kept_still(module, call),
+                kept_still=_is_kept_still(module, call, in_sight=bool(helper)),
                 maybe_frozen=_maybe_frozen(module, call),
                 fitted=where is Where.GRAPH and call in (fitted or ()),
                 noisy=where is Where.GRAPH and _has_endless_dropout(module),
                 in_training=_stands_beside_optimizer(module, call),
+                by_default_of=helper,
             )
 
 
@@ -120,10 +135,13 @@ def flag_left_out(module: Module, flagged: Flagged) -> Fix | None:
     return without_argument(module, flagged.call, flagged.node, safe=False)
 
 
-def _is_kept_still(module: Module, call: ast.Call) -> bool:
-    """Whether its name says so, or it is or may be trained already."""
+def _is_kept_still(module: Module, call: ast.Call, in_sight: bool) -> bool:
+    """Whether its name says so, or it is or may be trained already.
+
+    Of a network that is handed in nobody knows, unless what is handed in is in sight.
+    """
     trained = any(
-        isinstance(each, Parameter) or _has_weights(each)
+        (isinstance(each, Parameter) and not in_sight) or _has_weights(each)
         for each in values(module, call.func)
     )
     return trained or hints.keeps_still(ast.unparse(call.func))
@@ -219,6 +237,46 @@ def _passed_flag(
         return found[0] if found in ([True], [False]) else None  # type: ignore[return-value]
     is_switch = said.how is How.SOMETHING and calls_base(module, call)
     return True if is_switch and True in constants_of(module, value) else None
+
+
+def _is_left_at_false(module: Module, said: Said) -> bool:
+    """Whether a method that `call` uses passes on its own False, which no call changes.
+
+    Whatever else may call it, or hand it to something that does, leaves that open.
+    """
+    method = said.function
+    if said.how is not How.PASSED_ON or not isinstance(method, ast.FunctionDef):
+        return False
+    if method.name in ("call", "__call__") or said.packed:
+        return False
+    match default_of(method, said.parameter):
+        case ast.Constant(value=False):
+            pass
+        case _:
+            return False
+    named = [
+        each
+        for each in module.scopes.nodes
+        if isinstance(each, ast.Attribute) and each.attr == method.name
+    ]
+    calls = calls_of(module, method)
+    return (
+        0 < len(calls) == len(named)
+        and all(
+            argument_for(call, method, said.parameter, skipped) is None
+            and not unpacks(call)
+            for call, skipped in calls
+        )
+        and not _is_used_elsewhere(module, method.name)
+    )
+
+
+def _is_used_elsewhere(module: Module, name: str) -> bool:
+    """Whether another file may use that method; so it is in a project too large."""
+    use = re.compile(rf"\.\s*{name}\b|[\"']{name}[\"']")
+    texts = list(module.project.texts())
+    others = [each for each in texts if each != module.text]
+    return not texts or any(use.search(each) for each in others)
 
 
 def calls_base(module: Module, call: ast.Call) -> bool:

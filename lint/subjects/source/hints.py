@@ -33,6 +33,10 @@ _MEANT_RANDOM = re.compile(
 _STEP = re.compile(
     r"(^|_)(test|eval|evaluation|val|valid|validation)_(step|batch|epoch)(_fn)?$"
 )
+_EVALUATION = re.compile(
+    r"^_*((evaluat|validat)(e|ion)|recogni[sz]e|predict)"
+    r"(_(model|network|process|epoch|one_epoch|loop|dataset|data|set|batch|fn))?$"
+)
 _TESTS = re.compile(r"^(test_|Test[A-Z])|(_test|Tests?|TestCase)$|^test$")
 _ACTS = re.compile(r"polic|^act$|^action|^get_action|choose|select_action")
 _PART = re.compile(
@@ -78,6 +82,11 @@ def evaluates(name: str) -> bool:
 def is_evaluation_step(name: str) -> bool:
     """Whether a function of that name is the step of an evaluation."""
     return _STEP.search(name) is not None
+
+
+def is_evaluation(name: str) -> bool:
+    """Whether a function of that name evaluates or applies a network."""
+    return _EVALUATION.search(name) is not None
 
 
 def acts(name: str) -> bool:
