@@ -22,8 +22,7 @@ from kerasbn.kernels import Normalization, generic
 from kerasbn.kernels.groups import normalize_groups
 from kerasbn.moving_average import MovingWeight, moving_variable
 from kerasbn.renorm import RunningMoments, corrected, stock_arguments
-from kerasbn.replicas import combining
-from kerasbn.statistics import RunningStatistics, in_dtype, read
+from kerasbn.statistics import RunningStatistics, combining, in_dtype, read
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -44,7 +44,7 @@ class Exclusion:
         if verdict and self._patterns.match(path.parent, is_folder=True):
             verdict = None  # The folder was named in spite of that.
         usual = is_folder and path.name in USUALLY_EXCLUDED
-        reason = self._reason(path, is_folder, verdict, usual)
+        reason = self._reason(path, is_folder, verdict, usual, named=False)
         if verdict is None and is_folder and (path / "pyvenv.cfg").is_file():
             reason = "a virtual environment"
         return self._remember(path, reason)
@@ -57,10 +57,17 @@ class Exclusion:
         verdict = self._patterns.match_within(path, is_folder=is_folder)
         folders = Path(relative(path, self._root)).parts[: None if is_folder else -1]
         usual = not USUALLY_EXCLUDED.isdisjoint(folders)
-        return self._remember(path, self._reason(path, is_folder, verdict, usual))
+        reason = self._reason(path, is_folder, verdict, usual, named=True)
+        return self._remember(path, reason)
 
     def _reason(
-        self, path: Path, is_folder: bool, verdict: bool | None, usual: bool
+        self,
+        path: Path,
+        is_folder: bool,
+        verdict: bool | None,
+        usual: bool,
+        *,
+        named: bool,
     ) -> str | None:
         """Why it is left out; the settings' own patterns come first."""
         if verdict is not None:
@@ -68,9 +75,12 @@ class Exclusion:
         if usual:
             return "a folder of tools or products"
         git = self._gitignore
-        if git is not None and git.ignores(path, is_folder=is_folder):
-            return ".gitignore"
-        return None
+        if git is None or not git.ignores(path, is_folder=is_folder):
+            return None
+        # A folder that git ignores is searched all the same if it was named.
+        if not named and git.ignores(path.parent, is_folder=True):
+            return None
+        return ".gitignore"
 
     def _remember(self, path: Path, reason: str | None) -> bool:
         if reason is not None:

@@ -11,11 +11,8 @@ import click
 
 from kerasbn.writing import say, visible
 
-from ..config import config_for
 from ..errors import UsageError
-from ..progress import progress
 from ..reporters import DEFAULT, write
-from ..run import files_to_check, run, run_text
 from ..writing import report_file
 from . import options
 from .request import STDIN, Request
@@ -85,6 +82,8 @@ def check(context: click.Context, /, targets: tuple[str, ...], **given: Any) -> 
     settings = {key: given.pop(key) for key in _SETTINGS}
     request = Request(targets, **given)
     request.check()
+    from ..config import config_for  # What --help and --version do without.
+
     folder = [request.path_of_text.parent] if request.is_text else request.targets
     config = config_for(folder).override(**settings)
     if request.show_settings or request.show_files:
@@ -98,6 +97,8 @@ def check(context: click.Context, /, targets: tuple[str, ...], **given: Any) -> 
 
 def _show(request: Request, config: Config) -> int:
     """Show the settings, the files, or both."""
+    from ..run import files_to_check
+
     with report_file(request.output_file) as file:
         if request.show_settings:
             file.write(config.to_toml())
@@ -190,6 +191,9 @@ def _write(request: Request, report: Report) -> None:
 
 
 def _run(request: Request, config: Config, text: bytes | None) -> Report:
+    from ..progress import progress
+    from ..run import run, run_text
+
     if text is None:
         jobs = os.cpu_count() or 1
         return run(request.targets, config, jobs=jobs, progress=progress)

@@ -82,6 +82,19 @@ def test_a_pattern_for_a_folder_silences_the_files_in_it(tree):
     assert paths == {"a.py", "old/d.py"}
 
 
+def test_a_named_folder_is_searched_whatever_excludes_it(tree):
+    (tree / ".git").mkdir()
+    write(tree / ".gitignore", "old/\nx/y/\nb.py\n")
+    write(tree / "old/deep/e.py")
+    write(tree / "old/deep/b.py")
+    assert found("old") == ["old/d.py", "old/deep/b.py", "old/deep/e.py"]
+    assert found("old/deep") == ["old/deep/b.py", "old/deep/e.py"]
+    assert found("x") == ["x/a.py"]
+    assert found("old", force_exclude=True) == []
+    configure(tree, "exclude = ['old']")
+    assert "old/d.py" in found("old")
+
+
 def test_why_files_are_passed_over_is_known(tree):
     (tree / ".git").mkdir()
     write(tree / ".gitignore", "old/\n")
