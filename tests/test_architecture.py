@@ -19,7 +19,7 @@ MAY_IMPORT_KERAS = (
     "kerasbn/layer.py",
     "kerasbn/moving_average.py",
     "kerasbn/renorm.py",
-    "kerasbn/statistics.py",
+    "kerasbn/statistics/",
     "kerasbn/kernels/",
     "kerasbn/replicas/",
     "kerasbn/combine.py",
@@ -47,12 +47,13 @@ SOURCES = sorted(
 # imports, of its own package, only what is listed on lower storeys; type hints count.
 STOREYS = {
     "kerasbn": (
-        ("errors", "comparing", "arguments"),
-        ("writing", "config_tree"),
-        ("graph",),
-        ("archive",),
+        ("errors", "comparing", "arguments", "moving_average", "replicas"),
+        ("writing", "config_tree", "kernels"),
+        ("graph", "statistics", "renorm"),
+        ("archive", "layer"),
         ("live",),
-        ("folding", "choosing"),
+        ("folding", "choosing", "combine", "recalibration"),
+        ("exchange", "freezing"),
     ),
     "kerasbn.folding": (
         ("affine",),
