@@ -21,7 +21,9 @@ class GradientPenalty(Rule):
     ## What it does
     Reports the call of a network with batch normalization in training mode, under a
     `tf.GradientTape` whose gradients are taken for its input and whose size is
-    calculated, in a file that trains by an optimizer.
+    calculated, in a file that trains by an optimizer. Of TensorFlow 1 it reports
+    `tf.gradients(critic(x), [x])` whose size is compared with 1, if the function
+    `critic` runs batch normalization.
 
     ## Why is this bad
     In training mode the score of a sample depends on all others of the batch, and so
@@ -29,7 +31,8 @@ class GradientPenalty(Rule):
     Use `LayerNormalization` in the critic.
 
     ## Limits
-    Only gradients that `tape.gradient` takes in the function of the tape.
+    Only gradients that `tape.gradient` takes in the function of the tape, or
+    `tf.gradients` for an argument of the call that makes its first; no `K.gradients`.
 
     ## References
     - https://arxiv.org/abs/1704.00028

@@ -10,21 +10,26 @@ from .classes import calls_in
 from .contents import holds
 from .owners import owners
 from .resolve import values
-from .saying import How, says
+from .saying import FLAG, FLAG_OF_FUNCTIONS, How, local_value, says
 from .scopes import last_word
-from .values import Known
+from .values import Known, Routine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .module import Module
+    from .values import Value
 
 _NORMS = ("norm", "sqrt", "square", "reduce_euclidean_norm", "l2_loss")
+_GRADIENTS = {Known("tensorflow.gradients"), Known("tensorflow.compat.v1.gradients")}
+_BRANCH = ast.If | ast.IfExp | ast.Lambda
+_DEPTH = 3
 _APPLYING = ("apply_gradients", "minimize", "apply")
 
 
 def penalties_through_batch_norm(module: Module) -> Iterator[ast.Call]:
     """Every call of a network with BN whose gradient by its input is penalised."""
+    yield from _penalised_in_graphs(module)
     if not module.mentions("GradientTape"):
         return
     if not any(word in module.calls_by_name for word in _APPLYING):
@@ -36,6 +41,69 @@ def penalties_through_batch_norm(module: Module) -> Iterator[ast.Call]:
             tape = item.optional_vars
             if isinstance(tape, ast.Name) and _is_tape(module, item.context_expr):
                 yield from _penalised(module, node, tape)
+
+
+def _penalised_in_graphs(module: Module) -> Iterator[ast.Call]:
+    """The same by `tf.gradients(score, [input])` of TensorFlow 1, less one."""
+    for gradient in module.calls_by_name.get("gradients", ()):
+        if len(gradient.args) < 2 or not _is_one_away(module, gradient):
+            continue
+        if _GRADIENTS.isdisjoint(values(module, gradient.func)):
+            continue
+        score = local_value(module, gradient.args[0])
+        sources = gradient.args[1]
+        parts = sources.elts if isinstance(sources, ast.List | ast.Tuple) else [sources]
+        inputs = {ast.unparse(each) for each in parts}
+        if (
+            isinstance(score, ast.Call)
+            and not inputs.isdisjoint(map(ast.unparse, score.args))
+            and not any(
+                says(module, score, name=flag).is_constant(False)
+                for flag in (FLAG, FLAG_OF_FUNCTIONS)
+            )
+            and any(_runs_batch_norm(each) for each in values(module, score.func))
+        ):
+            yield score
+
+
+def _runs_batch_norm(value: Value, depth: int = 0) -> bool:
+    """Whether a function surely calls BN, itself or in a function that it calls.
+
+    What it is given does not count: fakes come from a generator that may hold BN.
+    """
+    if not isinstance(value, Routine) or depth > _DEPTH:
+        return False
+    module = value.module
+    for call in calls_in(module, value.node):
+        if any(isinstance(each, _BRANCH) for each in module.scopes.ancestors(call)):
+            continue
+        for called in values(module, call.func):
+            if isinstance(called, Known) and called.name in names.BATCH_NORM_FUNCTIONS:
+                # Untold, its phase depends on which function it is.
+                said = says(module, call, name=FLAG)
+                other = says(module, call, name=FLAG_OF_FUNCTIONS)
+                return any(
+                    each.how is not How.NOTHING and not each.is_constant(False)
+                    for each in (said, other)
+                )
+            if _runs_batch_norm(called, depth + 1):
+                return True
+    return False
+
+
+def _is_one_away(module: Module, gradient: ast.Call) -> bool:
+    """Whether its size is calculated where something is compared with 1."""
+    scope = module.scopes.scope_of(gradient)
+    return _is_measured(module, gradient) and any(
+        isinstance(each, ast.BinOp)
+        and isinstance(each.op, ast.Sub)
+        and any(
+            isinstance(side, ast.Constant) and side.value == 1
+            for side in (each.left, each.right)
+        )
+        and module.scopes.scope_of(each) is scope
+        for each in module.scopes.nodes
+    )
 
 
 def _is_tape(module: Module, made: ast.expr) -> bool:
