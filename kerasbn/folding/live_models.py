@@ -15,6 +15,7 @@ from kerasbn.folding.sizes import size_after
 if TYPE_CHECKING:
     from kerasbn.archive import Archive
     from kerasbn.folding.apply import FoldedModel
+    from kerasbn.graph import Argument
 
 
 def fold_live_model(model: Any, verify: bool) -> FoldResult:
@@ -74,11 +75,23 @@ def rebuild(original: live.LiveModel, folded: FoldedModel) -> live.Rebuilt:
         [path for path in gone if path not in identities],
         list(identities),
         {path: layer.config for path, layer in folded.changed.items()},
+        _constants(folded),
     )
     for path, variables in folded.weights.items():
         if path not in identities:
             rebuilt.assign(path, variables)
     return rebuilt
+
+
+def _constants(
+    folded: FoldedModel,
+) -> dict[str, dict[Argument, live.Constant]]:
+    """Path of a layer -> the constants among its calls' arguments that change."""
+    found: dict[str, dict[Argument, live.Constant]] = {}
+    for new in (new for fold in folded.plan.folds for new in fold.constants):
+        constant = live.Constant(new.value, new.dtype)
+        found.setdefault(new.layer.path, {})[new.argument] = constant
+    return found
 
 
 def _shared(rebuilt: live.Rebuilt) -> list[str]:

@@ -34,12 +34,13 @@ from kerasbn.live.layers import (
 )
 from kerasbn.live.opening import CannotOpenError, at_inference, first_line
 from kerasbn.live.reading import LiveModel
-from kerasbn.live.rebuilding import PlainCopier
+from kerasbn.live.rebuilding import Constant, PlainCopier
 from kerasbn.live.running import check_runs, outputs, random_inputs_of
 from kerasbn.live.weights import LiveWeights
 
 __all__ = [
     "CannotOpenError",
+    "Constant",
     "Float64Copier",
     "LiveModel",
     "LiveWeights",

@@ -45,6 +45,10 @@ class Copier:
         """The dtype policy of a copy, for that of the original."""
         return policy
 
+    def constant(self, value: Any) -> Any:
+        """What a copied call gets, for an argument of the original's."""
+        return value
+
     def replace(self, original: Any, other: Any) -> None:
         """Let another object take the place of an original wherever it is held."""
         self._copies[id(original)] = other
@@ -88,6 +92,7 @@ class Copier:
         """Run calls on new inputs with copies; returns both ends."""
 
         def called(node: Any, tensors: list[Any], args: Any, kwargs: Any) -> Any:
+            args, kwargs = keras.tree.map_structure(self.constant, (args, kwargs))
             return self.copied(node.operation)(*args, **kwargs)
 
         inputs = keras.tree.map_structure(self.input, calls.inputs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -10,13 +11,25 @@ import keras
 from kerasbn.live.copying import Copier
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 _FLOATS = ("float16", "bfloat16", "float32", "mixed_float16", "mixed_bfloat16")
 
 
 class Float64Copier(Copier):
-    """Copies layers with all floats in float64."""
+    """Copies layers with all floats in float64.
+
+    Args:
+        constants: id of an argument of a call -> its value in float64, where the
+            argument itself has been rounded.
+    """
+
+    def __init__(self, constants: Mapping[int, Any] = MappingProxyType({})) -> None:
+        super().__init__()
+        self._constants = constants
+
+    def constant(self, value: Any) -> Any:
+        return self._constants.get(id(value), value)
 
     def dtype(self, name: str) -> str:
         return "float64" if name in _FLOATS else name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -12,8 +13,10 @@ from kerasbn.live.rebuilding import Rebuilder
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from kerasbn.graph import Argument
     from kerasbn.live.copying import Copier
     from kerasbn.live.reading import LiveModel
+    from kerasbn.live.rebuilding import Constant
 
 
 class Rebuilt:
@@ -24,10 +27,12 @@ class Rebuilt:
         removed: the paths of the layers that are left out.
         identities: the paths of those that become `Identity` under their names.
         changed: path of a layer -> its new configuration, as a file would hold it.
+        constants: path of a layer -> constants among its calls' arguments that change.
 
     Attributes:
         model: the new model; the changed layers have random weights yet.
         shared: layer -> the attributes that it shares with the original's.
+        exact_constants: id of a changed constant -> its value in float64.
     """
 
     def __init__(
@@ -36,10 +41,11 @@ class Rebuilt:
         removed: Sequence[str],
         identities: Sequence[str],
         changed: Mapping[str, Mapping[str, Any]],
+        constants: Mapping[str, Mapping[Argument, Constant]] = MappingProxyType({}),
     ) -> None:
         paths = {id(layer): path for path, layer in live.layers.items()}
         gone = {id(live.layers[path]) for path in removed}
-        rebuilder = Rebuilder(live.calls, gone, paths)
+        rebuilder = Rebuilder(live.calls, gone, paths, constants)
         self._changed: dict[str, Any] = {}
         for path in identities:
             original = live.layers[path]
@@ -55,6 +61,8 @@ class Rebuilt:
             self._changed[path] = new
         self.model = rebuilder.copied(live.model)
         self.shared = rebuilder.shared
+        self.exact_constants = rebuilder.exact
+        self._rebuilder = rebuilder  # It keeps the constants alive.
 
     def assign(
         self, path: str, variables: Sequence[Any], copier: Copier | None = None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
 
@@ -11,7 +12,16 @@ from kerasbn.live.calls import FUNCTIONAL, Calls, calls_of, tells_its_graph
 from kerasbn.live.copying import Copier
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
+
+    from kerasbn.graph.rewriting import Argument
+
+
+class Constant(NamedTuple):
+    """A constant among the arguments of a call, in float64, and its own dtype."""
+
+    value: Any
+    dtype: str
 
 
 class PlainCopier(Copier):
@@ -47,6 +57,10 @@ class Rebuilder(Copier):
         removed: the ids of the layers that are left out. Whoever read such a layer's
             output then reads its first input.
         paths: id of a layer -> its path in the outermost model.
+        constants: path of a layer -> constants among its calls' arguments that change.
+
+    Attributes:
+        exact: id of a constant that was put in -> its value in float64.
     """
 
     def __init__(
@@ -54,11 +68,14 @@ class Rebuilder(Copier):
         calls: Mapping[int, Calls],
         removed: Collection[int],
         paths: Mapping[int, str],
+        constants: Mapping[str, Mapping[Argument, Constant]] = MappingProxyType({}),
     ) -> None:
         super().__init__()
         self._calls = calls
         self._removed = removed
         self._paths = paths
+        self._constants = constants
+        self.exact: dict[int, Any] = {}
 
     def copied(self, original: Any) -> Any:
         if id(original) not in self._copies and id(original) in self._calls:
@@ -80,11 +97,15 @@ class Rebuilder(Copier):
 
     def rerun(self, calls: Calls) -> tuple[Any, Any]:
         names = self._names(calls)
+        counts: Counter[int] = Counter()
 
         def called(node: Any, tensors: list[Any], args: Any, kwargs: Any) -> Any:
             original = node.operation
+            number = counts[id(original)]
+            counts[id(original)] += 1
             if id(original) in self._removed:
                 return tensors[0]
+            args, kwargs = self._with_constants(original, number, args, kwargs)
             copy = self.copied(original)
             copy.name = names.get(id(original), copy.name)
             if type(copy) is keras.layers.Identity is not type(original):
@@ -93,6 +114,22 @@ class Rebuilder(Copier):
 
         inputs = keras.tree.map_structure(self.input, calls.inputs)
         return inputs, calls.run(inputs, called)
+
+    def _with_constants(
+        self, original: Any, number: int, args: Any, kwargs: Any
+    ) -> tuple[Any, Any]:
+        """The arguments of a layer's call, with the constants that change."""
+        for argument, constant in self._constants.get(
+            self._paths.get(id(original), ""), {}
+        ).items():
+            if argument.call == number:
+                new = keras.ops.convert_to_tensor(constant.value, constant.dtype)
+                self._alive.append(new)
+                self.exact[id(new)] = constant.value
+                whole = {"args": args, "kwargs": kwargs}
+                whole = _replaced(whole, argument.place, new)
+                args, kwargs = whole["args"], whole["kwargs"]
+        return args, kwargs
 
     def _names(self, calls: Calls) -> dict[int, str]:
         """Id of a layer -> another name, where several of one model have the same.
@@ -112,6 +149,18 @@ class Rebuilder(Copier):
                 taken.add(name)
                 found[id(each)] = name
         return found
+
+
+def _replaced(holder: Any, place: Sequence[str | int], value: Any) -> Any:
+    """A copy of nested arguments with another value in one place."""
+    if not place:
+        return value
+    key, *rest = place
+    if isinstance(holder, dict):
+        return {**holder, key: _replaced(holder[key], rest, value)}
+    items = list(holder)
+    items[int(key)] = _replaced(items[int(key)], rest, value)
+    return items if isinstance(holder, list) else tuple(items)
 
 
 def _under_their_names(inputs: Any, outputs: Any, model: Any) -> Any:

@@ -268,7 +268,7 @@ def test_branches_of_different_size():
     inputs = image()
     wide = conv("a")(inputs)
     narrow = L.GlobalAveragePooling2D(keepdims=True)(conv("b")(inputs))
-    expect(keras.Model(inputs, batch_norm()(wide + narrow)), ["b", "a"], "backward")
+    expect(keras.Model(inputs, batch_norm()(wide + narrow)), ["a", "b"], "backward")
     model = keras.Model(inputs, batch_norm([2, 3])(wide + narrow))
     assert "stretches an input" in kept(model)
 

@@ -184,7 +184,7 @@ class _Sides(NamedTuple):
         """Compare copies of both in float64."""
         with float64_arithmetic(), float64_by_default():
             model = Float64Copier().copied(self.original.model)
-            copier = Float64Copier()
+            copier = Float64Copier(self.rebuilt.exact_constants)
             new = copier.copied(self.rebuilt.model)
             for path, variables in self.folded.float64_weights.items():
                 if variables:

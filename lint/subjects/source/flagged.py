@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
+from ...findings import Edit, Fix
 from .. import names
 from . import hints
 from .batch_norms import batch_norm_name
@@ -30,13 +31,13 @@ from .values import (
     Routine,
     argument_for,
     default_of,
+    parameters,
     unpacks,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ...findings import Fix
     from .module import Module
     from .scopes import Function
     from .values import Value
@@ -131,8 +132,22 @@ def flagged_calls(module: Module) -> Iterator[Flagged]:
 
 
 def flag_left_out(module: Module, flagged: Flagged) -> Fix | None:
-    """Leaves the phase to the caller; it is not safe, as the flag may be meant."""
-    return without_argument(module, flagged.call, flagged.node, safe=False)
+    """Leaves the phase to the caller; it is not safe, as the flag may be meant.
+
+    A BN layer that calls its base must pass the phase on, for nothing else does.
+    """
+    if not calls_base(module, flagged.call):
+        return without_argument(module, flagged.call, flagged.node, safe=False)
+    function = module.scopes.enclosing_function(flagged.call)
+    passing = f"{FLAG}={FLAG}"
+    if (
+        not isinstance(flagged.node, ast.keyword)
+        or function is None
+        or FLAG not in parameters(function)
+        or ast.unparse(flagged.node) == passing
+    ):
+        return None
+    return Fix((Edit(module.location(flagged.node), passing),), safe=False)
 
 
 def _is_kept_still(module: Module, call: ast.Call, in_sight: bool) -> bool:
