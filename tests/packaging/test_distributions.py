@@ -62,7 +62,7 @@ def test_links_and_pictures_of_the_description_are_addresses(distributions):
     links = re.findall(r"\]\(([^)]+)\)", text)
     assert len(links) > 5
     assert all(link.startswith(("https://", "#")) for link in links), links
-    for path in re.findall(r"kerasbn/(?:blob/)?main/([^)]+)\)", text):
+    for path in re.findall(r"kerasbn/(?:blob/)?main/([^)\s]+)\)", text):
         assert (ROOT / path).exists(), path
 
 
