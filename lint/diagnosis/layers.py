@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 _FAR_SHIFT, _FAR_RATIO = 0.5, 2.0
-_OFF_SHIFT, _OFF_RATIO = 0.1, 1.15
+_OFF_SHIFT, _OFF_RATIO = 0.15, 1.15
 
 
 @dataclass(frozen=True)
