@@ -35,6 +35,7 @@ __all__ = [
     "is_model_folder",
     "isolated",
     "open_archive",
+    "open_own",
     "write_archive",
 ]
 
@@ -63,6 +64,14 @@ def open_archive(path: str | Path) -> Archive:
     path = Path(path)
     with ExitStack() as resources:
         archive = _opened(path, resources)
+        archive.keep_open(resources.pop_all())
+    return archive
+
+
+def open_own(path: Path) -> Archive:
+    """Open a `.keras` file that this process has just written, for reading."""
+    with ExitStack() as resources:
+        archive = KerasArchive(ZipMembers(path, resources), resources, own=True)
         archive.keep_open(resources.pop_all())
     return archive
 

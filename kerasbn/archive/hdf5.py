@@ -101,20 +101,23 @@ class StoredArray:
         return values.view(self.dtype) if values.dtype.kind == "V" else values
 
 
-def open_hdf5(source: str | BinaryIO, place: Stretch | None, path: Path) -> h5py.File:
+def open_hdf5(
+    source: str | BinaryIO, place: Stretch | None, path: Path, *, own: bool = False
+) -> h5py.File:
     """Open an HDF5 file for reading.
 
     Args:
         source: the file.
         place: where on the disk it lies, if it does.
         path: the model file, for messages.
+        own: whether this process wrote it, so that nothing in it can be hostile.
 
     Raises:
         UnusableFileError: if it is not HDF5 or is damaged, be it so that the HDF5
             library crashes on it or never returns.
     """
     try:
-        wrong = complaint(source, place)
+        wrong = None if own else complaint(source, place)
         if wrong is not None:
             raise OSError(wrong)
         return h5py.File(source, "r")

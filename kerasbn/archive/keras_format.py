@@ -39,11 +39,16 @@ _NOT_COUNTED = re.compile(
 
 
 class KerasArchive(Archive):
-    """An open `.keras` model, zipped or not; what it opens goes into `resources`."""
+    """An open `.keras` model, zipped or not; what it opens goes into `resources`.
+
+    With `own`, this process wrote it.
+    """
 
     format: ClassVar[Literal["keras", "h5"]] = "keras"
 
-    def __init__(self, members: Members, resources: ExitStack) -> None:
+    def __init__(
+        self, members: Members, resources: ExitStack, *, own: bool = False
+    ) -> None:
         self.path = members.path
         self._members = members
         self.config = parse_json(members.read(CONFIG), CONFIG)
@@ -54,7 +59,7 @@ class KerasArchive(Archive):
         )
         weights, place = members.open_weights(WEIGHTS, resources)
         self.root = resources.enter_context(
-            hdf5.open_hdf5(weights, place, members.path)
+            hdf5.open_hdf5(weights, place, members.path, own=own)
         )
         # What was looked up already, which takes longer than to read a small array.
         self._opened: dict[str, GroupID | None] = {"": self.root.id}

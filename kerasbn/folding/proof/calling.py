@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from kerasbn.folding.proof.float64 import in_float64
+from kerasbn.folding.proof.initial import ZEROS, draws
 from kerasbn.graph import LayerEntry, Trust, Unknown, unknown_parts
 from kerasbn.graph.reading import is_serialised_tensor
 
@@ -46,12 +47,19 @@ def _entry(layer: Layer, config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _plain(config: Any) -> Any:
-    """A configuration, also of layers inside it, without what changes nothing."""
+    """A configuration, also of layers inside it, without what changes nothing.
+
+    Where Keras' default would draw initial values as well, they are zeros.
+    """
     if isinstance(config, list):
         return [_plain(item) for item in config]
     if not isinstance(config, dict):
         return config
-    return {k: _plain(v) for k, v in config.items() if not k.endswith(_EXTRAS)}
+    return {
+        key: ZEROS if draws(value) else _plain(value)
+        for key, value in config.items()
+        if draws(value) or not key.endswith(_EXTRAS)
+    }
 
 
 def parts(layer: Any, entry: LayerEntry) -> Iterator[tuple[Any, LayerEntry]]:

@@ -19,6 +19,7 @@ from kerasbn.folding.proof.float64 import (
     in_float64,
     relative_difference,
 )
+from kerasbn.folding.proof.initial import without_drawing
 from kerasbn.folding.proof.inputs import random_inputs
 from kerasbn.graph import unknown_parts
 
@@ -151,15 +152,16 @@ def _original_outputs(
     if keras.backend.backend() == "tensorflow" and _is_channels_first(graph):
         # It refuses some layers there, and computes grouped convolutions wrongly.
         raise _CannotRun("TensorFlow's CPU kernels do not take channels first")
-    write_archive(folder / "exact.keras", archive, in_float64(graph.model))
-    write_archive(folder / "original.keras", archive, graph.model)
+    model = without_drawing(graph.model)
+    write_archive(folder / "exact.keras", archive, in_float64(model))
+    write_archive(folder / "original.keras", archive, model)
     with float64_arithmetic():
-        model = load(folder / "exact.keras")
+        exact_model = load(folder / "exact.keras")
         try:
-            inputs = random_inputs(model, np.random.default_rng(_SEED))
+            inputs = random_inputs(exact_model, np.random.default_rng(_SEED))
         except ValueError as error:
             raise _CannotRun(f"nobody can run it: {error}") from error
-        exact, again = _predict(model, inputs), _predict(model, inputs)
+        exact, again = (_predict(exact_model, inputs) for _ in range(2))
     if relative_difference(exact, again) > TOLERANCE:
         raise _CannotRun("the model draws random numbers and never repeats itself")
     return _Original(inputs, exact, _predict(load(folder / "original.keras"), inputs))
@@ -173,8 +175,8 @@ def _folded_outputs(
 ) -> Any:
     """What the folded model returns in float64."""
     exact = folder / "exact_folded.keras"
-    config, weights = in_float64(folded.config), folded.float64_weights
-    write_archive(exact, folded.archive, config, weights)
+    config = in_float64(without_drawing(folded.config))
+    write_archive(exact, folded.archive, config, folded.float64_weights)
     with float64_arithmetic():
         return _predict(load(exact), original.inputs)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import h5py
 
-from kerasbn.archive import open_archive
+from kerasbn.archive import open_own
 from kerasbn.archive.numbering import layer_groups
 from kerasbn.graph import read_graph
 from kerasbn.graph.reading import is_serialised_tensor
@@ -35,7 +35,7 @@ def is_written(folded: FoldedModel, path: Path) -> bool:
     original, bit for bit; its layers are called as the original's are, but for the BN
     that went.
     """
-    with open_archive(path) as archive:
+    with open_own(path) as archive:
         return _same_graphs(folded, archive) and _same_weights(folded, archive)
 
 
