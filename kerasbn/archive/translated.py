@@ -32,15 +32,13 @@ _RANDOM = ("Random", "Dropout", "Gaussian", "Alpha", "SpatialDropout")
 
 
 def in_keras_3(archive: Archive) -> Archive:
-    """The archive itself if Keras 3 wrote it, else a translation of it.
+    """A translation of an archive that Keras 2 or tf_keras wrote.
 
     Raises:
         NotAGraphError: if the model is neither Functional nor Sequential.
         UnsupportedFormatError: if a layer cannot be translated; it is named.
         UnusableFileError: if the configuration is malformed.
     """
-    if not archive.is_keras_2:
-        return archive
     _check_age(archive)
     try:
         translation = translate(archive.config)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasbn.archive import open_archive, write_archive
-from kerasbn.archive.translated import in_keras_3
 from kerasbn.errors import UnusableFileError
 from kerasbn.folding import optimizer
 from kerasbn.folding.apply import FoldedModel
@@ -238,7 +237,10 @@ def underflows(folded: FoldedModel) -> list[str]:
 
 def _folded_model(archive: Archive) -> FoldedModel:
     try:
-        archive = in_keras_3(archive)
+        if archive.is_keras_2:
+            from kerasbn.archive.translated import in_keras_3  # Its tables take time.
+
+            archive = in_keras_3(archive)
         graph = read_graph(archive.config)
     except NotAGraphError as error:
         raise UnusableFileError(

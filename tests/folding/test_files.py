@@ -230,6 +230,8 @@ def test_in_place(saved):
         ("missing/out.keras", "cannot be written"),
         ("in.keras/out.keras", "cannot be written"),
         ("out.h5", "must end in .keras"),
+        ("out.txt", "end it with a slash"),
+        ("out.safetensors", "must end in .keras"),
     ],
 )
 def test_unusable_destination(saved, tmp_path, destination, message):

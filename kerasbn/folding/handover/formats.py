@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import import_module
 from importlib.util import find_spec
+from mimetypes import MimeTypes
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -117,18 +118,18 @@ SAVED_MODEL = Format(
     "SavedModel", "", "tf_saved_model", "saved_model", ("tensorflow",), "tensorflow"
 )
 _FILES = {each.suffix: each for each in (KERAS, ONNX, LITERT)}
-# Formats of other programs, which nobody means a folder with.
+# Files of other programs that the standard library's table of types has not.
 _OTHERS = (
-    ".h5",
+    ".ckpt",
     ".hdf5",
-    ".json",
+    ".npy",
     ".npz",
     ".pb",
     ".pt",
     ".pt2",
     ".pth",
-    ".svg",
-    ".zip",
+    ".safetensors",
+    ".yaml",
 )
 
 
@@ -144,12 +145,19 @@ def format_of(destination: str | Path) -> Format:
         return SAVED_MODEL
     if suffix in _FILES:
         return _FILES[suffix]
-    if suffix in _OTHERS or get_close_matches(suffix, _FILES, cutoff=0.75):
+    if _is_of_a_file(suffix) or get_close_matches(suffix, _FILES, cutoff=0.75):
         raise UnusableFileError(
             "The destination must end in .keras, .onnx or .tflite, or be a folder, in "
-            f"which a SavedModel is written. Received: {destination}."
+            f"which a SavedModel is written. Received: {destination}. If that is to be "
+            f"a folder, end it with a slash: {destination}/."
         )
     return SAVED_MODEL
+
+
+def _is_of_a_file(suffix: str) -> bool:
+    """Whether nobody means a folder with a name that ends so."""
+    known = MimeTypes().types_map[True]  # As Python has it, not as this machine.
+    return suffix in _OTHERS or suffix in known
 
 
 def _is_saved_model(folder: Path) -> bool:

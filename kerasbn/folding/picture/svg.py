@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from html import escape
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 from unicodedata import east_asian_width
-from xml.sax.saxutils import escape
 
 from kerasbn.folding.picture.layout import BOX_HEIGHT, lay_out
 
@@ -247,7 +247,7 @@ def _cut(text: str, longest: int) -> str:
 
 
 def _text(text: str) -> str:
-    return escape(_NOT_XML.sub("\ufffd", text))
+    return escape(_NOT_XML.sub("\ufffd", text), quote=False)
 
 
 def _n(number: float) -> str:
