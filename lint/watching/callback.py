@@ -8,6 +8,7 @@ import keras
 
 from ..subjects.trainer import trains_by_itself
 from .ending import check_options, finish
+from .histograms import Histograms, log_folder
 from .monitor import Monitor
 from .tapping import Tap
 from .values import current_value, synchronize
@@ -51,9 +52,14 @@ class Watch(keras.callbacks.Callback):
             `History`, `CSVLogger`, `TensorBoard` and whatever else comes behind this
             callback: `bn/<layer>/shift`, `/ratio` and `/constant`. They are NaN until
             there is something to tell. A progress bar shows them, too.
+        tensorboard: the `keras.callbacks.TensorBoard` of the same `fit`, or a folder of
+            logs: histograms of the inputs of each layer are written there, as the run
+            `bn`, whenever a batch passes through the model once more. It needs the
+            package `tensorboard`, and no TensorFlow.
 
     Raises:
-        UsageError: (a ValueError) if an argument is wrong or Matplotlib is missing.
+        UsageError: (a ValueError) if an argument is wrong, or Matplotlib or TensorBoard
+            is missing.
 
     Example:
     >>> watch = lint.Watch(plot="watch.png")
@@ -68,9 +74,11 @@ class Watch(keras.callbacks.Callback):
         plot: Any = None,
         verbose: bool = True,
         logs: bool = True,
+        tensorboard: Any = None,
     ) -> None:
         super().__init__()
         check_options(every, plot)
+        self._log_folder = log_folder(tensorboard)
         self._every = every
         self._plot = plot
         self._verbose = verbose
@@ -91,6 +99,7 @@ class Watch(keras.callbacks.Callback):
             _TOLD_IN_OWN_STEP if own_step else _TOLD_HOW,
             planned=epochs * steps if epochs and steps else None,
             own_step=own_step,
+            histograms=Histograms(self._log_folder),
         )
         self._tap = Tap(self.model, self._monitor)
         self._tap.open()

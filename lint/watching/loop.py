@@ -9,6 +9,7 @@ from ..errors import UsageError
 from ..subjects.live_model import is_live_model
 from ..subjects.probing.undisturbed import undisturbed
 from .ending import check_options, finish
+from .histograms import Histograms, log_folder
 from .monitor import Monitor
 from .values import current_value
 
@@ -107,6 +108,7 @@ def watch(
     every: int | None = None,
     plot: Any = None,
     verbose: bool = True,
+    tensorboard: Any = None,
 ) -> Iterator[Loop]:
     """Watch the batch normalization of a model in a training loop of one's own.
 
@@ -122,9 +124,11 @@ def watch(
         every: look after each that many steps; `None` for as often as is cheap.
         plot: a file for a picture, as for `lint.Watch`.
         verbose: whether to print the table.
+        tensorboard: a folder of logs, as for `lint.Watch`.
 
     Raises:
-        UsageError: (a ValueError) if an argument is wrong or Matplotlib is missing.
+        UsageError: (a ValueError) if an argument is wrong, or Matplotlib or TensorBoard
+            is missing.
 
     Example:
     >>> with lint.watch(model, loss=loss_function) as loop:
@@ -138,7 +142,15 @@ def watch(
             f"Received: {model!r} of type {type(model).__name__}."
         )
     check_options(every, plot)
-    monitor = Monitor(model, every, _TOLD_HOW, loss, planned=steps, own_step=True)
+    monitor = Monitor(
+        model,
+        every,
+        _TOLD_HOW,
+        loss,
+        planned=steps,
+        own_step=True,
+        histograms=Histograms(log_folder(tensorboard)),
+    )
     with ExitStack() as first_step:
         loop = Loop(model, monitor, first_step)
         monitor.while_trying = loop.holding_given_values

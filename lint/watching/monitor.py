@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..subjects.live_model import layers_inside
 from .budget import Budget
 from .counting import CallCounter
+from .histograms import Histograms
 from .judging import (
     judge,
     judge_at_the_end,
@@ -43,6 +44,7 @@ class Monitor:
         loss: `loss(y, y_pred)`; None for the one that the model was compiled with.
         planned: how many steps there will be; None if that is not known.
         own_step: whether the training step is another than that of Keras' trainer.
+        histograms: gets the inputs of the layers.
 
     Attributes:
         layers: the layers that are watched: all that are not frozen.
@@ -61,6 +63,7 @@ class Monitor:
         loss: Loss | None = None,
         planned: int | None = None,
         own_step: bool = False,
+        histograms: Histograms | None = None,
     ) -> None:
         import keras
 
@@ -81,7 +84,8 @@ class Monitor:
         self._planned = planned
         self._samples = Budget(_SAMPLES, _SAMPLE_POINTS, every, guess=0)
         self._trials = Budget(_TRIALS, _TRIAL_POINTS, every, guess=1)
-        self._trial: Trial | None = Trial(model, self.layers, loss)
+        self._histograms = histograms or Histograms(None)
+        self._trial: Trial | None = Trial(model, self.layers, loss, self._histograms)
         self._batch: tuple[Any, Any, Any] | None = None
 
     def wants_batch(self) -> bool:
@@ -126,6 +130,7 @@ class Monitor:
         self._read(value)
         if self._batch is not None and not self._has_losses_of(self.step):
             self._try()
+        self._histograms.close()
         trained = [layer.is_trained(value) for layer in self.layers]
         for layer in self.layers:
             if layer.ever_moved and any(trained) and not layer.is_trained(value):

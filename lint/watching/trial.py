@@ -18,6 +18,7 @@ from .values import synchronize
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from .histograms import Histograms
     from .layers import WatchedLayer
 
     Tensor = Any
@@ -44,15 +45,21 @@ class Trial:
         model: the model.
         layers: those whose inputs are noted.
         loss: of the model; None for the one that it was compiled with.
+        histograms: gets their inputs.
 
     Attributes:
         calls: how often training mode called each layer; empty before the first run.
     """
 
     def __init__(
-        self, model: Any, layers: Sequence[WatchedLayer], loss: Loss | None
+        self,
+        model: Any,
+        layers: Sequence[WatchedLayer],
+        loss: Loss | None,
+        histograms: Histograms,
     ) -> None:
         self._model = model
+        self._histograms = histograms
         self._layers = layers
         self._loss = loss
         self.calls: list[int] = []
@@ -74,8 +81,9 @@ class Trial:
                 layer.note_calls([(flat(m), flat(v)) for m, v in of_calls])
                 if values is not None and values.shape[0]:
                     # By NumPy, which is far quicker at it than eager TensorFlow.
-                    quantiles = np.quantile(flat(values), _QUANTILES)
-                    layer.inputs.append((step, quantiles))
+                    sample = flat(values)
+                    layer.inputs.append((step, np.quantile(sample, _QUANTILES)))
+                    self._histograms.write(layer.path, sample, step)
         if training is None:
             return None
         return Losses(step, flat(training).item(), flat(inference).item())

@@ -638,6 +638,46 @@ class TestLogs:
         assert list(history) == ["loss"]
 
 
+class TestTensorBoard:
+    def test_shows_the_inputs_of_each_layer_and_the_numbers(self, tmp_path):
+        from tensorboard.backend.event_processing.event_multiplexer import (
+            EventMultiplexer,
+        )
+
+        board = keras.callbacks.TensorBoard(tmp_path, write_graph=False)
+        x, y = data(mean=5, std=2)
+        model, watch = net(momentum=0.9), watching(tensorboard=board)
+        model.compile("sgd", "mse")
+        model.fit(x, y, 16, verbose=0, epochs=2, callbacks=[watch, board])
+        runs = EventMultiplexer().AddRunsFromDirectory(str(tmp_path)).Reload()
+        assert sorted(runs.Runs()) == ["bn", "train"]
+        seen = runs.Tensors("bn", "bn/bn/inputs")
+        assert seen[-1].step == 40
+        left, right, counts = (
+            np.array(
+                seen[-1].tensor_proto.float_val
+                or np.frombuffer(seen[-1].tensor_proto.tensor_content)
+            )
+            .reshape(-1, 3)
+            .T
+        )
+        assert counts.sum() == 16 * 4  # Every value of a batch.
+        assert x.min() <= left[0] < 4 < 6 < right[-1] <= x.max()
+        assert "epoch_bn/bn/shift" in runs.GetAccumulator("train").Tags()["tensors"]
+
+    def test_a_folder_will_do(self, tmp_path):
+        model = net(momentum=0.9)
+        fitted(model, *data(), watching(tensorboard=tmp_path / "logs"))
+        assert [each.name for each in tmp_path.glob("logs/*")] == ["bn"]
+
+    @pytest.mark.parametrize("wrong", [1, ["logs"], object()])
+    def test_anything_else_is_refused(self, wrong):
+        with pytest.raises(
+            ValueError, match=r"folder of logs.* Received: tensorboard="
+        ):
+            watching(tensorboard=wrong)
+
+
 def test_the_table_of_many_layers_is_short(capsys):
     model = TestPicture.deep(40)
     fitted(model, *data(), watching(verbose=True))
