@@ -34,12 +34,14 @@ python_maximum_signature_line_length = 72
 add_module_names = True
 napoleon_numpy_docstring = False
 napoleon_use_rtype = False
+napoleon_use_ivar = True
 napoleon_custom_sections = [("Call arguments", "params_style"), "Reference"]
 
 html_theme = "furo"
 html_title = "kerasbn"
 html_baseurl = project_url("Documentation")
 html_static_path = ["_static"]
+html_favicon = "_static/favicon.svg"
 html_css_files = ["site.css"]
 html_show_sphinx = False
 html_copy_source = False

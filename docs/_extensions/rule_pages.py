@@ -49,14 +49,13 @@ def index(rules: Iterable[Rule]) -> str:
     parts = [INTRODUCTION]
     names = []
     for start, members in groupby(rules, key=lambda rule: rule.code[:3]):
-        lines = [f"## {GROUPS[start]}", "", "| code | name | | finds |", "|-|-|-|-|"]
+        lines = [f"## {GROUPS[start]}", "", "| rule | | finds |", "|-|-|-|"]
         for rule in members:
             name = rule_page(rule).rpartition("/")[2]
             names.append(name)
             state = rule.severity.letter + ("" if rule.default else ", off")
             lines.append(
-                f"| [{rule.code}]({name}.md) | {rule.name} | {state} "
-                f"| {summary(rule)} |"
+                f"| [{rule.code}]({name}.md) {rule.name} | {state} | {summary(rule)} |"
             )
         parts.append("\n".join(lines) + "\n")
     listed = "\n".join(names)

@@ -50,7 +50,8 @@ def usual(rows, backend, jit):
 def summary(results):
     """How many times as fast as stock, with the quartiles of the ratio."""
     parts = [
-        "![Bars: how many times as fast as stock](../tests/benchmarks/speed.png)",
+        "![Bars: how many times as fast as stock](../tests/benchmarks/speed.png)"
+        "{.drawn .wide}",
         f"Measured on {results['machine']}: medians, and quartiles in parentheses. "
         "[All rows, with times and passes over memory](benchmarks-all.md).",
         "Training (forward and backward):",
