@@ -1,112 +1,48 @@
 """Builds the site and checks it: `python docs/build.py`.
 
-It needs the extra `docs`, no framework and no network. Sphinx's warnings are errors. Then
-each link within the site must lead to a page and a place on it, each rule's `url` and each
-address of the site in the README to a page, and nothing may be fetched from elsewhere when
-a page is viewed. The site is in `docs/_build/html`: `python -m http.server -d` shows it.
+It needs the extra `docs`, no framework and no network. Sphinx's warnings are errors.
+Then each link within the site must lead to a page and a place on it, each rule's `url`
+and each address of the site in the README to a page, and nothing may be fetched from
+elsewhere when a page is viewed. `python -m http.server -d docs/_build/html` shows it.
 """
 
 from __future__ import annotations
 
 import re
 import sys
-from functools import cache
-from html.parser import HTMLParser
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import unquote, urldefrag
 
 from sphinx.cmd.build import main as sphinx_build
 
 from lint.rules import all_rules
 from lint.urls import project_url, rule_url
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 DOCS = Path(__file__).parent
 SITE = DOCS / "_build" / "html"
 OPTIONS = ["-q", "-E", "-W", "--keep-going", "-b", "dirhtml"]
-ELSEWHERE = re.compile(r"(https?:)?//|mailto:|data:")
+
+sys.path.insert(0, str(DOCS / "_extensions"))
+from checking import lost_addresses, problems_of
 
 
 def main() -> int:
     """Build and check; the exit status."""
-    status = sphinx_build([*OPTIONS, str(DOCS), str(SITE)])
-    problems = [] if status else [*problems_of(SITE), *lost_addresses(SITE)]
+    if status := sphinx_build([*OPTIONS, str(DOCS), str(SITE)]):
+        return status
+    base = project_url("Documentation")
+    addresses = [*map(rule_url, all_rules()), *named_in_readme(base)]
+    problems = [*problems_of(SITE), *lost_addresses(SITE, base, addresses)]
     for problem in problems:
         print(problem, file=sys.stderr)
-    if not status:
-        count = sum(1 for _ in SITE.rglob("*.html"))
-        print(f"{SITE.relative_to(DOCS.parent)}: {count} pages, {len(problems)} errors")
-    return status or bool(problems)
+    count = sum(1 for _ in SITE.rglob("*.html"))
+    print(f"{SITE.relative_to(DOCS.parent)}: {count} pages, {len(problems)} errors")
+    return 1 if problems else 0
 
 
-class Page(HTMLParser):
-    """What a page links to, what it loads, and the places on it."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.links: list[str] = []
-        self.loaded: list[str] = []
-        self.places: set[str] = set()
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note the addresses and the identifier of one element."""
-        values = {name: value or "" for name, value in attrs}
-        self.places |= {values[name] for name in ("id", "name") if name in values}
-        if tag == "a" and "href" in values:
-            self.links.append(values["href"])
-        elif tag == "link" and values.get("rel") in ("stylesheet", "icon", "preload"):
-            self.loaded.append(values["href"])
-        elif "src" in values:
-            self.loaded.append(values["src"])
-
-
-@cache
-def page_at(path: Path) -> Page:
-    """The page in a file."""
-    return Page(path.read_text("utf-8"))
-
-
-def problems_of(site: Path) -> Iterator[str]:
-    """Links that lead nowhere, and what would be fetched from elsewhere."""
-    for path in sorted(site.rglob("*.html")):
-        page, name = page_at(path), path.relative_to(site)
-        for address in page.loaded:
-            if ELSEWHERE.match(address) and not address.startswith("data:"):
-                yield f"{name}: is fetched from elsewhere: {address}"
-            elif not ELSEWHERE.match(address) and not target(path, address).is_file():
-                yield f"{name}: is not there: {address}"
-        for address in page.links:
-            if not ELSEWHERE.match(address) and not leads_somewhere(path, address):
-                yield f"{name}: the link leads nowhere: {address}"
-
-
-def leads_somewhere(page: Path, address: str) -> bool:
-    """Whether a link of a page has a page, and a place on it."""
-    path, place = target(page, address), urldefrag(address).fragment
-    if not path.is_file():
-        return False
-    return path.suffix != ".html" or not place or unquote(place) in page_at(path).places
-
-
-def target(page: Path, address: str) -> Path:
-    """The file that an address on a page means."""
-    path = unquote(urldefrag(address).url.partition("?")[0])
-    file = (page.parent / path).resolve() if path else page
-    return file / "index.html" if file.is_dir() else file
-
-
-def lost_addresses(site: Path) -> Iterator[str]:
-    """Addresses of this site, in reports and in the README, that have no page."""
-    base = project_url("Documentation")
-    readme = (DOCS.parent / "README.md").read_text("utf-8")
-    named = re.findall(rf"{re.escape(base)}[^)\s]*", readme)
-    for address in (*map(rule_url, all_rules()), *named):
-        if not target(site / "index.html", address.removeprefix(base)).is_file():
-            yield f"has no page: {address}"
+def named_in_readme(base: str) -> list[str]:
+    """The addresses of the site in the README."""
+    text = (DOCS.parent / "README.md").read_text("utf-8")
+    return re.findall(rf"{re.escape(base)}[^)\s]*", text)
 
 
 if __name__ == "__main__":

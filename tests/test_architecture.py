@@ -1,4 +1,4 @@
-"""Who may import whom, as the README draws it."""
+"""Who may import whom, as `docs/how/architecture.md` draws it."""
 
 import ast
 import pathlib

@@ -1,8 +1,8 @@
 """The pages of the gallery: each script with what it printed and drew, and an index.
 
-A script is a file of the gallery's folder with a `__main__`; its docstring has a title on
-its first line and, below, what it shows. `NAME.txt` and `NAME.png` in the folder of the
-pages hold its output.
+A script is a file of the gallery's folder with a `__main__`; its docstring has a title
+on its first line and, below, what it shows. `NAME.txt` and `NAME.png` in the folder of
+the pages hold its output.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 INTRODUCTION = """\
 # Gallery
 
-What batch normalization does, measured: each page answers one question with a script that
-runs in two minutes or less on two cores, on real data, with fixed seeds and several runs.
+What batch normalization does, measured: each page answers one question with a script
+that runs in two minutes or less on two cores, on real data, with fixed seeds and
+several runs.
 """
 
 

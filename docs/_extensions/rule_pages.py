@@ -1,4 +1,4 @@
-"""The page of each rule, made of what `model-lint rule CODE` prints, and their index."""
+"""The page of each rule, which is what `model-lint rule CODE` prints, and an index."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ GROUPS = {
 INTRODUCTION = """\
 # Rules
 
-Each page is what `model-lint rule CODE` prints: the rationale, a bad and a good example.
-Where Keras can run the bad example, the tests do, and observe the harm. **E** is an error,
-**W** a warning, **I** is for information and fails no run; rules that are *off* are applied
-if they are [selected](../settings.md#select).
+Each page is what `model-lint rule CODE` prints: the rationale, a bad and a good
+example. Where Keras can run the bad example, the tests do, and observe the harm. **E**
+is an error, **W** a warning, **I** is for information and fails no run; rules that are
+*off* are applied if they are [selected](../settings.md#select).
 """
 ADDRESS = re.compile(r"^- (https?://\S+)$", re.MULTILINE)
 
