@@ -1,8 +1,8 @@
 """The pages of the gallery: each script with what it printed and drew, and an index.
 
-A script is a file of the gallery's folder with a `__main__`; its docstring has a title
-on its first line and, below, what it shows. `NAME.txt` and `NAME.png` in the folder of
-the pages hold its output.
+A script is a file of the gallery's folder with a function `draw`; its docstring has a
+title on its first line and, below, what it shows. `NAME.txt` and `NAME.png` in the
+folder of the pages hold its output. `SCRIPTS` in `all.py` is the order of the pages.
 """
 
 from __future__ import annotations
@@ -29,14 +29,28 @@ def pages(scripts: Path, outputs: Path) -> dict[str, str]:
         FileNotFoundError: if the output of a script is missing.
         ValueError: if a script has no docstring.
     """
-    found = sorted(path for path in scripts.glob("*.py") if is_script(path))
+    found = [path for path in sorted(scripts.glob("*.py")) if is_script(path)]
+    order = names_in_order(scripts / "all.py")
+    found.sort(key=lambda path: [*order, path.stem].index(path.stem))
     texts = {f"{path.stem}.md": page(path, outputs) for path in found}
     return {**texts, "index.md": index(found)}
 
 
 def is_script(path: Path) -> bool:
-    """Whether a file is run, and not only imported by those that are."""
-    return '__name__ == "__main__"' in path.read_text("utf-8")
+    """Whether a file draws a picture, and is not only of use to those that do."""
+    body = ast.parse(path.read_text("utf-8")).body
+    return any(
+        isinstance(each, ast.FunctionDef) and each.name == "draw" for each in body
+    )
+
+
+def names_in_order(path: Path) -> list[str]:
+    """The names of scripts as that file has them in `SCRIPTS`; none without it."""
+    text = path.read_text("utf-8") if path.exists() else ""
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "SCRIPTS":
+            return list(ast.literal_eval(node.value))
+    return []
 
 
 def page(script: Path, outputs: Path) -> str:

@@ -31,17 +31,23 @@ example. Where Keras can run the bad example, the tests do, and observe the harm
 is an error, **W** a warning, **I** is for information and fails no run; rules that are
 *off* are applied if they are [selected](../settings.md#select).
 """
+FACTS = re.compile(r"(?<=\n\n)(error|warning|info),")
 ADDRESS = re.compile(r"^- (https?://\S+)$", re.MULTILINE)
 
 
 def pages() -> dict[str, str]:
     """File name -> text, of all rules and of their index."""
     rules = all_rules()
-    texts = {
-        f"{rule_page(rule).rpartition('/')[2]}.md": ADDRESS.sub(r"- <\1>", page(rule))
-        for rule in rules
-    }
+    texts = {f"{rule_page(rule).rpartition('/')[2]}.md": text(rule) for rule in rules}
     return {**texts, "index.md": index(rules)}
+
+
+def text(rule: Rule) -> str:
+    """What the command prints, with a severity that is seen and links."""
+    emphasized = FACTS.sub(
+        lambda match: f"**{match[1].capitalize()}**,", page(rule), count=1
+    )
+    return ADDRESS.sub(r"- <\1>", emphasized)
 
 
 def index(rules: Iterable[Rule]) -> str:

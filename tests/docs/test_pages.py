@@ -58,8 +58,7 @@ class TestGallery:
         return folder
 
     def script(self, scripts, name, text='"""Does it help?\n\nIt does.\n"""\n'):
-        main = 'if __name__ == "__main__":\n    print(1)\n'
-        (scripts / f"{name}.py").write_text(text + main)
+        (scripts / f"{name}.py").write_text(f"{text}def draw(results): ...\n")
         for end in ("txt", "png"):
             (scripts / f"{name}.{end}").touch()
 
@@ -77,6 +76,14 @@ class TestGallery:
         for shown in ("(why.png)", "} why.txt", "examples/gallery/why.py\n"):
             assert shown in pages["why.md"]
         assert re.findall(r":link: (\w+)", pages["index.md"]) == ["momentum", "why"]
+
+    def test_is_in_the_order_of_its_list(self, scripts):
+        (scripts / "all.py").write_text('SCRIPTS = ["why", "none", "by_hand"]\n')
+        for name in ("again", "by_hand", "why", "zoo"):
+            self.script(scripts, name)
+        pages = gallery_pages.pages(scripts, scripts)
+        shown = re.findall(r":link: (\w+)", pages["index.md"])
+        assert shown == ["why", "by_hand", "again", "zoo"]
 
     def test_wants_the_output_of_each_script(self, scripts):
         self.script(scripts, "why")
