@@ -9,6 +9,7 @@ elsewhere when a page is viewed. `python -m http.server -d docs/_build/html` sho
 from __future__ import annotations
 
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from lint.urls import project_url, rule_url
 
 DOCS = Path(__file__).parent
 SITE = DOCS / "_build" / "html"
-OPTIONS = ["-q", "-E", "-W", "--keep-going", "-b", "dirhtml"]
+OPTIONS = ["-q", "-W", "--keep-going", "-b", "dirhtml"]
 
 sys.path.insert(0, str(DOCS / "_extensions"))
 from checking import lost_addresses, problems_of
@@ -27,6 +28,7 @@ from checking import lost_addresses, problems_of
 
 def main() -> int:
     """Build and check; the exit status."""
+    shutil.rmtree(SITE, ignore_errors=True)  # Or pages that are gone would stay.
     if status := sphinx_build([*OPTIONS, str(DOCS), str(SITE)]):
         return status
     base = project_url("Documentation")
