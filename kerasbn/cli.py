@@ -126,11 +126,12 @@ def main(
 ) -> None:
     """Fold batch normalization into the linear layers around it, for inference.
 
-    SRC is a .keras file, or a legacy whole-model .h5 file of Keras 3. DST is what to
-    write, and its name chooses the format: .keras for a plain Keras model, which is
-    proven equal in float64; .onnx, .tflite or, for a SavedModel, a folder, for what
-    Keras exports of that model, which is then run beside the original. DST appears
-    only once all this went well.
+    SRC is a .keras file or folder, or a whole-model .h5 file, of Keras 3 or, where all
+    layers are known, of Keras 2 or tf_keras. DST is what to write, and its name
+    chooses the format: .keras for a plain Keras model, which is proven equal in
+    float64; .onnx, .tflite or, for a SavedModel, a folder, for what Keras exports of
+    that model, which is then run beside the original. DST appears only once all this
+    went well.
     """
     place = Path(destination)
     try:

@@ -22,11 +22,15 @@ if TYPE_CHECKING:
 def print_rule(rule: Rule) -> None:
     """Print a rule's page; where it is piped, its Markdown."""
     console = Console(highlight=False)
-    text = f"# {rule.code} {rule.name}\n\n{_facts(rule)}.\n\n{markdown(rule)}"
     if console.is_terminal:
-        console.print(Markdown(text, code_theme="ansi_dark"))
+        console.print(Markdown(page(rule), code_theme="ansi_dark"))
     else:
-        print(text)
+        print(page(rule))
+
+
+def page(rule: Rule) -> str:
+    """The Markdown of a rule's page: title, facts, rationale, examples."""
+    return f"# {rule.code} {rule.name}\n\n{_facts(rule)}.\n\n{markdown(rule)}"
 
 
 def print_index(rules: Iterable[Rule]) -> None:

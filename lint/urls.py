@@ -21,7 +21,11 @@ def project_url(label: str) -> str:
     return dict(entry.split(", ", 1) for entry in entries)[label]
 
 
+def rule_page(rule: Rule) -> str:
+    """The rule's page within the documentation, where it is written and looked for."""
+    return f"rules/{rule.code.lower()}"
+
+
 def rule_url(rule: Rule) -> str:
     """The address of a rule's page."""
-    base = project_url("Documentation").rstrip("/")
-    return f"{base}/rules/{rule.code.lower()}/"
+    return f"{project_url('Documentation').rstrip('/')}/{rule_page(rule)}/"

@@ -1,7 +1,8 @@
-"""Who may import whom, as the README draws it."""
+"""Who may import whom, as `docs/how/architecture.md` draws it."""
 
 import ast
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -130,6 +131,26 @@ def test_nothing_imports_what_is_above_it(package):
             }
             assert found <= lower | ({name} if path.is_dir() else set()), name
         lower |= set(storey)
+
+
+def test_the_drawing_shows_the_storeys():
+    drawing = (ROOT / "docs/pictures/imports.svg").read_text(encoding="utf-8")
+    rows = [
+        set(each.split(" · ")) for each in re.findall(r">([\w ·]+)</text>", drawing)
+    ]
+    for storey in STOREYS["kerasbn"]:
+        assert set(storey) in rows
+
+
+def test_the_tree_shows_what_is_there():
+    page = (ROOT / "docs/how/architecture.md").read_text(encoding="utf-8")
+    (tree,) = re.findall(r"^```text\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    named = re.findall(r"[\w/]+(?:/|\.py)", tree)
+    assert len(named) > 20
+    for path in named:
+        assert any((ROOT / each / path).exists() for each in ("", "kerasbn", "lint")), (
+            path
+        )
 
 
 def test_an_exchange_loads_nothing_of_the_fold():

@@ -1,4 +1,4 @@
-"""The README's Python blocks run as they stand, and print what stands below them."""
+"""Python blocks of the README and the site run, and print what stands below them."""
 
 import os
 import re
@@ -9,7 +9,8 @@ from pathlib import Path
 import keras
 import pytest
 
-README = Path(__file__).parent.parent / "README.md"
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "docs/start.md", *(ROOT / "docs/guides").glob("*")]
 # A block, and what it prints if the next block is plain text.
 BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```\n(.*?)^```\n)?", re.M | re.S)
 MARK = "=== block {} ==="
@@ -26,14 +27,14 @@ def shown(text):
     keras.backend.backend() != "tensorflow", reason="its figures are TensorFlow's"
 )
 def test_the_blocks_run_and_print_what_is_shown(tmp_path):
-    blocks = BLOCK.findall(README.read_text(encoding="utf-8"))
-    code = "import sys\n"
-    for number, (source, _) in enumerate(blocks):
-        mark = MARK.format(number)
-        code += f"print({mark!r}, flush=True)\n"
-        code += "for_a_loop_of_your_own = '''\n" if "batches" in source else ""
-        code += source
-        code += "'''\n" if "batches" in source else ""
+    blocks = []
+    code = ""
+    for page in sorted(PAGES):
+        code += f"names = {{'__name__': {page.stem!r}}}\n"  # Each page is on its own.
+        for source, printed in BLOCK.findall(page.read_text(encoding="utf-8")):
+            code += f"print({MARK.format(len(blocks))!r}, flush=True)\n"
+            code += f"exec({source!r}, names)\n"
+            blocks.append((source, printed))
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=tmp_path,
@@ -43,7 +44,7 @@ def test_the_blocks_run_and_print_what_is_shown(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     printed = re.split(MARK.format(r"\d+"), done.stdout)[1:]
-    assert len(printed) == len(blocks) > 3
+    assert len(printed) == len(blocks) > 10
     for (_, expected), received in zip(blocks, printed, strict=True):
         if not expected or "..." in expected:  # It is abridged there.
             continue

@@ -2,9 +2,9 @@
 
     python -m tests.benchmarks.all
 
-It writes `speed.json`, `speed.md` and `speed.png` beside this file and puts the
-tables into the README of the repository. With `--tables` it measures nothing and
-makes the tables and the chart from `speed.json` again.
+It writes `speed.json`, `speed.md` and `speed.png` beside this file, and puts the
+tables into `docs/benchmarks.md` and a sentence into the README of the repository. With
+`--tables` it measures nothing and makes all but `speed.json` again from that.
 """
 
 from __future__ import annotations
@@ -20,7 +20,11 @@ import tempfile
 from . import chart, tables
 
 HERE = pathlib.Path(__file__).parent
-README = HERE.parent.parent / "README.md"
+ROOT = HERE.parent.parent
+PAGES = {
+    ROOT / "docs" / "benchmarks.md": tables.summary,
+    ROOT / "README.md": tables.headline,
+}
 RESULTS = HERE / "speed.json"
 BACKENDS = ("tensorflow", "jax", "torch")
 
@@ -34,7 +38,8 @@ def main() -> None:
         RESULTS.write_text(json.dumps(measured(arguments.seconds), indent=1) + "\n")
     results = json.loads(RESULTS.read_text())
     (HERE / "speed.md").write_text(tables.full(results))
-    README.write_text(tables.inserted(README.read_text(), tables.summary(results)))
+    for page, block in PAGES.items():
+        page.write_text(tables.inserted(page.read_text(), block(results)))
     chart.draw(results).savefig(HERE / "speed.png", dpi=100)
 
 

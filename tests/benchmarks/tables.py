@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import statistics
+
 BEGIN, END = "<!-- speed: begin -->", "<!-- speed: end -->"
 COLUMNS = {
     ("tensorflow", False): "TensorFlow",
@@ -12,19 +14,46 @@ COLUMNS = {
 }
 
 
-def inserted(readme, block):
+def inserted(page, block):
     """The text with what is between the two marks replaced."""
-    before, rest = readme.split(BEGIN)
+    before, rest = page.split(BEGIN)
     _, after = rest.split(END)
     return f"{before}{BEGIN}\n\n{block}\n{END}{after}"
+
+
+def headline(results):
+    """The chart, and what it says in a sentence."""
+    layer = [
+        f"{title.removesuffix(', no jit')} {usual(results['layer'], *column):.1f}"
+        for column, title in COLUMNS.items()
+    ]
+    whole = [f"{r['model']} {r['ratio']:.2f}" for r in results["models"]]
+    parts = [
+        "![Bars: how many times as fast as stock](tests/benchmarks/speed.png)",
+        "Times as fast as `keras.layers.BatchNormalization`. The layer in training, "
+        f"median over shapes and axes: {'; '.join(layer)}. Training steps of whole "
+        f"models on TensorFlow: {', '.join(whole)}.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def usual(rows, backend, jit):
+    """The median ratio of training in float32, over shapes and axes."""
+    return statistics.median(
+        row["ratio"]
+        for row in rows
+        if (row["backend"], row["jit"]) == (backend, jit)
+        and (row["mode"], row["variant"]) == ("training", "float32")
+    )
 
 
 def summary(results):
     """How many times as fast as stock, with the quartiles of the ratio."""
     parts = [
-        "![Bars: how many times as fast as stock](tests/benchmarks/speed.png)",
+        "![Bars: how many times as fast as stock](../tests/benchmarks/speed.png)"
+        "{.drawn .wide}",
         f"Measured on {results['machine']}: medians, and quartiles in parentheses. "
-        "[All rows, with times and passes over memory](tests/benchmarks/speed.md).",
+        "[All rows, with times and passes over memory](benchmarks-all.md).",
         "Training (forward and backward):",
         ratios(results["layer"], "training"),
         "Inference:",

@@ -200,6 +200,16 @@ def test_rules_lists_all(folder, command):
         assert f"{rule.code} {rule.name} ({rule.severity}" in listed
 
 
+@pytest.mark.parametrize("option", [["--markdown"], ["--output-format", "markdown"]])
+def test_rules_are_listed_in_a_table(folder, command, option):
+    header, line, *rows = command("rules", *option).out.splitlines()
+    assert (header, line) == ("| code | name | | finds |", "|---|---|---|---|")
+    assert [row.split(" | ")[0][2:] for row in rows] == [r.code for r in all_rules()]
+    assert any(
+        row.startswith("| BN404 | l2-before-batch-norm | I, off | ") for row in rows
+    )
+
+
 def test_a_target_named_like_a_command_is_reached_with_a_dot(folder, command):
     (folder / "rules").mkdir()
     (folder / "rules/bad.py").write_text(BAD_SOURCE)

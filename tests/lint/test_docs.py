@@ -15,13 +15,17 @@ from lint.settings import reference
 
 DOCS = Path(__file__).parents[2] / "docs"
 SETTINGS = DOCS / "settings.md"
+PAGES = sorted(
+    page for part in (".", "guides", "how") for page in DOCS.glob(f"{part}/*.md")
+)
 BLOCKS = [
     (page.name, language, text)
-    for page in sorted(DOCS.glob("*.md"))
+    for page in PAGES
     for language, text in re.findall(
         r"^```(\w+)\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL
     )
 ]
+SHELLS = ("sh", "console")
 READERS = {"json": json.loads, "toml": tomllib.loads, "yaml": yaml.safe_load}
 
 
@@ -41,7 +45,7 @@ def test_what_pages_show_is_well_formed(page, language, text):
 def test_options_that_pages_name_exist(command):
     known = set(re.findall(r"--[\w-]+", command("--help").out))
     for page, language, text in BLOCKS:
-        for line in re.findall(r"model-lint .*", text if language == "sh" else ""):
+        for line in re.findall(r"model-lint .*", text if language in SHELLS else ""):
             assert set(re.findall(r"--[\w-]+", line)) <= known, page
 
 
