@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import h5py
-import ml_dtypes
 import numpy as np
 from h5py.h5d import DatasetID
 from h5py.h5g import GroupID
@@ -82,7 +81,7 @@ class StoredArray:
         Raises:
             UnusableFileError: if the file is damaged there.
         """
-        if self.dtype == ml_dtypes.bfloat16:
+        if self.dtype.kind == "V":  # bfloat16
             return self[()]
         values = np.empty(self.shape, self.dtype)
         with _damage_told(self._dataset):
@@ -167,6 +166,8 @@ def array(parent: GroupID, path: str) -> StoredArray | None:
         shape, dtype = dataset.shape, dataset.dtype
         _check_size(dataset, math.prod(shape) * dtype.itemsize)
         if dtype == _OPAQUE:
+            import ml_dtypes  # Few files need it.
+
             dtype = np.dtype(ml_dtypes.bfloat16)
         elif dtype.kind not in "biufc":
             return None
