@@ -11,7 +11,8 @@ import ast
 from collections import defaultdict
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar, cast
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +22,7 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 ScopeNode = ast.Module | ast.ClassDef | Function
 # The block a statement is in: the id of the statement around it, and which part.
 Block = tuple[int, str]
+Node = TypeVar("Node", bound=ast.AST)
 
 
 class Kind(Enum):
@@ -72,9 +74,7 @@ class Scope:
         return isinstance(self.node, ast.ClassDef)
 
 
-# A tuple, and a set of exact types, as every node of every file is asked for these.
-_STATEMENTS = (ast.stmt, ast.ExceptHandler)
-_LEAVES = (ast.Name, ast.Constant)
+# Exact types, as every node of every file is asked for these.
 _NAMING = frozenset(
     (
         *(ast.Assign, ast.AnnAssign, ast.NamedExpr, ast.AugAssign, ast.Global),
@@ -83,10 +83,38 @@ _NAMING = frozenset(
         *(ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda),
     )
 )
+# Fields that hold no nodes, or only such as nobody asks for: operators and contexts.
+_PLAIN = frozenset(
+    (
+        *("ctx", "op", "ops", "id", "attr", "module", "level", "asname"),
+        *("type_comment", "type_ignores", "simple", "conversion", "is_async", "kind"),
+    )
+)
+
+
+class _Parts(dict[type[ast.AST], tuple[str, ...]]):
+    """The fields of each type of node that hold others, last first."""
+
+    def __missing__(self, kind: type[ast.AST]) -> tuple[str, ...]:
+        leaf = kind in (ast.Name, ast.Constant)
+        names = () if leaf else kind._fields[::-1]
+        self[kind] = found = tuple(each for each in names if each not in _PLAIN)
+        return found
+
+
+_PARTS = _Parts()
+# Those that hold statements.
+_BLOCKS = frozenset(("body", "orelse", "finalbody", "handlers"))
 
 
 class Scopes:
-    """Parents, scopes and bindings of one syntax tree."""
+    """Parents, scopes and bindings of one syntax tree.
+
+    Attributes:
+        nodes: all nodes in the order of the text, without operators and contexts.
+        parents: the node around each.
+        top: the scope of the module.
+    """
 
     def __init__(self, tree: ast.Module):
         self.nodes: list[ast.AST] = []
@@ -97,23 +125,37 @@ class Scopes:
         self._walk(tree)
 
     def _walk(self, tree: ast.Module) -> None:
+        # It sees every node of every file, hence the local names and no function calls.
         pending: list[tuple[ast.AST, Scope]] = [(tree, self.top)]
+        nodes, scopes, parents, parts = (
+            self.nodes,
+            self._scopes,
+            self.parents,
+            self._parts,
+        )
         while pending:
             node, scope = pending.pop()
-            self.nodes.append(node)
-            self._scopes[node] = scope
-            inner = self._enter(node, scope)
-            for name, child in _children(node):
-                self.parents[child] = node
-                if isinstance(child, _STATEMENTS):
-                    self._parts[child] = name
+            nodes.append(node)
+            scopes[node] = scope
+            kind = type(node)
+            inner = self._enter(node, scope) if kind in _NAMING else scope
+            for name in _PARTS[kind]:
+                value = getattr(node, name, None)
                 # Defaults, decorators and bases are evaluated outside the body.
                 outside = inner is scope or name in ("decorator_list", "bases")
-                pending.append((child, scope if outside else inner))
+                where = scope if outside else inner
+                if isinstance(value, ast.AST):
+                    parents[value] = node
+                    pending.append((value, where))
+                elif isinstance(value, list):
+                    for child in reversed(value):
+                        if isinstance(child, ast.AST):
+                            parents[child] = node
+                            pending.append((child, where))
+                    if name in _BLOCKS:
+                        parts.update(dict.fromkeys(value, name))
 
     def _enter(self, node: ast.AST, scope: Scope) -> Scope:
-        if type(node) not in _NAMING:
-            return scope  # most nodes; it saves trying them against every case
         _bind(node, scope)
         if isinstance(node, ast.Global):
             for name in node.names:  # What is bound here is bound in the module.
@@ -126,6 +168,17 @@ class Scopes:
                 place = Binding(Kind.PARAMETER, argument, start(node), node)
                 inner.bindings[argument.arg].append(place)
         return inner
+
+    @cached_property
+    def _by_kind(self) -> dict[type[ast.AST], list[ast.AST]]:
+        index: dict[type[ast.AST], list[ast.AST]] = defaultdict(list)
+        for node in self.nodes:
+            index[type(node)].append(node)
+        return index
+
+    def of(self, kind: type[Node]) -> list[Node]:
+        """The nodes of one type, in the order of the text."""
+        return cast("list[Node]", self._by_kind.get(kind, []))
 
     def scope_of(self, node: ast.AST) -> Scope:
         """The scope that the node is evaluated in."""
@@ -205,7 +258,7 @@ class Scopes:
         blocks = set()
         current: ast.AST = node
         for outer in self.ancestors(node):
-            inside = isinstance(current, ast.stmt | ast.ExceptHandler)
+            inside = current in self._parts
             # What a `with` binds is bound after it too.
             if inside and not isinstance(outer, ast.With | ast.AsyncWith):
                 blocks.add((id(outer), self._parts[current]))
@@ -248,22 +301,6 @@ def arguments_of(function: Function) -> list[ast.arg]:
     named = function.args
     rest = [each for each in (named.vararg, named.kwarg) if each is not None]
     return [*named.posonlyargs, *named.args, *named.kwonlyargs, *rest]
-
-
-def _children(node: ast.AST) -> list[tuple[str, ast.AST]]:
-    """A node's children with the part they are in, last first (for a stack)."""
-    if isinstance(node, _LEAVES):
-        return []
-    children = []
-    for name in node._fields:
-        if name == "ctx":
-            continue
-        value = getattr(node, name, None)
-        if isinstance(value, ast.AST):
-            children.append((name, value))
-        elif isinstance(value, list):
-            children += [(name, item) for item in value if isinstance(item, ast.AST)]
-    return children[::-1]
 
 
 def _exclusive(one: set[Block], other: set[Block]) -> bool:
