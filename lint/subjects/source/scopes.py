@@ -8,11 +8,15 @@ the last binding before a use counts, branches and loops add theirs.
 from __future__ import annotations
 
 import ast
+from bisect import bisect_left
 from collections import defaultdict
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING, TypeVar, cast
+
+from .limits import BINDINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -121,6 +125,10 @@ class Scopes:
         self.parents: dict[ast.AST, ast.AST] = {}
         self._scopes: dict[ast.AST, Scope] = {}
         self._parts: dict[ast.AST, str] = {}
+        self._blocks_around: dict[ast.AST, frozenset[Block]] = {}
+        self._ordered: dict[
+            tuple[Scope, str], tuple[list[Position], list[Binding]]
+        ] = {}
         self.top = Scope(tree, None)
         self._walk(tree)
 
@@ -217,7 +225,7 @@ class Scopes:
         while scope is not None:
             if name.id in scope.bindings and (scope is home or not scope.is_class):
                 found = scope.bindings[name.id]
-                return scope, self._reaching(found, name) if scope is home else found
+                return scope, self._reaching(scope, name) if scope is home else found
             scope = scope.parent
         return None
 
@@ -229,7 +237,9 @@ class Scopes:
         """Whether both can run in one go: not in two branches of the same `if`."""
         return not _exclusive(self._blocks(first), self._blocks(second))
 
-    def _reaching(self, bindings: list[Binding], use: ast.AST) -> list[Binding]:
+    def _reaching(self, scope: Scope, use: ast.Name) -> list[Binding]:
+        """The bindings of its own scope that a use may see, the last one first."""
+        bindings = scope.bindings[use.id]
         if len(bindings) == 1:
             return bindings
         blocks = self._blocks(use)
@@ -238,11 +248,11 @@ class Scopes:
             for outer in self.ancestors(use)
             if isinstance(outer, ast.For | ast.AsyncFor | ast.While)
         ]
-        later = [each for each in bindings if each.ready > start(use)]
+        places, ordered = self._last_first(scope, use.id)
+        line, column = start(use)
+        first = bisect_left(places, (-line, -column))
         result: list[Binding] = []
-        for binding in sorted(bindings, key=lambda each: each.ready, reverse=True):
-            if binding.ready > start(use):
-                continue
+        for binding in islice(ordered, first, None):
             theirs = self._blocks(binding.place)
             if _exclusive(theirs, blocks):
                 continue
@@ -250,32 +260,52 @@ class Scopes:
             if theirs <= blocks:  # in every round that comes to it, it is bound anew
                 line = binding.ready[0]
                 loops = [each for each in loops if not each[0] <= line <= each[1]]
-                return _in_loops(later, loops) + result
-        result = _in_loops(later, loops) + result
+                return _in_loops(ordered, first, loops) + result
+            if len(result) == BINDINGS:
+                break
+        result = _in_loops(ordered, first, loops) + result
         return result or bindings
 
-    def _blocks(self, node: ast.AST) -> set[Block]:
-        blocks = set()
+    def _last_first(
+        self, scope: Scope, name: str
+    ) -> tuple[list[Position], list[Binding]]:
+        """The bindings of a name from the last to the first, and the order's keys."""
+        if (scope, name) not in self._ordered:
+            bindings = scope.bindings[name]
+            ordered = sorted(bindings, key=lambda each: each.ready, reverse=True)
+            places = [(-each.ready[0], -each.ready[1]) for each in ordered]
+            self._ordered[scope, name] = places, ordered
+        return self._ordered[scope, name]
+
+    def _blocks(self, node: ast.AST) -> frozenset[Block]:
+        if node not in self._blocks_around:
+            self._blocks_around[node] = frozenset(self._find_blocks(node))
+        return self._blocks_around[node]
+
+    def _find_blocks(self, node: ast.AST) -> Iterator[Block]:
         current: ast.AST = node
         for outer in self.ancestors(node):
             inside = current in self._parts
             # What a `with` binds is bound after it too.
             if inside and not isinstance(outer, ast.With | ast.AsyncWith):
-                blocks.add((id(outer), self._parts[current]))
+                yield id(outer), self._parts[current]
             if isinstance(outer, ScopeNode):
-                break
+                return
             current = outer
-        return blocks
 
 
-def _in_loops(later: list[Binding], loops: list[tuple[int, int]]) -> list[Binding]:
-    """Those that are seen in the next round of a loop, the last one first."""
-    lines = [(each, each.ready[0]) for each in reversed(later)]
-    return [
+def _in_loops(
+    ordered: list[Binding], count: int, loops: list[tuple[int, int]]
+) -> list[Binding]:
+    """Those of the first `count` that are seen in the next round of a loop."""
+    if not loops:
+        return []
+    found = (
         each
-        for each, line in lines
-        if any(first <= line <= last for first, last in loops)
-    ]
+        for each in islice(ordered, count)
+        if any(first <= each.ready[0] <= last for first, last in loops)
+    )
+    return list(islice(found, BINDINGS))
 
 
 def last_word(expression: ast.expr) -> str:
@@ -303,7 +333,7 @@ def arguments_of(function: Function) -> list[ast.arg]:
     return [*named.posonlyargs, *named.args, *named.kwonlyargs, *rest]
 
 
-def _exclusive(one: set[Block], other: set[Block]) -> bool:
+def _exclusive(one: frozenset[Block], other: frozenset[Block]) -> bool:
     """Whether two places are in different branches of the same `if`."""
     branches = dict(one)
     return any(
