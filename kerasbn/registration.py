@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import importlib
 import sys
-from importlib.abc import MetaPathFinder
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from importlib.abc import Loader
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
@@ -31,7 +31,7 @@ def _import_layer() -> None:
     importlib.import_module("kerasbn.layer")
 
 
-class _KerasFinder(MetaPathFinder):
+class _KerasFinder:
     """Finds `keras` as the other finders do, and imports the layer after it.
 
     It stays in place until Keras has run: many look for a package without
@@ -53,7 +53,7 @@ class _KerasFinder(MetaPathFinder):
             self._hook(spec.loader)
         return spec
 
-    def _hook(self, loader: importlib.abc.Loader) -> None:
+    def _hook(self, loader: Loader) -> None:
         """Replace `exec_module` on this one loader, which else stays what it is."""
         exec_module = loader.exec_module
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import tomllib
 from dataclasses import dataclass, field, fields, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -182,6 +181,8 @@ def config_for(targets: Sequence[object]) -> Config:
 
 
 def _read_table(file: Path) -> dict[str, Any] | None:
+    import tomllib  # What most folders do without.
+
     try:
         content = tomllib.loads(file.read_text("utf-8"))
     except RecursionError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,6 +17,8 @@ class UsageError(ValueError):
 
 def did_you_mean(received: str, known: Iterable[str]) -> str:
     """` Did you mean 'x'?` with the known word nearest to `received`, or nothing."""
+    from difflib import get_close_matches  # Few runs need it.
+
     by_lower = {word.lower(): word for word in known}
     word = received.lower()
     # Digits that look like letters are the commonest slip in a code.

@@ -8,18 +8,19 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from .baseline import Baseline, Key, read_baseline
+from kerasbn.isolation import UnusableFileError, isolated
+
 from .findings import Severity
 from .rules import enabled_rules
 from .subjects import Opener, Unread, UnreadError
 from .subjects.files import MODEL
 from .subjects.model import Model
-from .suppression import Suppressions, line_range
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
+    from .baseline import Baseline, Key
     from .config import Config
     from .findings import Finding
     from .rules import Rule
@@ -59,8 +60,11 @@ class Linter:
         self._config = config
         self._rules = enabled_rules(config.select, config.ignored, config.extend_select)
         self._opener = Opener(config.keras_version)
+        self._has_checked_model = False
         self.baseline: Baseline | None = None
         if config.baseline is not None:
+            from .baseline import read_baseline
+
             self.baseline = read_baseline(config.root / config.baseline)
 
     @property
@@ -77,8 +81,9 @@ class Linter:
         """
         if data is not None or path.suffix.lower() not in MODEL:
             return self._check_file(path, data)
-        from kerasbn.archive import UnusableFileError, isolated  # Loads h5py.
-
+        if self._has_checked_model:
+            import kerasbn.archive  # noqa: F401 - once, for all forks to come
+        self._has_checked_model = True
         try:
             return isolated(partial(self._check_file, path))
         except UnusableFileError as error:  # The HDF5 library crashed, or hangs.
@@ -128,6 +133,8 @@ class Linter:
             found = self._ask(lambda rule: _check_model(rule, subject))
             is_opaque = bool(subject.graph is None or subject.hidden)
             return self._result(subject.path or "model", found, is_opaque=is_opaque)
+        from .suppression import Suppressions  # What models do without.
+
         found = self._ask(lambda rule: _check_source(rule, subject))
         if subject.is_test:
             found = [_of_test(each) for each in found]
@@ -178,6 +185,8 @@ def _check_source(rule: Rule, module: Module) -> Iterable[Finding]:
 
 def _excerpt(module: Module, finding: Finding) -> str:
     """The first line of source that a finding is about, indented as it was."""
+    from .suppression import line_range
+
     place = finding.location
     first, _ = line_range(module, place)
     if first > len(module.lines):

@@ -33,7 +33,7 @@ MAY_IMPORT_KERAS = (
 )
 
 # What `lint` uses of `kerasbn`.
-LINT_MAY_IMPORT = ("archive", "graph", "live", "starting", "writing")
+LINT_MAY_IMPORT = ("archive", "graph", "isolation", "live", "starting", "writing")
 
 LINT_WITH_KERAS = ("lint/subjects/", "lint/watching/", "lint/diagnosis/")
 
@@ -49,7 +49,7 @@ SOURCES = sorted(
 STOREYS = {
     "kerasbn": (
         ("errors", "comparing", "arguments", "moving_average", "replicas"),
-        ("writing", "config_tree", "kernels"),
+        ("isolation", "writing", "config_tree", "kernels"),
         ("graph", "statistics", "renorm"),
         ("archive", "layer"),
         ("live",),

@@ -18,11 +18,10 @@ from kerasbn.archive.blocks import Blockwise, Place, blocks
 from kerasbn.archive.folder_members import FolderMembers, is_model_folder
 from kerasbn.archive.hdf5 import StoredArray
 from kerasbn.archive.keras_format import KerasArchive
-from kerasbn.archive.legacy_h5 import LegacyH5Archive
-from kerasbn.archive.probing import isolated
 from kerasbn.archive.writing import write_archive
 from kerasbn.archive.zip_members import ZipMembers
 from kerasbn.errors import UnsupportedFormatError, UnusableFileError
+from kerasbn.isolation import isolated
 
 __all__ = [
     "Archive",
@@ -83,6 +82,8 @@ def _opened(path: Path, resources: ExitStack) -> Archive:
     if magic.startswith(b"PK"):
         return KerasArchive(ZipMembers(path, resources), resources)
     if magic == b"\x89HDF\r\n\x1a\n":
+        from kerasbn.archive.legacy_h5 import LegacyH5Archive
+
         return LegacyH5Archive(path, resources)
     raise _foreign(path, magic)
 

@@ -10,12 +10,11 @@ arrays, and to make an object of each takes several times as long as to read it.
 from __future__ import annotations
 
 import math
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import h5py
-import ml_dtypes
 import numpy as np
 from h5py.h5d import DatasetID
 from h5py.h5g import GroupID
@@ -82,10 +81,10 @@ class StoredArray:
         Raises:
             UnusableFileError: if the file is damaged there.
         """
-        if self.dtype == ml_dtypes.bfloat16:
+        if self.dtype.kind == "V":  # bfloat16
             return self[()]
         values = np.empty(self.shape, self.dtype)
-        with _damage_told(self._dataset):
+        with _DamageTold(self._dataset):
             self._dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, values)
         return values
 
@@ -95,7 +94,7 @@ class StoredArray:
         Raises:
             UnusableFileError: if the file is damaged there.
         """
-        with _damage_told(self._dataset):
+        with _DamageTold(self._dataset):
             values = np.asarray(h5py.Dataset(self._dataset)[place])
         # bfloat16 is stored as two opaque bytes.
         return values.view(self.dtype) if values.dtype.kind == "V" else values
@@ -131,7 +130,7 @@ def open_hdf5(
 def child(parent: GroupID, path: str) -> GroupID | DatasetID | None:
     """The object at `path` below `parent`, reached by plain links only, or None."""
     here: Any = parent
-    with _damage_told(path):
+    with _DamageTold(path):
         for name in path.split("/"):
             if not isinstance(here, GroupID):
                 return None
@@ -155,7 +154,7 @@ def group(parent: GroupID, path: str) -> GroupID | None:
 
 def names(parent: GroupID) -> list[str]:
     """The names of a group's members, in order."""
-    with _damage_told("A group"):
+    with _DamageTold("A group"):
         return list(h5py.Group(parent))
 
 
@@ -164,12 +163,14 @@ def array(parent: GroupID, path: str) -> StoredArray | None:
     dataset = child(parent, path)
     if not isinstance(dataset, DatasetID):
         return None
-    with _damage_told(path):
+    with _DamageTold(path):
         if dataset.get_offset() is None:  # It is not one stretch of this file.
             _check_is_inside(dataset)
         shape, dtype = dataset.shape, dataset.dtype
         _check_size(dataset, math.prod(shape) * dtype.itemsize)
         if dtype == _OPAQUE:
+            import ml_dtypes  # Few files need it.
+
             dtype = np.dtype(ml_dtypes.bfloat16)
         elif dtype.kind not in "biufc":
             return None
@@ -194,7 +195,7 @@ def shapes(parent: GroupID) -> dict[str, tuple[int, ...]]:
         _check_depth(path.decode(errors="replace"))
         paths.append(path)
 
-    with _damage_told("A group"):
+    with _DamageTold("A group"):
         h5py.h5o.visit(parent, note)
         opened = ((path, h5py.h5o.open(parent, path)) for path in paths)
         return {
@@ -304,19 +305,28 @@ def _linked(name: str, received: str) -> UnusableFileError:
     )
 
 
-@contextmanager
-def _damage_told(item: str | DatasetID) -> Iterator[None]:
-    """Turn what h5py raises on damage into one clear error."""
-    try:
-        yield
-    except UnusableFileError:
-        raise
-    except _HDF5_ERRORS as error:
-        name = item if isinstance(item, str) else full_name(item)
-        raise UnusableFileError(
-            f"{name} in the HDF5 file cannot be read: {error}. The file is damaged or "
-            "incomplete; save the model again."
-        ) from error
+class _DamageTold:
+    """Turns what h5py raises on damage into one clear error.
+
+    A class, as a generator would take several times as long, for each small array.
+    """
+
+    __slots__ = ("_item",)
+
+    def __init__(self, item: str | DatasetID) -> None:
+        self._item = item
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, _HDF5_ERRORS) and not isinstance(error, UnusableFileError):
+            item = self._item
+            name = item if isinstance(item, str) else full_name(item)
+            raise UnusableFileError(
+                f"{name} in the HDF5 file cannot be read: {error}. The file is damaged "
+                "or incomplete; save the model again."
+            ) from error
 
 
 def _texts(value: Any) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import ml_dtypes
 from h5py.h5g import GroupID
 
 from kerasbn.archive import hdf5
@@ -47,5 +46,5 @@ def write_array(group: h5py.Group, name: str, values: Blockwise) -> None:
     dataset = group.create_dataset(name, values.shape, values.dtype)
     for place in blocks(values.shape):
         dataset[place] = values[place]
-    if values.dtype == ml_dtypes.bfloat16:
+    if values.dtype.name == "bfloat16":
         dataset.attrs["dtype"] = "bfloat16"

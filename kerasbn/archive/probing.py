@@ -1,45 +1,27 @@
-"""Reading files in a process that can be ended.
+"""Whether the HDF5 library can read a file, found out by another process.
 
-The HDF5 library can loop for ever, or crash, on a few changed bytes
-(HDFGroup/hdf5#1707, h5py/h5py#2088), and Python can neither interrupt nor survive
-that. So either another process does all the work with a file and hands over what came
-of it (`isolated`), or another process reads the structure once before this one does
-(`complaint`). A fork costs milliseconds, but is safe only where no other thread runs;
-elsewhere one process is started and kept.
+Unless another process does all the work with the file already (`isolation`), one reads
+the structure once before this one does: a fork, or where that is not safe, one that is
+started and kept.
 """
 
 from __future__ import annotations
 
 import atexit
 import json
-import os
-import pickle
-import select
-import signal
 import subprocess
 import sys
 import threading
-import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TypeVar, cast
+from typing import Any, BinaryIO, NamedTuple
 
 import h5py
 import numpy as np
 
+from kerasbn import isolation
 from kerasbn.archive.member_view import MemberView
-from kerasbn.errors import UnusableFileError
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-T = TypeVar("T")
-
-SECONDS = 10
-"""How long it may take, many times what the largest models need."""
-
-# They run threads of their own, which `threading` does not know of.
-_WITH_THREADS = ("tensorflow", "jax", "torch")
 # Compressed arrays are read through an index that may be damaged as well.
 _MOST_READ = 2**24
 _READY = "sound"
@@ -57,39 +39,6 @@ class Stretch(NamedTuple):
     size: int = -1
 
 
-_isolated = False
-
-
-def isolated(function: Callable[[], T]) -> T:
-    """Call a function in a process of its own, if one can be forked here.
-
-    Args:
-        function: what reads files, but changes nothing here.
-
-    Returns:
-        What it returns, which must be possible to pickle.
-
-    Raises:
-        UnusableFileError: if it does not end within the time, or the process crashes.
-    """
-    if not _may_fork():
-        return function()
-    said = _in_fork(lambda: pickle.dumps(_outcome(function)))
-    if isinstance(said, str):
-        raise UnusableFileError(f"The file cannot be read: {said}. It is damaged.")
-    value, error = pickle.loads(said)
-    if error is not None:
-        raise error
-    return cast("T", value)
-
-
-def _outcome(function: Callable[[], T]) -> tuple[T | None, BaseException | None]:
-    try:
-        return function(), None
-    except Exception as error:
-        return None, error
-
-
 def complaint(source: str | BinaryIO, place: Stretch | None) -> str | None:
     """What is wrong with an HDF5 file: damage, or what the library makes of it.
 
@@ -100,22 +49,15 @@ def complaint(source: str | BinaryIO, place: Stretch | None) -> str | None:
     Returns:
         None if it can be read.
     """
-    if _isolated:
+    if isolation.is_isolated():
         return None  # Whoever waits for this process ends it.
-    if _may_fork():
-        said = _in_fork(lambda: _verdict(source).encode())
+    if isolation.may_fork():
+        said = isolation.in_fork(lambda: _verdict(source).encode())
         return said if isinstance(said, str) else _found(said.decode())
     if place is None:
         return None
     # That process may have been started in another folder than this one is in now.
     return _SERVER.complaint(place._replace(path=str(Path(place.path).absolute())))
-
-
-def _may_fork() -> bool:
-    alone = threading.active_count() == 1
-    return (
-        alone and hasattr(os, "fork") and not any(map(sys.modules.get, _WITH_THREADS))
-    )
 
 
 def _read(source: Any) -> None:
@@ -156,40 +98,6 @@ def _verdict(source: Any) -> str:
     return _READY
 
 
-def _in_fork(function: Callable[[], bytes]) -> bytes | str:
-    """What a function returns in a forked process, or why it returned nothing."""
-    global _isolated
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:  # Nothing here may return, or run what the parent is to run.
-        try:
-            _isolated = True
-            os.close(reading)
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
-            with open(writing, "wb") as answer:  # noqa: PTH123 - a descriptor
-                answer.write(function())
-        finally:
-            os._exit(0)
-    os.close(writing)
-    said, end = b"", time.monotonic() + SECONDS
-    try:
-        while select.select([reading], [], [], max(0, end - time.monotonic()))[0]:
-            more = os.read(reading, 2**16)
-            if not more:
-                return said or _CRASH
-            said += more
-        return _LATE
-    finally:
-        os.close(reading)
-        with suppress(ProcessLookupError):
-            os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-
-
-_CRASH = "the HDF5 library crashes on it"
-_LATE = f"the HDF5 library did not return within {SECONDS} s"
-
-
 def _found(said: str) -> str | None:
     return None if said == _READY else said
 
@@ -210,7 +118,7 @@ class _Server:
             assert process.stdin is not None
             assert process.stdout is not None
             late = threading.Event()
-            timer = threading.Timer(SECONDS, _end, (process, late))
+            timer = threading.Timer(isolation.SECONDS, _end, (process, late))
             try:
                 process.stdin.write(json.dumps(place) + "\n")
                 process.stdin.flush()
@@ -224,7 +132,7 @@ class _Server:
                 self.close()
             if line:
                 return _found(json.loads(line))
-            return _LATE if late.is_set() else _CRASH
+            return isolation.late() if late.is_set() else isolation.CRASH
 
     def _started(self) -> subprocess.Popen[str]:
         if self._process is None:

@@ -7,8 +7,6 @@ import sys
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
-from kerasbn.graph import read_graph
-
 from .graph_layers import read_layers
 from .model import BatchNorm, Model, Statistics
 
@@ -66,6 +64,8 @@ def _graph(model: Any) -> Graph | None:
     if has_graph(model):
         return LiveModel(model, open_blocks=False).graph
     try:  # A Sequential model that is not built still lists its layers.
+        from kerasbn.graph import read_graph
+
         config = {"class_name": type(model).__name__, "config": model.get_config()}
         return read_graph(json.loads(json.dumps(config, default=str)))
     except Exception:  # A layer's own `get_config` may fail in any way.

@@ -6,6 +6,7 @@ import textwrap
 
 import pytest
 
+from kerasbn import isolation
 from kerasbn.archive import UnusableFileError, open_archive, probing
 
 from .files import SAVED_MODELS
@@ -13,8 +14,9 @@ from .files import SAVED_MODELS
 FILE = SAVED_MODELS / "keras-3.15" / "functional.h5"
 SETUP = """
 import os, time
-from kerasbn.archive import UnusableFileError, isolated, probing
-probing.SECONDS = 1
+from kerasbn import isolation
+from kerasbn.archive import UnusableFileError, isolated
+isolation.SECONDS = 1
 """
 
 
@@ -57,7 +59,7 @@ def test_results_and_errors_come_back():
 
 
 def test_a_process_that_is_kept_reads_file_after_file(monkeypatch, tmp_path):
-    monkeypatch.setattr(probing, "_may_fork", lambda: False)
+    monkeypatch.setattr(isolation, "may_fork", lambda: False)
     damaged = tmp_path / "damaged.h5"
     content = bytearray(FILE.read_bytes())
     content[800:900] = b"x" * 100
@@ -73,7 +75,7 @@ def test_a_process_that_is_kept_reads_file_after_file(monkeypatch, tmp_path):
 
 
 def test_that_process_reads_in_the_folder_of_this_one(monkeypatch, tmp_path):
-    monkeypatch.setattr(probing, "_may_fork", lambda: False)
+    monkeypatch.setattr(isolation, "may_fork", lambda: False)
     open_archive(FILE).close()  # Starts it.
     (tmp_path / "model.h5").write_bytes(FILE.read_bytes())
     monkeypatch.chdir(tmp_path)

@@ -18,6 +18,11 @@ try:
 except SystemExit as error:
     assert error.code in (0, 1), error.code
 """
+# What a fork loads is out of sight.
+NO_FORK = """
+from kerasbn import isolation
+isolation.may_fork = lambda: False
+"""
 FRAMEWORKS = {"keras", "tf_keras", "tensorflow", "jax", "torch"}
 
 
@@ -36,13 +41,15 @@ def loaded(subprocess_python, folder, body, *arguments):
     ],
 )
 def test_a_model_file_needs_no_framework(subprocess_python, folder, model):
-    names = loaded(subprocess_python, folder, COMMAND, SAVED_MODELS / model)
+    body = NO_FORK + COMMAND
+    names = loaded(subprocess_python, folder, body, SAVED_MODELS / model)
     assert "h5py" in names
     assert not names & FRAMEWORKS
 
 
 def test_a_model_file_needs_nothing_that_reads_source(subprocess_python, folder):
-    body = COMMAND + "\nassert not [n for n in sys.modules if '.source.' in n]"
+    body = NO_FORK + COMMAND
+    body += "\nassert not [n for n in sys.modules if '.source.' in n]"
     loaded(subprocess_python, folder, body, SAVED_MODELS / "keras-3.15/functional.h5")
 
 
@@ -50,6 +57,14 @@ def test_source_needs_not_even_numpy(subprocess_python, folder):
     (folder / "bad.py").write_text(BAD_SOURCE)
     names = loaded(subprocess_python, folder, COMMAND, "bad.py")
     assert not names & {*FRAMEWORKS, "numpy", "h5py"}
+
+
+def test_one_model_file_loads_h5py_in_the_fork_alone(subprocess_python, folder):
+    model = SAVED_MODELS / "keras-3.15/functional.keras"
+    assert not loaded(subprocess_python, folder, COMMAND, model) & {"numpy", "h5py"}
+    # Each of several forks would have to load it again.
+    other = SAVED_MODELS / "keras-3.15/functional.h5"
+    assert "h5py" in loaded(subprocess_python, folder, COMMAND, model, other)
 
 
 def test_importing_the_lint_loads_next_to_nothing(subprocess_python, folder):

@@ -132,15 +132,13 @@ def batch_norm_name(value: Value) -> str | None:
 
 def changes_later(module: Module) -> bool:
     """Whether the module gives a layer another momentum once it is built."""
-    for node in module.scopes.nodes:
-        if isinstance(node, ast.Assign | ast.AugAssign):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            for target in targets:
-                match target:
-                    case ast.Attribute(value=base, attr="momentum"):
-                        if not (isinstance(base, ast.Name) and base.id == "self"):
-                            return True
-    return False
+    return any(
+        isinstance(each.ctx, ast.Store)
+        and not (isinstance(each.value, ast.Name) and each.value.id == "self")
+        and isinstance(module.scopes.parents.get(each), ast.Assign | ast.AugAssign)
+        for each in module.scopes.of(ast.Attribute)
+        if each.attr == "momentum"
+    )
 
 
 def _constructor(value: Value) -> Routine | None:

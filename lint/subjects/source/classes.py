@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
+from bisect import bisect_left
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Literal
 
 from .limits import METHODS
 from .members import attribute_of_self, self_name
+from .memo import remembered, remembered_of_class
 from .resolve import lineage, method_of, values
 from .saying import FLAG, How, says
 from .scopes import last_word
@@ -39,15 +42,22 @@ def takes_training(function: Function) -> bool:
     return FLAG in parameters(function)
 
 
-def calls_in(module: Module, function: Function) -> Iterator[ast.Call]:
+@remembered
+def calls_in(module: Module, function: Function) -> tuple[ast.Call, ...]:
     """The calls in a function's body, those of functions inside it too."""
     last = function.end_lineno or function.lineno
-    for call in module.calls:
-        near = function.lineno <= call.lineno <= last
-        if near and function in module.scopes.ancestors(call):
-            yield call
+    first = bisect_left(module.calls, function.lineno, key=_line)
+    near = takewhile(
+        lambda call: call.lineno <= last, islice(module.calls, first, None)
+    )
+    return tuple(call for call in near if function in module.scopes.ancestors(call))
 
 
+def _line(call: ast.Call) -> int:
+    return call.lineno
+
+
+@remembered_of_class
 def reached(of: Class, name: str) -> list[Routine]:
     """The method of that name, and the methods it calls on `self`, and so on."""
     found: list[Routine] = []
@@ -128,9 +138,12 @@ def passes_flag_itself(call: ast.Call, routine: Routine) -> bool:
     return not said.is_nothing
 
 
-def layer_calls(of: Class) -> Iterator[tuple[Routine, ast.Call]]:
+@remembered_of_class
+def layer_calls(of: Class) -> list[tuple[Routine, ast.Call]]:
     """The calls, in `call` and what it uses, that leave `training` to Keras."""
-    for routine in reached(of, "call"):
-        for call in calls_in(routine.module, routine.node):
-            if not passes_flag_itself(call, routine):
-                yield routine, call
+    return [
+        (routine, call)
+        for routine in reached(of, "call")
+        for call in calls_in(routine.module, routine.node)
+        if not passes_flag_itself(call, routine)
+    ]

@@ -54,6 +54,11 @@ _NO_LAYERS = {"shape", "dtype", "name", "trainable_variables", "trainable_weight
 
 def holds(module: Module, expression: ast.expr, even_frozen: bool = False) -> Kinds:
     """What the layer, network or tensor holds that an expression stands for."""
+    return _holds(module, expression, even_frozen)
+
+
+@remembered
+def _holds(module: Module, expression: ast.expr, even_frozen: bool) -> Kinds:
     return _Search(even_frozen).expression(module, expression)
 
 

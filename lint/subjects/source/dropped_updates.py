@@ -50,9 +50,8 @@ def _is_unread(module: Module, name: ast.Name, assigned: ast.AST) -> bool:
     """Whether a name is bound and then not read, or returned to who drops it."""
     uses = [
         node
-        for node in module.scopes.nodes
-        if isinstance(node, ast.Name)
-        and node.id == name.id
+        for node in module.scopes.of(ast.Name)
+        if node.id == name.id
         and isinstance(node.ctx, ast.Load)
         and any(
             each.place is assigned

@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 def entries(module: Module) -> dict[str, list[ast.Assign | ast.Call]]:
     """What puts an entry into a dict, by its name: `kw[...] =`, `kw.update()`."""
     index: dict[str, list[ast.Assign | ast.Call]] = {}
-    for node in module.scopes.nodes:
-        match node:
-            case ast.Assign(targets=[ast.Subscript(value=ast.Name(id=name))]):
+    for node in module.scopes.of(ast.Assign):
+        match node.targets:
+            case [ast.Subscript(value=ast.Name(id=name))]:
                 index.setdefault(name, []).append(node)
-            case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="update")):
-                index.setdefault(name, []).append(node)
+    for call in module.calls_by_name.get("update", ()):
+        match call.func:
+            case ast.Attribute(value=ast.Name(id=name)):
+                index.setdefault(name, []).append(call)
     return index

@@ -270,9 +270,7 @@ def _is_left_at_false(module: Module, said: Said) -> bool:
         case _:
             return False
     named = [
-        each
-        for each in module.scopes.nodes
-        if isinstance(each, ast.Attribute) and each.attr == method.name
+        each for each in module.scopes.of(ast.Attribute) if each.attr == method.name
     ]
     calls = calls_of(module, method)
     return (

@@ -54,7 +54,7 @@ def frozen_in_parts(module: Module) -> Iterator[ast.Assign]:
 
 
 def _changes(module: Module, *, value: bool) -> Iterator[tuple[ast.Assign, ast.expr]]:
-    for node in module.scopes.nodes:
+    for node in module.scopes.of(ast.Assign):
         match node:
             case ast.Assign(
                 targets=[ast.Attribute(value=network, attr="trainable")],

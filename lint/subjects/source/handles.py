@@ -88,10 +88,12 @@ def _keywords(packed: dict[str | None, ast.expr]) -> list[ast.keyword]:
 def _references(module: Module) -> dict[str, list[ast.expr]]:
     """The uses of names and attributes other than to call them."""
     index: dict[str, list[ast.expr]] = {}
-    for node in module.scopes.nodes:
-        if isinstance(node, ast.Name | ast.Attribute) and isinstance(
-            node.ctx, ast.Load
-        ):
+    uses: tuple[ast.Name | ast.Attribute, ...] = (
+        *module.scopes.of(ast.Name),
+        *module.scopes.of(ast.Attribute),
+    )
+    for node in uses:
+        if isinstance(node.ctx, ast.Load):
             parent = module.scopes.parents.get(node)
             called = isinstance(parent, ast.Call) and parent.func is node
             if not called and isinstance(parent, ast.Call | ast.keyword | ast.Assign):
@@ -103,12 +105,11 @@ def _references(module: Module) -> dict[str, list[ast.expr]]:
 def _definitions(module: Module) -> dict[str, list[ast.FunctionDef]]:
     """The functions that a call by a name may run; a constructor by its class."""
     index: dict[str, list[ast.FunctionDef]] = {}
-    for node in module.scopes.nodes:
-        if isinstance(node, ast.FunctionDef):
-            owner = module.owner_of(node)
-            made = owner is not None and node.name == "__init__"
-            name = owner.name if made and owner is not None else node.name
-            index.setdefault(name, []).append(node)
+    for node in module.scopes.of(ast.FunctionDef):
+        owner = module.owner_of(node)
+        made = owner is not None and node.name == "__init__"
+        name = owner.name if made and owner is not None else node.name
+        index.setdefault(name, []).append(node)
     return index
 
 

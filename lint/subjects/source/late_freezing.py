@@ -125,7 +125,7 @@ def _events(module: Module, *, by_class: bool = False) -> dict[ast.AST, _Events]
                 if isinstance(call.func, ast.Attribute):
                     name = ast.unparse(call.func.value)
                     getattr(events_of(call, name), kind)[name].append(start(call))
-    for node in module.scopes.nodes:
+    for node in module.scopes.of(ast.Assign):
         match node:
             case ast.Assign(
                 targets=[ast.Attribute(value=network, attr="trainable")],

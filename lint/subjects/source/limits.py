@@ -15,6 +15,7 @@ FILES_CALLING = 3  # a function, beyond which what they pass is not asked
 FILES_SEARCHED = 1_000  # of a project, for the names in them
 
 VALUES = 40  # more alternatives than this are not worth telling apart
+BINDINGS = 100  # of one name, that one use of it may see
 NESTING = 60  # expressions that lead to one another
 STEPS = 20_000  # from one expression to the next, for one question
 METHODS = 50  # that call each other

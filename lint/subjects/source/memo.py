@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from .module import Module
+    from .values import Class
 
 Question = TypeVar("Question", bound="Callable[..., Any]")
 Answer = TypeVar("Answer")
@@ -23,6 +24,27 @@ def remembered(question: Question) -> Question:
         if key not in module.answers:
             module.answers[key] = question(module, *about)
         return module.answers[key]
+
+    return cast("Question", answered)
+
+
+def remembered_of_class(question: Question) -> Question:
+    """Keep what a question about a class has found, if nothing cut the search short.
+
+    What is asked on the way from another question may be cut short by a circle.
+    """
+
+    @wraps(question)
+    def answered(of: Class, *about: Any) -> Any:
+        key = (question, of.node, *about)
+        answers = of.module.answers
+        if key in answers:
+            return answers[key]
+        alone = of.module.project.trail.is_idle
+        answer = question(of, *about)
+        if alone:
+            answers[key] = answer
+        return answer
 
     return cast("Question", answered)
 

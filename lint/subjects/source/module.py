@@ -63,14 +63,14 @@ class Module(Text):
     @cached_property
     def calls(self) -> list[ast.Call]:
         """Every call, in the order of the text."""
-        found = [each for each in self.scopes.nodes if isinstance(each, ast.Call)]
-        return sorted(found, key=lambda call: (call.lineno, call.col_offset))
+        return sorted(
+            self.scopes.of(ast.Call), key=lambda call: (call.lineno, call.col_offset)
+        )
 
     @cached_property
     def classes(self) -> list[ast.ClassDef]:
         """Every class, in the order of the text."""
-        found = [each for each in self.scopes.nodes if isinstance(each, ast.ClassDef)]
-        return sorted(found, key=lambda each: each.lineno)
+        return sorted(self.scopes.of(ast.ClassDef), key=lambda each: each.lineno)
 
     @cached_property
     def calls_by_name(self) -> dict[str, list[ast.Call]]:

@@ -25,7 +25,7 @@ def loops_that_miss(module: Module) -> Iterator[tuple[ast.For, str]]:
     """Every such loop, with the network inside, as it is called."""
     if not (module.mentions("isinstance") and module.mentions("trainable")):
         return
-    for node in module.scopes.nodes:
+    for node in module.scopes.of(ast.For):
         match node:
             case ast.For(
                 target=ast.Name(id=name),

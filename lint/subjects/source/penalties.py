@@ -34,9 +34,7 @@ def penalties_through_batch_norm(module: Module) -> Iterator[ast.Call]:
         return
     if not any(word in module.calls_by_name for word in _APPLYING):
         return  # nothing is trained by it
-    for node in module.scopes.nodes:
-        if not isinstance(node, ast.With):
-            continue
+    for node in module.scopes.of(ast.With):
         for item in node.items:
             tape = item.optional_vars
             if isinstance(tape, ast.Name) and _is_tape(module, item.context_expr):

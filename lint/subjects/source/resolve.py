@@ -15,6 +15,7 @@ from .handles import joined, names_of, runs_of
 from .imports import Found, exported, imported, unbound
 from .limits import VALUES
 from .members import members, returns_of
+from .memo import remembered_of_class
 from .scopes import Binding, Function, Kind, last_word
 from .values import (
     Class,
@@ -336,7 +337,8 @@ def bases(of: Class) -> Iterator[Known | Class]:
                 yield value
 
 
-def lineage(of: Class) -> list[Known | Class]:
+@remembered_of_class
+def lineage(of: Class) -> tuple[Known | Class, ...]:
     """The class and all its known bases, roughly in the order Python searches them."""
     found: list[Known | Class] = []
     pending: list[Known | Class] = [of]
@@ -346,12 +348,13 @@ def lineage(of: Class) -> list[Known | Class]:
             found.append(current)
             if isinstance(current, Class):
                 pending = [*bases(current), *pending]
-    return found
+    return tuple(found)
 
 
-def project_lineage(of: Class) -> list[Class]:
+@remembered_of_class
+def project_lineage(of: Class) -> tuple[Class, ...]:
     """The classes of the project in its lineage, itself first."""
-    return [each for each in lineage(of) if isinstance(each, Class)]
+    return tuple(each for each in lineage(of) if isinstance(each, Class))
 
 
 def method_of(of: Class, name: str) -> Routine | None:

@@ -8,10 +8,15 @@ the last binding before a use counts, branches and loops add theirs.
 from __future__ import annotations
 
 import ast
+from bisect import bisect_left
 from collections import defaultdict
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import TYPE_CHECKING
+from functools import cached_property
+from itertools import islice
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from .limits import BINDINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +26,7 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 ScopeNode = ast.Module | ast.ClassDef | Function
 # The block a statement is in: the id of the statement around it, and which part.
 Block = tuple[int, str]
+Node = TypeVar("Node", bound=ast.AST)
 
 
 class Kind(Enum):
@@ -72,9 +78,7 @@ class Scope:
         return isinstance(self.node, ast.ClassDef)
 
 
-# A tuple, and a set of exact types, as every node of every file is asked for these.
-_STATEMENTS = (ast.stmt, ast.ExceptHandler)
-_LEAVES = (ast.Name, ast.Constant)
+# Exact types, as every node of every file is asked for these.
 _NAMING = frozenset(
     (
         *(ast.Assign, ast.AnnAssign, ast.NamedExpr, ast.AugAssign, ast.Global),
@@ -83,37 +87,83 @@ _NAMING = frozenset(
         *(ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda),
     )
 )
+# Fields that hold no nodes, or only such as nobody asks for: operators and contexts.
+_PLAIN = frozenset(
+    (
+        *("ctx", "op", "ops", "id", "attr", "module", "level", "asname"),
+        *("type_comment", "type_ignores", "simple", "conversion", "is_async", "kind"),
+    )
+)
+
+
+class _Parts(dict[type[ast.AST], tuple[str, ...]]):
+    """The fields of each type of node that hold others, last first."""
+
+    def __missing__(self, kind: type[ast.AST]) -> tuple[str, ...]:
+        leaf = kind in (ast.Name, ast.Constant)
+        names = () if leaf else kind._fields[::-1]
+        self[kind] = found = tuple(each for each in names if each not in _PLAIN)
+        return found
+
+
+_PARTS = _Parts()
+# Those that hold statements.
+_BLOCKS = frozenset(("body", "orelse", "finalbody", "handlers"))
 
 
 class Scopes:
-    """Parents, scopes and bindings of one syntax tree."""
+    """Parents, scopes and bindings of one syntax tree.
+
+    Attributes:
+        nodes: all nodes in the order of the text, without operators and contexts.
+        parents: the node around each.
+        top: the scope of the module.
+    """
 
     def __init__(self, tree: ast.Module):
         self.nodes: list[ast.AST] = []
         self.parents: dict[ast.AST, ast.AST] = {}
         self._scopes: dict[ast.AST, Scope] = {}
         self._parts: dict[ast.AST, str] = {}
+        self._blocks_around: dict[ast.AST, frozenset[Block]] = {}
+        self._ordered: dict[
+            tuple[Scope, str], tuple[list[Position], list[Binding]]
+        ] = {}
         self.top = Scope(tree, None)
         self._walk(tree)
 
     def _walk(self, tree: ast.Module) -> None:
+        # It sees every node of every file, hence the local names and no function calls.
         pending: list[tuple[ast.AST, Scope]] = [(tree, self.top)]
+        nodes, scopes, parents, parts = (
+            self.nodes,
+            self._scopes,
+            self.parents,
+            self._parts,
+        )
         while pending:
             node, scope = pending.pop()
-            self.nodes.append(node)
-            self._scopes[node] = scope
-            inner = self._enter(node, scope)
-            for name, child in _children(node):
-                self.parents[child] = node
-                if isinstance(child, _STATEMENTS):
-                    self._parts[child] = name
+            nodes.append(node)
+            scopes[node] = scope
+            kind = type(node)
+            inner = self._enter(node, scope) if kind in _NAMING else scope
+            for name in _PARTS[kind]:
+                value = getattr(node, name, None)
                 # Defaults, decorators and bases are evaluated outside the body.
                 outside = inner is scope or name in ("decorator_list", "bases")
-                pending.append((child, scope if outside else inner))
+                where = scope if outside else inner
+                if isinstance(value, ast.AST):
+                    parents[value] = node
+                    pending.append((value, where))
+                elif isinstance(value, list):
+                    for child in reversed(value):
+                        if isinstance(child, ast.AST):
+                            parents[child] = node
+                            pending.append((child, where))
+                    if name in _BLOCKS:
+                        parts.update(dict.fromkeys(value, name))
 
     def _enter(self, node: ast.AST, scope: Scope) -> Scope:
-        if type(node) not in _NAMING:
-            return scope  # most nodes; it saves trying them against every case
         _bind(node, scope)
         if isinstance(node, ast.Global):
             for name in node.names:  # What is bound here is bound in the module.
@@ -126,6 +176,17 @@ class Scopes:
                 place = Binding(Kind.PARAMETER, argument, start(node), node)
                 inner.bindings[argument.arg].append(place)
         return inner
+
+    @cached_property
+    def _by_kind(self) -> dict[type[ast.AST], list[ast.AST]]:
+        index: dict[type[ast.AST], list[ast.AST]] = defaultdict(list)
+        for node in self.nodes:
+            index[type(node)].append(node)
+        return index
+
+    def of(self, kind: type[Node]) -> list[Node]:
+        """The nodes of one type, in the order of the text."""
+        return cast("list[Node]", self._by_kind.get(kind, []))
 
     def scope_of(self, node: ast.AST) -> Scope:
         """The scope that the node is evaluated in."""
@@ -164,7 +225,7 @@ class Scopes:
         while scope is not None:
             if name.id in scope.bindings and (scope is home or not scope.is_class):
                 found = scope.bindings[name.id]
-                return scope, self._reaching(found, name) if scope is home else found
+                return scope, self._reaching(scope, name) if scope is home else found
             scope = scope.parent
         return None
 
@@ -176,7 +237,9 @@ class Scopes:
         """Whether both can run in one go: not in two branches of the same `if`."""
         return not _exclusive(self._blocks(first), self._blocks(second))
 
-    def _reaching(self, bindings: list[Binding], use: ast.AST) -> list[Binding]:
+    def _reaching(self, scope: Scope, use: ast.Name) -> list[Binding]:
+        """The bindings of its own scope that a use may see, the last one first."""
+        bindings = scope.bindings[use.id]
         if len(bindings) == 1:
             return bindings
         blocks = self._blocks(use)
@@ -185,11 +248,11 @@ class Scopes:
             for outer in self.ancestors(use)
             if isinstance(outer, ast.For | ast.AsyncFor | ast.While)
         ]
-        later = [each for each in bindings if each.ready > start(use)]
+        places, ordered = self._last_first(scope, use.id)
+        line, column = start(use)
+        first = bisect_left(places, (-line, -column))
         result: list[Binding] = []
-        for binding in sorted(bindings, key=lambda each: each.ready, reverse=True):
-            if binding.ready > start(use):
-                continue
+        for binding in islice(ordered, first, None):
             theirs = self._blocks(binding.place)
             if _exclusive(theirs, blocks):
                 continue
@@ -197,32 +260,52 @@ class Scopes:
             if theirs <= blocks:  # in every round that comes to it, it is bound anew
                 line = binding.ready[0]
                 loops = [each for each in loops if not each[0] <= line <= each[1]]
-                return _in_loops(later, loops) + result
-        result = _in_loops(later, loops) + result
+                return _in_loops(ordered, first, loops) + result
+            if len(result) == BINDINGS:
+                break
+        result = _in_loops(ordered, first, loops) + result
         return result or bindings
 
-    def _blocks(self, node: ast.AST) -> set[Block]:
-        blocks = set()
+    def _last_first(
+        self, scope: Scope, name: str
+    ) -> tuple[list[Position], list[Binding]]:
+        """The bindings of a name from the last to the first, and the order's keys."""
+        if (scope, name) not in self._ordered:
+            bindings = scope.bindings[name]
+            ordered = sorted(bindings, key=lambda each: each.ready, reverse=True)
+            places = [(-each.ready[0], -each.ready[1]) for each in ordered]
+            self._ordered[scope, name] = places, ordered
+        return self._ordered[scope, name]
+
+    def _blocks(self, node: ast.AST) -> frozenset[Block]:
+        if node not in self._blocks_around:
+            self._blocks_around[node] = frozenset(self._find_blocks(node))
+        return self._blocks_around[node]
+
+    def _find_blocks(self, node: ast.AST) -> Iterator[Block]:
         current: ast.AST = node
         for outer in self.ancestors(node):
-            inside = isinstance(current, ast.stmt | ast.ExceptHandler)
+            inside = current in self._parts
             # What a `with` binds is bound after it too.
             if inside and not isinstance(outer, ast.With | ast.AsyncWith):
-                blocks.add((id(outer), self._parts[current]))
+                yield id(outer), self._parts[current]
             if isinstance(outer, ScopeNode):
-                break
+                return
             current = outer
-        return blocks
 
 
-def _in_loops(later: list[Binding], loops: list[tuple[int, int]]) -> list[Binding]:
-    """Those that are seen in the next round of a loop, the last one first."""
-    lines = [(each, each.ready[0]) for each in reversed(later)]
-    return [
+def _in_loops(
+    ordered: list[Binding], count: int, loops: list[tuple[int, int]]
+) -> list[Binding]:
+    """Those of the first `count` that are seen in the next round of a loop."""
+    if not loops:
+        return []
+    found = (
         each
-        for each, line in lines
-        if any(first <= line <= last for first, last in loops)
-    ]
+        for each in islice(ordered, count)
+        if any(first <= each.ready[0] <= last for first, last in loops)
+    )
+    return list(islice(found, BINDINGS))
 
 
 def last_word(expression: ast.expr) -> str:
@@ -250,23 +333,7 @@ def arguments_of(function: Function) -> list[ast.arg]:
     return [*named.posonlyargs, *named.args, *named.kwonlyargs, *rest]
 
 
-def _children(node: ast.AST) -> list[tuple[str, ast.AST]]:
-    """A node's children with the part they are in, last first (for a stack)."""
-    if isinstance(node, _LEAVES):
-        return []
-    children = []
-    for name in node._fields:
-        if name == "ctx":
-            continue
-        value = getattr(node, name, None)
-        if isinstance(value, ast.AST):
-            children.append((name, value))
-        elif isinstance(value, list):
-            children += [(name, item) for item in value if isinstance(item, ast.AST)]
-    return children[::-1]
-
-
-def _exclusive(one: set[Block], other: set[Block]) -> bool:
+def _exclusive(one: frozenset[Block], other: frozenset[Block]) -> bool:
     """Whether two places are in different branches of the same `if`."""
     branches = dict(one)
     return any(

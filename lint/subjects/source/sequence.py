@@ -127,8 +127,8 @@ def _applied(module: Module) -> Iterator[Before]:
 def _reads(module: Module) -> dict[ast.AST, int]:
     """How often what a variable is bound to may be read."""
     found: dict[ast.AST, int] = {}
-    for node in module.scopes.nodes:
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+    for node in module.scopes.of(ast.Name):
+        if isinstance(node.ctx, ast.Load):
             seen = module.scopes.lookup(node)
             for binding in seen[1] if seen else ():
                 if binding.kind is Kind.VALUE:

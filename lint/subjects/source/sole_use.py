@@ -85,8 +85,8 @@ def _uses_are(module: Module, scope: Scope, name: str, depth: int = 0) -> bool:
 
 
 def _uses(module: Module, scope: Scope, name: str) -> Iterator[ast.Name]:
-    for node in module.scopes.nodes:
-        if isinstance(node, ast.Name) and node.id == name:
+    for node in module.scopes.of(ast.Name):
+        if node.id == name:
             found = module.scopes.lookup(node)
             if isinstance(node.ctx, ast.Load) and found and found[0] is scope:
                 yield node

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from .callers import calls_elsewhere, is_called_widely
 from .limits import FLAGS_HANDED
 from .members import members
+from .memo import remembered
 from .resolve import calls_of, project_lineage, values
 from .scopes import Function, Kind, ScopeNode
 from .values import (
@@ -85,21 +86,31 @@ def is_dead(module: Module, node: ast.AST, run: Run | None = None) -> bool:
     """Whether conditions around it, or before it, keep it from being run."""
     return any(
         truth(module, test, run) is not wanted
-        for test, wanted in _conditions(module, node)
+        for test, wanted in _conditions(module, node, True)
         if truth(module, test, run) is not None
     )
 
 
 def is_certain(module: Module, node: ast.AST, run: Run | None = None) -> bool:
     """Whether all conditions around it are known to hold."""
-    conditions = list(_conditions(module, node, guards=False))
+    conditions = _conditions(module, node, False)
     return all(truth(module, test, run) is wanted for test, wanted in conditions)
 
 
+@remembered
 def _conditions(
-    module: Module, node: ast.AST, *, guards: bool = True
+    module: Module, node: ast.AST, guards: bool
+) -> tuple[tuple[ast.expr, bool], ...]:
+    """The conditions under which a node is run, within its function.
+
+    `guards` are those before it in which the function would have ended.
+    """
+    return tuple(_find_conditions(module, node, guards=guards))
+
+
+def _find_conditions(
+    module: Module, node: ast.AST, *, guards: bool
 ) -> Iterator[tuple[ast.expr, bool]]:
-    """The conditions under which a node is run, within its function."""
     inner = node
     for outer in module.scopes.ancestors(node):
         match outer:

@@ -18,6 +18,11 @@ class Trail:
         self._steps = 0
         self._incomplete = False
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no question is being followed."""
+        return not self._open
+
     def enter(self, node: ast.AST) -> bool:
         """Step into a node; False where that leads in a circle or too far."""
         if not self._open:

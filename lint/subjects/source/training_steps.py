@@ -81,9 +81,7 @@ def _is_in_test(module: Module, node: ast.AST) -> bool:
 def _under_tapes(module: Module) -> Iterator[LostFlag]:
     if not module.mentions("GradientTape"):
         return
-    for node in module.scopes.nodes:
-        if not isinstance(node, ast.With):
-            continue
+    for node in module.scopes.of(ast.With):
         tapes = {
             each.optional_vars
             for each in node.items
@@ -222,11 +220,10 @@ def _differentiated(module: Module) -> Iterator[Routine]:
                 for value in values(module, argument):
                     if isinstance(value, Routine) and value.module is module:
                         yield value
-    for node in module.scopes.nodes:
-        if isinstance(node, ast.FunctionDef):
-            written = " ".join(ast.unparse(each) for each in node.decorator_list)
-            if re.search(r"\bjax\.(value_and_)?grad\b", written):
-                yield Routine(module, node)
+    for node in module.scopes.of(ast.FunctionDef):
+        written = " ".join(ast.unparse(each) for each in node.decorator_list)
+        if re.search(r"\bjax\.(value_and_)?grad\b", written):
+            yield Routine(module, node)
 
 
 # PyTorch: what is called before `loss.backward()`.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ...semantics import CURRENT, World, parse_version
@@ -43,9 +44,9 @@ def world_of(keras_version: str | None, text: str, requirements: Requirements) -
     named = parse_version(keras_version or "")
     if named is not None:
         return World(named)
-    if _is_in_code(_LEGACY, text):
+    if _says(_LEGACY, text):
         return World((2,))
-    if _is_in_code(_KERAS_3, text):
+    if _says(_KERAS_3, text):
         asked = requirements.keras
         return World(asked if asked and asked >= (3,) else (3,))
     if requirements.keras is not None:
@@ -53,9 +54,13 @@ def world_of(keras_version: str | None, text: str, requirements: Requirements) -
     return World(CURRENT, assumed=True)
 
 
-def _is_in_code(pattern: re.Pattern[str], text: str) -> bool:
-    """Whether it is said in code, not in a comment or in a string."""
-    return bool(pattern.search(text) and pattern.search(without_comments(text)))
+def _says(signs: tuple[_Sign, ...], text: str) -> bool:
+    """Whether one of the signs is in the code, not in a comment or in a string."""
+    seen = [each for each in signs if any(word in text for word in each.words)]
+    if not any(each.pattern.search(text) for each in seen):
+        return False
+    code = without_comments(text)
+    return any(each.pattern.search(code) for each in seen)
 
 
 def backend_of(text: str) -> str | None:
@@ -83,41 +88,104 @@ _FRAMEWORK = re.compile(
     r"^[ \t]*(?:import|from)[ \t]+(?P<name>jax|tensorflow|torch)\b", re.MULTILINE
 )
 
+
+class _Sign:
+    """A pattern, and words of which every text has one that the pattern is found in.
+
+    Looking for words takes a hundredth of the time.
+    """
+
+    def __init__(self, words: str, pattern: str):
+        self.words = words.split()
+        self._pattern = pattern
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        """The pattern, which most runs of the command do without."""
+        return re.compile(self._pattern, re.MULTILINE | re.VERBOSE)
+
+
 # What exists only in Keras 2, tf_keras or TensorFlow 1.
-_LEGACY = re.compile(
-    r"""^[ \t]*(?:import[ \t][^\n#]*\b|from[ \t]+)tf_keras\b
-    |TF_USE_LEGACY_KERAS["'\]]*\)?[ \t]*[,=][ \t]*["'](?:1|[Tt]rue)
-    |\b(?:tf|tensorflow)\.(?:compat\.v1\.)?(?:contrib\b|layers\.)
-    |^[ \t]*from[ \t]+tensorflow\.(?:contrib|layers)\b
-    |^[ \t]*(?:import|from)[ \t]+(?:tf_slim\b|tensorflow\.contrib\b)
-    |\btf\.(?:compat\.v1\.)?(?:placeholder|Session|get_variable|estimator\.\w+)\(
-    |\btf\.(?:compat\.v1\.)?train\.\w+Optimizer\(|\bCuDNN(?:LSTM|GRU)\b
-    |^[ \t]*(?:import|from)[ \t]+tensorflow_(?:addons|model_optimization)\b
-    |^[ \t]*from[ \t]+tensorflow(?:\.compat\.v1)?[ \t]+import[ \t]+estimator\b
-    |^[ \t]*import[ \t]+tensorflow\.compat\.v1[ \t]+as[ \t]+tf\b
-    |\b(?:fit|evaluate|predict)_generator\(|\bpredict_classes\(|\bmulti_gpu_model\b
-    |learning_phase\(|\b(?:K|backend)\.(?:function|[gs]et_session|gradients)\(
-    |\bSyncBatchNormalization\b|\blayers\.experimental\b
-    |\bkeras\.(?:mixed_precision\.|utils\.)?experimental\b
-    |\.fit\([^()]*\bnb_epoch=
-    |\bkeras\.optimizers\.legacy\b|^[ \t]*from[ \t]+tensorflow\.python\.keras\b
-    |\b(?:Adam|Adamax|Adagrad|Adadelta|Nadam|RMSprop|SGD)\(
-        (?:\s*(?!params\b)\w+\s*=[^,()\n]+,)*\s*(?:lr|decay)\s*=
-    |^[ \t]*from[ \t]+(?:tensorflow\.(?:python\.)?)?keras\.
+_LEGACY = (
+    _Sign("tf_keras", r"^[ \t]*(?:import[ \t][^\n#]*\b|from[ \t]+)tf_keras\b"),
+    _Sign(
+        "TF_USE_LEGACY_KERAS",
+        r"""TF_USE_LEGACY_KERAS["'\]]*\)?[ \t]*[,=][ \t]*["'](?:1|[Tt]rue)""",
+    ),
+    _Sign(
+        "f.contrib w.contrib v1.contrib f.layers. w.layers. v1.layers.",
+        r"\b(?:tf|tensorflow)\.(?:compat\.v1\.)?(?:contrib\b|layers\.)",
+    ),
+    _Sign(
+        "tensorflow.contrib tensorflow.layers",
+        r"^[ \t]*from[ \t]+tensorflow\.(?:contrib|layers)\b",
+    ),
+    _Sign(
+        "tf_slim tensorflow.contrib",
+        r"^[ \t]*(?:import|from)[ \t]+(?:tf_slim\b|tensorflow\.contrib\b)",
+    ),
+    _Sign(
+        "placeholder( Session( get_variable( estimator.",
+        r"""\btf\.(?:compat\.v1\.)?
+        (?:placeholder|Session|get_variable|estimator\.\w+)\(""",
+    ),
+    _Sign("Optimizer(", r"\btf\.(?:compat\.v1\.)?train\.\w+Optimizer\("),
+    _Sign("CuDNN", r"\bCuDNN(?:LSTM|GRU)\b"),
+    _Sign(
+        "tensorflow_addons tensorflow_model_optimization",
+        r"^[ \t]*(?:import|from)[ \t]+tensorflow_(?:addons|model_optimization)\b",
+    ),
+    _Sign(
+        "estimator",
+        r"^[ \t]*from[ \t]+tensorflow(?:\.compat\.v1)?[ \t]+import[ \t]+estimator\b",
+    ),
+    _Sign(
+        "tensorflow.compat.v1",
+        r"^[ \t]*import[ \t]+tensorflow\.compat\.v1[ \t]+as[ \t]+tf\b",
+    ),
+    _Sign("_generator(", r"\b(?:fit|evaluate|predict)_generator\("),
+    _Sign("predict_classes(", r"\bpredict_classes\("),
+    _Sign("multi_gpu_model", r"\bmulti_gpu_model\b"),
+    _Sign("learning_phase(", r"learning_phase\("),
+    _Sign(
+        "K.function( K.gradients( backend.function( backend.gradients( et_session(",
+        r"\b(?:K|backend)\.(?:function|[gs]et_session|gradients)\(",
+    ),
+    _Sign("SyncBatchNormalization", r"\bSyncBatchNormalization\b"),
+    _Sign("layers.experimental", r"\blayers\.experimental\b"),
+    _Sign("experimental", r"\bkeras\.(?:mixed_precision\.|utils\.)?experimental\b"),
+    _Sign("nb_epoch=", r"\.fit\([^()]*\bnb_epoch="),
+    _Sign("optimizers.legacy", r"\bkeras\.optimizers\.legacy\b"),
+    _Sign(
+        "tensorflow.python.keras",
+        r"^[ \t]*from[ \t]+tensorflow\.python\.keras\b",
+    ),
+    _Sign(
+        "Adam( Adamax( Adagrad( Adadelta( Nadam( RMSprop( SGD(",
+        r"""\b(?:Adam|Adamax|Adagrad|Adadelta|Nadam|RMSprop|SGD)\(
+        (?:\s*(?!params\b)\w+\s*=[^,()\n]+,)*\s*(?:lr|decay)\s*=""",
+    ),
+    _Sign(
+        "keras.engine keras.layers. keras.utils.",
+        r"""^[ \t]*from[ \t]+(?:tensorflow\.(?:python\.)?)?keras\.
         (?:engine|layers\.(?:normalization|convolutional|core|merge|pooling
             |advanced_activations)|utils\.(?:np|generic|data)_utils
-            |layers\.experimental)\b
-    """,
-    re.MULTILINE | re.VERBOSE,
+            |layers\.experimental)\b""",
+    ),
 )
 # What exists only in Keras 3.
-_KERAS_3 = re.compile(
-    r"""\bkeras\.(?:ops|random|tree|distribution|StatelessScope)\b
-    |\bKERAS_BACKEND\b|\bstateless_call\(
-    |^[ \t]*from[ \t]+keras(?:\.src)?[ \t]+import\b[^\n]*\b(?:ops|random)\b
-    |^[ \t]*(?:import|from)[ \t]+(?:kerasbn|keras_hub)\b
-    """,
-    re.MULTILINE | re.VERBOSE,
+_KERAS_3 = (
+    _Sign(
+        "keras.ops keras.random keras.tree keras.distribution keras.StatelessScope",
+        r"\bkeras\.(?:ops|random|tree|distribution|StatelessScope)\b",
+    ),
+    _Sign("KERAS_BACKEND", r"\bKERAS_BACKEND\b"),
+    _Sign("stateless_call(", r"\bstateless_call\("),
+    _Sign(
+        "ops random",
+        r"^[ \t]*from[ \t]+keras(?:\.src)?[ \t]+import\b[^\n]*\b(?:ops|random)\b",
+    ),
+    _Sign("kerasbn keras_hub", r"^[ \t]*(?:import|from)[ \t]+(?:kerasbn|keras_hub)\b"),
 )
 
 _EXACT = ("==", "===", "~=")
