@@ -26,19 +26,25 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CRASH",
+    "PATIENCE",
     "SECONDS",
     "UnusableFileError",
+    "has_computed_too_long",
     "in_fork",
     "is_isolated",
     "isolated",
     "late",
+    "limit_processor_time",
     "may_fork",
 ]
 
 T = TypeVar("T")
 
-SECONDS = 10
-"""How long it may take, many times what the largest models need."""
+SECONDS = 5
+"""How much processor time it may take, many times what the largest models need."""
+
+PATIENCE = 25
+"""How many seconds it may take in all, be it that the machine is busy."""
 
 CRASH = "the HDF5 library crashes on it"
 
@@ -92,6 +98,7 @@ def in_fork(function: Callable[[], bytes]) -> bytes | str:
     if child == 0:  # Nothing here may return, or run what the parent is to run.
         try:
             _is_isolated = True
+            limit_processor_time()
             os.close(reading)
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             with open(writing, "wb") as answer:  # noqa: PTH123 - a descriptor
@@ -99,24 +106,41 @@ def in_fork(function: Callable[[], bytes]) -> bytes | str:
         finally:
             os._exit(0)
     os.close(writing)
-    said, end = b"", time.monotonic() + SECONDS
+    said, end = b"", time.monotonic() + PATIENCE
     try:
         while select.select([reading], [], [], max(0, end - time.monotonic()))[0]:
             more = os.read(reading, 2**16)
             if not more:
-                return said or CRASH
+                break
             said += more
-        return late()
+        else:
+            return late()
     finally:
         os.close(reading)
         with suppress(ProcessLookupError):
             os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return late() if has_computed_too_long(status) else said or CRASH
+
+
+def limit_processor_time() -> None:
+    """End this process once it has computed for `SECONDS` more, on Unix."""
+    with suppress(ImportError):
+        import resource
+
+        so_far = int(time.process_time()) + 1
+        _, most = resource.getrlimit(resource.RLIMIT_CPU)
+        resource.setrlimit(resource.RLIMIT_CPU, (so_far + SECONDS, most))
+
+
+def has_computed_too_long(exit_status: int | None) -> bool:
+    """Whether a process that left with this status was ended by that limit."""
+    return hasattr(signal, "SIGXCPU") and exit_status == -signal.SIGXCPU
 
 
 def late() -> str:
     """What is wrong where nothing came within the time."""
-    return f"the HDF5 library did not return within {SECONDS} s"
+    return f"the HDF5 library did not return after {SECONDS} s"
 
 
 def _outcome(function: Callable[[], T]) -> tuple[T | None, BaseException | None]:

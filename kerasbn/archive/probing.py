@@ -118,7 +118,7 @@ class _Server:
             assert process.stdin is not None
             assert process.stdout is not None
             late = threading.Event()
-            timer = threading.Timer(isolation.SECONDS, _end, (process, late))
+            timer = threading.Timer(isolation.PATIENCE, _end, (process, late))
             try:
                 process.stdin.write(json.dumps(place) + "\n")
                 process.stdin.flush()
@@ -128,11 +128,12 @@ class _Server:
                 line = ""
             finally:
                 timer.cancel()
-            if not line:
-                self.close()
             if line:
                 return _found(json.loads(line))
-            return isolation.late() if late.is_set() else isolation.CRASH
+            self.close()
+            if late.is_set() or isolation.has_computed_too_long(process.returncode):
+                return isolation.late()
+            return isolation.CRASH
 
     def _started(self) -> subprocess.Popen[str]:
         if self._process is None:
@@ -179,6 +180,7 @@ def serve() -> None:
     """Read the files that standard input names, and say what is wrong with each."""
     print("ready", flush=True)
     for line in sys.stdin:
+        isolation.limit_processor_time()
         try:
             said = _verdict(_open(Stretch(*json.loads(line))))
         except OSError as error:

@@ -11,6 +11,7 @@ rebuilding   the graph run anew, with layers left out or changed
 folded       what the fold makes of it
 float64      copies that compute in float64
 running      models run on random inputs
+promotion    Keras' rules of type promotion, with float64 in them
 compiling    how a model was compiled, handed on
 """
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import keras
-from keras.src.backend.common import dtypes
 
 from kerasbn.comparing import relative_difference
+from kerasbn.live.promotion import float64_arithmetic
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from kerasbn.graph import Layer
 
 __all__ = [
@@ -73,22 +69,3 @@ def computes_in_float32(layer: Layer) -> bool:
 def may_compute_in_float32(layer: Layer) -> bool:
     """Whether it does, or only its own code tells."""
     return computes_in_float32(layer) or layer.kind in (None, "Lambda")
-
-
-@contextmanager
-def float64_arithmetic() -> Iterator[None]:
-    """Let Keras compute in float64.
-
-    On TensorFlow it does so when asked by dtype. On JAX and PyTorch its rules of type
-    promotion turn float64 into float32, and JAX itself does so, too, unless told
-    otherwise. Both are put back at the end.
-    """
-    with ExitStack() as restoring:
-        if keras.backend.backend() == "jax":
-            jax = sys.modules["jax"].config  # Keras has imported it.
-            restoring.callback(jax.update, "jax_enable_x64", jax.jax_enable_x64)
-            jax.update("jax_enable_x64", True)
-        narrowing = dtypes.BIT64_TO_BIT32_DTYPE
-        restoring.callback(narrowing.update, float64=narrowing["float64"])
-        narrowing["float64"] = "float64"
-        yield

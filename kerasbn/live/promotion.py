@@ -1,0 +1,32 @@
+"""Keras' rules of type promotion, which know no float64 on JAX and PyTorch."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+import keras
+from keras.src.backend.common import dtypes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextmanager
+def float64_arithmetic() -> Iterator[None]:
+    """Let Keras compute in float64 within this context.
+
+    On TensorFlow it does so when asked by dtype. On JAX and PyTorch its rules of type
+    promotion turn float64 into float32, and JAX itself does so, too, unless its
+    configuration forbids it. Both are put back at the end.
+    """
+    with ExitStack() as restoring:
+        if keras.backend.backend() == "jax":
+            jax = sys.modules["jax"].config  # Keras has imported it.
+            restoring.callback(jax.update, "jax_enable_x64", jax.jax_enable_x64)
+            jax.update("jax_enable_x64", True)
+        narrowing = dtypes.BIT64_TO_BIT32_DTYPE
+        restoring.callback(narrowing.update, float64=narrowing["float64"])
+        narrowing["float64"] = "float64"
+        yield
