@@ -6,7 +6,7 @@ from .batch_norms import Momentum, changes_later, momenta
 from .batch_of_one import batches_of_one
 from .borrowed import only_borrows
 from .bypassed import base_calls_without_flag, bypassing_calls, flags_ignored
-from .classes import is_functional, keras_kind, takes_training
+from .classes import extends_flagged, is_functional, keras_kind, takes_training
 from .contents import class_holds
 from .copied_weights import copies_without_statistics
 from .data_formats import default_data_format
@@ -39,6 +39,7 @@ from .sequence import arguments, layers_before, library_classes
 from .shared_inputs import shared_by_inputs
 from .sole_use import sole_number
 from .step_counts import most_steps
+from .told_siblings import LeftOut, left_out
 from .training_steps import LostFlag, lost_flags
 from .untold import told, untold_on_jax
 from .untrained import actions_in_training, teachers_in_training
@@ -51,6 +52,7 @@ __all__ = [
     "Evaluated",
     "Flagged",
     "Leak",
+    "LeftOut",
     "LostFlag",
     "Misnamed",
     "Module",
@@ -73,6 +75,7 @@ __all__ = [
     "default_data_format",
     "default_of",
     "dropped_updates",
+    "extends_flagged",
     "fetched_in_vain",
     "fitted_frozen",
     "flag_left_out",
@@ -90,6 +93,7 @@ __all__ = [
     "leaking_calls",
     "leaks_in_call",
     "leaves_updates_in_layers",
+    "left_out",
     "library_classes",
     "loops_that_miss",
     "loses_updates",

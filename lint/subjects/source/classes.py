@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Literal
 
+from .. import names
 from .limits import METHODS
 from .members import attribute_of_self, self_name
 from .resolve import lineage, method_of, values
@@ -32,6 +33,13 @@ def keras_kind(of: Class) -> Literal["model", "sequential", "layer"] | None:
             if base.name in _LAYER_BASES or base.name.startswith("keras.layers."):
                 return "layer"
     return None
+
+
+def extends_flagged(of: Class) -> bool:
+    """Whether it is one of Keras' own layers that depend on the phase, extended."""
+    return any(
+        isinstance(base, Known) and bool(names.holds(base.name)) for base in lineage(of)
+    )
 
 
 def takes_training(function: Function) -> bool:
