@@ -13,7 +13,8 @@ from .data_formats import default_data_format
 from .dropped_updates import dropped_updates
 from .edits import replaced, with_argument, with_parameter
 from .evaluation_steps import Evaluated, trained_in_evaluation
-from .flagged import Flagged, Where, flag_left_out, flagged_calls
+from .flag_places import Where
+from .flagged import Flagged, flag_left_out, flagged_calls
 from .frozen import freezes
 from .frozen_parts import frozen_in_parts
 from .graph_mode import (
@@ -24,6 +25,7 @@ from .graph_mode import (
 )
 from .handed_on import Misnamed, kinds_handed_on, misnamed_flags
 from .in_lambda import batch_norms_in_lambda
+from .kept_flags import kept_flags
 from .late_freezing import fitted_frozen, late_changes
 from .layer_updates import leaves_updates_in_layers, trains_layers
 from .leaks import Leak, leaked_flags
@@ -85,6 +87,7 @@ __all__ = [
     "frozen_in_parts",
     "hints",
     "is_functional",
+    "kept_flags",
     "keras_kind",
     "kinds_handed_on",
     "late_changes",

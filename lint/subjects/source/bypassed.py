@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from ...semantics import CALL_NEEDS_TRAINING
 from .. import names
 from . import hints
+from .batch_norm_calls import calls_base
 from .classes import keras_kind, reached
 from .contents import class_holds, holds
-from .flagged import calls_base
 from .resolve import method_of, values
 from .saying import FLAG, says
 from .scopes import last_word
@@ -73,12 +73,34 @@ def base_calls_without_flag(module: Module) -> Iterator[ast.Call]:
             owner is not None
             and getattr(function, "name", "") == "call"
             and calls_base(module, call)
-            and says(module, call).is_nothing
+            and _says_nothing(module, call)
             and not any(hints.is_flag_like(ast.unparse(each)) for each in call.args)
             and not _uses_flag(function)
             and not _keeps_still(owner)
         ):
             yield call
+
+
+def _says_nothing(module: Module, call: ast.Call) -> bool:
+    """Whether it is told nothing: by `**options` either, into which no flag comes.
+
+    Keras 3 passes the phase only to a `call` that names it.
+    """
+    said = says(module, call)
+    return said.is_nothing or (
+        said.packed
+        and said.function is not None
+        and FLAG not in parameters(said.function)
+        and not _sets_flag(said.function)
+    )
+
+
+def _sets_flag(function: Function) -> bool:
+    """Whether the options get a flag of the function's own."""
+    return any(
+        isinstance(each, ast.Constant) and each.value == FLAG
+        for each in ast.walk(function)
+    )
 
 
 def _ignores_flag(value: object) -> bool:
@@ -98,14 +120,13 @@ def _uses_flag(function: Function | None) -> bool:
     """Whether its body has a word for the phase, or for whatever came with it."""
     if function is None or isinstance(function, ast.Lambda):
         return True
-    packed = function.args.kwarg.arg if function.args.kwarg else ""
     words = {
         getattr(each, "id", "") or getattr(each, "attr", "")
         for statement in function.body
         for each in ast.walk(statement)
         if isinstance(each, ast.Name | ast.Attribute)
     }
-    return bool({packed, "locals"} & words) or any(map(hints.is_flag_like, words))
+    return "locals" in words or any(map(hints.is_flag_like, words))
 
 
 def _keeps_still(owner: ast.ClassDef) -> bool:

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from .module import Module
 
 
+# Whose recurrent, attention and transformer layers take a rate, which is 0 by default.
+_WITH_DROPOUT = ("keras.layers.", "keras_hub.layers.", "keras_nlp.layers.")
+
+
 def never_drops(
     module: Module, name: str, call: ast.Call, run: Run | None, literally: bool = False
 ) -> bool:
@@ -29,7 +33,7 @@ def never_drops(
 
 def drops_inside(module: Module, name: str, call: ast.Call, run: Run | None) -> bool:
     """Whether a recurrent or attention layer drops, which it does only if told so."""
-    if not name.startswith("keras.layers."):
+    if not name.startswith(_WITH_DROPOUT):
         return False
     for argument in ("dropout", "recurrent_dropout"):
         given = keyword(call, argument)
