@@ -23,6 +23,7 @@ from .graph_mode import (
     loses_updates,
     training_ops,
 )
+from .handed_in import handed_in_networks
 from .handed_on import Misnamed, kinds_handed_on, misnamed_flags
 from .in_lambda import batch_norms_in_lambda
 from .kept_flags import kept_flags
@@ -41,6 +42,7 @@ from .sequence import arguments, layers_before, library_classes
 from .shared_inputs import shared_by_inputs
 from .sole_use import sole_number
 from .step_counts import most_steps
+from .toggled import toggled_in_loops
 from .told_siblings import LeftOut, left_out
 from .training_steps import LostFlag, lost_flags
 from .untold import told, untold_on_jax
@@ -85,6 +87,7 @@ __all__ = [
     "flags_ignored",
     "freezes",
     "frozen_in_parts",
+    "handed_in_networks",
     "hints",
     "is_functional",
     "kept_flags",
@@ -118,6 +121,7 @@ __all__ = [
     "sole_number",
     "takes_training",
     "teachers_in_training",
+    "toggled_in_loops",
     "told",
     "trained_in_evaluation",
     "training_ops",
