@@ -163,11 +163,12 @@ healthy = bool(np.abs(moving_mean).max() > 0)
             ):
                 continue
             kinds = source.class_holds(of, at_any_rate=True) - {names.AUGMENTATION}
-            if kinds:
+            if kinds or source.leaves_untold(of):
+                harmed = harm(kinds) or "its layers are left in inference mode"
                 yield self.finding(
                     f"the call of the layer {node.name} has no parameter `training`: "
                     "run with training=True by itself before Keras 3.12, or by a model "
-                    f"whose call lacks it too, {harm(kinds)}; write call(self, inputs, "
+                    f"whose call lacks it too, {harmed}; write call(self, inputs, "
                     "training=None) and pass it on",
                     module.header(call),
                     Severity.INFO,

@@ -5,7 +5,13 @@ from .averaged import averaged_weights
 from .batch_norms import Momentum, changes_later, momenta
 from .batch_of_one import batches_of_one
 from .borrowed import only_borrows
-from .bypassed import base_calls_without_flag, bypassing_calls, flags_ignored
+from .bypassed import (
+    base_calls_without_flag,
+    bypassing_calls,
+    calls_without_parameter,
+    flags_ignored,
+    wrapped_calls,
+)
 from .classes import extends_flagged, is_functional, keras_kind, takes_training
 from .contents import class_holds
 from .copied_weights import copies_without_statistics
@@ -43,7 +49,7 @@ from .shared_inputs import shared_by_inputs
 from .sole_use import sole_number
 from .step_counts import most_steps
 from .toggled import toggled_in_loops
-from .told_siblings import LeftOut, left_out
+from .told_siblings import LeftOut, leaves_untold, left_out
 from .training_steps import LostFlag, lost_flags
 from .untold import told, untold_on_jax
 from .untrained import actions_in_training, teachers_in_training
@@ -73,6 +79,7 @@ __all__ = [
     "batches_of_one",
     "bypassing_calls",
     "calls_without_flag",
+    "calls_without_parameter",
     "changes_later",
     "class_holds",
     "copies_without_statistics",
@@ -98,6 +105,7 @@ __all__ = [
     "leaked_flags",
     "leaking_calls",
     "leaks_in_call",
+    "leaves_untold",
     "leaves_updates_in_layers",
     "left_out",
     "library_classes",
@@ -132,4 +140,5 @@ __all__ = [
     "with_argument",
     "with_parameter",
     "world",
+    "wrapped_calls",
 ]

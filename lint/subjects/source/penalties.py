@@ -93,7 +93,7 @@ def _penalised_in_losses(module: Module) -> Iterator[ast.Call]:
                 if (
                     call is not bound
                     and module.scopes.scope_of(call) is scope
-                    and text in map(ast.unparse, call.args)
+                    and text in _given_to(call)
                     and not says(module, call).is_constant(False)
                     and names.BATCH_NORM in holds(module, call.func)
                 ):
@@ -157,17 +157,22 @@ def _penalised(module: Module, node: ast.With, tape: ast.Name) -> Iterator[ast.C
     }
     for call in calls:
         inside = node in module.scopes.ancestors(call)
-        given = {ast.unparse(each) for each in call.args}
-        for part in call.args[:1]:
-            if isinstance(part, ast.List | ast.Tuple):
-                given |= {ast.unparse(each) for each in part.elts}
-        if not inside or given.isdisjoint(inputs):
+        if not inside or _given_to(call).isdisjoint(inputs):
             continue
         said = says(module, call)
         if said.is_nothing or (said.how is How.CONSTANT and not said.flag):
             continue  # in inference mode each sample is for itself
         if names.BATCH_NORM in holds(module, call.func):
             yield call
+
+
+def _given_to(call: ast.Call) -> set[str]:
+    """What a call is given, as written, and the parts of a list in its first place."""
+    given = {ast.unparse(each) for each in call.args}
+    for part in call.args[:1]:
+        if isinstance(part, ast.List | ast.Tuple):
+            given |= {ast.unparse(each) for each in part.elts}
+    return given
 
 
 def _inputs(module: Module, call: ast.Call, tape: ast.Name) -> Iterator[str]:

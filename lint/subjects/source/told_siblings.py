@@ -62,6 +62,17 @@ def left_out(module: Module) -> Iterator[LeftOut]:
                         yield found
 
 
+def leaves_untold(of: Class) -> bool:
+    """Whether its `call` leaves out a layer of the project that reads the flag."""
+    return any(
+        is_layer(routine.module, call)
+        and not is_told(routine.module, call)
+        and _reads_flag_of(routine.module, call)
+        for routine in reached(of, "call")
+        for call in calls_in(routine.module, routine.node)
+    )
+
+
 def _beside_others(module: Module, function: Function) -> Iterator[LeftOut]:
     calls = list(calls_in(module, function))
     told = next(filter(_passes_on, calls), None)
@@ -89,8 +100,11 @@ def _depends_on_phase(module: Module, call: ast.Call) -> bool:
     """Whether a layer is called that holds BN or dropout, or reads the flag itself."""
     if not is_layer(module, call):
         return False
-    if holds(module, call.func):
-        return True
+    return bool(holds(module, call.func)) or _reads_flag_of(module, call)
+
+
+def _reads_flag_of(module: Module, call: ast.Call) -> bool:
+    """Whether a layer of the project is called that does something with the flag."""
     return any(
         isinstance(value, Result)
         and isinstance(value.of, Class)
@@ -100,16 +114,12 @@ def _depends_on_phase(module: Module, call: ast.Call) -> bool:
 
 
 def _reads_flag(of: Class) -> bool:
-    """Whether its `call` does something else in training, of its own."""
+    """Whether its `call` takes the flag and does something with it."""
     routine = method_of(of, "call")
     if routine is None or not takes_training(routine.node):
         return False
     return any(
-        isinstance(each, ast.If | ast.IfExp)
-        and any(
-            isinstance(part, ast.Name) and part.id == FLAG
-            for part in ast.walk(each.test)
-        )
+        isinstance(each, ast.Name) and each.id == FLAG
         for each in ast.walk(routine.node)
     )
 
