@@ -68,6 +68,7 @@ class Flagged:
         in_training: whether its function makes the op that trains, so that its graph
             may be for training alone.
         by_default_of: the method whose default the flag is, as no call passes another.
+        only_drops: whether there is dropout, and no BN; that only of such a default.
     """
 
     value: bool | None
@@ -83,6 +84,7 @@ class Flagged:
     noisy: bool
     in_training: bool
     by_default_of: str = ""
+    only_drops: bool = False
 
 
 @found_once
@@ -96,8 +98,13 @@ def flagged_calls(module: Module) -> Iterator[Flagged]:
         if said is None:
             continue
         is_layer = is_batch_norm(module, call)
+        drops = False
         if not is_layer and not _is_network(module, call):
-            continue
+            drops = _is_left_at_false(module, said) and _is_network(
+                module, call, names.DROPOUT
+            )
+            if not drops:
+                continue  # dropout is told by a constant to sample, or not to
         where = where_is(module, call, is_layer)
         flag = said.flag
         helper = ""
@@ -128,6 +135,7 @@ def flagged_calls(module: Module) -> Iterator[Flagged]:
                 noisy=where is Where.GRAPH and _has_endless_dropout(module),
                 in_training=_stands_beside_optimizer(module, call),
                 by_default_of=helper,
+                only_drops=drops,
             )
 
 
@@ -266,12 +274,12 @@ def _is_used_elsewhere(module: Module, name: str) -> bool:
     return not texts or any(use.search(each) for each in others)
 
 
-def _is_network(module: Module, call: ast.Call) -> bool:
-    """Whether an instance is called that holds BN."""
+def _is_network(module: Module, call: ast.Call, kind: str = names.BATCH_NORM) -> bool:
+    """Whether an instance is called that holds BN, or layers of another kind."""
     if keyword(call, FLAG) is None or last_word(call.func) == "stateless_call":
         return False
     makers = (Known, Class, Routine)
     if any(isinstance(each, makers) for each in values(module, call.func)):
         return False
     even_frozen = not freezes(module).for_good(call.func)
-    return names.BATCH_NORM in holds(module, call.func, even_frozen)
+    return kind in holds(module, call.func, even_frozen)
