@@ -76,3 +76,22 @@ def test_a_flag_of_the_constructor_holds_in_both_phases(flag):
     assert moved(layer.norm) is flag
     alone, among = model.predict(X[:1], verbose=0), model.predict(X, verbose=0)[:1]
     assert np.allclose(alone, among, atol=1e-4) is not flag
+
+
+class Augment(layers.Layer):
+    def call(self, x, training=True):
+        return x + 1.0 if training else x
+
+
+@pytest.mark.skipif(
+    tuple(map(int, keras.version().split(".")[:2])) >= (3, 16),
+    reason="a default no longer reaches other layers",
+)
+def test_a_default_of_true_reaches_the_layers_after_it():
+    norm = layers.BatchNormalization()
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, norm(Augment()(inputs)))
+    model(X, training=False)
+    assert not moved(norm)
+    model(X)
+    assert moved(norm)
