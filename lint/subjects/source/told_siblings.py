@@ -10,6 +10,8 @@ import ast
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ...semantics import FIT_ON_JAX_BYPASSES_CALLING
+from .. import names
 from . import hints
 from .classes import calls_in, keras_kind, reached, takes_training
 from .contents import holds
@@ -19,7 +21,8 @@ from .memo import found_once
 from .resolve import method_of, values
 from .saying import FLAG, says_otherwise
 from .untold import is_told, untold_on_jax
-from .values import Class, Result, parameters
+from .values import Class, Known, Result, parameters
+from .worlds import world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,19 +50,27 @@ def left_out(module: Module) -> Iterator[LeftOut]:
 
     What is an error on JAX is left out.
     """
-    if not module.mentions(FLAG):
-        return
-    seen = {each.call for each in untold_on_jax(module)}
-    for node in module.classes:
+    found = {each.call: each for each in _left_out(module)}
+    if found and world(module).has(FIT_ON_JAX_BYPASSES_CALLING):
+        for each in untold_on_jax(module):
+            found.pop(each.call, None)
+    yield from found.values()
+
+
+def _left_out(module: Module) -> Iterator[LeftOut]:
+    told = [each.lineno for each in module.calls if _passes_on(each)]
+    for node in module.classes if told else ():
         of = Class(module, node)
         if "call" not in members(module, node).methods or keras_kind(of) is None:
             continue
         for routine in reached(of, "call"):
-            if routine.module is module and FLAG in parameters(routine.node):
-                for found in _beside_others(module, routine.node):
-                    if found.call not in seen:
-                        seen.add(found.call)
-                        yield found
+            first, last = routine.node.lineno, routine.node.end_lineno or 0
+            if (
+                routine.module is module
+                and FLAG in parameters(routine.node)
+                and any(first <= line <= last for line in told)
+            ):
+                yield from _beside_others(module, routine.node)
 
 
 def leaves_untold(of: Class) -> bool:
@@ -98,9 +109,23 @@ def _passes_on(call: ast.Call) -> bool:
 
 def _depends_on_phase(module: Module, call: ast.Call) -> bool:
     """Whether a layer is called that holds BN or dropout, or reads the flag itself."""
-    if not is_layer(module, call):
+    if not is_layer(module, call) or all(
+        isinstance(each, Result) and _is_plain(each)
+        for each in values(module, call.func)
+    ):
         return False
     return bool(holds(module, call.func)) or _reads_flag_of(module, call)
+
+
+def _is_plain(layer: Result) -> bool:
+    """Whether it is surely a layer of Keras that asks for no phase, as most are."""
+    return (
+        isinstance(layer.of, Known)
+        and layer.of.name.startswith("keras.layers.")
+        and not names.holds(layer.of.name)
+        and not any(isinstance(each, ast.Call) for each in layer.call.args)
+        and all(each.arg and "drop" not in each.arg for each in layer.call.keywords)
+    )
 
 
 def _reads_flag_of(module: Module, call: ast.Call) -> bool:
