@@ -38,6 +38,9 @@ class ModelCallWithoutTraining(Rule):
     information where such a layer is only one of several alternatives, or where an
     unfitted class is called a block or a layer.
 
+    Where the file is surely for Keras 3, a layer class with such a `call` that nothing
+    in its file uses is an information: others may run it by itself.
+
     A live model is also run once on random inputs, as `fit` runs it, and left as it
     was. Reported is each batch normalization that `training` does not reach then.
 
@@ -142,6 +145,35 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                 severity,
                 _fix(module, call),
             )
+        yield from self._layers(module)
+
+    def _layers(self, module: Module) -> Iterator[Finding]:
+        """Every layer class with such a `call`, which its users may run by itself."""
+        if source.world(module).assumed:
+            return
+        for node in module.classes:
+            of = source.Class(module, node)
+            call = source.members(module, node).methods.get("call")
+            if (
+                call is None
+                or source.keras_kind(of) != "layer"
+                or source.takes_training(call)
+                or node.name in module.calls_by_name  # a part of what is in sight
+                or source.extends_flagged(of)  # BN109
+            ):
+                continue
+            kinds = source.class_holds(of, at_any_rate=True) - {names.AUGMENTATION}
+            if kinds or source.leaves_untold(of):
+                harmed = harm(kinds) or "its layers are left in inference mode"
+                yield self.finding(
+                    f"the call of the layer {node.name} has no parameter `training`: "
+                    "run with training=True by itself before Keras 3.12, or by a model "
+                    f"whose call lacks it too, {harmed}; write call(self, inputs, "
+                    "training=None) and pass it on",
+                    module.header(call),
+                    Severity.INFO,
+                    _fix(module, call),
+                )
 
     def check_model(self, model: Model) -> Iterator[Finding]:
         """The class of a live model, or layers that its run showed untold."""

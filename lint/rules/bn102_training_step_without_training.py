@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from typing import TYPE_CHECKING
 
 from ..findings import Severity
@@ -25,9 +26,10 @@ class TrainingStepWithoutTraining(Rule):
     `tf.GradientTape`, in a function differentiated by JAX, before PyTorch's
     `loss.backward()`. It is a warning where the network only drops out or adds noise.
     Functions of the project are followed, with the flags that they hand on, and what
-    other files hand to a step is seen. Gradients that no optimizer applies, networks
-    that are not trained there, frozen ones and those whose `call` has the default
-    `training=True` are left alone.
+    other files hand to a step is seen. Of networks of which nothing is seen but that
+    they are handed in, the first in a file is an information. Gradients that no
+    optimizer applies, networks that are not trained there, frozen ones and those whose
+    `call` has the default `training=True` are left alone.
 
     ## Why is this bad
     A network that is called without `training` in a step of your own runs in
@@ -81,7 +83,18 @@ healthy = bool(np.abs(moving_mean).max() > 0)
 
     def check_source(self, module: Module) -> Iterator[Finding]:
         """Every call in a training step that leaves out `training`."""
-        for lost in source.lost_flags(module):
+        known = list(source.lost_flags(module))
+        for call in source.handed_in_networks(module) if not known else ():
+            network = ast.unparse(call.func)
+            yield self.finding(
+                f"{network}(...) under GradientTape without training=True: if the "
+                "network that is handed in holds batch normalization or dropout, it "
+                "never updates its statistics and never drops; pass training=True",
+                module.location(call),
+                Severity.INFO,
+                source.with_argument(module, call, "training=True", safe=False),
+            )
+        for lost in known:
             yield self.finding(
                 f"{lost.called}(...) {lost.how} without training=True: it runs in "
                 f"inference mode, so {harm(lost.kinds)}; pass training=True",

@@ -26,7 +26,8 @@ class TrainingTrueHardCoded(Rule):
     network that holds it, inside the `call` of a Keras class or where a graph is
     built, and in a function that is named as an evaluation or a step of one, such as
     `test_step` or `evaluate`. There it is an information for a network with dropout,
-    in a function that is no step, or without batch normalization in sight.
+    in a function that is no step, or without batch normalization in sight. So is a
+    flag of the constructor that a layer hands on in its `call`.
     Calls of a model in a training loop, branches on the phase, Monte Carlo dropout and
     augmentation are left alone. It is an information in a graph beside dropout that is
     told the same, as in pix2pix,
@@ -96,9 +97,18 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
                     Severity.INFO if flagged.noisy or alone else None,
                     # Left out of a function of TensorFlow 1, it may mean inference.
                     fix=None
-                    if flagged.is_function
+                    if flagged.of_graphs
                     else source.flag_left_out(module, flagged),
                 )
+        for kept in source.kept_flags(module):
+            yield self.finding(
+                f"self.{kept.name} is what the layer was built with, whatever its call "
+                "is told: built with True, it uses the batch's own statistics in "
+                "predict too, and with False it never updates its own; pass "
+                "training=training",
+                module.location(kept.flag),
+                Severity.INFO,
+            )
         for call in source.trained_in_evaluation(module):
             yield self.finding(
                 f"training=True in a function that evaluates: {_in_evaluation(call)}; "
@@ -154,7 +164,7 @@ def _seen(behaviour: Behaviour) -> str:
 
 
 def _advice(flagged: source.Flagged) -> str:
-    if flagged.is_function:
+    if flagged.of_graphs:
         return "pass your phase placeholder"
     if flagged.where is source.Where.CALL:
         return "pass training=training"

@@ -100,10 +100,13 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                 if flagged.by_default_of:
                     how = f"the default of {flagged.by_default_of}, called without it"
                     advice = "pass `training` from call on"
+                harmed = "the running statistics never move in training"
+                advice += ", or set trainable=False if the layer is meant to be frozen"
+                if flagged.only_drops:
+                    harmed = "its dropout never drops"
+                    advice = "pass `training` from call on"
                 yield self.finding(
-                    f"training={flagged.value} is {how}: the running statistics "
-                    f"never move in training; {advice}, or set trainable=False if the "
-                    f"layer is meant to be frozen{caveat}",
+                    f"training={flagged.value} is {how}: {harmed}; {advice}{caveat}",
                     module.location(flagged.node),
                     Severity.INFO if meant else None,
                     source.flag_left_out(module, flagged) if fixable else None,

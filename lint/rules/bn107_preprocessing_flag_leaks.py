@@ -25,7 +25,9 @@ class PreprocessingFlagLeaks(Rule):
     Reports models in which a random augmentation layer, and from Keras 3.6 on also
     `Resizing` or `CenterCrop`, comes before batch normalization that is not frozen; in
     source, every call `model(x)` of such a model that leaves out `training`, and where
-    the `call` of a class applies `Resizing` or its like before batch normalization.
+    the `call` of a class applies `Resizing` or its like before batch normalization. In
+    source surely for Keras 3, layers whose own `call` has the default `training=True`
+    count as random ones.
 
     ## Why is this bad
     Up to Keras 3.15 these layers take `training=True` unless they are told otherwise,

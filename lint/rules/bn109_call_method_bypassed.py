@@ -25,7 +25,9 @@ class CallMethodBypassed(Rule):
     `tf.GradientTape`, and `net.call(x, training=True)` in such a step where that `call`
     does nothing with its flag, which is an error. In Keras 3 it also reports the
     `super().call(x)` of a class that extends batch normalization and nowhere asks for
-    the phase; other calls of `super().call` are left alone.
+    the phase; other calls of `super().call` are left alone. It is an information where
+    such a class has a `call` without `training`, and where a wrapper of Keras runs the
+    `call` of what it wraps untold.
 
     ## Why is this bad
     Only `layer(x)` finds out whether it is being trained, builds the layer and tracks
@@ -93,7 +95,26 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                 module.location(call),
                 Severity.ERROR,
             )
-        for call in source.base_calls_without_flag(module):
+        for call in source.wrapped_calls(module):
+            yield self.finding(
+                f"{ast.unparse(call.func)}(...) is not told of training: batch "
+                "normalization and dropout that are wrapped so stay in inference mode; "
+                "write self.layer(...), and pass training=training on if it takes it",
+                module.location(call),
+                Severity.INFO,
+            )
+        untold = list(source.base_calls_without_flag(module))
+        within = [module.scopes.enclosing_function(each) for each in untold]
+        for function in source.calls_without_parameter(module):
+            if function not in within:
+                yield self.finding(
+                    "the call of this batch normalization has no parameter `training`, "
+                    "so that model(x, training=True) does not reach it; write "
+                    "call(self, inputs, training=None)",
+                    module.header(function),
+                    Severity.INFO,
+                )
+        for call in untold:
             yield self.finding(
                 f"{ast.unparse(call.func)}(...) is not told of training, so this batch "
                 "normalization never updates its statistics; take training=None and "

@@ -26,6 +26,9 @@ class FrozenAfterCompile(Rule):
     Keras 2 also between its `compile` and its first `fit`. Where that only restores
     what the model was compiled with, as in adversarial networks, it is left alone.
 
+    In Keras 2 a network that is frozen and set free in a loop that trains and compiles
+    nothing is an information: that has no effect.
+
     In Keras 3 it reports, as an error, `x.trainable = False` between the `compile` and
     the first training of x, if nothing sets x free again. The functions that compile,
     freeze and train it may be different ones.
@@ -82,7 +85,18 @@ healthy = bool(np.array_equal(before, after))
         if not module.mentions(".trainable") or module.may_hide("compile("):
             return
         before_fit = source.world(module).has(FREEZING_NEEDS_COMPILE)
-        for change in source.late_changes(module, before_fit=before_fit):
+        late = list(source.late_changes(module, before_fit=before_fit))
+        for node, toggled in source.toggled_in_loops(module) if before_fit else ():
+            if node not in late:
+                yield self.finding(
+                    f"{ast.unparse(toggled)}.trainable is changed in a loop that "
+                    "compiles nothing, which has no effect: a model keeps what was "
+                    "trainable when it was compiled; set it once, before compile, and "
+                    "leave it out here",
+                    module.location(node),
+                    Severity.INFO,
+                )
+        for change in late:
             yield self.finding(
                 f"{ast.unparse(change)} has no effect before the model is compiled "
                 "again; call compile after it",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from typing import TYPE_CHECKING
 
 from ..findings import Severity
@@ -27,6 +28,9 @@ class TrainingFlagNotPassedOn(Rule):
     that holds batch normalization, dropout, noise or random augmentation and is not
     told `training`. The source is for JAX if it, or the file that fits the model, sets
     `KERAS_BACKEND` so, or imports JAX and neither TensorFlow nor PyTorch.
+
+    In any Keras, a layer that is not told the phase in a `call` where another is told
+    `training=training` is an information: as a rule it finds the phase by itself.
 
     A live model is also run once on random inputs, as `fit` runs it, and left as it
     was, if the backend that is loaded is JAX.
@@ -84,11 +88,19 @@ healthy = bool(np.abs(moving_mean).max() > 0)
 """
 
     def check_source(self, module: Module) -> Iterator[Finding]:
-        """Every such call."""
-        if not (
-            module.mentions("def call")
-            and source.world(module).has(FIT_ON_JAX_BYPASSES_CALLING)
-        ):
+        """Every such call, and those left out beside others that are told."""
+        if not module.mentions("def call"):
+            return
+        for left in source.left_out(module):
+            yield self.finding(
+                f"{ast.unparse(left.call.func)} is not told of training, as "
+                f"{left.beside} is: where `call` is run by itself, as by "
+                "network.call(...) or by fit on JAX, it stays in inference mode; pass "
+                "training=training",
+                module.location(left.call),
+                Severity.INFO,
+            )
+        if not source.world(module).has(FIT_ON_JAX_BYPASSES_CALLING):
             return
         for untold in source.untold_on_jax(module):
             yield self.finding(

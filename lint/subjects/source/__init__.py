@@ -5,15 +5,22 @@ from .averaged import averaged_weights
 from .batch_norms import Momentum, changes_later, momenta
 from .batch_of_one import batches_of_one
 from .borrowed import only_borrows
-from .bypassed import base_calls_without_flag, bypassing_calls, flags_ignored
-from .classes import is_functional, keras_kind, takes_training
+from .bypassed import (
+    base_calls_without_flag,
+    bypassing_calls,
+    calls_without_parameter,
+    flags_ignored,
+    wrapped_calls,
+)
+from .classes import extends_flagged, is_functional, keras_kind, takes_training
 from .contents import class_holds
 from .copied_weights import copies_without_statistics
 from .data_formats import default_data_format
 from .dropped_updates import dropped_updates
 from .edits import replaced, with_argument, with_parameter
 from .evaluation_steps import Evaluated, trained_in_evaluation
-from .flagged import Flagged, Where, flag_left_out, flagged_calls
+from .flag_places import Where
+from .flagged import Flagged, flag_left_out, flagged_calls
 from .frozen import freezes
 from .frozen_parts import frozen_in_parts
 from .graph_mode import (
@@ -22,8 +29,10 @@ from .graph_mode import (
     loses_updates,
     training_ops,
 )
+from .handed_in import handed_in_networks
 from .handed_on import Misnamed, kinds_handed_on, misnamed_flags
 from .in_lambda import batch_norms_in_lambda
+from .kept_flags import kept_flags
 from .late_freezing import fitted_frozen, late_changes
 from .layer_updates import leaves_updates_in_layers, trains_layers
 from .leaks import Leak, leaked_flags
@@ -39,6 +48,8 @@ from .sequence import arguments, layers_before, library_classes
 from .shared_inputs import shared_by_inputs
 from .sole_use import sole_number
 from .step_counts import most_steps
+from .toggled import toggled_in_loops
+from .told_siblings import LeftOut, leaves_untold, left_out
 from .training_steps import LostFlag, lost_flags
 from .untold import told, untold_on_jax
 from .untrained import actions_in_training, teachers_in_training
@@ -51,6 +62,7 @@ __all__ = [
     "Evaluated",
     "Flagged",
     "Leak",
+    "LeftOut",
     "LostFlag",
     "Misnamed",
     "Module",
@@ -67,12 +79,14 @@ __all__ = [
     "batches_of_one",
     "bypassing_calls",
     "calls_without_flag",
+    "calls_without_parameter",
     "changes_later",
     "class_holds",
     "copies_without_statistics",
     "default_data_format",
     "default_of",
     "dropped_updates",
+    "extends_flagged",
     "fetched_in_vain",
     "fitted_frozen",
     "flag_left_out",
@@ -80,8 +94,10 @@ __all__ = [
     "flags_ignored",
     "freezes",
     "frozen_in_parts",
+    "handed_in_networks",
     "hints",
     "is_functional",
+    "kept_flags",
     "keras_kind",
     "kinds_handed_on",
     "late_changes",
@@ -89,7 +105,9 @@ __all__ = [
     "leaked_flags",
     "leaking_calls",
     "leaks_in_call",
+    "leaves_untold",
     "leaves_updates_in_layers",
+    "left_out",
     "library_classes",
     "loops_that_miss",
     "loses_updates",
@@ -111,6 +129,7 @@ __all__ = [
     "sole_number",
     "takes_training",
     "teachers_in_training",
+    "toggled_in_loops",
     "told",
     "trained_in_evaluation",
     "training_ops",
@@ -121,4 +140,5 @@ __all__ = [
     "with_argument",
     "with_parameter",
     "world",
+    "wrapped_calls",
 ]

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from ...semantics import CALL_NEEDS_TRAINING
 from .. import names
 from . import hints
+from .batch_norm_calls import calls_base
 from .classes import keras_kind, reached
 from .contents import class_holds, holds
-from .flagged import calls_base
-from .resolve import method_of, values
+from .members import members
+from .resolve import lineage, method_of, values
 from .saying import FLAG, says
 from .scopes import last_word
 from .values import Class, Known, Result, Self, parameters
@@ -20,6 +21,7 @@ from .worlds import world
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from .members import Method
     from .module import Module
     from .scopes import Function
 
@@ -62,6 +64,32 @@ def flags_ignored(module: Module) -> Iterator[ast.Call]:
             yield call
 
 
+def wrapped_calls(module: Module) -> Iterator[ast.Call]:
+    """Every `self.layer.call(x)` without a flag in the `call` of a wrapper."""
+    if not module.mentions(".call("):
+        return
+    for call in module.calls_by_name.get("call", ()):
+        function = module.scopes.enclosing_function(call)
+        owner = None if function is None else module.owner_of(function)
+        if (
+            owner is not None
+            and getattr(function, "name", "") == "call"
+            and isinstance(call.func, ast.Attribute)
+            and not _has_flag(module, call)
+            and keras_kind(Class(module, owner)) == "layer"
+            and _is_wrapped(module, call.func.value, Class(module, owner))
+        ):
+            yield call
+
+
+def _is_wrapped(module: Module, layer: ast.expr, of: Class) -> bool:
+    """Whether a layer is what a wrapper of Keras wraps, which may be any."""
+    is_wrapper = Known("keras.layers.Wrapper") in lineage(of)
+    return (
+        is_wrapper and ast.unparse(layer) == "self.layer" and not values(module, layer)
+    )
+
+
 def base_calls_without_flag(module: Module) -> Iterator[ast.Call]:
     """Every `super().call(x)` of a BN layer that the phase never reaches in Keras 3."""
     if not world(module).has(CALL_NEEDS_TRAINING):
@@ -73,12 +101,55 @@ def base_calls_without_flag(module: Module) -> Iterator[ast.Call]:
             owner is not None
             and getattr(function, "name", "") == "call"
             and calls_base(module, call)
-            and says(module, call).is_nothing
+            and _says_nothing(module, call)
             and not any(hints.is_flag_like(ast.unparse(each)) for each in call.args)
             and not _uses_flag(function)
             and not _keeps_still(owner)
         ):
             yield call
+
+
+def calls_without_parameter(module: Module) -> Iterator[Method]:
+    """Every `call` of a BN layer of the project that no caller can tell the phase."""
+    if not module.mentions("def call"):
+        return
+    for node in module.classes:
+        call = members(module, node).methods.get("call")
+        if (
+            call is not None
+            and call.args.kwarg is None
+            and FLAG not in parameters(call)
+            and any(
+                isinstance(base, Known) and base.name in names.BATCH_NORM_LAYERS
+                for base in lineage(Class(module, node))
+            )
+            and not any(map(hints.is_flag_like, parameters(call)))
+            and not hints.keeps_still(node.name)
+            and "trainable" not in _settings(node)
+        ):
+            yield call
+
+
+def _says_nothing(module: Module, call: ast.Call) -> bool:
+    """Whether it is told nothing: by `**options` either, into which no flag comes.
+
+    Keras 3 passes the phase only to a `call` that names it.
+    """
+    said = says(module, call)
+    return said.is_nothing or (
+        said.packed
+        and said.function is not None
+        and FLAG not in parameters(said.function)
+        and not _sets_flag(said.function)
+    )
+
+
+def _sets_flag(function: Function) -> bool:
+    """Whether the options get a flag of the function's own."""
+    return any(
+        isinstance(each, ast.Constant) and each.value == FLAG
+        for each in ast.walk(function)
+    )
 
 
 def _ignores_flag(value: object) -> bool:
@@ -98,25 +169,28 @@ def _uses_flag(function: Function | None) -> bool:
     """Whether its body has a word for the phase, or for whatever came with it."""
     if function is None or isinstance(function, ast.Lambda):
         return True
-    packed = function.args.kwarg.arg if function.args.kwarg else ""
     words = {
         getattr(each, "id", "") or getattr(each, "attr", "")
         for statement in function.body
         for each in ast.walk(statement)
         if isinstance(each, ast.Name | ast.Attribute)
     }
-    return bool({packed, "locals"} & words) or any(map(hints.is_flag_like, words))
+    return "locals" in words or any(map(hints.is_flag_like, words))
 
 
 def _keeps_still(owner: ast.ClassDef) -> bool:
     """Whether the class is named as frozen, freezes itself, or has its own updates."""
-    words = {
+    mentioned = {"trainable", "moving_mean", "moving_variance"} & _settings(owner)
+    return bool(mentioned) or hints.keeps_still(owner.name)
+
+
+def _settings(owner: ast.ClassDef) -> set[str]:
+    """The attributes and keywords that a class names."""
+    return {
         getattr(each, "attr", None) or getattr(each, "arg", None) or ""
         for each in ast.walk(owner)
         if isinstance(each, ast.Attribute | ast.keyword)
     }
-    mentioned = {"trainable", "moving_mean", "moving_variance"} & words
-    return bool(mentioned) or hints.keeps_still(owner.name)
 
 
 def _stands_in_step(module: Module, call: ast.Call) -> bool:

@@ -7,6 +7,7 @@ from bisect import bisect_left
 from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Literal
 
+from .. import names
 from .limits import METHODS
 from .members import attribute_of_self, self_name
 from .memo import remembered, remembered_of_class
@@ -35,6 +36,13 @@ def keras_kind(of: Class) -> Literal["model", "sequential", "layer"] | None:
             if base.name in _LAYER_BASES or base.name.startswith("keras.layers."):
                 return "layer"
     return None
+
+
+def extends_flagged(of: Class) -> bool:
+    """Whether it is one of Keras' own layers that depend on the phase, extended."""
+    return any(
+        isinstance(base, Known) and bool(names.holds(base.name)) for base in lineage(of)
+    )
 
 
 def takes_training(function: Function) -> bool:

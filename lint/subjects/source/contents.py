@@ -13,21 +13,28 @@ from typing import TYPE_CHECKING
 
 from .. import names
 from .classes import (
-    calls_in,
     graph_of,
     keyword,
     layer_calls,
-    passes_flag_itself,
-    reached,
 )
 from .frozen import freezes
 from .limits import LAYERS_VISITED, NESTING
 from .members import attribute_of_self, is_false, members, returns_of, self_name
-from .memo import remembered
-from .resolve import calls_of, lineage, method_of, project_lineage, values
+from .parts import (
+    added_to,
+    freezes_itself,
+    handed_in_frozen,
+    is_empty,
+    is_named_frozen,
+    items_of,
+    settles_base,
+)
+from .rates import drops_inside, never_drops
+from .resolve import lineage, method_of, project_lineage, values
+from .runs import run_of
 from .saying import says
-from .scopes import Binding, Function, Kind, ScopeNode
-from .switches import Other, Run, constants_of, is_certain, is_dead, truth
+from .scopes import Binding, Kind, ScopeNode
+from .switches import Run, is_certain, is_dead, truth
 from .values import (
     Class,
     Items,
@@ -38,7 +45,6 @@ from .values import (
     Self,
     Value,
     argument_for,
-    parameters,
 )
 
 if TYPE_CHECKING:
@@ -62,20 +68,27 @@ def _holds(module: Module, expression: ast.expr, even_frozen: bool) -> Kinds:
     return _Search(even_frozen).expression(module, expression)
 
 
-def class_holds(of: Class, surely: bool = False) -> Kinds:
+def class_holds(of: Class, surely: bool = False, at_any_rate: bool = False) -> Kinds:
     """What instances of a class hold, and their `call` uses.
 
-    `surely` leaves out what only one of several alternatives holds.
+    `surely` leaves out what only one of several alternatives holds. `at_any_rate`
+    counts dropout whose rate is 0 only because no one in sight asks for another.
     """
-    return _Search(surely=surely).of_class(of)
+    return _Search(surely=surely, at_any_rate=at_any_rate).of_class(of)
 
 
 class _Search:
     """One question: what has been visited, and how far it may still go."""
 
-    def __init__(self, even_frozen: bool = False, surely: bool = False) -> None:
+    def __init__(
+        self,
+        even_frozen: bool = False,
+        surely: bool = False,
+        at_any_rate: bool = False,
+    ) -> None:
         self._even_frozen = even_frozen
         self._surely = surely
+        self._at_any_rate = at_any_rate
         self._visited: set[object] = set()
         self._visits = 0
         self._depth = 0
@@ -164,7 +177,7 @@ class _Search:
         for function in values(module, call.func):
             if isinstance(function, Routine):
                 constructed = True
-                with self._running(_run_of(function, module, call, self._run)):
+                with self._running(run_of(function, module, call, self._run)):
                     yield self._alternatives(
                         [
                             (function.module, each)
@@ -184,14 +197,18 @@ class _Search:
         """What the instance holds that calling `maker` makes."""
         match maker:
             case Known(name):
-                if self._never_drops(module, name, call):
+                if never_drops(
+                    module, name, call, self._run, literally=self._at_any_rate
+                ):
                     return NOTHING
-                return names.holds(name) | self._dropout_argument(module, name, call)
+                if drops_inside(module, name, call, self._run):
+                    return names.holds(name) | {names.DROPOUT}
+                return names.holds(name)
             case Class():
                 constructor = method_of(maker, "__init__")
                 run = None
                 if constructor is not None:
-                    run = _run_of(constructor, module, call, self._run)
+                    run = run_of(constructor, module, call, self._run)
                 with self._running(run):
                     return self.of_class(maker)
             case Partial(of=inner):
@@ -212,10 +229,10 @@ class _Search:
             if binding.kind in (Kind.VALUE, Kind.ITEM):
                 assert isinstance(binding.node, ast.expr)
                 yield self._bound(module, binding.node, binding.index)
-            elif self._even_frozen or not _handed_in_frozen(module, binding):
+            elif self._even_frozen or not handed_in_frozen(module, binding):
                 for value in self._handed_in(binding) or values(module, name):
                     yield self._value(value)
-        for added in _added(module, name.id, scope.node):
+        for added in added_to(module, name.id, scope.node):
             dead = is_dead(module, added, self._run)
             if not (dead or self._is_optional(module, added, name)):
                 yield self.expression(module, added)
@@ -238,7 +255,7 @@ class _Search:
         found = NOTHING
         for function in values(module, expression.func):
             if isinstance(function, Routine):
-                for part in _items(function, index):
+                for part in items_of(function, index):
                     found |= self.expression(function.module, part)
         return found
 
@@ -246,7 +263,7 @@ class _Search:
         """What an instance holds, however it was come by."""
         match value:
             case Result(module=module, call=call):
-                if not self._even_frozen and _is_named_frozen(module, call):
+                if not self._even_frozen and is_named_frozen(module, call):
                     return NOTHING
                 return self.expression(module, call) | self._grown(module, call)
             case Self(of):
@@ -260,7 +277,7 @@ class _Search:
         found = NOTHING
         match module.scopes.parents.get(made):
             case ast.Assign(targets=[ast.Name(id=name)]):
-                for added in _added(module, name, module.scopes.scope_of(made).node):
+                for added in added_to(module, name, module.scopes.scope_of(made).node):
                     found |= self.expression(module, added)
         return found
 
@@ -288,7 +305,7 @@ class _Search:
             given += [
                 (each.module, one)
                 for one in assigned
-                if not (_is_empty(one) or is_dead(each.module, one, self._run))
+                if not (is_empty(one) or is_dead(each.module, one, self._run))
             ]
             for expression in own.given(name)[len(assigned) :]:
                 dead = is_dead(each.module, expression, self._run)
@@ -300,12 +317,12 @@ class _Search:
 
     def of_class(self, of: Class) -> Kinds:
         """What instances of a class hold, and their `call` uses."""
-        if not self._enter(of) or _freezes_itself(of):
+        if not self._enter(of) or freezes_itself(of):
             return NOTHING
         self._depth += 1
         found = NOTHING
         for base in lineage(of):
-            if isinstance(base, Known) and not _settles_base(of):
+            if isinstance(base, Known) and not settles_base(of):
                 found |= names.holds(base.name)
         for routine, call in layer_calls(of):
             if is_dead(routine.module, call, self._run):
@@ -320,150 +337,3 @@ class _Search:
             found |= self.expression(module, expression)
         self._depth -= 1
         return found
-
-    def _never_drops(self, module: Module, name: str, call: ast.Call) -> bool:
-        """Whether it is dropout or noise with a rate of 0, wherever that is said."""
-        if not names.holds(name) & {names.DROPOUT, names.NOISE}:
-            return False
-        given = [*call.args[:1], *(each.value for each in call.keywords[:1])][:1]
-        return bool(given) and self._is_zero(module, given[0])
-
-    def _is_zero(self, module: Module, rate: ast.expr) -> bool:
-        found = constants_of(module, rate, self._run)
-        known = [each for each in found if not isinstance(each, Other)]
-        return bool(known) and not any(known)
-
-    def _dropout_argument(self, module: Module, name: str, call: ast.Call) -> Kinds:
-        """Recurrent and attention layers drop only if they are told to."""
-        if not name.startswith("keras.layers."):
-            return NOTHING
-        for argument in ("dropout", "recurrent_dropout"):
-            given = keyword(call, argument)
-            if given is not None and any(
-                isinstance(rate, float) and rate > 0
-                for rate in constants_of(module, given, self._run)
-            ):
-                return frozenset({names.DROPOUT})
-        return NOTHING
-
-
-def _run_of(
-    routine: Routine, module: Module, call: ast.Call, outer: Run | None
-) -> Run | None:
-    """How a call runs a function, if anything in that depends on what is passed."""
-    function = routine.node
-    owner = routine.module.owner_of(function)
-    is_made = owner is not None and getattr(function, "name", "") == "__init__"
-    deciding = _deciding(routine.module, owner if is_made and owner else function)
-    deciding &= parameters(function)
-    if not deciding:
-        return None
-    skipped = int(routine.owner is not None)
-    passed = [
-        (name, ast.unparse(given))
-        for name in sorted(deciding)
-        for given in [argument_for(call, function, name, skipped)]
-        if given is not None
-    ]
-    scope = module.scopes.scope_of(call.func).node
-    key = (function, scope, *passed, outer and outer.key)
-    return Run(function, module, call, skipped, outer, key)
-
-
-@remembered
-def _deciding(_module: Module, node: ast.AST) -> frozenset[str]:
-    """The names, in a function or class, that conditions, rates or layers hang on."""
-    found: set[str] = set()
-    set_to: dict[str, set[str]] = {}
-    for each in ast.walk(node):
-        match each:
-            case ast.If(test=test) | ast.IfExp(test=test):
-                found |= _names_in(test)
-            case ast.Call(func=ast.Name(id=name)):
-                found.add(name)
-                if "Dropout" in name:
-                    found |= _names_in(each)
-            case ast.Call(func=ast.Attribute(attr=name)) if "Dropout" in name:
-                found |= _names_in(each)
-            case ast.List(elts=parts):
-                found |= {part.id for part in parts if isinstance(part, ast.Name)}
-            case ast.Assign(targets=[ast.Attribute(attr=name)], value=value):
-                set_to.setdefault(name, set()).update(_names_in(value))
-    for name in list(found):
-        found |= set_to.get(name, set())
-    return frozenset(found)
-
-
-def _names_in(expression: ast.AST) -> set[str]:
-    """The names and attributes in an expression."""
-    return {
-        getattr(each, "id", "") or getattr(each, "attr", "")
-        for each in ast.walk(expression)
-        if isinstance(each, ast.Name | ast.Attribute)
-    }
-
-
-def _is_empty(expression: ast.expr) -> bool:
-    """A first value that only announces an attribute: None, or an empty list."""
-    match expression:
-        case ast.Constant() | ast.List(elts=[]):
-            return True
-    return False
-
-
-def _is_named_frozen(module: Module, made: ast.Call) -> bool:
-    """Whether what is made is frozen under the name it is first given."""
-    parent = module.scopes.parents.get(made)
-    targets = parent.targets if isinstance(parent, ast.Assign) else []
-    return any(freezes(module).covers(each) for each in targets)
-
-
-def _handed_in_frozen(module: Module, binding: Binding) -> bool:
-    """Whether a caller passes something frozen for a parameter."""
-    if not isinstance(binding.place, Function) or binding.kind is not Kind.PARAMETER:
-        return False
-    assert isinstance(binding.node, ast.arg)
-    for call, skipped in calls_of(module, binding.place):
-        passed = argument_for(call, binding.place, binding.node.arg, skipped)
-        if passed is not None and freezes(module).covers(passed):
-            return True
-    return False
-
-
-def _settles_base(of: Class) -> bool:
-    """Whether a `call` of the class settles the flag of the Keras layer it extends."""
-    if method_of(of, "call") is None:
-        return False
-    up = [
-        passes_flag_itself(call, routine)
-        for routine in reached(of, "call")
-        for call in calls_in(routine.module, routine.node)
-        if isinstance(call.func, ast.Attribute) and call.func.attr == "call"
-    ]
-    return all(up)  # without any, the layer does something of its own
-
-
-def _freezes_itself(of: Class) -> bool:
-    return any(
-        is_false(value)
-        for each in project_lineage(of)
-        for value in members(each.module, each.node).assigned("trainable")
-    )
-
-
-def _items(function: Routine, index: int) -> Iterator[ast.expr]:
-    """The item of that index in what a function returns."""
-    for returned in returns_of(function.module, function.node):
-        if isinstance(returned, ast.Tuple) and index < len(returned.elts):
-            yield returned.elts[index]
-
-
-def _added(module: Module, name: str, scope: ast.AST) -> Iterator[ast.expr]:
-    """What `name.add(...)` or `name.append(...)` puts into a network or list."""
-    for word in ("add", "append"):
-        for call in module.calls_by_name.get(word, ()):
-            match call:
-                case ast.Call(
-                    func=ast.Attribute(value=ast.Name(id=base)), args=[layer]
-                ) if base == name and module.scopes.scope_of(call).node is scope:
-                    yield layer

@@ -13,7 +13,7 @@ from .contents import Kinds, holds
 from .resolve import values
 from .saying import FLAG, says
 from .scopes import last_word
-from .values import Parameter, parameters
+from .values import Parameter, Self, parameters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,7 +58,11 @@ def trained_in_evaluation(module: Module) -> Iterator[Evaluated]:
             yield Evaluated(flag, kinds, is_step or names.DROPOUT not in kinds)
         elif "predict" in function.name:
             continue  # it may well mean to sample by its dropout
-        elif kinds or _is_handed_in(module, network, function):
+        elif (
+            kinds
+            or _is_handed_in(module, network, function)
+            or (is_step and _is_itself(module, network))
+        ):
             yield Evaluated(flag, kinds, surely=False)
 
 
@@ -68,6 +72,11 @@ def _is_handed_in(module: Module, network: ast.expr, function: ast.FunctionDef) 
     return bool(found) and all(
         isinstance(each, Parameter) and each.function is function for each in found
     )
+
+
+def _is_itself(module: Module, network: ast.expr) -> bool:
+    """Whether a model steps by itself, whose `call` is none that holds anything."""
+    return any(isinstance(each, Self) for each in values(module, network))
 
 
 def _evaluation(module: Module, call: ast.Call) -> ast.FunctionDef | None:

@@ -5,24 +5,29 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import dataclass
-from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from ...findings import Edit, Fix
 from .. import names
 from . import hints
-from .batch_norms import batch_norm_name
-from .classes import keras_kind, keyword, reached
+from .batch_norm_calls import (
+    calls_base,
+    flag_of,
+    is_batch_norm,
+    is_function,
+    is_of_graphs,
+)
+from .classes import keyword
 from .contents import holds
 from .edits import without_argument
+from .flag_places import Where, where_is
 from .frozen import freezes
 from .memo import found_once
 from .resolve import calls_of, values
-from .saying import FLAG, FLAG_OF_FUNCTIONS, How, Said, local_value, says
+from .saying import FLAG, How, Said, says
 from .scopes import last_word
 from .switches import constants_of
-from .symbolic import builds_graph, fitted_graph
-from .usage import usage_of
+from .symbolic import fitted_graph
 from .values import (
     Class,
     Known,
@@ -39,17 +44,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .module import Module
-    from .scopes import Function
     from .values import Value
 
 _ANY_FLAG = re.compile(r"training\s*=|,\s*(?:True|False|None)\b")
-
-
-class Where(Enum):
-    """What surrounds a call."""
-
-    CALL = auto()  # the `call` of a Keras class, or a method it uses
-    GRAPH = auto()  # the building of a Functional graph
 
 
 @dataclass(frozen=True)
@@ -63,6 +60,7 @@ class Flagged:
         where: whether it is in a `call` or builds a graph.
         is_layer: whether BN itself is called, not a network that holds BN.
         is_function: whether it is BN as a function of TensorFlow 1.
+        of_graphs: whether it is BN of TensorFlow 1 in any form.
         kept_still: whether names say that the network is not meant to learn.
         maybe_frozen: whether the module freezes something that may be this.
         fitted: whether the module compiles or fits a graph that it is part of.
@@ -70,6 +68,7 @@ class Flagged:
         in_training: whether its function makes the op that trains, so that its graph
             may be for training alone.
         by_default_of: the method whose default the flag is, as no call passes another.
+        only_drops: whether there is dropout, and no BN; that only of such a default.
     """
 
     value: bool | None
@@ -78,12 +77,14 @@ class Flagged:
     where: Where
     is_layer: bool
     is_function: bool
+    of_graphs: bool
     kept_still: bool
     maybe_frozen: bool
     fitted: bool
     noisy: bool
     in_training: bool
     by_default_of: str = ""
+    only_drops: bool = False
 
 
 @found_once
@@ -93,13 +94,18 @@ def flagged_calls(module: Module) -> Iterator[Flagged]:
         return
     fitted: set[ast.AST] | None = None
     for call in module.calls:
-        said = _flag_of(module, call)
+        said = flag_of(module, call)
         if said is None:
             continue
-        is_layer = _is_batch_norm(module, call)
+        is_layer = is_batch_norm(module, call)
+        drops = False
         if not is_layer and not _is_network(module, call):
-            continue
-        where = _where(module, call, is_layer)
+            drops = _is_left_at_false(module, said) and _is_network(
+                module, call, names.DROPOUT
+            )
+            if not drops:
+                continue  # dropout is told by a constant to sample, or not to
+        where = where_is(module, call, is_layer)
         flag = said.flag
         helper = ""
         if where is Where.CALL and _is_left_at_false(module, said):
@@ -121,13 +127,15 @@ def flagged_calls(module: Module) -> Iterator[Flagged]:
                 node=said.node,
                 where=where,
                 is_layer=is_layer,
-                is_function=_is_function(module, call),
+                is_function=is_function(module, call),
+                of_graphs=is_of_graphs(module, call),
                 kept_still=_is_kept_still(module, call, in_sight=bool(helper)),
                 maybe_frozen=_maybe_frozen(module, call),
                 fitted=where is Where.GRAPH and call in (fitted or ()),
                 noisy=where is Where.GRAPH and _has_endless_dropout(module),
                 in_training=_stands_beside_optimizer(module, call),
                 by_default_of=helper,
+                only_drops=drops,
             )
 
 
@@ -203,34 +211,6 @@ def _stands_beside_optimizer(module: Module, call: ast.Call) -> bool:
     )
 
 
-def _is_function(module: Module, call: ast.Call) -> bool:
-    """Whether it is BN as a function of TensorFlow 1, or `functools.partial` of one."""
-    found = values(module, call.func)
-    if Known("functools.partial") in found and call.args:
-        found = values(module, call.args[0])
-    return any(
-        isinstance(each, Known) and each.name in names.BATCH_NORM_FUNCTIONS
-        for each in found
-    )
-
-
-def _flag_of(module: Module, call: ast.Call) -> Said | None:
-    """What the call says, by the flag that it has, unless it says nothing."""
-    match call:
-        case ast.Call(args=[_, ast.Constant(value=bool() | None), *_]):
-            pass
-        case _ if not any(
-            each.arg in (FLAG, FLAG_OF_FUNCTIONS) for each in call.keywords
-        ):
-            return None  # most calls, spared the search for what they call
-    for name in (FLAG, FLAG_OF_FUNCTIONS):
-        said = says(module, call, name=name)
-        given = isinstance(said.node, ast.keyword) and said.node.arg == name
-        if given or (name == FLAG and said.how is How.CONSTANT):
-            return said
-    return None
-
-
 def _is_named(said: Said) -> bool:
     return isinstance(getattr(said.node, "value", None), ast.Name)
 
@@ -242,7 +222,7 @@ def _passed_flag(
 
     In a `call` that is only asked of a BN layer that calls what it extends.
     """
-    if not isinstance(said.node, ast.keyword) or _is_function(module, call):
+    if not isinstance(said.node, ast.keyword) or is_function(module, call):
         return None
     value = said.node.value
     if where is Where.GRAPH:
@@ -292,139 +272,12 @@ def _is_used_elsewhere(module: Module, name: str) -> bool:
     return not texts or any(use.search(each) for each in others)
 
 
-def calls_base(module: Module, call: ast.Call) -> bool:
-    """Whether a BN layer calls the BN layer that it extends."""
-    return any(
-        isinstance(value, Known)
-        and value.name.rpartition(".")[0] in names.BATCH_NORM_LAYERS
-        and value.name.endswith((".call", ".__call__"))
-        for value in values(module, call.func)
-    )
-
-
-def _is_batch_norm(module: Module, call: ast.Call) -> bool:
-    """Whether a BN layer is called, or a function of TensorFlow 1 that is one."""
-    if _is_function(module, call):
-        return bool(call.keywords)  # its second argument is not the flag
-    if calls_base(module, call):
-        # A layer that extends BN to keep it still says so by False.
-        said = says(module, call)
-        return not (said.how is How.CONSTANT and not said.flag)
-    for value in values(module, call.func):
-        if isinstance(value, Result) and batch_norm_name(value.of) is not None:
-            frozen = freezes(module).for_good(call.func)
-            return not frozen and keyword(value.call, "trainable") is None
-    return False
-
-
-def _is_network(module: Module, call: ast.Call) -> bool:
-    """Whether an instance is called that holds BN."""
+def _is_network(module: Module, call: ast.Call, kind: str = names.BATCH_NORM) -> bool:
+    """Whether an instance is called that holds BN, or layers of another kind."""
     if keyword(call, FLAG) is None or last_word(call.func) == "stateless_call":
         return False
     makers = (Known, Class, Routine)
     if any(isinstance(each, makers) for each in values(module, call.func)):
         return False
     even_frozen = not freezes(module).for_good(call.func)
-    return names.BATCH_NORM in holds(module, call.func, even_frozen)
-
-
-def _where(module: Module, call: ast.Call, is_layer: bool) -> Where | None:
-    function = module.scopes.enclosing_function(call)
-    owner = None if function is None else module.owner_of(function)
-    if function is not None and owner is not None:
-        of = Class(module, owner)
-        if keras_kind(of) is not None and function in _of_call(of):
-            settled = _depends_on_phase(module, call, function)
-            return (
-                None
-                if settled or _called_otherwise(module, call, owner)
-                else Where.CALL
-            )
-    if isinstance(function, ast.Lambda) or _depends_on_phase(module, call, function):
-        return None
-    if _is_function(module, call):
-        return None if _other_phase_beside(module, call) else Where.GRAPH
-    if _is_discarded(module, call):
-        return None
-    return Where.GRAPH if builds_graph(module, call, is_layer) else None
-
-
-def _of_call(of: Class) -> list[Function]:
-    return [each.node for each in reached(of, "call")]
-
-
-def _depends_on_phase(
-    module: Module, call: ast.Call, function: Function | None
-) -> bool:
-    """Whether a branch around the call asks for the phase."""
-    inner: ast.AST = call
-    for outer in module.scopes.ancestors(call):
-        if outer is function:
-            break
-        match outer:
-            case ast.If(test=test) | ast.IfExp(test=test) | ast.While(test=test):
-                if inner is not test and _asks_for_phase(module, test):
-                    return True
-        inner = outer
-    around = module.scopes.names_around(call)
-    name = getattr(function, "name", "")
-    return hints.is_meant_random(name) or any(map(hints.is_test, around))
-
-
-def _is_discarded(module: Module, call: ast.Call) -> bool:
-    """Whether only weights are made: `_ = model(inputs, training=False)`."""
-    match module.scopes.parents.get(call):
-        case ast.Expr() | ast.Assign(targets=[ast.Name(id="_")]):
-            return True
-    return False
-
-
-def _other_phase_beside(module: Module, call: ast.Call) -> bool:
-    """Whether the same function or class builds BN for the other phase as well.
-
-    `tf.cond` then chooses between the two, or each has a graph of its own.
-    """
-    around = [
-        outer
-        for outer in module.scopes.ancestors(call)
-        if isinstance(outer, ast.FunctionDef | ast.ClassDef)
-    ]
-    own = _flag_of(module, call)
-    for other in module.calls:
-        flag = _flag_of(module, other)
-        if around and flag and own and flag.is_constant(not own.flag):
-            inside = around[-1] in module.scopes.ancestors(other)
-            if inside and _is_function(module, other):
-                return True
-    return False
-
-
-def _asks_for_phase(module: Module, test: ast.expr) -> bool:
-    meaning = ast.unparse(local_value(module, test))
-    if "signature" in meaning:
-        return False  # it asks whether the layer takes a flag at all
-    return hints.speaks_of_phase(ast.unparse(test))
-
-
-def _called_otherwise(module: Module, call: ast.Call, owner: ast.ClassDef) -> bool:
-    """Whether the class calls the same with another flag elsewhere, so knows of it."""
-    if hints.is_meant_random(owner.name) or _only_infers(module, owner):
-        return True
-    called = ast.unparse(call.func)
-    own = keyword(call, FLAG)
-    for other in module.calls:
-        flag = keyword(other, FLAG)
-        if other is call or flag is None or own is None:
-            continue
-        if not owner.lineno <= other.lineno <= (owner.end_lineno or owner.lineno):
-            continue
-        if ast.dump(flag) != ast.dump(own) and ast.unparse(other.func) == called:
-            return True
-    return False
-
-
-def _only_infers(module: Module, owner: ast.ClassDef) -> bool:
-    """Whether its name says so, and nothing in sight fits it."""
-    return (
-        hints.only_infers(owner.name) or hints.evaluates(owner.name)
-    ) and not usage_of(module, Class(module, owner)).fitted
+    return kind in holds(module, call.func, even_frozen)

@@ -18,7 +18,7 @@ _GROWING = {"append", "add", "extend", "insert"}
 
 
 class Members:
-    """Methods, and the expressions that each attribute is given."""
+    """Methods, inner classes, and the expressions that each attribute is given."""
 
     def __init__(self, node: ast.ClassDef):
         self._node = node
@@ -28,6 +28,9 @@ class Members:
             each.name: each
             for each in node.body
             if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)
+        }
+        self.classes = {
+            each.name: each for each in node.body if isinstance(each, ast.ClassDef)
         }
 
     def given(self, name: str) -> list[ast.expr]:

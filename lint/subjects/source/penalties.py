@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from .. import names
-from .classes import calls_in
+from .classes import calls_in, keyword
 from .contents import holds
 from .owners import owners
 from .resolve import values
@@ -30,6 +30,7 @@ _APPLYING = ("apply_gradients", "minimize", "apply")
 def penalties_through_batch_norm(module: Module) -> Iterator[ast.Call]:
     """Every call of a network with BN whose gradient by its input is penalised."""
     yield from _penalised_in_graphs(module)
+    yield from _penalised_in_losses(module)
     if not module.mentions("GradientTape"):
         return
     if not any(word in module.calls_by_name for word in _APPLYING):
@@ -62,6 +63,39 @@ def _penalised_in_graphs(module: Module) -> Iterator[ast.Call]:
             and any(_runs_batch_norm(each) for each in values(module, score.func))
         ):
             yield score
+
+
+def _penalised_in_losses(module: Module) -> Iterator[ast.Call]:
+    """The same by `K.gradients(score, inputs)` in a loss that is given the inputs."""
+    for gradient in module.calls_by_name.get("gradients", ()):
+        loss = module.scopes.enclosing_function(gradient)
+        match gradient.args:
+            case [ast.Name(), ast.Name(id=given)] if loss is not None:
+                pass
+            case _:
+                continue
+        if Known("keras.backend.gradients") not in values(
+            module, gradient.func
+        ) or not _is_one_away(module, gradient):
+            continue
+        for bound in module.calls_by_name.get("partial", ()):
+            inputs = keyword(bound, given)
+            if inputs is None or not any(
+                isinstance(each, Routine) and each.node is loss
+                for part in bound.args[:1]
+                for each in values(module, part)
+            ):
+                continue
+            scope, text = module.scopes.scope_of(bound), ast.unparse(inputs)
+            for call in module.calls:
+                if (
+                    call is not bound
+                    and module.scopes.scope_of(call) is scope
+                    and text in _given_to(call)
+                    and not says(module, call).is_constant(False)
+                    and names.BATCH_NORM in holds(module, call.func)
+                ):
+                    yield call
 
 
 def _runs_batch_norm(value: Value, depth: int = 0) -> bool:
@@ -121,17 +155,22 @@ def _penalised(module: Module, node: ast.With, tape: ast.Name) -> Iterator[ast.C
     }
     for call in calls:
         inside = node in module.scopes.ancestors(call)
-        given = {ast.unparse(each) for each in call.args}
-        for part in call.args[:1]:
-            if isinstance(part, ast.List | ast.Tuple):
-                given |= {ast.unparse(each) for each in part.elts}
-        if not inside or given.isdisjoint(inputs):
+        if not inside or _given_to(call).isdisjoint(inputs):
             continue
         said = says(module, call)
         if said.is_nothing or (said.how is How.CONSTANT and not said.flag):
             continue  # in inference mode each sample is for itself
         if names.BATCH_NORM in holds(module, call.func):
             yield call
+
+
+def _given_to(call: ast.Call) -> set[str]:
+    """What a call is given, as written, and the parts of a list in its first place."""
+    given = {ast.unparse(each) for each in call.args}
+    for part in call.args[:1]:
+        if isinstance(part, ast.List | ast.Tuple):
+            given |= {ast.unparse(each) for each in part.elts}
+    return given
 
 
 def _inputs(module: Module, call: ast.Call, tape: ast.Name) -> Iterator[str]:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import ast
 import builtins
+import re
 from typing import TYPE_CHECKING
 
-from ...semantics import NONE_IS_INFERENCE
+from ...semantics import AUGMENTATION_LEAKS, NONE_IS_INFERENCE
 from .. import names
 from ..preprocessing import MAY_LEAK, is_random, leaks_training
 from .classes import calls_in, keras_kind, reached
 from .contents import holds
 from .leaks import is_layer
 from .resolve import method_of, project_lineage, values
-from .saying import How, says
+from .saying import FLAG, How, says
 from .scopes import end, last_word
 from .symbolic import builds_graph, network_parts
-from .values import Class, Known, Result, Self, unpacks
+from .values import Class, Known, Result, Self, default_of, unpacks
 from .worlds import world
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from .values import Routine
 
 _LAYERS = "keras.layers."
+_TRAINS_BY_DEFAULT = re.compile(r"\bdef call\([^)]*\btraining\b[^,)=]*=\s*True\b")
 
 
 def leaking_calls(module: Module) -> Iterator[tuple[ast.Call, str]]:
@@ -64,8 +66,12 @@ def leaks_in_call(module: Module) -> Iterator[tuple[ast.Call, str]]:
             calls = list(calls_in(module, routine.node))
             for call in calls:
                 layer = _called_layer(module, call)
-                if layer is None or is_random(layer):
-                    continue
+                if (
+                    layer is None
+                    or is_random(layer)
+                    or not leaks_training(layer, world(module))
+                ):
+                    continue  # a layer of the project may well be random, too
                 if any(_comes_after(module, call, other) for other in calls):
                     yield call, layer
 
@@ -74,7 +80,9 @@ def _may_leak(network: Result) -> bool:
     """Whether such a layer is built in a module that a network is built in."""
     classes = project_lineage(network.of) if isinstance(network.of, Class) else []
     modules = {network.module, *(each.module for each in classes)}
-    return any(each.matches(MAY_LEAK) for each in modules)
+    return any(
+        each.matches(MAY_LEAK) or each.matches(_TRAINS_BY_DEFAULT) for each in modules
+    )
 
 
 def _may_hold_networks(module: Module) -> bool:
@@ -166,10 +174,25 @@ def _called_layer(module: Module, call: ast.Call) -> str | None:
 
 
 def _leaking_name(module: Module, value: object) -> str | None:
+    if isinstance(value, Class):
+        return value.node.name if _trains_by_default(module, value) else None
     if not (isinstance(value, Known) and value.name.startswith(_LAYERS)):
         return None
     name = value.name.removeprefix(_LAYERS)
     return name if leaks_training(name, world(module)) else None
+
+
+def _trains_by_default(module: Module, of: Class) -> bool:
+    """Whether a layer of the project trains unless told not to, and leaks that."""
+    if world(module).assumed or not world(module).has(AUGMENTATION_LEAKS):
+        return False
+    call = method_of(of, "call")
+    if call is None or keras_kind(of) != "layer":
+        return False
+    match default_of(call.node, FLAG):
+        case ast.Constant(value=True):
+            return True
+    return False
 
 
 def _is_plain(module: Module, call: ast.Call) -> bool:

@@ -378,7 +378,10 @@ def _member(of: Class, instance: Value, name: str) -> Iterator[Value]:
             yield Routine(method.module, method.node, bound_to)
         return
     for each in project_lineage(of):
-        for expression in members(each.module, each.node).given(name):
+        own = members(each.module, each.node)
+        if name in own.classes:
+            yield Class(each.module, own.classes[name])
+        for expression in own.given(name):
             yield from values(each.module, expression)
 
 

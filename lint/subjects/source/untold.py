@@ -67,7 +67,7 @@ def _untold_in(of: Class) -> Iterator[Untold]:
         return
     for routine in reached(of, "call"):
         for each in calls_in(of.module, routine.node):
-            if routine.module is of.module and not _is_told(of.module, each):
+            if routine.module is of.module and not is_told(of.module, each):
                 kinds = is_layer(of.module, each) and holds(of.module, each.func)
                 if kinds:
                     yield Untold(each, routine, kinds)
@@ -107,7 +107,7 @@ def _steps_otherwise(of: Class) -> bool:
     return False
 
 
-def _is_told(module: Module, call: ast.Call) -> bool:
+def is_told(module: Module, call: ast.Call) -> bool:
     """Whether a call passes the phase, or may do so, or what it calls presumes it."""
     if not says(module, call).is_nothing:
         return True

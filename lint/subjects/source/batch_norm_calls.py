@@ -1,0 +1,80 @@
+"""Which calls are of BN itself, as a layer or as a function, and their flag."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from .. import names
+from .batch_norms import batch_norm_name
+from .classes import keyword
+from .frozen import freezes
+from .resolve import lineage, values
+from .saying import FLAG, FLAG_OF_FUNCTIONS, How, Said, says
+from .values import Class, Known, Result
+
+if TYPE_CHECKING:
+    from .module import Module
+
+
+def is_function(module: Module, call: ast.Call) -> bool:
+    """Whether it is BN as a function of TensorFlow 1, or `functools.partial` of one."""
+    found = values(module, call.func)
+    if Known("functools.partial") in found and call.args:
+        found = values(module, call.args[0])
+    return any(
+        isinstance(each, Known) and each.name in names.BATCH_NORM_FUNCTIONS
+        for each in found
+    )
+
+
+def flag_of(module: Module, call: ast.Call) -> Said | None:
+    """What the call says, by the flag that it has, unless it says nothing."""
+    match call:
+        case ast.Call(args=[_, ast.Constant(value=bool() | None), *_]):
+            pass
+        case _ if not any(
+            each.arg in (FLAG, FLAG_OF_FUNCTIONS) for each in call.keywords
+        ):
+            return None  # most calls, spared the search for what they call
+    for name in (FLAG, FLAG_OF_FUNCTIONS):
+        said = says(module, call, name=name)
+        given = isinstance(said.node, ast.keyword) and said.node.arg == name
+        if given or (name == FLAG and said.how is How.CONSTANT):
+            return said
+    return None
+
+
+def calls_base(module: Module, call: ast.Call) -> bool:
+    """Whether a BN layer calls the BN layer that it extends."""
+    return any(
+        isinstance(value, Known)
+        and value.name.rpartition(".")[0] in names.BATCH_NORM_LAYERS
+        and value.name.endswith((".call", ".__call__"))
+        for value in values(module, call.func)
+    )
+
+
+def is_batch_norm(module: Module, call: ast.Call) -> bool:
+    """Whether a BN layer is called, or a function of TensorFlow 1 that is one."""
+    if is_function(module, call):
+        return bool(call.keywords)  # its second argument is not the flag
+    if calls_base(module, call):
+        # A layer that extends BN to keep it still says so by False.
+        said = says(module, call)
+        return not (said.how is How.CONSTANT and not said.flag)
+    for value in values(module, call.func):
+        if isinstance(value, Result) and batch_norm_name(value.of) is not None:
+            frozen = freezes(module).for_good(call.func)
+            return not frozen and keyword(value.call, "trainable") is None
+    return False
+
+
+def is_of_graphs(module: Module, call: ast.Call) -> bool:
+    """Whether BN of `tf.layers` is called, which infers unless it is told to train."""
+    return is_function(module, call) or any(
+        isinstance(base, Known) and base.name.startswith("tensorflow.layers.")
+        for value in values(module, call.func)
+        if isinstance(value, Result)
+        for base in (lineage(value.of) if isinstance(value.of, Class) else [value.of])
+    )

@@ -1,0 +1,85 @@
+"""What a network or class is put together of, and what of it is frozen by its name."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from .classes import calls_in, passes_flag_itself, reached
+from .frozen import freezes
+from .members import is_false, members, returns_of
+from .resolve import calls_of, method_of, project_lineage
+from .scopes import Binding, Function, Kind
+from .values import Class, Routine, argument_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .module import Module
+
+
+def is_empty(expression: ast.expr) -> bool:
+    """A first value that only announces an attribute: None, or an empty list."""
+    match expression:
+        case ast.Constant() | ast.List(elts=[]):
+            return True
+    return False
+
+
+def is_named_frozen(module: Module, made: ast.Call) -> bool:
+    """Whether what is made is frozen under the name it is first given."""
+    parent = module.scopes.parents.get(made)
+    targets = parent.targets if isinstance(parent, ast.Assign) else []
+    return any(freezes(module).covers(each) for each in targets)
+
+
+def handed_in_frozen(module: Module, binding: Binding) -> bool:
+    """Whether a caller passes something frozen for a parameter."""
+    if not isinstance(binding.place, Function) or binding.kind is not Kind.PARAMETER:
+        return False
+    assert isinstance(binding.node, ast.arg)
+    for call, skipped in calls_of(module, binding.place):
+        passed = argument_for(call, binding.place, binding.node.arg, skipped)
+        if passed is not None and freezes(module).covers(passed):
+            return True
+    return False
+
+
+def settles_base(of: Class) -> bool:
+    """Whether a `call` of the class settles the flag of the Keras layer it extends."""
+    if method_of(of, "call") is None:
+        return False
+    up = [
+        passes_flag_itself(call, routine)
+        for routine in reached(of, "call")
+        for call in calls_in(routine.module, routine.node)
+        if isinstance(call.func, ast.Attribute) and call.func.attr == "call"
+    ]
+    return all(up)  # without any, the layer does something of its own
+
+
+def freezes_itself(of: Class) -> bool:
+    """Whether a class sets its own `trainable` to False."""
+    return any(
+        is_false(value)
+        for each in project_lineage(of)
+        for value in members(each.module, each.node).assigned("trainable")
+    )
+
+
+def items_of(function: Routine, index: int) -> Iterator[ast.expr]:
+    """The item of that index in what a function returns."""
+    for returned in returns_of(function.module, function.node):
+        if isinstance(returned, ast.Tuple) and index < len(returned.elts):
+            yield returned.elts[index]
+
+
+def added_to(module: Module, name: str, scope: ast.AST) -> Iterator[ast.expr]:
+    """What `name.add(...)` or `name.append(...)` puts into a network or list."""
+    for word in ("add", "append"):
+        for call in module.calls_by_name.get(word, ()):
+            match call:
+                case ast.Call(
+                    func=ast.Attribute(value=ast.Name(id=base)), args=[layer]
+                ) if base == name and module.scopes.scope_of(call).node is scope:
+                    yield layer

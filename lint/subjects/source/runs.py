@@ -1,0 +1,69 @@
+"""How a call runs a function or constructor, as far as anything in it hangs on that."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from .memo import remembered
+from .switches import Run
+from .values import Routine, argument_for, parameters
+
+if TYPE_CHECKING:
+    from .module import Module
+
+
+def run_of(
+    routine: Routine, module: Module, call: ast.Call, outer: Run | None
+) -> Run | None:
+    """How a call runs a function, if anything in that depends on what is passed."""
+    function = routine.node
+    owner = routine.module.owner_of(function)
+    is_made = owner is not None and getattr(function, "name", "") == "__init__"
+    deciding = _deciding(routine.module, owner if is_made and owner else function)
+    deciding &= parameters(function)
+    if not deciding:
+        return None
+    skipped = int(routine.owner is not None)
+    passed = [
+        (name, ast.unparse(given))
+        for name in sorted(deciding)
+        for given in [argument_for(call, function, name, skipped)]
+        if given is not None
+    ]
+    scope = module.scopes.scope_of(call.func).node
+    key = (function, scope, *passed, outer and outer.key)
+    return Run(function, module, call, skipped, outer, key)
+
+
+@remembered
+def _deciding(_module: Module, node: ast.AST) -> frozenset[str]:
+    """The names, in a function or class, that conditions, rates or layers hang on."""
+    found: set[str] = set()
+    set_to: dict[str, set[str]] = {}
+    for each in ast.walk(node):
+        match each:
+            case ast.If(test=test) | ast.IfExp(test=test):
+                found |= _names_in(test)
+            case ast.Call(func=ast.Name(id=name)):
+                found.add(name)
+                if "Dropout" in name:
+                    found |= _names_in(each)
+            case ast.Call(func=ast.Attribute(attr=name)) if "Dropout" in name:
+                found |= _names_in(each)
+            case ast.List(elts=parts):
+                found |= {part.id for part in parts if isinstance(part, ast.Name)}
+            case ast.Assign(targets=[ast.Attribute(attr=name)], value=value):
+                set_to.setdefault(name, set()).update(_names_in(value))
+    for name in list(found):
+        found |= set_to.get(name, set())
+    return frozenset(found)
+
+
+def _names_in(expression: ast.AST) -> set[str]:
+    """The names and attributes in an expression."""
+    return {
+        getattr(each, "id", "") or getattr(each, "attr", "")
+        for each in ast.walk(expression)
+        if isinstance(each, ast.Name | ast.Attribute)
+    }

@@ -1,0 +1,86 @@
+"""Networks that are frozen and set free in a loop that compiles nothing.
+
+In Keras 2 a compiled model keeps what was trainable when it was compiled.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from .. import names
+from .contents import holds
+from .resolve import values
+from .values import Routine, parameters
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .module import Module
+    from .scopes import Function
+
+_TRAINING = ("train_on_batch", "fit", "fit_generator")
+_COMPILING = ("compile", "make_train_function")
+
+
+def toggled_in_loops(module: Module) -> Iterator[tuple[ast.AST, ast.expr]]:
+    """Every change of `trainable` of a network with BN in such a loop: where, of what.
+
+    It is told by `x.trainable = ...`, or by a function that does so.
+    """
+    if not module.mentions(".trainable"):
+        return
+    loops = _loops(module, _TRAINING)
+    for node, network in (*_assigned(module), *_by_function(module)):
+        around = [each for each in module.scopes.ancestors(node) if each in loops]
+        if (
+            around
+            and loops.isdisjoint(_loops(module, _COMPILING))
+            and names.BATCH_NORM in holds(module, network, even_frozen=True)
+        ):
+            yield node, network
+
+
+def _loops(module: Module, words: tuple[str, ...]) -> set[ast.AST]:
+    """The loops in which a method of one of those names is called."""
+    return {
+        outer
+        for word in words
+        for call in module.calls_by_name.get(word, ())
+        for outer in module.scopes.ancestors(call)
+        if isinstance(outer, ast.For | ast.While)
+    }
+
+
+def _assigned(module: Module) -> Iterator[tuple[ast.AST, ast.expr]]:
+    for node in module.scopes.nodes:
+        match node:
+            case ast.Assign(
+                targets=[ast.Attribute(value=network, attr="trainable")],
+                value=ast.Constant(value=bool()),
+            ):
+                yield node, network
+
+
+def _by_function(module: Module) -> Iterator[tuple[ast.AST, ast.expr]]:
+    """`make_trainable(network, False)`."""
+    for call in module.calls:
+        match call.args:
+            case [network, ast.Constant(value=bool())] if any(
+                isinstance(each, Routine) and _sets_trainable(each.node)
+                for each in values(module, call.func)
+            ):
+                yield call, network
+
+
+def _sets_trainable(function: Function) -> bool:
+    """Whether a function sets its first argument free, or freezes it."""
+    given = parameters(function)
+    return any(
+        isinstance(each, ast.Assign)
+        and isinstance(each.targets[0], ast.Attribute)
+        and each.targets[0].attr == "trainable"
+        and isinstance(each.value, ast.Name)
+        and each.value.id in given
+        for each in ast.walk(function)
+    )

@@ -1,0 +1,161 @@
+"""Layers that are not told the phase where the layers beside them are.
+
+As a rule the call around them tells it. Where nothing calls the class as a layer, as in
+`network.call(x, training=True)` or a `fit` on JAX, they are left in inference mode.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ...semantics import FIT_ON_JAX_BYPASSES_CALLING
+from .. import names
+from . import hints
+from .classes import calls_in, keras_kind, reached, takes_training
+from .contents import holds
+from .leaks import is_layer
+from .members import members
+from .memo import found_once
+from .resolve import method_of, values
+from .saying import FLAG, says_otherwise
+from .untold import is_told, untold_on_jax
+from .values import Class, Known, Result, parameters
+from .worlds import world
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .module import Module
+    from .scopes import Function
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A call of a layer that depends on the phase, beside one that is told it.
+
+    Attributes:
+        call: the call.
+        beside: what is told, as written.
+    """
+
+    call: ast.Call
+    beside: str
+
+
+@found_once
+def left_out(module: Module) -> Iterator[LeftOut]:
+    """Every such call in the `call` of a Keras class, and in what it uses, each once.
+
+    What is an error on JAX is left out.
+    """
+    found = {each.call: each for each in _left_out(module)}
+    if found and world(module).has(FIT_ON_JAX_BYPASSES_CALLING):
+        for each in untold_on_jax(module):
+            found.pop(each.call, None)
+    yield from found.values()
+
+
+def _left_out(module: Module) -> Iterator[LeftOut]:
+    told = [each.lineno for each in module.calls if _passes_on(each)]
+    for node in module.classes if told else ():
+        of = Class(module, node)
+        if "call" not in members(module, node).methods or keras_kind(of) is None:
+            continue
+        for routine in reached(of, "call"):
+            first, last = routine.node.lineno, routine.node.end_lineno or 0
+            if (
+                routine.module is module
+                and FLAG in parameters(routine.node)
+                and any(first <= line <= last for line in told)
+            ):
+                yield from _beside_others(module, routine.node)
+
+
+def leaves_untold(of: Class) -> bool:
+    """Whether its `call` leaves out a layer of the project that reads the flag."""
+    return any(
+        is_layer(routine.module, call)
+        and not is_told(routine.module, call)
+        and _reads_flag_of(routine.module, call)
+        for routine in reached(of, "call")
+        for call in calls_in(routine.module, routine.node)
+    )
+
+
+def _beside_others(module: Module, function: Function) -> Iterator[LeftOut]:
+    calls = list(calls_in(module, function))
+    told = next(filter(_passes_on, calls), None)
+    if told is None:
+        return
+    for call in calls:
+        if (
+            isinstance(call.func, ast.Attribute | ast.Name | ast.Subscript)
+            and not is_told(module, call)
+            and not says_otherwise(call)
+            and _depends_on_phase(module, call)
+            and not _is_asked_before(module, call, function)
+        ):
+            yield LeftOut(call, ast.unparse(told.func))
+
+
+def _passes_on(call: ast.Call) -> bool:
+    return any(
+        each.arg == FLAG and isinstance(each.value, ast.Name) and each.value.id == FLAG
+        for each in call.keywords
+    )
+
+
+def _depends_on_phase(module: Module, call: ast.Call) -> bool:
+    """Whether a layer is called that holds BN or dropout, or reads the flag itself."""
+    if not is_layer(module, call) or all(
+        isinstance(each, Result) and _is_plain(each)
+        for each in values(module, call.func)
+    ):
+        return False
+    return bool(holds(module, call.func)) or _reads_flag_of(module, call)
+
+
+def _is_plain(layer: Result) -> bool:
+    """Whether it is surely a layer of Keras that asks for no phase, as most are."""
+    return (
+        isinstance(layer.of, Known)
+        and layer.of.name.startswith("keras.layers.")
+        and not names.holds(layer.of.name)
+        and not any(isinstance(each, ast.Call) for each in layer.call.args)
+        and all(each.arg and "drop" not in each.arg for each in layer.call.keywords)
+    )
+
+
+def _reads_flag_of(module: Module, call: ast.Call) -> bool:
+    """Whether a layer of the project is called that does something with the flag."""
+    return any(
+        isinstance(value, Result)
+        and isinstance(value.of, Class)
+        and _reads_flag(value.of)
+        for value in values(module, call.func)
+    )
+
+
+def _reads_flag(of: Class) -> bool:
+    """Whether its `call` takes the flag and does something with it."""
+    routine = method_of(of, "call")
+    if routine is None or not takes_training(routine.node):
+        return False
+    return any(
+        isinstance(each, ast.Name) and each.id == FLAG
+        for each in ast.walk(routine.node)
+    )
+
+
+def _is_asked_before(module: Module, call: ast.Call, function: Function) -> bool:
+    """Whether a branch around it asks for the phase, or a name says it samples."""
+    for outer in module.scopes.ancestors(call):
+        if outer is function:
+            break
+        if isinstance(outer, ast.If | ast.IfExp) and hints.speaks_of_phase(
+            ast.unparse(outer.test)
+        ):
+            return True
+    return hints.is_meant_random(getattr(function, "name", ""))

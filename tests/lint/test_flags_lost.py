@@ -1,0 +1,97 @@
+"""What Keras does with flags that source loses on their way to a layer."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+X = np.random.default_rng(0).normal(5, 2, (32, 4)).astype("float32")
+
+
+class Packed(layers.BatchNormalization):
+    def call(self, x, **options):
+        return super().call(x, **options)
+
+
+class Named(layers.BatchNormalization):
+    def call(self, x, training=None, **options):
+        return super().call(x, training=training, **options)
+
+
+class Block(layers.Layer):
+    """Tells one of its layers the phase, and leaves the other to whoever calls it."""
+
+    def __init__(self):
+        super().__init__()
+        self.told, self.left = (layers.BatchNormalization() for _ in range(2))
+        for each in (self.told, self.left):
+            each.build((None, 4))
+        self.built = True
+
+    def call(self, x, training=None):
+        left = self.left(x)
+        return left + self.told(x, training=training)
+
+
+class Kept(layers.Layer):
+    def __init__(self, is_training):
+        super().__init__()
+        self.is_training = is_training
+        self.norm = layers.BatchNormalization()
+
+    def call(self, x, training=None):
+        return self.norm(x, training=self.is_training)
+
+
+def moved(layer):
+    return bool(np.abs(keras.ops.convert_to_numpy(layer.moving_mean)).max() > 0)
+
+
+def fitted(layer):
+    model = keras.Sequential([keras.Input((4,)), layer, layers.Dense(1)])
+    model.compile("sgd", "mean_squared_error")
+    model.fit(X, X[:, :1], verbose=0)
+    return model
+
+
+@pytest.mark.parametrize(("kind", "learns"), [(Packed, False), (Named, True)])
+def test_options_bring_no_flag_to_the_call_of_a_layer(kind, learns):
+    layer = kind()
+    fitted(layer)
+    assert moved(layer) is learns
+
+
+def test_a_layer_left_out_beside_another_is_told_by_the_call_around_it_alone():
+    block = Block()
+    block.call(X, training=True)
+    assert (moved(block.told), moved(block.left)) == (True, False)
+    block(X, training=True)
+    assert moved(block.left)
+
+
+@pytest.mark.parametrize("flag", [True, False])
+def test_a_flag_of_the_constructor_holds_in_both_phases(flag):
+    layer = Kept(flag)
+    model = fitted(layer)
+    assert moved(layer.norm) is flag
+    alone, among = model.predict(X[:1], verbose=0), model.predict(X, verbose=0)[:1]
+    assert np.allclose(alone, among, atol=1e-4) is not flag
+
+
+class Augment(layers.Layer):
+    def call(self, x, training=True):
+        return x + 1.0 if training else x
+
+
+@pytest.mark.skipif(
+    tuple(map(int, keras.version().split(".")[:2])) >= (3, 16),
+    reason="a default no longer reaches other layers",
+)
+def test_a_default_of_true_reaches_the_layers_after_it():
+    norm = layers.BatchNormalization()
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, norm(Augment()(inputs)))
+    model(X, training=False)
+    assert not moved(norm)
+    model(X)
+    assert moved(norm)
