@@ -23,6 +23,7 @@ from kerasbn.live.copying import (
 from kerasbn.live.float64 import Float64Copier, float64_by_default
 from kerasbn.live.folded import Rebuilt
 from kerasbn.live.held import batch_norms_in_functions
+from kerasbn.live.inference import check_runs, outputs, random_inputs_of
 from kerasbn.live.layers import (
     batch_norms_inside,
     check_built,
@@ -35,7 +36,6 @@ from kerasbn.live.layers import (
 from kerasbn.live.opening import CannotOpenError, at_inference, first_line
 from kerasbn.live.reading import LiveModel
 from kerasbn.live.rebuilding import Constant, PlainCopier
-from kerasbn.live.running import check_runs, outputs, random_inputs_of
 from kerasbn.live.weights import LiveWeights
 
 __all__ = [

@@ -73,7 +73,7 @@ def diagnose(
     from .causes import causes_of
     from .evidence import gather
     from .report import Diagnosis
-    from .running import without_gradients
+    from .runner import without_gradients
 
     data = read_data(x, y, sample_weight, batch_size, steps)
     with (

@@ -12,7 +12,7 @@ from .judge import Judge
 from .layers import array, assign_data, assign_running, built_layers, layer_states
 from .modes import table_of_modes
 from .names import BATCH_NORM, DROPOUT, INFERENCE, RECALIBRATED, TRAINING, UNFLAGGED
-from .running import Mode, Runner
+from .runner import Mode, Runner
 from .scores import Score, is_worse
 
 if TYPE_CHECKING:

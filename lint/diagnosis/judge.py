@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .names import BATCH_NORM, IN_ORDER, INFERENCE, RECALIBRATED
-from .running import Mode, Outputs
+from .runner import Mode, Outputs
 from .scores import Score, loss_of_constant, metrics_of, relative_distances
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .batches import Batch, Data
-    from .running import Runner
+    from .runner import Runner
 
 _BATCHES_OF_CONSTANT = 8
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .batches import Batch
-    from .running import Runner
+    from .runner import Runner
 
 WAYS = ("fit", "predict", "evaluate", "model(x)")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .batches import joined
-from .running import as_tensors, metrics_now
+from .runner import as_tensors, metrics_now
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .batches import Batch
-    from .running import Outputs
+    from .runner import Outputs
 
     Array = NDArray[np.float64]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TextIO
 
 from ..findings import Severity
-from ..statistics import statistics
+from ..tally import tally
 
 if TYPE_CHECKING:
     from ..findings import Finding
@@ -23,7 +23,7 @@ def write(report: Report, file: TextIO) -> None:
 
 def write_statistics(report: Report, file: TextIO) -> None:
     """Write one command for each rule that was found."""
-    for each in statistics(report.findings):
+    for each in tally(report.findings):
         findings = "finding" if each.count == 1 else "findings"
         text = f"{each.count} {findings} of {each.name}"
         file.write(_command(each.severity, {"code": each.code}, text))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 from kerasbn.writing import visible
 
 from ..findings import Severity
-from ..statistics import statistics
+from ..tally import tally
 
 if TYPE_CHECKING:
     from ..findings import Finding
@@ -31,7 +31,7 @@ def write(report: Report, file: TextIO) -> None:
 
 def write_statistics(report: Report, file: TextIO) -> None:
     """Write one annotation for each rule that was found."""
-    for each in statistics(report.findings):
+    for each in tally(report.findings):
         title = _property(f"{each.code} {each.name}")
         findings = "finding" if each.count == 1 else "findings"
         command = _COMMANDS[each.severity]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from ..findings import Severity
 from ..fingerprints import fingerprints
-from ..statistics import statistics
+from ..tally import tally
 
 if TYPE_CHECKING:
     from ..findings import Finding
@@ -34,7 +34,7 @@ def write(report: Report, file: TextIO) -> None:
 def write_statistics(report: Report, file: TextIO) -> None:
     """Write an array with one object for each rule that was found."""
     counted = []
-    for each in statistics(report.findings):
+    for each in tally(report.findings):
         findings = "finding" if each.count == 1 else "findings"
         text = f"{each.count} {findings} of {each.name}"
         counted.append(_object(each.code, each.severity, text, each.code, ".", 1))

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TextIO
 
-from ..statistics import statistics
+from ..tally import tally
 
 if TYPE_CHECKING:
     from ..run import Report
@@ -19,7 +19,7 @@ def write(report: Report, file: TextIO) -> None:
 
 def write_statistics(report: Report, file: TextIO) -> None:
     """Write an array of `{"code", "name", "severity", "count", "fixable"}`."""
-    _dump([asdict(each) for each in statistics(report.findings)], file)
+    _dump([asdict(each) for each in tally(report.findings)], file)
 
 
 def _dump(value: list[dict[str, Any]], file: TextIO) -> None:

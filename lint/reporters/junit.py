@@ -14,7 +14,7 @@ from kerasbn.writing import visible
 from ..findings import Severity
 from ..rules import rule_by_code
 from ..rules.documentation import is_about_reading
-from ..statistics import statistics
+from ..tally import tally
 
 if TYPE_CHECKING:
     from ..findings import Finding
@@ -36,7 +36,7 @@ def write(report: Report, file: TextIO) -> None:
 def write_statistics(report: Report, file: TextIO) -> None:
     """Write one suite with a test case for each rule that was found."""
     suite = Element("testsuite", name="model-lint")
-    for each in statistics(report.findings):
+    for each in tally(report.findings):
         name = f"{each.code} {each.name}"
         case = SubElement(suite, "testcase", name=name, classname="model-lint")
         findings = "finding" if each.count == 1 else "findings"

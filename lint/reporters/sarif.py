@@ -18,8 +18,8 @@ from ..findings import Location, Severity
 from ..fingerprints import fingerprints
 from ..rules import rule_by_code
 from ..rules.documentation import markdown, summary, why
-from ..statistics import Count, statistics
 from ..subjects.imported import is_reference
+from ..tally import Count, tally
 from ..urls import project_url, rule_url
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def write(report: Report, file: TextIO) -> None:
 
 def write_statistics(report: Report, file: TextIO) -> None:
     """Write a log with one result for each rule, and how often it occurred."""
-    counts = statistics(report.findings)
+    counts = tally(report.findings)
     _write({each.code for each in counts}, [_counted(each) for each in counts], file)
 
 

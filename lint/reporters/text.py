@@ -14,9 +14,9 @@ from kerasbn.writing import visible
 from ..findings import Severity
 from ..rules import UNREADABLE, rule_by_code
 from ..rules.documentation import is_about_reading, why
-from ..statistics import statistics
 from ..subjects.files import NOTEBOOK
 from ..subjects.imported import is_reference
+from ..tally import tally
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -52,7 +52,7 @@ def write_statistics(report: Report, file: TextIO) -> None:
     """Write how often each rule was found, the most frequent first."""
     counts = [
         _plain(f"{each.count:>6}  {each.code}  {each.name}")
-        for each in statistics(report.findings)
+        for each in tally(report.findings)
     ]
     _print([*counts, *_summary(report)], file, _console(file))
 

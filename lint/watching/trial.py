@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..subjects.probing.backends import ways_to_run
 from ..subjects.probing.moments import moments
-from ..subjects.probing.running import ways_to_run
 from ..subjects.probing.undisturbed import undisturbed
 from ..subjects.trainer import is_told_to_train
 from .statistics import flat

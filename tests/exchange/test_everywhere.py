@@ -99,7 +99,7 @@ def test_chosen_layers(chosen):
         ({"axis": 1}, TypeError, "Received: axis"),
         ({"momentun": 0.9}, TypeError, "Received: momentun"),
         ({"momentum": 1.5}, ValueError, "momentum"),
-        ({"layers": "bn"}, ValueError, "chooses none.*Received: layers='bn'"),
+        ({"layers": "bn"}, ValueError, "selects none.*Received: layers='bn'"),
         ({"layers": [1]}, TypeError, "`layers` must be"),
     ],
 )

@@ -282,11 +282,11 @@ def edited(model, tmp_path, edit):
 @pytest.mark.parametrize(
     ("edit", "reason"),
     [
-        (lambda by_name: by_name["p"]["config"].pop("dims"), "arguments make no sense"),
-        (lambda by_name: by_name["p"]["config"].update(dims=[9, 9, 9]), "no sense"),
+        (lambda by_name: by_name["p"]["config"].pop("dims"), "arguments are invalid"),
+        (lambda by_name: by_name["p"]["config"].update(dims=[9, 9, 9]), "are invalid"),
         (
             lambda by_name: by_name["r"]["config"].update(scale={"a": 1}),
-            "an argument that is no number",
+            "an argument that is not a number",
         ),
         (
             lambda by_name: by_name["r"]["config"].update(offset=float("inf")),

@@ -138,7 +138,7 @@ def test_entries_of_wrong_types(entry):
 def test_names_of_wrong_types(name):
     entry = layer("y", "x", config={"name": name})
     entry["name"] = name
-    refused(functional(layer("x"), entry), "without a proper name")
+    refused(functional(layer("x"), entry), "without a valid name")
 
 
 @pytest.mark.parametrize("key", ["input_layers", "output_layers"])

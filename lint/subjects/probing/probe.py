@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from ..model import Behaviour, Probe
 from ..trainer import is_told_to_train, trains_by_itself
+from .backends import as_trainer_runs, ways_to_run
 from .inputs import possible_calls
 from .observing import Observer, observed
-from .running import as_trainer_runs, ways_to_run
 from .undisturbed import undisturbed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from .backends import Way
     from .inputs import Call
-    from .running import Way
 
 _FRAME = re.compile(r"Exception encountered when calling|Arguments received by|\s*$")
 

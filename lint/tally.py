@@ -34,7 +34,7 @@ class Count:
     fixable: int
 
 
-def statistics(findings: Iterable[Finding]) -> list[Count]:
+def tally(findings: Iterable[Finding]) -> list[Count]:
     """One entry for each rule, the most frequent first."""
     by_code = sorted(findings, key=attrgetter("code"))
     counts = []

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import UsageError
-from ..subjects.probing.observing import Observer
-from ..subjects.probing.running import (
+from ..subjects.probing.backends import (
     as_trainer_runs,
     ways_to_run,
     ways_to_run_often,
 )
+from ..subjects.probing.observing import Observer
 from ..subjects.trainer import is_told_to_train
 from .control import Measured, Told, in_place
 
