@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def write(report: Report, file: TextIO) -> None:
-    """Write one command for each finding; nothing where there is none."""
+    """Write one command for each finding."""
     for finding in report.findings:
         file.write(_issue(finding))
 
@@ -48,18 +48,18 @@ def _issue(finding: Finding) -> str:
 
 
 def _command(severity: Severity, properties: dict[str, object], text: str) -> str:
-    # There are two kinds of issue; what is merely worth knowing is a warning, too.
+    # There are two kinds of issue; an info is reported as a warning, too.
     kind = "error" if severity is Severity.ERROR else "warning"
     pairs = "".join(f"{key}={_property(value)};" for key, value in properties.items())
     return f"##vso[task.logissue type={kind};{pairs}]{_data(text)}\n"
 
 
 def _data(text: object) -> str:
-    """Escaped as the message."""
+    """Escape a message."""
     escaped = str(text).replace("%", "%AZP25")
     return escaped.replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(value: object) -> str:
-    """Escaped as the value of a property."""
+    """Escape the value of a property."""
     return _data(value).replace(";", "%3B").replace("]", "%5D")

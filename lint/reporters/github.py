@@ -24,7 +24,7 @@ _COMMANDS = {
 
 
 def write(report: Report, file: TextIO) -> None:
-    """Write one annotation for each finding; nothing where there is none."""
+    """Write one annotation for each finding."""
     for finding in report.findings:
         file.write(_annotation(finding))
 
@@ -56,16 +56,17 @@ def _annotation(finding: Finding) -> str:
     if place.layer is not None:
         where = f"layer {place.layer}: "
     properties["title"] = f"{finding.code} {finding.name}"
-    told = ",".join(f"{key}={_property(value)}" for key, value in properties.items())
-    return f"::{_COMMANDS[finding.severity]} {told}::{_data(where + finding.message)}\n"
+    options = ",".join(f"{key}={_property(value)}" for key, value in properties.items())
+    command = _COMMANDS[finding.severity]
+    return f"::{command} {options}::{_data(where + finding.message)}\n"
 
 
 def _data(text: object) -> str:
-    """Escaped as what follows the second `::`."""
+    """Escape the text after the second `::`."""
     shown = visible(text, keep="\r\n")
     return shown.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(value: object) -> str:
-    """Escaped as the value of a property."""
+    """Escape the value of a property."""
     return _data(value).replace(":", "%3A").replace(",", "%2C")

@@ -71,7 +71,7 @@ def _object(
 
 
 def _within_repository(path: str) -> str:
-    """The path as GitLab knows it: relative to the repository's root."""
+    """Return the path relative to the repository's root, as GitLab expects it."""
     root = os.environ.get("CI_PROJECT_DIR")
     if root is None and not os.path.isabs(path):  # noqa: PTH117 - a text
         return path.replace(os.sep, "/").removeprefix("./")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def write(report: Report, file: TextIO) -> None:
-    """Write the array, one finding after another, each on lines of its own."""
+    """Write the array, one finding after another, each on its own lines."""
     _dump([finding.to_json() for finding in report.findings], file)
 
 

@@ -1,7 +1,7 @@
 """JUnit XML: a test case for each finding, and one for each file without any.
 
-Errors and warnings are failures. An information is a case that passes, with the
-message as its output.
+Errors and warnings are failures. An info is a case that passes, with the message
+as its output.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def write_statistics(report: Report, file: TextIO) -> None:
         name = f"{each.code} {each.name}"
         case = SubElement(suite, "testcase", name=name, classname="model-lint")
         findings = "finding" if each.count == 1 else "findings"
-        _tell(case, each.severity, each.code, f"{each.count} {findings}")
+        _put(case, each.severity, each.code, f"{each.count} {findings}")
     _finish(suite, file)
 
 
@@ -54,21 +54,21 @@ def _add(suite: Element, finding: Finding) -> None:
     case = SubElement(suite, "testcase", name=_text(name), classname=path, file=path)
     if place.line is not None and place.cell is None:
         case.set("line", str(place.line))
-    _tell(case, finding.severity, finding.code, finding.message)
+    _put(case, finding.severity, finding.code, finding.message)
 
 
-def _tell(case: Element, severity: Severity, code: str, message: str) -> None:
-    """Put the message into the case, as grave as it is."""
+def _put(case: Element, severity: Severity, code: str, message: str) -> None:
+    """Put the message into the case, according to its severity."""
     if severity is Severity.INFO:
         SubElement(case, "system-out").text = _text(f"{severity}: {message}")
         return
     kind = "error" if is_about_reading(rule_by_code(code)) else "failure"
-    told = SubElement(case, kind, type=severity, message=_text(message))
-    told.text = _text(f"{case.get('classname')}: {case.get('name')}: {message}")
+    outcome = SubElement(case, kind, type=severity, message=_text(message))
+    outcome.text = _text(f"{case.get('classname')}: {case.get('name')}: {message}")
 
 
 def _finish(suite: Element, file: TextIO) -> None:
-    """Count what is in the suite and write it."""
+    """Count the cases of the suite and write it."""
     for attribute, tag in (("tests", "case"), ("failures", "failure")):
         found = suite.iter("testcase" if tag == "case" else tag)
         suite.set(attribute, str(sum(1 for _ in found)))
@@ -78,7 +78,7 @@ def _finish(suite: Element, file: TextIO) -> None:
         root.set(attribute, suite.attrib[attribute])
     root.append(suite)
     indent(root)
-    # In ASCII it is right whatever the encoding of the file.
+    # ASCII is right whatever the encoding of the file.
     file.write(tostring(root, "us-ascii").decode("ascii") + "\n")
 
 

@@ -406,7 +406,7 @@ def test_many_alike_stay_readable():
     text = printed(many(kept=250, folded=250))
     assert len(text.splitlines()) < 20
     assert "... 247 more  folded likewise" in text
-    assert "... 247 more  kept for like reasons" in text
+    assert "... 247 more  kept for similar reasons" in text
     assert "kept_2" in text
     assert "kept_3" not in text
     assert "is never called" in text
@@ -423,7 +423,7 @@ def test_the_text_stays_short():
     text = str(many(kept=250, folded=250))
     assert text.splitlines()[0] == "250 of 501 BN layers folded"
     assert len(text.splitlines()) < 8
-    assert "247 more for like reasons" in text
+    assert "247 more for similar reasons" in text
     assert "is never called" in text
 
 

@@ -150,7 +150,7 @@ class TestExitStatus:
     def test_an_empty_folder_is_unusable(self, folder, command):
         outcome = command(".")
         assert outcome.status == 2
-        assert "nothing to check" in outcome.err
+        assert "Nothing to check" in outcome.err
         assert "in the folder" in outcome.err
 
     def test_an_empty_target_is_not_the_current_folder(self, files, command):

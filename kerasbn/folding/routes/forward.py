@@ -63,7 +63,7 @@ class Forward:
     way: Way
     carried: Collection[Call]
     calls: set[Call] = field(default_factory=set)
-    _told: dict[Value, Affine] = field(default_factory=dict)
+    _maps: dict[Value, Affine] = field(default_factory=dict)
     _pending: list[tuple[int, Call]] = field(default_factory=list)
 
     def search(self, start: Iterable[Demand]) -> None:
@@ -91,19 +91,19 @@ class Forward:
                 self._note(Demand.all_readers(self.case, call.output, affine))
 
     def _note(self, demand: Demand) -> None:
-        self._told[demand.value] = demand.affine
+        self._maps[demand.value] = demand.affine
         for reader in demand.readers:
             heapq.heappush(self._pending, (reader.number, reader))
 
     def _map_of_first(self, call: Call) -> Affine:
         """Return the map that a layer absorbs, that of its first input."""
-        if call.inputs[0] not in self._told:
+        if call.inputs[0] not in self._maps:
             raise Obstacle(f"`{call.layer.name}` is called with more than one tensor")
-        return self._told[call.inputs[0]]
+        return self._maps[call.inputs[0]]
 
     def _carried_on(self, call: Call) -> Affine:
         """Return the map of a carrier's output."""
-        maps = [self._told.get(value, IDENTITY) for value in call.inputs]
+        maps = [self._maps.get(value, IDENTITY) for value in call.inputs]
         if call.layer.path in self.case.gone:
             return maps[0]
         passing = carrier(call)
