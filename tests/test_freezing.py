@@ -71,7 +71,7 @@ def test_those_chosen():
     assert model.get_layer("top").trainable
 
 
-def test_what_stays_frozen_is_told():
+def test_what_stays_frozen_is_reported():
     model = model_of()
     model.get_layer("base").trainable = False
     report = kerasbn.unfreeze(model)

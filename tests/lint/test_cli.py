@@ -99,7 +99,7 @@ class TestExitStatus:
         assert command(INFO).status == 0
         assert command(INFO, "--fail-on", "info").status == 1
 
-    def test_what_is_unreadable_is_told_once(self, files, command):
+    def test_what_is_unreadable_is_reported_once(self, files, command):
         outcome = command("broken.keras", "nowhere.py")
         assert outcome.out == ""
         first, *problems = outcome.err.rstrip().split("\n")
@@ -108,7 +108,7 @@ class TestExitStatus:
         assert problems[0].startswith("  broken.keras: BN001 Not a whole zip archive")
         assert problems[1] == "  nowhere.py: BN001 No such file. Check the path."
 
-    def test_what_is_unreadable_is_told_with_its_place(self, files, command):
+    def test_what_is_unreadable_is_reported_with_its_place(self, files, command):
         (files / "book.ipynb").write_text(
             json.dumps(
                 {

@@ -248,7 +248,7 @@ class TestData:
             ),
             ((np.zeros((1, 4)),), "at least two samples"),
             ((3,), "Received: x of type int"),
-            (([(np.zeros((4, 4)),)], np.zeros((4, 1))), "`y` is for arrays"),
+            (([(np.zeros((4, 4)),)], np.zeros((4, 1))), "`y` is only for arrays"),
             ((np.zeros((4, 7)),), r"cannot be run on the data: .*Received: x of shape"),
             ((np.float32(3),), "a single number"),
         ],
