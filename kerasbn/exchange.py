@@ -204,7 +204,7 @@ def _warn_of_makers(model: Any, found: Found, new: Any) -> None:
     makers = [
         layer
         for layer in [model, *(each for each, _ in live.layers_inside(model))]
-        if live.is_own(layer) and not live.tells_its_graph(layer)
+        if live.is_own(layer) and not live.computes_its_graph(layer)
         if any(id(each) in exchanged for each in _children(layer))
     ]
     silent = [each.name for each in makers if not _mentions(each, exchanged)]

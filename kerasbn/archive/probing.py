@@ -1,11 +1,11 @@
-"""Reading files in a process that can be ended.
+"""Reading of files in a process that can be killed.
 
-The HDF5 library can loop for ever, or crash, on a few changed bytes
-(HDFGroup/hdf5#1707, h5py/h5py#2088), and Python can neither interrupt nor survive
-that. So either another process does all the work with a file and hands over what came
-of it (`isolated`), or another process reads the structure once before this one does
-(`complaint`). A fork costs milliseconds, but is safe only where no other thread runs;
-elsewhere one process is started and kept.
+The HDF5 library can loop forever, or crash, on a few changed bytes (HDFGroup/hdf5#1707,
+h5py/h5py#2088), and Python can neither interrupt nor survive that. So either another
+process does all the work with a file and returns the result (`isolated`), or another
+process reads the structure once before this one does (`complaint`). A fork costs
+milliseconds, but is safe only if no other thread runs; otherwise one process is started
+and kept.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 SECONDS = 10
-"""How long it may take, many times what the largest models need."""
+"""The time limit, many times what the largest models need."""
 
-# They run threads of their own, which `threading` does not know of.
+# These run threads of their own, which `threading` does not know about.
 _WITH_THREADS = ("tensorflow", "jax", "torch")
 # Compressed arrays are read through an index that may be damaged as well.
 _MOST_READ = 2**24
@@ -50,7 +50,7 @@ _START = (
 
 
 class Stretch(NamedTuple):
-    """Where the HDF5 lies: bytes of a file, all of them if `size` is negative."""
+    """The place of the HDF5 data: bytes of a file, or all if `size` is negative."""
 
     path: str
     start: int = 0
@@ -61,13 +61,13 @@ _isolated = False
 
 
 def isolated(function: Callable[[], T]) -> T:
-    """Call a function in a process of its own, if one can be forked here.
+    """Call a function in a separate process, if one can be forked here.
 
     Args:
-        function: what reads files, but changes nothing here.
+        function: reads files, but changes nothing in this process.
 
     Returns:
-        What it returns, which must be possible to pickle.
+        Its result, which must be picklable.
 
     Raises:
         UnusableFileError: if it does not end within the time, or the process crashes.
@@ -91,23 +91,23 @@ def _outcome(function: Callable[[], T]) -> tuple[T | None, BaseException | None]
 
 
 def complaint(source: str | BinaryIO, place: Stretch | None) -> str | None:
-    """What is wrong with an HDF5 file: damage, or what the library makes of it.
+    """Return what is wrong with an HDF5 file: damage, or a failure of the library.
 
     Args:
         source: the file, to be opened in a forked process.
-        place: where it lies, for a process that cannot inherit it; None if nowhere.
+        place: its place, for a process that cannot inherit it; None if it has none.
 
     Returns:
         None if it can be read.
     """
     if _isolated:
-        return None  # Whoever waits for this process ends it.
+        return None  # Another process waits for this one, and ends it if need be.
     if _may_fork():
         said = _in_fork(lambda: _verdict(source).encode())
         return said if isinstance(said, str) else _found(said.decode())
     if place is None:
         return None
-    # That process may have been started in another folder than this one is in now.
+    # That process may have been started in another folder than the current one.
     return _SERVER.complaint(place._replace(path=str(Path(place.path).absolute())))
 
 
@@ -119,7 +119,7 @@ def _may_fork() -> bool:
 
 
 def _read(source: Any) -> None:
-    """Read all of the structure; what is wrong is raised."""
+    """Read the whole structure; raise an error for anything that is wrong."""
     with h5py.File(source, "r") as root:
         paths: list[bytes] = [b"."]
         h5py.h5o.visit(root.id, paths.append)
@@ -132,7 +132,7 @@ def _read(source: Any) -> None:
 
 
 def _read_attribute(attribute: Any) -> None:
-    with suppress(TypeError):  # A type that NumPy has not; it is never read.
+    with suppress(TypeError):  # A type that NumPy lacks; it is never read.
         values = np.empty(attribute.shape or (), attribute.dtype)
         if attribute.get_space().get_simple_extent_type() != h5py.h5s.NULL:
             attribute.read(values)
@@ -148,7 +148,7 @@ def _read_dataset(dataset: Any) -> None:
 
 
 def _verdict(source: Any) -> str:
-    """`sound`, or what h5py says; it raises anything on damage."""
+    """Return `sound`, or h5py's complaint; raise any other error."""
     try:
         _read(source)
     except Exception as error:
@@ -157,11 +157,11 @@ def _verdict(source: Any) -> str:
 
 
 def _in_fork(function: Callable[[], bytes]) -> bytes | str:
-    """What a function returns in a forked process, or why it returned nothing."""
+    """Return the result of a function in a forked process, or why there is none."""
     global _isolated
     reading, writing = os.pipe()
     child = os.fork()
-    if child == 0:  # Nothing here may return, or run what the parent is to run.
+    if child == 0:  # Nothing here may return, or run the parent's code.
         try:
             _isolated = True
             os.close(reading)
@@ -195,14 +195,14 @@ def _found(said: str) -> str | None:
 
 
 class _Server:
-    """A process of its own that reads one file after the other."""
+    """A separate process that reads one file after the other."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[str] | None = None
         self._lock = threading.Lock()
 
     def complaint(self, place: Stretch) -> str | None:
-        """What is wrong with a file; None if nothing is."""
+        """Return what is wrong with a file; None if nothing is."""
         # That process stays in the folder where it was started.
         place = place._replace(path=str(Path(place.path).absolute()))
         with self._lock:
@@ -216,7 +216,7 @@ class _Server:
                 process.stdin.flush()
                 timer.start()
                 line = process.stdout.readline()
-            except OSError:  # It has gone in the meantime.
+            except OSError:  # It has ended in the meantime.
                 line = ""
             finally:
                 timer.cancel()
@@ -268,7 +268,7 @@ def _open(place: Stretch) -> Any:
 
 
 def serve() -> None:
-    """Read the files that standard input names, and say what is wrong with each."""
+    """Read the files named on standard input, and print what is wrong with each."""
     print("ready", flush=True)
     for line in sys.stdin:
         try:

@@ -1,20 +1,20 @@
 """Live Keras models: the one bridge to them, and the only place for Keras' internals.
 
-calls        what a model calls, as Keras noted it
-layers       the layers inside, by path, and what a model must be
-opening      code that calls layers, run through with symbolic tensors
+calls        the calls in a model, as recorded by Keras
+layers       the layers inside, by path, and checks of a model
+opening      symbolic runs of code that calls layers
 reading      a live model as a graph, on which the fold makes its plan
 weights      its weights, as a file would hold them
-held         what layers hold, and what functions in them read
+held         the objects that layers hold and that functions in them read
 copying      copies of layers as they are, whatever they hold
-rebuilding   the graph run anew, with layers left out or changed
-folded       what the fold makes of it
+rebuilding   a new run of the graph, with layers left out or changed
+folded       the folded model for a live one
 float64      copies that compute in float64
-running      models run on random inputs
-compiling    how a model was compiled, handed on
+inference    runs of models on random inputs
+compiling    the compiled state, handed on
 """
 
-from kerasbn.live.calls import has_graph, tells_its_graph
+from kerasbn.live.calls import computes_its_graph, has_graph
 from kerasbn.live.compiling import compile_alike, compile_for_inference
 from kerasbn.live.copying import (
     build_like,
@@ -55,6 +55,7 @@ __all__ = [
     "check_runs",
     "compile_alike",
     "compile_for_inference",
+    "computes_its_graph",
     "constructor_arguments",
     "first_line",
     "float64_by_default",
@@ -65,5 +66,4 @@ __all__ = [
     "outputs",
     "random_inputs_of",
     "running_statistics",
-    "tells_its_graph",
 ]

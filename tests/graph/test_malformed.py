@@ -86,23 +86,23 @@ class TestReferencesToNothing:
         model = functional(
             layer("x"), layer("y", "x"), outputs=[["y", 0, 0], reference]
         )
-        refused(model, "which is not there")
+        refused(model, "which does not exist")
 
     def test_of_an_input(self, reference):
         refused(
             functional(layer("x"), layer("y", "x"), inputs=reference),
-            "which is not there",
+            "which does not exist",
         )
 
     def test_of_a_call(self, reference):
         entry = layer("y", "x", "x")
         tensor = entry["inbound_nodes"][0]["args"][0][1]
         tensor["config"]["keras_history"] = reference
-        refused(functional(layer("x"), entry), "which is not there|form a cycle")
+        refused(functional(layer("x"), entry), "which does not exist|form a cycle")
 
     def test_of_a_keras_2_call(self, reference):
         entry = layer("y", calls=[[["x", 0, 0, {}], [*reference, {}]]])
-        refused(functional(layer("x"), entry), "which is not there|form a cycle")
+        refused(functional(layer("x"), entry), "which does not exist|form a cycle")
 
 
 @pytest.mark.parametrize(

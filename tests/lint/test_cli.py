@@ -105,7 +105,9 @@ class TestExitStatus:
         first, *problems = outcome.err.rstrip().split("\n")
         assert first == "Error: No target could be read."
         assert len(problems) == 2
-        assert problems[0].startswith("  broken.keras: BN001 Not a whole zip archive")
+        assert problems[0].startswith(
+            "  broken.keras: BN001 Not a complete zip archive"
+        )
         assert problems[1] == "  nowhere.py: BN001 No such file. Check the path."
 
     def test_what_is_unreadable_is_reported_with_its_place(self, files, command):

@@ -80,7 +80,7 @@ def cropping(spatial: int) -> Carrier:
     """A smaller part of each axis."""
 
     def cuts(site: Site) -> list[tuple[int, int, int]]:
-        """Each axis from the end, and how much is cut at its start and end."""
+        """Return each axis from the end, and how much is cut at its start and end."""
         first = site.config.get("data_format") == "channels_first"
         both = np.reshape(sizes(site.config["cropping"]), (-1, 2)).tolist()
         start = -spatial if first else -1 - spatial
