@@ -28,7 +28,7 @@ class Meaning:
     first: Version
     end: Version | None
 
-    def holds_in(self, version: Version) -> bool:
+    def applies_to(self, version: Version) -> bool:
         """Whether it is true in that version."""
         return self.first <= version and (self.end is None or version < self.end)
 
@@ -55,7 +55,9 @@ AUGMENTATION_LEAKS = Meaning(
     (3, 16),
 )
 RESIZING_LEAKS = Meaning(
-    "so do `Resizing` and `CenterCrop`, which are not random", (3, 6), (3, 16)
+    "`Resizing` and `CenterCrop` do the same, though they are not random",
+    (3, 6),
+    (3, 16),
 )
 FIT_ON_JAX_BYPASSES_CALLING = Meaning(
     "on JAX, `fit` runs a model's `call` by itself, and no layer in it inherits a flag",
@@ -68,7 +70,7 @@ FREEZING_NEEDS_COMPILE = Meaning(
     (3,),
 )
 FREEZING_PRECEDES_TRAINING = Meaning(
-    "a model frozen after `compile`, for one around it, learns nothing by itself",
+    "a model frozen after `compile`, for use in another, does not learn when fitted",
     (3,),
     None,
 )
@@ -108,7 +110,7 @@ class World:
         If only `3` is known, the current Keras 3 is meant.
         """
         version = CURRENT if self.version == (3,) else self.version
-        return meaning.holds_in(version)
+        return meaning.applies_to(version)
 
     @property
     def caveat(self) -> str:

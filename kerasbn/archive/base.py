@@ -97,7 +97,7 @@ class Archive(ABC):
     def variable(self, path: str, index: int) -> StoredArray | None:
         """Return one variable of the layer at `path`, which may be quicker than all.
 
-        None if the layer does not store so many.
+        None if the layer stores fewer.
         """
         stored = self.variables(path)
         return stored[index] if index < len(stored) else None

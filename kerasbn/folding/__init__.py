@@ -11,7 +11,7 @@ The modules, in the order of the flow:
     apply       the new configuration and weights (wide, rounded: block by block)
     optimizer   the replacement of the compiled optimizer
     proof       evidence that nothing has changed but rounding
-    handover    the formats of a destination, and exports, run beside the original
+    handover    the formats of a destination, and exports compared with the original
     outcome     the words of a result: folded, kept, proof
     report      the result: what went and what stayed (uses sizes, abridging)
     picture     the network as SVG; terminal and notebook show the result

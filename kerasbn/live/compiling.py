@@ -30,7 +30,7 @@ def compile_for_inference(new: Any, model: Any) -> list[str]:
     try:
         sgd = keras.optimizers.SGD(_LEARNING_RATE)
         new.compile(**{**_arguments(model), "optimizer": sgd, "auto_scale_loss": False})
-    except Exception as error:  # Losses and metrics may be of the user's own.
+    except Exception as error:  # Losses and metrics may be custom code.
         return [f"the folded model is not compiled: {str(error).splitlines()[0]}"]
     return []
 
@@ -46,7 +46,7 @@ def compile_alike(new: Any, model: Any) -> None:
     try:
         copy = type(optimizer).from_config(optimizer.get_config())
         new.compile(**{**_arguments(model), "optimizer": copy})
-    except Exception as error:  # Losses and metrics may be of the user's own.
+    except Exception as error:  # Losses and metrics may be custom code.
         warnings.warn(
             "The new model is not compiled, because the compile arguments of the old "
             f"one could not be copied: {error}. Compile it.",

@@ -14,7 +14,7 @@ from kerasbn.live.layers import batch_norms_inside, layers_inside
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Attributes of the graph, of a training or of one object, which are made anew.
+# Attributes of the graph, of a training or of one object, which are created again.
 _MADE_ANEW = frozenset(
     ("build", "quantize", "_inbound_nodes", "_outbound_nodes", "_losses", "_loss_ids")
 )

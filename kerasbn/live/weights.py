@@ -90,7 +90,7 @@ class LiveWeights:
         return self._found[path]
 
     def variable(self, path: str, index: int) -> LiveArray | None:
-        """Return a variable of the layer at `path`; None if it has not so many."""
+        """Return a variable of the layer at `path`; None if it has fewer."""
         stored = self.variables(path)
         return stored[index] if index < len(stored) else None
 

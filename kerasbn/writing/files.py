@@ -31,7 +31,7 @@ def replacing(
     apart_from: Path | None = None,
     is_last: bool = False,
 ) -> Iterator[Path]:
-    """Yield a temporary file beside `destination` that replaces it on success.
+    """Yield a temporary file next to `destination` that replaces it on success.
 
     A link stays one, and leads to the new file. A file that is replaced keeps its
     permissions, its other names and, as far as the user is allowed, its owner. Devices,
@@ -74,7 +74,7 @@ def replacing_folder(
     is_one: Callable[[Path], bool],
     is_last: bool = False,
 ) -> Iterator[Path]:
-    """Yield a temporary folder beside `destination` that replaces it on success.
+    """Yield a temporary folder next to `destination` that replaces it on success.
 
     Args:
         destination: the folder.

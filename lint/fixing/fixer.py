@@ -153,13 +153,13 @@ class _Round:
         except (UnreadError, ValueError, IndexError, RecursionError):
             return False
         fixed = [finding for group in groups for finding in group]
-        if not self._holds(fixed, found):
+        if not self._is_accepted(fixed, found):
             return False
         self.data, self._found = data, found
         self.count += len(fixed)
         return True
 
-    def _holds(self, fixed: Sequence[Finding], found: Sequence[Finding]) -> bool:
+    def _is_accepted(self, fixed: Sequence[Finding], found: Sequence[Finding]) -> bool:
         """Whether the findings are gone, and no new one that stays has appeared."""
         expected = Counter(each.code for each in self._found)
         expected.subtract(each.code for each in fixed)

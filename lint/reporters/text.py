@@ -80,7 +80,7 @@ def _print(lines: Iterable[Line], file: TextIO, console: Console | None) -> None
 
 def _findings(report: Report, width: int | None) -> Iterator[Line]:
     explained: set[str] = set()
-    for _, group in groupby(report.findings, _what_is_said):
+    for _, group in groupby(report.findings, _statement):
         finding, *others = group
         yield _headline(finding)
         if finding in report.excerpts:
@@ -92,7 +92,7 @@ def _findings(report: Report, width: int | None) -> Iterator[Line]:
             yield from _rationale(finding)
 
 
-def _what_is_said(finding: Finding) -> tuple[object, ...]:
+def _statement(finding: Finding) -> tuple[object, ...]:
     """Return a key that is equal for findings that say the same of several layers."""
     said = (finding.path, finding.code, finding.severity, finding.message)
     return said if finding.layer is not None else (*said, id(finding))

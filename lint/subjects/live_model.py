@@ -28,7 +28,7 @@ def read_live_model(model: Any, name: str | None = None) -> Model:
     """Read a model for the rules.
 
     Args:
-        model: a Keras model: Functional, Sequential or of the user's own class.
+        model: a Keras model: Functional, Sequential or subclassed.
         name: the user's name for it, if that was a string.
     """
     import keras

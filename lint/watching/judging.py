@@ -124,9 +124,10 @@ def _warn_of_lag(
         "lagging",
         layer.path,
         step,
-        f"the running statistics lag behind those of the batches: {when} the means are "
-        f"{lag.shift:.1f} standard deviations apart, the variances a factor "
-        f"{lag.ratio:.1f}. {_advice(layer, planned) if lag.varies else _NO_VARIANCE}",
+        f"the running statistics lag behind those of the batches: {when} the means "
+        f"are {lag.shift:.1f} standard deviations apart, the variances differ by a "
+        f"factor of {lag.ratio:.1f}. "
+        f"{_advice(layer, planned) if lag.varies else _NO_VARIANCE}",
     )
 
 

@@ -19,7 +19,7 @@ _BATCHES, _RUNNING, _INPUTS = "tab:orange", "tab:blue", "tab:green"
 _WIDTH, _ROW, _HEAD = 12.0, 2.2, 0.9  # inches
 _MOST_ROWS = 4  # of layers in detail
 _CELL, _LEAST_MAP = 0.16, 1.4  # inches: of a layer in the map, and of the map
-_MOST_NAMES = 60  # beside the map
+_MOST_NAMES = 60  # next to the map
 _FEW_DECADES = 50
 _FAR_SHIFT, _FAR_DOUBLINGS = 1.0, 2.0  # where the colours end
 
@@ -168,7 +168,7 @@ def _draw_map(monitor: Monitor, figure: Any) -> None:
         (left, shifts, _FAR_SHIFT, "means off, in standard deviations"),
         (right, doublings, _FAR_DOUBLINGS, "variances off, in doublings"),
     ):
-        axes.set_facecolor("lightgray")  # where nothing was seen
+        axes.set_facecolor("lightgray")  # if nothing was seen
         image = axes.imshow(
             values,
             aspect="auto",

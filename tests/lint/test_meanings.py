@@ -35,4 +35,4 @@ def test_meaning(meaning, subprocess_python) -> None:
         holds = "holds True" in done.out
     version = parse_version(keras.__version__)
     assert version is not None
-    assert holds is meaning.holds_in(version)
+    assert holds is meaning.applies_to(version)

@@ -32,8 +32,8 @@ class Site:
 
     Attributes:
         call: the call.
-        inputs: the shape of one sample of each input, where it is known.
-        output: the shape of one sample of the output, where it is known.
+        inputs: the shape of one sample of each input, if it is known.
+        output: the shape of one sample of the output, if it is known.
         variables: the variables that the layer stores in the file.
         constants: those of its arguments that differ from what the file says.
     """
@@ -86,7 +86,7 @@ class Term(NamedTuple):
         argument: its place among the arguments.
         constant: its value for one sample.
         batched: whether it is stored with a batch axis.
-        own_sign: 1, or -1 where it is subtracted.
+        own_sign: 1, or -1 if it is subtracted.
         sign: 1, or -1 where the tensor is subtracted from it.
         dtype: the floating dtype in which new values are stored.
     """

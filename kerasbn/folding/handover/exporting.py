@@ -67,7 +67,7 @@ def exported(
     trust: Trust,
     custom_objects: Mapping[str, Any] | None,
 ) -> Exported:
-    """Export the folded model, and run the export beside the original.
+    """Export the folded model, and compare the export with the original.
 
     Args:
         folded: the original and the result of folding it.

@@ -1,10 +1,10 @@
 """The proof for a live model, which need not be saved.
 
 1. Every segment is compared alone and in float64, as for files.
-2. The whole is compared in float64, on copies of both models, wherever their code
-   computes in it.
-3. Both run side by side in their own precision. Where there is no float64, they may
-   differ by what rounding makes of the original's outputs.
+2. The whole is compared in float64, on copies of both models, if their code can
+   compute in it.
+3. Both run side by side in their own precision. Without float64, they may differ by the
+   effect of rounding on the original's outputs.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def undisturbed(model: Any) -> Iterator[None]:
-    """Restore, in the end, everything that was changed within this context.
+    """Restore, at the end, everything that was changed within this context.
 
     This covers all variables and tensors of the model, including those of the backend;
     the attributes of its layers, and the lists, dicts, sets and arrays in them; all
