@@ -217,7 +217,7 @@ def _drawing(
         yield lambda _: None
         return
     check_picture(picture, source, destination)
-    with replacing(picture, force=force, what="picture") as temporary:
+    with replacing(picture, force=force, label="picture") as temporary:
         yield lambda result: temporary.write_text(result.picture(), encoding="utf-8")
 
 

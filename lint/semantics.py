@@ -24,7 +24,7 @@ class Meaning:
     `end` is the first version in which it is no longer true; None if it still is.
     """
 
-    what: str
+    fact: str
     first: Version
     end: Version | None
 

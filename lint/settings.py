@@ -40,22 +40,22 @@ class Setting(NamedTuple):
     options: str = ""
 
 
-def selectors(value: Any, where: str) -> tuple[str, ...]:
+def selectors(value: Any, place: str) -> tuple[str, ...]:
     """Check selectors of rules, each of which must match a rule.
 
     Raises:
         UsageError: if they do not.
     """
-    words = _texts(value, where)
+    words = _texts(value, place)
     for word in words:
         try:
             rules_matching(word)
         except UsageError as error:
-            raise UsageError(f"{where}: {error}") from None
+            raise UsageError(f"{place}: {error}") from None
     return words
 
 
-def keras_version(value: Any, where: str) -> str | None:
+def keras_version(value: Any, place: str) -> str | None:
     """Check a version of Keras, such as `3.15`, or None.
 
     Raises:
@@ -65,13 +65,13 @@ def keras_version(value: Any, where: str) -> str | None:
         return None
     if not isinstance(value, str) or not re.fullmatch(r"v?[1-9]\d*(\.\w+)*", value):
         raise UsageError(
-            f"{where} must be a version of Keras, such as '3.15' or '2'. "
+            f"{place} must be a version of Keras, such as '3.15' or '2'. "
             f"Received: {value!r}."
         )
     return value
 
 
-def fail_on(value: Any, where: str) -> str:
+def fail_on(value: Any, place: str) -> str:
     """Check the lowest severity that fails a run, or `never`.
 
     Raises:
@@ -79,43 +79,43 @@ def fail_on(value: Any, where: str) -> str:
     """
     if value not in FAIL_ON:
         raise UsageError(
-            f"{where} must be one of {', '.join(FAIL_ON)}. Received: {value!r}."
+            f"{place} must be one of {', '.join(FAIL_ON)}. Received: {value!r}."
         )
     return str(value)
 
 
-def _texts(value: Any, where: str) -> tuple[str, ...]:
+def _texts(value: Any, place: str) -> tuple[str, ...]:
     if not isinstance(value, list | tuple) or not all(
         isinstance(each, str) for each in value
     ):
         raise UsageError(
-            f"{where} must be a list of strings, such as ['BN201']. "
+            f"{place} must be a list of strings, such as ['BN201']. "
             f"Received: {value!r}."
         )
     return tuple(value)
 
 
-def _switch(value: Any, where: str) -> bool:
+def _switch(value: Any, place: str) -> bool:
     if not isinstance(value, bool):
-        raise UsageError(f"{where} must be true or false. Received: {value!r}.")
+        raise UsageError(f"{place} must be true or false. Received: {value!r}.")
     return value
 
 
-def _file(value: Any, where: str) -> Path:
+def _file(value: Any, place: str) -> Path:
     if not isinstance(value, str) or not value:
         raise UsageError(
-            f"{where} must be the path of a file, relative to it. Received: {value!r}."
+            f"{place} must be a file path relative to its folder. Received: {value!r}."
         )
     return Path(value)
 
 
-def _ignores(value: Any, where: str) -> dict[str, tuple[str, ...]]:
+def _ignores(value: Any, place: str) -> dict[str, tuple[str, ...]]:
     if not isinstance(value, dict):
         raise UsageError(
-            f"{where} must be a table of patterns and lists of rules. "
+            f"{place} must be a table of patterns and lists of rules. "
             f"Received: {value!r}."
         )
-    return {pattern: selectors(rules, where) for pattern, rules in value.items()}
+    return {pattern: selectors(rules, place) for pattern, rules in value.items()}
 
 
 _RULES = "list of rules"

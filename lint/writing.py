@@ -41,19 +41,19 @@ def report_file(path: Path | None) -> Iterator[TextIO]:
 
 
 @contextmanager
-def text_file(path: Path, what: str) -> Iterator[TextIO]:
+def text_file(path: Path, label: str) -> Iterator[TextIO]:
     """Open a file that takes any text, and is replaced once all is written.
 
     Args:
         path: the file.
-        what: its name in messages.
+        label: its name in messages.
 
     Raises:
         UsageError: if it cannot be written.
     """
     try:
         with (
-            replacing(path, what=what) as temporary,
+            replacing(path, label=label) as temporary,
             temporary.open("w", encoding="utf-8", errors="replace") as file,
         ):
             yield file
@@ -61,10 +61,10 @@ def text_file(path: Path, what: str) -> Iterator[TextIO]:
         raise UsageError(str(error)) from error
 
 
-def unwritten(what: str, error: OSError, where: Path | str) -> str:
+def unwritten(label: str, error: OSError, place: Path | str) -> str:
     """Return the message for something that cannot be written."""
     reason = error.strerror or error
-    return f"The {what} cannot be written: {reason}. Received: {where}."
+    return f"The {label} cannot be written: {reason}. Received: {place}."
 
 
 def _in_place(path: Path) -> TextIO:

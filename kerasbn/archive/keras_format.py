@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from kerasbn.archive.members import Members
 
 _NO_WEIGHTS = ("optimizer", "metrics")
-# The number of batches in our own statistics, which is not a weight for Keras, and a
-# kernel that Keras stores a second time with the layer around its owner.
+# The weight that our running statistics have collected, which Keras does not count, and
+# a kernel that Keras stores a second time with the layer around its owner.
 _NOT_COUNTED = re.compile(
     r"/moving_weight/vars/0$|/spectral_normalization(_\d+)?/vars/0$"
 )

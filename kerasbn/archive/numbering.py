@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from kerasbn.config_tree import LayerEntry
 
-# The group of a class that Keras exports under another name.
+# Exported name of a class -> its own name, by which Keras names the group.
 _OWN_NAMES = {"GroupQueryAttention": "GroupedQueryAttention"}
 
 

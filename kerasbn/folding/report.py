@@ -184,7 +184,7 @@ class FoldResult:
         Raises:
             UnusableFileError: if `path` does not end in `.svg` or cannot be written.
         """
-        with replacing(check_picture(path), what="picture") as temporary:
+        with replacing(check_picture(path), label="picture") as temporary:
             temporary.write_text(self.picture(), encoding="utf-8")
 
     @property

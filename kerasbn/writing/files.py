@@ -27,7 +27,7 @@ def replacing(
     destination: Path,
     *,
     force: bool = True,
-    what: str = "file",
+    label: str = "file",
     apart_from: Path | None = None,
     is_last: bool = False,
 ) -> Iterator[Path]:
@@ -40,7 +40,7 @@ def replacing(
     Args:
         destination: the file.
         force: whether to replace a file that exists, or appears meanwhile.
-        what: its name in messages.
+        label: its name in messages.
         apart_from: a file whose content stays even if it is another name of the same.
         is_last: whether a command that is interrupted after this has done its work.
 
@@ -48,16 +48,16 @@ def replacing(
         UnusableFileError: if it must not be replaced, or cannot be written in the
             folder or on the disk. Nothing was written then.
     """
-    with _explained(destination, what):
+    with _explained(destination, label):
         place = _real(destination)
-        check_place(destination, force=force, what=what)
+        check_place(destination, force=force, label=label)
         temporary = _beside(place)
         try:
             # A copy of a private file must be private, too.
             mode = 0o600 if place.exists() else 0o666
             os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
             yield temporary
-            check_place(destination, force=force, what=what)
+            check_place(destination, force=force, label=label)
             _put(temporary, place, force, apart_from)
             if is_last:
                 uninterruptible_from_now_on()
@@ -70,7 +70,7 @@ def replacing_folder(
     destination: Path,
     *,
     force: bool,
-    what: str,
+    label: str,
     is_one: Callable[[Path], bool],
     is_last: bool = False,
 ) -> Iterator[Path]:
@@ -79,7 +79,7 @@ def replacing_folder(
     Args:
         destination: the folder.
         force: whether to replace a folder that exists.
-        what: its name in messages.
+        label: its name in messages.
         is_one: whether a folder is of the kind that may be replaced; anything else
             stays.
         is_last: whether a command that is interrupted after this has done its work.
@@ -88,14 +88,14 @@ def replacing_folder(
         UnusableFileError: if it must not be replaced, or cannot be written. Nothing was
             written then.
     """
-    with _explained(destination, what):
+    with _explained(destination, label):
         place = _real(destination)
-        check_folder(destination, force=force, what=what, is_one=is_one)
+        check_folder(destination, force=force, label=label, is_one=is_one)
         temporary, old = _beside(place), _beside(place)
         try:
             temporary.mkdir()
             yield temporary
-            check_folder(destination, force=force, what=what, is_one=is_one)
+            check_folder(destination, force=force, label=label, is_one=is_one)
             with uninterrupted():
                 if place.exists():
                     _give_likeness(place, temporary)
@@ -113,7 +113,7 @@ def replacing_folder(
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def check_place(destination: Path, *, force: bool, what: str = "file") -> None:
+def check_place(destination: Path, *, force: bool, label: str = "file") -> None:
     """Refuse to overwrite anything that must stay.
 
     Raises:
@@ -124,18 +124,18 @@ def check_place(destination: Path, *, force: bool, what: str = "file") -> None:
     if found is None:
         return
     if stat.S_ISDIR(found.st_mode):
-        raise _unwritten(what, os.strerror(errno.EISDIR), destination)
+        raise _unwritten(label, os.strerror(errno.EISDIR), destination)
     if not stat.S_ISREG(found.st_mode):
         raise UnusableFileError(
-            f"The {what} would replace a device, a pipe, a socket or a broken link. "
+            f"The {label} would replace a device, a pipe, a socket or a broken link. "
             f"Received: {destination}. Nothing was written; choose another place."
         )
     if not force:
-        raise _exists(what, destination)
+        raise _exists(label, destination)
 
 
 def check_folder(
-    destination: Path, *, force: bool, what: str, is_one: Callable[[Path], bool]
+    destination: Path, *, force: bool, label: str, is_one: Callable[[Path], bool]
 ) -> None:
     """Refuse to replace anything that must stay by a folder.
 
@@ -147,12 +147,12 @@ def check_folder(
     if _status(place) is None:
         return
     if place.is_dir() and not force:
-        raise _exists(what, destination)
-    with _explained(destination, what):
+        raise _exists(label, destination)
+    with _explained(destination, label):
         may_go = place.is_dir() and (not any(place.iterdir()) or is_one(place))
     if not may_go:
         raise UnusableFileError(
-            f"The {what} would replace something else. Received: {destination}. "
+            f"The {label} would replace something else. Received: {destination}. "
             "Nothing was written; choose another place."
         )
 
@@ -259,24 +259,24 @@ def _overwrite(place: Path, temporary: Path) -> None:
 
 
 @contextmanager
-def _explained(destination: Path, what: str) -> Iterator[None]:
+def _explained(destination: Path, label: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
-            raise _exists(what, destination) from error
-        raise _unwritten(what, error.strerror or str(error), destination) from error
+            raise _exists(label, destination) from error
+        raise _unwritten(label, error.strerror or str(error), destination) from error
 
 
-def _exists(what: str, destination: Path) -> UnusableFileError:
+def _exists(label: str, destination: Path) -> UnusableFileError:
     return UnusableFileError(
-        f"The {what} already exists. Received: {destination}. Choose another name, or "
+        f"The {label} already exists. Received: {destination}. Choose another name, or "
         "allow it to be replaced with --force (force=True)."
     )
 
 
-def _unwritten(what: str, reason: str, destination: Path) -> UnusableFileError:
+def _unwritten(label: str, reason: str, destination: Path) -> UnusableFileError:
     return UnusableFileError(
-        f"The {what} cannot be written: {reason}. Received: {destination}. Nothing was "
-        "written; choose another place."
+        f"The {label} cannot be written: {reason}. Received: {destination}. Nothing "
+        "was written; choose another place."
     )

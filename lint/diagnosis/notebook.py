@@ -43,10 +43,10 @@ def as_html(diagnosis: Diagnosis) -> str:
 def _cause(diagnosis: Diagnosis, index: int) -> str:
     cause = diagnosis.causes[index]
     layers = sentences.layers_named(cause, len(diagnosis.layers))
-    where = f": {escape(layers)}" if layers else ""
+    suffix = f": {escape(layers)}" if layers else ""
     return (
         f'<p><b style="color: {_COLOURS[cause.certainty]}">{escape(cause.name)}</b> '
-        f"({cause.certainty}){where}<br>{escape(cause.evidence)}.<br>"
+        f"({cause.certainty}){suffix}<br>{escape(cause.evidence)}.<br>"
         f"To do: {escape(cause.advice)}.</p>"
     )
 

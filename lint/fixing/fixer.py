@@ -58,7 +58,7 @@ class FixedFile:
                 raise PermissionError(None, "it is write-protected")
             if self.path.read_bytes() != self.before:
                 raise OSError(None, "it changed while it was being linted")
-            with replacing(self.path, what="fixed file") as temporary:
+            with replacing(self.path, label="fixed file") as temporary:
                 temporary.write_bytes(self.after)
         except OSError as error:
             raise UsageError(unwritten("fixed file", error, self.path)) from error

@@ -32,18 +32,18 @@ def write_statistics(report: Report, file: TextIO) -> None:
 def _issue(finding: Finding) -> str:
     place = finding.location
     properties: dict[str, object] = {}
-    where = ""
+    prefix = ""
     if place.path is not None:
         properties["sourcepath"] = place.path
     if place.cell is not None:  # The lines of the file are those of its JSON.
-        where = f"cell {place.cell}, line {place.line}: "
+        prefix = f"cell {place.cell}, line {place.line}: "
     elif place.line is not None:
         properties["linenumber"] = place.line
         properties["columnnumber"] = place.column or 1
     if place.layer is not None:
-        where = f"layer {place.layer}: "
+        prefix = f"layer {place.layer}: "
     properties["code"] = finding.code
-    text = f"{where}{finding.message} ({finding.name})"
+    text = f"{prefix}{finding.message} ({finding.name})"
     return _command(finding.severity, properties, text)
 
 

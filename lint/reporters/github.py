@@ -43,9 +43,9 @@ def _annotation(finding: Finding) -> str:
     properties: dict[str, object] = {}
     if place.path is not None:
         properties["file"] = place.path
-    where = ""
+    prefix = ""
     if place.cell is not None:  # The lines of the file are those of its JSON.
-        where = f"cell {place.cell}, line {place.line}: "
+        prefix = f"cell {place.cell}, line {place.line}: "
     elif place.line is not None:
         properties["line"] = place.line
         properties["col"] = place.column or 1
@@ -54,11 +54,11 @@ def _annotation(finding: Finding) -> str:
         if place.end_line == place.line and place.end_column is not None:
             properties["endColumn"] = place.end_column
     if place.layer is not None:
-        where = f"layer {place.layer}: "
+        prefix = f"layer {place.layer}: "
     properties["title"] = f"{finding.code} {finding.name}"
     options = ",".join(f"{key}={_property(value)}" for key, value in properties.items())
     command = _COMMANDS[finding.severity]
-    return f"::{command} {options}::{_data(where + finding.message)}\n"
+    return f"::{command} {options}::{_data(prefix + finding.message)}\n"
 
 
 def _data(text: object) -> str:

@@ -43,15 +43,15 @@ def write_statistics(report: Report, file: TextIO) -> None:
 
 def _issue(finding: Finding, fingerprint: str) -> dict[str, Any]:
     place = finding.location
-    where, line = "", place.line or 1
+    prefix, line = "", place.line or 1
     if place.cell is not None:  # The lines of the file are those of its JSON.
-        where, line = f"cell {place.cell}, line {place.line}: ", 1
+        prefix, line = f"cell {place.cell}, line {place.line}: ", 1
     if place.layer is not None:
-        where = f"layer {place.layer}: "
+        prefix = f"layer {place.layer}: "
     return _object(
         finding.code,
         finding.severity,
-        f"{finding.code} {where}{finding.message}",
+        f"{finding.code} {prefix}{finding.message}",
         fingerprint,
         _within_repository(place.path or "model"),
         line,

@@ -47,10 +47,10 @@ def write_statistics(report: Report, file: TextIO) -> None:
 def _add(suite: Element, finding: Finding) -> None:
     place = finding.location
     path = _text(place.path or "model")
-    where = [f"cell {place.cell}"] if place.cell is not None else []
-    where += [f"line {place.line}"] if place.line is not None else []
-    where += [f"layer {place.layer}"] if place.layer is not None else []
-    name = " ".join([finding.code, finding.name, *(["at"] if where else []), *where])
+    places = [f"cell {place.cell}"] if place.cell is not None else []
+    places += [f"line {place.line}"] if place.line is not None else []
+    places += [f"layer {place.layer}"] if place.layer is not None else []
+    name = " ".join([finding.code, finding.name, *(["at"] if places else []), *places])
     case = SubElement(suite, "testcase", name=_text(name), classname=path, file=path)
     if place.line is not None and place.cell is None:
         case.set("line", str(place.line))

@@ -226,7 +226,7 @@ def rows_of_meanings(outcomes: list[Outcome]) -> tuple[list[list[str]], bool]:
             right = found is meaning.applies_to(outcome.version)
             agrees = agrees and right
             row.append(_word(found, "holds", "no") + ("" if right else " !"))
-        rows.append([_span(meaning), *row, meaning.what])
+        rows.append([_span(meaning), *row, meaning.fact])
     return rows, agrees
 
 

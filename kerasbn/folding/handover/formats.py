@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractContextManager
 
-_WHAT = "destination"
+_LABEL = "destination"
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,9 @@ class Format:
             UnusableFileError: if the destination exists and must stay.
         """
         if self.suffix:
-            check_place(destination, force=force, what=_WHAT)
+            check_place(destination, force=force, label=_LABEL)
         else:
-            check_folder(destination, force=force, what=_WHAT, is_one=_is_saved_model)
+            check_folder(destination, force=force, label=_LABEL, is_one=_is_saved_model)
 
     def replacing(
         self, destination: Path, *, force: bool, source: Path | None = None
@@ -64,10 +64,10 @@ class Format:
         """Yield a temporary file or folder that replaces the destination on success."""
         if self.suffix:
             return replacing(
-                destination, force=force, what=_WHAT, apart_from=source, is_last=True
+                destination, force=force, label=_LABEL, apart_from=source, is_last=True
             )
         return replacing_folder(
-            destination, force=force, what=_WHAT, is_one=_is_saved_model, is_last=True
+            destination, force=force, label=_LABEL, is_one=_is_saved_model, is_last=True
         )
 
     def check_installed(self) -> None:
