@@ -69,6 +69,8 @@ class ZipMembers(Members):
     def read(self, name: str) -> bytes:
         try:
             return super().read(name)
+        except UnusableFileError:
+            raise
         except _ZIP_ERRORS as error:
             raise UnusableFileError(
                 f"{name} in the archive cannot be read: {error}. The file is damaged; "

@@ -106,7 +106,7 @@ def test_member_is_missing(tmp_path, name):
     content = members(KERAS_FILE)
     del content[name]
     path = write_members(tmp_path / "model.keras", content)
-    refused(path, f"There is no {name}")
+    refused(path, f"{name} is missing")
 
 
 def test_metadata_may_be_missing(tmp_path):
@@ -157,7 +157,7 @@ def test_other_magic_inside(tmp_path):
 def test_no_model_at_all(tmp_path):
     with zipfile.ZipFile(tmp_path / "any.zip", "w") as container:
         container.writestr("readme.txt", "hello")
-    refused(tmp_path / "any.zip", "no config.json.*readme.txt")
+    refused(tmp_path / "any.zip", "config.json is missing.*readme.txt")
 
 
 def test_config_without_layers_is_read(tmp_path):

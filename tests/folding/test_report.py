@@ -91,8 +91,8 @@ def test_every_bn_has_its_colour_and_its_fate(result):
     (kept,) = titles.pop("#b84a00")
     assert kept.startswith("BatchNormalization kept\nkept: reads ReLU `re_lu")
     assert titles.pop("#fff3cf") == [
-        f"Dense {HOSTILE}\ntakes in backward",
-        "Dense last\ntakes in forward\nan output of the model",
+        f"Dense {HOSTILE}\nabsorbs backward",
+        "Dense last\nabsorbs forward\nan output of the model",
     ]
     (others,) = titles.values()
     assert "Dense inner/dense\ncall 2 of 2" in others

@@ -111,7 +111,7 @@ class TestFit:
         assert "0 of 4" in out
 
     def test_statistics_that_do_not_move(self):
-        with pytest.warns(lint.WatchWarning, match="did not move") as all:
+        with pytest.warns(lint.WatchWarning, match="did not change") as all:
             assert fitted(Untold(), *data(mean=5), watching()) == [("not moving", "bn")]
         assert len([each for each in all if each.category is lint.WatchWarning]) == 1
 
@@ -449,7 +449,7 @@ class TestLoop:
     def test_one_that_does_not_say_training(self):
         model = net()
         with (
-            pytest.warns(lint.WatchWarning, match=r"did not move in 3 .*BN102"),
+            pytest.warns(lint.WatchWarning, match=r"did not change in 3 .*BN102"),
             lint.watch(model, every=1, verbose=False) as loop,
         ):
             _watch_all(loop, steps_of(model, training=False))
