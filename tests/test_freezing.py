@@ -84,7 +84,7 @@ def test_a_layer_that_only_a_function_calls():
     hidden.build((None, 4))
     x = keras.Input((4,))
     y = layers.Lambda(lambda t: hidden(t), name="odd")(x)
-    with pytest.raises(ValueError, match="does not see odd/hidden"):
+    with pytest.raises(ValueError, match="does not track odd/hidden"):
         kerasbn.freeze(keras.Model(x, y))
     report = kerasbn.freeze(keras.Model(x, layers.BatchNormalization()(y)))
     assert report.unseen == ["odd/hidden"]

@@ -69,7 +69,7 @@ targets = click.argument(
 choosing_rules = _all(
     _rules(
         "--select",
-        "Apply only these rules: codes, names or code prefixes, by comma; or ALL.",
+        "Apply only these rules: comma-separated codes, names or prefixes; or ALL.",
     ),
     _rules("--extend-select", "Apply these rules as well."),
     _rules("--ignore", "Leave out these rules."),
@@ -128,7 +128,7 @@ changing = _all(
         help="Let --fix and --diff apply unsafe fixes, too; review the result.",
     ),
     click.option(
-        "--add-noqa", is_flag=True, help="Silence all current findings by comments."
+        "--add-noqa", is_flag=True, help="Silence all current findings with comments."
     ),
     click.option(
         "--baseline", type=_FILE, help="Report only findings that are not in this file."
