@@ -1,9 +1,9 @@
 """Batch normalization in Keras, done right: the layer, its statistics, the fold.
 
-Importing this package loads no Keras, so that linting and folding a file stay
-quick. The names below are imported when they are first used, and the layer is
-registered with Keras as soon as both packages are loaded, in either order:
-`import kerasbn` is all that `keras.models.load_model` needs.
+Importing this package does not load Keras, so that linting and folding a file stay
+fast. The names below are imported on first use, and the layer is registered with
+Keras as soon as both packages are loaded, in either order: `import kerasbn` is all
+that `keras.models.load_model` needs.
 """
 
 from __future__ import annotations

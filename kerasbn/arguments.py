@@ -1,4 +1,4 @@
-"""What the layer accepts as arguments."""
+"""Checks of the layer's arguments."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def checked_axis(axis: Any) -> int | list[int]:
-    """`axis` in plain ints: an int for one axis, a list for several.
+    """Return `axis` as plain ints: an int for one axis, a list for several.
 
     Raises:
         ValueError: If it is not an int or a list or tuple of distinct ints.
@@ -28,7 +28,7 @@ def checked_axis(axis: Any) -> int | list[int]:
 def resolved_axes(
     axis: int | Sequence[int], input_shape: Sequence[int | None]
 ) -> tuple[int, ...]:
-    """The axes of an input of that shape, ascending and not negative.
+    """Return the axes of an input of that shape, ascending and non-negative.
 
     Raises:
         ValueError: If an axis is out of range or named twice (as 1 and as -1).
@@ -45,36 +45,36 @@ def resolved_axes(
 
 
 def checked_momentum(name: str, momentum: Any) -> float:
-    """`momentum` as a float in [0, 1); `name` is the argument's name in errors."""
+    """Return `momentum` as a float in [0, 1); errors call the argument `name`."""
     value = _plain_float(momentum)
     if not 0 <= value < 1:
         raise ValueError(
-            f"`{name}` must be a number in [0, 1): the share of the old statistic "
-            f"that stays (PyTorch's 0.1 is 0.9 here). Received: {name}={momentum!r}"
+            f"`{name}` must be a number in [0, 1): the share of the old statistic that "
+            f"is kept (PyTorch's 0.1 is 0.9 here). Received: {name}={momentum!r}"
         )
     return value
 
 
 def checked_epsilon(epsilon: Any) -> float:
-    """`epsilon` as a positive, finite float."""
+    """Return `epsilon` as a positive, finite float."""
     value = _plain_float(epsilon)
     if not 0 < value < math.inf:
         raise ValueError(
-            "`epsilon` must be a positive number: it keeps a variance of 0 from "
-            f"dividing by zero. Received: epsilon={epsilon!r}"
+            "`epsilon` must be a positive number: it prevents division by zero where "
+            f"the variance is 0. Received: epsilon={epsilon!r}"
         )
     return value
 
 
 def checked_flag(name: str, flag: Any) -> bool:
-    """`flag` if it is a bool; `name` is the argument's name in errors."""
+    """Return `flag` if it is a bool; errors call the argument `name`."""
     if not isinstance(flag, bool):
         raise ValueError(f"`{name}` must be True or False. Received: {name}={flag!r}")
     return flag
 
 
 def checked_group_size(size: Any) -> int | None:
-    """`virtual_batch_size` as a positive int, or `None`."""
+    """Return `virtual_batch_size` as a positive int, or `None`."""
     value = None if size is None else _plain_int(size)
     if size is not None and (value is None or value < 1):
         raise ValueError(
@@ -85,7 +85,7 @@ def checked_group_size(size: Any) -> int | None:
 
 
 def _plain_int(value: Any) -> int | None:
-    """A Python or NumPy integer as an int; `None` for anything else."""
+    """Return a Python or NumPy integer as an int; `None` for anything else."""
     try:
         return None if isinstance(value, bool) else operator.index(value)
     except TypeError:
@@ -93,7 +93,7 @@ def _plain_int(value: Any) -> int | None:
 
 
 def _plain_float(value: Any) -> float:
-    """A Python or NumPy number as a float; NaN, which is in no range, otherwise."""
+    """Return a Python or NumPy number as a float; NaN for anything else."""
     if isinstance(value, bool | str):
         return math.nan
     try:

@@ -1,4 +1,4 @@
-"""Which layers of a model are meant: by their paths, or by what they are."""
+"""Selection of layers by path or by a function."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 def chosen(every: Found, layers: Chosen) -> Found:
-    """Those of some layers that a pattern, a list of patterns or a function chooses.
+    """Select layers by a pattern, a list of patterns or a function.
 
     Raises:
         TypeError: if `layers` is something else.
-        ValueError: if it chooses none.
+        ValueError: if it selects none.
     """
     if layers is None:
         return every
@@ -27,8 +27,8 @@ def chosen(every: Found, layers: Chosen) -> Found:
         patterns = [layers] if isinstance(layers, str) else list(layers)
         if not all(isinstance(each, str) for each in patterns):
             raise TypeError(
-                "`layers` must be a pattern, a list of patterns or a function of a "
-                f"layer. Received: layers={layers!r}"
+                "`layers` must be a pattern, a list of patterns or a function that "
+                f"takes a layer. Received: layers={layers!r}"
             )
         found = [
             (layer, path)
@@ -38,8 +38,9 @@ def chosen(every: Found, layers: Chosen) -> Found:
     if not found:
         paths = ", ".join(path for _, path in every[:5]) or "none"
         raise ValueError(
-            "`layers` chooses none of the model's batch normalization. Received: "
-            f"layers={layers!r}, for layers such as: {paths}. A pattern is for the "
-            'whole path: "*bn1", "backbone/*".'
+            "`layers` selects none of the model's batch normalization layers. "
+            f"Received: layers={layers!r}; the layers are, for example: {paths}. A "
+            "pattern must "
+            'match the whole path: "*bn1", "backbone/*".'
         )
     return found

@@ -36,7 +36,7 @@ WRITTEN, NOT_EQUAL, UNUSABLE = 0, 1, 2
 
 
 class _Command(click.Command):
-    """A command whose exit statuses are those of its help, whatever happens."""
+    """A command that always exits with one of the statuses in its help."""
 
     def main(
         self,
@@ -61,7 +61,7 @@ class _Command(click.Command):
             error.show(message)
             say(message.getvalue().rstrip())
             sys.exit(UNUSABLE)
-        except OSError as error:  # The help and the version are printed, too.
+        except OSError as error:  # Printing the help or the version may fail, too.
             sys.exit(_unprinted(error, UNUSABLE))
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -77,18 +77,18 @@ class _Command(click.Command):
 @click.command(
     cls=_Command,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit status: 0 DST was written, also if there was nothing to fold; 1 the "
-    "folded model is not equal; 2 SRC, DST or the arguments are unusable; 130 "
-    "interrupted. With 1, 2 and 130 nothing was written.",
+    epilog="Exit status: 0 DST was written (also if there was nothing to fold); 1 the "
+    "folded model is not equal to the original; 2 SRC, DST or the arguments are "
+    "unusable; 130 interrupted. With 1, 2 and 130 nothing was written.",
 )
 @click.argument("source", metavar="SRC", type=click.Path(path_type=Path))
 @click.argument("destination", metavar="DST", type=click.Path())
-@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be done.")
 @click.option(
     "--no-verify",
     is_flag=True,
-    help="Do not prove the folded model equal. No framework is loaded then, but "
-    "for an export, which is run all the same.",
+    help="Skip the proof that the folded model is equal. No framework is then loaded, "
+    "except to export, and an export is still run.",
 )
 @click.option(
     "--import",
@@ -96,22 +96,22 @@ class _Command(click.Command):
     metavar="MODULE",
     multiple=True,
     help="Import this module first, because it defines classes of the model. "
-    "May be given more than once.",
+    "Can be given more than once.",
 )
 @click.option(
     "--trust",
     is_flag=True,
-    help="Run code that SRC holds, such as that of a Lambda, to verify it. Without "
-    "--import and --trust no code is run but Keras' own.",
+    help="Allow code stored in SRC, such as that of a Lambda, to run for verification. "
+    "Without --import and --trust only Keras' own code is run.",
 )
 @click.option(
     "--picture",
     metavar="FILE.svg",
     type=click.Path(path_type=Path),
-    help="Draw the network, each BN coloured by its outcome.",
+    help="Draw the network, with each BN coloured by its outcome.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-@click.option("--force", is_flag=True, help="Replace DST, and FILE.svg, if they exist.")
+@click.option("--force", is_flag=True, help="Replace DST and FILE.svg if they exist.")
 @click.version_option(kerasbn.__version__, message="model-fold %(version)s")
 def main(
     source: Path,
@@ -127,11 +127,10 @@ def main(
     """Fold batch normalization into the linear layers around it, for inference.
 
     SRC is a .keras file or folder, or a whole-model .h5 file, of Keras 3 or, where all
-    layers are known, of Keras 2 or tf_keras. DST is what to write, and its name
-    chooses the format: .keras for a plain Keras model, which is proven equal in
-    float64; .onnx, .tflite or, for a SavedModel, a folder, for what Keras exports of
-    that model, which is then run beside the original. DST appears only once all this
-    went well.
+    layers are known, of Keras 2 or tf_keras. The name of DST chooses the output format:
+    .keras for a plain Keras model, which is proven equal in float64; .onnx, .tflite, or
+    a folder for a SavedModel, which Keras exports from that model and which is then
+    compared with the original. DST is created only if all of this succeeds.
     """
     place = Path(destination)
     try:
@@ -157,7 +156,7 @@ def main(
                     )
                     draw(result)
             except Exception:
-                interruption.check()  # A library may have made this of it.
+                interruption.check()  # A library may have raised this on the signal.
                 raise
     except NotEqualError as error:
         _fail(NOT_EQUAL, error.result, as_json)
@@ -166,7 +165,7 @@ def main(
     except Interrupted as stop:
         _fail(stop.status, FoldResult(source, place, message=str(stop)), as_json)
     except Exception as error:
-        # A fault of ours, or of a library: still one message, and not the status 1.
+        # A bug in kerasbn or in a library: still one message, and never the status 1.
         message = f"{type(error).__name__}: {error} Please report this with the model."
         _fail(UNUSABLE, FoldResult(source, place, message=message), as_json)
     try:
@@ -175,7 +174,7 @@ def main(
         else:
             print_result(result, dry_run=dry_run, verify=not no_verify, picture=picture)
         if sys.stdout is not None:
-            sys.stdout.flush()  # What fails shows here, not while Python shuts down.
+            sys.stdout.flush()  # Write errors show here, not while Python exits.
     except OSError as error:
         sys.exit(_unprinted(error, UNUSABLE if dry_run else WRITTEN))
 
@@ -191,10 +190,10 @@ def _fail(status: int, result: FoldResult, as_json: bool) -> NoReturn:
 
 
 def _unprinted(error: OSError, status: int) -> int:
-    """Say that the standard output takes nothing more, unless its reader left.
+    """Report that the standard output cannot be written, unless its reader left.
 
     Returns:
-        The exit status, which is about the model and not about its report.
+        The exit status, which describes the model, not its report.
     """
     discard(sys.stdout)
     if isinstance(error, BrokenPipeError):
@@ -213,12 +212,12 @@ def _print_json(result: FoldResult) -> None:
 def _drawing(
     picture: Path | None, source: Path, destination: Path, force: bool
 ) -> Iterator[Callable[[FoldResult], object]]:
-    """What draws a result. The picture appears if the model does, and not without."""
+    """Yield a function that draws a result, and keep the picture if all goes well."""
     if picture is None:
         yield lambda _: None
         return
     check_picture(picture, source, destination)
-    with replacing(picture, force=force, what="picture") as temporary:
+    with replacing(picture, force=force, label="picture") as temporary:
         yield lambda result: temporary.write_text(result.picture(), encoding="utf-8")
 
 

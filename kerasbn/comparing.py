@@ -1,4 +1,4 @@
-"""Random inputs for models, and how far two results differ."""
+"""Random inputs for models, and the difference between two results."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 
 
 LARGEST = 2**28
-"""How many numbers an input may have; a file may declare any shape."""
+"""The most elements that an input may have; a file may declare any shape."""
 
 _BATCH = 3
-# Open lengths: short for a sequence, for an image enough for five halvings.
+# Sizes for open axes: short for a sequence; for an image, enough for five halvings.
 _SEQUENCE, _IMAGE = 16, 96
 
 
 def random_inputs(specs: Any, rng: np.random.Generator) -> Any:
-    """Values for symbolic inputs, in the same structure, with their shapes and dtypes.
+    """Return values for symbolic inputs, in the same structure, shapes and dtypes.
 
-    Floats are standard normal, in float32 or wider, integers are 0 or 1, because a
-    vocabulary has at least these, and texts are one of two words.
+    Floats are standard normal, in float32 or wider; integers are 0 or 1, since every
+    vocabulary has at least two entries; strings are one of two words.
 
     Raises:
         ValueError: if an input is absurdly large.
@@ -49,10 +49,11 @@ def _random(spec: Any, rng: np.random.Generator) -> NDArray[Any]:
 
 
 def relative_difference(expected: Any, received: Any) -> float:
-    """The largest |expected - received| of any output over its largest |expected|.
+    """Return the largest |expected - received| relative to the largest |expected|.
 
-    Values that are not finite must be so in both; where they differ in that, the
-    difference is infinite. An output that is 0 everywhere is compared absolutely.
+    The ratio is taken for each output, and the largest counts. Values that are not
+    finite must match; if they do not, the difference is infinite.
+    An output that is 0 everywhere is compared absolutely.
 
     Args:
         expected: arrays in any structure.
@@ -65,7 +66,7 @@ def relative_difference(expected: Any, received: Any) -> float:
 def _difference(expected: Any, received: Any) -> float:
     one = np.asarray(expected)
     other = np.asarray(received)
-    if one.dtype.kind not in "fV":  # Predicted classes, tokens, texts.
+    if one.dtype.kind not in "fV":  # Predicted classes, tokens, strings.
         return 0.0 if np.array_equal(one, other) else np.inf
     one, other = one.astype(np.float64), other.astype(np.float64)
     finite = np.isfinite(one)

@@ -1,7 +1,7 @@
-"""The layers that a model's configuration lists, at any depth.
+"""The layers listed in a model's configuration, at any depth.
 
-The little that both sides of a saved model need to know: its weights are stored by
-class and order of these entries, and its graph is drawn between them.
+This is what both halves of a saved model need: its weights are stored by the class
+and order of these entries, and its graph connects them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from kerasbn.errors import UnusableFileError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-# Control characters and lone surrogates, which neither HDF5 nor a terminal takes.
+# Control characters and lone surrogates, which neither HDF5 nor a terminal accepts.
 _UNSPEAKABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -25,7 +25,7 @@ _WRAPPER = "TimeDistributed"
 
 @dataclass(frozen=True)
 class LayerEntry:
-    """One entry of a model's `layers`: a layer, an operator, or a nested model.
+    """An entry of a model's `layers`: a layer, an operator, or a nested model.
 
     Attributes:
         raw: the entry as it stands in the configuration.
@@ -41,7 +41,7 @@ class LayerEntry:
         name = self.raw.get("name") or self.config.get("name")
         if not isinstance(name, str) or not name or _UNSPEAKABLE.search(name):
             raise UnusableFileError(
-                "A layer without a proper name is in the model's configuration. "
+                "The model's configuration contains a layer without a valid name. "
                 f"Received: {str(self.raw)[:100]!r}. Save the model again."
             )
         return name
@@ -64,7 +64,7 @@ class LayerEntry:
 
     @property
     def wrapped(self) -> LayerEntry | None:
-        """The layer inside a `TimeDistributed`, which stores its weights there."""
+        """The layer inside a `TimeDistributed`, which holds the weights."""
         inner = self.config.get("layer")
         if not isinstance(inner, dict) or not self.is_builtin:
             return None
@@ -72,39 +72,39 @@ class LayerEntry:
 
     @property
     def is_builtin(self) -> bool:
-        """Whether the class is one that Keras itself ships.
+        """Whether Keras itself ships the class.
 
-        A class of `__main__` has the module None. Legacy `.h5` files name no module
-        at all; a registered class of somebody else is then recognised by its
-        package, `package>Class`.
+        A class of `__main__` has the module None. Legacy `.h5` files name no module at
+        all; a registered third-party class is then recognised by its package,
+        `package>Class`.
         """
         return is_builtin(self.raw)
 
     @property
     def is_operator(self) -> bool:
-        """Whether it is an operation such as `x + y`, which stores no weights."""
+        """Whether this is an operation such as `x + y`, which stores no weights."""
         return str(self.raw.get("module", "")).startswith(
             ("keras.src.ops", "keras.ops")
         )
 
     @property
     def is_model(self) -> bool:
-        """Whether it is a nested Functional or Sequential model."""
+        """Whether this is a nested Functional or Sequential model."""
         return is_graph(self.raw)
 
 
 def is_builtin(entry: Mapping[str, Any]) -> bool:
-    """Whether an entry's class is one that Keras itself ships."""
+    """Whether Keras itself ships the class of an entry."""
     if "module" not in entry:
         return ">" not in str(entry.get("class_name", ""))
     return str(entry["module"]).split(".")[0] in ("keras", "tf_keras")
 
 
 def is_graph(model: Mapping[str, Any]) -> bool:
-    """Whether a configuration tells how its layers are called.
+    """Whether a configuration says how its layers are called.
 
     That of Functional and Sequential models does. A subclass of theirs may list its
-    layers as well, but only its code tells what it does with them.
+    layers as well, but only its code says how they are called.
     """
     config = model.get("config")
     if not isinstance(config, dict) or not isinstance(config.get("layers"), list):
@@ -115,7 +115,7 @@ def is_graph(model: Mapping[str, Any]) -> bool:
 
 
 def layer_entries(model: Mapping[str, Any], parent: str = "") -> Iterator[LayerEntry]:
-    """Every layer entry of a Functional or Sequential model, outer before inner.
+    """Yield every layer entry of a Functional or Sequential model, outer before inner.
 
     Raises:
         UnusableFileError: if an entry is malformed.
@@ -125,7 +125,7 @@ def layer_entries(model: Mapping[str, Any], parent: str = "") -> Iterator[LayerE
     for raw in model["config"]["layers"]:
         if not isinstance(raw, dict):
             raise UnusableFileError(
-                "An entry of the model's layers is no object. "
+                "An entry of the model's layers is not an object. "
                 f"Received: {str(raw)[:100]!r}. Save the model again."
             )
         entry = LayerEntry(raw, parent)

@@ -1,15 +1,15 @@
-"""The errors a user can meet, each with its whole story in its message."""
+"""Errors for users; each message is complete by itself."""
 
 from __future__ import annotations
 
 
 class UnusableFileError(ValueError):
-    """A file cannot be read or written as asked; nothing was written."""
+    """A file cannot be read or written as requested; nothing was written."""
 
 
 class UnsupportedFormatError(UnusableFileError):
-    """The file is whole, but of a format that holds too little or is too old."""
+    """The file is intact, but its format holds too little or is too old."""
 
 
 class NotAGraphError(ValueError):
-    """A model's configuration does not tell how its layers are connected."""
+    """A model's configuration does not say how its layers are connected."""

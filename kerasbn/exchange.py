@@ -1,7 +1,7 @@
-"""Stock batch normalization in a live model for kerasbn's, and back.
+"""Exchange of stock batch normalization for kerasbn's in a live model, and back.
 
-The model is copied as it is, whatever its layers hold, and wherever the one class was,
-its copies hold the other. Both have the same weights under the same names.
+The model is copied with everything its layers hold, and each layer of one class is
+replaced by one of the other, with the same weights under the same names.
 """
 
 from __future__ import annotations
@@ -29,43 +29,44 @@ if TYPE_CHECKING:
 
 _FLOAT16_MAX = 65504
 _STOCK = keras.layers.BatchNormalization
-# What says which weights a layer has, or belongs to the layer and not to its kind.
+# Arguments that decide which weights a layer has, or that belong to the one layer.
 _NO_OPTIONS = frozenset(
     ("self", "axis", "center", "scale", "renorm", "name", "dtype", "trainable")
 )
 
 
 def upgrade(model: Any, *, layers: Chosen = None, **options: Any) -> Any:
-    """The same model with `kerasbn.BatchNormalization` for Keras' own.
+    """Replace Keras' batch normalization by `kerasbn.BatchNormalization` in a copy.
 
-    `model` itself stays as it is. The new one has the same layers, names, options,
-    weights and outputs, and each layer that was shared is shared again. It is
-    compiled as `model` is, with the state of the optimizer; metrics start anew.
+    `model` itself is not changed. The new model has the same layers, names, options,
+    weights and outputs, and shared layers stay shared. It is compiled as `model` is,
+    with the state of the optimizer; metrics start afresh.
 
     All layers are included, at any depth: those of nested models, of wrappers and of
-    custom layers. A custom layer that makes its batch normalization itself makes the
-    stock layer again when the model is loaded from a file; a warning names it.
-    Subclasses of batch normalization are kept as they are.
+    custom layers. A custom layer whose code creates its batch normalization creates
+    the stock layer again when the model is loaded from a file; a warning names it.
+    Subclasses of batch normalization are left as they are.
 
     Args:
         model: A built `keras.Model`. A Functional one of a class of your own comes
             back as a plain `keras.Model`, without its methods.
-        layers: Which layers: a pattern such as `"backbone/*"` for their paths, the
-            names of the models and layers around them and their own, a list of
-            patterns, or a function of the layer that says whether; `None` for all.
-        **options: Arguments of `kerasbn.BatchNormalization` that the new layers get,
-            such as `synchronized=True`, `momentum=0.9` or `zero_debias=True`. Layers
-            of the model that are kerasbn's already get them, too. With `zero_debias`,
+        layers: Which layers: a pattern such as `"backbone/*"` that matches their paths
+            (the names of the models and layers around them and their own), a list of
+            patterns, or a function that takes a layer and returns a bool; `None` for
+            all.
+        **options: Arguments of `kerasbn.BatchNormalization` for the new layers, such as
+            `synchronized=True`, `momentum=0.9` or `zero_debias=True`. Layers of the
+            model that are already kerasbn's get them, too. With `zero_debias`,
             statistics that have moved count as complete.
 
     Returns:
-        A new model. If it cannot be compiled, or its optimizer not be given the state,
-        a warning says so.
+        A new model. A warning says if it cannot be compiled, or its optimizer cannot be
+        given the state.
 
     Raises:
-        TypeError: If it is no Keras model, or there is no such option.
-        ValueError: If it is not built, an option has a wrong value, or none of its
-            layers are among `layers`.
+        TypeError: If `model` is not a Keras model, or an option does not exist.
+        ValueError: If `model` is not built, an option has an invalid value, or `layers`
+            selects none of its layers.
 
     Example:
     >>> model = kerasbn.upgrade(keras.applications.MobileNetV2())
@@ -82,11 +83,11 @@ def upgrade(model: Any, *, layers: Chosen = None, **options: Any) -> Any:
 
 
 def downgrade(model: Any, *, layers: Chosen = None) -> Any:
-    """The same model with Keras' own batch normalization for kerasbn's.
+    """Replace kerasbn's batch normalization by Keras' own in a copy.
 
-    As `upgrade`, the other way; the result does not need kerasbn. The statistics of
-    `zero_debias` layers are already free of their initial values and stay; only the
-    weight they have collected is lost, so that in further training they count as
+    The reverse of `upgrade`; the result does not need kerasbn. The statistics of
+    `zero_debias` layers are already free of their initial values and are kept; only
+    the weight they have collected is lost, so that in further training they count as
     complete. A warning names these layers.
 
     Args:
@@ -98,11 +99,11 @@ def downgrade(model: Any, *, layers: Chosen = None) -> Any:
 
     Raises:
         TypeError: As for `upgrade`.
-        ValueError: As for `upgrade`; also if layers use what stock has not: several
-            axes, `momentum=None`, `virtual_batch_size`, or `synchronized` on a
-            backend other than TensorFlow; or if their statistics are beyond the
-            dtype in which stock keeps them: that of the layer's variables, float16
-            maybe. The message names each.
+        ValueError: As for `upgrade`; also if layers use what stock does not have:
+            several axes, `momentum=None`, `virtual_batch_size`, or `synchronized` on a
+            backend other than TensorFlow; or if their statistics exceed the range of
+            the dtype in which stock keeps them, the layer's variable dtype (possibly
+            float16). The message names each layer.
     """
     found = _found(model, (BatchNormalization,), layers)
     _check_fits_stock([(path, layer.get_config()) for layer, path in found])
@@ -142,7 +143,7 @@ def _other(layer: Any, cls: Any, config: Entry) -> Any:
 
 
 def _hand_over(layer: Any, new: Any) -> None:
-    """Give a BN layer the weights of another, also those of layers in it."""
+    """Copy the weights of a BN layer, and of layers inside it, to another."""
     inner = {path: held for held, path in live.layers_inside(layer)}
     new.load_own_variables(_stored(layer))
     for held, path in live.layers_inside(new):
@@ -150,21 +151,21 @@ def _hand_over(layer: Any, new: Any) -> None:
 
 
 def _stored(layer: Any) -> dict[str, Any]:
-    """A layer's own variables. A shared array would be gone: JAX gives them away."""
+    """A layer's variables, copied: JAX donates shared arrays, which deletes them."""
     store: dict[str, Any] = {}
     layer.save_own_variables(store)
     return {key: np.array(ops.convert_to_numpy(value)) for key, value in store.items()}
 
 
 def _found(model: Any, classes: tuple[Any, ...], layers: Chosen) -> Found:
-    """The layers of these very classes, those chosen, each with its path."""
+    """The selected layers of exactly these classes, each with its path."""
     live.check_model(model)
     if not model.built and live.is_own(model):
         raise TypeError(
-            "A subclassed model's own code makes its layers when it is called. "
+            "A subclassed model creates its layers in its own code when it is called. "
             f"Received: {type(model).__name__}, not built. Call it on a batch first; "
-            "or write the other BatchNormalization there, and hand the weights over "
-            "by save_weights and load_weights: both layers read the same files."
+            "or use the other BatchNormalization in its code, and transfer the weights "
+            "with save_weights and load_weights: both layers read the same files."
         )
     live.check_built(model)
     every = [
@@ -181,37 +182,37 @@ def _check_options(options: Iterable[str]) -> None:
     unknown = [name for name in options if name not in known]
     if unknown:
         raise TypeError(
-            "`upgrade` takes the options of kerasbn.BatchNormalization that leave its "
-            f"weights as they are. Received: {', '.join(unknown)}. They are: "
+            "`upgrade` accepts the options of kerasbn.BatchNormalization that do not "
+            f"change its weights. Received: {', '.join(unknown)}. Supported: "
             f"{', '.join(known)}."
         )
 
 
 def _warn_of_shared(shared: dict[str, list[str]]) -> None:
     if shared:
-        told = "; ".join(f"{name}: {', '.join(a)}" for name, a in shared.items())
+        names = "; ".join(f"{name}: {', '.join(a)}" for name, a in shared.items())
         warnings.warn(
             "Some attributes of layers cannot be copied: the new model shares them "
-            f"with the old one. Received: {told}.",
+            f"with the old one. Received: {names}.",
             stacklevel=4,
         )
 
 
 def _warn_of_makers(model: Any, found: Found, new: Any) -> None:
-    """Name the layers whose own code makes the other class again."""
+    """Warn of layers whose own code creates the other class again."""
     exchanged = {id(layer) for layer, _ in found}
     makers = [
         layer
         for layer in [model, *(each for each, _ in live.layers_inside(model))]
-        if live.is_own(layer) and not live.tells_its_graph(layer)
+        if live.is_own(layer) and not live.computes_its_graph(layer)
         if any(id(each) in exchanged for each in _children(layer))
     ]
-    silent = [each.name for each in makers if not _tells_of(each, exchanged)]
+    silent = [each.name for each in makers if not _mentions(each, exchanged)]
     if silent:
         warnings.warn(
-            f"The code of {silent} makes its batch normalization itself. A model that "
-            f"is loaded from a file has what it makes, not {new.__module__}'s layers: "
-            "change it there, too.",
+            f"The code of {silent} creates its batch normalization itself. A model "
+            f"loaded from a file will contain what that code creates, not "
+            f"{new.__module__}'s layers: change the code, too.",
             stacklevel=4,
         )
 
@@ -220,8 +221,8 @@ def _children(layer: Any) -> list[Any]:
     return list(layer._flatten_layers(include_self=False, recursive=False))
 
 
-def _tells_of(layer: Any, exchanged: set[int]) -> bool:
-    """Whether a layer's configuration tells of the batch normalization in it."""
+def _mentions(layer: Any, exchanged: set[int]) -> bool:
+    """Whether a layer's configuration contains the batch normalization in it."""
     try:
         text = json.dumps(keras.saving.serialize_keras_object(layer), default=str)
     except Exception:  # It is the user's own code.
@@ -238,22 +239,22 @@ def _check_fits_stock(configs: list[tuple[str, Entry]]) -> None:
     lines = [f"  {path}: {reason}" for path, reason in reasons if reason]
     if lines:
         raise ValueError(
-            "keras.layers.BatchNormalization cannot do what these layers do. "
+            "keras.layers.BatchNormalization does not support these layers' options. "
             "Received:\n" + "\n".join(lines)
         )
     debiased = [path for path, c in configs if c.pop("zero_debias", False)]
     if debiased:
         warnings.warn(
-            "keras.layers.BatchNormalization has no zero_debias: the statistics stay, "
-            "and count as complete if training goes on. The weight that they have "
-            f"collected is lost in {debiased}.",
+            "keras.layers.BatchNormalization has no zero_debias: the statistics are "
+            "kept, and count as complete if training goes on. The weight that they "
+            f"have collected is lost in {debiased}.",
             stacklevel=4,
         )
 
 
 def _why_not_stock(config: Entry) -> str | None:
     if not isinstance(config["axis"], int):
-        return f"axis={config['axis']}; stock has one axis. Keep this layer."
+        return f"axis={config['axis']}; stock supports one axis. Keep this layer."
     if config["momentum"] is None:
         return "momentum=None; set a number as the layer's momentum first."
     if (size := config.get("virtual_batch_size")) is not None:

@@ -1,4 +1,4 @@
-"""All batch normalization of a model in inference mode, for fine-tuning, and back."""
+"""Inference mode for all batch normalization of a model, for fine-tuning, and back."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FreezeReport:
-    """What `freeze` or `unfreeze` found.
+    """The result of `freeze` or `unfreeze`.
 
     Attributes:
         frozen: Whether the layers are frozen now.
-        changed: The paths of those that were not so before.
-        unchanged: The paths of those that were.
-        needs_compile: Whether the model must be compiled anew before it is trained
-            further: it has been trained since it was compiled, and Keras goes on with
-            what it found then.
+        changed: The paths of the layers whose state changed.
+        unchanged: The paths of those that were already in this state.
+        needs_compile: Whether the model must be compiled again before further training:
+            it has been trained since it was compiled, and Keras keeps using what was
+            trainable then.
         inside_frozen: After `unfreeze`, the paths of layers in a frozen layer or model:
             their statistics move, but gamma and beta are not trained.
         unseen: The paths of layers that a function calls, as in a Lambda: Keras does
-            not see them, and they are as they were.
+            not track them, and they were left as they were.
     """
 
     frozen: bool
@@ -39,37 +39,37 @@ class FreezeReport:
     def __str__(self) -> str:
         state = "frozen" if self.frozen else "trainable"
         count = len(self.changed) + len(self.unchanged)
-        lines = [f"{count} BN layers are {state}, {len(self.unchanged)} were before"]
+        lines = [f"{count} BN layers are {state}; {len(self.unchanged)} already were"]
         if self.inside_frozen:
             lines.append(f"  inside frozen layers: {', '.join(self.inside_frozen)}")
         if self.unseen:
-            lines.append(f"  in functions, as they were: {', '.join(self.unseen)}")
+            lines.append(f"  in functions, not changed: {', '.join(self.unseen)}")
         if self.needs_compile:
-            lines.append("  compile the model before it is trained further")
+            lines.append("  compile the model again before training it further")
         return "\n".join(lines)
 
 
 def freeze(model: Any, *, layers: Chosen = None) -> FreezeReport:
     """Put all batch normalization of a model into inference mode, also in `fit`.
 
-    For fine-tuning on few data: the layers go on with the statistics that they have,
-    and gamma and beta are not trained. Layers at any depth are found, also those of
+    For fine-tuning on little data: the layers keep using the statistics they have, and
+    gamma and beta are not trained. Layers at any depth are found, including those of
     nested models, wrappers and custom layers, which a loop over `model.layers` misses.
-    It sets `trainable` of these layers and of nothing else; `model.trainable = True`
-    sets it back.
+    Only `trainable` of these layers is set; `model.trainable = True` sets it back.
 
     Args:
         model: A `keras.Model` of any kind, compiled or not.
-        layers: Which layers: a pattern such as `"backbone/*"` for their paths, the
-            names of the models and layers around them and their own, a list of
-            patterns, or a function of the layer that says whether; `None` for all.
+        layers: Which layers: a pattern such as `"backbone/*"` that matches their paths
+            (the names of the models and layers around them and their own), a list of
+            patterns, or a function that takes a layer and returns a bool; `None` for
+            all.
 
     Returns:
         A `FreezeReport`: what was found, and whether `compile` is needed.
 
     Raises:
-        TypeError: If it is no Keras model.
-        ValueError: If there is no batch normalization in it, or none among `layers`.
+        TypeError: If `model` is not a Keras model.
+        ValueError: If it has no batch normalization, or `layers` selects none.
 
     Example:
     >>> report = kerasbn.freeze(model)
@@ -80,10 +80,10 @@ def freeze(model: Any, *, layers: Chosen = None) -> FreezeReport:
 
 
 def unfreeze(model: Any, *, layers: Chosen = None) -> FreezeReport:
-    """Undo `freeze`: batch normalization is trained, and its statistics move in `fit`.
+    """Undo `freeze`: train batch normalization, and update its statistics in `fit`.
 
-    Layers that were frozen otherwise are unfrozen, too; choose by `layers` where that
-    is not meant.
+    Layers that were frozen by other means are unfrozen, too; restrict `layers` if that
+    is not intended.
 
     Args:
         model: As for `freeze`.
@@ -104,11 +104,11 @@ def _set_trainable(model: Any, layers: Chosen, trainable: bool) -> FreezeReport:
     found = live.batch_norms_inside(model)
     unseen = live.batch_norms_in_functions(model)
     if not found:
-        told = f" (Keras does not see {', '.join(unseen)}.)" if unseen else ""
+        hint = f" (Keras does not track {', '.join(unseen)}.)" if unseen else ""
         raise ValueError(
             "There is no batch normalization in the model. Received: "
-            f"{type(model).__name__} {model.name!r}. A subclassed model may make its "
-            f"layers when it is called: call it on a batch first.{told}"
+            f"{type(model).__name__} {model.name!r}. A subclassed model may create its "
+            f"layers when it is called: call it on a batch first.{hint}"
         )
     changed: list[str] = []
     unchanged: list[str] = []

@@ -1,4 +1,4 @@
-"""One step of a running statistic: plain, zero-debiased or cumulative.
+"""A step of a running statistic: plain, zero-debiased or cumulative.
 
 The three differ only in the rate at which a batch enters the statistic:
 
@@ -70,7 +70,7 @@ def step(statistic: Tensor, batch: Tensor, rate: Tensor | float) -> Tensor:
 
 
 def where(counted: Tensor | None, new: Tensor, old: Tensor) -> Tensor:
-    """`new` where a batch has counted positions, else `old`; `None` is everywhere."""
+    """Select `new` where a batch has counted positions, else `old`; all if `None`."""
     return new if counted is None else ops.where(counted, new, old)
 
 
@@ -81,11 +81,11 @@ def moving_variable(
     initializer: Any,
     of_each_replica: bool,
 ) -> Any:
-    """A variable for a running statistic.
+    """Create a variable for a running statistic.
 
-    With `of_each_replica`, replicas of a TensorFlow strategy each move a value of
-    their own, and to read the variable outside of them gives the mean of all.
-    Otherwise all move the same value in the same way. On other backends there is no
+    With `of_each_replica`, replicas of a TensorFlow strategy each update their own
+    value, and reading the variable outside of them gives the mean of all. Otherwise
+    all update the same value in the same way. On other backends there is no
     difference.
     """
     return keras.Variable(
@@ -103,10 +103,10 @@ def moving_variable(
 class MovingWeight(keras.layers.Layer):
     """The weight `w` of running statistics, as a child of the layer that has them.
 
-    `w` is a variable of the parent, as the state of a random seed is, but none of
-    its `weights`. So a list of weights or a legacy `.h5` file holds the same arrays
-    as that of a plain layer, and each fits the other. What is loaded without `w`
-    leaves it at 0: nothing is known.
+    `w` is a variable of the parent, as the state of a random seed is, but not one of
+    its `weights`. So a list of weights or a legacy `.h5` file holds the same arrays as
+    that of a plain layer, and each can be loaded into the other. Loading without `w`
+    leaves it at 0: unknown.
     """
 
     def __init__(self, of_each_replica: bool, **kwargs: Any) -> None:
@@ -132,9 +132,9 @@ class MovingWeight(keras.layers.Layer):
         Args:
             momentum: As for `advance`.
             counted: Where the batch has counted positions, as for `where`.
-            moved: Boolean scalar, whether the statistics are no longer the initial
-                ones. If they are not and `w` is 0, then they were loaded without
-                their weight. They count as complete: `w` is 1.
+            moved: Boolean scalar, whether the statistics differ from the initial ones.
+                If they do and `w` is 0, then they were loaded without their weight and
+                count as complete: `w` is 1.
         """
         w = ops.convert_to_tensor(self.w)
         w = ops.where(ops.logical_and(moved, ops.all(w == 0)), 1, w)
@@ -146,7 +146,7 @@ class MovingWeight(keras.layers.Layer):
         self.w.assign(ops.zeros(self.w.shape, self.w.dtype))
 
     def load_own_variables(self, store: Any) -> None:
-        """Load `w`; reset it where the parent's statistics come without."""
+        """Load `w`; reset it if the parent's statistics come without it."""
         if store.keys():
             super().load_own_variables(store)
         else:

@@ -1,9 +1,9 @@
 """Register the layer with Keras, whichever of the two packages is imported first.
 
-`keras.models.load_model` finds a custom class by its registered name only once
-the module that registers it has run. A lazy package would leave it unfound, and
-an eager one would load Keras for users who only fold a file. So the layer's
-module is imported right after Keras itself has been.
+`keras.models.load_model` finds a custom class by its registered name only once the
+module that registers it has run. A lazy package would leave it unregistered, and an
+eager one would load Keras for users who only fold a file. So the layer's module is
+imported right after Keras itself.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ def _import_layer() -> None:
 
 
 class _KerasFinder:
-    """Finds `keras` as the other finders do, and imports the layer after it.
+    """Find `keras` as the other finders do, and import the layer after it.
 
-    It stays in place until Keras has run: many look for a package without
-    importing it, and an import can fail and be tried again.
+    It stays installed until Keras has run: many callers look for a package without
+    importing it, and an import can fail and be retried.
     """
 
     def find_spec(
@@ -54,7 +54,7 @@ class _KerasFinder:
         return spec
 
     def _hook(self, loader: Loader) -> None:
-        """Replace `exec_module` on this one loader, which else stays what it is."""
+        """Replace `exec_module` on this one loader; otherwise it stays as it is."""
         exec_module = loader.exec_module
 
         def exec_module_then_import_layer(module: ModuleType) -> None:

@@ -1,4 +1,4 @@
-"""What both commands do before they run a model: import Keras, and a user's modules."""
+"""Preparation before running a model: importing Keras, and a user's modules."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _BACKENDS = ("tensorflow", "jax", "torch")
 
 
 def load_keras(purpose: str, instead: str = "") -> None:
-    """Import Keras with a backend that is installed; the user's own choice prevails.
+    """Import Keras with an installed backend; the user's own choice takes precedence.
 
     Args:
-        purpose: what it is needed for, to begin the message with.
-        instead: what can be done without it, to end the message with.
+        purpose: what it is needed for; begins the message.
+        instead: what can be done without it; ends the message.
 
     Raises:
         ImportError: if no backend is installed.
@@ -42,13 +42,13 @@ def load_keras(purpose: str, instead: str = "") -> None:
 
 
 def import_modules(names: Sequence[str]) -> list[ModuleType]:
-    """Import what the user gave to `--import`.
+    """Import the modules given to `--import`.
 
     Raises:
         ImportError: if one cannot be imported.
     """
     if names:
-        sys.path.insert(0, str(Path.cwd()))  # Where `python -m` would look first, too.
+        sys.path.insert(0, str(Path.cwd()))  # As `python -m` does.
     modules = []
     for name in names:
         try:
@@ -64,7 +64,7 @@ def import_modules(names: Sequence[str]) -> list[ModuleType]:
 
 @contextmanager
 def _silent_stderr() -> Iterator[None]:
-    """Drop what C++ libraries write while they load; errors are raised, not written."""
+    """Discard what C++ libraries write while they load; errors are raised anyway."""
     if sys.stderr is not None:
         sys.stderr.flush()
     kept = os.dup(2)

@@ -1,4 +1,4 @@
-"""Finds batch normalization pitfalls in Keras models and in their source."""
+"""Detection of batch normalization pitfalls in Keras models and in their source."""
 
 from __future__ import annotations
 
@@ -37,25 +37,25 @@ def check(
     *,
     keras_version: str | None = None,
 ) -> list[Finding]:
-    """What the rules have to say about a target; the same as `model-lint` says.
+    """Check a target against the rules, as `model-lint` does.
 
-    `[tool.model-lint]` in the target's `pyproject.toml` holds here, too. A target
-    that cannot be read is a finding itself, BN001 or BN003.
+    `[tool.model-lint]` in the target's `pyproject.toml` applies here, too. A target
+    that cannot be read is itself reported as a finding, BN001 or BN003.
 
     Args:
         target: a file or folder, `"package.module:name"` of a model or of a function
             that returns one (this imports the module), or a Keras model.
-        select: codes, names or starts of codes of the rules to apply, as a list or
-            separated by commas; those that are on by default if None.
-        ignore: likewise, of rules to leave out.
-        keras_version: the version that source is written for, such as `"3.15"`.
+        select: codes, names or code prefixes of the rules to apply, as a list or
+            separated by commas; the rules that are on by default if None.
+        ignore: likewise, rules to leave out.
+        keras_version: the version that the source is written for, such as `"3.15"`.
 
     Returns:
         The findings, sorted by file, place and code.
 
     Raises:
-        UsageError: (a ValueError) if a selector or a setting is wrong, or the target
-            is of no such kind or is code that cannot be imported.
+        UsageError: (a ValueError) if a selector or a setting is invalid, or the target
+            is of another kind or is code that cannot be imported.
     """
     from .config import config_for
     from .run import run
@@ -74,13 +74,13 @@ def check_text(
     *,
     keras_version: str | None = None,
 ) -> list[Finding]:
-    """What the rules have to say about source that is not, or not so, in a file.
+    """Check source that is not, or not in this form, in a file.
 
     Args:
         text: Python source, or the JSON of a notebook.
-        path: the file that it is to be in, which need not exist: one that ends in
-            `.ipynb` holds a notebook. Imports are looked up, and settings and their
-            patterns apply, as if it were there.
+        path: the file that the source belongs to, which need not exist; a name that
+            ends in `.ipynb` means a notebook. Imports are looked up, and settings and
+            their patterns apply, as if the source were there.
         select: as in `check`.
         ignore: as in `check`.
         keras_version: as in `check`.
@@ -89,7 +89,7 @@ def check_text(
         The findings, sorted by place and code; BN001 if it is not valid source.
 
     Raises:
-        UsageError: (a ValueError) if a selector or a setting is wrong.
+        UsageError: (a ValueError) if a selector or a setting is invalid.
     """
     from .config import config_for
     from .run import run_text
@@ -103,7 +103,7 @@ def check_text(
 
 
 def __getattr__(name: str) -> Any:
-    """What loads Keras or NumPy, only when asked for."""
+    """Import what needs Keras or NumPy on first use."""
     if name == "diagnose":
         from .diagnosis import diagnose
 

@@ -1,4 +1,4 @@
-"""What the command does with a report, beside writing it."""
+"""Actions of the command on a report, besides writing it."""
 
 from __future__ import annotations
 
@@ -27,33 +27,33 @@ def keep_as_known(report: Report, file: Path) -> None:
 
 
 def apply_fixes(report: Report, config: Config, *, unsafe: bool) -> bool:
-    """Fix the files; return whether that changed any.
+    """Fix the files; return whether any was changed.
 
     Raises:
-        UsageError: if a file cannot be written; those before it are fixed.
+        UsageError: if a file cannot be written; the files before it are fixed.
     """
     counts = []
     for fixed in fixed_files(report, config, unsafe=unsafe):
         fixed.write()
         counts.append(fixed.count)
-    return _tell("Fixed", counts)
+    return _say_count("Fixed", counts)
 
 
 def fixed_text(report: Report, config: Config, text: bytes, *, unsafe: bool) -> bytes:
-    """The text that was checked, with its fixes."""
+    """Return the text that was checked, with its fixes."""
     counts = []
     for fixed in fixed_files(report, config, unsafe=unsafe, text=text):
         text = fixed.after
         counts.append(fixed.count)
-    _tell("Fixed", counts)
+    _say_count("Fixed", counts)
     return text
 
 
 def add_comments(report: Report, config: Config) -> None:
-    """Silence what was found by comments.
+    """Add comments that silence the findings.
 
     Raises:
-        UsageError: if a file cannot be written; those before it have theirs.
+        UsageError: if a file cannot be written; the files before it have them.
     """
     from .adding import with_noqa
 
@@ -61,11 +61,11 @@ def add_comments(report: Report, config: Config) -> None:
     for commented in with_noqa(report, config):
         commented.write()
         counts.append(commented.count)
-    _tell("Silenced", counts)
+    _say_count("Silenced", counts)
     if left := len(report.findings) - sum(counts):
         say(
-            f"{_count(left, 'finding')} not in source, where no comment can stand; "
-            "see per-layer-ignores and --write-baseline."
+            f"{_count(left, 'finding')} outside source, where comments are not "
+            "possible; see per-layer-ignores and --write-baseline."
         )
 
 
@@ -77,9 +77,9 @@ def print_diff(
     unsafe: bool,
     text: bytes | None = None,
 ) -> bool:
-    """Print what fixes would change; return whether that is anything.
+    """Print what fixes would change; return whether there is anything.
 
-    A terminal obeys nothing in it; elsewhere it is a patch, to the letter.
+    On a terminal, control characters are masked; elsewhere it is an exact patch.
     """
     counts = []
     is_terminal = file.isatty()
@@ -87,10 +87,10 @@ def print_diff(
         for line in fixed.diff():
             file.write(visible(line, keep="\t\n") if is_terminal else line)
         counts.append(fixed.count)
-    return _tell("Would fix", counts)
+    return _say_count("Would fix", counts)
 
 
-def _tell(verb: str, counts: list[int]) -> bool:
+def _say_count(verb: str, counts: list[int]) -> bool:
     if counts:
         files = _count(len(counts), "file")
         say(f"{verb} {_count(sum(counts), 'finding')} in {files}.")

@@ -1,4 +1,4 @@
-"""Adding `# noqa` comments, for a repository that starts with what it has."""
+"""Addition of `# noqa` comments, for a repository that accepts its current findings."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 
 def with_noqa(report: Report, config: Config) -> Iterator[FixedFile]:
-    """Each source with comments that silence its findings, nothing written yet.
+    """Yield each source with comments that silence its findings, before writing.
 
-    Findings in models are left out, as their files hold no comments.
+    Findings in models are left out, since their files cannot hold comments.
     """
     linter = Linter(config)
     for name, findings in _in_source(report).items():
@@ -36,12 +36,12 @@ def with_noqa(report: Report, config: Config) -> Iterator[FixedFile]:
             is_notebook = path.suffix.lower() in NOTEBOOK
             after = read_document(data, is_notebook=is_notebook).with_edits(edits)
         except (OSError, UnreadError, ValueError, RecursionError):
-            continue  # What is wrong with it is a finding already.
+            continue  # The problem with it is already a finding.
         yield FixedFile(path, data, after, len(findings))
 
 
 def _in_source(report: Report) -> dict[str, list[Finding]]:
-    """Path -> what was found in it, of the files that may hold comments."""
+    """Path -> its findings, for the files that may hold comments."""
     found: dict[str, list[Finding]] = {}
     for finding in report.findings:
         path = finding.path
@@ -51,7 +51,7 @@ def _in_source(report: Report) -> dict[str, list[Finding]]:
 
 
 def noqa_edits(module: Module, findings: Sequence[Finding]) -> Iterator[Edit]:
-    """The edits of a module that add comments for these findings in it."""
+    """Yield the edits of a module that add comments for these findings."""
     statements = list(logical_lines(module.tokens))
     codes: dict[int, dict[str, None]] = {}
     for finding in findings:

@@ -1,7 +1,7 @@
-"""The findings that a legacy repository lives with for now.
+"""The findings that a legacy repository accepts for now.
 
-They are known by file, rule and the text of their line, or their layer, and by how
-often that is found; so lines may move, and a further finding of the kind still shows.
+They are identified by file, rule and the text of their line, or their layer, and by
+their number; so lines may move, and one more finding of the kind is still reported.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 VERSION = 1
 
 Key = tuple[str, str, str, str]
-"""Path, code, the line's text without the space around it, and layer."""
+"""Path, code, the line's text without surrounding space, and layer."""
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """Known findings; none unless it is read from a file.
+    """Known findings; empty unless read from a file.
 
     Attributes:
         file: the file; paths in it are relative to its folder.
-        known: how often each is known.
+        known: the count of each.
     """
 
     file: Path
@@ -42,7 +42,7 @@ class Baseline:
     def split(
         self, findings: Iterable[Finding], texts: Mapping[Finding, str]
     ) -> tuple[list[Finding], Counter[Key]]:
-        """The findings that are new, and how often each known one was found."""
+        """Return the new findings, and how often each known one was found."""
         new: list[Finding] = []
         found: Counter[Key] = Counter()
         for finding in findings:
@@ -56,7 +56,7 @@ class Baseline:
     def stale(
         self, found: Counter[Key], checked: Iterable[str], codes: Collection[str]
     ) -> int:
-        """How many known findings are gone from the files that were checked.
+        """Count the known findings that no longer occur in the files that were checked.
 
         Args:
             found: how often each known one was found.
@@ -79,7 +79,7 @@ def read_baseline(file: Path) -> Baseline:
     """Read a baseline.
 
     Raises:
-        UsageError: if there is none, or it is not what `write_baseline` writes.
+        UsageError: if it is missing, or was not written by `write_baseline`.
     """
     try:
         content = json.loads(file.read_bytes())
@@ -88,18 +88,18 @@ def read_baseline(file: Path) -> Baseline:
     except OSError as error:
         raise UsageError(
             f"The baseline cannot be read: {error.strerror or error}. "
-            f"Received: {file}. Make one with --write-baseline {file}."
+            f"Received: {file}. Create one with --write-baseline {file}."
         ) from error
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         reason = f"no {error}" if isinstance(error, KeyError) else error
         raise UsageError(
             f"The baseline is malformed: {reason}. Received: {file}. "
-            f"Make it again with --write-baseline {file}."
+            f"Recreate it with --write-baseline {file}."
         ) from error
     if version != VERSION:
         raise UsageError(
-            f"The baseline is of another version. Received: {version!r} in {file}; "
-            f"known is {VERSION}. Make it again with --write-baseline {file}."
+            f"The baseline has an unsupported version. Received: {version!r} in "
+            f"{file}; supported: {VERSION}. Recreate it with --write-baseline {file}."
         )
     return Baseline(file, known)
 
@@ -107,7 +107,7 @@ def read_baseline(file: Path) -> Baseline:
 def write_baseline(
     file: Path, findings: Iterable[Finding], texts: Mapping[Finding, str]
 ) -> None:
-    """Write the findings as a baseline, sorted, so that versions of it compare well.
+    """Write the findings as a baseline, sorted, so that its versions diff well.
 
     Raises:
         UsageError: if the file cannot be written.
@@ -125,7 +125,7 @@ def _key(finding: Finding, text: str, file: Path) -> Key:
 
 
 def _relative(name: str, file: Path) -> str:
-    """A path relative to the baseline's folder; anything else as it is."""
+    """Return a path relative to the baseline's folder; anything else unchanged."""
     if not os.path.lexists(name):
         return name  # a `package.module:name`, or a file that is missing
     folder = os.path.realpath(file.parent)

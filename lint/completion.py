@@ -1,6 +1,6 @@
-"""What a shell completes: rules, formats, files and the other commands.
+"""Shell completion of rules, formats, files and the other commands.
 
-Click has the rest: `eval "$(_MODEL_LINT_COMPLETE=bash_source model-lint)"`, and
+Click does the rest: `eval "$(_MODEL_LINT_COMPLETE=bash_source model-lint)"`, and
 likewise with `zsh_source` and `fish_source`.
 """
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def targets_or_commands(
     context: click.Context, parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    """Files; before any target the other commands, too."""
+    """Complete files; before any target, also the other commands."""
     items = [CompletionItem(incomplete, type="file")]
     commands = context.find_root().command
     if not context.params.get(parameter.name or "") and isinstance(commands, Group):
@@ -36,24 +36,24 @@ def targets_or_commands(
 def one_rule(
     context: click.Context, parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    """The rules."""
+    """Complete a rule."""
     return _rules(incomplete)
 
 
 def rules_by_comma(
     context: click.Context, parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    """The rules, after the last comma."""
+    """Complete a rule after the last comma."""
     before, comma, word = incomplete.rpartition(",")
     return _rules(word, before + comma)
 
 
 def _rules(incomplete: str, before: str = "") -> list[CompletionItem]:
-    told = {rule.code: summary(rule) for rule in all_rules()}
-    told |= {rule.name: summary(rule) for rule in all_rules()}
-    told[EVERY_RULE] = "Every rule."
+    summaries = {rule.code: summary(rule) for rule in all_rules()}
+    summaries |= {rule.name: summary(rule) for rule in all_rules()}
+    summaries[EVERY_RULE] = "Every rule."
     return [
         CompletionItem(before + word, help=text)
-        for word, text in told.items()
+        for word, text in summaries.items()
         if word.lower().startswith(incomplete.lower())
     ]

@@ -1,8 +1,8 @@
-"""`[tool.model-lint]` in `pyproject.toml`, and what overrides it.
+"""`[tool.model-lint]` in `pyproject.toml`, and its overrides.
 
-One configuration holds for a whole run: that of the nearest `pyproject.toml` that
-has the table, looked for from the folder that all targets share upward, and where
-there is none, from the current folder upward.
+One configuration applies to a whole run: that of the nearest `pyproject.toml` with the
+table, searched upward from the common folder of all targets, or, if there is none, from
+the current folder.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Config:
-    """What to check and what to leave out; see `SETTINGS` for what each means.
+    """The settings of a run; see `SETTINGS` for the meaning of each.
 
     Attributes:
-        root: the folder that patterns of files are relative to.
+        root: the folder to which file patterns are relative.
     """
 
     root: Path = field(default_factory=Path.cwd)
@@ -65,13 +65,13 @@ class Config:
         fail_on: str | None = None,
         baseline: Path | None = None,
     ) -> Config:
-        """This configuration with what the caller asks for above it.
+        """Return this configuration with the caller's choices on top.
 
-        A `select` stands for itself, without what the file selects and ignores, and
-        an `exclude` without what the file excludes. All else is added.
+        A `select` replaces what the file selects and ignores, and an `exclude` replaces
+        what the file excludes. Everything else is added.
 
         Raises:
-            UsageError: if a selector or a value is wrong.
+            UsageError: if a selector or a value is invalid.
         """
         base = self
         if select is not None:
@@ -106,7 +106,7 @@ class Config:
 
     @property
     def ignored(self) -> tuple[str, ...]:
-        """The selectors of all rules that are left out."""
+        """The selectors of all rules to leave out."""
         return (*self.ignore, *self.extend_ignore)
 
     def silences(self, finding: Finding) -> bool:
@@ -133,7 +133,7 @@ class Config:
         ]
 
     def to_toml(self) -> str:
-        """The settings as they hold, as `--show-settings` prints them."""
+        """Format the effective settings, as `--show-settings` prints them."""
         lines = [f"# Patterns are relative to {self.root}", "[tool.model-lint]"]
         for each in fields(self):
             if each.name == "root":
@@ -151,7 +151,7 @@ def _toml(value: Any) -> str:
         return f"{{ {', '.join(pairs)} }}" if value else "{}"
     if isinstance(value, Path):
         value = str(value)
-    # Strings, lists of strings and switches are written alike in JSON and TOML.
+    # Strings, lists of strings and booleans have the same form in JSON and TOML.
     return json.dumps(value, ensure_ascii=False)
 
 
@@ -164,10 +164,10 @@ def _severity(value: str) -> str:
 
 
 def config_for(targets: Sequence[object]) -> Config:
-    """The configuration for these targets, of which only files and folders matter.
+    """Return the configuration for these targets; only files and folders matter.
 
     Raises:
-        UsageError: if the file holds an unknown key or code, or a wrong type.
+        UsageError: if the file holds an unknown key or code, or a value of wrong type.
     """
     paths = [Path(each) for each in targets if isinstance(each, str | os.PathLike)]
     existing = [path.absolute() for path in paths if path.exists()]
@@ -205,7 +205,7 @@ def _parse(table: dict[str, Any], file: Path) -> Config:
         if key not in readers:
             raise UsageError(
                 f"Unknown key in [tool.model-lint] of {file}. Received: {key!r}."
-                f"{did_you_mean(key, readers)} Known are {', '.join(readers)}."
+                f"{did_you_mean(key, readers)} Known keys: {', '.join(readers)}."
             )
         settings[key.replace("-", "_")] = readers[key](value, f"{key} in {file}")
     return Config(root=file.parent, **settings)

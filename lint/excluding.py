@@ -1,4 +1,4 @@
-"""Which files are passed over, and why."""
+"""Exclusion of files, with reasons."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .patterns import Patterns, relative
 if TYPE_CHECKING:
     from .config import Config
 
-# Folders of tools, environments and products, which nobody wants to lint.
+# Folders of tools, environments and build products, which are not linted.
 USUALLY_EXCLUDED = frozenset(
     (
         *(".bzr", ".git", ".hg", ".svn"),
@@ -25,10 +25,10 @@ USUALLY_EXCLUDED = frozenset(
 
 
 class Exclusion:
-    """Decides about paths as the settings ask, and remembers what was passed over.
+    """A decision for each path according to the settings, with a record.
 
     Attributes:
-        passed_over: path -> why, of files and folders that were asked about.
+        passed_over: path -> the reason, for files and folders that were skipped.
     """
 
     def __init__(self, config: Config) -> None:
@@ -39,10 +39,10 @@ class Exclusion:
         self.passed_over: dict[Path, str] = {}
 
     def leaves_out(self, path: Path, *, is_folder: bool) -> bool:
-        """Whether a path is passed over, whose folder is not."""
+        """Whether a path is skipped, given that its folder is not."""
         verdict = self._patterns.match(path, is_folder=is_folder)
         if verdict and self._patterns.match(path.parent, is_folder=True):
-            verdict = None  # The folder was named in spite of that.
+            verdict = None  # The folder was named explicitly.
         usual = is_folder and path.name in USUALLY_EXCLUDED
         reason = self._reason(path, is_folder, verdict, usual, named=False)
         if verdict is None and is_folder and (path / "pyvenv.cfg").is_file():
@@ -50,9 +50,9 @@ class Exclusion:
         return self._remember(path, reason)
 
     def leaves_out_named(self, path: Path, *, is_folder: bool) -> bool:
-        """Whether a named file is passed over with `force-exclude`.
+        """Whether `force-exclude` skips a named file.
 
-        What holds for a folder holds for all that is in it.
+        A decision about a folder applies to everything in it.
         """
         verdict = self._patterns.match_within(path, is_folder=is_folder)
         folders = Path(relative(path, self._root)).parts[: None if is_folder else -1]
@@ -69,7 +69,7 @@ class Exclusion:
         *,
         named: bool,
     ) -> str | None:
-        """Why it is left out; the settings' own patterns come first."""
+        """Return the reason for skipping it; the settings' own patterns come first."""
         if verdict is not None:
             return "exclude" if verdict else None
         if usual:
@@ -77,7 +77,7 @@ class Exclusion:
         git = self._gitignore
         if git is None or not git.ignores(path, is_folder=is_folder):
             return None
-        # A folder that git ignores is searched all the same if it was named.
+        # A folder that git ignores is still searched if it was named.
         if not named and git.ignores(path.parent, is_folder=True):
             return None
         return ".gitignore"

@@ -1,4 +1,4 @@
-"""What a rule reports: a finding, its place and its weight."""
+"""The result of a rule: a finding, its place and its severity."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Severity(StrEnum):
-    """How much a finding matters; only errors and warnings fail a run by default."""
+    """The severity of a finding; only errors and warnings fail a run by default."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -20,18 +20,18 @@ class Severity(StrEnum):
         return self.value[0].upper()
 
     def at_least(self, other: Severity) -> bool:
-        """Whether this severity is as grave as `other` or graver."""
+        """Whether this severity is at least as grave as `other`."""
         order = list(Severity)
         return order.index(self) <= order.index(other)
 
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """Where a finding is: in a text (lines, columns), in a model (layer), or both.
+    """The place of a finding: in a text (lines, columns), in a model (layer), or both.
 
-    Lines and columns count from 1, columns in characters; `end_column` is the one
-    after the last character. `cell` counts a notebook's code cells from 1, and its
-    lines are then those of the cell. `layer` is a layer's path (`inner/bn1`).
+    Lines and columns count from 1, columns in characters; `end_column` is the one after
+    the last character. `cell` counts a notebook's code cells from 1, and the lines are
+    then those of the cell. `layer` is a layer's path (`inner/bn1`).
     """
 
     path: str | None = None
@@ -56,9 +56,9 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """Puts `text` in place of what is at `place`; where that is empty, it inserts.
+    """A replacement of the text at `place` by `text`; an insertion if that is empty.
 
-    A line of `text` ends in a line feed, whatever the lines of the file end in.
+    Lines of `text` end in a line feed, whatever line ending the file uses.
     """
 
     place: Location
@@ -67,10 +67,10 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Fix:
-    """The edits of the finding's own file that put it right: all of them, or none.
+    """The edits that fix a finding, all in its own file, to be applied together.
 
-    A safe one changes what the rule reports and nothing that may have been meant. One
-    that is not is for a reader to look at, and applied with `--unsafe-fixes` only.
+    A safe fix changes only what the rule reports, and nothing that may have been
+    intended. Any other needs review, and is applied only with `--unsafe-fixes`.
     """
 
     edits: tuple[Edit, ...]
@@ -79,7 +79,7 @@ class Fix:
     def to_json(self) -> dict[str, Any]:
         """The fix as an object: whether it is safe, and its edits.
 
-        An edit of a notebook is one of the finding's cell.
+        An edit of a notebook applies to the finding's cell.
         """
         edits = [
             {
@@ -97,7 +97,7 @@ class Fix:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that a rule has to say about one place."""
+    """A statement of a rule about one place."""
 
     code: str
     name: str
@@ -128,7 +128,7 @@ class Finding:
 
     @property
     def fixable(self) -> bool:
-        """Whether `model-lint --fix` can put it right, if need be with unsafe fixes."""
+        """Whether `model-lint --fix` can fix it, with unsafe fixes if need be."""
         return self.fix is not None
 
     def __str__(self) -> str:

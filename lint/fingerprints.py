@@ -1,4 +1,4 @@
-"""Names for findings that stay when lines move, for services that track them."""
+"""Stable names for findings when lines move, for services that track them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 def fingerprints(
     findings: Sequence[Finding], excerpts: Mapping[Finding, str]
 ) -> list[str]:
-    """A fingerprint for each finding, each another one.
+    """Return a distinct fingerprint for each finding.
 
-    It is made of the rule, the file, the layer and the text of the line, without the
-    space around it. Of findings that are alike in all that, the order counts.
+    It is made from the rule, the file, the layer and the text of the line, without
+    surrounding space. Findings that agree in all of these are numbered.
 
     Args:
-        findings: those of one report.
+        findings: the findings of one report.
         excerpts: the first line of source of each finding in source.
     """
     seen: Counter[str] = Counter()

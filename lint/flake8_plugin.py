@@ -1,6 +1,6 @@
-"""The rules as a plugin of flake8, for repositories that have flake8 already.
+"""The rules as a plugin of flake8, for repositories that already use flake8.
 
-flake8 knows no severities, so what the setting `fail-on` lets pass is not reported.
+flake8 has no severities, so findings below the setting `fail-on` are not reported.
 https://flake8.pycqa.org/en/latest/plugin-development/plugin-parameters.html
 """
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 
 class Plugin:
-    """Checks one file.
+    """A check of one file.
 
     Args:
         tree: its syntax tree, which flake8 passes to plugins of this kind.
         filename: its name; `-` or `stdin` for text without one.
-        lines: its lines, with their ends.
+        lines: its lines, including line ends.
     """
 
     name = "model-lint"
@@ -40,7 +40,7 @@ class Plugin:
         self._data = "".join(lines).encode("utf-8", "surrogatepass")
 
     def run(self) -> Iterator[tuple[int, int, str, type[Any]]]:
-        """Line, column from 0, text and this class, for each finding."""
+        """Yield line, column from 0, text and this class, for each finding."""
         config, linter = _linter(self._path.parent.absolute())
         if config.fail_on == "never":
             return
@@ -54,6 +54,6 @@ class Plugin:
 
 @cache
 def _linter(folder: Path) -> tuple[Config, Linter]:
-    """The settings of a folder, and a linter that keeps what its files import."""
+    """Return the settings of a folder, and a linter that caches imported files."""
     config = config_for([str(folder)])
     return config, Linter(config)

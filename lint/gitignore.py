@@ -1,6 +1,6 @@
-"""What git ignores: `.gitignore` at every depth, `.git/info/exclude`, the user's own.
+"""Files ignored by git: `.gitignore` at every depth, `.git/info/exclude`, the user's.
 
-Files that are tracked all the same are not looked up, as in other linters.
+Ignored files that are tracked are not looked up, as in other linters.
 https://git-scm.com/docs/gitignore
 """
 
@@ -17,12 +17,12 @@ _EXCLUDES_FILE = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _NONE = Patterns((), Path())
-# A file of patterns is a few lines; what is larger is none.
+# A pattern file has a few lines; a much larger file is not one.
 _LARGEST = 2**20
 
 
 class GitIgnore:
-    """Decides about files of any number of repositories, each file of patterns once."""
+    """Decisions for any number of repositories; each pattern file is read once."""
 
     def __init__(self) -> None:
         self._repositories: dict[Path, Path | None] = {}
@@ -30,7 +30,7 @@ class GitIgnore:
         self._ignored_folders: dict[Path, bool] = {}
 
     def ignores(self, path: Path, *, is_folder: bool = False) -> bool:
-        """Whether git ignores a path, or a folder that it is in."""
+        """Whether git ignores a path, or a folder around it."""
         path = Path(os.path.abspath(path))  # noqa: PTH100 - links stay
         repository = self._repository(path.parent)
         if repository is None or (is_folder and (path / ".git").exists()):
@@ -59,7 +59,7 @@ class GitIgnore:
         return self._ignored_folders[folder]
 
     def _repository(self, folder: Path) -> Path | None:
-        """The nearest folder above, or this one, that holds `.git`."""
+        """Return the nearest folder that holds `.git`, this one or one above it."""
         if folder not in self._repositories:
             if (folder / ".git").exists():
                 self._repositories[folder] = folder
@@ -70,7 +70,7 @@ class GitIgnore:
         return self._repositories[folder]
 
     def _in(self, file: Path, folder: Path) -> Patterns:
-        """The patterns in a file, which are relative to a folder."""
+        """Return the patterns in a file, which are relative to a folder."""
         if file not in self._patterns:
             self._patterns[file] = _read(file, folder)
         return self._patterns[file]
@@ -87,7 +87,7 @@ def _read(file: Path, folder: Path) -> Patterns:
 
 
 def _user_file() -> Path:
-    """The user's own file of patterns, for all repositories."""
+    """Return the user's own pattern file, for all repositories."""
     home = Path.home()
     settings = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
     for file in (home / ".gitconfig", settings / "git" / "config"):

@@ -1,4 +1,4 @@
-"""One subject at a time: what the rules find in it, without what is silenced."""
+"""The findings of all rules in one subject, without silenced ones."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Result:
-    """What was found in one subject.
+    """The result for one subject.
 
     Attributes:
         name: the file or model.
-        findings: what is to be reported.
-        unread: why it could not be read, if it could not.
+        findings: the findings to report.
+        unread: why it could not be read, if so.
         is_opaque: whether it is a model or notebook that could be checked only in part.
         excerpts: the first line of source of each finding in source.
         known: how often each finding of the baseline was found.
@@ -50,10 +50,10 @@ class Result:
 
 
 class Linter:
-    """The rules and the configuration of a run, and what is kept between files.
+    """The rules and the configuration of a run, and caches across files.
 
     Raises:
-        UsageError: if a selector means no rule, or the baseline cannot be read.
+        UsageError: if a selector matches no rule, or the baseline cannot be read.
     """
 
     def __init__(self, config: Config) -> None:
@@ -73,11 +73,11 @@ class Linter:
         return {rule.code for rule in self._rules}
 
     def check_file(self, path: Path, data: bytes | None = None) -> Result:
-        """What is found in a file, even if that is only that it cannot be read.
+        """Check a file; that it cannot be read is a finding, too.
 
         Args:
             path: the file.
-            data: what counts as its content; only for source.
+            data: the content to assume; only for source.
         """
         if data is not None or path.suffix.lower() not in MODEL:
             return self._check_file(path, data)
@@ -86,7 +86,7 @@ class Linter:
         self._has_checked_model = True
         try:
             return isolated(partial(self._check_file, path))
-        except UnusableFileError as error:  # The HDF5 library crashed, or hangs.
+        except UnusableFileError as error:  # The HDF5 library crashed or hung.
             return self._unread(Unread(str(path), f"{error} Received: {path}."))
 
     def _check_file(self, path: Path, data: bytes | None = None) -> Result:
@@ -99,11 +99,11 @@ class Linter:
             problem = error.problem
         except (RecursionError, MemoryError):
             problem = Unread(str(path), "Nested too deeply, or too large, to be read.")
-        except Exception as error:  # A mistake of ours is not to end the whole run.
+        except Exception as error:  # A bug in a rule must not end the whole run.
             problem = Unread(
                 str(path),
                 f"The linter itself failed: {type(error).__name__}: {error}. Please "
-                "report it; the file was not checked.",
+                "report this; the file was not checked.",
             )
         return self._unread(problem)
 
@@ -112,23 +112,23 @@ class Linter:
         return self._result(problem.path, found, unread=problem)
 
     def read_source(self, path: Path, data: bytes) -> Module:
-        """The source that a file would hold with these data.
+        """Read a source file that has this content.
 
         Raises:
-            UnreadError: if it could not be read then.
+            UnreadError: if it cannot be read.
         """
         return self._opener.read_source(path, data)
 
     def check_bytes(self, path: Path, data: bytes) -> list[Finding]:
-        """What would be found in a source file if it held these data.
+        """Return the findings in a source file that has this content.
 
         Raises:
-            UnreadError: if it could not be read then.
+            UnreadError: if it cannot be read.
         """
         return self.check(self.read_source(path, data)).findings
 
     def check(self, subject: Subject) -> Result:
-        """What is found in a model or a source."""
+        """Check a model or a source."""
         if isinstance(subject, Model):
             found = self._ask(lambda rule: _check_model(rule, subject))
             is_opaque = bool(subject.graph is None or subject.hidden)
@@ -162,13 +162,13 @@ class Linter:
         return Result(name, findings, unread, is_opaque, texts, known)
 
     def _ask(self, check: Callable[[Rule], Iterable[Finding]]) -> list[Finding]:
-        """What all rules find, without what the configuration silences."""
+        """Collect the findings of all rules, without those that settings silence."""
         findings = chain.from_iterable(check(rule) for rule in self._rules)
         return [each for each in findings if not self._config.silences(each)]
 
 
 def _of_test(finding: Finding) -> Finding:
-    """The finding as it is for a test, which may well try out what is wrong."""
+    """Lower a finding in a test, which may well try out what is wrong."""
     fix = finding.fix and replace(finding.fix, safe=False)
     return replace(finding, severity=Severity.INFO, fix=fix)
 
@@ -184,7 +184,7 @@ def _check_source(rule: Rule, module: Module) -> Iterable[Finding]:
 
 
 def _excerpt(module: Module, finding: Finding) -> str:
-    """The first line of source that a finding is about, indented as it was."""
+    """Return the first line of source of a finding, with its indentation."""
     from .suppression import line_range
 
     place = finding.location

@@ -1,4 +1,4 @@
-"""Many files at once, where that pays."""
+"""Checks of many files in parallel, if that pays."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # With fewer, starting a process takes about as long as it saves.
 _FEWEST_EACH = 100
-# Neighbours import each other, and a process reads what it imports only once.
+# Neighbouring files import each other, and a process reads an import only once.
 _CHUNK = 25
 
 
@@ -39,15 +39,15 @@ def _in_processes(files: Sequence[Path], config: Config, jobs: int) -> Iterator[
     from concurrent.futures.process import BrokenProcessPool
     from multiprocessing import get_context
 
-    # A fork of a process with threads may hang; a new one cannot.
+    # Forking a process with threads may hang; a new one cannot.
     context = get_context("spawn")
     pool = ProcessPoolExecutor(jobs, context, _start, (config,))
     try:
         yield from pool.map(_check, files, chunksize=_CHUNK)
     except BrokenProcessPool as error:
         raise UsageError(
-            "A process of the linter crashed. The HDF5 library may do so on a damaged "
-            "model file; lint the model files one by one to find it."
+            "A process of the linter crashed. The HDF5 library may crash on a damaged "
+            "model file; lint the model files one by one to find it.",
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)

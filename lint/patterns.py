@@ -1,6 +1,6 @@
 """Patterns of paths, written as in `.gitignore`.
 
-`pathspec` reads them; it is loaded only where there is a pattern.
+`pathspec` reads them; it is loaded only if there is a pattern.
 """
 
 from __future__ import annotations
@@ -19,29 +19,29 @@ if TYPE_CHECKING:
 class Patterns:
     """Patterns that are relative to a folder.
 
-    One without a slash, but at its end, means files and folders of that name at any
-    depth; others are relative to the folder. `!pattern` takes back what patterns before
-    it mean. The last one that matches decides.
+    A pattern without a slash, except at its end, matches files and folders of that name
+    at any depth; others are relative to the folder. `!pattern` takes back what patterns
+    before it match. The last one that matches decides.
 
     Args:
         lines: the patterns.
-        folder: what they are relative to; paths outside it match by their name alone.
+        folder: the folder they are relative to; outside it only names are matched.
     """
 
     def __init__(self, lines: Iterable[str], folder: Path) -> None:
-        # Git knows no `./`, which people write all the same.
+        # Git does not know `./`, which people write nevertheless.
         self._lines = [line.removeprefix("./") for line in lines]
         self._folder = os.path.abspath(folder)  # noqa: PTH100 - links stay
 
     def match(self, path: Path, *, is_folder: bool = False) -> bool | None:
-        """Whether a path is meant: True, False if taken back, None if not mentioned."""
+        """Match a path: True, False if taken back, None if not mentioned."""
         if not self._lines:
             return None
         inside = relative(path, self._folder)
         return self._spec.check_file(inside + "/" * is_folder).include
 
     def match_within(self, path: Path, *, is_folder: bool = False) -> bool | None:
-        """Likewise; what a folder's pattern says holds for all that is inside it."""
+        """Match a path or a folder around it."""
         if not self._lines:
             return None
         folders = relative(path, self._folder).split("/")[:-1]
@@ -59,7 +59,7 @@ class Patterns:
 
 
 def relative(path: Path, folder: str | Path) -> str:
-    """A path relative to a folder, with `/`; its name alone if it is not inside."""
+    """Return a path relative to a folder, with `/`; only its name if outside."""
     try:
         inside = os.path.relpath(path, folder).replace(os.sep, "/")
     except ValueError:  # On another drive.

@@ -1,4 +1,4 @@
-"""Pictures that Matplotlib draws: asked for early, and written whole or not at all."""
+"""Matplotlib pictures: checked early, and written whole or not at all."""
 
 from __future__ import annotations
 
@@ -13,24 +13,25 @@ _MOST_PIXELS = 30_000
 
 
 def check_picture(path: Any, argument: str) -> None:
-    """Refuse what would fail only when everything else is done.
+    """Refuse a picture that would fail only after everything else is done.
 
     Args:
-        path: where the picture is to be.
-        argument: what the user calls it.
+        path: the path for the picture.
+        argument: the name of the user's argument.
 
     Raises:
-        UsageError: if it is no path into a folder, or Matplotlib is missing.
+        UsageError: if it is not a path into a folder, or Matplotlib is missing.
     """
     if not isinstance(path, str | os.PathLike):
         raise UsageError(
-            f"`{argument}` is the path of a picture. Received: {argument}={path!r}."
+            f"`{argument}` must be the path of a picture. "
+            f"Received: {argument}={path!r}."
         )
     if find_spec("matplotlib") is None:
         raise UsageError(
-            "A picture needs Matplotlib, which is not installed. "
-            f"Received: {argument}={path!r}. Run pip install matplotlib, or leave it "
-            "out."
+            "A picture needs Matplotlib, which is not installed. Received: "
+            f"{argument}={path!r}. Install it with pip install matplotlib, or leave "
+            "the argument out."
         )
     if not Path(path).resolve().parent.is_dir():
         raise UsageError(
@@ -40,7 +41,7 @@ def check_picture(path: Any, argument: str) -> None:
 
 
 def save_figure(figure: Any, path: Path, argument: str, dpi: int = 100) -> None:
-    """Write a figure, in the format that the file's name says.
+    """Write a figure, in the format given by the file's name.
 
     Raises:
         UsageError: if its format is not known, or the file cannot be written.

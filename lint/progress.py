@@ -1,4 +1,4 @@
-"""How far a long run has come, for somebody who watches."""
+"""Progress of a long run, for whoever is watching."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PATIENCE = 1.0  # seconds
 
 
 def progress(results: Iterator[Result], total: int) -> Iterator[Result]:
-    """Pass results on; a bar on the standard error, if that is a terminal."""
+    """Pass on results, with a bar on the standard error if that is a terminal."""
     if sys.stderr is None or not sys.stderr.isatty():
         yield from results
         return

@@ -1,4 +1,4 @@
-"""The index of the rules and the page of one, for the terminal."""
+"""The index of the rules and the page of a rule, for the terminal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def print_rule(rule: Rule) -> None:
-    """Print a rule's page; where it is piped, its Markdown."""
+    """Print a rule's page; as Markdown if the output is piped."""
     console = Console(highlight=False)
     if console.is_terminal:
         console.print(Markdown(page(rule), code_theme="ansi_dark"))
@@ -42,7 +42,7 @@ def print_index(rules: Iterable[Rule]) -> None:
         )
         console.print(title, soft_wrap=True)
         about = Padding(Text(summary(rule)), (0, 0, 0, 6), expand=False)
-        # Only a terminal has a width; what is piped is never wrapped.
+        # Only a terminal has a width; piped output is never wrapped.
         console.print(about, soft_wrap=not console.is_terminal)
 
 

@@ -1,4 +1,4 @@
-"""From targets to a report: subjects, rules, suppression, in one direction."""
+"""The way from targets to a report: subjects, rules, suppression."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Report:
-    """What a run found.
+    """The result of a run.
 
     Attributes:
         findings: sorted by file, place and code.
@@ -40,9 +40,9 @@ class Report:
         unread: the targets that could not be read.
         opaque: the models and notebooks that could be checked only in part, by name.
         excerpts: the first line of source of each finding in source.
-        known: how many findings are not reported, as the baseline has them.
+        known: how many findings are not reported because they are in the baseline.
         stale: how many findings of the baseline no longer occur.
-        passed_over: path -> why, of files and folders that were left out.
+        passed_over: path -> the reason, for files and folders that were skipped.
     """
 
     findings: tuple[Finding, ...]
@@ -72,13 +72,13 @@ def run(
 
     Args:
         targets: what to check.
-        config: with what rules and exceptions.
+        config: the rules and exceptions.
         jobs: how many processes may share the work.
-        progress: passes the results of files on, one by one, and shows how many of
-            how many there are.
+        progress: passes on the results of files one by one, and shows how many of them
+            are done.
 
     Raises:
-        UsageError: if a selector means no rule, or a target is of no such kind.
+        UsageError: if a selector matches no rule, or a target is of another kind.
     """
     linter = Linter(config)
     subjects, paths = _sorted_out(targets)
@@ -87,7 +87,7 @@ def run(
     named, files = _files(paths, exclusion, force=config.force_exclude)
     checked_files = progress(check_files(files, linter, config, jobs), len(files))
     for path, result in zip(files, checked_files, strict=True):
-        # In a folder, a data set in HDF5 is nobody's mistake.
+        # In a folder, an HDF5 data set is not a mistake.
         if path in named or result.unread is None or result.unread.supported:
             results.append(result)
     return _report(results, linter, exclusion)
@@ -96,17 +96,17 @@ def run(
 def run_text(
     path: Path, data: bytes, config: Config, *, is_named: bool = True
 ) -> Report:
-    """Check source that is not, or not so, in a file.
+    """Check source that is not, or not in this form, in a file.
 
     Args:
-        path: the file that it is to be in: imports and settings are looked up from
-            there, and with `force-exclude` it may be passed over.
+        path: the file that it belongs to: imports and settings are looked up from
+            there, and with `force-exclude` it may be skipped.
         data: the content.
-        config: with what rules and exceptions.
+        config: the rules and exceptions.
         is_named: False if there is no such path; then nothing excludes it.
 
     Raises:
-        UsageError: if a selector means no rule.
+        UsageError: if a selector matches no rule.
     """
     linter, exclusion = Linter(config), Exclusion(config)
     if (
@@ -135,10 +135,10 @@ def _report(results: list[Result], linter: Linter, exclusion: Exclusion) -> Repo
 
 
 def files_to_check(targets: Sequence[Any], config: Config) -> tuple[Path, ...]:
-    """The files that a run with these targets reads, in its order.
+    """List the files that a run with these targets reads, in its order.
 
     Raises:
-        UsageError: if a target is of no such kind.
+        UsageError: if a target is of another kind.
     """
     paths = [_as_path(each) for each in targets if not _is_model(each)]
     return tuple(_files(paths, Exclusion(config), force=config.force_exclude)[1])
@@ -153,7 +153,7 @@ def _found(result: Result) -> list[Finding]:
 
 
 def _sorted_out(targets: Sequence[Any]) -> tuple[list[Subject], list[Path]]:
-    """The models among the targets, and the files and folders."""
+    """Split the targets into models, and files and folders."""
     subjects: list[Subject] = []
     paths: list[Path] = []
     for target in targets:
@@ -169,10 +169,10 @@ def _sorted_out(targets: Sequence[Any]) -> tuple[list[Subject], list[Path]]:
 def _files(
     paths: Sequence[Path], exclusion: Exclusion, *, force: bool
 ) -> tuple[set[Path], list[Path]]:
-    """The files that are named, and all files with those in the folders.
+    """Return the files that are named, and all files including those in the folders.
 
-    A named file is passed over only with `force`; a named folder is always searched,
-    unless `force` excludes it.
+    A named file is skipped only with `force`; a named folder is always searched, unless
+    `force` excludes it.
     """
     if force:
         paths = [
@@ -207,7 +207,7 @@ def _as_path(target: Any) -> Path:
 
 
 def _place(finding: Finding) -> tuple[str, int, int, int, str]:
-    """Sorts by place and code; layers stay in the model's order."""
+    """Sort key by place and code; layers stay in the model's order."""
     place = finding.location
     return (
         place.path or "",

@@ -1,9 +1,9 @@
-"""What `training` means in which Keras.
+"""The meaning of `training` in each version of Keras.
 
-Two worlds: in Keras 3 a model's trainer passes `training` only where the signature of
-`call` has it, and what was passed explicitly is handed on to later layers; in Keras 2
-and tf_keras the phase is global and forgiving. `tests/lint/every_keras.py` holds a
-proof of every row of `MEANINGS` and runs it on several versions of Keras.
+There are two worlds: in Keras 3 a model's trainer passes `training` only if the
+signature of `call` has it, and a value that was passed explicitly reaches later layers;
+in Keras 2 and tf_keras the phase is global and forgiving. `tests/lint/every_keras.py`
+has a proof of every row of `MEANINGS`, and runs it on several versions of Keras.
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ from dataclasses import dataclass
 Version = tuple[int, ...]
 
 CURRENT: Version = (3, 15)
-"""The Keras that is assumed where nothing tells."""
+"""The version of Keras that is assumed if there is no other information."""
 
 
 @dataclass(frozen=True)
 class Meaning:
-    """One thing that depends on the version: it holds from `first` until `end`.
+    """A fact that depends on the version: it is true from `first` until before `end`.
 
-    `end` is the first version where it no longer holds; None if it still does.
+    `end` is the first version in which it is no longer true; None if it still is.
     """
 
-    what: str
+    fact: str
     first: Version
     end: Version | None
 
-    def holds_in(self, version: Version) -> bool:
-        """Whether it holds in that version."""
+    def applies_to(self, version: Version) -> bool:
+        """Whether it is true in that version."""
         return self.first <= version and (self.end is None or version < self.end)
 
 
 CALL_NEEDS_TRAINING = Meaning(
-    "a fitted model's `call` is told the phase only if it takes `training`",
+    "a fitted model's `call` receives the phase only if it takes `training`",
     (3,),
     None,
 )
@@ -55,7 +55,9 @@ AUGMENTATION_LEAKS = Meaning(
     (3, 16),
 )
 RESIZING_LEAKS = Meaning(
-    "so do `Resizing` and `CenterCrop`, which are not random", (3, 6), (3, 16)
+    "`Resizing` and `CenterCrop` do the same, though they are not random",
+    (3, 6),
+    (3, 16),
 )
 FIT_ON_JAX_BYPASSES_CALLING = Meaning(
     "on JAX, `fit` runs a model's `call` by itself, and no layer in it inherits a flag",
@@ -68,7 +70,7 @@ FREEZING_NEEDS_COMPILE = Meaning(
     (3,),
 )
 FREEZING_PRECEDES_TRAINING = Meaning(
-    "a model frozen after `compile`, for one around it, learns nothing by itself",
+    "a model frozen after `compile`, for use in another, does not learn when fitted",
     (3,),
     None,
 )
@@ -87,11 +89,11 @@ MEANINGS = (
 
 @dataclass(frozen=True)
 class World:
-    """The Keras that something is written for.
+    """The version of Keras that something is written for.
 
     Attributes:
-        version: as much of the version as is known.
-        assumed: whether nothing told, so that the current Keras 3 is assumed.
+        version: the version, as far as it is known.
+        assumed: whether it is not known, so that the current Keras 3 is assumed.
     """
 
     version: Version
@@ -103,26 +105,26 @@ class World:
         return self.version < (3,)
 
     def has(self, meaning: Meaning) -> bool:
-        """Whether that meaning holds here.
+        """Whether that fact is true here.
 
-        Where only `3` is known, today's Keras 3 is meant.
+        If only `3` is known, the current Keras 3 is meant.
         """
         version = CURRENT if self.version == (3,) else self.version
-        return meaning.holds_in(version)
+        return meaning.applies_to(version)
 
     @property
     def caveat(self) -> str:
-        """What a message adds where the version is only assumed."""
+        """The remark that a message adds if the version is only assumed."""
         if not self.assumed:
             return ""
         return (
-            " (Keras 3 is assumed, since nothing here tells; set --keras-version or"
-            " keras-version in [tool.model-lint])"
+            " (Keras 3 is assumed, since no version is specified; set --keras-version"
+            " or keras-version in [tool.model-lint])"
         )
 
 
 def parse_version(text: str) -> Version | None:
-    """`(3, 4)` of `3.4.1`, `(3,)` of `3`; None if there is no version in it."""
+    """Return `(3, 4)` for `3.4.1`, `(3,)` for `3`; None if there is no version."""
     match = re.match(r"\s*v?(\d+)(?:\.(\d+))?", text)
     if match is None:
         return None
@@ -130,6 +132,6 @@ def parse_version(text: str) -> Version | None:
 
 
 def world_of_model(keras_version: str | None) -> World:
-    """The world of a saved or live model."""
+    """Return the world of a saved or live model."""
     version = parse_version(keras_version or "")
     return World(version) if version else World(CURRENT, assumed=True)

@@ -1,7 +1,7 @@
-"""The settings of `[tool.model-lint]`: what each takes, and what it is for.
+"""The settings of `[tool.model-lint]`: their values and their purpose.
 
 The reference page is made from this table (`model-lint --show-settings` shows the
-values that hold).
+effective values).
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ FAIL_ON = (*(severity.value for severity in Severity), "never")
 
 
 class Setting(NamedTuple):
-    """One setting.
+    """A setting.
 
     Attributes:
         key: its name in `pyproject.toml`.
-        read: (value, where it stands) -> the checked value.
-        kind: what it takes, for a reader.
-        default: what holds without it, as TOML.
+        read: (value, its place) -> the checked value.
+        kind: its type, for a reader.
+        default: its default value, as TOML.
         example: a line of TOML.
-        about: what it does.
-        options: the options of the command that go before it.
+        about: its effect.
+        options: the command's options that override it.
     """
 
     key: str
@@ -40,82 +40,82 @@ class Setting(NamedTuple):
     options: str = ""
 
 
-def selectors(value: Any, where: str) -> tuple[str, ...]:
-    """Selectors of rules, each of which means a rule.
+def selectors(value: Any, place: str) -> tuple[str, ...]:
+    """Check selectors of rules, each of which must match a rule.
 
     Raises:
-        UsageError: if they are none.
+        UsageError: if they do not.
     """
-    words = _texts(value, where)
+    words = _texts(value, place)
     for word in words:
         try:
             rules_matching(word)
         except UsageError as error:
-            raise UsageError(f"{where}: {error}") from None
+            raise UsageError(f"{place}: {error}") from None
     return words
 
 
-def keras_version(value: Any, where: str) -> str | None:
-    """A version of Keras, such as `3.15`, or None.
+def keras_version(value: Any, place: str) -> str | None:
+    """Check a version of Keras, such as `3.15`, or None.
 
     Raises:
-        UsageError: if it is none.
+        UsageError: if it is not one.
     """
     if value is None:
         return None
     if not isinstance(value, str) or not re.fullmatch(r"v?[1-9]\d*(\.\w+)*", value):
         raise UsageError(
-            f"{where} must be a version of Keras, such as '3.15' or '2'. "
+            f"{place} must be a version of Keras, such as '3.15' or '2'. "
             f"Received: {value!r}."
         )
     return value
 
 
-def fail_on(value: Any, where: str) -> str:
-    """The least severity that fails a run, or `never`.
+def fail_on(value: Any, place: str) -> str:
+    """Check the lowest severity that fails a run, or `never`.
 
     Raises:
-        UsageError: if it is none.
+        UsageError: if it is not one.
     """
     if value not in FAIL_ON:
         raise UsageError(
-            f"{where} must be one of {', '.join(FAIL_ON)}. Received: {value!r}."
+            f"{place} must be one of {', '.join(FAIL_ON)}. Received: {value!r}."
         )
     return str(value)
 
 
-def _texts(value: Any, where: str) -> tuple[str, ...]:
+def _texts(value: Any, place: str) -> tuple[str, ...]:
     if not isinstance(value, list | tuple) or not all(
         isinstance(each, str) for each in value
     ):
         raise UsageError(
-            f"{where} must be a list of strings, such as ['BN201']. "
+            f"{place} must be a list of strings, such as ['BN201']. "
             f"Received: {value!r}."
         )
     return tuple(value)
 
 
-def _switch(value: Any, where: str) -> bool:
+def _switch(value: Any, place: str) -> bool:
     if not isinstance(value, bool):
-        raise UsageError(f"{where} must be true or false. Received: {value!r}.")
+        raise UsageError(f"{place} must be true or false. Received: {value!r}.")
     return value
 
 
-def _file(value: Any, where: str) -> Path:
+def _file(value: Any, place: str) -> Path:
     if not isinstance(value, str) or not value:
         raise UsageError(
-            f"{where} must be the path of a file, relative to it. Received: {value!r}."
+            f"{place} must be a file path relative to its folder. Received: {value!r}."
         )
     return Path(value)
 
 
-def _ignores(value: Any, where: str) -> dict[str, tuple[str, ...]]:
+def _ignores(value: Any, place: str) -> dict[str, tuple[str, ...]]:
     if not isinstance(value, dict):
         raise UsageError(
-            f"{where} must be a table of patterns and lists of rules. "
+            f"{place} must be a table of patterns and lists of rules. "
             f"Received: {value!r}."
         )
-    return {pattern: selectors(rules, where) for pattern, rules in value.items()}
+    return {pattern: selectors(rules, place) for pattern, rules in value.items()}
 
 
 _RULES = "list of rules"
@@ -128,8 +128,8 @@ SETTINGS = (
         _RULES,
         "the rules that are on by default",
         'select = ["BN1", "BN201"]',
-        "The rules to apply: codes, names, or starts of codes. `BN` means the rules "
-        "that are on by default; `ALL` means those that are off by default, too.",
+        "The rules to apply: codes, names, or code prefixes. `BN` means the rules that "
+        "are on by default; `ALL` also includes those that are off by default.",
         "--select",
     ),
     Setting(
@@ -138,7 +138,7 @@ SETTINGS = (
         _RULES,
         "[]",
         'extend-select = ["BN405"]',
-        "Rules to apply beside those of `select`.",
+        "Rules to apply in addition to those of `select`.",
         "--extend-select",
     ),
     Setting(
@@ -147,8 +147,8 @@ SETTINGS = (
         _RULES,
         "[]",
         'ignore = ["BN204"]',
-        "Rules to leave out. Where `select` and `ignore` both mean a rule, the more "
-        "specific of the two decides, and `ignore` if they are alike.",
+        "Rules to leave out. If both `select` and `ignore` match a rule, the more "
+        "specific of the two decides, and `ignore` if they are equally specific.",
         "--ignore",
     ),
     Setting(
@@ -157,7 +157,7 @@ SETTINGS = (
         _RULES,
         "[]",
         'extend-ignore = ["BN206"]',
-        "Rules to leave out beside those of `ignore`.",
+        "Rules to leave out in addition to those of `ignore`.",
         "--extend-ignore",
     ),
     Setting(
@@ -166,10 +166,10 @@ SETTINGS = (
         _PATTERNS,
         "[]",
         'exclude = ["legacy/", "*_pb2.py"]',
-        "Files and folders to pass over when a folder is searched, as patterns of "
-        "`.gitignore`, relative to the `pyproject.toml`. Folders of tools and products "
-        "(`.git`, `.venv`, `build`, `site-packages` and the like) are passed over "
-        'anyway; `"!build/"` brings one back.',
+        "Files and folders to skip when a folder is searched, as `.gitignore` patterns "
+        "relative to the `pyproject.toml`. Folders of tools and build products "
+        "(`.git`, `.venv`, `build`, `site-packages` and the like) are skipped anyway; "
+        '`"!build/"` includes one again.',
         "--exclude",
     ),
     Setting(
@@ -178,7 +178,7 @@ SETTINGS = (
         _PATTERNS,
         "[]",
         'extend-exclude = ["generated/"]',
-        "Files and folders to pass over beside those of `exclude`.",
+        "Files and folders to skip in addition to those of `exclude`.",
         "--extend-exclude",
     ),
     Setting(
@@ -187,8 +187,8 @@ SETTINGS = (
         "true or false",
         "false",
         "force-exclude = true",
-        "Whether files that are named one by one are passed over, too. pre-commit "
-        "names them so.",
+        "Whether excluded files are skipped even if they are named one by one, as "
+        "pre-commit does.",
         "--force-exclude, --no-force-exclude",
     ),
     Setting(
@@ -197,7 +197,7 @@ SETTINGS = (
         "true or false",
         "true",
         "respect-gitignore = false",
-        "Whether what git ignores is passed over when a folder is searched.",
+        "Whether to skip what git ignores when a folder is searched.",
         "--respect-gitignore, --no-respect-gitignore",
     ),
     Setting(
@@ -206,7 +206,7 @@ SETTINGS = (
         "table of patterns and lists of rules",
         "{}",
         'per-file-ignores = { "legacy/*.py" = ["BN201"] }',
-        "Rules to leave out in some files, by patterns of `.gitignore`.",
+        "Rules to leave out in some files, by `.gitignore` patterns.",
     ),
     Setting(
         "per-layer-ignores",
@@ -223,8 +223,8 @@ SETTINGS = (
         "text",
         "none",
         'keras-version = "3.15"',
-        "The version of Keras that the source is written for; `2` for tf_keras. "
-        "Without it, it is read off the source and the project's requirements.",
+        "The version of Keras that the source is written for; `2` for tf_keras. If it "
+        "is not set, it is inferred from the source and the project's requirements.",
         "--keras-version",
     ),
     Setting(
@@ -233,7 +233,7 @@ SETTINGS = (
         f"one of {', '.join(FAIL_ON)}",
         '"warning"',
         'fail-on = "error"',
-        "The least severity that makes the exit status 1.",
+        "The lowest severity that makes the exit status 1.",
         "--fail-on",
     ),
     Setting(
@@ -242,7 +242,7 @@ SETTINGS = (
         "path",
         "none",
         'baseline = "known.json"',
-        "The file of known findings, which are not reported again.",
+        "A file of known findings, which are not reported again.",
         "--baseline",
     ),
 )
@@ -250,13 +250,14 @@ SETTINGS = (
 
 
 def reference() -> str:
-    """The reference page, in Markdown."""
+    """Return the reference page, in Markdown."""
     parts = [
         "# Settings\n",
-        "Settings stand in `[tool.model-lint]` of a `pyproject.toml`: that of the "
-        "folder that all targets share, or of the nearest folder above it that has the "
-        "table. Options of the command go before them. `model-lint --show-settings` "
-        "prints those that hold.\n",
+        "Settings belong in `[tool.model-lint]` of a `pyproject.toml`: that of the "
+        "common folder of all targets, or of the nearest folder above it that has the "
+        "table. "
+        "Options of the command override them. `model-lint --show-settings` prints the "
+        "effective settings.\n",
     ]
     for setting in SETTINGS:
         options = f"\\\nOptions: `{setting.options}`" if setting.options else ""

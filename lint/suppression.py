@@ -1,4 +1,4 @@
-"""Comments in source that silence rules: which there are, and what they silence."""
+"""Comments in source that silence rules, and their effect."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NOQA = re.compile(rf"#\s*noqa(?![\w-])(?!\s*:)|#\s*noqa\s*:\s*{_CODES}", re.IGN
 _OWN = re.compile(
     r"#\s*model-lint:\s*ignore(?:\s*\[(?P<codes>[^]]*)\])?(?!\s*\[|[\w-])"
 )
-# Those for the whole file stand on a line of their own.
+# Comments for the whole file stand on their own line.
 _FILE = re.compile(
     rf"#\s*(?:ruff|flake8)\s*[:=]\s*noqa(?:\s*:\s*{_CODES}|(?![\w-])(?!\s*:))|"
     r"#\s*model-lint:\s*skip-file(?![\w-])",
@@ -41,16 +41,16 @@ _BETWEEN_LINES = {
 
 @dataclass(frozen=True)
 class Suppression:
-    """One selector in a comment.
+    """A selector in a comment.
 
     Attributes:
-        selector: a code, a name or the start of codes, or `ALL`.
+        selector: a code, a name, a code prefix, or `ALL`.
         line: the comment's line in the module's whole text.
         start: the column of the selector in it, from 1; of the comment if it is bare.
-        end: the column behind it.
+        end: the column after it.
         comment: the columns where its whole comment begins and ends.
-        whole_file: whether it holds for the whole file.
-        is_noqa: whether it is written as for any linter.
+        whole_file: whether it applies to the whole file.
+        is_noqa: whether it has the form that all linters share.
     """
 
     selector: str
@@ -63,7 +63,7 @@ class Suppression:
 
     @property
     def names_rules(self) -> bool:
-        """Whether it names rules of ours, and not all rules of any linter."""
+        """Whether it names rules of this linter, and not all rules of any linter."""
         return self.selector.upper() != EVERY_RULE
 
     def means(self, finding: Finding) -> bool:
@@ -84,10 +84,10 @@ class Suppressions:
             self._all = list(_suppressions(self.module.tokens))
 
     def without_silenced(self, findings: list[Finding]) -> list[Finding]:
-        """The findings that no comment silences.
+        """Return the findings that no comment silences.
 
-        A comment counts on any line of the finding, and of the statement around it;
-        of one with statements inside, on any line of its header.
+        A comment counts on any line of the finding, and of the statement around it; for
+        a compound statement, on any line of its header.
         """
         if not findings or not self._all:
             return findings
@@ -108,7 +108,7 @@ class Suppressions:
         return kept
 
     def noqa_ends(self) -> dict[int, int]:
-        """Line -> the column behind the codes of the `# noqa: …` that it has."""
+        """Line -> the column after the codes of its `# noqa: …`."""
         return {
             each.line: each.comment[1]
             for each in self._all
@@ -116,11 +116,11 @@ class Suppressions:
         }
 
     def unused(self, codes: Collection[str]) -> list[Suppression]:
-        """Those that name rules and silenced nothing, though these rules ran.
+        """Return the comments that name rules and silenced nothing, though these ran.
 
         Args:
-            codes: the rules that were on. What names none of them may be needed in
-                another run; what names no rule at all never is.
+            codes: the rules that were on. A comment that names none of them may be
+                needed in another run; one that names no rule at all never is.
         """
         return [
             each
@@ -130,7 +130,7 @@ class Suppressions:
 
 
 def line_range(module: Module, place: Location) -> tuple[int, int]:
-    """The first and last line of a place in the module's whole text."""
+    """Return the first and last line of a place in the module's whole text."""
     before = module.cells[place.cell - 1].first - 1 if place.cell else 0
     first = place.line or 1
     return before + first, before + (place.end_line or first)
@@ -139,7 +139,7 @@ def line_range(module: Module, place: Location) -> tuple[int, int]:
 def widened(
     place: tuple[int, int], statements: Iterable[tuple[int, int]]
 ) -> tuple[int, int]:
-    """The whole statement, or header of one, that a place lies in."""
+    """Widen a place to the whole statement, or header of one, around it."""
     first, last = place
     for start, end in statements:
         if start <= first and last <= end:
@@ -148,7 +148,7 @@ def widened(
 
 
 def logical_lines(tokens: Iterable[TokenInfo]) -> Iterator[tuple[int, int]]:
-    """The first and last line of each simple statement and each header."""
+    """Yield the first and last line of each simple statement and each header."""
     start: int | None = None
     for token in tokens:
         if token.type == tokenize.NEWLINE and start is not None:

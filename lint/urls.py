@@ -1,4 +1,4 @@
-"""Where the project and the pages of its rules are found."""
+"""Addresses of the project and of the pages of its rules."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @cache
 def project_url(label: str) -> str:
-    """The address under this label in the package's own metadata.
+    """Return the address under this label in the package's metadata.
 
     Raises:
         KeyError: if there is none.
@@ -27,5 +27,5 @@ def rule_page(rule: Rule) -> str:
 
 
 def rule_url(rule: Rule) -> str:
-    """The address of a rule's page."""
+    """Return the address of a rule's page."""
     return f"{project_url('Documentation').rstrip('/')}/{rule_page(rule)}/"

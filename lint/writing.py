@@ -1,4 +1,4 @@
-"""Where a report is written: the standard output, or a file that is whole or absent."""
+"""Output of a report: to the standard output, or to a file, written whole or not."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def report_file(path: Path | None) -> Iterator[TextIO]:
-    """The standard output, or the file with this path.
+    """Open the standard output, or the file with this path.
 
     Raises:
         UsageError: if it cannot be written.
@@ -41,19 +41,19 @@ def report_file(path: Path | None) -> Iterator[TextIO]:
 
 
 @contextmanager
-def text_file(path: Path, what: str) -> Iterator[TextIO]:
-    """A file that takes any text, and is replaced once all is written.
+def text_file(path: Path, label: str) -> Iterator[TextIO]:
+    """Open a file that takes any text, and is replaced once all is written.
 
     Args:
         path: the file.
-        what: what it is called in messages.
+        label: its name in messages.
 
     Raises:
         UsageError: if it cannot be written.
     """
     try:
         with (
-            replacing(path, what=what) as temporary,
+            replacing(path, label=label) as temporary,
             temporary.open("w", encoding="utf-8", errors="replace") as file,
         ):
             yield file
@@ -61,10 +61,10 @@ def text_file(path: Path, what: str) -> Iterator[TextIO]:
         raise UsageError(str(error)) from error
 
 
-def unwritten(what: str, error: OSError, where: Path | str) -> str:
-    """Why something cannot be written."""
+def unwritten(label: str, error: OSError, place: Path | str) -> str:
+    """Return the message for something that cannot be written."""
     reason = error.strerror or error
-    return f"The {what} cannot be written: {reason}. Received: {where}."
+    return f"The {label} cannot be written: {reason}. Received: {place}."
 
 
 def _in_place(path: Path) -> TextIO:
@@ -72,5 +72,5 @@ def _in_place(path: Path) -> TextIO:
 
 
 def _is_special(path: Path) -> bool:
-    """Whether it is a device or a pipe, which takes what is written as it comes."""
+    """Whether it is a device or a pipe, which takes output as it comes."""
     return os.path.lexists(path) and not path.is_file() and not path.is_dir()

@@ -71,7 +71,7 @@ def test_those_chosen():
     assert model.get_layer("top").trainable
 
 
-def test_what_stays_frozen_is_told():
+def test_what_stays_frozen_is_reported():
     model = model_of()
     model.get_layer("base").trainable = False
     report = kerasbn.unfreeze(model)
@@ -84,7 +84,7 @@ def test_a_layer_that_only_a_function_calls():
     hidden.build((None, 4))
     x = keras.Input((4,))
     y = layers.Lambda(lambda t: hidden(t), name="odd")(x)
-    with pytest.raises(ValueError, match="does not see odd/hidden"):
+    with pytest.raises(ValueError, match="does not track odd/hidden"):
         kerasbn.freeze(keras.Model(x, y))
     report = kerasbn.freeze(keras.Model(x, layers.BatchNormalization()(y)))
     assert report.unseen == ["odd/hidden"]

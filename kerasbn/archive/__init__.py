@@ -4,8 +4,8 @@ Two formats are read: `.keras`, a zip or a folder of `metadata.json`, `config.js
 `model.weights.h5`, and the legacy whole-model `.h5`. One is written: a `.keras` zip.
 
 A layer is named by its path, the names of the models around it and its own:
-`inner/bn1`. Weights are read when they are asked for, layer by layer, because the
-commands need only a few of many.
+`inner/bn1`. Weights are read on demand, layer by layer, because the commands need only
+a few of many.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def open_archive(path: str | Path) -> Archive:
 
     Raises:
         UnusableFileError: if the file is missing, damaged, or hostile.
-        UnsupportedFormatError: if it is of a format that holds no Keras model.
+        UnsupportedFormatError: if its format holds no Keras model.
     """
     path = Path(path)
     with ExitStack() as resources:
@@ -92,17 +92,17 @@ def _first_bytes(path: Path) -> bytes:
     if path.is_dir():
         if (path / "saved_model.pb").exists():
             raise UnsupportedFormatError(
-                "A TensorFlow SavedModel holds neither momentum nor layers. Received: "
-                f"{path}. Save the model with model.save('model.keras')."
+                "A TensorFlow SavedModel contains neither momentum nor layers. "
+                f"Received: {path}. Save the model with model.save('model.keras')."
             )
         raise UnusableFileError(
-            "A model file is needed, or a folder with a config.json and a "
-            f"model.weights.h5, but this is not a folder like that. Received: {path}."
+            "Not a model: a model is a file, or a folder with a config.json and a "
+            f"model.weights.h5. Received: {path}."
         )
     try:
-        if path.exists() and not path.is_file():  # A pipe would block for ever.
+        if path.exists() and not path.is_file():  # A pipe would block forever.
             raise UnusableFileError(
-                f"A model file is needed, not a device or pipe. Received: {path}."
+                f"A model file cannot be a device or pipe. Received: {path}."
             )
         with path.open("rb") as file:
             return file.read(8)
@@ -119,7 +119,7 @@ def _foreign(path: Path, magic: bytes) -> UnusableFileError:
         )
     if kind := _OTHER_FORMATS.get(path.suffix.lower()):
         return UnsupportedFormatError(
-            f"{kind} does not hold a Keras model's configuration. Received: {path}. "
+            f"{kind} does not contain a Keras model's configuration. Received: {path}. "
             "Save the model with model.save('model.keras')."
         )
     return UnusableFileError(

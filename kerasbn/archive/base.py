@@ -1,4 +1,4 @@
-"""What every model file can tell, whatever its format."""
+"""The interface of model files, whatever their format."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Asset(NamedTuple):
-    """A file that a layer stores beside its weights, such as a vocabulary.
+    """A file that a layer stores in addition to its weights, such as a vocabulary.
 
     Attributes:
         layer: the layer's path; "" for the model's own.
@@ -38,9 +38,9 @@ class Archive(ABC):
     Attributes:
         path: the file.
         config: the model's whole configuration: `class_name`, `config` and so on.
-        metadata: what else the file says of itself, such as `keras_version`.
+        metadata: further information in the file, such as `keras_version`.
         root: the HDF5 file that holds the weights.
-        notes: in what the model may not be what the file's writer ran.
+        notes: possible differences from the model that wrote the file.
     """
 
     format: ClassVar[Literal["keras", "h5"]]
@@ -52,7 +52,7 @@ class Archive(ABC):
     _resources: ExitStack
 
     def keep_open(self, resources: ExitStack) -> None:
-        """Own the files that `close` closes."""
+        """Take ownership of files, which `close` then closes."""
         self._resources = resources
 
     def close(self) -> None:
@@ -81,81 +81,81 @@ class Archive(ABC):
 
     @property
     def file_bytes(self) -> int | None:
-        """How large the file is, or the files of the folder together."""
+        """The size of the file, or of the folder's files together."""
         path = self.path
         files = path.rglob("*") if path.is_dir() else [path]
         return sum(file.stat().st_size for file in files if file.is_file())
 
     @abstractmethod
     def variables(self, path: str) -> tuple[StoredArray, ...]:
-        """The variables of the layer at `path`, in the order in which it made them.
+        """Return the variables of the layer at `path`, in their order of creation.
 
-        Those of objects inside the layer, such as an RNN's cell, are not among them.
-        A layer that stores nothing, or is not there, has none.
+        Those of objects inside the layer, such as an RNN's cell, are not included. A
+        layer that stores nothing, or is missing, has none.
         """
 
     def variable(self, path: str, index: int) -> StoredArray | None:
-        """One of the variables of the layer at `path`, which may be quicker than all.
+        """Return one variable of the layer at `path`, which may be quicker than all.
 
-        None where the layer does not store so many.
+        None if the layer stores fewer.
         """
         stored = self.variables(path)
         return stored[index] if index < len(stored) else None
 
     @abstractmethod
     def parameters(self) -> int:
-        """How many numbers the weights hold, as `model.count_params()` says.
+        """The number of parameters, as in `model.count_params()`.
 
-        The state of the optimizer and of metrics is no weight.
+        The state of the optimizer and of metrics does not count.
         """
 
     @abstractmethod
     def iterations(self) -> int | None:
-        """How many steps the optimizer has taken; None where the file does not say."""
+        """The number of steps of the optimizer; None if the file does not say."""
 
     @abstractmethod
     def copy_layer(self, path: str, target: h5py.Group) -> None:
-        """Copy all that the layer stores into `target`, laid out as in `.keras`.
+        """Copy everything that the layer stores into `target`, laid out as in `.keras`.
 
         Raises:
-            UnusableFileError: if the format does not tell how to lay it out.
+            UnusableFileError: if the layout is not known from the format.
         """
 
     @abstractmethod
     def copy_model(self, target: h5py.Group) -> None:
-        """Copy what belongs to the model itself; the optimizer's state is left out."""
+        """Copy what belongs to the model itself, except the optimizer's state."""
 
     @abstractmethod
     def assets(self) -> Iterator[Asset]:
-        """Every asset; each is open until the next is taken."""
+        """Yield every asset; each is open until the next is taken."""
 
 
-# Each nested model takes three levels. Deeper than any real one, yet shallow enough
-# for recursive functions to walk it.
+# Each nested model takes three levels. This is deeper than any real model, yet shallow
+# enough for recursive functions to walk it.
 _MAX_DEPTH = 200
 _CONTAINERS = (dict, list)  # As a tuple it is looked up once, not for each value.
 
 
 def parse_json(text: str | bytes, name: str) -> dict[str, Any]:
-    """An object from JSON text that nobody vouches for.
+    """Parse an object from untrusted JSON text.
 
     Raises:
-        UnusableFileError: if it is no JSON, nested too deeply, or no object.
+        UnusableFileError: if it is not JSON, nested too deeply, or not an object.
     """
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise UnusableFileError(
-            f"{name} is no valid JSON: {error}. The file is damaged; save it again."
+            f"{name} is not valid JSON: {error}. The file is damaged; save it again."
         ) from error
     if not isinstance(value, dict):
         raise UnusableFileError(
-            f"{name} must hold an object. Received: {type(value).__name__}."
+            f"{name} must contain an object. Received: {type(value).__name__}."
         )
     if _is_deep(value):
         raise UnusableFileError(
-            f"{name} is nested more than {_MAX_DEPTH} levels deep; no model's is. It "
-            "is not read."
+            f"{name} is nested more than {_MAX_DEPTH} levels deep, which no real model "
+            "is, and is not read."
         )
     return value
 

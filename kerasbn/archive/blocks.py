@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Place = tuple[slice, ...]
-"""Which part of an array: a slice for each axis."""
+"""A part of an array: a slice for each axis."""
 
-# How many values a block has at most. Smaller ones cost calls, larger ones miss the
-# processor's caches.
+# The largest number of values in a block. Smaller blocks cost calls, larger ones miss
+# the processor's caches.
 _BLOCK = 2**19
 
 
 class Blockwise(Protocol):
-    """What can give an array block by block; an array itself can.
+    """An object that gives an array block by block, such as an array itself.
 
     Attributes:
         shape: the array's shape.
@@ -38,10 +38,10 @@ class Blockwise(Protocol):
 
 
 def blocks(shape: Sequence[int]) -> Iterator[Place]:
-    """The places that make up an array, in the order in which it is stored.
+    """Yield the places that make up an array, in storage order.
 
-    A block is contiguous: one index along the first axes, a stretch of the next, and
-    all of the others.
+    A block is contiguous: one index along the first axes, a range of the next, and all
+    of the others.
     """
     rest = math.prod(shape)
     if 0 in shape:

@@ -1,7 +1,7 @@
-"""The parts of a model in a folder, as `model.save(folder, zipped=False)` leaves it.
+"""The parts of a model in a folder, as `model.save(folder, zipped=False)` writes it.
 
-Such a folder is what the Hugging Face Hub holds, too. A link in it may lead to any
-file, so none is followed out of the folder.
+The Hugging Face Hub uses such folders, too. A link in it may lead to any file, so none
+is followed out of the folder.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def is_model_folder(path: Path) -> bool:
-    """Whether a folder holds the parts of a model, as Keras looks for them."""
+    """Whether a folder holds the parts of a model, under the names that Keras uses."""
     weights = (path / WEIGHTS, path / NPZ_WEIGHTS)
     return (path / CONFIG).is_file() and any(each.is_file() for each in weights)
 
@@ -69,7 +69,7 @@ class FolderMembers(Members):
         return path, Stretch(path)
 
     def _file(self, name: str) -> Path:
-        """A plain file inside the folder.
+        """Return the path of a plain file inside the folder.
 
         Raises:
             UnusableFileError: if there is none of this name.
@@ -79,18 +79,18 @@ class FolderMembers(Members):
         path = self.path / name
         if not path.resolve().is_relative_to(self.path.resolve()):
             raise self._linked(name)
-        if not path.is_file():  # A pipe would block for ever.
+        if not path.is_file():  # A pipe would block forever.
             raise UnusableFileError(
-                f"{name} in the model's folder is no plain file. Received: "
+                f"{name} in the model's folder is not a plain file. Received: "
                 f"{self.path}. Save the model again."
             )
         return path
 
     def _linked(self, name: str) -> UnusableFileError:
         return UnusableFileError(
-            f"{name} in the model's folder is a link to another place; it is not "
-            f"followed. Received: {self.path}. Copy the folder with what its links "
-            "lead to (cp -rL)."
+            f"{name} in the model's folder is a link to another place, which is not "
+            f"followed. Received: {self.path}. Copy the folder with the targets of its "
+            "links (cp -rL)."
         )
 
     def _unreadable(self, error: OSError) -> UnusableFileError:

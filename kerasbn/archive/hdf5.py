@@ -1,10 +1,10 @@
-"""Reading HDF5 with distrust: nothing outside the file is followed, sizes are capped.
+"""Cautious reading of HDF5: nothing outside the file is followed, sizes are capped.
 
 An HDF5 file can link to other files, keep its data in other files, or declare an
 array of any size at no cost. Keras writes none of these, so they are refused.
 
 Groups and arrays are h5py's identifiers, not its objects: a model has hundreds of small
-arrays, and to make an object of each takes several times as long as to read it.
+arrays, and making an object of each takes several times as long as reading it.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ _MAX_EXPANSION = 1000
 _MAX_DEPTH = 200
 _LINK_TYPES = {
     h5py.h5g.LINK: "SoftLink",
-    4: "ExternalLink",  # or any other that is no link within the file (H5G_UDLINK)
+    4: "ExternalLink",  # or any other link out of the file (H5G_UDLINK)
 }
-# What h5py raises on files that are damaged in one way or another.
+# The errors that h5py raises on damaged files.
 _HDF5_ERRORS = (
     OSError,
     RuntimeError,
@@ -53,13 +53,13 @@ _HDF5_ERRORS = (
     MemoryError,
 )
 
-# The dtype by which bfloat16 is stored.
+# The dtype as which bfloat16 is stored.
 _OPAQUE = np.dtype("V2")
 
 
 @dataclass(frozen=True)
 class StoredArray:
-    """One array of a file, not yet read.
+    """An array of a file, not yet read.
 
     Attributes:
         shape: its shape.
@@ -72,11 +72,11 @@ class StoredArray:
 
     @property
     def size(self) -> int:
-        """How many numbers it holds."""
+        """The number of elements."""
         return math.prod(self.shape)
 
     def read(self) -> NDArray[Any]:
-        """All values.
+        """Read all values.
 
         Raises:
             UnusableFileError: if the file is damaged there.
@@ -84,17 +84,17 @@ class StoredArray:
         if self.dtype.kind == "V":  # bfloat16
             return self[()]
         values = np.empty(self.shape, self.dtype)
-        with _DamageTold(self._dataset):
+        with _DamageExplained(self._dataset):
             self._dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, values)
         return values
 
     def __getitem__(self, place: Place) -> NDArray[Any]:
-        """The values at one place.
+        """Read the values at one place.
 
         Raises:
             UnusableFileError: if the file is damaged there.
         """
-        with _DamageTold(self._dataset):
+        with _DamageExplained(self._dataset):
             values = np.asarray(h5py.Dataset(self._dataset)[place])
         # bfloat16 is stored as two opaque bytes.
         return values.view(self.dtype) if values.dtype.kind == "V" else values
@@ -107,13 +107,13 @@ def open_hdf5(
 
     Args:
         source: the file.
-        place: where on the disk it lies, if it does.
+        place: the place of the file on the disk, if any.
         path: the model file, for messages.
         own: whether this process wrote it, so that nothing in it can be hostile.
 
     Raises:
-        UnusableFileError: if it is not HDF5 or is damaged, be it so that the HDF5
-            library crashes on it or never returns.
+        UnusableFileError: if it is not HDF5 or is damaged, including the case that the
+            HDF5 library crashes on it or never returns.
     """
     try:
         wrong = None if own else complaint(source, place)
@@ -122,15 +122,15 @@ def open_hdf5(
         return h5py.File(source, "r")
     except _HDF5_ERRORS as error:
         raise UnusableFileError(
-            f"Not a readable HDF5 file: {error}. Received: {path}. It is damaged, cut "
-            "short or of another kind; save the model again."
+            f"Not a readable HDF5 file: {error}. Received: {path}. The file is "
+            "damaged, truncated or of another kind; save the model again."
         ) from error
 
 
 def child(parent: GroupID, path: str) -> GroupID | DatasetID | None:
-    """The object at `path` below `parent`, reached by plain links only, or None."""
+    """Return the object at `path` below `parent`, by plain links only, or None."""
     here: Any = parent
-    with _DamageTold(path):
+    with _DamageExplained(path):
         for name in path.split("/"):
             if not isinstance(here, GroupID):
                 return None
@@ -140,31 +140,31 @@ def child(parent: GroupID, path: str) -> GroupID | DatasetID | None:
             if link.type in _LINK_TYPES:
                 raise _linked(name, _LINK_TYPES[link.type])
             if link.nlink > 1:
-                # One of them may lead back up, or lead to the same a million times.
+                # One of them may lead back up, or to the same object a million times.
                 raise _linked(name, f"{link.nlink} hard links to it")
             here = h5py.h5o.open(here, name.encode())
     return here if isinstance(here, GroupID | DatasetID) else None
 
 
 def group(parent: GroupID, path: str) -> GroupID | None:
-    """The group at `path` below `parent`, reached by plain links only, or None."""
+    """Return the group at `path` below `parent`, by plain links only, or None."""
     found = child(parent, path)
     return found if isinstance(found, GroupID) else None
 
 
 def names(parent: GroupID) -> list[str]:
-    """The names of a group's members, in order."""
-    with _DamageTold("A group"):
+    """Return the names of a group's members, in order."""
+    with _DamageExplained("A group"):
         return list(h5py.Group(parent))
 
 
 def array(parent: GroupID, path: str) -> StoredArray | None:
-    """The array of numbers at `path` below `parent`, checked but not read, or None."""
+    """Return the array at `path` below `parent`, checked but not read, or None."""
     dataset = child(parent, path)
     if not isinstance(dataset, DatasetID):
         return None
-    with _DamageTold(path):
-        if dataset.get_offset() is None:  # It is not one stretch of this file.
+    with _DamageExplained(path):
+        if dataset.get_offset() is None:  # It is not contiguous in this file.
             _check_is_inside(dataset)
         shape, dtype = dataset.shape, dataset.dtype
         _check_size(dataset, math.prod(shape) * dtype.itemsize)
@@ -178,24 +178,24 @@ def array(parent: GroupID, path: str) -> StoredArray | None:
 
 
 def datasets(parent: GroupID) -> Iterator[tuple[str, StoredArray]]:
-    """Every array of numbers below `parent` with its path relative to it."""
+    """Yield every array of numbers below `parent` with its relative path."""
     for path, _ in below(parent):
         if (stored := array(parent, path)) is not None:
             yield path, stored
 
 
 def shapes(parent: GroupID) -> dict[str, tuple[int, ...]]:
-    """The shape of every array below `parent`, by its path relative to it.
+    """Return the shape of every array below `parent`, by its relative path.
 
-    Unlike `datasets`, it checks nothing but the depth, and takes a tenth of the time.
+    Unlike `datasets`, it checks only the depth, and takes a tenth of the time.
     """
     paths: list[bytes] = []
 
-    def note(path: bytes) -> None:  # Called for each object once; links are passed by.
+    def note(path: bytes) -> None:  # Called for each object once; links are skipped.
         _check_depth(path.decode(errors="replace"))
         paths.append(path)
 
-    with _DamageTold("A group"):
+    with _DamageExplained("A group"):
         h5py.h5o.visit(parent, note)
         opened = ((path, h5py.h5o.open(parent, path)) for path in paths)
         return {
@@ -206,8 +206,8 @@ def shapes(parent: GroupID) -> dict[str, tuple[int, ...]]:
 
 
 def text_attribute(item: GroupID, name: str) -> str | None:
-    """A text attribute, or None where it is missing or no text."""
-    with suppress(*_HDF5_ERRORS):  # Among them what is no Unicode.
+    """Return a text attribute, or None if it is missing or not a text."""
+    with suppress(*_HDF5_ERRORS):  # These include invalid Unicode.
         if h5py.h5a.exists(item, name.encode()):
             stored = h5py.h5a.open(item, name.encode())
             if h5py.check_string_dtype(stored.dtype) and stored.shape == ():
@@ -218,7 +218,7 @@ def text_attribute(item: GroupID, name: str) -> str | None:
 
 
 def text_list_attribute(group: GroupID, name: str) -> list[str]:
-    """A list of texts, which Keras splits into `name0`, `name1` … when it is long."""
+    """Return a list of texts, which Keras splits into `name0`, `name1` … if long."""
     value = _attribute(group, name)
     if value is not None:
         return _texts(value)
@@ -231,7 +231,7 @@ def text_list_attribute(group: GroupID, name: str) -> list[str]:
 def below(
     parent: GroupID, skip: Collection[str] = ()
 ) -> Iterator[tuple[str, GroupID | DatasetID]]:
-    """Everything below `parent` with its path relative to it, outer before inner.
+    """Yield everything below `parent` with its relative path, outer before inner.
 
     `skip` leaves out members of `parent` itself.
     """
@@ -249,20 +249,20 @@ def below(
 
 
 def full_name(item: GroupID | DatasetID) -> str:
-    """An object's path in its file, for messages."""
+    """Return an object's path in its file, for messages."""
     return (h5py.h5i.get_name(item) or b"?").decode(errors="replace")
 
 
 def _check_depth(path: str) -> None:
     if path.count("/") > _MAX_DEPTH:
         raise UnusableFileError(
-            f"Groups are nested more than {_MAX_DEPTH} deep; no model's are. "
-            f"Received: {path[:60]}…"
+            f"Groups are nested more than {_MAX_DEPTH} deep, which no real model's "
+            f"are. Received: {path[:60]}…"
         )
 
 
 def _link(parent: GroupID, name: str) -> Any:
-    """What a member of a group is, itself and not what it may lead to, or None."""
+    """Return the kind of a group's member itself, not of its target, or None."""
     try:
         return h5py.h5g.get_objinfo(parent, name.encode(), follow_link=False)
     except (*_HDF5_ERRORS, UnicodeError):
@@ -281,10 +281,10 @@ def _check_is_inside(dataset: DatasetID) -> None:
     if kept.get_external_count() or kept.get_layout() == h5py.h5d.VIRTUAL:
         raise UnusableFileError(
             f"{full_name(dataset)} keeps its data in another file, which Keras never "
-            "does; it is not read."
+            "does, and is not read."
         )
     if dataset.get_space().get_simple_extent_type() == h5py.h5s.NULL:
-        raise ValueError("it holds nothing")
+        raise ValueError("it is empty")
 
 
 def _check_size(dataset: DatasetID, size: int) -> None:
@@ -293,20 +293,20 @@ def _check_size(dataset: DatasetID, size: int) -> None:
     stored = dataset.get_storage_size()
     if size > _MAX_EXPANSION * stored:
         raise UnusableFileError(
-            f"{full_name(dataset)} declares {size:,} bytes but holds {stored:,}; "
-            "such an array is not read. Save the model again."
+            f"{full_name(dataset)} declares {size:,} bytes but holds {stored:,}, and "
+            "is not read. Save the model again."
         )
 
 
 def _linked(name: str, received: str) -> UnusableFileError:
     return UnusableFileError(
-        f"{name} is a link to another place, which Keras never writes; it is not "
+        f"{name} is a link to another place, which Keras never writes, and is not "
         f"followed. Received: {received}."
     )
 
 
-class _DamageTold:
-    """Turns what h5py raises on damage into one clear error.
+class _DamageExplained:
+    """Turn h5py's errors on damage into one clear error.
 
     A class, as a generator would take several times as long, for each small array.
     """

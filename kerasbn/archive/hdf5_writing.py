@@ -1,4 +1,4 @@
-"""Writing HDF5 as Keras does, without what it never writes."""
+"""Writing of HDF5 in the form that Keras uses, and nothing else."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 def copy(source: GroupID, target: h5py.Group, skip: Collection[str] = ()) -> None:
     """Copy the groups, arrays and names below `source`, and nothing else.
 
-    One block of an array is in memory at a time. `skip` leaves out members of `source`
-    itself.
+    Only one block of an array is in memory at a time. `skip` leaves out members of
+    `source` itself.
 
     Raises:
-        UnusableFileError: if something there is neither.
+        UnusableFileError: if anything else is there.
     """
     for path, item in hdf5.below(source, skip):
         if isinstance(item, GroupID):
@@ -36,13 +36,13 @@ def copy(source: GroupID, target: h5py.Group, skip: Collection[str] = ()) -> Non
             write_array(target, path, stored)
         else:
             raise UnusableFileError(
-                f"{hdf5.full_name(item)} holds no numbers, so it cannot be copied. "
-                f"Received: {item.dtype}."
+                f"{hdf5.full_name(item)} holds no numbers, so that it cannot be "
+                f"copied. Received: {item.dtype}."
             )
 
 
 def write_array(group: h5py.Group, name: str, values: Blockwise) -> None:
-    """Write an array as Keras does: bfloat16 is told by an attribute."""
+    """Write an array as Keras does: bfloat16 is marked by an attribute."""
     dataset = group.create_dataset(name, values.shape, values.dtype)
     for place in blocks(values.shape):
         dataset[place] = values[place]

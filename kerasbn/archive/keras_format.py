@@ -31,15 +31,15 @@ if TYPE_CHECKING:
     from kerasbn.archive.members import Members
 
 _NO_WEIGHTS = ("optimizer", "metrics")
-# How much our own statistics have seen, which is no weight to Keras, and a kernel that
-# Keras stores a second time with the layer around its owner.
+# The weight that our running statistics have collected, which Keras does not count, and
+# a kernel that Keras stores a second time with the layer around its owner.
 _NOT_COUNTED = re.compile(
     r"/moving_weight/vars/0$|/spectral_normalization(_\d+)?/vars/0$"
 )
 
 
 class KerasArchive(Archive):
-    """An open `.keras` model, zipped or not; what it opens goes into `resources`.
+    """An open `.keras` model, zipped or not; files that it opens go into `resources`.
 
     With `own`, this process wrote it.
     """
@@ -61,7 +61,7 @@ class KerasArchive(Archive):
         self.root = resources.enter_context(
             hdf5.open_hdf5(weights, place, members.path, own=own)
         )
-        # What was looked up already, which takes longer than to read a small array.
+        # Cached look-ups, each of which takes longer than reading a small array.
         self._opened: dict[str, GroupID | None] = {"": self.root.id}
         self._places: dict[tuple[Step, ...], str | None] = {(): ""}
         self._variables: dict[str, tuple[StoredArray, ...]] = {}
@@ -115,7 +115,7 @@ class KerasArchive(Archive):
 
     @cached_property
     def _apart(self) -> dict[str, tuple[str, ...]]:
-        """Layer path -> members of its group that have paths, and are copied, apart."""
+        """Layer path -> members of its group with paths of their own, copied apart."""
         members: dict[str, tuple[str, ...]] = {}
         for entry in layer_entries(self.config):
             if entry.is_model:
@@ -129,7 +129,7 @@ class KerasArchive(Archive):
         return group_steps(self.config)
 
     def _place(self, path: str) -> str | None:
-        """Where the layer's group is, by its number and checked against its name."""
+        """Return the layer's group, by its number and checked against its name."""
         return self._at(self._steps[path]) if path in self._steps else None
 
     def _at(self, steps: tuple[Step, ...]) -> str | None:
@@ -147,7 +147,7 @@ class KerasArchive(Archive):
             step.name is None or self._stored_name(place) in (None, step.name)
         ):
             return place
-        # The numbers disagree, as after a custom operation that is no layer. Since
+        # The numbers disagree, as after a custom operation that is not a layer. Since
         # Keras 3.6 the layer's own name is stored as well.
         layers = self._open_group(f"{above}/layers")
         for name in [] if layers is None else hdf5.names(layers):
@@ -169,7 +169,7 @@ class KerasArchive(Archive):
 
 
 def _split_asset(filename: str, owners: dict[str, Any]) -> tuple[str, str]:
-    """(group, name within it) of an asset; the longest group that fits."""
+    """Split an asset's name into (group, name within it), by the longest group."""
     parts = filename.removeprefix(ASSETS).split("/")
     if any(part in ("", ".", "..") or "\\" in part for part in parts):
         raise UnusableFileError(

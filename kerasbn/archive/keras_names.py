@@ -2,7 +2,7 @@
 
 A legacy `.h5` file of Keras 3 names a class and not its module. `Add` may be the layer
 or the operator `x + y`; `Relu` can only be the operator. Generated from Keras 3.15; a
-test holds it against the installed one.
+test compares it with the installed version.
 """
 
 from __future__ import annotations

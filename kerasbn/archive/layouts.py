@@ -1,9 +1,9 @@
-"""Where a layer's weights lie in a `.keras` file, in the order of a legacy `.h5`.
+"""The places of a layer's weights in a `.keras` file, in the order of a legacy `.h5`.
 
 A legacy file lists the weights of a layer as `trainable_weights` and then
 `non_trainable_weights`, whatever objects inside it own them. A `.keras` file has a
-group for each of these objects, named by the attribute that holds it, such as the cell
-of an RNN. Which they are is told by the layer's class and configuration.
+group for each of these objects, named after the attribute that holds it, such as the
+cell of an RNN. They follow from the layer's class and configuration.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ class Slot(NamedTuple):
     trained: bool = True
 
     def below(self, group: str, trained: bool = True) -> Slot:
-        """The same below another group."""
+        """Return the slot below another group."""
         places = tuple(f"{group}/{place}" for place in self.places)
         return Slot(places, self.name, self.trained and trained)
 
 
-# The variables of the layers that own theirs themselves, in the order of their numbers.
+# The variables of the layers that own theirs directly, in the order of their numbers.
 _CONVOLUTIONS = (
     *(f"Conv{rank}D" for rank in (1, 2, 3)),
     *(f"Conv{rank}DTranspose" for rank in (1, 2, 3)),
@@ -68,13 +68,13 @@ _VARIABLES: dict[str, tuple[str, ...]] = {
 }
 _NOT_TRAINED = {"moving_mean", "moving_variance", "mean", "variance", "count"}
 _NAMED_BEFORE = {"kernel": "depthwise_kernel"}  # In Keras 2, of a DepthwiseConv.
-# Variable -> the argument without which it is not there.
+# Variable -> the argument without which it does not exist.
 _SWITCHES = {"bias": "use_bias", "gamma": "scale", "beta": "center"}
 _RECURRENT = {
     **{kind: f"{kind}Cell" for kind in ("LSTM", "GRU", "SimpleRNN")},
     **{f"ConvLSTM{rank}D": "ConvLSTMCell" for rank in (1, 2, 3)},
 }
-# Those that store nothing, as far as they stand in models inside a wrapper.
+# Layers that store nothing, as far as they occur in models inside a wrapper.
 _WEIGHTLESS = re.compile(
     r"(InputLayer|Activation|.*ReLU|ELU|Softmax|.*Dropout(\dD)?|GaussianNoise|Masking"
     r"|Flatten|Reshape|Permute|RepeatVector|Identity|Lambda|Add|Subtract|Multiply"
@@ -86,22 +86,22 @@ _ATTENTION_PARTS = ("query_dense", "key_dense", "value_dense", "output_dense")
 
 
 def legacy_layout(entry: Entry) -> list[Slot] | None:
-    """The places of a layer's weights, in the order of a legacy file.
+    """Return the places of a layer's weights, in the order of a legacy file.
 
     Args:
         entry: the layer's entry in a configuration.
 
     Returns:
-        The places; None for a layer whose class does not tell.
+        The places; None for a layer whose class does not determine them.
     """
     slots = _slots(entry)
     return None if slots is None else sorted(slots, key=lambda slot: not slot.trained)
 
 
 def assign(slots: Sequence[Slot], names: Sequence[str]) -> list[int] | None:
-    """Which of the stored weights goes to which place, by its own name.
+    """Assign the stored weights to the places by their names.
 
-    A frozen layer's are not in the order of `legacy_layout`; only their names tell.
+    Those of a frozen layer are not in the order of `legacy_layout`.
 
     Returns:
         For each place the number of a stored weight; None if they do not match.
@@ -121,7 +121,7 @@ def assign(slots: Sequence[Slot], names: Sequence[str]) -> list[int] | None:
 
 
 def _own_name(name: str) -> str:
-    """`cell/kernel_1` -> `kernel`; TensorFlow 1 numbered what it made a second time."""
+    """Convert `cell/kernel_1` to `kernel`; TensorFlow 1 numbered repeated names."""
     return re.sub(r"_\d+$", "", name.split("/")[-1])
 
 
@@ -181,7 +181,7 @@ def _is_there(kind: str, name: str, config: Entry) -> bool:
 
 
 def _below(parts: Mapping[str, Any]) -> list[Slot] | None:
-    """The weights of objects inside a layer, by the groups that they have there."""
+    """Return the weights of objects inside a layer, by their groups there."""
     found: list[Slot] = []
     for group, entry in parts.items():
         slots = _slots(entry) if isinstance(entry, dict) else None
@@ -193,7 +193,7 @@ def _below(parts: Mapping[str, Any]) -> list[Slot] | None:
 
 
 def _numbered(group: str, entries: Any) -> dict[str, Any]:
-    """The objects of a list by their groups, which are numbered within a class."""
+    """Return the objects of a list by their groups, numbered within a class."""
     found: dict[str, Any] = {}
     numbers: Counter[str] = Counter()
     for entry in entries if isinstance(entries, list) else ():
@@ -210,7 +210,7 @@ def _attention(config: Entry, prefix: str) -> list[Slot] | None:
 
 
 def _spectral(config: Entry) -> list[Slot] | None:
-    """The kernel is the wrapped layer's, and the wrapper's own as well."""
+    """Return the slots of a wrapper that stores the wrapped layer's kernel again."""
     slots = _below({"layer": config.get("layer")})
     if slots is None:
         return None
@@ -246,5 +246,5 @@ def _is_trainable(entry: Entry) -> bool:
 
 
 def of_entry(entry: LayerEntry) -> list[Slot] | None:
-    """`legacy_layout` of an entry whose class Keras ships; None for all others."""
+    """Return `legacy_layout` of an entry whose class Keras ships, else None."""
     return legacy_layout(entry.raw) if entry.is_builtin else None

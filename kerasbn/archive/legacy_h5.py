@@ -45,8 +45,8 @@ class LegacyH5Archive(Archive):
         config = hdf5.text_attribute(self.root.id, "model_config")
         if config is None:
             raise UnsupportedFormatError(
-                "The HDF5 file holds no model configuration, so it has weights at "
-                f"most. Received: {path}. Save the whole model with "
+                "The HDF5 file contains no model configuration, so it can hold weights "
+                f"at most. Received: {path}. Save the whole model with "
                 "model.save('model.keras')."
             )
         self.config = parse_json(config, "model_config")
@@ -96,10 +96,10 @@ class LegacyH5Archive(Archive):
             write_array(target, place, named[stored][1])
 
     def _placed(self, path: str, names: list[str]) -> Iterator[tuple[str, int]]:
-        """Each place in the layer's group, and which of its stored weights goes there.
+        """Yield each place in the layer's group, with the number of its stored weight.
 
         Raises:
-            UnusableFileError: if the layer's class and configuration do not tell.
+            UnusableFileError: if it does not follow from class and configuration.
         """
         entry = self._entries.get(path)
         slots = None if entry is None else of_entry(entry)
@@ -112,10 +112,11 @@ class LegacyH5Archive(Archive):
         inside = [name for name in names if "/" in name]
         if inside or (slots is None and len(names) > 1):
             raise UnusableFileError(
-                f"The layer {path!r} may not be Keras' own, or is not as Keras makes "
-                "it, and a legacy .h5 file does not tell the order of its weights. "
-                f"Received: {', '.join(names)}. Load the model with Keras, save it "
-                "with model.save('model.keras'), and use that file."
+                f"The order of the weights of the layer {path!r} is not known: a "
+                "legacy .h5 file does not store it, and the layer may not be Keras' "
+                f"own, or not in its standard form. Received: {', '.join(names)}. Load "
+                "the model with Keras, save it with model.save('model.keras'), and use "
+                "that file."
             )
         for number in range(len(names)):
             yield f"vars/{number}", number
@@ -148,7 +149,7 @@ class LegacyH5Archive(Archive):
         inside: defaultdict[str, list[str]] = defaultdict(list)
         outermost = ""
         for entry in layer_entries(self.config):
-            # Up to Keras 2 a name may have slashes, so a path does not tell.
+            # Up to Keras 2 a name may contain slashes, so a path is not enough.
             outermost = outermost if entry.parent else entry.path
             inside[outermost].append(entry.path)
             if entry.wrapped is not None:
@@ -162,17 +163,17 @@ class LegacyH5Archive(Archive):
             for name in hdf5.text_list_attribute(group, "weight_names"):
                 owner, variable = owners.find(name)
                 if (wrapped := self._entries[owner].wrapped) is not None:
-                    owner = wrapped.path  # Keras 2 leaves its name out.
+                    owner = wrapped.path  # Keras 2 leaves out the wrapper's name.
                 if (stored := hdf5.array(group, name)) is not None:
                     found[owner].append((variable, stored))
         return found
 
 
 class _Owners:
-    """Finds the layer that a weight belongs to, by name, below one outermost layer.
+    """A search for the layer of a weight, by name, below one outermost layer.
 
-    A weight's name holds its layer's, with or without those of the models around
-    it; the path that agrees longest with it is the layer's.
+    A weight's name contains its layer's, with or without those of the models around it;
+    the layer is the one whose path has the longest match.
     """
 
     def __init__(self, outermost: str, inner: list[str]) -> None:
@@ -182,7 +183,7 @@ class _Owners:
             self._by_name[path.split("/")[-1]].append(path)
 
     def find(self, name: str) -> tuple[str, str]:
-        """The path of the layer, and the variable's name within it."""
+        """Return the path of the layer, and the variable's name within it."""
         *around, variable = name.split(":")[0].split("/")
         agreeing = [
             (_common_end(around[: place + 1], path.split("/")), -place, path)
@@ -196,6 +197,6 @@ class _Owners:
 
 
 def _common_end(left: list[str], right: list[str]) -> int:
-    """How many elements, counted from the end, two lists have in common."""
+    """Return how many elements, counted from the end, two lists have in common."""
     pairs = zip(reversed(left), reversed(right), strict=False)
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))

@@ -1,8 +1,8 @@
-"""A stretch of a file as a file of its own, for HDF5 to read and to write.
+"""A part of a file as a file of its own, for HDF5 to read and to write.
 
 A model's weights lie uncompressed inside its zip archive. `zipfile` can seek in them
-only by reading on from the start, which makes h5py crawl, and can write them only from
-start to end, which HDF5 does not.
+only by reading from the start, which makes h5py crawl, and can write them only from
+start to end, which HDF5 does not do.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 class MemberView(io.RawIOBase):
-    """A stretch of a file, to be read.
+    """A readable part of a file.
 
     Args:
-        file: the file, best without a buffer.
-        start: where the stretch begins in it.
-        size: how many bytes it has.
+        file: the file, preferably unbuffered.
+        start: the offset of the part.
+        size: the size of the part in bytes.
     """
 
     def __init__(self, file: BinaryIO | io.FileIO, start: int, size: int) -> None:
@@ -39,11 +39,11 @@ class MemberView(io.RawIOBase):
         return True
 
     def tell(self) -> int:
-        """The position within the stretch."""
+        """Return the position within the part."""
         return self._position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Move within the stretch."""
+        """Move within the part."""
         if whence == io.SEEK_CUR:
             offset += self._position
         elif whence == io.SEEK_END:
@@ -52,7 +52,7 @@ class MemberView(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer: Any) -> int:
-        """Fill `buffer` from the position on, never beyond the stretch."""
+        """Fill `buffer` from the position on, never beyond the part."""
         view = memoryview(buffer).cast("B")[: max(0, self._size - self._position)]
         self._file.seek(self._start + self._position)
         count = 0
@@ -65,11 +65,11 @@ class MemberView(io.RawIOBase):
 
 
 class MemberWriter(MemberView):
-    """The end of a file from `start` on, to be written.
+    """The writable end of a file, from `start` on.
 
-    A write that fails, as on a full disk, must not reach HDF5, which then cannot close
-    its file and takes the process down. The first such error is kept, and what comes
-    after it is dropped: call `check` while writing and at the end.
+    A failed write, for example on a full disk, must not reach HDF5, which then cannot
+    close its file and takes the process down. The first such error is kept, and
+    everything after it is dropped: call `check` while writing and at the end.
     """
 
     def __init__(self, file: io.FileIO, start: int) -> None:
@@ -77,7 +77,7 @@ class MemberWriter(MemberView):
         self._error: BaseException | None = None
 
     def check(self) -> None:
-        """Tell of a write that failed, or was interrupted.
+        """Raise the error of a write that failed or was interrupted.
 
         Raises:
             OSError: the first error.
@@ -102,7 +102,7 @@ class MemberWriter(MemberView):
         return len(view)
 
     def truncate(self, size: int | None = None) -> int:
-        """Set the size of the stretch, which ends the file."""
+        """Set the size of the part, which ends the file."""
         self._size = self._position if size is None else size
         if self._error is None:
             try:

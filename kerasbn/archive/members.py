@@ -1,4 +1,4 @@
-"""The parts of a `.keras` model by name, whether they lie in a zip or in a folder."""
+"""The parts of a `.keras` model by name, whether in a zip or in a folder."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class Members(ABC):
 
     @abstractmethod
     def names(self) -> list[str]:
-        """The names of all parts but assets, which may be among them."""
+        """Return the names of all parts except assets, which may be among them."""
 
     @abstractmethod
     def assets(self) -> Iterator[str]:
-        """The names of all assets, with `/` between folders.
+        """Yield the names of all assets, with `/` between folders.
 
         Raises:
             UnusableFileError: if one is outside the model's folder.
@@ -44,11 +44,11 @@ class Members(ABC):
 
     @abstractmethod
     def size(self, name: str) -> int:
-        """How many bytes a part says that it has."""
+        """Return the declared size of a part in bytes."""
 
     @abstractmethod
     def open(self, name: str) -> BinaryIO:
-        """A part, open for reading.
+        """Open a part for reading.
 
         Raises:
             UnusableFileError: if it is damaged or hostile.
@@ -58,32 +58,32 @@ class Members(ABC):
     def open_weights(
         self, name: str, resources: ExitStack
     ) -> tuple[str | BinaryIO, Stretch | None]:
-        """The weights, as h5py takes them, and where on the disk they lie.
+        """Return the weights, in a form for h5py, and their place on the disk.
 
         Raises:
             UnusableFileError: if they are damaged or hostile.
         """
 
     def read(self, name: str) -> bytes:
-        """All of a part that is text.
+        """Read a part that is text.
 
         Raises:
-            UnusableFileError: if it is damaged or longer than any model's.
+            UnusableFileError: if it is damaged or longer than any real model's.
         """
         size = self.size(name)
         if size > _MAX_JSON_BYTES:
             raise UnusableFileError(
-                f"{name} declares {size:,} bytes; no model's is so long. It is not "
-                "read."
+                f"{name} declares {size:,} bytes, more than any real model has, and is "
+                "not read."
             )
         with self.open(name) as file:
             return file.read(_MAX_JSON_BYTES)
 
     def need(self, name: str) -> None:
-        """Check that there is a part of this name.
+        """Check that a part of this name exists.
 
         Raises:
-            UnusableFileError: if there is not.
+            UnusableFileError: if it does not.
         """
         names = self.names()
         if name in names:
@@ -91,13 +91,13 @@ class Members(ABC):
         if name == WEIGHTS and NPZ_WEIGHTS in names:
             raise UnusableFileError(
                 f"The weights are in {NPZ_WEIGHTS}, where Keras wrote them as pickled "
-                "objects. To read these is to run what they hold, so neither this nor "
-                f"Keras 3.15 does. Received: {self.path}. If you trust it, load it "
-                "with the version of Keras that wrote it, and save it with "
+                "objects. Reading these would run code in them, so neither kerasbn nor "
+                f"Keras 3.15 does so. Received: {self.path}. If you trust the file, "
+                "load it with the version of Keras that wrote it, and save it with "
                 "model.save('model.keras')."
             )
         raise UnusableFileError(
-            f"There is no {name}, so it is no whole Keras model. Received: "
+            f"{name} is missing, so this is not a complete Keras model. Received: "
             f"{self.path} with {names[:5]}. Save the model with "
             "model.save('model.keras')."
         )

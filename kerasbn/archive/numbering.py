@@ -1,4 +1,4 @@
-"""Which HDF5 group of a `.keras` file holds which layer.
+"""The HDF5 group of each layer in a `.keras` file.
 
 Keras names a group by the layer's class in snake case and a running number among
 the layers of one model (`keras.src.saving.saving_lib._save_container_state`), so
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
     from kerasbn.config_tree import LayerEntry
 
-# Where Keras exports a class by another name than its own, which the group has.
+# Exported name of a class -> its own name, by which Keras names the group.
 _OWN_NAMES = {"GroupQueryAttention": "GroupedQueryAttention"}
 
 
 class Step(NamedTuple):
-    """One step down from the `layers` in a model's group to a layer's group.
+    """A step down from the `layers` in a model's group to a layer's group.
 
     Attributes:
         group: the group's name.
-        name: the layer's, which the group may hold, too; None if it is not known.
+        name: the layer's name, which the group may also have; None if it is not known.
     """
 
     group: str
@@ -48,17 +48,17 @@ def group_steps(model: Mapping[str, Any]) -> dict[str, tuple[Step, ...]]:
         numbers[entry.parent][stem] += 1
         group = f"layers/{stem}_{number}" if number else f"layers/{stem}"
         above = steps.get(entry.parent, ())
-        steps[entry.path] = here = (*above, Step(group, _told_name(entry)))
+        steps[entry.path] = here = (*above, Step(group, _given_name(entry)))
         if entry.wrapped is not None:
             steps[entry.wrapped.path] = (
                 *here,
-                Step("layer", _told_name(entry.wrapped)),
+                Step("layer", _given_name(entry.wrapped)),
             )
     return steps
 
 
-def _told_name(entry: LayerEntry) -> str | None:
-    """The layer's name, if it was written; else it had any when it was saved."""
+def _given_name(entry: LayerEntry) -> str | None:
+    """Return the layer's name, if it was written; else it had any when it was saved."""
     return entry.name if entry.config.get("name") is not None else None
 
 

@@ -32,7 +32,7 @@ _START = (
 
 
 class Stretch(NamedTuple):
-    """Where the HDF5 lies: bytes of a file, all of them if `size` is negative."""
+    """The place of the HDF5 data: bytes of a file, or all if `size` is negative."""
 
     path: str
     start: int = 0
@@ -40,28 +40,28 @@ class Stretch(NamedTuple):
 
 
 def complaint(source: str | BinaryIO, place: Stretch | None) -> str | None:
-    """What is wrong with an HDF5 file: damage, or what the library makes of it.
+    """Return what is wrong with an HDF5 file: damage, or a failure of the library.
 
     Args:
         source: the file, to be opened in a forked process.
-        place: where it lies, for a process that cannot inherit it; None if nowhere.
+        place: its place, for a process that cannot inherit it; None if it has none.
 
     Returns:
         None if it can be read.
     """
     if isolation.is_isolated():
-        return None  # Whoever waits for this process ends it.
+        return None  # Another process waits for this one, and ends it if need be.
     if isolation.may_fork():
         said = isolation.in_fork(lambda: _verdict(source).encode())
         return said if isinstance(said, str) else _found(said.decode())
     if place is None:
         return None
-    # That process may have been started in another folder than this one is in now.
+    # That process may have been started in another folder than the current one.
     return _SERVER.complaint(place._replace(path=str(Path(place.path).absolute())))
 
 
 def _read(source: Any) -> None:
-    """Read all of the structure; what is wrong is raised."""
+    """Read the whole structure; raise an error for anything that is wrong."""
     with h5py.File(source, "r") as root:
         paths: list[bytes] = [b"."]
         h5py.h5o.visit(root.id, paths.append)
@@ -74,7 +74,7 @@ def _read(source: Any) -> None:
 
 
 def _read_attribute(attribute: Any) -> None:
-    with suppress(TypeError):  # A type that NumPy has not; it is never read.
+    with suppress(TypeError):  # A type that NumPy lacks; it is never read.
         values = np.empty(attribute.shape or (), attribute.dtype)
         if attribute.get_space().get_simple_extent_type() != h5py.h5s.NULL:
             attribute.read(values)
@@ -90,7 +90,7 @@ def _read_dataset(dataset: Any) -> None:
 
 
 def _verdict(source: Any) -> str:
-    """`sound`, or what h5py says; it raises anything on damage."""
+    """Return `sound`, or h5py's complaint; raise any other error."""
     try:
         _read(source)
     except Exception as error:
@@ -103,14 +103,14 @@ def _found(said: str) -> str | None:
 
 
 class _Server:
-    """A process of its own that reads one file after the other."""
+    """A separate process that reads one file after the other."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[str] | None = None
         self._lock = threading.Lock()
 
     def complaint(self, place: Stretch) -> str | None:
-        """What is wrong with a file; None if nothing is."""
+        """Return what is wrong with a file; None if nothing is."""
         # That process stays in the folder where it was started.
         place = place._replace(path=str(Path(place.path).absolute()))
         with self._lock:
@@ -124,7 +124,7 @@ class _Server:
                 process.stdin.flush()
                 timer.start()
                 line = process.stdout.readline()
-            except OSError:  # It has gone in the meantime.
+            except OSError:  # It has ended in the meantime.
                 line = ""
             finally:
                 timer.cancel()
@@ -177,7 +177,7 @@ def _open(place: Stretch) -> Any:
 
 
 def serve() -> None:
-    """Read the files that standard input names, and say what is wrong with each."""
+    """Read the files named on standard input, and print what is wrong with each."""
     print("ready", flush=True)
     for line in sys.stdin:
         isolation.limit_processor_time()

@@ -25,18 +25,18 @@ if TYPE_CHECKING:
     from kerasbn.graph import Graph
     from kerasbn.graph.keras2 import Translation
 
-# The version of Keras whose form a translation has.
+# The version of Keras whose format a translation has.
 _FORM = "3.15.0"
-# The state of a random generator; Keras 3 makes its own.
+# The state of a random generator; Keras 3 creates its own.
 _RANDOM = ("Random", "Dropout", "Gaussian", "Alpha", "SpatialDropout")
 
 
 def in_keras_3(archive: Archive) -> Archive:
-    """A translation of an archive that Keras 2 or tf_keras wrote.
+    """Translate an archive that Keras 2 or tf_keras wrote.
 
     Raises:
         NotAGraphError: if the model is neither Functional nor Sequential.
-        UnsupportedFormatError: if a layer cannot be translated; it is named.
+        UnsupportedFormatError: if a layer cannot be translated; the message names it.
         UnusableFileError: if the configuration is malformed.
     """
     _check_age(archive)
@@ -45,8 +45,8 @@ def in_keras_3(archive: Archive) -> Archive:
     except UntranslatableError as error:
         path = str(archive.path)
         remedy = error.remedy or (
-            "Rebuild the model without it; or, if Keras 3 loads the file, save it anew "
-            "and use that: keras.models.load_model({path!r}, compile=False)"
+            "Rebuild the model without it; or, if Keras 3 loads the file, save it "
+            "again and use that: keras.models.load_model({path!r}, compile=False)"
             ".save('model.keras')."
         )
         raise UnsupportedFormatError(
@@ -60,7 +60,7 @@ def in_keras_3(archive: Archive) -> Archive:
 
 
 def for_reading(archive: Archive) -> Archive:
-    """A translation whose layers have their old names, and which says what wrote it.
+    """Translate with old layer names, and keep the version that wrote the file.
 
     Raises:
         NotAGraphError: if the model is neither Functional nor Sequential.
@@ -72,23 +72,23 @@ def for_reading(archive: Archive) -> Archive:
 
 
 def _check_age(archive: Archive) -> None:
-    """Keras 1 had other arguments, and other orders of weights.
+    """Refuse files of Keras 1, which had other arguments, and other orders of weights.
 
     Raises:
-        UnsupportedFormatError: if the file is so old.
+        UnsupportedFormatError: if the file is that old.
     """
     version = archive.keras_version or "2"
     if version.split(".")[0] in ("0", "1"):
         raise UnsupportedFormatError(
-            "Files of Keras 1 are not translated. Received: "
-            f"{archive.path}, keras_version {version}. Keras 2 up to 2.3 converts them "
-            "(pip install 'keras<2.4', with Python 3.7 or older): load the file "
-            "there, save it anew, and use that."
+            f"Files of Keras 1 are not translated. Received: {archive.path}, "
+            f"keras_version {version}. Keras 2 up to 2.3 converts them (pip install "
+            "'keras<2.4', with Python 3.7 or older): load the file there, save it "
+            "again, and use that."
         )
 
 
 def _check_kernels(archive: Archive, graph: Graph) -> None:
-    """A file that was written with Theano holds kernels of convolutions turned around.
+    """Refuse a file written with Theano whose convolution kernels are flipped.
 
     Raises:
         UnsupportedFormatError: if there are such kernels.
@@ -99,15 +99,15 @@ def _check_kernels(archive: Archive, graph: Graph) -> None:
     if path is not None:
         raise UnsupportedFormatError(
             f"The kernel of the layer {path!r} was trained with Theano, whose "
-            "convolutions turn kernels around. Received: "
-            f"{archive.path}, backend theano. Keras 2 up to 2.3 on TensorFlow turns "
-            "them back (pip install 'keras<2.4', with Python 3.7 or older): load the "
-            "file there, save it anew, and use that."
+            f"convolutions flip kernels. Received: {archive.path}, backend theano. "
+            "Keras 2 up to 2.3 on TensorFlow flips them back (pip install 'keras<2.4', "
+            "with Python 3.7 or older): load the file there, save it again, and use "
+            "that."
         )
 
 
 class TranslatedArchive(Archive):
-    """A translated model with the weights of the file that it came from."""
+    """A translated model with the weights of the original file."""
 
     format: ClassVar[Literal["keras", "h5"]] = "keras"
 
@@ -152,7 +152,7 @@ class TranslatedArchive(Archive):
         return iter(())
 
     def _old(self, path: str) -> str:
-        """The path of a layer in the file; a wrapped layer's is below its wrapper's."""
+        """Return a layer's path in the file, that of a wrapped layer by its wrapper."""
         if path in self._classes:
             return self._old_paths.get(path, path)
         above, _, name = path.rpartition("/")

@@ -1,9 +1,9 @@
-"""From the configuration of a legacy `.h5` file of Keras 3 to that of a `.keras` file.
+"""Conversion of the configuration of a Keras 3 legacy `.h5` file to `.keras` form.
 
 A legacy file names a layer or an operator by its class alone, or by `package>Class`; a
-`.keras` file says its module and its registered name, too. Arguments of a call are
-written alike in both, positional ones included, so that an operator needs no more than
-that to be loaded. (Keras itself looks for it among the layers, and fails.)
+`.keras` file also has its module and its registered name. The arguments of a call have
+the same form in both, including positional ones, so that an operator needs only these
+names to be loaded. (Keras itself looks for it among the layers, and fails.)
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _MODELS = {"Functional": "keras.src.models.functional", "Sequential": "keras"}
-# A legacy file has the class's own name, where a `.keras` file has the exported one.
+# A legacy file has the class's own name, a `.keras` file the exported one.
 _EXPORTED_AS = {"GroupedQueryAttention": "GroupQueryAttention"}
 
 
 def as_keras_format(model: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of a model's whole configuration in the form of a `.keras` file."""
+    """Return a copy of a model's whole configuration in the form of a `.keras` file."""
     result = deepcopy(dict(model))
     _upgrade(result)
     return result
 
 
 def name_layers(model: Any, stored: Sequence[str] = ()) -> None:
-    """Give a name to each layer that has none, in place: the one that Keras would give.
+    """Give each layer without a name the one that Keras would give, in place.
 
-    The entries of a Sequential model have no name, and a custom layer whose
-    `get_config` tells only what its constructor takes has none either. Keras then
-    counts within the class.
+    The entries of a Sequential model have no name, and neither has a custom layer whose
+    `get_config` returns only its constructor's arguments. Keras then counts within the
+    class.
 
     Args:
         model: a model's whole configuration.
-        stored: the names of the outermost layers, where the file tells them.
+        stored: the names of the outermost layers, if the file has them.
     """
     _name_below(model, Counter(), stored)
 
@@ -55,12 +55,12 @@ def _name_below(entry: Any, count: Counter[str], stored: Sequence[str] = ()) -> 
         else []
     )
     is_input = [each.get("class_name") == "InputLayer" for each in inner]
-    told = iter(stored if len(stored) == is_input.count(False) else ())
+    stored_names = iter(stored if len(stored) == is_input.count(False) else ())
     if isinstance(config.get("layer"), dict):
         inner.append(config["layer"])
         is_input.append(False)
     for each, given in zip(inner, is_input, strict=True):
-        name = None if given else next(told, None)
+        name = None if given else next(stored_names, None)
         if not _has_name(each):
             each["name"] = name or _counted(str(each.get("class_name")), count)
         _name_below(each, count)
@@ -79,9 +79,9 @@ def _counted(class_name: str, count: Counter[str]) -> str:
 
 
 def with_lists_wrapped(model: dict[str, Any]) -> dict[str, Any]:
-    """A model of Keras 2, with `layers` in all that was written as a bare list.
+    """Return a Keras 2 model with `layers` in place of every bare list.
 
-    Up to Keras 2.2 that was the whole configuration of a Sequential model.
+    Up to Keras 2.2 such a list was the whole configuration of a Sequential model.
     """
     config = model.get("config")
     if isinstance(config, list):
@@ -111,7 +111,7 @@ def _upgrade(entry: dict[str, Any]) -> None:
         entry["registered_name"] = class_name
     elif class_name in LAYERS:
         entry["module"], entry["registered_name"] = "keras.layers", None
-    else:  # A class of somebody's own that was never registered.
+    else:  # A custom class that was never registered.
         entry["module"], entry["registered_name"] = None, class_name
     if is_graph(entry):
         for inner in entry["config"]["layers"]:
@@ -120,7 +120,7 @@ def _upgrade(entry: dict[str, Any]) -> None:
 
 
 def _is_operator(entry: Mapping[str, Any]) -> bool:
-    """Whether `Add` is `x + y` and not the layer, which has what every layer has."""
+    """Whether `Add` is `x + y` and not the layer, which has every layer's arguments."""
     config = entry.get("config")
     is_layer = isinstance(config, dict) and "trainable" in config
     return entry["class_name"] in OPERATORS and not is_layer

@@ -1,4 +1,4 @@
-"""Writing a `.keras` file."""
+"""Writing of `.keras` files."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ def write_archive(
     """Write `config` with the weights and assets of `source`, some of them changed.
 
     Weights are copied block by block, under the numbers that the layers have in
-    `config`, whose entries must stand in the order in which Keras lists the layers
-    of the loaded model. The optimizer's state is left out.
+    `config`, whose entries must be in the order in which Keras lists the layers of the
+    loaded model. The optimizer's state is left out.
 
     Args:
         path: the file. It is written in place: use `replacing` of `kerasbn.writing`
             around it.
-        source: where layers that did not change are copied from.
-        config: the model's whole configuration. Each layer has the path that it has
-            in `source`, or stores nothing, or is in `changed`.
+        source: the archive from which unchanged layers are copied.
+        config: the model's whole configuration. Each layer has the same path as in
+            `source`, or stores nothing, or is in `changed`.
         changed: layer path -> its new variables, in order.
-        extra: path below the HDF5 root -> a further array.
+        extra: path below the HDF5 root -> an additional array.
 
     Raises:
         OSError: if the disk is full or the file grows too large.
@@ -56,8 +56,8 @@ def write_archive(
         container.writestr(CONFIG, json.dumps(config))
         with container.open(WEIGHTS, "w", force_zip64=True) as member:
             # HDF5 writes here and there, `zipfile` from start to end. So HDF5 writes
-            # first, in the very place, and then `zipfile` writes the same once more,
-            # which gives it the checksum and costs the disk nothing.
+            # first, in the final place, and then `zipfile` writes the same bytes again,
+            # which gives it the checksum and costs no disk space.
             file.flush()
             with path.open("r+b", buffering=0) as place:
                 weights = MemberWriter(place, start=file.tell())
@@ -96,7 +96,7 @@ def _write_weights(
                 file.check()
             for name, values in extra.items():
                 write_array(root, name, values)
-    finally:  # What HDF5 may have raised is only what came of it.
+    finally:  # An error of HDF5 may only be the consequence of a failed write.
         file.check()
 
 

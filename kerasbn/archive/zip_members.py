@@ -1,4 +1,4 @@
-"""The parts of a model in a zip archive, which nobody vouches for."""
+"""The parts of a model in an untrusted zip archive."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
     from io import FileIO
 
-# A compressed member may be unpacked only up to this much more than it occupies.
-# Keras itself stores its members as they are.
+# The limit to which a compressed member may expand, relative to its size. Keras itself
+# stores its members uncompressed.
 _HARMLESS_BYTES = 64 * 2**20
 _MAX_EXPANSION = 100
-# HDF5 may crash on flipped bytes, which the checksum tells; of larger files it takes
-# longer than all the rest of linting them.
+# HDF5 may crash on flipped bytes, which the checksum reveals; for larger files, the
+# checksum takes longer than all the rest of linting them.
 _CHECKED_BYTES = 64 * 2**20
-# What zipfile raises on archives that are damaged in one way or another.
+# The errors that zipfile raises on damaged archives.
 _ZIP_ERRORS = (
     zipfile.BadZipFile,
     zlib.error,
@@ -51,8 +51,8 @@ class ZipMembers(Members):
             self._zip = resources.enter_context(zipfile.ZipFile(path))
         except _ZIP_ERRORS as error:
             raise UnusableFileError(
-                f"Not a whole zip archive: {error}. Received: {path}. The file is "
-                "damaged or was cut short; save or copy it again."
+                f"Not a complete zip archive: {error}. Received: {path}. The file is "
+                "damaged or truncated; save or copy it again."
             ) from error
 
     def names(self) -> list[str]:
@@ -69,6 +69,8 @@ class ZipMembers(Members):
     def read(self, name: str) -> bytes:
         try:
             return super().read(name)
+        except UnusableFileError:
+            raise
         except _ZIP_ERRORS as error:
             raise UnusableFileError(
                 f"{name} in the archive cannot be read: {error}. The file is damaged; "
@@ -109,7 +111,7 @@ class ZipMembers(Members):
     def _view(
         self, member: zipfile.ZipInfo, resources: ExitStack
     ) -> tuple[BinaryIO, Stretch]:
-        """An uncompressed member, read in place."""
+        """Open an uncompressed member, read in place."""
         file = resources.enter_context(self.path.open("rb", buffering=0))
         file_size = self.path.stat().st_size
         file.seek(min(max(0, member.header_offset), file_size))
@@ -123,22 +125,22 @@ class ZipMembers(Members):
         whole = start + member.file_size <= file_size
         if header[:4] != b"PK\x03\x04" or member.flag_bits & 0x1 or not whole:
             raise UnusableFileError(
-                f"{member.filename} declares {member.file_size:,} bytes that are not "
-                f"all there. Received: {self.path}. The file is damaged or was cut "
-                "short; save or copy it again."
+                f"{member.filename} declares {member.file_size:,} bytes, but not all "
+                f"are there. Received: {self.path}. The file is damaged or truncated; "
+                "save or copy it again."
             )
         if member.file_size <= _CHECKED_BYTES:
             file.seek(start)
             if _checksum(file, member.file_size) != member.CRC:
                 raise UnusableFileError(
-                    f"{member.filename} in the archive is damaged: its checksum is "
-                    f"another. Received: {self.path}. Save or copy it again."
+                    f"{member.filename} in the archive is damaged: its checksum does "
+                    f"not match. Received: {self.path}. Save or copy it again."
                 )
         view = cast("BinaryIO", MemberView(file, start, member.file_size))
         return view, Stretch(str(self.path), start, member.file_size)
 
     def _unpack(self, name: str, resources: ExitStack) -> BinaryIO:
-        """A compressed member, unpacked into a temporary file."""
+        """Unpack a compressed member into a temporary file."""
         unpacked = resources.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
         try:
             with self.open(name) as packed:
@@ -154,7 +156,7 @@ class ZipMembers(Members):
 
 
 def _checksum(file: FileIO, size: int) -> int:
-    """The checksum of the next `size` bytes, as a zip archive stores it."""
+    """Compute the checksum of the next `size` bytes, as in a zip archive."""
     checksum = 0
     while size > 0 and (chunk := file.read(min(size, 2**20))):
         checksum = zlib.crc32(chunk, checksum)

@@ -1,4 +1,4 @@
-"""Long lists made short: a few entries stand for all that say the like."""
+"""Abridging of long lists: a few entries stand for all similar ones."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
 
 Entry = TypeVar("Entry", "Folded", "KeptBatchNorm")
 
-# How many like entries are shown, and how many more it takes to leave those out.
+# How many similar entries are shown, and how many more there must be to omit the rest.
 _SHOWN, _WORTH_IT = 3, 3
 
 _NAMES = re.compile(r"`[^`]*`(, `[^`]*`)*|\d+")
 
 
 def abridged(entries: Sequence[Entry]) -> Iterator[tuple[Entry, int]]:
-    """The entries worth showing, each with how many like it are left out behind it.
+    """Yield the entries worth showing, each with the number of similar ones omitted.
 
-    BN kept for reasons that differ only in names and numbers are alike, and so are BN
-    folded by one route.
+    BN layers kept for reasons that differ only in names and numbers are similar, and so
+    are those folded by the same route.
     """
     groups: dict[str, list[Entry]] = {}
     for entry in entries:

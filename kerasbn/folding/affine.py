@@ -1,4 +1,4 @@
-"""Batch normalization at inference is an affine map, one scale and shift per index.
+"""Batch normalization at inference as an affine map: a scale and a shift per index.
 
     y = s * x + t        s = gamma / sqrt(variance + epsilon)        t = beta - mean * s
 
@@ -43,12 +43,12 @@ class Affine(NamedTuple):
 
     @property
     def has_shift(self) -> bool:
-        """Whether it does more than to scale."""
+        """Whether the map does more than scale."""
         return bool(np.any(self.shift))
 
     @property
     def is_increasing(self) -> bool:
-        """Whether no scale is negative, so that it does not turn an order around."""
+        """Whether no scale is negative, so that the order of values is kept."""
         return bool((self.scale >= 0).all())
 
     @property
@@ -76,11 +76,11 @@ class Affine(NamedTuple):
         return Affine(1 / self.scale, -self.shift / self.scale)
 
     def each(self, function: Callable[[Float64], Float64]) -> Affine:
-        """The map with `function` applied to scale and to shift."""
+        """Return the map with `function` applied to scale and to shift."""
         return Affine(function(self.scale), function(self.shift))
 
     def simplified(self) -> Affine:
-        """The same map; axes along which it does not differ get the size 1."""
+        """Return this map with size 1 along axes where it does not differ."""
         return self.each(_simplified)
 
 
@@ -93,7 +93,7 @@ def batch_norm_affine(
     variables: Mapping[str, NDArray[Any]],
     axes: Sequence[int],
 ) -> Affine:
-    """What a BN layer does at inference, in float64.
+    """Return the map that a BN layer computes at inference, in float64.
 
     Args:
         config: the layer's configuration; its `epsilon` is used.
@@ -103,7 +103,7 @@ def batch_norm_affine(
 
     Returns:
         The affine map. It is not finite where the variance plus epsilon is not
-        positive or a variable is not finite.
+            positive or a variable is not finite.
     """
     wide = {name: values.astype(np.float64) for name, values in variables.items()}
     mean, variance = wide["moving_mean"], wide["moving_variance"]
@@ -121,7 +121,7 @@ def batch_norm_weights(
     axes: Sequence[int],
     affine: Affine,
 ) -> tuple[Float64, Float64]:
-    """The `gamma` and `beta` with which a BN layer computes `affine` instead.
+    """Return the `gamma` and `beta` that make a BN layer compute `affine`.
 
     It keeps its mean and variance. Both are float64, of the shape of the kept axes.
 
@@ -139,15 +139,15 @@ def batch_norm_weights(
 
 
 def along(values: Float64, axes: Sequence[int], sizes: Sequence[int]) -> Float64:
-    """Values that differ along no other axes, as an array of just these axes.
+    """Reduce values to an array that has just these axes.
 
     Args:
-        values: aligned at its end, as a scale of `Affine` is.
+        values: aligned at its end, like a scale of `Affine`; constant along other axes.
         axes: which axes to keep, ascending, counted from the end.
         sizes: their sizes; an axis of size 1 is stretched.
 
     Raises:
-        ValueError: if the sizes differ.
+        ValueError: if the sizes do not match.
     """
     lead = -min(axes, default=0) - values.ndim
     full = values.reshape((1,) * max(0, lead) + values.shape)

@@ -1,4 +1,4 @@
-"""From a plan to a new configuration and new weights, both as pure functions."""
+"""The new configuration and weights of a plan, computed by pure functions."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _WEIGHTS = ("gamma", "beta")
 
 @dataclass(frozen=True)
 class Changed:
-    """A layer that takes BN in: a linear one, or another BN that stays."""
+    """A layer that absorbs BN: a linear one, or another BN that stays."""
 
     layer: Layer
     absorptions: tuple[Absorption, ...]
@@ -59,7 +59,7 @@ class Changed:
 
     @property
     def entry(self) -> LayerEntry:
-        """Whose variables change: the layer itself, or the one that it wraps."""
+        """The entry whose variables change: the layer itself, or the one it wraps."""
         return linear_entry(self.layer) or self.layer.entry
 
     @property
@@ -67,7 +67,7 @@ class Changed:
         return ABSORBERS[self.entry.class_name]
 
     def variables(self, archive: Archive) -> list[Blockwise]:
-        """The layer's float64 variables after folding, yet to be computed.
+        """The layer's float64 variables after folding, computed lazily.
 
         Raises:
             UnusableFileError: if the shapes in the file do not fit.
@@ -78,7 +78,7 @@ class Changed:
             return self._linear_variables(archive)
         except (ValueError, IndexError) as error:
             raise UnusableFileError(
-                f"The weights of `{self.layer.path}` and of the BN that it takes in do "
+                f"The weights of `{self.layer.path}` and of the BN that it absorbs do "
                 f"not fit each other: {error}. The file is damaged; save the model "
                 "again."
             ) from error
@@ -104,18 +104,18 @@ class Changed:
 
     @property
     def dropped_penalties(self) -> list[str]:
-        """The regularizers that the fold leaves behind, as `layer.regularizer`."""
+        """The regularizers that the fold drops, as `layer.regularizer`."""
         return [f"{self.layer.path}.{name}" for name in penalties(self.entry.config)]
 
 
 @dataclass(frozen=True)
 class FoldedModel:
-    """A folded model, yet to be written: its configuration and weights.
+    """A folded model, before it is written: its configuration and weights.
 
     Attributes:
         graph: the original's graph.
         archive: the file that holds the original.
-        plan: what goes where.
+        plan: the plan of the fold.
     """
 
     graph: Graph
@@ -124,7 +124,7 @@ class FoldedModel:
 
     @cached_property
     def changed(self) -> Mapping[str, Changed]:
-        """The layers that take BN in, by path."""
+        """The layers that absorb BN, by path."""
         gone = self.plan.gone
         found: dict[str, list[Absorption]] = {}
         for fold in self.plan.folds:
@@ -138,7 +138,7 @@ class FoldedModel:
 
     @property
     def dropped_penalties(self) -> list[str]:
-        """The regularizers that folding leaves behind, as `layer.regularizer`."""
+        """The regularizers that folding drops, as `layer.regularizer`."""
         gone = [
             f"{path}.{name}"
             for path, layer in self.plan.gone.items()
@@ -150,7 +150,7 @@ class FoldedModel:
 
     @cached_property
     def identities(self) -> Mapping[str, Layer]:
-        """The BN whose output the outermost model returns, by path.
+        """The BN layers whose output the outermost model returns, by path.
 
         They become Identity layers, because outputs are named after their layers.
         """
@@ -171,7 +171,7 @@ class FoldedModel:
     def constants(self) -> Mapping[str, Mapping[Argument, dict[str, Any]]]:
         """Path of a layer -> constants among its calls' arguments, as serialised.
 
-        Their digits are those of float64; Keras rounds them to their dtype.
+        They are written with float64 digits; Keras rounds them to their dtype.
         """
         found: dict[str, dict[Argument, dict[str, Any]]] = {}
         for new in (new for fold in self.plan.folds for new in fold.constants):
@@ -181,7 +181,7 @@ class FoldedModel:
         return found
 
     def node(self, node: Node) -> Node:
-        """A call of the original as the folded model makes it."""
+        """Return a call of the original as the folded model makes it."""
         constants = self.constants.get(node.layer.path, {})
         changed = [each for each in constants if each.call == node.call]
         if not changed:
@@ -194,9 +194,9 @@ class FoldedModel:
 
     @cached_property
     def exact(self) -> Mapping[str, list[Blockwise]]:
-        """Path -> float64 variables, of the layers that changed, block by block.
+        """Path -> float64 variables of the layers that changed, block by block.
 
-        Those of a layer inside a wrapper go by its own path: `wrapper/layer`.
+        A layer inside a wrapper is listed under its own path: `wrapper/layer`.
         """
         found: dict[str, list[Blockwise]] = {
             layer.entry.path: layer.variables(self.archive)
@@ -206,7 +206,7 @@ class FoldedModel:
 
     @cached_property
     def rounded(self) -> Mapping[str, list[Rounded]]:
-        """The same, rounded to the dtype in which the file stores the kernel."""
+        """The variables of `exact`, rounded to the dtype that the file stores."""
         return {
             path: [
                 Rounded(values, self.archive.variables(path)[0].dtype, path)
@@ -217,11 +217,11 @@ class FoldedModel:
 
     @property
     def float64_weights(self) -> Mapping[str, list[Float64]]:
-        """What `exact` gives, computed when a layer is asked for."""
+        """The arrays of `exact`, computed when a layer is accessed."""
         return _Computed(self.exact)
 
     def too_large(self) -> dict[str, str]:
-        """The BN whose fold no longer fits into half precision -> why not."""
+        """The BN layers whose fold does not fit into half precision -> why not."""
         found: dict[str, str] = {}
         for path, layer in self.changed.items():
             dtype = self.archive.variables(layer.entry.path)[0].dtype
@@ -237,11 +237,11 @@ class FoldedModel:
 
     @property
     def weights(self) -> Mapping[str, list[NDArray[Any]]]:
-        """What `rounded` gives, computed when a layer is asked for."""
+        """The arrays of `rounded`, computed when a layer is accessed."""
         return _Computed(self.rounded)
 
     def lost(self) -> list[str]:
-        """The layers with weights too small for their dtype, once they are computed."""
+        """The layers with weights too small for their dtype, as computed so far."""
         return [
             path
             for path, arrays in self.rounded.items()
@@ -260,7 +260,7 @@ def _fits(variables: Sequence[Blockwise], dtype: np.dtype[Any]) -> bool:
 
 
 class _Computed(Mapping[str, list[Any]]):
-    """Whole arrays instead of blocks: one layer's are in memory at a time."""
+    """Whole arrays instead of blocks; only one layer's are in memory at a time."""
 
     def __init__(self, arrays: Mapping[str, Sequence[Blockwise]]) -> None:
         self._arrays = arrays

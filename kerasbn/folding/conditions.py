@@ -1,4 +1,4 @@
-"""What must hold for a BN to go, and for a layer to take it in."""
+"""The conditions for a BN to go, and for a layer to absorb it."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ _PLAIN_DTYPES = [
 ]
 
 
-# How much |beta| may exceed |gamma| where a map has to be undone: two of the seven
+# How much |beta| may exceed |gamma| if a map has to be undone: two of the seven
 # decimal digits of float32.
 _MAX_SQUEEZE = 100
 
 
 class Obstacle(Exception):  # noqa: N818 - it is control flow, not an error
-    """Why a BN stays."""
+    """A BN stays; the message says why."""
 
 
 def check_batch_norm(batch_norm: Layer, flow: Flow) -> None:
-    """Check that a BN is affine in every call of it.
+    """Check that a BN is affine in each of its calls.
 
     Raises:
         Obstacle: if it is not.
@@ -58,7 +58,7 @@ def kept_axes(batch_norm: Layer, call: Call, flow: Flow) -> tuple[int, ...]:
     """The axes that a BN keeps, ascending, counted from the end of its input.
 
     Raises:
-        Obstacle: if that needs the rank of its input and nothing tells it.
+        Obstacle: if that needs the rank of its input, which is not known.
     """
     value = batch_norm.config.get("axis", -1)
     axes = value if isinstance(value, list) else [value]
@@ -71,7 +71,7 @@ def kept_axes(batch_norm: Layer, call: Call, flow: Flow) -> tuple[int, ...]:
 
 
 def _rank(call: Call, flow: Flow) -> int | None:
-    """The rank of a call's input with the batch, if its shape or a neighbour tells."""
+    """The rank of a call's input with the batch, from its shape or from a neighbour."""
     shape = flow.shapes.get(call.inputs[0])
     if shape is not None:
         return len(shape)
@@ -84,7 +84,7 @@ def _rank(call: Call, flow: Flow) -> int | None:
 
 
 def check_absorber(batch_norm: Layer, call: Call, side: Side, archive: Archive) -> None:
-    """Check that a layer, an absorber or another BN, may take a BN in.
+    """Check that a layer, an absorber or another BN, may absorb a BN.
 
     Raises:
         Obstacle: if it may not.
@@ -112,7 +112,7 @@ def check_absorber(batch_norm: Layer, call: Call, side: Side, archive: Archive) 
 
 
 def _check_not_shared(call: Call) -> None:
-    """Check that no other layer holds this one, or what it wraps, as well."""
+    """Check that no other layer holds this one, or the one it wraps, as well."""
     layer, graph = call.layer, call.graph
     holders = [*graph.held_inside.get(layer.name, ())]
     if (inner := layer.entry.wrapped) is not None:
@@ -124,32 +124,32 @@ def _check_not_shared(call: Call) -> None:
 
 
 def check_undoable(batch_norm: Layer, affine: Affine, archive: Archive) -> None:
-    """Check that others can undo a BN's map without losing what they read.
+    """Check that other layers can undo a BN's map without losing precision.
 
-    The map squeezes a channel of deviation |gamma| into numbers of size |beta|. What
-    rounding leaves of it there is all that its inverse can bring back.
+    The map squeezes a channel of deviation |gamma| into numbers of size |beta|. Its
+    inverse can restore only the digits that rounding leaves there.
 
     Raises:
-        Obstacle: if a channel is squeezed too much, or numbers are short anyway.
+        Obstacle: if a channel is squeezed too much, or the precision is low anyway.
     """
     policy = dtype_policy(batch_norm.config)
     if policy not in ("float32", "float64"):
-        raise Obstacle(f"computes in {policy}, too short for its map to be undone")
+        raise Obstacle(f"computes in {policy}, too low for its map to be undone")
     stored = read_batch_norm(batch_norm, archive)
     flat = affine.each(lambda values: values.reshape(-1))
     gamma, beta = _deviation_and_mean(batch_norm, stored, flat)
     if not (beta <= _MAX_SQUEEZE * gamma).all() or not gamma.all():
-        raise Obstacle("a gamma of it is almost 0, so its map cannot be undone")
+        raise Obstacle("one of its gammas is almost 0, so its map cannot be undone")
 
 
 def check_precise(reader: Call, affine: Affine, flow: Flow, archive: Archive) -> None:
-    """Check that what a BN reads keeps its digits when it is mapped.
+    """Check that the values that a BN reads keep their digits when they are mapped.
 
-    Its statistics tell how large that is. Another call of the same layer may make
-    numbers of quite another size than the call whose BN goes.
+    Its statistics show how large these are. Another call of the same layer may produce
+    numbers of a very different size from those of the call whose BN goes.
 
     Raises:
-        Obstacle: if their deviation drowns in their mean as it did not before.
+        Obstacle: if the mapped deviation drowns in the mean, and did not before.
     """
     axes = kept_axes(reader.layer, reader, flow)
     if not set(affine.axes) <= set(axes):
@@ -176,7 +176,7 @@ def _deviation_and_mean(
 
 
 def linear_entry(layer: Layer) -> LayerEntry | None:
-    """The entry of a linear layer: the layer's own, or that of what it wraps."""
+    """The entry of a linear layer: the layer's own, or that of the layer it wraps."""
     entry = layer.entry.wrapped or layer.entry
     linear = entry.is_builtin and not entry.is_operator
     return entry if linear and entry.class_name in ABSORBERS else None
@@ -194,7 +194,7 @@ def described(layer: Layer) -> str:
 
 def _activation(config: Mapping[str, Any]) -> str:
     value = config.get("activation")
-    if isinstance(value, dict):  # A function or an object of its own.
+    if isinstance(value, dict):  # A custom function or object.
         inner = value.get("config")
         value = inner if isinstance(inner, str) else value.get("class_name", "<lambda>")
     return "linear" if value is None else str(value)
@@ -203,7 +203,7 @@ def _activation(config: Mapping[str, Any]) -> str:
 def check_dtypes(batch_norm: Layer, other: Layer) -> None:
     """Check that two layers compute in the same floating dtype.
 
-    What a wrapper holds computes in its own.
+    A wrapper counts with the dtype of the layer it holds.
 
     Raises:
         Obstacle: if they do not.
@@ -239,8 +239,8 @@ def _check_weights(layer: LayerEntry, side: Side, archive: Archive) -> None:
     absorber = ABSORBERS[layer.class_name]
     if not absorber.own_axes(layer.config, side):
         raise Obstacle(
-            f"the equation of `{layer.name}` leaves its last axes open (...), so they "
-            "depend on its input"
+            f"the equation of `{layer.name}` leaves its last axes open (...), so that "
+            "they depend on its input"
         )
     expected = absorber.kernels + absorber.has_bias(layer.config)
     stored = archive.variables(layer.path)
@@ -249,14 +249,14 @@ def _check_weights(layer: LayerEntry, side: Side, archive: Archive) -> None:
     if len(stored) != expected:
         raise Obstacle(f"`{layer.name}` stores {len(stored)} arrays, not {expected}")
     if any(variable.dtype.kind in "iub" for variable in stored):
-        raise Obstacle(f"`{layer.name}` is quantised: it stores integers")
+        raise Obstacle(f"`{layer.name}` is quantized: it stores integers")
 
 
 def read_affine(batch_norm: Layer, archive: Archive, axes: tuple[int, ...]) -> Affine:
-    """What a BN layer does at inference, from its weights in the file.
+    """Return the map that a BN layer computes at inference, from its stored weights.
 
     Raises:
-        UnusableFileError: if they are not there or not of one shape.
+        UnusableFileError: if they are missing or differ in shape.
     """
     variables = read_batch_norm(batch_norm, archive)
     return batch_norm_affine(batch_norm.config, variables, axes)
@@ -266,7 +266,7 @@ def read_batch_norm(batch_norm: Layer, archive: Archive) -> dict[str, NDArray[An
     """A BN layer's variables by name, from the file.
 
     Raises:
-        UnusableFileError: if they are not there or not of one shape.
+        UnusableFileError: if they are missing or differ in shape.
     """
     names = batch_norm.batch_norm_variables
     stored = archive.variables(batch_norm.path)
@@ -287,7 +287,7 @@ def read_batch_norm(batch_norm: Layer, archive: Archive) -> dict[str, NDArray[An
 def _missing(layer: Layer | LayerEntry) -> UnusableFileError:
     return UnusableFileError(
         f"The file holds no weights for the layer `{layer.path}`. Either the model was "
-        "saved before it was built, or the layer is shared between two nested models, "
-        "which Keras stores once and cannot load again. Build the model, or give each "
-        "nested model a layer of its own, and save it again."
+        "saved before it was built, or the layer is shared between two nested models; "
+        "Keras stores such a layer once and cannot load it again. Build the model, or "
+        "give each nested model its own layer, and save it again."
     )

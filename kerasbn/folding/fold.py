@@ -1,4 +1,4 @@
-"""Folding from end to end: one path for files, and live models take it, too."""
+"""Folding from end to end, for files and, in part, for live models."""
 
 from __future__ import annotations
 
@@ -27,28 +27,28 @@ if TYPE_CHECKING:
 
 
 def _silent(_: str) -> None:
-    """Keep what is done to itself."""
+    """Ignore a progress message."""
 
 
 def fold_batch_norm(model: Any, verify: bool = True) -> FoldResult:
-    """Fold the BN of a live model into the linear layers around them.
+    """Fold the BN layers of a live model into the linear layers around them.
 
-    The model itself stays as it is. The folded one is a plain Keras model with the
-    same inputs, output names and layer names, without optimizer state, that computes
-    the same at inference. Do not train it: what BN does in training is gone.
+    The model itself is not changed. The folded one is a plain Keras model with the same
+    inputs, output names and layer names, without optimizer state, that computes the
+    same at inference. Do not train it: the training behaviour of BN is gone.
 
     Args:
         model: a built `keras.Model`; models nested in it are folded as well. If its
-            own code calls its layers, or those of blocks in it, that code is traced
-            into a Functional model first.
-        verify: whether to prove it equal in float64 before it is returned.
+            own code calls its layers, or those of blocks in it, that code is first
+            traced into a Functional model.
+        verify: whether to prove the folded model equal in float64 before returning it.
 
     Returns:
         A `FoldResult`, with the folded model in `model`.
 
     Raises:
         NotEqualError: if the folded model is not equal.
-        TypeError: if it is no Keras model, or its code cannot be traced.
+        TypeError: if it is not a Keras model, or its code cannot be traced.
         ValueError: if it is not built, or shares a layer between nested models.
 
     Example:
@@ -70,7 +70,7 @@ def fold_file(
     trust: bool = False,
     progress: Callable[[str], object] = _silent,
 ) -> FoldResult:
-    """Fold the BN of a saved model into the linear layers around them.
+    """Fold the BN layers of a saved model into the linear layers around them.
 
     Without `verify`, no framework is loaded.
 
@@ -78,19 +78,20 @@ def fold_file(
         source: a `.keras` file or folder (`model.save(folder, zipped=False)`) or a
             legacy whole-model `.h5` file, of Keras 3 or, where all layers are known,
             of Keras 2 or tf_keras.
-        destination: what to write; it appears only once it is whole. Its name chooses
-            the format: a `.keras`, `.onnx` or `.tflite` file, or else a folder with a
-            SavedModel. Keras exports all but the first, which needs a framework, and
-            each export is run beside the original.
+        destination: the file or folder to write; it appears only once it is complete.
+            Its name chooses the format: a `.keras`, `.onnx` or `.tflite` file, or else
+            a folder for a SavedModel. All but `.keras` are exported by Keras, which
+            needs a framework, and each export is compared with the original.
         verify: whether to prove the folded model equal in float64 before the file is
-            put in place. Of a model with classes that are not registered, only the
+            put in place. If the model has classes that are not registered, only the
             parts that change are verified; the result's notes say so.
-        force: whether an existing `destination` is replaced.
+        force: whether to replace an existing `destination`.
         dry_run: whether only to plan; nothing is verified or written.
         trust: whether code that the file holds or names, such as that of a `Lambda`,
             may be run to verify or export it. Without it only Keras' own layers and
-            classes that are registered with Keras are run. Do not trust strangers.
-        progress: is called with what is done next, such as "Writing".
+            classes that are registered with Keras are run. Do not trust files from
+            strangers.
+        progress: called with the name of each step, such as "Writing".
 
     Returns:
         A `FoldResult`.
@@ -180,7 +181,7 @@ def _fold(
 
 @contextmanager
 def _keras_file(place: Path, format_: Format) -> Iterator[Path]:
-    """Where the folded `.keras` file is written: at its place, or for an export not."""
+    """Yield the path of the folded `.keras` file: its own, or a temporary one."""
     if not format_.is_export:
         yield place
         return
@@ -221,16 +222,16 @@ def _notes_of_file(folded: FoldedModel, archive: Archive) -> list[str]:
 
 
 def regularizers(folded: FoldedModel) -> list[str]:
-    """A note of the regularizers that are left behind."""
+    """A note on the regularizers that are dropped."""
     dropped = folded.dropped_penalties
-    return [f"regularizers left behind: {', '.join(dropped)}"] if dropped else []
+    return [f"regularizers dropped: {', '.join(dropped)}"] if dropped else []
 
 
 def underflows(folded: FoldedModel) -> list[str]:
     """A note for each layer whose weights are too small for their dtype."""
     return [
-        f"weights of {path} are too small for its dtype and were rounded to "
-        "zero or nearly so; a wider dtype keeps them"
+        f"weights of {path} are too small for its dtype and were rounded to zero or "
+        "nearly so; a wider dtype would keep them"
         for path in folded.lost()
     ]
 
@@ -251,7 +252,7 @@ def _folded_model(archive: Archive) -> FoldedModel:
 
 
 def without_what_overflows(graph: Graph, archive: Archive) -> FoldedModel:
-    """The folded model; BN that no longer fit into half precision stay."""
+    """The folded model; BN layers whose fold overflows half precision stay."""
     staying: dict[str, str] = {}
     while True:
         folded = FoldedModel(graph, archive, make_plan(graph, archive, staying))

@@ -1,4 +1,4 @@
-"""Folding a live model: its own graph is read, and run anew without BN."""
+"""Folding of a live model: its own graph is read, and run again without BN."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def fold_live_model(model: Any, verify: bool) -> FoldResult:
-    """What `fold_batch_norm` does."""
+    """Implement `fold_batch_norm`."""
     live.check_model(model)
     live.check_built(model)
     try:
@@ -27,10 +27,10 @@ def fold_live_model(model: Any, verify: bool) -> FoldResult:
     except live.CannotOpenError as error:
         count = len(live.batch_norms_inside(model))
         raise TypeError(
-            "The layers of a subclassed model are called by its own code, which cannot "
-            f"be traced: {error}. Received: {type(model).__name__} {model.name!r}, "
-            f"which holds {count} BN layers. Rebuild it with keras.Model(inputs, "
-            "outputs), or fold the models inside it."
+            "A subclassed model calls its layers in its own code, which cannot be "
+            f"traced: {error}. Received: {type(model).__name__} {model.name!r}, which "
+            f"holds {count} BN layers. Rebuild it with keras.Model(inputs, outputs), "
+            "or fold the models inside it."
         ) from error
     weights = cast("Archive", live.LiveWeights(original.layers, model))
     folded = without_what_overflows(original.graph, weights)
@@ -96,7 +96,7 @@ def _constants(
 
 def _shared(rebuilt: live.Rebuilt) -> list[str]:
     return [
-        f"the layer `{layer}` and the original's share {', '.join(names)}: it cannot "
+        f"the layer `{layer}` shares {', '.join(names)} with the original: it cannot "
         "be copied, or is a function that reads layers"
         for layer, names in rebuilt.shared.items()
     ]

@@ -1,4 +1,4 @@
-"""The result in a notebook, as HTML that needs no style sheet of its own."""
+"""The result in a notebook, as HTML that needs no external style sheet."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
     from kerasbn.folding.report import FoldResult
 
-# Larger pictures would make notebooks slow, and are better looked at by themselves.
+# Larger pictures would slow notebooks down, and are better viewed separately.
 _LARGEST_PICTURE = 200_000
 
 
 def as_html(result: FoldResult) -> str:
-    """A summary, then what was kept and why, what was folded, and the picture."""
+    """Render a summary, kept layers with reasons, folded ones, and the picture."""
     proof = _text(result.proven)
     parts = [f"<p><b>{result.headline}</b>, {proof}</p>", _sizes(result)]
     if result.kept:

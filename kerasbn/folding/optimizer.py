@@ -1,8 +1,8 @@
-"""A folded model keeps its loss and metrics, but no optimizer state.
+"""The compiled state of a folded model: its loss and metrics, but no optimizer state.
 
-The trained moments belong to weights that are no longer there. Keras warns about an
-optimizer without its state, so a plain SGD, which has none, takes its place:
-`evaluate` works at once, and training asks for a new `compile` anyway.
+The trained moments belong to weights that no longer exist. Keras warns about an
+optimizer without its state, so a plain SGD, which has none, takes its place: `evaluate`
+works at once, and training needs a new `compile` anyway.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ VARIABLES = {
 
 
 def compiled_without_state(model: Mapping[str, Any]) -> dict[str, Any]:
-    """The whole configuration of a model with the optimizer, if any, replaced."""
+    """Return the configuration of a model with the optimizer, if any, replaced."""
     compiled = model.get("compile_config")
     if not compiled or not isinstance(compiled, dict):
         return {key: item for key, item in model.items() if key != "compile_config"}
@@ -34,6 +34,6 @@ def compiled_without_state(model: Mapping[str, Any]) -> dict[str, Any]:
         "config": {"name": "SGD", "learning_rate": _LEARNING_RATE},
         "registered_name": None,
     }
-    # Under mixed_float16 Keras would wrap the optimizer, whose state is not here.
+    # Under mixed_float16 Keras would wrap the optimizer, whose state is not saved.
     replaced = {**compiled, "optimizer": sgd, "auto_scale_loss": False}
     return {**model, "compile_config": replaced}

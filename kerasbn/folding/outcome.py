@@ -1,4 +1,4 @@
-"""The words in which an outcome is stated: what went, what stayed, what was proven."""
+"""The terms of an outcome: what was folded, what was kept, what was proven."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal, TypedDict
 
 
 class Folded(TypedDict):
-    """A BN that went, by its path, and the layers that took it in."""
+    """A folded BN, by its path, and the layers that absorbed it."""
 
     layer: str
     into: list[str]
@@ -15,7 +15,7 @@ class Folded(TypedDict):
 
 
 class KeptBatchNorm(TypedDict):
-    """A BN that stayed, by its path, and why."""
+    """A BN that was kept, by its path, and the reason."""
 
     layer: str
     reason: str
@@ -30,18 +30,19 @@ class Errors(TypedDict):
 
 @dataclass(frozen=True)
 class Proof:
-    """What was run before and after folding, and how far the results differ.
+    """The runs before and after folding, and how far their results differ.
 
     Attributes:
-        scope: "whole" if the whole model was run, "parts" if only what folding changed
-            was, or some of it; None if nothing was.
+        scope: "whole" if the whole model was run, "parts" if only parts that folding
+            changed were run, perhaps not all; None if nothing was.
         equal: whether all that was run is equal; None if nothing was.
         float64: the largest relative difference in float64 arithmetic, which is the
             proof; None if nothing was run.
         float32: that of the model's outputs in its own precision.
-        noise: that of the original in its own precision from itself in float64.
+        noise: the difference of the original in its own precision from itself in
+            float64.
         not_run: the paths of changed layers that could not be run.
-        notes: what else a reader of the proof must know.
+        notes: further remarks for the reader of the proof.
     """
 
     scope: Literal["whole", "parts"] | None = None
@@ -54,7 +55,7 @@ class Proof:
 
     @property
     def verdict(self) -> str:
-        """What was proven, in words, the same wherever a result is shown."""
+        """The outcome of the proof in words, for every report."""
         if self.equal is None:
             return "not verified"
         if not self.equal:
@@ -66,4 +67,4 @@ class Proof:
 
 
 NO_PROOF = Proof()
-"""Nothing was run, because nobody asked or because it cannot be run here."""
+"""Nothing was run, because it was not requested or cannot be run here."""

@@ -1,17 +1,18 @@
-"""Which BN goes which way, and why each of the others stays.
+"""The plan: which BN goes which way, and why each of the others stays.
 
-The BN are tried one after the other, from the inputs to the outputs, backward and then
-forward; one that has gone is no obstacle any more, so they are tried until none goes.
-Those that are left may go by correcting other readers of what they read. A BN that
-stays may take in others. Each fold is exact by itself, and so are all.
+The BN layers are tried one after the other, from the inputs to the outputs, backward
+and then forward. A layer that has gone is no longer an obstacle, so they are tried
+again until none goes. Those that are left may go by correcting the other readers of
+their inputs. A BN that stays may absorb others. Each fold is exact by itself, and so
+are all together.
 
-Why the order hardly matters: call a tensor bound where something nonlinear reads or
-makes it, and free up to an affine map elsewhere. A BN that goes ties what it reads to
-what it makes, and no two bound tensors may be tied: those that go form a forest, and a
-forest that cannot grow has as many edges as any other. Concatenations, which tie parts
-of tensors, are outside this argument.
+Why the order hardly matters: call a tensor bound if something nonlinear reads or makes
+it, and free up to an affine map otherwise. A BN that goes ties its input to its output,
+and no two bound tensors may be tied: the BN layers that go form a forest, and a forest
+that cannot grow has as many edges as any other. Concatenations, which tie parts of
+tensors, are outside this argument.
 
-Constants that the model adds stay as they are where the BN can go without.
+Constants that the model adds are not changed if the BN can go without.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Kept:
-    """A BN that stays, and why."""
+    """A BN that stays, and the reason."""
 
     batch_norm: Layer
     reason: str
@@ -51,10 +52,10 @@ class Kept:
 
 @dataclass(frozen=True)
 class Plan:
-    """What becomes of each BN of a model.
+    """The outcome planned for each BN of a model.
 
     Attributes:
-        folds: those that go, in the order in which they were found to.
+        folds: those that go, in the order in which they were found.
         kept: those that stay, in the order of the graph.
         batch_norms: all of them, in the order of the graph.
         flow: the calls of the model.
@@ -67,7 +68,7 @@ class Plan:
 
     @property
     def gone(self) -> dict[str, Layer]:
-        """The BN that go, by path."""
+        """The BN layers that go, by path."""
         return {fold.batch_norm.path: fold.batch_norm for fold in self.folds}
 
     def in_graph_order(self) -> list[Fold]:
@@ -76,9 +77,9 @@ class Plan:
         return [folds[bn.path] for bn in self.batch_norms if bn.path in folds]
 
     def takers(self, fold: Fold) -> list[str]:
-        """The paths of the layers in which a BN ends up.
+        """Return the paths of the layers in which a BN ends up.
 
-        What a BN that goes later has taken in goes on with it.
+        What a BN absorbed moves on with it if it goes later.
         """
         later = {each.batch_norm.path: each for each in self.folds}
         paths: dict[str, None] = {}
@@ -98,10 +99,10 @@ def make_plan(
     Args:
         graph: the outermost model's.
         archive: the file that it was read from.
-        staying: path of a BN that must stay -> why.
+        staying: path of a BN that must stay -> the reason.
 
     Raises:
-        UnusableFileError: if weights that are needed are not in the file.
+        UnusableFileError: if required weights are missing from the file.
     """
     return _Planning(graph, archive, staying).plan()
 
@@ -121,7 +122,7 @@ class _Planning:
     def plan(self) -> Plan:
         pending = self._usable()
         for ways in self._stages():
-            # Of several that read one tensor, or parts of it, the last reads most.
+            # Of several that read one tensor, or parts of it, the last one reads most.
             last_first = ways[-1].correcting
             pending.sort(key=self._first_call, reverse=last_first)
             tried = None
@@ -140,7 +141,7 @@ class _Planning:
         )
 
     def _stages(self) -> list[tuple[Way, ...]]:
-        """The ways to try until no BN goes any more, and those to try then."""
+        """Return the ways to try until no BN goes any more, and those to try then."""
         stages: list[tuple[Way, ...]] = [(BACKWARD, FORWARD), (CORRECTING,)]
         if any(
             not is_serialised_tensor(operand.value)
@@ -155,7 +156,7 @@ class _Planning:
         return self._flow.calls_of[batch_norm.path][0].number
 
     def _usable(self) -> list[Layer]:
-        """The BN that are affine maps."""
+        """Return the BN layers that are affine maps."""
         usable = []
         for batch_norm in self._batch_norms:
             if batch_norm.path in self._reasons:
@@ -179,7 +180,7 @@ class _Planning:
     def _goes(self, batch_norm: Layer, ways: Sequence[Way]) -> bool:
         """Whether a BN can go now; if not, the reason is noted.
 
-        Of a direction that was tried in several ways, it is what stood in the last.
+        If a direction was tried in several ways, the last one's reason counts.
         """
         obstacles: dict[Route, str] = {}
         case = Case(
@@ -194,7 +195,7 @@ class _Planning:
             try:
                 fold = find_fold(case, way)
             except Obstacle as obstacle:
-                if not way.correcting:  # Its obstacles are those of other layers.
+                if not way.correcting:  # Its obstacles concern other layers.
                     obstacles[way.route] = str(obstacle)
                 continue
             self._folds[batch_norm.path] = fold
@@ -204,7 +205,7 @@ class _Planning:
         return False
 
     def _compose(self, fold: Fold) -> None:
-        """Keep the maps of BN that have taken others in, and constants, up to date."""
+        """Update the maps of BN layers that have absorbed others, and constants."""
         for new in fold.constants:
             self._constants[new.layer.path][new.argument] = new.value
         for absorption in fold.absorptions:

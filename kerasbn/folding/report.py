@@ -1,4 +1,4 @@
-"""What was folded, what was kept and why, for people and for programs."""
+"""The result of folding: what was folded, what was kept and why."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, repr=False)
 class FoldResult:
-    """What folding did.
+    """The result of folding.
 
     Attributes:
         source: the file that was folded.
         destination: the file that was, or after a dry run would be, written.
-        folded: the BN that went, each with the layers that took it in.
-        kept: the BN that stayed, each with the reason.
-        proof: what was run to prove it equal, and how far the results differ.
-        notes: what else there is to know.
+        folded: the folded BN layers, each with the layers that absorbed it.
+        kept: the BN layers that were kept, each with the reason.
+        proof: the runs that prove it equal, and how far their results differ.
+        notes: further remarks.
         message: why there is no folded model; None if there is one.
-        model: the folded model, where a live model was folded.
+        model: the folded model, if a live model was folded.
         before: the size of the original.
         after: the size of the folded model.
-        network: what the picture shows.
-        export_run: the format of an export, and how far it differs from the original;
-            None where a Keras model was made.
+        network: the content of the picture.
+        export_run: the format of an export, and its difference from the original; None
+            if a Keras model was made.
     """
 
     source: Path | None
@@ -67,7 +67,7 @@ class FoldResult:
         message: str | None = None,
         export: Exported | None = None,
     ) -> FoldResult:
-        """The result of a plan that has been carried out, or would be."""
+        """Build the result of a plan that has been carried out, or would be."""
         plan = model.plan
         folded = [
             Folded(layer=fold.batch_norm.path, into=plan.takers(fold), route=fold.route)
@@ -101,7 +101,7 @@ class FoldResult:
     def error(self) -> Errors:
         """The largest difference of outputs relative to the largest output.
 
-        In float64 arithmetic, which is the proof, and in the model's own.
+        It is given in float64 arithmetic, which is the proof, and in the model's own.
         """
         return Errors(float64=self.proof.float64, float32=self.proof.float32)
 
@@ -109,17 +109,17 @@ class FoldResult:
     def noise(self) -> float | None:
         """The difference of the original's own outputs from those in float64.
 
-        It is what `error["float32"]` is to be judged by.
+        `error["float32"]` should be judged by it.
         """
         return self.proof.noise
 
     @property
     def batch_norms(self) -> int:
-        """How many BN layers the model had, each counted once."""
+        """The number of BN layers in the model, each counted once."""
         return len(self.folded) + len(self.kept)
 
     def to_json(self) -> dict[str, Any]:
-        """The object that `model-fold --json` prints."""
+        """Return the object that `model-fold --json` prints."""
         return {
             "source": None if self.source is None else str(self.source),
             "destination": None if self.destination is None else str(self.destination),
@@ -142,14 +142,14 @@ class FoldResult:
         return run and {"format": run.format, "error": _number(run.error)}
 
     def export(self, path: str | Path, *, force: bool = False) -> Exported:
-        """Export the folded model, where a live one was folded, and run the export.
+        """Export the folded model, if a live one was folded, and test the export.
 
         Args:
             path: an `.onnx` or `.tflite` file, or else a folder for a SavedModel.
-            force: whether what is there is replaced.
+            force: whether to replace an existing one.
 
         Returns:
-            The format, and how far the export differs from the folded model.
+            The format, and the difference of the export from the folded model.
 
         Raises:
             NotEqualError: if the export is not equal; nothing was written.
@@ -158,9 +158,9 @@ class FoldResult:
         format_ = format_of(path)
         if self.model is None or not format_.is_export:
             raise UnusableFileError(
-                "A live folded model is exported to .onnx, .tflite or a folder. "
-                f"Received: {path}. Save it with result.model.save, or give fold_file "
-                "this destination."
+                "A live folded model can be exported to .onnx, .tflite or a folder. "
+                f"Received: {path}. Use result.model.save to save it as a Keras model, "
+                "or pass this destination to fold_file."
             )
         format_.check_installed()
         with format_.replacing(Path(path), force=force) as temporary:
@@ -171,30 +171,30 @@ class FoldResult:
         return export
 
     def picture(self) -> str:
-        """The network as SVG, each BN coloured by its outcome.
+        """The network as SVG, with each BN coloured by its outcome.
 
         Pointing at a layer shows its class, its name, and what was done or why not.
-        Networks of more than 4,000 layer calls are cut off there, and say so.
+        Networks of more than 4,000 layer calls are truncated, with a note.
         """
         return draw(self.network, self.headline)
 
     def save_picture(self, path: str | Path) -> None:
-        """Write the picture to an `.svg` file, which appears only once it is whole.
+        """Write the picture to an `.svg` file, which appears only once it is complete.
 
         Raises:
             UnusableFileError: if `path` does not end in `.svg` or cannot be written.
         """
-        with replacing(check_picture(path), what="picture") as temporary:
+        with replacing(check_picture(path), label="picture") as temporary:
             temporary.write_text(self.picture(), encoding="utf-8")
 
     @property
     def headline(self) -> str:
-        """One line that says it all: `3 of 4 BN layers folded`."""
+        """A one-line summary: `3 of 4 BN layers folded`."""
         return f"{len(self.folded)} of {self.batch_norms} BN layers folded"
 
     @property
     def proven(self) -> str:
-        """What was proven: `verified: relative error 2.2e-15 in float64`."""
+        """The proof in words: `verified: relative error 2.2e-15 in float64`."""
         error = self.proof.float64
         if error is None:
             return self.proof.verdict
@@ -210,7 +210,7 @@ class FoldResult:
         for bn, alike in abridged(self.kept):
             lines.append(f"  kept: {bn['layer']}: {bn['reason']}")
             if alike:
-                lines.append(f"  kept: {alike} more for like reasons (see .kept)")
+                lines.append(f"  kept: {alike} more for similar reasons (see .kept)")
         lines.append(f"  {self.proven}")
         lines += [f"  note: {note}" for note in self.notes]
         return "\n".join(map(visible, lines))
@@ -219,20 +219,20 @@ class FoldResult:
 
 
 def check_picture(path: str | Path, *models: Path) -> Path:
-    """The path of a picture.
+    """Check and return the path of a picture.
 
     Args:
         path: the picture.
-        models: what it must not replace.
+        models: files that it must not replace.
 
     Raises:
-        UnusableFileError: if it, or what it is a link to, does not end in `.svg`, or if
-            it is one of the models.
+        UnusableFileError: if it, or the target of the link that it is, does not end in
+            `.svg`, or if it is one of the models.
     """
     path = Path(path)
     if path.suffix != ".svg" or path.resolve().suffix != ".svg":
         raise UnusableFileError(
-            "The picture must end in .svg, the one format that is drawn. Received: "
+            "The picture must end in .svg, the only supported format. Received: "
             f"{path}."
         )
     if any(is_same_file(path, model) for model in models):

@@ -26,7 +26,7 @@ class Rounded:
         dtype: the floating dtype.
         path: the path of the layer that it belongs to.
         is_lossy: whether a value of the blocks computed so far lost more than rounding
-            takes, because it is subnormal, or 0.
+            takes, because it is subnormal or 0.
     """
 
     exact: Blockwise
@@ -40,7 +40,7 @@ class Rounded:
         return self.exact.shape
 
     def __getitem__(self, place: Place) -> NDArray[Any]:
-        """The rounded values at one place.
+        """Return the rounded values at one place.
 
         Raises:
             UnusableFileError: if one of them is too large for the dtype.
@@ -60,7 +60,7 @@ class Rounded:
                 f"Received: {np.abs(exact).max():.3g}. Save the model in float32 or "
                 "bfloat16 and fold that."
             )
-        # Of values that are not as small as this, rounding takes a hundredth at most.
+        # Of values no smaller than this, rounding takes a hundredth at most.
         normal = ml_dtypes.finfo(self.dtype).smallest_normal  # type: ignore[no-untyped-call]
         if magnitudes.min() < normal:
             difference = np.abs(rounded.astype(np.float64) - exact)

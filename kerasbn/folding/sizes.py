@@ -1,4 +1,4 @@
-"""How large a model is, before and after."""
+"""The size of a model, before and after."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 
 class ModelSize(NamedTuple):
-    """How large a model is.
+    """The size of a model.
 
     Attributes:
-        layers: how many layers it has; a nested model counts as those inside it.
-        parameters: how many numbers its weights hold, as `model.count_params()` says.
-        file_bytes: how large its file is, with the optimizer's state if that is in
-            there; None where there is no file.
+        layers: the number of layers; a nested model counts as the layers inside it.
+        parameters: the number of parameters, as in `model.count_params()`.
+        file_bytes: the size of its file, including the optimizer's state if that is in
+            the file; None if there is no file.
     """
 
     layers: int
@@ -26,7 +26,7 @@ class ModelSize(NamedTuple):
     file_bytes: int | None
 
     def texts(self) -> tuple[str, str, str]:
-        """The three as texts: `157`, `3,538,984`, `14.4 MB`."""
+        """The three numbers as texts: `157`, `3,538,984`, `14.4 MB`."""
         size = "-" if self.file_bytes is None else _bytes(self.file_bytes)
         return f"{self.layers:,}", f"{self.parameters:,}", size
 
@@ -65,7 +65,7 @@ def _layers(folded: FoldedModel) -> int:
 
 
 def _gained_parameters(folded: FoldedModel) -> int:
-    """How many more parameters the folded model has; negative, most of the time."""
+    """Return how many parameters folding adds; negative, most of the time."""
     weights = folded.exact
     gained = sum(
         math.prod(values.shape) for arrays in weights.values() for values in arrays
@@ -76,7 +76,7 @@ def _gained_parameters(folded: FoldedModel) -> int:
 
 
 def _bytes(number: int) -> str:
-    """A number of bytes, as most file managers show it."""
+    """Format a number of bytes as most file managers do."""
     if number < 1_000_000:
         return f"{number / 1_000:.1f} kB"
     return f"{number / 1_000_000:,.1f} MB"

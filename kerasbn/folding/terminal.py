@@ -1,4 +1,4 @@
-"""Progress and result in a terminal. Colours are left out where nobody sees them."""
+"""Progress and result in a terminal, with colours only where they are visible."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class _Console(Console):
-    """A console that leaves it to its user what to do when nobody reads on."""
+    """A console that leaves a broken pipe to its caller."""
 
     def on_broken_pipe(self) -> None:
         raise
@@ -32,16 +32,16 @@ class _Console(Console):
 
 @contextmanager
 def progress() -> Iterator[Callable[[str], object]]:
-    """What shows the step that is being done, and for how long it has been.
+    """Yield a function that shows the current step and its elapsed time.
 
-    It shows it on the standard error if that is a terminal, and leaves nothing there.
+    It writes to the standard error if that is a terminal, and clears it at the end.
     """
     if sys.stderr is None or not sys.stderr.isatty():
         yield lambda step: None
         return
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    # A stream of its own: the usual one is silent while libraries are loaded.
+    # A separate stream: the usual one is silent while libraries are loaded.
     with os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8") as file:
         columns = (SpinnerColumn(), TextColumn("{task.description}"))
         bar = Progress(
@@ -55,7 +55,7 @@ def progress() -> Iterator[Callable[[str], object]]:
 def print_result(
     result: FoldResult, *, dry_run: bool, verify: bool, picture: Path | None
 ) -> None:
-    """Print what was folded, what was kept and why, the sizes, and the proof.
+    """Print the folded layers, the kept ones with reasons, the sizes, and the proof.
 
     Args:
         result: the result.
@@ -64,7 +64,7 @@ def print_result(
         picture: the picture that was written.
     """
     if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # Rather a `?` than a traceback.
+        sys.stdout.reconfigure(errors="replace")  # A `?` is better than a traceback.
     console = _Console(highlight=False)
     if result.batch_norms:
         console.print(_outcomes(result))
@@ -77,7 +77,7 @@ def print_result(
     if result.verified:
         console.print(_proof(result))
     elif not verify and not dry_run:
-        console.print("Not verified, as asked with --no-verify.")
+        console.print("Not verified (--no-verify).")
     if (run := result.export_run) is not None:
         console.print(
             f"{run.format} export run: relative error {run.error:.1e}; rounding "
@@ -90,7 +90,7 @@ def print_result(
 
 
 def _outcomes(result: FoldResult) -> Table:
-    """The outcome of each BN. Of many alike, the first few stand for all."""
+    """The outcome of each BN; the first few of many similar ones stand for all."""
     table = Table(box=None, pad_edge=False)
     table.add_column("BN layer", overflow="fold")
     table.add_column("outcome", overflow="fold")
@@ -103,7 +103,7 @@ def _outcomes(result: FoldResult) -> Table:
         reason = _text(kept["reason"])
         table.add_row(_text(kept["layer"]), f"[yellow]kept[/]: {reason}")
         if more:
-            table.add_row(f"... {more} more", "[yellow]kept[/] for like reasons")
+            table.add_row(f"... {more} more", "[yellow]kept[/] for similar reasons")
     return table
 
 
@@ -129,5 +129,5 @@ def _proof(result: FoldResult) -> str:
 
 
 def _text(value: object) -> str:
-    """Text from a file, as Rich prints it and a terminal shows it."""
+    """Prepare text from a file for Rich and the terminal."""
     return markup.escape(visible(value))

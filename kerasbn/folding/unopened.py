@@ -1,4 +1,4 @@
-"""BN inside layers that are not opened, such as wrappers: it stays, and is named."""
+"""BN inside layers that are not opened, such as wrappers: kept, and reported."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def notes_on_unopened(graph: Graph) -> list[str]:
 
 
 def _batch_norms(value: Any) -> int:
-    """How many entries of BN there are at any depth of a configuration."""
+    """Count the entries of BN at any depth of a configuration."""
     if isinstance(value, dict):
         if isinstance(value.get("class_name"), str) and (
             Layer(LayerEntry(value, "")).is_batch_norm

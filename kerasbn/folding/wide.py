@@ -1,7 +1,7 @@
 """Kernels in float64, block by block.
 
-A kernel may be most of a model, and float64 doubles it. What folding does to one is to
-multiply it and to sum it up, and neither needs it whole.
+A kernel may be most of a model, and float64 doubles its size. Folding multiplies
+kernels and sums them up, and neither needs a whole one in memory.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Wide:
-    """An array times some factors, in float64, computed where it is asked for.
+    """An array times some factors, in float64, computed on demand.
 
     Attributes:
         array: the array, of any floating dtype.
-        factors: float64, of the array's shape; views of something small, mostly.
+        factors: float64, of the array's shape; mostly views of small arrays.
     """
 
     array: Blockwise
@@ -36,7 +36,7 @@ class Wide:
 
     @classmethod
     def of(cls, array: Blockwise) -> Wide:
-        """An array in float64; itself if it is one of these."""
+        """Return an array in float64; itself if it is one of these."""
         return array if isinstance(array, Wide) else cls(array)
 
     @property
@@ -46,19 +46,19 @@ class Wide:
 
     @property
     def ndim(self) -> int:
-        """How many axes it has."""
+        """The number of axes."""
         return len(self.shape)
 
     @property
     def dtype(self) -> np.dtype[np.float64]:
-        """Always float64."""
+        """The dtype, always float64."""
         return np.dtype(np.float64)
 
     def __mul__(self, factor: Float64) -> Wide:
-        """The array times what can be broadcast to its shape.
+        """Multiply the array by a factor that broadcasts to its shape.
 
         Raises:
-            ValueError: if it cannot.
+            ValueError: if it does not.
         """
         factor = np.broadcast_to(factor, self.shape)
         return Wide(self.array, (*self.factors, factor))
@@ -70,7 +70,7 @@ class Wide:
         return values
 
     def sum(self, axes: Sequence[int]) -> Float64:
-        """The sum over some axes, counted from the start or from the end."""
+        """Sum over some axes, counted from the start or from the end."""
         summed = {axis % self.ndim for axis in axes}
         total = np.zeros(
             [1 if axis in summed else size for axis, size in enumerate(self.shape)]
@@ -85,7 +85,7 @@ class Wide:
 
 
 def whole(array: Blockwise) -> NDArray[Any]:
-    """All of an array, in memory."""
+    """Return the whole array, in memory."""
     result = np.empty(array.shape, array.dtype)
     for place in blocks(array.shape):
         result[place] = array[place]

@@ -1,10 +1,10 @@
 """A saved model as a graph of layer calls, without Keras.
 
 A node is a *call* of a layer, not the layer: a layer that is called twice has two
-nodes and one set of weights. A tensor is named as Keras' own `keras_history` names
-it: (layer, number of the call, number of the output).
+nodes and one set of weights. A tensor is named as in Keras' own `keras_history`:
+(layer, number of the call, number of the output).
 
-What reading a graph does without is loaded when it is first used.
+What is not needed to read a graph is loaded when it is first used.
 """
 
 from __future__ import annotations

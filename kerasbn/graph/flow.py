@@ -1,8 +1,8 @@
-"""A model with its nested models opened up: what is computed from what.
+"""A model with its nested models opened up: the dependencies between values.
 
 A nested model is a boundary for names, not for values: a BN outside one may follow a
-convolution inside it. In a `Flow` every call of every layer stands side by side. A
-layer of a nested model that is called twice has two calls there.
+convolution inside it. In a `Flow` the calls of all layers are side by side. A layer of
+a nested model that is called twice has two calls there.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _MAX_CALLS = 100_000
 
 
 class Value(NamedTuple):
-    """One output of one call, at whatever depth.
+    """An output of a call, at any depth.
 
     Attributes:
-        call: the number of the call in `Flow.calls`; negative for what reaches a
-            model from somewhere that the configuration does not tell.
+        call: the number of the call in `Flow.calls`; negative for a value that reaches
+            a model from a place that the configuration does not name.
         output: which output of the call.
     """
 
@@ -40,15 +40,15 @@ class Value(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """One call of a layer, seen from outside all models.
+    """A call of a layer, seen from outside all models.
 
     Attributes:
         number: its place in `Flow.calls`, which are in topological order.
-        layer: what is called; a nested model only where its inputs cannot be matched.
+        layer: the called layer; a nested model only if its inputs cannot be matched.
         node: the call in the layer's own graph.
         graph: that graph.
         inputs: the values that it takes.
-        training: whether it, or a call of a model around it, may demand training mode.
+        training: whether it, or a call of a model around it, may request training mode.
     """
 
     number: int
@@ -60,21 +60,21 @@ class Call:
 
     @property
     def output(self) -> Value:
-        """Its first output."""
+        """The first output."""
         return Value(self.number, 0)
 
 
 @dataclass(eq=False)
 class Flow:
-    """Every call of a model's layers.
+    """The calls of a model's layers, in all its models.
 
     Attributes:
         calls: in topological order.
         consumers: value -> the calls that take it, a call once for each time.
         calls_of: path of a layer -> its calls.
-        returned: the values that the model returns, and those that somebody reads
-            whom the configuration does not tell.
-        shapes: value -> its shape with the batch, where the configuration tells it.
+        returned: the values that the model returns, and those with readers that the
+            configuration does not name.
+        shapes: value -> its shape with the batch, if the configuration has it.
     """
 
     calls: list[Call] = field(default_factory=list)
@@ -89,7 +89,7 @@ class Flow:
 
     @classmethod
     def of(cls, graph: Graph) -> Flow:
-        """The flow of the outermost model's graph.
+        """Build the flow of the outermost model's graph.
 
         Raises:
             UnusableFileError: if there are absurdly many calls.
@@ -99,17 +99,17 @@ class Flow:
         return flow
 
     def producer(self, value: Value) -> Call | None:
-        """The call that makes a value; None if the configuration does not tell."""
+        """Return the call that makes a value; None if the configuration has none."""
         return self.calls[value.call] if value.call >= 0 else None
 
     def sample_shape(self, value: Value) -> Shape | None:
-        """The shape of one sample of a value, where it is known."""
+        """Return the shape of one sample of a value, if it is known."""
         shape = self.shapes.get(value)
         return None if shape is None else shape[1:]
 
 
 class _Opening:
-    """Fills a flow, from the inputs to the outputs."""
+    """The construction of a flow, from the inputs to the outputs."""
 
     def __init__(self, flow: Flow) -> None:
         self._flow = flow
@@ -118,12 +118,12 @@ class _Opening:
     def open(
         self, graph: Graph, arguments: Sequence[Value] | None, training: bool
     ) -> list[Value]:
-        """Add the calls of a model for one call of it; returns its outputs."""
+        """Add the calls of a model for one call of it; return its outputs."""
         values: dict[Tensor, Value] = {}
         if arguments is not None:
             values.update(zip(graph.inputs, arguments, strict=True))
         for node in _in_order(graph):
-            if node.output in values:  # An input that comes from outside.
+            if node.output in values:  # An input from outside.
                 self._note_shape(values[node.output], _input_shape(node))
                 continue
             inputs = tuple(self._value(tensor, values) for tensor in node.inputs)
@@ -150,7 +150,8 @@ class _Opening:
         if len(flow.calls) >= _MAX_CALLS:
             raise UnusableFileError(
                 f"The model has more than {_MAX_CALLS:,} layer calls, counting those "
-                "of its nested models each time that they are used. No real one has."
+                "of its nested models each time that they are used. No real model has "
+                "that many."
             )
         call = Call(len(flow.calls), layer, node, graph, inputs, training)
         flow.calls.append(call)
@@ -167,7 +168,7 @@ class _Opening:
             self._open_apart(layer.graph, training)
 
     def _open_apart(self, graph: Graph, training: bool) -> None:
-        """Add a nested model of which it is not clear what reaches it."""
+        """Add a nested model whose inputs are not clear."""
         arguments = [self._from_outside() for _ in graph.inputs]
         self._flow.returned.update(self.open(graph, arguments, training))
 
@@ -184,7 +185,7 @@ class _Opening:
         return values[tensor]
 
     def _note_shape(self, value: Value, shape: Shape | None) -> None:
-        """Keep the shape of which more sizes are known."""
+        """Keep the shape with more known sizes."""
         present = self._flow.shapes.get(value)
         if shape is None:
             return
@@ -193,7 +194,7 @@ class _Opening:
 
 
 def _in_order(graph: Graph) -> Iterable[Node]:
-    """The calls of one model in topological order."""
+    """Sort the calls of one model in topological order."""
     sorter: TopologicalSorter[Node] = TopologicalSorter()
     for node in graph.nodes:
         before = (graph.producer(tensor) for tensor in node.inputs)
@@ -202,17 +203,19 @@ def _in_order(graph: Graph) -> Iterable[Node]:
 
 
 def _input_shape(node: Node) -> Shape | None:
-    """The shape that an InputLayer gives."""
+    """Return the shape given by an InputLayer."""
     shape = node.layer.config.get("batch_shape")
     return tuple(shape) if isinstance(shape, list) else None
 
 
 def _input_shapes(node: Node) -> list[Shape | None]:
-    """The shapes of a call's inputs, where it tells them."""
-    told = [t.get("shape") for t in keras_tensors([list(node.args), dict(node.kwargs)])]
-    if not told:
+    """Return the shapes of a call's inputs, if it has them."""
+    shapes = [
+        t.get("shape") for t in keras_tensors([list(node.args), dict(node.kwargs)])
+    ]
+    if not shapes:
         return [node.input_shape]
-    return [tuple(shape) if isinstance(shape, list) else None for shape in told]
+    return [tuple(shape) if isinstance(shape, list) else None for shape in shapes]
 
 
 def _is_matched(node: Node, graph: Graph) -> bool:
@@ -236,7 +239,7 @@ def _is_matched(node: Node, graph: Graph) -> bool:
 
 
 def _skeleton(value: Any) -> Any:
-    """A structure with a mark wherever there is a tensor."""
+    """Return a structure with a placeholder for each tensor."""
     if is_reference(value) or is_serialised_tensor(value):
         return "tensor"
     if isinstance(value, dict):

@@ -1,9 +1,9 @@
-"""What a model's configuration may name without running code of somebody's choice.
+"""Names in a model's configuration that run no untrusted code.
 
-Keras makes an object of whatever a configuration names: a class or function of any
+Keras makes an object of anything that a configuration names: a class or function of any
 module, with arguments from the file. Its safe mode forbids what is known to be harmful.
 This is the opposite, a list of what is known to be harmless: classes of Keras that
-compute with tensors. What is not on it is unknown, whoever wrote it.
+compute with tensors. Anything else is unknown, whoever wrote it.
 """
 
 from __future__ import annotations
@@ -91,10 +91,10 @@ _REGULARIZERS = "L1 L1L2 L2 OrthogonalRegularizer"
 _CONSTRAINTS = "MaxNorm MinMaxNorm NonNeg UnitNorm"
 _MODELS = "Functional Model Sequential"
 
-# The class of functional models has no public name; it has stood in two places.
+# The class of functional models has no public name; it has been in two modules.
 _FUNCTIONAL = ("keras.src.models.functional", "keras.src.engine.functional")
 
-# Module -> the classes that it may be asked for.
+# Module -> its allowed classes.
 _CLASSES = {
     module: _names(names)
     for module, names in {
@@ -145,8 +145,8 @@ _FUNCTIONS = {
     "builtins": _ACTIVATIONS | _SCORES,
 }
 
-# Modules of operators, which are classes, and begin with a capital letter. Those that
-# call functions are left out: Map, Scan, Cond, WhileLoop and so on.
+# Modules of operators, which are classes, and begin with a capital letter. Operators
+# that call functions are left out: Map, Scan, Cond, WhileLoop and so on.
 _OPERATORS = frozenset(
     f"keras.src.ops.{name}"
     for name in ("numpy", "nn", "math", "linalg", "image", "einops")
@@ -159,26 +159,26 @@ _CORE_OPERATORS = _names(
     """
 )
 _OPERATOR = re.compile("[A-Z][A-Za-z0-9]*")
-# Kerasbn's own layer, wherever kerasbn is installed.
+# Kerasbn's own layer, under its registered name.
 _OURS = "kerasbn>BatchNormalization"
 
-# What Keras writes for values that JSON lacks. `__lambda__` and `__typespec__`, which
-# name code, are not among them.
+# Keras' form of values that JSON lacks. `__lambda__` and `__typespec__`, which name
+# code, are not included.
 _VALUES = _names(
     "__keras_tensor__ __tensor__ __numpy__ __bytes__ __ellipsis__ __slice__"
 )
-# Arguments of lookups and tokenizers that are paths if they are texts.
+# Arguments of lookups and tokenizers that are paths if they are strings.
 _FILES = ("vocabulary", "merges", "proto")
 
 
 @dataclass(frozen=True)
 class Trust:
-    """What else may be made, because a user asked for it.
+    """The additional objects that the user allows to be made.
 
     Attributes:
         registered: the names under which classes and functions are registered with
             Keras, such as `package>Class`.
-        everything: whether whatever the file holds or names may be run.
+        everything: whether anything that the file holds or names may be run.
     """
 
     registered: frozenset[str] = frozenset()
@@ -190,12 +190,12 @@ NO_TRUST = Trust()
 
 
 class Unknown(NamedTuple):
-    """Something in a configuration that may run code of somebody's choice.
+    """A part of a configuration that may run untrusted code.
 
     Attributes:
         layer: the path of the layer that holds it; "" for the model itself.
-        what: the class or function, or what else is wrong.
-        module: the module that it is asked of, if it is a class of Keras.
+        what: the class or function, or any other problem.
+        module: the module in which Keras would look it up, if it is a class of Keras.
         name: its name there.
     """
 
@@ -210,12 +210,12 @@ class Unknown(NamedTuple):
 
 
 def unknown_parts(model: Any, trust: Trust = NO_TRUST) -> list[Unknown]:
-    """What a configuration names, at any depth, that is not known to be harmless.
+    """Find everything that a configuration names that is not known to be harmless.
 
     Args:
-        model: the configuration of a model, or a list of configurations. Of a single
-            one, `compile_config` is left out: who loads it must say `compile=False`.
-        trust: what else may be made.
+        model: the configuration of a model, or a list of configurations. For a single
+            one, `compile_config` is left out: the loader must pass `compile=False`.
+        trust: the additional objects that are allowed.
     """
     if trust.everything:
         return []
@@ -226,7 +226,7 @@ def unknown_parts(model: Any, trust: Trust = NO_TRUST) -> list[Unknown]:
 
 
 def _unknown(value: Any, layer: str | None, trust: Trust) -> Iterator[Unknown]:
-    """The same for a part of it; None for the outermost, whose name is on no path."""
+    """Find the unknown parts of a value; `layer` is None for the outermost model."""
     if isinstance(value, list | tuple):
         for item in value:
             yield from _unknown(item, layer, trust)
@@ -243,7 +243,7 @@ def _unknown(value: Any, layer: str | None, trust: Trust) -> Iterator[Unknown]:
 
 
 def _path(entry: dict[str, Any], parent: str) -> str:
-    """The path of a layer, or of the one that holds something without a name."""
+    """Return the path of a layer, or of the one that holds an unnamed object."""
     inner = entry.get("config")
     name = entry.get("name") or (inner.get("name") if isinstance(inner, dict) else None)
     if not isinstance(name, str):
@@ -252,12 +252,12 @@ def _path(entry: dict[str, Any], parent: str) -> str:
 
 
 def _is_known(entry: dict[str, Any], trust: Trust) -> bool:
-    """Whether what Keras makes of an entry is known: as Keras looks for it."""
+    """Whether the object that Keras would make of an entry is known."""
     name, module = entry["class_name"], entry.get("module")
     registered = entry.get("registered_name", name)
     if not isinstance(name, str) or not isinstance(registered, str | None):
         return False
-    if name.startswith("__"):  # Keras sees this first, whatever else is said.
+    if name.startswith("__"):  # Keras checks this first, whatever else is there.
         return name in _VALUES or (name == "__tuple__" and "config" not in entry)
     if name == "function":
         return _is_known_function(entry, trust)
@@ -265,7 +265,7 @@ def _is_known(entry: dict[str, Any], trust: Trust) -> bool:
         return True
     if registered not in (None, name):
         return False
-    if "module" not in entry:  # A legacy file: Keras looks where the kind of it is.
+    if "module" not in entry:  # A legacy file: Keras looks in the kind's module.
         return name in _ANYWHERE
     if not isinstance(module, str):
         return False
@@ -287,7 +287,7 @@ def _is_known_function(entry: dict[str, Any], trust: Trust) -> bool:
 
 
 def _reads_a_file(entry: dict[str, Any]) -> bool:
-    """Whether a class that is known would read a file that its arguments name."""
+    """Whether a known class would read a file that its arguments name."""
     config = entry.get("config")
     return isinstance(config, dict) and any(
         isinstance(config.get(key), str) for key in _FILES
@@ -295,7 +295,7 @@ def _reads_a_file(entry: dict[str, Any]) -> bool:
 
 
 def _place(entry: dict[str, Any]) -> tuple[str, str]:
-    """The module and name of a class of Keras."""
+    """Return the module and name of a class of Keras."""
     name, module = entry["class_name"], entry.get("module")
     if not isinstance(module, str) or not module.startswith("keras."):
         return "", ""

@@ -1,4 +1,4 @@
-"""What a graph is made of: tensors, layers and their calls."""
+"""The elements of a graph: tensors, layers and their calls."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Tensor(NamedTuple):
-    """One output of one call of one layer of a graph."""
+    """An output of a call of a layer of a graph."""
 
     layer: str
     call: int
@@ -37,7 +37,7 @@ class Layer:
 
     @property
     def name(self) -> str:
-        """Its name, unique within its model."""
+        """The name, unique within the model."""
         return self.entry.name
 
     @property
@@ -47,17 +47,17 @@ class Layer:
 
     @property
     def config(self) -> Mapping[str, Any]:
-        """Its own configuration."""
+        """The layer's own configuration."""
         return self.entry.config
 
     @property
     def class_name(self) -> str:
-        """Its class's name without the package."""
+        """The class's name without the package."""
         return self.entry.class_name
 
     @property
     def kind(self) -> str | None:
-        """The class's name where it is Keras' own, else None."""
+        """The class's name if it is Keras' own, else None."""
         return self.entry.class_name if self.entry.is_builtin else None
 
     @property
@@ -71,7 +71,7 @@ class Layer:
         if self.entry.raw.get("registered_name") == "kerasbn>BatchNormalization":
             return True
         if self.entry.raw.get("class_name") == "kerasbn>BatchNormalization":
-            return True  # The form of legacy .h5 files.
+            return True  # The form in legacy .h5 files.
         return self.kind in ("BatchNormalization", "SyncBatchNormalization")
 
     @property
@@ -88,11 +88,11 @@ class Layer:
 
 
 class Operand(NamedTuple):
-    """One of the things that a call joins: a tensor, or a constant.
+    """A tensor or constant that a call combines with others.
 
     Attributes:
         place: the keys that lead to it in the call's entry: `("args", 1)`.
-        value: what is written there.
+        value: its form there.
     """
 
     place: tuple[str | int, ...]
@@ -101,16 +101,16 @@ class Operand(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """One call of a layer.
+    """A call of a layer.
 
     Attributes:
         layer: the layer.
-        call: which of its calls, from 0.
-        inputs: the tensors among its arguments, in the order in which Keras
-            flattens them.
+        call: the number of the call of this layer, from 0.
+        inputs: the tensors among its arguments, in the order in which Keras flattens
+            them.
         args: positional arguments as written in the configuration.
-        kwargs: keyword arguments likewise; `training` is there if the call gave it.
-        input_shape: the shape of the first input, batch included, where it is told.
+        kwargs: keyword arguments likewise, including `training` if the call had it.
+        input_shape: the shape of the first input, batch included, if the file has it.
     """
 
     layer: Layer
@@ -127,10 +127,10 @@ class Node:
 
     @property
     def operands(self) -> list[Operand]:
-        """What an operator or a merging layer joins, in order.
+        """The operands of an operator or a merging layer, in order.
 
         They are arguments of their own or, for a merging layer, one list. A Sequential
-        model does not write them down.
+        model does not save them.
         """
         found: list[Operand] = []
         for way, arguments in (("args", enumerate(self.args)), ("kwargs", self._named)):
@@ -146,14 +146,14 @@ class Node:
 
     @property
     def _named(self) -> Iterator[tuple[str, Any]]:
-        """The keyword arguments that may be tensors, in Keras' order."""
+        """Yield the keyword arguments that may be tensors, in Keras' order."""
         names = ("inputs", "x", "x1", "x2", "xs")
         return ((key, self.kwargs[key]) for key in names if key in self.kwargs)
 
     @property
     def training(self) -> bool | None:
-        """The `training` argument of the call; None where it gave none."""
-        value = self.kwargs.get("training")  # Keras takes it by keyword only.
+        """The `training` argument of the call; None if it had none."""
+        value = self.kwargs.get("training")  # Keras accepts it by keyword only.
         return bool(value) if isinstance(value, bool | int) else None
 
 
@@ -179,7 +179,7 @@ class Graph:
 
     @cached_property
     def consumers(self) -> Mapping[Tensor, tuple[Node, ...]]:
-        """Tensor -> the calls that take it, a call once for each time."""
+        """Tensor -> the calls that take it, once for each time."""
         found: defaultdict[Tensor, list[Node]] = defaultdict(list)
         for node in self.nodes:
             for tensor in node.inputs:
@@ -188,14 +188,14 @@ class Graph:
 
     @cached_property
     def producers(self) -> Mapping[tuple[str, int], Node]:
-        """(layer, call) -> the node; look a tensor up by its first two elements."""
+        """(layer, call) -> the node; look up a tensor by its first two elements."""
         return {(node.layer.name, node.call): node for node in self.nodes}
 
     @cached_property
     def held_inside(self) -> Mapping[str, tuple[str, ...]]:
-        """Name of an object that a layer's configuration holds -> those layers' names.
+        """Name of an object inside a layer's configuration -> those layers' names.
 
-        A layer that the graph shares with a wrapper is there by its name.
+        A layer that the graph shares with a wrapper appears there by its name.
         """
         found: defaultdict[str, list[str]] = defaultdict(list)
         for layer in self.layers.values():
@@ -205,11 +205,11 @@ class Graph:
         return {name: tuple(holders) for name, holders in found.items()}
 
     def producer(self, tensor: Tensor) -> Node | None:
-        """The call that makes a tensor; None for a Sequential model's bare input."""
+        """Return the call that makes a tensor; None for a Sequential model's input."""
         return self.producers.get(tensor[:2])
 
     def calls(self, layer: Layer) -> tuple[Node, ...]:
-        """The calls of a layer of this graph."""
+        """Return the calls of a layer of this graph."""
         return self._calls.get(layer, ())
 
     @cached_property
@@ -220,9 +220,9 @@ class Graph:
         return {layer: tuple(nodes) for layer, nodes in found.items()}
 
     def walk(self) -> Iterator[Layer]:
-        """Every layer at any depth, outer before inner.
+        """Yield every layer at any depth, outer before inner.
 
-        One that live models share is there once.
+        A layer that live models share is yielded once.
         """
         yield from self._walk(set())
 
@@ -235,7 +235,7 @@ class Graph:
                     yield from layer.graph._walk(seen)
 
     def graphs(self) -> Iterator[Graph]:
-        """This graph and every nested one."""
+        """Yield this graph and every nested one."""
         yield self
         for layer in self.layers.values():
             if layer.graph is not None:

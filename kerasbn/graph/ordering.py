@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
 
 def keras_order(graph: Graph) -> list[str]:
-    """The names of a Functional model's layers, as `model.layers` will list them.
+    """Return the names of a Functional model's layers, in the order of `model.layers`.
 
-    Deepest first, the depth of a layer being the longest way from it to an output,
-    and among equals in order of a depth-first walk back from the outputs: the order
-    of `keras.src.ops.function.map_graph`. A Sequential model keeps its own.
+    The deepest come first, where the depth of a layer is the longest path from it to an
+    output; layers of equal depth are in the order of a depth-first walk back from the
+    outputs: the order of `keras.src.ops.function.map_graph`. A Sequential model keeps
+    its own order.
     """
     if "input_layers" not in graph.model["config"]:
         return list(graph.layers)
@@ -36,7 +37,7 @@ def keras_order(graph: Graph) -> list[str]:
 
 
 def _walk_back(graph: Graph) -> tuple[list[Node], dict[str, int]]:
-    """The calls from inputs to outputs, and the layers' order of first sight."""
+    """Return the calls from inputs to outputs, and the layers as first seen."""
     topological: list[Node] = []
     first_seen: dict[str, int] = {}
     done: set[Node] = set()
@@ -59,7 +60,7 @@ def _walk_back(graph: Graph) -> tuple[list[Node], dict[str, int]]:
 
 
 def _entering(graph: Graph, tensors: Iterable[Tensor]) -> Iterator[Node]:
-    """The calls that make `tensors`, one after the other."""
+    """Yield the calls that make `tensors`, one after the other."""
     for tensor in tensors:
         if (node := graph.producer(tensor)) is not None:
             yield node
@@ -69,7 +70,7 @@ def _depths(graph: Graph, topological: list[Node]) -> dict[str, int]:
     depth_of_call: defaultdict[Node, int] = defaultdict(int)
     depth_of_layer: defaultdict[str, int] = defaultdict(int)
     for node in reversed(topological):
-        # All calls of a layer count as deep as its deepest seen so far.
+        # All calls of a layer count as deep as its deepest one so far.
         depth = max(depth_of_call[node], depth_of_layer[node.layer.name])
         depth_of_call[node] = depth_of_layer[node.layer.name] = depth
         for tensor in node.inputs:

@@ -1,7 +1,7 @@
-"""From a configuration to a graph: every form in which Keras wrote layer calls.
+"""Conversion of a configuration to a graph, from every form of Keras' layer calls.
 
 Keras 3 writes a call as `{"args": …, "kwargs": …}` with a tensor wherever one was
-given; Keras 2 as a list of `[layer, call, output, kwargs]`.
+passed; Keras 2 as a list of `[layer, call, output, kwargs]`.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ def read_graph(model: Mapping[str, Any], path: str = "") -> Graph:
         path: the path of a nested model.
 
     Raises:
-        NotAGraphError: if the model is no Functional or Sequential model, so that
-            its configuration does not tell how its layers are connected.
+        NotAGraphError: if the model is neither Functional nor Sequential, so that its
+            configuration does not say how its layers are connected.
         UnusableFileError: if the configuration is malformed.
     """
     if not is_graph(model):
         raise NotAGraphError(
             "The model is neither Functional nor Sequential, so its configuration "
-            "does not tell how its layers are connected. Received: class "
+            "does not say how its layers are connected. Received: class "
             f"{model.get('class_name')!r}."
         )
     try:
@@ -75,7 +75,7 @@ def _check_batch_norm(layer: Layer) -> None:
     whole = all(isinstance(each, int) for each in axes)
     if not whole or not isinstance(epsilon, int | float):
         raise UnusableFileError(
-            f"The BN layer {layer.path!r} has an odd configuration. Received: "
+            f"The BN layer {layer.path!r} has an invalid configuration. Received: "
             f"axis={axis!r}, epsilon={epsilon!r}. Save the model again."
         )
 
@@ -139,7 +139,7 @@ def _check(graph: Graph) -> None:
             raise UnusableFileError(
                 f"The configuration of the model {graph.path or '(outermost)'!r} "
                 f"refers to output {tensor.output} of call {tensor.call} of the layer "
-                f"{tensor.layer!r}, which is not there. Save the model again."
+                f"{tensor.layer!r}, which does not exist. Save the model again."
             )
     try:
         TopologicalSorter(
@@ -168,7 +168,7 @@ def _keras_3_call(layer: Layer, number: int, call: Mapping[str, Any]) -> Node:
 
 
 def keras_tensors(value: Any) -> Iterator[dict[str, Any]]:
-    """The configuration of every tensor in serialised arguments, in flattened order."""
+    """Yield the configuration of every tensor in serialised arguments, flattened."""
     if isinstance(value, dict):
         if is_serialised_tensor(value):
             yield value["config"]
@@ -206,11 +206,11 @@ def _keras_2_call(
 
 
 def references(value: Any, numbering: Mapping[str, int]) -> Iterator[Tensor]:
-    """The tensors in a structure of `[layer, call, output]`, in flattened order.
+    """Yield the tensors in a structure of `[layer, call, output]`, flattened.
 
     Args:
         value: the structure, such as `output_layers`.
-        numbering: what `first_calls` returns for the model.
+        numbering: the result of `first_calls` for the model.
     """
     for name, call, index in (found[:3] for found in _lists_of_references(value)):
         if name != "_CONSTANT_VALUE":  # An argument that Keras 2 wrote as a tensor.
@@ -220,7 +220,7 @@ def references(value: Any, numbering: Mapping[str, int]) -> Iterator[Tensor]:
 def first_calls(
     config: Mapping[str, Any], layers: Mapping[str, Layer]
 ) -> dict[str, int]:
-    """Layer name -> the number that `[layer, call, output]` gives to its first call.
+    """Layer name -> the number of its first call in `[layer, call, output]`.
 
     It is 1 for a Functional model, which counts its own construction as call 0; in
     Keras 2 a Sequential model does, too.
@@ -234,8 +234,8 @@ def first_calls(
     for name, layer in layers.items():
         if layer.graph is not None or "input_layers" in layer.config:
             numbering[name] = int(keras_2 or "input_layers" in layer.config)
-    # A Functional model of somebody's own class may store its arguments alone; it
-    # then shows only in a number beyond its calls.
+    # A custom subclass of Functional may store only its arguments; it can then be
+    # recognised only by a number beyond its calls.
     for name, call, *_ in _lists_of_references(config["output_layers"]):
         if name in layers and layers[name].graph is None:
             numbering[name] |= call == len(layers[name].entry.raw["inbound_nodes"]) > 0
@@ -255,7 +255,7 @@ def _lists_of_references(value: Any) -> Iterator[list[Any]]:
 
 
 def _only_references(value: Any) -> Any:
-    """The value itself, if it is a structure of `[layer, call, output]` throughout."""
+    """Return the value if it is a structure of `[layer, call, output]` throughout."""
     if not is_reference(value):
         if not isinstance(value, dict | list):
             raise TypeError(f"an input or output is given as {str(value)[:60]!r}")
@@ -275,7 +275,7 @@ def is_reference(value: Any) -> bool:
 
 
 def _shape(value: Any) -> tuple[int | None, ...] | None:
-    if isinstance(value, dict):  # A tuple, as some versions serialise it.
+    if isinstance(value, dict):  # A tuple, in the form of some versions.
         value = value.get("items", value.get("config"))
     if not isinstance(value, list):
         return None

@@ -1,4 +1,4 @@
-"""From a graph back to a configuration, with layers taken out or changed."""
+"""Conversion of a graph to a configuration, with layers removed or changed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Argument(NamedTuple):
     """An argument of a call.
 
     Attributes:
-        call: which of its layer's calls, from 0.
+        call: the number of the call of its layer, from 0.
         place: the keys that lead to it in the call's entry: `("args", 1)`.
     """
 
@@ -48,15 +48,15 @@ def rewrite(
     changed: Mapping[str, Mapping[str, Any]],
     arguments: Mapping[str, Mapping[Argument, Any]] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """A new configuration of the whole model; the given one stays as it is.
+    """Return a new configuration of the whole model, without changing the given one.
 
     Args:
         model: the model's whole configuration, of Keras 3.
-        removed: paths of layers to take out. Whoever read such a layer's output
-            then reads its first input.
+        removed: paths of layers to remove. Readers of such a layer's output then read
+            its first input.
         changed: path of a layer -> the members of its entry that change.
-        arguments: path of a layer -> the arguments of its calls that change, as they
-            are to be written.
+        arguments: path of a layer -> the arguments of its calls that change, in written
+            form.
 
     Returns:
         The configuration, with the layers in the order in which Keras will list
@@ -94,10 +94,10 @@ def _rewrite_one(
 
 
 def _changed(entry: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """An entry with members replaced.
+    """Return an entry with members replaced.
 
-    Another class may not take the old one's arguments, such as a mask: it gets the
-    first tensor alone.
+    Another class may not accept the old one's arguments, such as a mask: it gets only
+    the first tensor.
     """
     result = {**entry, **changes}
     if "class_name" in changes and "inbound_nodes" in result:
@@ -114,7 +114,7 @@ def _first_tensor(call: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _bypass(graph: Graph, removed: Collection[str]) -> dict[Tensor, Tensor]:
-    """The output of each removed call -> the tensor to read instead."""
+    """Map the output of each removed call to the tensor to read instead."""
     instead: dict[Tensor, Tensor] = {}
     for node in graph.nodes:
         if node.layer.path in removed:
@@ -130,7 +130,7 @@ def _bypass(graph: Graph, removed: Collection[str]) -> dict[Tensor, Tensor]:
 def _outputs(
     value: Any, numbering: Mapping[str, int], instead: Mapping[Tensor, Tensor]
 ) -> Any:
-    """`output_layers` with every reference to a removed call replaced."""
+    """Return `output_layers` with every reference to a removed call replaced."""
     if is_reference(value):
         (tensor,) = references(value, numbering)
         name, call, output = instead.get(tensor, tensor)

@@ -1,7 +1,7 @@
-"""The output shapes of Keras' own layers, where a file does not tell them.
+"""The output shapes of Keras' own layers, for files that do not contain them.
 
-A Functional model tells the shape of every tensor. A Sequential one tells it only
-where a layer was built for a shape, and a legacy `.h5` file not even there.
+A Functional model has the shape of every tensor. A Sequential one has it only for
+layers that were built for a shape, and a legacy `.h5` file not even then.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 def output_shape(layer: Layer, shape: Shape | None) -> Shape | None:
-    """The shape of what a layer returns for an input of `shape`; None if not known.
+    """Return the shape of a layer's output for an input of `shape`; None if not known.
 
-    Both are with the batch.
+    Both include the batch.
     """
     function = _same if layer.is_batch_norm else _FUNCTIONS.get(layer.kind or "")
     if shape is None or function is None or layer.entry.is_operator:
@@ -75,7 +75,7 @@ def _spatial(
     change: Callable[[Config, int, Size], Size],
     channels: Callable[[Config, Size], Size] = lambda _, channels: channels,
 ) -> Callable[[Config, Shape], Shape]:
-    """Of a layer that changes each spatial axis by itself, and the channels."""
+    """Return the shape function of a layer that changes spatial axes and channels."""
 
     def function(config: Config, shape: Shape) -> Shape:
         batch, space, inputs = _parts(config, shape)
@@ -86,7 +86,7 @@ def _spatial(
 
 
 def _window(config: Config, axis: int, size: Size) -> Size:
-    """A convolution or a pooling."""
+    """Return the size after a convolution or a pooling."""
     extent = _at(config.get("kernel_size", config.get("pool_size")), axis)
     strides = config.get("strides")
     stride = extent if strides is None else _at(strides, axis)
@@ -141,7 +141,7 @@ def _at(value: Any, axis: int) -> int:
 
 
 def _pair(value: Any, axis: int) -> tuple[int, int]:
-    """Before and behind an axis: `[1, 2]` in one dimension, `[[1, 2], …]` in more."""
+    """Return the sizes before and after an axis, from `[1, 2]` or `[[1, 2], …]`."""
     if isinstance(value[0], int):
         return value[0], value[1]
     return value[axis][0], value[axis][1]

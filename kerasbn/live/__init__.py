@@ -1,21 +1,21 @@
 """Live Keras models: the one bridge to them, and the only place for Keras' internals.
 
-calls        what a model calls, as Keras noted it
-layers       the layers inside, by path, and what a model must be
-opening      code that calls layers, run through with symbolic tensors
+calls        the calls in a model, as recorded by Keras
+layers       the layers inside, by path, and checks of a model
+opening      symbolic runs of code that calls layers
 reading      a live model as a graph, on which the fold makes its plan
 weights      its weights, as a file would hold them
-held         what layers hold, and what functions in them read
+held         the objects that layers hold and that functions in them read
 copying      copies of layers as they are, whatever they hold
-rebuilding   the graph run anew, with layers left out or changed
-folded       what the fold makes of it
+rebuilding   a new run of the graph, with layers left out or changed
+folded       the folded model for a live one
 float64      copies that compute in float64
-running      models run on random inputs
+inference    runs of models on random inputs
 promotion    Keras' rules of type promotion, with float64 in them
-compiling    how a model was compiled, handed on
+compiling    the compiled state, handed on
 """
 
-from kerasbn.live.calls import has_graph, tells_its_graph
+from kerasbn.live.calls import computes_its_graph, has_graph
 from kerasbn.live.compiling import compile_alike, compile_for_inference
 from kerasbn.live.copying import (
     build_like,
@@ -24,6 +24,7 @@ from kerasbn.live.copying import (
 from kerasbn.live.float64 import Float64Copier, float64_by_default
 from kerasbn.live.folded import Rebuilt
 from kerasbn.live.held import batch_norms_in_functions
+from kerasbn.live.inference import check_runs, outputs, random_inputs_of
 from kerasbn.live.layers import (
     batch_norms_inside,
     check_built,
@@ -36,7 +37,6 @@ from kerasbn.live.layers import (
 from kerasbn.live.opening import CannotOpenError, at_inference, first_line
 from kerasbn.live.reading import LiveModel
 from kerasbn.live.rebuilding import Constant, PlainCopier
-from kerasbn.live.running import check_runs, outputs, random_inputs_of
 from kerasbn.live.weights import LiveWeights
 
 __all__ = [
@@ -56,6 +56,7 @@ __all__ = [
     "check_runs",
     "compile_alike",
     "compile_for_inference",
+    "computes_its_graph",
     "constructor_arguments",
     "first_line",
     "float64_by_default",
@@ -66,5 +67,4 @@ __all__ = [
     "outputs",
     "random_inputs_of",
     "running_statistics",
-    "tells_its_graph",
 ]

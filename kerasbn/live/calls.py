@@ -16,14 +16,15 @@ FUNCTIONAL: Any = type(keras.Model(_inputs := keras.Input((1,)), _inputs))
 
 @dataclass(frozen=True, eq=False)
 class Calls:
-    """What a model calls, from its inputs to its outputs.
+    """The calls in a model, from its inputs to its outputs.
 
     Attributes:
-        inputs: its symbolic inputs, in the structure in which it takes them.
+        inputs: its symbolic inputs, in the structure that it takes.
         outputs: its symbolic outputs, likewise.
-        nodes: the calls of its layers and operators in topological order, those of its
-            input layers among them.
-        opened: whether calls of blocks are not among the nodes, but what is in them.
+        nodes: the calls of its layers and operators in topological order, including
+            those of its input layers.
+        opened: whether the nodes include the calls inside blocks instead of the calls
+            of the blocks.
     """
 
     inputs: Any
@@ -33,13 +34,13 @@ class Calls:
 
     @classmethod
     def between(cls, inputs: Any, outputs: Any, opened: bool = False) -> Calls:
-        """The calls that lead from symbolic inputs to symbolic outputs."""
+        """Collect the calls that lead from symbolic inputs to symbolic outputs."""
         ends = [*keras.tree.flatten(inputs), *keras.tree.flatten(outputs)]
         return cls(inputs, outputs, tuple(_in_order(ends)), opened)
 
     @property
     def operations(self) -> list[Any]:
-        """What is called, each once, in the order of the first calls."""
+        """The called objects, each once, in the order of the first calls."""
         return list(
             {id(node.operation): node.operation for node in self.nodes}.values()
         )
@@ -47,11 +48,11 @@ class Calls:
     def run(
         self, inputs: Any, called: Callable[[Any, list[Any], Any, Any], Any]
     ) -> Any:
-        """Run the calls anew, on symbolic tensors or values.
+        """Run the calls again, on symbolic tensors or values.
 
         Args:
-            inputs: what to give for the inputs, in any structure of the same order.
-            called: `(node, tensors, args, kwargs) -> outputs` of each call; `tensors`
+            inputs: the values for the inputs, in any structure of the same order.
+            called: `(node, tensors, args, kwargs) -> outputs` for each call; `tensors`
                 are those among the arguments.
 
         Returns:
@@ -80,8 +81,8 @@ def has_graph(model: Any) -> bool:
     return isinstance(model, FUNCTIONAL)
 
 
-def tells_its_graph(model: Any) -> bool:
-    """Whether it is such a model, and computes what its graph says.
+def computes_its_graph(model: Any) -> bool:
+    """Whether it is such a model, and computes exactly its graph.
 
     A subclass with a `call` of its own may do something else.
     """
@@ -90,19 +91,19 @@ def tells_its_graph(model: Any) -> bool:
 
 
 def calls_of(model: Any) -> Calls:
-    """The calls in the graph of a model."""
+    """Return the calls in the graph of a model."""
     graph = model._functional if isinstance(model, keras.Sequential) else model
     return Calls.between(graph._inputs_struct, graph._outputs_struct)
 
 
 def node_of(tensor: Any) -> Any:
-    """The call that made a symbolic tensor."""
+    """Return the call that made a symbolic tensor."""
     operation, index, _ = tensor._keras_history
     return operation._inbound_nodes[index]
 
 
 def _in_order(ends: Iterable[Any]) -> Iterable[Any]:
-    """The calls behind symbolic tensors, each after those that it reads."""
+    """Sort the calls behind symbolic tensors, each after those that it reads."""
     done: dict[int, Any] = {}
     pending = [node_of(tensor) for tensor in reversed(list(ends))]
     while pending:

@@ -1,9 +1,9 @@
 """Copies of live layers and models as they are, whatever they hold.
 
-Keras' own ways, a file or a configuration, lose what these cannot hold: functions with
-globals and closures, arguments that do not serialise, constructors that are not
+Keras' own ways, a file or a configuration, cannot hold everything: functions with
+globals and closures, arguments that are not serialisable, constructors that are not
 described. So a layer is copied attribute by attribute, with weights of its own. A model
-that tells its graph is made anew by running that graph with copied layers.
+that computes its graph is made again by running that graph with copied layers.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Copier:
-    """Copies layers, each once: what is shared between them is shared again.
+    """A copier of layers; each is copied once, so that shared ones stay shared.
 
     Attributes:
         shared: path or name of a layer -> the attributes that its copy shares with it,
@@ -34,28 +34,28 @@ class Copier:
 
     def __init__(self) -> None:
         self.shared: dict[str, list[str]] = {}
-        self._copies: dict[int, Any] = {}  # What `copy.deepcopy` calls its memo.
-        self._alive: list[Any] = []  # An id is one only while its object lives.
+        self._copies: dict[int, Any] = {}  # The memo of `copy.deepcopy`.
+        self._alive: list[Any] = []  # An id is unique only while its object lives.
 
     def dtype(self, name: str) -> str:
-        """The dtype of a copy, for that of the original."""
+        """Return the dtype of a copy, given that of the original."""
         return name
 
     def policy(self, policy: Any) -> Any:
-        """The dtype policy of a copy, for that of the original."""
+        """Return the dtype policy of a copy, given that of the original."""
         return policy
 
     def constant(self, value: Any) -> Any:
-        """What a copied call gets, for an argument of the original's."""
+        """Return the argument of a copied call, given that of the original."""
         return value
 
     def replace(self, original: Any, other: Any) -> None:
-        """Let another object take the place of an original wherever it is held."""
+        """Replace an original by another object wherever it is held."""
         self._copies[id(original)] = other
         self._alive.append(original)
 
     def copied(self, original: Any) -> Any:
-        """The copy of a layer, an operator or a model."""
+        """Return the copy of a layer, an operator or a model."""
         if id(original) in self._copies:
             return self._copies[id(original)]
         if has_graph(original):
@@ -63,7 +63,7 @@ class Copier:
         return self._state(original)
 
     def _model(self, model: Any) -> Any:
-        """A model with a graph, of its own class."""
+        """Copy a model with a graph, as its own class."""
         if isinstance(model, keras.Sequential):
             start = model.inputs[0]
             new = keras.layers.Layer.__new__(self._class(model))
@@ -85,11 +85,11 @@ class Copier:
         return new
 
     def _class(self, model: Any) -> Any:
-        """The class of the copy of a model with a graph."""
+        """Return the class for the copy of a model with a graph."""
         return type(model)
 
     def rerun(self, calls: Calls) -> tuple[Any, Any]:
-        """Run calls on new inputs with copies; returns both ends."""
+        """Run calls on new inputs with copies; return both ends."""
 
         def called(node: Any, tensors: list[Any], args: Any, kwargs: Any) -> Any:
             args, kwargs = keras.tree.map_structure(self.constant, (args, kwargs))
@@ -99,7 +99,7 @@ class Copier:
         return inputs, calls.run(inputs, called)
 
     def input(self, tensor: Any) -> Any:
-        """A new symbolic input like a model's own."""
+        """Make a new symbolic input like one of a model."""
         layer = tensor._keras_history.operation
         new = keras.Input(
             batch_shape=tensor.shape,
@@ -113,7 +113,7 @@ class Copier:
         return new
 
     def _state(self, original: Any) -> Any:
-        """A copy attribute by attribute."""
+        """Copy an object attribute by attribute."""
         new = (
             keras.layers.Layer.__new__(type(original))
             if _is_layer(original)
@@ -123,7 +123,7 @@ class Copier:
         for name in not_copied(original) & vars(original).keys():
             self.replace(vars(original)[name], vars(original)[name])
         for each in held(original):
-            if isinstance(each, KerasSaveable):  # Copies of its own go by a file.
+            if isinstance(each, KerasSaveable):  # Its `deepcopy` goes through a file.
                 self.copied(each)
             elif isinstance(each, keras.Variable):
                 self._variable(each)
@@ -153,7 +153,7 @@ class Copier:
         try:
             with DotNotTrackScope():
                 return copy.deepcopy(value, self._copies)
-        except Exception:  # It may hold anything: a lock, a table, a generator.
+        except Exception:  # It may be anything: a lock, a table, a generator.
             if type(value).__module__.split(".")[0] != "keras":
                 self.shared.setdefault(holder.name, []).append(name)
             return value
@@ -171,7 +171,7 @@ class Copier:
 
 
 def constructor_arguments(layer: Any) -> dict[str, Any]:
-    """The arguments that make a layer of Keras' own or kerasbn's like a live one.
+    """Return the arguments that make a Keras or kerasbn layer like a live one.
 
     Functions and the like are the live ones: nothing is serialised.
     """
@@ -186,14 +186,14 @@ def constructor_arguments(layer: Any) -> dict[str, Any]:
 
 def build_like(new: Any, layer: Any) -> None:
     """Build a BN layer for the inputs of another, with variables of the same paths."""
-    told = (layer.get_build_config() or {}).get("input_shape")
-    if told is None:  # It was built by code of the user's own.
+    shape = (layer.get_build_config() or {}).get("input_shape")
+    if shape is None:  # It was built by the user's own code.
         sizes = layer.input_spec.axes
-        told = [sizes.get(axis) for axis in range(layer.input_spec.ndim)]
+        shape = [sizes.get(axis) for axis in range(layer.input_spec.ndim)]
     with ExitStack() as scopes:
         for name in str(layer.path).split("/")[:-1]:
             scopes.enter_context(keras.name_scope(name))
-        new.build(tuple(told))
+        new.build(tuple(shape))
 
 
 def _is_layer(value: Any) -> bool:
@@ -201,7 +201,7 @@ def _is_layer(value: Any) -> bool:
 
 
 def _renew_tracker(tracker: Any) -> None:
-    """A tracker knows by id what it holds."""
+    """Update a tracker, which identifies its objects by id."""
     tracker.stored_ids = {
         name: {id(each) for each in store}
         for name, (_, store) in tracker.config.items()
@@ -213,7 +213,7 @@ def _start_untrained(model: Any) -> None:
     for name, value in vars(keras.Model()).items():
         if name in TRAINING:
             vars(model).setdefault(name, value)
-    # TensorFlow's checkpoints know by name what belongs to an object.
+    # TensorFlow's checkpoints identify an object's children by name.
     known = vars(model).get("_self_unconditional_checkpoint_dependencies", [])
     known[:] = [each for each in known if each.name not in TRAINING]
     names = vars(model).get("_self_unconditional_dependency_names", {})

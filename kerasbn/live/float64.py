@@ -17,11 +17,11 @@ _FLOATS = ("float16", "bfloat16", "float32", "mixed_float16", "mixed_bfloat16")
 
 
 class Float64Copier(Copier):
-    """Copies layers with all floats in float64.
+    """A copier of layers with all floats in float64.
 
     Args:
-        constants: id of an argument of a call -> its value in float64, where the
-            argument itself has been rounded.
+        constants: id of an argument of a call -> its value in float64, if the argument
+            itself has been rounded.
     """
 
     def __init__(self, constants: Mapping[int, Any] = MappingProxyType({})) -> None:
@@ -41,7 +41,7 @@ class Float64Copier(Copier):
 
 @contextmanager
 def float64_by_default() -> Iterator[None]:
-    """Let layers that are made meanwhile, as some code does in `call`, use float64."""
+    """Use float64 for layers that are made meanwhile, as some code does in `call`."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float64")
     try:

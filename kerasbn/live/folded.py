@@ -1,4 +1,4 @@
-"""The folded model for a live one: the live graph run anew."""
+"""The folded model for a live one: the live graph, run again."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
 
 class Rebuilt:
-    """A model made anew from a live one.
+    """A new model made from a live one.
 
     Args:
         live: the original.
-        removed: the paths of the layers that are left out.
+        removed: the paths of the layers to leave out.
         identities: the paths of those that become `Identity` under their names.
         changed: path of a layer -> its new configuration, as a file would hold it.
         constants: path of a layer -> constants among its calls' arguments that change.
 
     Attributes:
-        model: the new model; the changed layers have random weights yet.
+        model: the new model; the changed layers still have random weights.
         shared: layer -> the attributes that it shares with the original's.
         exact_constants: id of a changed constant -> its value in float64.
     """
@@ -67,12 +67,12 @@ class Rebuilt:
     def assign(
         self, path: str, variables: Sequence[Any], copier: Copier | None = None
     ) -> None:
-        """Give a changed layer, or what it wraps, its weights.
+        """Assign weights to a changed layer, or to the one it wraps.
 
         Args:
             path: the layer's path.
             variables: the arrays, in stored order.
-            copier: what has copied `model`, if its copy is meant.
+            copier: the copier of `model`, if its copy is meant.
         """
         layer = self._layer(path)
         if copier is not None:
@@ -89,7 +89,7 @@ class Rebuilt:
 def _remade(
     original: Any, old: Mapping[str, Any], new: Mapping[str, Any], copier: Copier
 ) -> Any:
-    """A layer of Keras' own, not built, with another configuration."""
+    """Make a Keras layer, not built, with another configuration."""
     config = {
         key: copier.copied(value) if isinstance(value, keras.Layer) else value
         for key, value in constructor_arguments(original).items()

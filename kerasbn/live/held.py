@@ -1,4 +1,4 @@
-"""What live layers hold in their attributes, and what functions in them read."""
+"""The objects that live layers hold in attributes, and that functions in them read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kerasbn.live.layers import batch_norms_inside, layers_inside
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# What belongs to the graph, to a training or to one object, and is made anew.
+# Attributes of the graph, of a training or of one object, which are created again.
 _MADE_ANEW = frozenset(
     ("build", "quantize", "_inbound_nodes", "_outbound_nodes", "_losses", "_loss_ids")
 )
@@ -26,20 +26,20 @@ TRAINING = frozenset(
         *("_compiled_trainable_state", "_compute_loss_has_training_arg"),
     )
 )
-# The objects of these hold no layers, and their functions read none.
+# Objects of these packages hold no layers, and their functions read none.
 _PACKAGES = ("numpy", "tensorflow", "jax", "jaxlib", "torch", "builtins")
 _ATOMIC = (str, bytes, int, float, complex, bool, type(None), type)
 
 
 def not_copied(original: Any) -> frozenset[str]:
-    """The attributes that are not copied."""
+    """Return the attributes that are not copied."""
     return _MADE_ANEW | (TRAINING if isinstance(original, keras.Model) else set())
 
 
 def held(original: Any) -> Iterator[Any]:
-    """What in an object's attributes is not to be copied as any other object.
+    """Yield the objects in attributes that need special treatment in a copy.
 
-    What a layer that is found holds is its own.
+    Objects held by a layer that is found belong to that layer.
     """
     ours = (
         *(KerasSaveable, keras.Variable, keras.KerasTensor, keras.DTypePolicy),
@@ -59,7 +59,7 @@ def held(original: Any) -> Iterator[Any]:
 
 
 def _parts(value: Any) -> list[Any]:
-    """What an object holds that is copied with it."""
+    """Return the objects inside an object that are copied with it."""
     if isinstance(value, dict):
         return [*value.keys(), *value.values()]
     if isinstance(value, list | tuple | set | frozenset):
@@ -79,7 +79,7 @@ def _is_foreign(value: Any) -> bool:
 
 
 def layers_read_by_functions(holder: Any) -> list[Any]:
-    """The layers that functions in a layer's attributes read; Keras sees them not."""
+    """Return the layers that functions in attributes read, unknown to Keras."""
     values = [v for k, v in vars(holder).items() if k not in _MADE_ANEW]
     found = [each for value in values for each in read_by_functions(value)]
     return [
@@ -88,7 +88,7 @@ def layers_read_by_functions(holder: Any) -> list[Any]:
 
 
 def batch_norms_in_functions(model: Any) -> list[str]:
-    """The BN that only functions in a model's layers call: `lambda/bn`."""
+    """Return the paths of BN that only functions in layers call: `lambda/bn`."""
     seen = {id(layer) for layer, _ in layers_inside(model)}
     return [
         f"{path}/{name}"
@@ -100,7 +100,7 @@ def batch_norms_in_functions(model: Any) -> list[str]:
 
 
 def read_by_functions(value: Any) -> list[Any]:
-    """The layers and variables that functions in an object read."""
+    """Return the layers and variables that functions in an object read."""
     found, pending, seen = [], [value], set()
     while pending:
         each = pending.pop()
@@ -121,7 +121,7 @@ def _is_of_keras(function: FunctionType) -> bool:
 
 
 def _read_by(function: FunctionType) -> Iterator[Any]:
-    """What a function reads from its closure, its defaults and its globals."""
+    """Yield the objects that a function reads: closure, defaults and globals."""
     for cell in function.__closure__ or ():
         try:
             yield cell.cell_contents

@@ -1,4 +1,4 @@
-"""The layers inside a live model, and what a model must be to be worked on."""
+"""The layers inside a live model, and checks of the model."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def layers_inside(parent: Any) -> Iterator[tuple[Any, str]]:
-    """Every layer inside a layer or model, at any depth, once, with its path.
+    """Yield every layer inside a layer or model, at any depth, once, with its path.
 
     A path is the names of the layers around it and its own: `inner/bn1`. A layer that
-    is held in several places goes by the first of the outermost.
+    is held in several places gets the path of the first and outermost one.
     """
     seen = {id(parent)}
     pending = deque([(parent, "")])
@@ -34,7 +34,7 @@ def layers_inside(parent: Any) -> Iterator[tuple[Any, str]]:
 def batch_norms_inside(
     parent: Any, include_self: bool = False
 ) -> list[tuple[Any, str]]:
-    """Every BN layer inside a layer or model, of whatever class, with its path."""
+    """Return every BN layer inside a layer or model, of any class, with its path."""
     itself = [(parent, str(parent.name))] if include_self else []
     return [
         (layer, path)
@@ -44,7 +44,7 @@ def batch_norms_inside(
 
 
 def running_statistics(layer: Any) -> RunningStatistics:
-    """The running statistics of a built BN layer, kerasbn's or stock."""
+    """Return the running statistics of a built BN layer, kerasbn's or stock."""
     return RunningStatistics.of(layer)
 
 
@@ -61,7 +61,7 @@ def check_model(model: Any) -> None:
     """
     if not isinstance(model, keras.Model):
         raise TypeError(
-            "A Keras model is needed. Received: an object of type "
+            "A Keras model is required. Received: an object of type "
             f"{type(model).__name__}. Load a file with keras.models.load_model."
         )
 
@@ -70,13 +70,13 @@ def check_built(model: Any) -> None:
     """Check that a model has its weights.
 
     Raises:
-        ValueError: if it has not.
+        ValueError: if it does not.
     """
     graph = isinstance(model, (FUNCTIONAL, keras.Sequential))
     if not model.built or (graph and not model.outputs):
         raise ValueError(
             "The model has no weights yet. Received: "
-            f"{type(model).__name__} {model.name!r}, not built. Give it an Input, or "
+            f"{type(model).__name__} {model.name!r}, not built. Add an Input, or "
             "build or load it first."
         )
 
@@ -84,7 +84,7 @@ def check_built(model: Any) -> None:
 def is_being_trained(model: Any) -> bool:
     """Whether a model was trained since it was compiled.
 
-    Keras then goes on with the variables, and the code, that it found at first.
+    Keras then keeps using the variables, and the code, that it found at first.
     """
     if not model.compiled:
         return False

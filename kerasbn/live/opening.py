@@ -1,8 +1,8 @@
-"""Subclassed models and blocks as calls of the layers inside, where their code allows.
+"""Subclassed models and blocks as calls of the layers inside, if their code allows.
 
-A model is run once with symbolic tensors. Each layer that its code calls then notes the
-call, as in a Functional model. Blocks, layers of the user's own that hold BN, are run
-through likewise; all others are noted as they are called.
+A model is run once with symbolic tensors. Each layer that its code calls then records
+the call, as in a Functional model. Blocks, custom layers that hold BN, are run through
+likewise; all others are recorded as they are called.
 """
 
 from __future__ import annotations
@@ -16,49 +16,49 @@ import keras
 import numpy as np
 
 from kerasbn.comparing import random_inputs, relative_difference
-from kerasbn.live.calls import Calls, calls_of, has_graph, tells_its_graph
+from kerasbn.live.calls import Calls, calls_of, computes_its_graph, has_graph
 from kerasbn.live.layers import batch_norms_inside, is_own
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# The opened model runs the same operations, so all but rounding must be the same.
+# The opened model runs the same operations, so it must be equal except for rounding.
 _TOLERANCE = {"float64": 1e-9, "float32": 1e-5}
 _SHORT_TOLERANCE = 2e-2
 _SEED = 1502_03167
 
 
 class CannotOpenError(Exception):
-    """Why the code of a model or layer cannot be run with symbolic tensors."""
+    """The code of a model or layer cannot be run with symbolic tensors; says why."""
 
 
 @dataclass
 class Opener:
-    """Opens models, at any depth.
+    """An opener of models, at any depth.
 
     Attributes:
-        blocks: whether blocks are opened, and models that do not tell their graph.
-        closed: id of a block -> why it cannot be looked into.
+        blocks: whether to open blocks, and models that do not compute their graph.
+        closed: id of a block -> why it cannot be opened.
     """
 
     blocks: bool = True
     closed: dict[int, str] = field(default_factory=dict)
 
     def open(self, model: Any) -> Calls:
-        """What a model calls, with the blocks in it opened wherever that can be.
+        """Return the calls in a model, with blocks opened wherever possible.
 
         Args:
             model: a `keras.Model` that has been built or called.
 
         Raises:
-            CannotOpenError: if it does not tell its graph, and its code does not run
+            CannotOpenError: if it does not compute its graph, and its code does not run
                 with symbolic tensors, or does something else with them.
         """
         if not self.blocks:
             if not has_graph(model):
                 raise CannotOpenError("only its code knows its layers")
             return calls_of(model)
-        if tells_its_graph(model):
+        if computes_its_graph(model):
             calls = calls_of(model)
             if not any(map(self._is_block, calls.operations)):
                 return calls
@@ -80,22 +80,22 @@ class Opener:
         return (
             isinstance(layer, keras.Layer)
             and is_own(layer)
-            and not tells_its_graph(layer)
+            and not computes_its_graph(layer)
             and bool(batch_norms_inside(layer))
         )
 
     def is_open(self, layer: Any) -> bool:
-        """Whether a layer is a block into which can be looked."""
+        """Whether a layer is a block that can be opened."""
         if id(layer) in self.closed or not self._is_block(layer):
             return False
         if layer._trainable_variables or layer._non_trainable_variables:
-            self.closed[id(layer)] = "it has weights of its own beside those of layers"
+            self.closed[id(layer)] = "it has weights of its own besides those of layers"
         return id(layer) not in self.closed
 
 
 @dataclass
 class _BlockCall:
-    """A call of the outermost of some blocks."""
+    """A call of the outermost of nested blocks."""
 
     block: Any
     args: Any
@@ -104,7 +104,7 @@ class _BlockCall:
 
 
 class _Trace:
-    """One run of a model with symbolic tensors."""
+    """A run of a model with symbolic tensors."""
 
     def __init__(self, opener: Opener) -> None:
         self._opener = opener
@@ -112,12 +112,12 @@ class _Trace:
         self._depth = 0
 
     def run(self, model: Any, inputs: Any, calls: Calls | None) -> Calls:
-        """What the model calls.
+        """Return the calls in the model.
 
         Args:
             model: the model.
             inputs: symbolic tensors like its inputs.
-            calls: those that its graph tells; None if only its code knows.
+            calls: those of its graph; None if they are only in its code.
         """
         blocks = [
             each for each in model._flatten_layers() if self._opener.is_open(each)
@@ -143,7 +143,7 @@ class _Trace:
 
     @contextmanager
     def _opened(self, cls: Any) -> Iterator[None]:
-        """Let a call of a class's blocks run their code instead of noting one call."""
+        """Let calls of a class's blocks run their code instead of recording a call."""
         usual, own = cls.__call__, cls.__dict__.get("__call__")
 
         def through(block: Any, *args: Any, **kwargs: Any) -> Any:
@@ -171,7 +171,7 @@ class _Trace:
     def _through(self, block: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         parameters = inspect.signature(block.call).parameters
         if "training" not in parameters:
-            kwargs.pop("training", None)  # Keras, too, drops it then.
+            kwargs.pop("training", None)  # As Keras does in this case.
         args, kwargs = _converted(block, (args, kwargs))
         mask = _mask(args[0] if args else next(iter(kwargs.values())))
         if mask is not None and "mask" in parameters:
@@ -188,9 +188,9 @@ class _Trace:
         return outputs
 
     def wrong_ones(self, model: Any, opened: Calls) -> dict[int, str]:
-        """Id of a model or block that computes something else symbolically -> that.
+        """Id of a model or block that computes something else symbolically -> what.
 
-        Each runs on random inputs, in its own precision, and what was noted beside it.
+        Each runs on random inputs, in its own precision, as does its record.
         """
         try:
             inputs = random_inputs(opened.inputs, np.random.default_rng(_SEED))
@@ -207,7 +207,7 @@ class _Trace:
 
         given = zip(*map(keras.tree.flatten, (opened.inputs, tensors)), strict=True)
         values.update((id(one), other) for one, other in given)
-        with keras.StatelessScope():  # The states of an RNN stay as they are.
+        with keras.StatelessScope():  # The states of an RNN are not changed.
             received = opened.run(tensors, called)
         with keras.StatelessScope():
             expected = model(tensors, **at_inference(model))
@@ -251,7 +251,7 @@ class _Trace:
 
 @contextmanager
 def _nodes_forgotten(model: Any) -> Iterator[None]:
-    """Leave the layers as they were: without the calls that were noted meanwhile."""
+    """Leave the layers unchanged: without the calls that were recorded meanwhile."""
     operations = {id(each): each for each in model._flatten_layers()}
     for layer in list(operations.values()):
         graph = getattr(layer, "_functional", None) or layer
@@ -271,7 +271,7 @@ def _nodes_forgotten(model: Any) -> Iterator[None]:
 
 
 def _converted(block: Any, arguments: Any) -> Any:
-    """Arguments in the dtype in which a block computes, as Keras hands them over."""
+    """Convert arguments to the dtype in which a block computes, as Keras does."""
 
     def converted(value: Any) -> Any:
         if not isinstance(value, keras.KerasTensor) or not block.autocast:
@@ -296,8 +296,8 @@ def _like(tensor: Any) -> Any:
 
 
 def symbolic_inputs(model: Any) -> Any:
-    """Symbolic tensors of the shapes with which a model was built."""
-    if getattr(model, "inputs", None):  # It tells its inputs itself.
+    """Return symbolic tensors of the shapes with which a model was built."""
+    if getattr(model, "inputs", None):  # It has its own.
         return model.inputs[0] if isinstance(model, keras.Sequential) else model.input
     shapes = getattr(model, "_build_shapes_dict", None) or {}
     if len(shapes) != 1:
@@ -316,12 +316,12 @@ def _inputs_of(shape: Any, name: str | None) -> Any:
 
 
 def at_inference(layer: Any) -> dict[str, bool]:
-    """The argument that asks a layer for inference, where it takes it."""
+    """Return the argument that requests inference, if a layer takes it."""
     parameters = inspect.signature(layer.call).parameters
     return {"training": False} if "training" in parameters else {}
 
 
 def first_line(error: Exception) -> str:
-    """What an error says, without what Keras adds to it."""
+    """Return an error's message without Keras' additions."""
     lines = str(error).rpartition("Exception encountered: ")[2].strip().splitlines()
     return lines[0] if lines else type(error).__name__

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 @contextmanager
 def float64_arithmetic() -> Iterator[None]:
-    """Let Keras compute in float64 within this context.
+    """Let Keras compute in float64.
 
-    On TensorFlow it does so when asked by dtype. On JAX and PyTorch its rules of type
-    promotion turn float64 into float32, and JAX itself does so, too, unless its
-    configuration forbids it. Both are put back at the end.
+    On TensorFlow the dtype is enough. On JAX and PyTorch Keras' type promotion turns
+    float64 into float32, and so does JAX itself by default. Both are restored at the
+    end.
     """
     with ExitStack() as restoring:
         if keras.backend.backend() == "jax":

@@ -1,6 +1,6 @@
 """A live model as the graph on which the plan is made.
 
-Layers are told apart by identity: one that is shared between nested models is one layer
+Layers are identified by object: one that is shared between nested models is one layer
 with several calls.
 """
 
@@ -18,7 +18,7 @@ import keras
 from kerasbn.config_tree import LayerEntry
 from kerasbn.graph import Graph, Layer, Node, Tensor
 from kerasbn.graph.reading import keras_tensors
-from kerasbn.live.calls import tells_its_graph
+from kerasbn.live.calls import computes_its_graph
 from kerasbn.live.held import layers_read_by_functions
 from kerasbn.live.layers import batch_norms_inside, layers_inside
 from kerasbn.live.opening import Opener
@@ -34,33 +34,32 @@ class LiveGraph(Graph):
     """A graph of live layers.
 
     Attributes:
-        holders: name of a layer -> the layers that hold the very same one.
+        holders: name of a layer -> the layers that hold the same object.
     """
 
     holders: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def held_inside(self) -> Mapping[str, tuple[str, ...]]:
-        """What `holders` says; by name nothing could be told."""
+        """The layers of `holders`, since names are not enough here."""
         return self.holders
 
 
 @dataclass(frozen=True, eq=False)
 class Hidden:
-    """A BN in a layer that cannot be looked into, by its path, and why."""
+    """A BN in a layer that cannot be opened, by its path, with the reason."""
 
     path: str
     reason: str
 
 
 class LiveModel:
-    """A live model and all that the fold must know of it.
+    """A live model and everything that the fold must know about it.
 
     Args:
         model: a built `keras.Model`.
-        open_blocks: whether to look into custom layers and subclassed models by
-            running their code; without, only what Functional and Sequential models
-            tell is read.
+        open_blocks: whether to open custom layers and subclassed models by running
+            their code; if not, only Functional and Sequential models are read.
 
     Raises:
         CannotOpenError: if its code calls its layers, and cannot be traced.
@@ -79,7 +78,7 @@ class LiveModel:
 
     @cached_property
     def hidden(self) -> list[Hidden]:
-        """The BN that the graph does not show."""
+        """The BN layers that are not in the graph."""
         shown = {id(each) for each in self.layers.values()}
         found = {
             id(layer): Hidden(path, self._why_hidden(path))
@@ -96,14 +95,14 @@ class LiveModel:
         return list(found.values())
 
     def _why_hidden(self, path: str) -> str:
-        """Why a BN is not in the graph: something around it is closed, or nobody is."""
+        """Return why a BN is not in the graph: in a closed layer, or never called."""
         parts = path.split("/")
         for end in range(1, len(parts)):
             name = "/".join(parts[:end])
             layer = self.layers.get(name)
             if layer is not None and id(layer) not in self.calls:
                 reason = self._opener.closed.get(
-                    id(layer), "only its own code knows it"
+                    id(layer), "it is known only to that layer's own code"
                 )
                 inner = batch_norms_inside(layer)
                 count = f" and {len(inner) - 1} more" if len(inner) > 1 else ""
@@ -141,16 +140,16 @@ class LiveModel:
         )
 
     def _layer(self, operation: Any, parent: str) -> Layer:
-        """The layer of a graph for a live one; the same for the same."""
+        """Return the graph's layer for a live one; the same for the same."""
         if id(operation) in self._known:
             return self._known[id(operation)]
         path = self._path(operation, parent)
         self.layers[path] = operation
         graph = None
-        if tells_its_graph(operation):
+        if computes_its_graph(operation):
             graph = self._read(operation, path)
         elif (inner := _run_apart(operation)) is not None:
-            # Its inputs have another rank than the calls: the plan matches them not.
+            # Its inputs and the calls differ in rank, so the plan does not match them.
             graph = self._read(inner, f"{path}/{inner.name}")
         entry = self.entries[path] = LayerEntry(_entry(operation, path), "")
         layer = Layer(entry, graph)
@@ -158,7 +157,7 @@ class LiveModel:
         return layer
 
     def _path(self, operation: Any, parent: str) -> str:
-        """A path that no other has: layers that blocks hold may share their names."""
+        """Return a unique path: layers held by blocks may share their names."""
         known = self._paths.get(id(operation))
         if known is not None and known not in self.layers:
             return known
@@ -183,14 +182,14 @@ class LiveModel:
 
 
 def _run_apart(operation: Any) -> Any:
-    """The model inside a wrapper that calls it for each step, if it tells its graph."""
+    """Return the model inside a wrapper that calls it for each step, if possible."""
     if type(operation) is keras.layers.TimeDistributed:
-        return operation.layer if tells_its_graph(operation.layer) else None
+        return operation.layer if computes_its_graph(operation.layer) else None
     return None
 
 
 def _entry(operation: Any, path: str) -> dict[str, Any]:
-    """The entry of a layer in a configuration, as far as it can be told."""
+    """Return the entry of a layer in a configuration, as far as it is known."""
     cls = type(operation)
     entry = {
         "class_name": cls.__name__,
@@ -202,15 +201,15 @@ def _entry(operation: Any, path: str) -> dict[str, Any]:
         try:
             with warnings.catch_warnings():  # Nothing is stored: no need to warn.
                 warnings.simplefilter("ignore")
-                told = keras.saving.serialize_keras_object(operation)
-            entry.update(json.loads(json.dumps(told, default=str)))
-        except Exception:  # What it holds is not told, and might matter.
+                serialised = keras.saving.serialize_keras_object(operation)
+            entry.update(json.loads(json.dumps(serialised, default=str)))
+        except Exception:  # Its contents are not known, and might matter.
             entry["module"] = None
     return {**entry, "name": path}
 
 
 def _places(calls: Calls, names: Mapping[int, str]) -> dict[int, Tensor]:
-    """Id of a symbolic tensor -> how a graph refers to it."""
+    """Id of a symbolic tensor -> its reference in a graph."""
     counts: Counter[str] = Counter()
     places = {}
     for node in calls.nodes:
@@ -239,7 +238,7 @@ def _node(node: Any, layer: Layer, places: Mapping[int, Tensor]) -> Node:
 
 
 def _serialised(value: Any, places: Mapping[int, Tensor]) -> Any:
-    """Arguments of a call as a configuration would hold them."""
+    """Serialise arguments of a call as in a configuration."""
     if isinstance(value, keras.KerasTensor):
         config = {
             "shape": list(value.shape),
@@ -255,7 +254,7 @@ def _serialised(value: Any, places: Mapping[int, Tensor]) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return json.loads(json.dumps(keras.saving.serialize_keras_object(value)))
-    except Exception:  # An object of the user's own.
+    except Exception:  # A custom object.
         return {"class_name": type(value).__name__, "config": None}
 
 

@@ -1,4 +1,4 @@
-"""A live model made anew, with layers taken out or changed and all others copied."""
+"""Rebuilding of a live model, with layers removed or changed and all others copied."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
 
-from kerasbn.live.calls import FUNCTIONAL, Calls, calls_of, tells_its_graph
+from kerasbn.live.calls import FUNCTIONAL, Calls, calls_of, computes_its_graph
 from kerasbn.live.copying import Copier
 
 if TYPE_CHECKING:
@@ -25,9 +25,9 @@ class Constant(NamedTuple):
 
 
 class PlainCopier(Copier):
-    """Copies a model, whose nested models come back as plain Keras models.
+    """A copier whose nested models come back as plain Keras models.
 
-    Those of a class of their own would save their constructors' arguments alone.
+    Saving a subclass of Functional would save only its constructor's arguments.
 
     Args:
         model: the model.
@@ -39,7 +39,7 @@ class PlainCopier(Copier):
         pending = [model]
         while pending:
             each = pending.pop()
-            if isinstance(each, keras.Model) and tells_its_graph(each):
+            if isinstance(each, keras.Model) and computes_its_graph(each):
                 self._plain.add(id(each))
                 pending += calls_of(each).operations
 
@@ -50,17 +50,17 @@ class PlainCopier(Copier):
 
 
 class Rebuilder(Copier):
-    """Makes models anew from what they call; each is a plain Keras model.
+    """A maker of plain Keras models from the calls in others.
 
     Args:
-        calls: id of a model -> what it calls.
-        removed: the ids of the layers that are left out. Whoever read such a layer's
-            output then reads its first input.
+        calls: id of a model -> its calls.
+        removed: the ids of the layers to leave out. Readers of such a layer's output
+            then read its first input.
         paths: id of a layer -> its path in the outermost model.
         constants: path of a layer -> constants among its calls' arguments that change.
 
     Attributes:
-        exact: id of a constant that was put in -> its value in float64.
+        exact: id of an inserted constant -> its value in float64.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class Rebuilder(Copier):
     def _with_constants(
         self, original: Any, number: int, args: Any, kwargs: Any
     ) -> tuple[Any, Any]:
-        """The arguments of a layer's call, with the constants that change."""
+        """Return the arguments of a layer's call, with the constants that change."""
         for argument, constant in self._constants.get(
             self._paths.get(id(original), ""), {}
         ).items():
@@ -132,9 +132,9 @@ class Rebuilder(Copier):
         return args, kwargs
 
     def _names(self, calls: Calls) -> dict[int, str]:
-        """Id of a layer -> another name, where several of one model have the same.
+        """Id of a layer -> a new name, if several of one model have the same.
 
-        Those that blocks hold are then called after their blocks: `block_conv`.
+        Layers held by blocks are then named after their blocks: `block_conv`.
         """
         counts = Counter(each.name for each in calls.operations)
         taken = set(counts)
@@ -152,7 +152,7 @@ class Rebuilder(Copier):
 
 
 def _replaced(holder: Any, place: Sequence[str | int], value: Any) -> Any:
-    """A copy of nested arguments with another value in one place."""
+    """Return a copy of nested arguments with another value in one place."""
     if not place:
         return value
     key, *rest = place
@@ -164,7 +164,7 @@ def _replaced(holder: Any, place: Sequence[str | int], value: Any) -> Any:
 
 
 def _under_their_names(inputs: Any, outputs: Any, model: Any) -> Any:
-    """Outputs named as those of the original, which may be those of a block."""
+    """Name outputs as those of the original, which may be those of a block."""
     graph = getattr(model, "_functional", None) or model
     names = getattr(graph, "output_names", None)
     flat = keras.tree.flatten(outputs)

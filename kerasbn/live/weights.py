@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LiveArray:
-    """One variable of a live layer.
+    """A variable of a live layer.
 
     Attributes:
         variable: the variable, or its value.
@@ -42,11 +42,11 @@ class LiveArray:
 
     @property
     def size(self) -> int:
-        """How many numbers it holds."""
+        """The number of elements."""
         return math.prod(self.shape)
 
     def read(self) -> NDArray[Any]:
-        """All values."""
+        """Read all values."""
         value = ops.convert_to_numpy(ops.convert_to_tensor(self.variable))
         return np.asarray(value).astype(self.dtype)
 
@@ -59,7 +59,7 @@ class LiveArray:
 
 
 class LiveWeights:
-    """What `kerasbn.archive.Archive` tells of weights, told of live layers.
+    """The weights of live layers, with the interface of `kerasbn.archive.Archive`.
 
     Args:
         layers: path -> layer.
@@ -73,11 +73,11 @@ class LiveWeights:
 
     @property
     def file_bytes(self) -> None:
-        """There is no file."""
+        """None: there is no file."""
         return
 
     def variables(self, path: str) -> tuple[LiveArray, ...]:
-        """The variables that the layer at `path` saves, in that order."""
+        """Return the variables that the layer at `path` saves, in that order."""
         if path not in self._found:
             store: dict[str, Any] = {}
             if (layer := self._layer(path)) is not None:
@@ -90,12 +90,12 @@ class LiveWeights:
         return self._found[path]
 
     def variable(self, path: str, index: int) -> LiveArray | None:
-        """One of the variables of the layer at `path`; None if it has not so many."""
+        """Return a variable of the layer at `path`; None if it has fewer."""
         stored = self.variables(path)
         return stored[index] if index < len(stored) else None
 
     def parameters(self) -> int:
-        """How many numbers the weights hold, as `model.count_params()` says."""
+        """The number of parameters, as in `model.count_params()`."""
         return int(self._model.count_params())
 
     def _layer(self, path: str) -> Any:

@@ -1,11 +1,11 @@
-"""What both commands write: files, and text for people.
+"""Output of both commands: files, and text for people.
 
 files         a file, or a folder, that appears whole or not at all
 text          text that a terminal shows and does not obey
 streams       the standard output and the standard error, which may fail, too
-interrupting  signals, after which nothing half-written stays
+interrupting  signals, after which nothing half-written remains
 
-It needs nothing but the standard library, so that a lint of source stays quick.
+It needs only the standard library, so that a lint of source stays fast.
 """
 
 from kerasbn.errors import UnusableFileError

@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all, in place of nothing unasked."""
+"""Files and folders that appear whole or not at all, and replace nothing unasked."""
 
 from __future__ import annotations
 
@@ -27,37 +27,37 @@ def replacing(
     destination: Path,
     *,
     force: bool = True,
-    what: str = "file",
+    label: str = "file",
     apart_from: Path | None = None,
     is_last: bool = False,
 ) -> Iterator[Path]:
-    """A temporary file beside `destination` that takes its place when all went well.
+    """Yield a temporary file next to `destination` that replaces it on success.
 
     A link stays one, and leads to the new file. A file that is replaced keeps its
-    permissions, its other names and, as far as the user may, its owner. Devices, pipes
-    and sockets are never replaced.
+    permissions, its other names and, as far as the user is allowed, its owner. Devices,
+    pipes and sockets are never replaced.
 
     Args:
         destination: the file.
-        force: whether what is there, or appears meanwhile, is replaced.
-        what: what it is called in messages.
+        force: whether to replace a file that exists, or appears meanwhile.
+        label: its name in messages.
         apart_from: a file whose content stays even if it is another name of the same.
         is_last: whether a command that is interrupted after this has done its work.
 
     Raises:
-        UnusableFileError: if it may not be replaced, or the folder or the disk does
-            not take it. Nothing was written then.
+        UnusableFileError: if it must not be replaced, or cannot be written in the
+            folder or on the disk. Nothing was written then.
     """
-    with _explained(destination, what):
+    with _explained(destination, label):
         place = _real(destination)
-        check_place(destination, force=force, what=what)
+        check_place(destination, force=force, label=label)
         temporary = _beside(place)
         try:
-            # A copy of what others may not read is not for them, either.
+            # A copy of a private file must be private, too.
             mode = 0o600 if place.exists() else 0o666
             os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
             yield temporary
-            check_place(destination, force=force, what=what)
+            check_place(destination, force=force, label=label)
             _put(temporary, place, force, apart_from)
             if is_last:
                 uninterruptible_from_now_on()
@@ -70,38 +70,38 @@ def replacing_folder(
     destination: Path,
     *,
     force: bool,
-    what: str,
+    label: str,
     is_one: Callable[[Path], bool],
     is_last: bool = False,
 ) -> Iterator[Path]:
-    """A temporary folder beside `destination` that takes its place when all went well.
+    """Yield a temporary folder next to `destination` that replaces it on success.
 
     Args:
         destination: the folder.
-        force: whether a folder that is there is replaced.
-        what: what it is called in messages.
-        is_one: whether a folder is of the kind that may be replaced; whatever else is
-            there stays.
+        force: whether to replace a folder that exists.
+        label: its name in messages.
+        is_one: whether a folder is of the kind that may be replaced; anything else
+            stays.
         is_last: whether a command that is interrupted after this has done its work.
 
     Raises:
-        UnusableFileError: if it may not be replaced, or the disk does not take it.
-            Nothing was written then.
+        UnusableFileError: if it must not be replaced, or cannot be written. Nothing was
+            written then.
     """
-    with _explained(destination, what):
+    with _explained(destination, label):
         place = _real(destination)
-        check_folder(destination, force=force, what=what, is_one=is_one)
+        check_folder(destination, force=force, label=label, is_one=is_one)
         temporary, old = _beside(place), _beside(place)
         try:
             temporary.mkdir()
             yield temporary
-            check_folder(destination, force=force, what=what, is_one=is_one)
+            check_folder(destination, force=force, label=label, is_one=is_one)
             with uninterrupted():
                 if place.exists():
                     _give_likeness(place, temporary)
                     place.rename(old)
                 try:
-                    temporary.rename(place)  # It replaces no folder that is not empty.
+                    temporary.rename(place)  # It replaces only an empty folder.
                 except OSError:
                     if old.exists():
                         old.rename(place)
@@ -113,8 +113,8 @@ def replacing_folder(
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def check_place(destination: Path, *, force: bool, what: str = "file") -> None:
-    """Refuse to write where something is that must stay.
+def check_place(destination: Path, *, force: bool, label: str = "file") -> None:
+    """Refuse to overwrite anything that must stay.
 
     Raises:
         UnusableFileError: if there is a device, a pipe, a socket or a folder, or,
@@ -124,20 +124,20 @@ def check_place(destination: Path, *, force: bool, what: str = "file") -> None:
     if found is None:
         return
     if stat.S_ISDIR(found.st_mode):
-        raise _unwritten(what, os.strerror(errno.EISDIR), destination)
+        raise _unwritten(label, os.strerror(errno.EISDIR), destination)
     if not stat.S_ISREG(found.st_mode):
         raise UnusableFileError(
-            f"The {what} would replace a device, a pipe, a socket or a broken link. "
+            f"The {label} would replace a device, a pipe, a socket or a broken link. "
             f"Received: {destination}. Nothing was written; choose another place."
         )
     if not force:
-        raise _exists(what, destination)
+        raise _exists(label, destination)
 
 
 def check_folder(
-    destination: Path, *, force: bool, what: str, is_one: Callable[[Path], bool]
+    destination: Path, *, force: bool, label: str, is_one: Callable[[Path], bool]
 ) -> None:
-    """Refuse to write a folder where something is that must stay.
+    """Refuse to replace anything that must stay by a folder.
 
     Raises:
         UnusableFileError: if there is anything but a folder of the kind, or, without
@@ -147,36 +147,36 @@ def check_folder(
     if _status(place) is None:
         return
     if place.is_dir() and not force:
-        raise _exists(what, destination)
-    with _explained(destination, what):
+        raise _exists(label, destination)
+    with _explained(destination, label):
         may_go = place.is_dir() and (not any(place.iterdir()) or is_one(place))
     if not may_go:
         raise UnusableFileError(
-            f"The {what} would replace something else. Received: {destination}. "
+            f"The {label} would replace something else. Received: {destination}. "
             "Nothing was written; choose another place."
         )
 
 
 def is_same_file(one: Path, other: Path) -> bool:
-    """Whether two paths lead to one file, or would once it is there."""
+    """Whether two paths lead to one file, or would once it exists."""
     with suppress(OSError):
         return one.samefile(other)
     return _real(one) == _real(other)
 
 
 def _real(path: Path) -> Path:
-    """Where a path leads, by way of links; they may lead nowhere."""
+    """Return the target of a path with links, which may not exist."""
     return Path(os.path.realpath(path))
 
 
 def _beside(place: Path) -> Path:
-    """A path that is free. It is known before anything is there, and so cleaned up."""
+    """Return a free path; it is known before it is used, and can so be cleaned up."""
     suffix = place.suffix if len(place.suffix) <= _LONGEST_SUFFIX else ""
     return place.with_name(f".kerasbn-{os.urandom(8).hex()}{suffix}")
 
 
 def _status(place: Path) -> os.stat_result | None:
-    """What is there; None too where writing will say what is wrong."""
+    """Return the status of a path; None also if writing will report the problem."""
     try:
         return place.lstat()
     except OSError:
@@ -198,7 +198,7 @@ def _put(temporary: Path, place: Path, force: bool, apart_from: Path | None) -> 
             return
     try:
         temporary.replace(place)
-    except PermissionError:  # Another's file in a folder like /tmp; it may be open.
+    except PermissionError:  # Someone else's file in /tmp or the like; maybe writable.
         _overwrite(place, temporary)
 
 
@@ -207,11 +207,11 @@ def _is_other_name(path: Path | None, place: Path) -> bool:
 
 
 def _put_new(temporary: Path, place: Path) -> None:
-    """Give the file its name, unless somebody else has taken it."""
+    """Give the file its name, unless the name has been taken."""
     is_ours = False
     try:
         with uninterrupted():
-            place.open("xb").close()  # It replaces no file, as a rename alone does.
+            place.open("xb").close()  # Unlike a rename, it replaces no file.
             is_ours = True
         temporary.replace(place)
     except BaseException:
@@ -223,7 +223,7 @@ def _put_new(temporary: Path, place: Path) -> None:
 def _give_likeness(old: Path, new: Path) -> bool:
     """Give a file or folder the owner and the permissions of another.
 
-    False if the owner cannot be given.
+    Return False if the owner cannot be given.
     """
     status = old.stat()
     try:
@@ -240,7 +240,7 @@ def _give_likeness(old: Path, new: Path) -> bool:
 
 
 def _overwrite(place: Path, temporary: Path) -> None:
-    """Write into the file that is there, which so stays the same file."""
+    """Write into the existing file, which so keeps its identity."""
     size = temporary.stat().st_size
     with (
         temporary.open("rb") as source,
@@ -259,24 +259,24 @@ def _overwrite(place: Path, temporary: Path) -> None:
 
 
 @contextmanager
-def _explained(destination: Path, what: str) -> Iterator[None]:
+def _explained(destination: Path, label: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
-            raise _exists(what, destination) from error
-        raise _unwritten(what, error.strerror or str(error), destination) from error
+            raise _exists(label, destination) from error
+        raise _unwritten(label, error.strerror or str(error), destination) from error
 
 
-def _exists(what: str, destination: Path) -> UnusableFileError:
+def _exists(label: str, destination: Path) -> UnusableFileError:
     return UnusableFileError(
-        f"The {what} exists. Received: {destination}. Choose another name, or allow it "
-        "to be replaced with --force (force=True)."
+        f"The {label} already exists. Received: {destination}. Choose another name, or "
+        "allow it to be replaced with --force (force=True)."
     )
 
 
-def _unwritten(what: str, reason: str, destination: Path) -> UnusableFileError:
+def _unwritten(label: str, reason: str, destination: Path) -> UnusableFileError:
     return UnusableFileError(
-        f"The {what} cannot be written: {reason}. Received: {destination}. Nothing was "
-        "written; choose another place."
+        f"The {label} cannot be written: {reason}. Received: {destination}. Nothing "
+        "was written; choose another place."
     )

@@ -21,13 +21,13 @@ _ONE_REQUEST = 2.0  # seconds
 
 
 class Interrupted(BaseException):
-    """The process was told to end; raised where it was, so that all is cleaned up.
+    """The process was asked to end; raised at the current place, for clean-up.
 
-    It is no `KeyboardInterrupt`, for which libraries have answers of their own.
+    It is not a `KeyboardInterrupt`, which libraries handle in their own ways.
 
     Attributes:
         number: the signal.
-        status: the exit status that shells give to it: 130 for Ctrl-C.
+        status: the exit status that shells assign to it: 130 for Ctrl-C.
     """
 
     def __init__(self, number: int) -> None:
@@ -37,10 +37,10 @@ class Interrupted(BaseException):
 
 
 class Interruption:
-    """What has come of signals so far: nothing, or the first that came.
+    """The signals so far: none, or the first one.
 
     Attributes:
-        too_late: whether what was asked for is done, so that signals stop nothing.
+        too_late: whether the work is done, so that signals stop nothing.
     """
 
     def __init__(self) -> None:
@@ -49,20 +49,20 @@ class Interruption:
         self._raised = 0.0
 
     def check(self) -> None:
-        """Raise again what a library has caught.
+        """Raise an interruption again that a library has caught.
 
         Raises:
-            Interrupted: if a signal has come.
+            Interrupted: if a signal has arrived.
         """
         if self._first is not None:
             raise self._first
 
     def handle(self, number: int, _: Any) -> None:
-        """Answer a signal.
+        """Handle a signal.
 
         Raises:
-            Interrupted: unless it is too late, or one was raised a moment ago, and is
-                being cleaned up.
+            Interrupted: unless it is too late, or one was raised a moment ago and
+                clean-up is in progress.
         """
         if self.too_late:
             return
@@ -75,9 +75,9 @@ class Interruption:
 
 @contextmanager
 def interruptible() -> Iterator[Interruption]:
-    """Turn the signals that end a process into `Interrupted`, while this lasts.
+    """Turn the signals that end a process into `Interrupted` within this context.
 
-    A signal that is ignored, as under `nohup`, stays so.
+    A signal that is ignored, as under `nohup`, stays ignored.
     """
     interruption = Interruption()
     _lasting.append(interruption)
@@ -92,14 +92,14 @@ _lasting: list[Interruption] = []
 
 
 def uninterruptible_from_now_on() -> None:
-    """Let no signal say that nothing was written, now that it was."""
+    """Ignore signals from now on, since the output has been written."""
     for interruption in _lasting:
         interruption.too_late = True
 
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Hold back the signals that end a process, until this is done."""
+    """Hold back the signals that end a process within this context."""
     came: list[int] = []
     with _handlers(lambda number, _: came.append(number)):
         yield

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def say(text: object) -> None:
     """Write a message to the standard error, if it takes one.
 
-    Its lines stay lines; anything else that a terminal would obey is escaped.
+    Line breaks are kept; anything else that a terminal would obey is escaped.
     """
     if sys.stderr is None:
         return
@@ -26,9 +26,9 @@ def say(text: object) -> None:
 
 
 def discard(stream: TextIO | None) -> None:
-    """Drop what a stream could not write, and all that comes after it.
+    """Drop what a stream could not write, and everything after it.
 
-    Otherwise Python tries once more when it ends, and changes the exit status.
+    Otherwise Python tries once more at exit, and changes the exit status.
     """
     try:
         if stream is not None:
@@ -36,17 +36,17 @@ def discard(stream: TextIO | None) -> None:
             os.dup2(nowhere, stream.fileno())
             os.close(nowhere)
     except (OSError, ValueError):
-        pass  # It is no file, or closed, and Python will not try again.
+        pass  # It is not a file, or closed, and Python will not try again.
 
 
 def open_standard_streams() -> None:
-    """Open those that are closed, onto nothing.
+    """Open the standard streams that are closed, onto nothing.
 
-    Else the next file that is opened takes the place of one, and what a library
-    writes to the standard output lands in a model.
+    Otherwise the next file that is opened takes the place of one, and a library's
+    output lands in a model.
     """
     for number in (0, 1, 2):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # It takes the lowest number that is free.
+            os.open(os.devnull, os.O_RDWR)  # It takes the lowest free number.

@@ -1,6 +1,6 @@
 """The command `model-lint`.
 
-check      what it does with targets, the command without a name
+check      the default command, which checks targets
 options    its options
 reference  the commands `rule` and `rules`
 server     the command `server`
@@ -34,7 +34,7 @@ CHECK = "check"
 
 
 class _Place(NamedTuple):
-    """Where a command is defined, and what it does, for the list of commands."""
+    """The place of a command's definition, and its summary for the list."""
 
     module: str
     name: str
@@ -43,7 +43,7 @@ class _Place(NamedTuple):
 
 _COMMANDS = {
     CHECK: _Place(
-        "lint.cli.check", "check", "Check targets; the name may be left out."
+        "lint.cli.check", "check", "Check targets; the name `check` may be left out."
     ),
     "rule": _Place("lint.cli.reference", "rule", "Explain a rule."),
     "rules": _Place("lint.cli.reference", "rules", "List all rules."),
@@ -57,7 +57,7 @@ _COMMANDS = {
 
 
 class _Commands(click.Group):
-    """Commands that are loaded when they are used; `check` needs no name."""
+    """Commands that are loaded on use; `check` needs no name."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if not args or args[0] not in _COMMANDS:
@@ -74,7 +74,7 @@ class _Commands(click.Group):
         return command
 
     def about(self) -> dict[str, str]:
-        """What each command does, in one line."""
+        """A one-line summary of each command."""
         return {name: place.about for name, place in _COMMANDS.items()}
 
 
@@ -85,20 +85,20 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command and exit: 0 clean, 1 something found, 2 unusable."""
     open_standard_streams()
     arguments = sys.argv[1:] if arguments is None else arguments
-    if os.name == "nt":  # Other systems' shells do it.
+    if os.name == "nt":  # On other systems the shell does it.
         arguments = [each for word in arguments for each in _expanded(word)]
-    gc.set_threshold(100_000, 20, 20)  # A run makes much, and soon drops it all.
-    # NumPy would start threads for matrices, of which there are none.
+    gc.set_threshold(100_000, 20, 20)  # A run allocates much, and soon frees it all.
+    # NumPy would start threads for matrices, which are not used here.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # Rather a `?` than a traceback.
+        sys.stdout.reconfigure(errors="replace")  # A `?` is better than a traceback.
     status = _status(arguments)
-    gc.freeze()  # What the process takes with it needs no last collection.
+    gc.freeze()  # What is freed with the process needs no last collection.
     sys.exit(status)
 
 
 def _expanded(word: str) -> list[str]:
-    """The paths that a pattern means, or the word itself if there are none."""
+    """Return the paths that match a pattern, or the word itself if none does."""
     is_pattern = any(sign in word for sign in "*?[") and not word.startswith("-")
     found = sorted(glob(word, recursive=True)) if is_pattern else []  # noqa: PTH207
     return found or [word]
@@ -109,7 +109,7 @@ def _status(arguments: list[str]) -> int:
         with interruptible():
             status = model_lint.main(arguments, "model-lint", standalone_mode=False)
         if sys.stdout is not None:
-            sys.stdout.flush()  # What fails shows here, not while Python shuts down.
+            sys.stdout.flush()  # Write errors show here, not while Python exits.
     except click.Abort:
         return INTERRUPTED
     except Interrupted as stop:
@@ -122,12 +122,12 @@ def _status(arguments: list[str]) -> int:
     except UsageError as error:
         say(f"Error: {error}")
         return UNUSABLE
-    except BrokenPipeError:  # Nobody reads on.
+    except BrokenPipeError:  # The reader has left.
         discard(sys.stdout)
         return FOUND
     except OSError as error:
         if error.filename is not None:
-            raise  # No failure to write to a stream, which has no file name here.
+            raise  # Not a failure to write to a stream, which has no file name here.
         discard(sys.stdout)
         problem = unwritten("report", error, "the standard output")
         say(f"Error: {problem}")

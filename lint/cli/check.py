@@ -1,4 +1,4 @@
-"""What `model-lint` does with targets."""
+"""The default command of `model-lint`, which checks targets."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _SETTINGS = (
 class _Context(click.Context):
     @property
     def command_path(self) -> str:
-        """The name of the whole command; `check` is not written."""
+        """The name of the whole command, without `check`."""
         return self.parent.command_path if self.parent else "model-lint"
 
 
@@ -41,7 +41,7 @@ class _Check(click.Command):
     context_class = _Context
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The other commands, then the exit status."""
+        """Write the other commands, then the exit statuses."""
         commands: Any = ctx.find_root().command
         if isinstance(commands, click.Group):
             with formatter.section("Commands"):
@@ -54,9 +54,9 @@ class _Check(click.Command):
     no_args_is_help=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit status: 0 nothing found, 1 something found, 2 unusable arguments or "
-    "no target that can be read. With --fix, what counts is what is left; with --diff, "
-    "whether there is anything to change. `model-lint COMMAND --help` says more of a "
-    "command; a target of the name of one is reached as ./NAME.",
+    "no readable target. With --fix, only what is left counts; with --diff, whether "
+    "there is anything to change. See `model-lint COMMAND --help` for each command; "
+    "write ./NAME for a target that is named like a command.",
 )
 @options.targets
 @options.choosing_rules
@@ -71,7 +71,7 @@ def check(context: click.Context, /, targets: tuple[str, ...], **given: Any) -> 
     """Find batch normalization pitfalls in Keras models and their source.
 
     TARGET is a .py, .ipynb, .keras or .h5 file, a folder of them, - for source on the
-    standard input, or package.module:name, a model or a function that returns one.
+    standard input, or package.module:name for a model or a function that returns one.
     Files are only read; package.module:name imports the module and so runs its code.
 
     Settings are read from [tool.model-lint] in the targets' pyproject.toml.
@@ -82,7 +82,7 @@ def check(context: click.Context, /, targets: tuple[str, ...], **given: Any) -> 
     settings = {key: given.pop(key) for key in _SETTINGS}
     request = Request(targets, **given)
     request.check()
-    from ..config import config_for  # What --help and --version do without.
+    from ..config import config_for  # Not needed by --help and --version.
 
     folder = [request.path_of_text.parent] if request.is_text else request.targets
     config = config_for(folder).override(**settings)
@@ -110,7 +110,7 @@ def _show(request: Request, config: Config) -> int:
 
 
 def _keep(request: Request, config: Config) -> int:
-    """Take what is found as known, by a baseline or by comments."""
+    """Accept the current findings, by a baseline or by comments."""
     from ..actions import add_comments, keep_as_known
 
     if request.write_baseline is not None:
@@ -140,7 +140,7 @@ def _diff(request: Request, config: Config) -> int:
 
 
 def _report(request: Request, config: Config) -> int:
-    """Report what is found, or with `--fix` what is left."""
+    """Report the findings; with `--fix`, those that are left."""
     text = request.text()
     report = _run(request, config, text)
     is_fixed = False
@@ -167,7 +167,7 @@ def _fix(
 ) -> bytes | bool:
     """Apply fixes: return the new text of the standard input, or whether files changed.
 
-    The new text is printed, changed or not, for whoever pipes text through.
+    The new text is printed even if unchanged, since text may be piped through.
     """
     from ..actions import apply_fixes, fixed_text
 
@@ -180,7 +180,7 @@ def _fix(
 
 
 def _write(request: Request, report: Report) -> None:
-    """Write the report; beside a fixed text, to the standard error."""
+    """Write the report; next to a fixed text, to the standard error."""
     kwargs = {"statistics": request.statistics}
     if request.fix and request.is_text and request.output_file is None:
         if sys.stderr is not None:
@@ -212,10 +212,10 @@ def _stale(report: Report, config: Config) -> str:
 
 
 def _nothing_checked(request: Request, config: Config, report: Report) -> int:
-    """Say why nothing was checked; that all is excluded as asked is no mistake.
+    """Report that nothing was checked, which is fine if everything is excluded.
 
     Raises:
-        UsageError: if it is one.
+        UsageError: if it is not.
     """
     if report.unread:
         problems = [
@@ -228,13 +228,13 @@ def _nothing_checked(request: Request, config: Config, report: Report) -> int:
         say(f"No file is left to check.{passed_over}")
         return 0
     raise UsageError(
-        "There is nothing to check: no .py, .ipynb, .keras or .h5 file in the "
-        f"folder. Received: {', '.join(request.targets)}.{passed_over}"
+        "Nothing to check: no .py, .ipynb, .keras or .h5 file in the folder. Received: "
+        f"{', '.join(request.targets)}.{passed_over}"
     )
 
 
 def _passed_over(report: Report) -> str:
-    """What was excluded, and why."""
+    """List what was excluded, and why."""
     lines = [
         f"\n  {visible(str(path))}: excluded ({reason})"
         for path, reason in report.passed_over.items()

@@ -1,4 +1,4 @@
-"""The options of `model-lint`, in groups that belong together."""
+"""The options of `model-lint`, in groups."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 def _words(
     _: click.Context, option: click.Parameter, value: tuple[str, ...]
 ) -> list[str] | None:
-    """Split what is separated by commas; None if the option was not given."""
+    """Split values at commas; None if the option was not given."""
     words = [word.strip() for each in value for word in each.split(",")]
     words = [word for word in words if word]
     if value and not words:
         raise UsageError(
-            f"{option.opts[0]} needs a word at least. Received: {value[0]!r}. "
-            f"See model-lint --help."
+            f"{option.opts[0]} needs at least one word. Received: {value[0]!r}. "
+            "See model-lint --help."
         )
     return words or None
 
@@ -52,7 +52,7 @@ def _patterns(name: str, text: str) -> Decorator:
 
 
 def _all(*decorators: Decorator) -> Decorator:
-    """The decorators as one, in the order in which the help shows them."""
+    """Combine decorators, in the order in which the help lists the options."""
 
     def apply(function: Callable[..., Any]) -> Callable[..., Any]:
         for decorator in reversed(decorators):
@@ -69,31 +69,31 @@ targets = click.argument(
 choosing_rules = _all(
     _rules(
         "--select",
-        "Apply these rules only: codes, names or starts of codes, by comma; ALL.",
+        "Apply only these rules: comma-separated codes, names or prefixes; or ALL.",
     ),
     _rules("--extend-select", "Apply these rules as well."),
-    _rules("--ignore", "Leave these rules out."),
-    _rules("--extend-ignore", "Leave these rules out as well."),
+    _rules("--ignore", "Leave out these rules."),
+    _rules("--extend-ignore", "Leave out these rules as well."),
 )
 
 choosing_files = _all(
-    _patterns("--exclude", "Pass over these files and folders, as in .gitignore."),
-    _patterns("--extend-exclude", "Pass over these files and folders as well."),
+    _patterns("--exclude", "Skip these files and folders, as in .gitignore."),
+    _patterns("--extend-exclude", "Skip these files and folders as well."),
     click.option(
         "--force-exclude/--no-force-exclude",
         default=None,
-        help="Pass over files that are named, too, if they are excluded.",
+        help="Skip excluded files even if they are named on the command line.",
     ),
     click.option(
         "--respect-gitignore/--no-respect-gitignore",
         default=None,
-        help="Pass over what git ignores.  [default: respect-gitignore]",
+        help="Skip what git ignores.  [default: respect-gitignore]",
     ),
     click.option(
         "--stdin-filename",
         type=click.Path(path_type=Path),
         metavar="PATH",
-        help="The file that the text is to be in, if TARGET is -.",
+        help="The file name to assume for the text if TARGET is -.",
     ),
 )
 
@@ -103,7 +103,7 @@ reporting = _all(
         type=click.Choice(output_formats()),
         default=DEFAULT,
         show_default=True,
-        help="How the findings are written.",
+        help="The format of the report.",
     ),
     click.option(
         "--output-file",
@@ -113,7 +113,7 @@ reporting = _all(
     click.option(
         "--statistics", is_flag=True, help="Show only how often each rule was found."
     ),
-    click.option("--show-settings", is_flag=True, help="Show the settings that hold."),
+    click.option("--show-settings", is_flag=True, help="Show the effective settings."),
     click.option("--show-files", is_flag=True, help="Show the files to be checked."),
 )
 
@@ -125,18 +125,18 @@ changing = _all(
     click.option(
         "--unsafe-fixes",
         is_flag=True,
-        help="Let --fix and --diff apply the other fixes, too; look at what they did.",
+        help="Let --fix and --diff apply unsafe fixes, too; review the result.",
     ),
     click.option(
-        "--add-noqa", is_flag=True, help="Silence all that is found by comments."
+        "--add-noqa", is_flag=True, help="Silence all current findings with comments."
     ),
     click.option(
-        "--baseline", type=_FILE, help="Report only what is not in this file."
+        "--baseline", type=_FILE, help="Report only findings that are not in this file."
     ),
     click.option(
         "--write-baseline",
         type=_FILE,
-        help="Write all that is found to this file, as known from now on.",
+        help="Write all current findings to this file, as known from now on.",
     ),
 )
 
@@ -150,12 +150,12 @@ exit_status = _all(
     click.option(
         "--fail-on",
         type=click.Choice(FAIL_ON),
-        help="The least severity that makes the exit status 1.  [default: warning]",
+        help="The lowest severity that makes the exit status 1.  [default: warning]",
     ),
 )
 
 keras_version = click.option(
     "--keras-version",
     metavar="VERSION",
-    help="The Keras that the source is written for, such as 3.15, or 2 for tf_keras.",
+    help="The Keras version of the source, such as 3.15, or 2 for tf_keras.",
 )

@@ -25,9 +25,9 @@ def rule(code: str) -> None:
     type=click.Choice(["text", "markdown", "json"]),
     default="text",
     show_default=True,
-    help="How the list is written.",
+    help="The format of the list.",
 )
-@click.option("--markdown", is_flag=True, help="The same as --output-format markdown.")
+@click.option("--markdown", is_flag=True, help="Same as --output-format markdown.")
 def rules(output_format: str, markdown: bool) -> None:
     """List all rules: code, name, severity, and what each one reports."""
     from .. import reference

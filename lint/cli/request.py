@@ -1,4 +1,4 @@
-"""What is asked of `model-lint`, beside the settings."""
+"""A request to `model-lint`, apart from the settings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STDIN = "-"
 
 @dataclass(frozen=True)
 class Request:
-    """The targets, and what is to be done; each attribute is named as its option."""
+    """The targets and the actions; each attribute is named after its option."""
 
     targets: tuple[str, ...]
     stdin_filename: Path | None
@@ -38,11 +38,11 @@ class Request:
 
     @property
     def path_of_text(self) -> Path:
-        """Where the standard input is to be."""
+        """The file name to assume for the standard input."""
         return self.stdin_filename or Path(STDIN)
 
     def text(self) -> bytes | None:
-        """The standard input, if it is checked.
+        """Read the standard input, if it is checked.
 
         Raises:
             UsageError: if it is closed.
@@ -56,15 +56,15 @@ class Request:
         return sys.stdin.buffer.read()
 
     def check(self) -> None:
-        """Refuse what does not go together.
+        """Refuse options that cannot be combined.
 
         Raises:
-            UsageError: if something does not.
+            UsageError: if there are such.
         """
         if self.diff and (self.statistics or self.output_format != DEFAULT):
             raise UsageError(
-                "--diff prints a diff and no report. Received: it, and --statistics or "
-                "--output-format. Leave one of them out."
+                "--diff prints a diff instead of a report. Received: --diff with "
+                "--statistics or --output-format. Leave one of them out."
             )
         keeping = [
             name
@@ -77,8 +77,8 @@ class Request:
         if len(keeping) > 1 or (keeping and (self.fix or self.diff)):
             others = " or ".join(keeping[1:]) or "--fix or --diff"
             raise UsageError(
-                f"{keeping[0]} keeps what is found as it is. Received: it, and "
-                f"{others}. Fix first, then call model-lint once more."
+                f"{keeping[0]} keeps the current findings. Received: {keeping[0]} with "
+                f"{others}. Fix first, then run model-lint again."
             )
         if keeping and self.is_text:
             raise UsageError(
@@ -87,11 +87,12 @@ class Request:
             )
         if self.is_text and len(self.targets) > 1:
             raise UsageError(
-                "- stands for the standard input, and is then the only target. "
+                "- stands for the standard input, and must be the only target. "
                 f"Received: {' '.join(self.targets)}."
             )
         if self.stdin_filename is not None and not self.is_text:
             raise UsageError(
-                "--stdin-filename says where the standard input is to be. Received: "
-                f"{self.stdin_filename}, and no target -. Add the target -."
+                "--stdin-filename names the file for the text on the standard input. "
+                f"Received: {self.stdin_filename} without the target -. Add the target "
+                "-."
             )

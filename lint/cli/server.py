@@ -13,8 +13,8 @@ from ..errors import UsageError
 def server() -> None:
     """Run the language server for editors, over the standard streams.
 
-    It needs the extra `server`: pip install 'kerasbn[server]'. An editor starts it; by
-    hand it waits for messages until its input ends.
+    It needs the extra `server`: pip install 'kerasbn[server]'. Editors start it; in a
+    terminal it just waits for messages until its input ends.
     """
     if find_spec("pygls") is None:
         raise UsageError(

@@ -1,4 +1,4 @@
-"""Says what is wrong with the batch normalization of a trained model."""
+"""Diagnosis of the batch normalization of a trained model."""
 
 from __future__ import annotations
 
@@ -25,32 +25,33 @@ def diagnose(
 ) -> Diagnosis:
     """Find out why a trained model does worse in inference than in training.
 
-    The same batches pass through the model in inference mode, in training mode, and
-    with only batch normalization or only the rest (dropout and the like) in training
-    mode. The running statistics of each layer are compared with those of the data, and
-    replaced by them, one layer at a time and then all together, as
-    `kerasbn.recalibrate` does. The model is left as it was: weights, optimizer,
+    The same batches are passed through the model in inference mode, in training mode,
+    and with only batch normalization or only the rest (dropout and the like) in
+    training mode. The running statistics of each layer are compared with those of the
+    data, and replaced by them, one layer at a time and then all together, as
+    `kerasbn.recalibrate` does. The model is left unchanged: weights, optimizer,
     metrics, random state and attributes.
 
     Args:
         model: a trained Keras model, on any backend. Without `compile` or `y`, outputs
-            are compared in place of losses.
-        x: as `fit` takes it: an array, a nest of arrays, or a `tf.data.Dataset`,
-            `keras.utils.PyDataset`, torch `DataLoader`, generator or other iterable of
-            batches `x`, `(x, y)` or `(x, y, sample_weight)`. Best are the data of the
-            training.
-        y: targets, where `x` is arrays.
+            are compared instead of losses.
+        x: anything that `fit` accepts: an array, a nest of arrays, or a
+            `tf.data.Dataset`, `keras.utils.PyDataset`, torch `DataLoader`, generator or
+            other iterable of batches `x`, `(x, y)` or `(x, y, sample_weight)`. Training
+            data are best.
+        y: targets, if `x` is arrays.
         sample_weight: likewise.
-        batch_size: of batches made of arrays, which are shuffled; 32 if None.
-        steps: at most so many batches are used, of arrays at random.
+        batch_size: the size of batches made from arrays, which are shuffled; 32 if
+            None.
+        steps: the largest number of batches to use; those from arrays are random.
 
     Returns:
         A `Diagnosis`: `.healthy`, `.causes`, `.remedy`, `.scores`, `.layers`, `.modes`,
         `.to_json()`, `.save_picture(path)`; printed, it is a report.
 
     Raises:
-        UsageError: (a ValueError) if `model` is no Keras model or not built, if the
-            data are of no such kind or too few, or if the model cannot be run on them.
+        UsageError: (a ValueError) if `model` is not a Keras model or not built, if the
+            data are of another kind or too few, or if the model cannot be run on them.
 
     Example:
     >>> diagnosis = lint.diagnose(model, x_train, y_train)
@@ -59,7 +60,7 @@ def diagnose(
     """
     if not is_live_model(model):
         raise UsageError(
-            f"A Keras model is needed. Received: {model!r} of type "
+            f"A Keras model is required. Received: {model!r} of type "
             f"{type(model).__name__}. Load a file with keras.models.load_model, or run "
             "model-lint diagnose."
         )
@@ -73,14 +74,14 @@ def diagnose(
     from .causes import causes_of
     from .evidence import gather
     from .report import Diagnosis
-    from .running import without_gradients
+    from .runner import without_gradients
 
     data = read_data(x, y, sample_weight, batch_size, steps)
     with (
         undisturbed(model),
         without_gradients(),
         warnings.catch_warnings(),
-        redirect_stdout(stderr),  # What the model prints is no part of a report.
+        redirect_stdout(stderr),  # Output of the model is not part of the report.
     ):
         warnings.simplefilter("ignore")
         evidence = gather(model, data)

@@ -1,4 +1,4 @@
-"""The batches of a diagnosis, from whatever `fit` takes as data."""
+"""The batches of a diagnosis, from anything that `fit` accepts as data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-# A BN layer has no statistics of fewer samples to speak of.
+# Fewer samples give a BN layer no meaningful statistics.
 _ENOUGH_SAMPLES = 16
 
 
@@ -29,7 +29,7 @@ class Batch:
 
     @property
     def samples(self) -> int:
-        """How many samples there are."""
+        """The number of samples."""
         import keras
 
         return int(keras.tree.flatten(self.x)[0].shape[0])
@@ -37,12 +37,12 @@ class Batch:
 
 @dataclass(frozen=True)
 class Data:
-    """What a model is diagnosed with.
+    """The data for a diagnosis.
 
     Attributes:
-        batches: in random order if they were cut from arrays, else as they were given.
-        in_order: batches cut from the arrays as they are; empty for other data.
-        from_arrays: whether arrays were given.
+        batches: in random order if they were cut from arrays, else in the given order.
+        in_order: batches cut from the arrays in order; empty for other data.
+        from_arrays: whether the data were given as arrays.
     """
 
     batches: list[Batch]
@@ -51,7 +51,7 @@ class Data:
 
     @property
     def samples(self) -> int:
-        """How many samples are in the batches."""
+        """The number of samples in all batches."""
         return sum(each.samples for each in self.batches)
 
     @property
@@ -61,17 +61,17 @@ class Data:
 
     @property
     def has_targets(self) -> bool:
-        """Whether there is something to compare outputs with."""
+        """Whether there are targets to compare outputs with."""
         return self.batches[0].y is not None
 
     def first(self, count: int) -> Data:
-        """The first batches alone."""
+        """Return only the first batches."""
         return replace(
             self, batches=self.batches[:count], in_order=self.in_order[:count]
         )
 
     def merged(self) -> list[Batch]:
-        """The batches, those that are too small for statistics joined."""
+        """Return the batches, with those that are too small for statistics joined."""
         count = -(-_ENOUGH_SAMPLES // self.batch_size)
         if count == 1 or len(self.batches) == 1:
             return self.batches
@@ -86,19 +86,19 @@ class Data:
 def read_data(
     x: Any, y: Any, sample_weight: Any, batch_size: int | None, steps: int
 ) -> Data:
-    """The batches of arrays, or of what yields batches.
+    """Read batches from arrays, or from an iterable of batches.
 
     Args:
-        x: as `fit` takes it: an array, a nest of arrays, or a `tf.data.Dataset`, a
-            `keras.utils.PyDataset`, a torch `DataLoader` or another iterable of `x`,
-            `(x, y)` or `(x, y, sample_weight)`.
+        x: anything that `fit` accepts: an array, a nest of arrays, or a
+            `tf.data.Dataset`, a `keras.utils.PyDataset`, a torch `DataLoader` or
+            another iterable of `x`, `(x, y)` or `(x, y, sample_weight)`.
         y: targets, with arrays only.
         sample_weight: likewise.
-        batch_size: of arrays; 32 if None.
-        steps: at most so many batches are taken.
+        batch_size: the size of batches from arrays; 32 if None.
+        steps: the largest number of batches to take.
 
     Raises:
-        UsageError: if the data are of no such kind, do not fit together, or are fewer
+        UsageError: if the data are of another kind, do not fit together, or have fewer
             than two samples.
     """
     _check_positive("steps", steps)
@@ -111,14 +111,15 @@ def read_data(
         for name, value in (("y", y), ("sample_weight", sample_weight)):
             if value is not None:
                 raise UsageError(
-                    f"`{name}` is for arrays; batches hold their own. Received: "
-                    f"{name}=... beside x of type {type(x).__name__}. Leave it out."
+                    f"`{name}` is only for arrays; batches contain their own. "
+                    f"Received: {name}=... with x of type {type(x).__name__}. Leave it "
+                    "out."
                 )
         batches, in_order = _of_one_size(list(islice(_yielded(x), steps))), []
     data = Data(batches, in_order, whole is not None)
     if not batches or data.samples < 2:
         raise UsageError(
-            "A diagnosis needs at least two samples, better some hundred. "
+            "A diagnosis needs at least two samples, preferably some hundred. "
             f"Received: {data.samples if batches else 'no batch'}."
         )
     return data
@@ -134,7 +135,7 @@ def _is_arrays(x: Any) -> bool:
 
 
 def _as_batch(x: Any, y: Any, sample_weight: Any) -> Batch:
-    """Everything as one batch of arrays of the host.
+    """Return everything as one batch of NumPy arrays.
 
     Raises:
         UsageError: if the numbers of samples differ.
@@ -145,7 +146,7 @@ def _as_batch(x: Any, y: Any, sample_weight: Any) -> Batch:
     leaves = [leaf for leaf in keras.tree.flatten(parts) if leaf is not None]
     if any(not leaf.shape for leaf in leaves):
         raise UsageError(
-            "The data need a first axis of samples. Received: a single number."
+            "The data need a first axis for samples. Received: a single number."
         )
     sizes = sorted({leaf.shape[0] for leaf in leaves})
     if len(sizes) > 1:
@@ -157,25 +158,25 @@ def _as_batch(x: Any, y: Any, sample_weight: Any) -> Batch:
 
 
 def _on_host(leaf: Any) -> Any:
-    """A NumPy array, where a tensor or table is one; None stays None."""
+    """Convert a tensor or table to a NumPy array; keep None."""
     if leaf is None or isinstance(leaf, np.ndarray):
         return leaf
-    if hasattr(leaf, "detach"):  # PyTorch's, maybe on a device
+    if hasattr(leaf, "detach"):  # a PyTorch tensor, perhaps on a device
         leaf = leaf.detach().cpu()
     try:
         return np.asarray(leaf)
-    except Exception:  # Ragged and sparse tensors are none.
+    except Exception:  # Ragged and sparse tensors cannot be converted.
         return leaf
 
 
 def _cut(whole: Batch, size: int, steps: int) -> tuple[list[Batch], list[Batch]]:
-    """Batches at random, as `fit` shuffles, and in order; all of the same size."""
+    """Cut random batches, as `fit` shuffles, and batches in order, all of one size."""
     samples = whole.samples
     size = min(size, samples)
     count = min(samples // size, steps) if size else 0
     order = np.random.default_rng(0).permutation(samples)
     pieces = [slice(i * size, (i + 1) * size) for i in range(count)]
-    # In order, those are taken that are spread over all data.
+    # The batches in order are spread over all data.
     spread = np.linspace(0, max(samples - size, 0), count).astype(int)
     return (
         [_taken(whole, order[piece]) for piece in pieces],
@@ -203,16 +204,16 @@ def _yielded(data: Any) -> Iterator[Batch]:
         batches = iter(data)
     except TypeError:
         raise UsageError(
-            "The data must be arrays, or yield batches as a tf.data.Dataset, a "
-            "keras.utils.PyDataset, a generator or a torch DataLoader does. "
-            f"Received: x of type {type(data).__name__}."
+            "The data must be arrays, or yield batches, like a tf.data.Dataset, a "
+            "keras.utils.PyDataset, a generator or a torch DataLoader. Received: x of "
+            f"type {type(data).__name__}."
         ) from None
     for batch in batches:
         yield _as_batch(*keras.utils.unpack_x_y_sample_weight(batch))
 
 
 def _of_one_size(batches: list[Batch]) -> list[Batch]:
-    """Without a smaller last batch, which would weigh as much as the others."""
+    """Drop a smaller last batch, which would weigh as much as the others."""
     if len(batches) > 1 and batches[-1].samples < batches[0].samples:
         return batches[:-1]
     return batches
@@ -226,7 +227,7 @@ def _joined(batches: list[Batch]) -> Batch:
 
 
 def joined(*leaves: Any) -> Any:
-    """The leaves of several batches as one; None stays None."""
+    """Concatenate the leaves of several batches; keep None."""
     return None if leaves[0] is None else np.concatenate(leaves)
 
 

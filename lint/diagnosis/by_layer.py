@@ -1,4 +1,4 @@
-"""Causes that single layers show."""
+"""Causes found in single layers."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from .layers import LayerState
 
 _NARROW = ("float16", "bfloat16")
-_BIAS = 0.05  # of the initial values, up to which statistics count as converged
+_BIAS = 0.05  # the part of the initial values at which statistics count as converged
 _SMALL_MOMENTUM, _DOUBTFUL_MOMENTUM = 0.5, 0.85
 _SMALL_BATCH = 4.5
-_LIKE_NOISE = (0.25, 4.0)  # times the shift that noise alone makes
+_LIKE_NOISE = (0.25, 4.0)  # times the shift that noise alone causes
 
 
 def not_finite(evidence: Evidence) -> Iterator[Cause]:
-    """Statistics, weights or data that are NaN or infinite."""
+    """Find statistics, weights or data that are NaN or infinite."""
     layers = paths_of(each for each in evidence.layers if not each.is_finite)
     if layers:
         yield Cause(
@@ -33,8 +33,8 @@ def not_finite(evidence: Evidence) -> Iterator[Cause]:
             "certain",
             layers,
             "running statistics are NaN or infinite, or a variance is negative",
-            "one batch with a NaN or infinity in it is enough: look for it in the "
-            "data, and stop training by keras.callbacks.TerminateOnNaN()",
+            "a single batch with a NaN or infinity is enough: look for it in the "
+            "data, and stop training with keras.callbacks.TerminateOnNaN()",
         )
     if evidence.bad_weights:
         yield Cause(
@@ -42,20 +42,20 @@ def not_finite(evidence: Evidence) -> Iterator[Cause]:
             "certain",
             (),
             f"weights are not finite: {', '.join(evidence.bad_weights[:3])}",
-            "go back to a checkpoint from before, and lower the learning rate",
+            "return to an earlier checkpoint, and lower the learning rate",
         )
     if evidence.bad_data:
         yield Cause(
             "not finite",
             "certain",
             (),
-            "the data given hold NaN or infinity",
-            "clean the data, for instance with numpy.nan_to_num",
+            "the given data contain NaN or infinity",
+            "clean the data, for example with numpy.nan_to_num",
         )
 
 
 def never_moved(evidence: Evidence) -> Iterator[Cause]:
-    """Running statistics that are the initial ones, though the data's are others."""
+    """Find running statistics that still have their initial values, unlike the data."""
     layers = [
         each for each in evidence.layers if signs.is_initial(each) and each.is_off
     ]
@@ -76,14 +76,14 @@ def never_moved(evidence: Evidence) -> Iterator[Cause]:
         f"mean and variance still have their initial values{steps}"
         + (", and `fit` runs the layer in inference mode" if untold else "")
         + ("; was the model trained at all?" if evidence.steps == 0 else ""),
-        "see that the training step tells the layer that it trains: call(self, x, "
-        "training=None) in a model's class, model(x, training=True) in a loop of your "
-        "own, and keep the new state of stateless_call",
+        "make sure that the layer receives training=True in the training step: "
+        "call(self, x, training=None) in a model's class, model(x, training=True) in "
+        "a custom loop; with stateless_call, keep the new state",
     )
 
 
 def flag_hard_coded(evidence: Evidence) -> Iterator[Cause]:
-    """A layer that uses the batch in `predict`, or does not in `fit`."""
+    """Find a layer that uses the batch in `predict`, or does not in `fit`."""
     modes = evidence.modes
     always = paths_of(
         e for e in evidence.layers if modes[e.path]["predict"].uses == "batch"
@@ -95,9 +95,10 @@ def flag_hard_coded(evidence: Evidence) -> Iterator[Cause]:
             "certain",
             always,
             "`predict` normalizes with the statistics of the batch"
-            + (" and moves the running ones" if moves else "")
-            + ", so that a prediction depends on what else is in the batch",
-            "leave out the constant training=True, or pass the training of `call` on",
+            + (" and updates the running ones" if moves else "")
+            + ", so that a prediction depends on the other samples in the batch",
+            "remove the constant training=True, or pass on the `training` argument of "
+            "`call`",
         )
     never = paths_of(
         each
@@ -112,28 +113,29 @@ def flag_hard_coded(evidence: Evidence) -> Iterator[Cause]:
             "flag hard-coded",
             "certain",
             never,
-            "`fit` runs the layer in inference mode, though it is not frozen: a "
-            "constant training=False reaches it, or no flag at all",
-            "pass the training of `call` on, or set trainable=False if it is meant",
+            "`fit` runs the layer in inference mode, though it is not frozen: it "
+            "receives a constant training=False, or no flag at all",
+            "pass on the `training` argument of `call`, or set trainable=False if "
+            "this is intended",
         )
 
 
 def frozen(evidence: Evidence) -> Iterator[Cause]:
-    """A frozen layer with the statistics of other data."""
+    """Find a frozen layer with the statistics of other data."""
     layers = _concerned(evidence, lambda each: each.frozen)
     if layers and (evidence.helps or any(map(signs.is_initial, layers))):
         yield Cause(
             "frozen",
             "certain" if evidence.helps else "likely",
             paths_of(layers),
-            "trainable=False keeps these statistics as they were, and they are not "
-            "those of the data",
-            "recalibrate the layer before it is frozen, or set it free for a while",
+            "trainable=False keeps these statistics as they were, and they do not "
+            "match the data",
+            "recalibrate the layer before freezing it, or unfreeze it for a while",
         )
 
 
 def dtype_too_narrow(evidence: Evidence) -> Iterator[Cause]:
-    """Running statistics in half precision, in which small steps are lost."""
+    """Find running statistics in half precision, in which small steps are lost."""
     layers = [e for e in evidence.layers if e.dtype in _NARROW]
     wrong = [e for e in layers if not e.is_finite or e.is_far or evidence.concerns(e)]
     if wrong:
@@ -149,7 +151,7 @@ def dtype_too_narrow(evidence: Evidence) -> Iterator[Cause]:
 
 
 def not_converged(evidence: Evidence) -> Iterator[Cause]:
-    """Statistics between their initial values and those of the data."""
+    """Find statistics between their initial values and those of the data."""
     found: dict[str, tuple[LayerState, float, Certainty]] = {}
     for each in _concerned(evidence, signs.is_averaged):
         part = signs.initial_part(each)
@@ -170,15 +172,15 @@ def not_converged(evidence: Evidence) -> Iterator[Cause]:
         "not converged",
         sure,
         tuple(found),
-        f"{steps}with momentum {momentum:g}, {left:.0%} of the running statistics is "
-        "still their initial value",
+        f"{steps}with momentum {momentum:g}, the initial values still make up "
+        f"{left:.0%} of the running statistics",
         f"train for {ceil(log(_BIAS) / log(momentum)):,} steps, use a smaller "
         "momentum, or kerasbn.BatchNormalization(zero_debias=True)",
     )
 
 
 def momentum_too_small(evidence: Evidence) -> Iterator[Cause]:
-    """Statistics of the last few batches only, which are noisy."""
+    """Find statistics of the last few batches only, which are noisy."""
     layers, agrees = [], False
     for each in evidence.layers:
         momentum = each.momentum
@@ -199,14 +201,14 @@ def momentum_too_small(evidence: Evidence) -> Iterator[Cause]:
             "momentum too small",
             "certain" if agrees and momentum < _SMALL_MOMENTUM else "likely",
             paths_of(layers),
-            f"momentum={momentum:g} averages about {average:.1f} batches, whose noise "
-            "is in the running statistics",
+            f"momentum={momentum:g} averages only about {average:.1f} batches, whose "
+            "noise remains in the running statistics",
             "use 0.9 to 0.999 (PyTorch's 0.1 is 0.9 here)",
         )
 
 
 def batches_too_small(evidence: Evidence) -> Iterator[Cause]:
-    """Variances of batches of so few samples that most of it is missing."""
+    """Find variances of batches of so few samples that most of it is missing."""
     able = [e for e in evidence.layers if e.data and not e.frozen and e.is_finite]
     sizes = {}
     for each in able:
@@ -219,7 +221,7 @@ def batches_too_small(evidence: Evidence) -> Iterator[Cause]:
             "batches too small",
             "certain",
             paths_of(able),
-            "the batches given hold one sample, of which there is no variance",
+            "the given batches have one sample each, which has no variance",
             "train with batches of 16 or more, or use another normalization",
         )
     elif sizes and len(sizes) >= 2 / 3 * len(able) and _any_concerned(evidence, sizes):
@@ -228,14 +230,14 @@ def batches_too_small(evidence: Evidence) -> Iterator[Cause]:
             "batches too small",
             "certain" if len(sizes) == len(able) > 1 else "likely",
             tuple(sizes),
-            "the running variances lack what samples differ by, as after training on "
-            f"batches of about {size} sample{'s' * (size > 1)}",
+            "the running variances lack the differences between samples, as after "
+            f"training on batches of about {size} sample{'s' * (size > 1)}",
             "train with batches of 16 or more, or use another normalization",
         )
 
 
 def unlike_inputs(evidence: Evidence) -> Iterator[Cause]:
-    """One layer that is called with unlike inputs, or with unlike batches."""
+    """Find a layer that is called with different kinds of inputs, or of batches."""
     if not evidence.is_harmed:
         layers = []
     else:
@@ -245,9 +247,9 @@ def unlike_inputs(evidence: Evidence) -> Iterator[Cause]:
             "unlike inputs",
             "certain" if evidence.is_incurable else "likely",
             paths_of(layers),
-            "the layer is called with inputs of unlike statistics: in training each "
-            "is normalized by its own, in inference all by one average",
-            "give each input a batch normalization layer of its own",
+            "the layer is called with inputs of different statistics: in training "
+            "each is normalized by its own, in inference all by one average",
+            "give each input its own batch normalization layer",
         )
     apart = [each for each in evidence.layers if signs.has_unlike_batches(each)]
     if apart and evidence.is_harmed:
@@ -255,10 +257,10 @@ def unlike_inputs(evidence: Evidence) -> Iterator[Cause]:
             "unlike inputs",
             "likely",
             paths_of(apart),
-            "batches are of unlike kinds: their means differ by far more than those "
-            "of random batches",
+            "batches are of different kinds: their means differ by far more than "
+            "those of random batches",
             "shuffle, so that each batch has samples of all kinds; or give each "
-            "domain a batch normalization layer of its own",
+            "domain its own batch normalization layer",
         )
 
 
@@ -278,7 +280,7 @@ FINDERS: tuple[Callable[[Evidence], Iterable[Cause]], ...] = (
 def _concerned(
     evidence: Evidence, of_kind: Callable[[LayerState], bool]
 ) -> list[LayerState]:
-    """The layers of a kind whose statistics need an explanation."""
+    """Return the layers of a kind whose statistics need an explanation."""
     return [e for e in evidence.layers if of_kind(e) and evidence.concerns(e)]
 
 

@@ -1,4 +1,4 @@
-"""Causes that the model as a whole shows, and what is left when no other fits."""
+"""Causes found in the model as a whole, and what remains if no other fits."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
     from .evidence import Evidence
     from .layers import LayerState
 
-_WINDOWS = 5  # 1 / (1 - momentum) steps each, in which an average forgets the first
+_WINDOWS = 5  # of 1 / (1 - momentum) steps each, in which an average forgets the first
 _UNIFORM = 1.5  # the factor within which all channels are scaled alike
-_SCALED = 4.0  # the factor of deviations from which it is a matter of preprocessing
+_SCALED = 4.0  # the factor of deviations above which preprocessing is suspected
 
 
 def unexplained(evidence: Evidence, explained: Collection[str]) -> Iterator[Cause]:
-    """Weights that were averaged, or data unlike those of training.
+    """Find weights that were averaged, or data unlike those of training.
 
-    Both leave sound statistics of something else. Averaged weights shrink variances
-    and hardly shift means, in the later layers more than in the first, since noise
-    cancels; other data change the first layer most, after which others normalize.
+    Both leave valid statistics of something else. Averaged weights shrink variances and
+    hardly shift means, in later layers more than in the first, since noise cancels;
+    other data change the first layer most, since it normalizes for the others.
     """
     left = [
         each
@@ -46,9 +46,9 @@ def unexplained(evidence: Evidence, explained: Collection[str]) -> Iterator[Caus
             "averaged weights",
             "certain",
             paths_of(concerned),
-            "the weights are averages over training (use_ema), the running statistics "
-            "are those of the weights that were not averaged",
-            "recalibrate after the weights were averaged",
+            "the weights are averages over training (use_ema), but the running "
+            "statistics belong to the weights before averaging",
+            "recalibrate after averaging the weights",
         )
         return
     if not left:
@@ -58,7 +58,8 @@ def unexplained(evidence: Evidence, explained: Collection[str]) -> Iterator[Caus
             "not converged",
             "likely" if all(each.momentum is None for each in late) else "possible",
             paths_of(late),
-            "they average over many batches, those of weights long changed among them",
+            "they average over many batches, some of them with weights that have "
+            "changed since",
             "use a smaller momentum, or lower the learning rate towards the end",
         )
         if len(late) == len(left):
@@ -72,8 +73,8 @@ def unexplained(evidence: Evidence, explained: Collection[str]) -> Iterator[Caus
             "likely" if len(left) > 1 else "possible",
             paths_of(left),
             "the data have smaller variances than the running statistics in most "
-            "layers, with like means, as after weights were averaged",
-            "recalibrate after weights were averaged, edited or loaded",
+            "layers, with similar means, as after averaging weights",
+            "recalibrate after averaging, editing or loading weights",
         )
     elif first is not None and not first.is_off:
         surer = "possible"
@@ -81,39 +82,39 @@ def unexplained(evidence: Evidence, explained: Collection[str]) -> Iterator[Caus
             "averaged weights",
             "possible",
             paths_of(left),
-            "the statistics of the first layer fit the data and those of others do "
-            "not, as after weights were averaged, edited, or loaded in part",
-            "recalibrate after weights were averaged, edited or loaded",
+            "the statistics of the first layer match the data and those of others do "
+            "not, as after averaging or editing weights, or loading them in part",
+            "recalibrate after averaging, editing or loading weights",
         )
     scale = _uniform_scale(first)
-    text = "the statistics are sound, but those of other data"
+    text = "the statistics are valid, but belong to other data"
     if scale is not None:
         surer = "likely"
         text = (
-            f"the data are about {scale:.3g} times as widely spread as those of the "
-            "training, in all channels alike"
+            f"the spread of the data is about {scale:.3g} times that of the training "
+            "data, in all channels alike"
         )
     yield Cause(
         "unlike data",
         surer,
         paths_of(left),
         text,
-        "preprocess the data as in training; where they are meant to be others, "
-        "recalibrate on them",
+        "preprocess the data as in training; if they are meant to differ, recalibrate "
+        "on them",
     )
 
 
 def other_causes(evidence: Evidence, is_explained: bool) -> Iterator[Cause]:
-    """Batches of one kind each, and whatever is not batch normalization at all."""
+    """Find batches of one kind each, and causes other than batch normalization."""
     if evidence.worse(BATCH_NORM, IN_ORDER) and evidence.worse(INFERENCE, IN_ORDER):
         yield Cause(
             "unlike inputs",
             "likely",
             paths_of(evidence.layers),
-            "with batches in the order of the data the model does better than with "
-            "shuffled ones: it was trained with batches of one kind each",
-            "shuffle in training, or give each domain a batch normalization layer of "
-            "its own",
+            "the model does better with batches in the order of the data than with "
+            "shuffled ones: each batch in training held samples of one kind",
+            "shuffle in training, or give each domain its own batch normalization "
+            "layer",
         )
         return
     if evidence.worse(INFERENCE, DROPOUT):
@@ -121,9 +122,9 @@ def other_causes(evidence: Evidence, is_explained: bool) -> Iterator[Cause]:
             "not batch normalization",
             "likely",
             (),
-            "another layer that depends on the mode makes inference worse: with batch "
-            "normalization in inference mode, training mode does better",
-            "look at the layers of your own that take `training`",
+            "another layer that depends on the mode makes inference worse: training "
+            "mode does better even with batch normalization in inference mode",
+            "check your own layers that take `training`",
         )
         return
     if is_explained:
@@ -133,8 +134,8 @@ def other_causes(evidence: Evidence, is_explained: bool) -> Iterator[Cause]:
             "unlike inputs",
             "possible",
             (),
-            "the running statistics are those of the data, and yet each batch is "
-            "better normalized by its own",
+            "the running statistics match the data, and yet each batch is better "
+            "normalized by its own",
             "use larger batches, each with samples of all kinds",
         )
         return
@@ -148,21 +149,21 @@ def other_causes(evidence: Evidence, is_explained: bool) -> Iterator[Cause]:
             "likely",
             (),
             f"the loss of {best:.3g} is no better than that of a constant prediction, "
-            f"{evidence.constant:.3g}, in every mode alike",
-            "see whether inputs and targets belong together, and are preprocessed as "
-            "in training",
+            f"{evidence.constant:.3g}, in any mode",
+            "check whether inputs and targets belong together, and are preprocessed "
+            "as in training",
         )
 
 
 def _look_averaged(layers: Sequence[LayerState]) -> bool:
-    """Whether most variances shrank, and means stayed."""
+    """Whether most variances have shrunk, and means stayed."""
     shrunk = [each for each in layers if each.distance and each.distance.scale > 1.15]
     means_stay = all(each.distance and each.distance.shift < 0.5 for each in layers)
     return len(shrunk) > len(layers) / 2 and means_stay
 
 
 def _is_late(layer: LayerState, steps: int | None) -> bool:
-    """Whether its average reaches far back into the training."""
+    """Whether its average reaches far back into training."""
     if layer.frozen or not steps:
         return False
     if layer.momentum is None:
@@ -183,7 +184,7 @@ def is_averaged_model(model: Any) -> bool:
 
 
 def _uniform_scale(state: LayerState | None) -> float | None:
-    """How much wider the data are than the statistics, if in all channels alike."""
+    """Return the ratio of the data's deviations to the layer's, if it is uniform."""
     if state is None or state.data is None or state.mean.size < 2:
         return None
     alive = (state.data.variance > 1e-8) & (state.variance > 1e-8)
@@ -197,6 +198,6 @@ def _uniform_scale(state: LayerState | None) -> float | None:
 
 
 def _first(evidence: Evidence) -> LayerState | None:
-    """The layer that comes first in the model."""
+    """Return the first layer of the model."""
     order = list(evidence.modes)
     return min(evidence.layers, key=lambda e: order.index(e.path), default=None)

@@ -1,4 +1,4 @@
-"""A cause: its name, how sure it is, where, what shows it, and what to do."""
+"""A cause: its name, certainty, layers, evidence, and advice."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ _ORDER: tuple[Certainty, ...] = get_args(Certainty)
 
 @dataclass(frozen=True)
 class Cause:
-    """Why inference and training differ, or why a model is bad in both.
+    """A reason why inference and training differ, or why a model is bad in both.
 
     Attributes:
         name: one of `NAMES`.
-        certainty: `certain` if nothing else can look so, `likely` if little else does,
-            `possible` if it is one of several.
-        layers: the paths of the layers that show it; empty if none in particular does.
-        evidence: what shows it, in a sentence.
-        advice: what to do, for a model that is still to be trained or changed.
+        certainty: `certain` if nothing else can look like this, `likely` if little else
+            does, `possible` if it is one of several.
+        layers: the paths of the layers concerned; empty if it is none in particular.
+        evidence: the observation, in a sentence.
+        advice: the remedy, for a model that is still to be trained or changed.
     """
 
     name: Name
@@ -46,5 +46,5 @@ class Cause:
 
     @property
     def rank(self) -> int:
-        """To sort by: 0 for what is certain."""
+        """The sort key: 0 for certain causes."""
         return _ORDER.index(self.certainty)

@@ -1,4 +1,4 @@
-"""From evidence to causes, the surest first."""
+"""Derivation of causes from evidence, the most certain first."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 
 def causes_of(evidence: Evidence) -> list[Cause]:
-    """All causes that the evidence shows; none for a healthy model.
+    """Find all causes that the evidence shows; none for a healthy model.
 
-    Causes that are found in layers explain these. What is left unexplained may come
-    from weights that were averaged, or from data unlike those of training.
+    Causes found in layers explain these. What remains unexplained may come from
+    averaged weights, or from data unlike those of training.
     """
     found: list[Cause] = []
-    if evidence.bad_data:  # Nothing that was measured with them means anything.
+    if evidence.bad_data:  # Nothing measured with them is meaningful.
         return list(by_layer.not_finite(evidence))
     for cause in by_layer.FINDERS:
         found += cause(evidence)

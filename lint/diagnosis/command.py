@@ -25,15 +25,15 @@ FOUND = 1
     metavar="FILE.npz",
     type=click.Path(path_type=Path),
     help="Arrays x and, for losses, y (and sample_weight), as numpy.savez writes them; "
-    "or arrays named as the inputs and outputs of the model. Best those of training.",
+    "or arrays named after the model's inputs and outputs. Training data are best.",
 )
 @click.option(
     "--import",
     "modules",
     metavar="MODULE",
     multiple=True,
-    help="Import this module first, because it defines classes of the model. "
-    "May be given more than once. Code is run from nowhere else.",
+    help="Import this module first, because it defines classes of the model. Can be "
+    "given more than once. No other code is run.",
 )
 @click.option(
     "--batch-size",
@@ -47,13 +47,13 @@ FOUND = 1
     type=click.IntRange(1),
     default=32,
     show_default=True,
-    help="Use at most so many batches, at random.",
+    help="The largest number of batches to use, chosen at random.",
 )
 @click.option(
     "--picture",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Draw modes and layers, such as into diagnosis.png.",
+    help="Draw modes and layers, for example to diagnosis.png.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the diagnosis as JSON.")
 def diagnose(
@@ -67,9 +67,9 @@ def diagnose(
 ) -> int:
     """Find out why a trained model does worse in inference than in training.
 
-    MODEL is a .keras or whole-model .h5 file, or package.module:name, a model or a
+    MODEL is a .keras or whole-model .h5 file, or package.module:name for a model or a
     function that returns one, which imports the module and so runs its code. The model
-    is run on the data; the file stays as it is.
+    is run on the data; the file is not changed.
 
     Exit status: 0 healthy, 1 a cause was found, 2 unusable model, data or arguments.
     """
@@ -96,7 +96,7 @@ def diagnose(
 
 
 def _names(model: Any) -> tuple[list[str], list[str]]:
-    """The names of inputs and outputs, where the model has a graph."""
+    """Return the names of inputs and outputs, if the model has a graph."""
     inputs = list(getattr(model, "input_names", None) or ["x"])
     outputs = list(getattr(model, "output_names", None) or ["y"])
     return inputs, outputs

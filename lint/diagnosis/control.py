@@ -1,4 +1,4 @@
-"""What takes the place of a batch normalization layer's `call` in a diagnosis."""
+"""Replacements of a batch normalization layer's `call` in a diagnosis."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 Tensor = Any
 
 
-class Told:
-    """Calls a layer in the mode that is asked for, whatever the model tells it."""
+class Forced:
+    """A call of a layer in a given mode, whatever the model passes to it."""
 
     def __init__(self, layer: Any, training: bool) -> None:
         self.layer = layer
@@ -28,15 +28,15 @@ class Told:
 
 
 class Measured:
-    """Takes the statistics of a layer's inputs, and normalizes with them.
+    """A call that measures a layer's inputs, and normalizes with their statistics.
 
-    They are assigned to its running statistics and the layer is called in inference
+    They are assigned to its running statistics, and the layer is called in inference
     mode, as `kerasbn.recalibrate` does: so frozen layers, renorm and subclasses need no
-    maths of their own. To be used in a `keras.StatelessScope`.
+    special treatment. To be used in a `keras.StatelessScope`.
 
     Attributes:
-        calls: of each call the number of positions, the mean and variance of the
-            batch, and the variance of the means of its samples, tensors.
+        calls: for each call, as tensors: the number of positions, the mean and variance
+            of the batch, and the variance of the means of its samples.
     """
 
     def __init__(self, layer: Any) -> None:
@@ -65,9 +65,9 @@ class Measured:
 
 @contextmanager
 def in_place(replacements: Sequence[Any]) -> Iterator[None]:
-    """Within this context the replacements take their layers' calls.
+    """Within this context, let the replacements handle their layers' calls.
 
-    Attributes of the instances shadow the methods, past Keras' notes of attributes.
+    Instance attributes shadow the methods, bypassing Keras' attribute tracking.
     """
     for each in replacements:
         vars(each.layer)["call"] = each

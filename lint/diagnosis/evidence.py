@@ -1,4 +1,4 @@
-"""Everything that is measured before a cause is looked for."""
+"""The measurements in which causes are looked for."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .judge import Judge
 from .layers import array, assign_data, assign_running, built_layers, layer_states
 from .modes import table_of_modes
 from .names import BATCH_NORM, DROPOUT, INFERENCE, RECALIBRATED, TRAINING, UNFLAGGED
-from .running import Mode, Runner
+from .runner import Mode, Runner
 from .scores import Score, is_worse
 
 if TYPE_CHECKING:
@@ -22,27 +22,27 @@ if TYPE_CHECKING:
     from .layers import LayerState
     from .modes import Use
 
-# Distances of outputs have no scale of their own: a quarter of a deviation counts.
+# Distances of outputs have no natural scale: a quarter of a deviation counts.
 _SCALE_OF_DISTANCES = 12.5
-_NO_BETTER = 0.95  # than a constant prediction, as a part of its loss
+_NO_BETTER = 0.95  # than a constant prediction, as a fraction of its loss
 _MOST_BYTES, _FEWEST_BATCHES = 128 * 2**20, 2  # of the outputs of one mode
-_MOST_LAYERS, _MOST_BATCHES = 32, 8  # to attribute the gap to
+_MOST_LAYERS, _MOST_BATCHES = 32, 8  # for attributing the gap
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What was measured of a model with data.
+    """The measurements of a model with data.
 
     Attributes:
         model: the model.
         data: the data.
         layers: its batch normalization layers, worst first.
-        modes: of each, what it uses and moves in `fit` and so on.
+        modes: for each layer, what it uses and updates in `fit` and so on.
         scores: loss and metrics in each mode, by the names above.
-        no_loss: why outputs are compared and no losses; empty if losses are.
-        scale: the loss of a prediction that knows nothing, over that of a good one.
-        constant: the loss of a constant prediction, if it is known and means anything.
-        steps: how many training steps the optimizer took; None if unknown.
+        no_loss: why outputs are compared instead of losses; empty if losses are.
+        scale: the loss of an uninformed prediction, in excess of that of a good one.
+        constant: the loss of a constant prediction, if it is known and meaningful.
+        steps: the number of training steps of the optimizer; None if unknown.
         bad_weights: the paths of other weights that are not finite.
         bad_data: whether an input or target is not finite.
     """
@@ -66,7 +66,7 @@ class Evidence:
 
     @property
     def gap(self) -> float:
-        """How much worse inference is than with batch normalization as in training."""
+        """The excess of inference over batch normalization as in training."""
         aim = BATCH_NORM if self.has_loss else RECALIBRATED
         if aim not in self.scores:
             return 0.0
@@ -74,17 +74,17 @@ class Evidence:
 
     @property
     def has_gap(self) -> bool:
-        """Whether that is more than chance and a trifle."""
+        """Whether the gap is more than chance, and not negligible."""
         return self.worse(INFERENCE, BATCH_NORM) if self.has_loss else self.helps
 
     @property
     def helps(self) -> bool:
-        """Whether the model does better once it is recalibrated, and than nothing."""
+        """Whether recalibration improves the model, and it then beats a constant."""
         return self.worse(INFERENCE, RECALIBRATED) and not self.is_useless(RECALIBRATED)
 
     @property
     def is_incurable(self) -> bool:
-        """Whether a gap is left when the running statistics are those of the data."""
+        """Whether a gap remains when the running statistics match the data."""
         return self.has_loss and self.worse(RECALIBRATED, BATCH_NORM)
 
     def is_useless(self, mode: str) -> bool:
@@ -95,7 +95,7 @@ class Evidence:
 
     @property
     def is_harmed(self) -> bool:
-        """Whether statistics are to blame for anything."""
+        """Whether statistics cause any harm."""
         return self.has_gap or self.helps
 
     def concerns(self, layer: LayerState) -> bool:
@@ -110,7 +110,7 @@ class Evidence:
 
 
 def gather(model: Any, data: Data) -> Evidence:
-    """Measure; to be called where the model is left undisturbed.
+    """Measure; must be called while the model is left undisturbed.
 
     Raises:
         UsageError: if the model cannot be run on the data.
@@ -157,7 +157,7 @@ def gather(model: Any, data: Data) -> Evidence:
 
 
 def _affordable(runner: Runner, data: Data) -> int:
-    """How many batches there may be, so that the outputs of all modes fit in memory."""
+    """Return how many batches to use, so that all modes' outputs fit in memory."""
     import keras
 
     (output,) = runner.outputs(Mode(False), data.batches[:1]).outputs
@@ -176,7 +176,7 @@ def _scale(constant: float | None, best: float) -> float:
 
 
 def _modes(modes: Mapping[str, Mapping[str, Use]]) -> dict[str, Mode]:
-    """The modes to compare. In training, BN runs as `fit` has it."""
+    """Return the modes to compare. In training, BN runs as in `fit`."""
     in_batches = tuple(
         (path, True) for path, uses in modes.items() if uses["fit"].uses == "batch"
     )
@@ -191,7 +191,7 @@ def _modes(modes: Mapping[str, Mapping[str, Use]]) -> dict[str, Mode]:
 
 
 def _attributed(evidence: Evidence, judge: Judge) -> Evidence:
-    """With the part of the gap that each layer alone accounts for, worst first."""
+    """Add the part of the gap that each layer alone accounts for, and sort by it."""
     states = sorted(evidence.layers, key=_badness, reverse=True)
     if evidence.is_harmed:
         aim = BATCH_NORM if evidence.has_loss and evidence.has_gap else RECALIBRATED
@@ -209,7 +209,7 @@ def _attributed(evidence: Evidence, judge: Judge) -> Evidence:
 
 
 def _badness(state: LayerState) -> float:
-    """To sort by: one number for how far statistics are from the data's."""
+    """Sort key: a number for the distance of the statistics from the data's."""
     it = state.distance
     if it is None:
         return -1.0

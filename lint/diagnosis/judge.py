@@ -1,4 +1,4 @@
-"""Runs modes over the batches, and scores them."""
+"""Runs of all modes over the batches, with scores."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .names import BATCH_NORM, IN_ORDER, INFERENCE, RECALIBRATED
-from .running import Mode, Outputs
+from .runner import Mode, Outputs
 from .scores import Score, loss_of_constant, metrics_of, relative_distances
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .batches import Batch, Data
-    from .running import Runner
+    from .runner import Runner
 
 _BATCHES_OF_CONSTANT = 8
 
 
 class Judge:
-    """Runs modes and scores them by loss, or else by outputs.
+    """A collection of runs, scored by loss or else by outputs.
 
     Args:
         model: the model.
         data: the data.
-        runner: what runs it.
+        runner: the runner of the model.
         by_loss: whether there are losses.
     """
 
@@ -44,7 +44,7 @@ class Judge:
             self._in_order = self._runner.outputs(mode, self._data.in_order)
 
     def scores(self) -> dict[str, Score]:
-        """The scores of all that was run."""
+        """Return the scores of all modes that were run."""
         scores = {
             name: Score(
                 self._losses(outputs),
@@ -64,12 +64,12 @@ class Judge:
         return not relative_distances(*(Outputs(each, None, []) for each in first))[0]
 
     def first_losses(self, count: int) -> Any:
-        """Run in inference mode over the first batches; their losses."""
+        """Return the losses of the first batches in inference mode."""
         batches: Sequence[Batch] = self._data.batches[:count]
         return self._losses(self._runner.outputs(Mode(False), batches))
 
     def loss_of_constant(self) -> float | None:
-        """See `scores.loss_of_constant`; None where all targets are the same."""
+        """See `scores.loss_of_constant`; None if all targets are the same."""
         import keras
 
         batches = self._data.batches[:_BATCHES_OF_CONSTANT]

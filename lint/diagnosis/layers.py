@@ -1,4 +1,4 @@
-"""What the data say of each batch normalization layer."""
+"""The statistics of the data at each batch normalization layer."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class Moments:
         mean: of all positions of all batches, pooled.
         variance: likewise, by the law of total variance.
         within: the mean of the variances of single batches.
-        of_samples: of the means of single samples: what a batch of many samples has
-            and a batch of one has not.
-        of_batches: of the means of batches.
-        batch_size: how many samples a batch has.
+        of_samples: the variance of the means of single samples, which a batch of many
+            samples has and a batch of one does not.
+        of_batches: the variance of the means of batches.
+        batch_size: the number of samples in a batch.
     """
 
     mean: Array
@@ -44,7 +44,7 @@ class Moments:
 
     @classmethod
     def pooled(cls, parts: Sequence[Array], batch_size: int) -> Moments:
-        """From counts, means, variances and variances of sample means by batch."""
+        """Pool counts, means, variances and variances of sample means of batches."""
         counts, means, variances, between = parts
         weights = counts / max(counts.sum(), 1)
 
@@ -66,7 +66,7 @@ class Moments:
 
 @dataclass(frozen=True)
 class LayerState:
-    """One batch normalization layer and the data that reach it.
+    """A batch normalization layer and the data that reach it.
 
     Attributes:
         path: its path, such as `inner/bn1`.
@@ -74,13 +74,12 @@ class LayerState:
         frozen: whether it or a model around it has `trainable=False`.
         mean: its running mean.
         variance: its running variance.
-        calls: what each of its calls is given when the model is called once.
-        data: the same of all calls together, in training mode; None if none of the
-            data reach it.
-        still: likewise with dropout and the like off, as `kerasbn.recalibrate` has it.
-        distance: of the running statistics from `data`.
-        share: the part of the gap that goes if its statistics alone are the data's;
-            None if there is no gap, or too little to tell.
+        calls: the inputs of each of its calls when the model is called once.
+        data: those of all calls together, in training mode; None if no data reach it.
+        still: those with dropout and the like off, as in `kerasbn.recalibrate`.
+        distance: the distance of the running statistics from `data`.
+        share: the part of the gap that disappears if only its statistics are replaced
+            by the data's; None if there is no gap, or too little to say.
     """
 
     path: str
@@ -112,7 +111,7 @@ class LayerState:
 
     @property
     def is_finite(self) -> bool:
-        """Whether the running statistics are such as data can have."""
+        """Whether the running statistics are finite and possible for data."""
         sound = np.isfinite(self.mean).all() and np.isfinite(self.variance).all()
         return bool(sound and (self.variance >= 0).all())
 
@@ -123,7 +122,7 @@ class LayerState:
 
     @property
     def is_off(self) -> bool:
-        """Whether they are so far that it may be the reason for a gap."""
+        """Whether they are so far off that this may be the reason for a gap."""
         return self._beyond(_OFF_SHIFT, _OFF_RATIO)
 
     def _beyond(self, shift: float, ratio: float) -> bool:
@@ -133,12 +132,12 @@ class LayerState:
         return not it.is_finite or it.shift > shift or it.ratio > ratio
 
     def with_share(self, share: float | None) -> LayerState:
-        """The same layer with its share of the gap."""
+        """Return this layer with its share of the gap."""
         return replace(self, share=share)
 
 
 def built_layers(model: Any) -> dict[str, tuple[Any, bool]]:
-    """The BN layers that have weights, by path, and whether each is frozen."""
+    """Return the BN layers that have weights, by path, and whether each is frozen."""
     import keras
 
     return {
@@ -154,13 +153,13 @@ def layer_states(
     still: Mapping[str, list[list[Array]]],
     batch_size: int,
 ) -> list[LayerState]:
-    """The layers with the statistics that were measured.
+    """Combine the layers with the measured statistics.
 
     Args:
         layers: the layers and whether they are frozen, by path.
         measured: in training mode, see `Runner.statistics`.
         still: likewise in inference mode.
-        batch_size: of the batches that were measured.
+        batch_size: the size of the measured batches.
     """
     states = []
     for path, (layer, frozen) in layers.items():
@@ -181,7 +180,7 @@ def layer_states(
 
 
 def _together(calls: list[list[Array]], batch_size: int) -> Moments | None:
-    """All calls of a layer pooled, as one running average sees them."""
+    """Pool all calls of a layer, as one running average does."""
     if not calls:
         return None
     parts = [np.concatenate(each) for each in zip(*calls, strict=True)]
@@ -189,14 +188,14 @@ def _together(calls: list[list[Array]], batch_size: int) -> Moments | None:
 
 
 def assign_data(states: Sequence[LayerState]) -> None:
-    """Give the layers the statistics of the data, as `kerasbn.recalibrate` does."""
+    """Assign the data's statistics to the layers, as `kerasbn.recalibrate` does."""
     for state in states:
         if state.still is not None:
             _assign(state.layer, state.still.mean, state.still.variance)
 
 
 def assign_running(states: Sequence[LayerState]) -> None:
-    """Give the layers their own statistics back."""
+    """Restore the layers' own statistics."""
     for state in states:
         _assign(state.layer, state.mean, state.variance)
 
@@ -207,7 +206,7 @@ def _assign(layer: Any, mean: Array, variance: Array) -> None:
 
 
 def array(variable: Any) -> Array:
-    """The value of a variable, in float64."""
+    """Return the value of a variable, in float64."""
     from keras import ops
 
     value = ops.cast(variable.value, "float32")
@@ -215,5 +214,5 @@ def array(variable: Any) -> Array:
 
 
 def paths_of(layers: Iterable[LayerState]) -> tuple[str, ...]:
-    """The paths of the layers."""
+    """Return the paths of the layers."""
     return tuple(each.path for each in layers)

@@ -1,4 +1,4 @@
-"""The model of the command: from a file, or by `package.module:name`."""
+"""The model of the command: from a file, or from `package.module:name`."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 def load_model(target: str, modules: Sequence[str]) -> Any:
-    """The live model.
+    """Load or import the live model.
 
     Args:
         target: a file, or `package.module:name`, which runs the module's code.
-        modules: to import first, since they define classes of the model.
+        modules: modules to import first, because they define classes of the model.
 
     Raises:
-        UsageError: if there is none, or its file asks for code of others.
+        UsageError: if it is missing, or its file asks for unknown code.
     """
     custom = _started(modules)
     path = Path(target)
@@ -47,7 +47,7 @@ def _load(path: Path, custom: dict[str, Any]) -> Any:
 
     try:
         return keras.models.load_model(path, custom_objects=custom, safe_mode=True)
-    except Exception as error:  # Keras raises what it likes.
+    except Exception as error:  # Keras raises errors of any kind.
         lines = [line for line in str(error).splitlines() if line.strip()]
         raise UsageError(
             f"Keras cannot load the model: {lines[0] if lines else error!r} "
@@ -56,22 +56,22 @@ def _load(path: Path, custom: dict[str, Any]) -> Any:
 
 
 def _check(parts: list[Any], custom: dict[str, Any], path: Path) -> None:
-    """Refuse what is not known to be harmless, before anything is loaded.
+    """Refuse anything that is not known to be harmless, before anything is loaded.
 
     Args:
         parts: the configurations of the model and of its training.
-        custom: what was imported.
+        custom: the imported names.
         path: the file.
 
     Raises:
-        UsageError: if there is any such thing.
+        UsageError: if there is such a thing.
     """
     import keras
 
     registered = custom.keys() | keras.saving.get_custom_objects().keys()
     if unknown := unknown_parts(parts, Trust(frozenset(registered))):
         raise UsageError(
-            f"The file is not loaded, since {unknown[0]}, which is not known to be "
+            f"The file is not loaded, because {unknown[0]}, which is not known to be "
             f"harmless. Received: {path}. Name the module that defines it with "
             "--import MODULE; or, if you trust the file, load it yourself and call "
             "lint.diagnose(model, x, y)."
@@ -79,10 +79,10 @@ def _check(parts: list[Any], custom: dict[str, Any], path: Path) -> None:
 
 
 def _started(names: Sequence[str]) -> dict[str, Any]:
-    """Import Keras and the modules; return what these define, by its names.
+    """Import Keras and the modules; return what these define, by name.
 
     Raises:
-        UsageError: if that cannot be.
+        UsageError: if that fails.
     """
     try:
         load_keras("To diagnose a model")

@@ -1,4 +1,4 @@
-"""Which statistics each layer uses, and whether it moves them, in each way to run."""
+"""The statistics that each layer uses, and those that it updates, in each mode."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .batches import Batch
-    from .running import Runner
+    from .runner import Runner
 
 WAYS = ("fit", "predict", "evaluate", "model(x)")
 
 
 @dataclass(frozen=True)
 class Use:
-    """What one layer does in one way to run the model.
+    """The behaviour of a layer in one way to run the model.
 
     Attributes:
         uses: the statistics it normalizes with; `nothing` if it is not called.
-        moves: whether it moves its running statistics.
-        is_known: whether that was seen; a step of the model's own may do otherwise.
+        moves: whether it updates its running statistics.
+        is_known: whether that was observed; the model's own step may do otherwise.
     """
 
     uses: Literal["batch", "running", "nothing"]
@@ -40,11 +40,11 @@ class Use:
 def table_of_modes(
     model: Any, runner: Runner, batch: Batch
 ) -> dict[str, Mapping[str, Use]]:
-    """Of each layer, its use in `fit`, `predict`, `evaluate` and `model(x)`.
+    """Observe, for each layer, its use in `fit`, `predict`, `evaluate` and `model(x)`.
 
-    `fit` is run forward only, as Keras' trainer does it. What a training or test step
-    of the model's own does is not known; shown is what it does if it calls the model
-    with the `training` that Keras' does.
+    `fit` is run forward only, as Keras' trainer does it. The effect of the model's own
+    training or test step is not known; the table shows the case that it calls the model
+    with the same `training` as Keras' step.
     """
     kind = type(model)
     fit = runner.behaviours(training=True, batch=batch)

@@ -1,4 +1,4 @@
-"""The report in a notebook, as HTML that needs no style sheet of its own."""
+"""The report in a notebook, as HTML that needs no external style sheet."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BAR = 160  # pixels
 
 
 def as_html(diagnosis: Diagnosis) -> str:
-    """The verdict, the causes, the trial, and tables of what was measured."""
+    """Render the verdict, the causes, the trial, and tables of measurements."""
     colour = "#2e7d32" if diagnosis.healthy else "#c62828"
     parts = [f'<p style="color: {colour}"><b>{escape(diagnosis.headline)}.</b></p>']
     parts += [f"<p>{escape(each)}</p>" for each in sentences.facts(diagnosis)]
@@ -43,16 +43,16 @@ def as_html(diagnosis: Diagnosis) -> str:
 def _cause(diagnosis: Diagnosis, index: int) -> str:
     cause = diagnosis.causes[index]
     layers = sentences.layers_named(cause, len(diagnosis.layers))
-    where = f": {escape(layers)}" if layers else ""
+    suffix = f": {escape(layers)}" if layers else ""
     return (
         f'<p><b style="color: {_COLOURS[cause.certainty]}">{escape(cause.name)}</b> '
-        f"({cause.certainty}){where}<br>{escape(cause.evidence)}.<br>"
+        f"({cause.certainty}){suffix}<br>{escape(cause.evidence)}.<br>"
         f"To do: {escape(cause.advice)}.</p>"
     )
 
 
 def _bars(diagnosis: Diagnosis, modes: Sequence[str]) -> list[str]:
-    """A bar for each mode, as long as its loss, where losses are not negative."""
+    """Return a bar for each mode, as long as its loss, if no loss is negative."""
     losses = [diagnosis.scores[mode].loss.mean for mode in modes]
     most = max((each for each in losses if isfinite(each)), default=0.0)
     if most <= 0 or min(losses) < 0:
@@ -74,7 +74,7 @@ def _details(title: str, content: str, open_: bool = False) -> str:
 
 
 def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table of cells that are HTML already."""
+    """Render a table of cells that are already HTML."""
     head = "".join(f"<th>{escape(title)}</th>" for title in titles)
     body = "".join(
         f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows

@@ -1,4 +1,4 @@
-"""Data from an `.npz` file, which may come from anybody."""
+"""Data from an `.npz` file, which may come from anyone."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 _MOST_BYTES = 4 * 2**30
 _MOST_ARRAYS = 64
 _WANTED = (
-    "Write it with numpy.savez(file, x=x, y=y); of a model with several inputs or "
-    "outputs, name the arrays as it names these."
+    "Write it with numpy.savez(file, x=x, y=y); for a model with several inputs or "
+    "outputs, use their names."
 )
 
 
 def read_npz(
     path: Path, inputs: Sequence[str], outputs: Sequence[str]
 ) -> tuple[Any, Any, Any]:
-    """The inputs, targets and sample weights in a file.
+    """Read the inputs, targets and sample weights in a file.
 
     Arrays are named `x`, `y` and `sample_weight`, or by the model's inputs and outputs;
     without names (`arr_0`, `arr_1`) they are `x` and `y`.
@@ -38,7 +38,7 @@ def read_npz(
         outputs: the names of its outputs.
 
     Raises:
-        UsageError: if it is no such file, too large, or its arrays are others.
+        UsageError: if the file is of another kind, too large, or has other arrays.
     """
     arrays = _arrays(path)
     if "arr_0" in arrays:
@@ -61,7 +61,7 @@ def read_npz(
 
 
 def _taken(arrays: dict[str, Any], name: str, parts: Sequence[str]) -> Any:
-    """The array of that name, or a dictionary of those of the parts."""
+    """Take the array of that name, or a dictionary of arrays named as the parts."""
     if name in arrays:
         return arrays.pop(name)
     if parts and all(part in arrays for part in parts):
@@ -73,12 +73,12 @@ def _taken(arrays: dict[str, Any], name: str, parts: Sequence[str]) -> Any:
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:
     try:
         if not path.is_file():
-            raise UsageError(f"There is no such file of data. Received: {path}.")
+            raise UsageError(f"The data file does not exist. Received: {path}.")
         with zipfile.ZipFile(path) as archive:
             return dict(_read(path, archive))
     except zipfile.BadZipFile as error:
         raise UsageError(
-            f"The data are no .npz file: {error}. Received: {path}. {_WANTED}"
+            f"The data are not an .npz file: {error}. Received: {path}. {_WANTED}"
         ) from error
     except OSError as error:
         raise UsageError(
@@ -96,10 +96,10 @@ def _read(path: Path, archive: zipfile.ZipFile) -> Iterator[tuple[str, NDArray[A
     total = sum(each.file_size for each in members)
     if len(members) > _MOST_ARRAYS or total > _MOST_BYTES:
         raise UsageError(
-            f"The data are too large: at most {_MOST_ARRAYS} arrays of "
-            f"{_MOST_BYTES / 2**30:g} GiB in all are read. Received: {path} with "
-            f"{len(members)} arrays of {total / 2**30:.3g} GiB. A thousand samples "
-            "are enough for a diagnosis."
+            f"The data are too large: the limit is {_MOST_ARRAYS} arrays of "
+            f"{_MOST_BYTES / 2**30:g} GiB in total. Received: {path} with "
+            f"{len(members)} arrays of {total / 2**30:.3g} GiB. A thousand samples are "
+            "enough for a diagnosis."
         )
     for member in members:
         with archive.open(member) as file:
@@ -110,7 +110,7 @@ def _read(path: Path, archive: zipfile.ZipFile) -> Iterator[tuple[str, NDArray[A
 
 
 def _check_header(path: Path, member: zipfile.ZipInfo, file: Any) -> None:
-    """Refuse an array that says that it is larger than what is stored of it."""
+    """Refuse an array that claims to be larger than its stored data."""
     version = np.lib.format.read_magic(file)
     readers: Mapping[tuple[int, int], Any] = {
         (1, 0): np.lib.format.read_array_header_1_0,
@@ -118,12 +118,12 @@ def _check_header(path: Path, member: zipfile.ZipInfo, file: Any) -> None:
     }
     if version not in readers:
         raise UsageError(
-            f"An array is of an unknown format. Received: {member.filename} of version "
+            f"An array has an unknown format. Received: {member.filename} of version "
             f"{version} in {path}. {_WANTED}"
         )
     shape, _, dtype = readers[version](file)
     if not dtype.hasobject and prod(shape) * dtype.itemsize > member.file_size:
         raise UsageError(
-            f"The data are damaged: the array {member.filename} says that it has "
-            f"shape {shape}, which is more than is stored. Received: {path}."
+            f"The data are damaged: the array {member.filename} claims to have shape "
+            f"{shape}, which is more than is stored. Received: {path}."
         )

@@ -22,7 +22,7 @@ _FAR_SHIFT, _FAR_DOUBLINGS = 0.5, 1.0
 
 
 def save(diagnosis: Diagnosis, path: str | Path) -> None:
-    """Write the picture, in the format that the file's name says.
+    """Write the picture, in the format given by the file's name.
 
     Raises:
         UsageError: if Matplotlib is missing, or the file cannot be written.
@@ -116,7 +116,7 @@ def _label(path: str, share: float | None) -> str:
 
 
 def _draw_strip(diagnosis: Diagnosis, axes: Any) -> None:
-    """A cell for each layer in the model's order, the darker the farther off."""
+    """Draw a cell for each layer in the model's order, darker the farther off it is."""
     by_path = {each.path: each.distance for each in diagnosis.layers}
     order = [by_path[path] for path in diagnosis.modes]
     rows = [

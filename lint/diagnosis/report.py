@@ -1,4 +1,4 @@
-"""What `lint.diagnose` returns: causes, remedy, and all that was measured."""
+"""The result of `lint.diagnose`: causes, remedy, and all measurements."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What is wrong with the batch normalization of a trained model, and what helps.
+    """The problems of a trained model's batch normalization, and the remedy.
 
     Attributes:
-        causes: the surest first; empty for a healthy model.
-        evidence: everything that was measured.
+        causes: the most certain first; empty for a healthy model.
+        evidence: all measurements.
     """
 
     causes: Sequence[Cause]
@@ -39,7 +39,7 @@ class Diagnosis:
 
     @property
     def headline(self) -> str:
-        """One line that says it all."""
+        """A one-line summary."""
         return headline_of(self)
 
     @property
@@ -54,9 +54,9 @@ class Diagnosis:
 
     @property
     def modes(self) -> Mapping[str, Mapping[str, Use]]:
-        """What each layer uses and moves in `fit`, `predict`, `evaluate`, `model(x)`.
+        """The use of each layer in `fit`, `predict`, `evaluate`, `model(x)`, by path.
 
-        By the path of the layer.
+        Each says which statistics are used, and whether the running ones are updated.
         """
         return self.evidence.modes
 
@@ -74,7 +74,7 @@ class Diagnosis:
         return f"kerasbn.recalibrate(model, data, steps={len(data.batches)})"
 
     def to_json(self) -> dict[str, Any]:
-        """The object that `model-lint diagnose --json` prints."""
+        """Return the object that `model-lint diagnose --json` prints."""
         evidence = self.evidence
         before, after = (
             evidence.scores.get(each) for each in (INFERENCE, RECALIBRATED)
@@ -167,5 +167,5 @@ def _spread(spread: Spread) -> dict[str, float | None]:
 
 
 def _number(value: float) -> float | None:
-    """A finite number, or None, since JSON has no others."""
+    """Return a finite number, or None, since JSON has no others."""
     return value if isfinite(value) else None

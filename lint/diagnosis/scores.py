@@ -1,4 +1,4 @@
-"""Loss and metrics of the same batches in each mode, and whether they differ."""
+"""Loss and metrics of the same batches in each mode, and their comparison."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .batches import joined
-from .running import as_tensors, metrics_now
+from .runner import as_tensors, metrics_now
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .batches import Batch
-    from .running import Outputs
+    from .runner import Outputs
 
     Array = NDArray[np.float64]
 
-# A difference counts if it is more than so many standard errors of its mean, more than
-# this part of what a prediction that knows nothing loses, and of the loss itself.
+# A difference counts if it exceeds so many standard errors of its mean, this fraction
+# of the loss of an uninformed prediction, and this fraction of the loss itself.
 _SURELY, _OF_THE_SCALE, _OF_THE_LOSS = 3.0, 0.02, 0.1
 
 
 @dataclass(frozen=True)
 class Spread:
-    """A number of several batches.
+    """A number measured on several batches.
 
     Attributes:
-        mean: over the batches; of a metric, that of all samples.
+        mean: the mean over the batches; for a metric, that of all samples.
         deviation: the standard deviation over the batches.
     """
 
@@ -39,18 +39,18 @@ class Spread:
 
     @classmethod
     def of(cls, values: Array) -> Spread:
-        """Mean and deviation of the values."""
+        """Compute mean and deviation of the values."""
         with np.errstate(all="ignore"):
             return cls(float(values.mean()), float(values.std()))
 
 
 @dataclass(frozen=True)
 class Score:
-    """How good a model is in one mode.
+    """The quality of a model in one mode.
 
     Attributes:
-        losses: of each batch; without a loss, how far the outputs are from those with
-            batch normalization as in training, as a part of their own deviation.
+        losses: for each batch; without a loss, the distance of the outputs from those
+            with batch normalization as in training, relative to their own deviation.
         metrics: the compiled metrics, by name.
     """
 
@@ -64,12 +64,12 @@ class Score:
 
 
 def is_worse(worse: Score, better: Score, scale: float) -> bool:
-    """Whether one mode does worse than another, by more than chance and a trifle.
+    """Whether one mode does worse than another, by more than chance, and noticeably.
 
     Args:
-        worse: of the same batches as `better`.
-        better: what to compare with.
-        scale: what a prediction that knows nothing loses more than a good one.
+        worse: the score of the same batches as `better`.
+        better: the score to compare with.
+        scale: the loss of an uninformed prediction, in excess of that of a good one.
     """
     if not np.isfinite(better.losses).all():
         return False
@@ -84,7 +84,7 @@ def is_worse(worse: Score, better: Score, scale: float) -> bool:
 def metrics_of(
     model: Any, batches: Sequence[Batch], outputs: Outputs
 ) -> dict[str, Spread]:
-    """The compiled metrics over all batches, with their spread over single ones."""
+    """Return the compiled metrics over all batches, with their spread over batches."""
     import keras
 
     if not outputs.metrics[0]:
@@ -106,7 +106,7 @@ def metrics_of(
 def loss_of_constant(
     model: Any, batches: Sequence[Batch], outputs: Sequence[Any]
 ) -> float | None:
-    """The loss if the average output were predicted for each sample, if that works."""
+    """Return the loss of predicting the average output for each sample, if possible."""
     import keras
 
     def average(*leaves: Any) -> Any:
@@ -123,7 +123,7 @@ def loss_of_constant(
 
 
 def relative_distances(outputs: Outputs, reference: Outputs) -> Array:
-    """Of each batch, the distance of the outputs in deviations of the reference."""
+    """Return each batch's distance of the outputs, in the reference's deviations."""
     import keras
 
     def flat(nest: Any) -> Array:

@@ -1,4 +1,4 @@
-"""The sentences that text, notebook and picture share."""
+"""The sentences shared by text, notebook and picture."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _MOST_NAMES = 3
 
 
 def headline_of(diagnosis: Diagnosis) -> str:
-    """One line that says it all."""
+    """Return a one-line summary."""
     if diagnosis.healthy:
         if not diagnosis.layers:
             return "Healthy: there is no batch normalization in the model"
-        return "Healthy: batch normalization does in inference what it does in training"
+        return "Healthy: batch normalization does the same in inference as in training"
     names = [f"{name} ({sure})" for name, sure in _strongest(diagnosis).items()]
     return f"{', '.join(names)[:1].upper()}{', '.join(names)[1:]}"
 
 
 def _strongest(diagnosis: Diagnosis) -> dict[str, str]:
-    """Each cause once, as sure as it is at best."""
+    """Return each cause once, with its highest certainty."""
     found: dict[str, str] = {}
     for cause in diagnosis.causes:
         found.setdefault(cause.name, cause.certainty)
@@ -34,7 +34,7 @@ def _strongest(diagnosis: Diagnosis) -> dict[str, str]:
 
 
 def facts(diagnosis: Diagnosis) -> list[str]:
-    """What was measured, in a sentence each."""
+    """Return the measurements, in one sentence each."""
     evidence = diagnosis.evidence
     data = evidence.data
     said = [
@@ -43,23 +43,25 @@ def facts(diagnosis: Diagnosis) -> list[str]:
     ]
     if not evidence.has_loss:
         said.append(
-            f"Outputs are compared, not losses, since {evidence.no_loss}: numbers are "
-            "distances from the outputs with batch normalization as in training, in "
-            "their standard deviations."
+            f"Outputs are compared instead of losses, because {evidence.no_loss}: "
+            "numbers are distances from the outputs with batch normalization as in "
+            "training, in standard deviations of those."
         )
     if diagnosis.healthy:
         said.append(_healthy(diagnosis))
     elif evidence.has_loss and evidence.has_gap:
         said.append(
-            "Batch normalization alone makes the loss of inference "
-            f"{number(evidence.gap)} higher than that of training."
+            "Batch normalization alone makes the loss in inference "
+            f"{number(evidence.gap)} higher than in training."
         )
     return said
 
 
 def _healthy(diagnosis: Diagnosis) -> str:
     scores = diagnosis.scores
-    text = "If the model does worse than expected, it is not batch normalization."
+    text = (
+        "If the model does worse than expected, batch normalization is not the cause."
+    )
     if diagnosis.evidence.worse(TRAINING, INFERENCE) and (
         BATCH_NORM not in scores or diagnosis.evidence.worse(TRAINING, BATCH_NORM)
     ):
@@ -71,34 +73,34 @@ def _healthy(diagnosis: Diagnosis) -> str:
 
 
 def trial(diagnosis: Diagnosis) -> str:
-    """What recalibration did on a trial; empty if there is nothing to recalibrate."""
+    """Describe a trial of recalibration; empty if there is nothing to recalibrate."""
     scores = diagnosis.scores
     if RECALIBRATED not in scores:
         return ""
     before, after = scores[INFERENCE], scores[RECALIBRATED]
     what = "loss" if diagnosis.evidence.has_loss else "distance of the outputs"
     text = (
-        f"Trial: recalibrated, the {what} would be {number(after.loss.mean)} in place "
+        f"Trial: recalibrated, the {what} would be {number(after.loss.mean)} instead "
         f"of {number(before.loss.mean)}"
     )
     for name, metric in after.metrics.items():
         if name in before.metrics:
             was = before.metrics[name].mean
-            text += f", {name} {number(metric.mean)} in place of {number(was)}"
+            text += f", {name} {number(metric.mean)} instead of {number(was)}"
     return f"{text}." if diagnosis.remedy else f"{text}: {_no_help(diagnosis)}."
 
 
 def _no_help(diagnosis: Diagnosis) -> str:
     if diagnosis.evidence.helps:
         return (
-            "dropout before batch normalization makes the difference, as statistics of "
-            "training have its noise in them"
+            "dropout before batch normalization makes the difference: the statistics "
+            "of training include its noise"
         )
     return "nothing to gain" if diagnosis.healthy else "that does not help"
 
 
 def layers_named(cause: Cause, total: int) -> str:
-    """The layers of a cause, of many the first few."""
+    """List the layers of a cause, or the first of many."""
     if not cause.layers:
         return ""
     if len(cause.layers) == total > _MOST_NAMES:
@@ -109,17 +111,17 @@ def layers_named(cause: Cause, total: int) -> str:
 
 
 def number(value: float) -> str:
-    """A number as a person reads it."""
+    """Format a number for people."""
     return f"{value:.3g}" if isfinite(value) else str(value)
 
 
 def with_spread(spread: Spread) -> str:
-    """A mean and the deviation over batches."""
+    """Format a mean and its deviation over batches."""
     return f"{number(spread.mean)} ± {number(spread.deviation)}"
 
 
 def printable(name: str) -> str:
-    """A name with what a terminal would not show, or obey, escaped."""
+    """Escape characters of a name that a terminal would obey or not show."""
     return "".join(
         each if each.isprintable() else each.encode("unicode_escape").decode()
         for each in name

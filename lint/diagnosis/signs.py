@@ -1,4 +1,4 @@
-"""What the numbers of one layer are a sign of."""
+"""Signs of causes in the numbers of one layer."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-_GOOD_FIT = 0.8  # of the squares, that a fit explains
+_GOOD_FIT = 0.8  # the fraction of squares that a good fit explains
 _NEAR_SHIFT, _NEAR_RATIO = 0.5, 1.5
 _MOST_CHANNELS = 0.8
 _FAR_SHIFT, _FAR_RATIO = 0.5, 2.0  # between calls
 _UNLIKE_BATCHES = 4.0  # times the variance of the means of random batches
 _UNLIKE_PART = 0.1  # of the variance of all data
-# The least relative step that is not rounded away.
+# The smallest relative step that is not rounded away.
 _STEPS = {"float16": 2.0**-11, "bfloat16": 2.0**-8}
 
 
 def is_initial(state: LayerState) -> bool:
-    """Whether the running statistics equal what their initializers give."""
+    """Whether the running statistics equal their initial values."""
     pairs = (
         (state.mean, state.layer.moving_mean_initializer),
         (state.variance, state.layer.moving_variance_initializer),
@@ -36,7 +36,7 @@ def is_initial(state: LayerState) -> bool:
 
 
 def has_learned(state: LayerState) -> bool:
-    """Whether gamma or beta is not what it was at first."""
+    """Whether gamma or beta differs from its initial value."""
     layer = state.layer
     pairs = (
         (layer.gamma, getattr(layer, "gamma_initializer", None)),
@@ -49,7 +49,7 @@ def has_learned(state: LayerState) -> bool:
 
 
 def _equals_initial(values: Array, initializer: Any) -> bool:
-    """Of constant initializers; a random one is never equal."""
+    """Whether they equal a constant initializer; a random one never counts."""
     from keras import ops
 
     initial = ops.convert_to_numpy(initializer(values.shape, "float32"))
@@ -57,7 +57,7 @@ def _equals_initial(values: Array, initializer: Any) -> bool:
 
 
 def is_averaged(state: LayerState) -> bool:
-    """Whether it keeps a plain running average, which was ever updated."""
+    """Whether it keeps a plain running average that has ever been updated."""
     momentum = state.momentum
     return (
         momentum is not None
@@ -70,10 +70,10 @@ def is_averaged(state: LayerState) -> bool:
 
 
 def left_by_steps(state: LayerState, steps: int | None) -> float | None:
-    """The part of the initial values that is left after so many steps, m^t.
+    """Return the part of the initial values that remains after so many steps, m^t.
 
     None if the steps are unknown or were provably more: starting at 1, no variance
-    falls below the part of it that is left.
+    falls below the remaining part.
     """
     if not steps or state.momentum is None:
         return None
@@ -82,10 +82,10 @@ def left_by_steps(state: LayerState, steps: int | None) -> float | None:
 
 
 def initial_part(state: LayerState) -> float | None:
-    """The part of the initial values that is left, by the statistics themselves.
+    """Estimate the remaining part of the initial values from the statistics alone.
 
-    Running statistics that are (1 - b) data + b initial lie on a line between both:
-    b by least squares over all channels; None if they lie off it.
+    Running statistics of the form (1 - b) data + b initial lie on a line between both:
+    b by least squares over all channels; None if they are off the line.
     """
     if state.data is None:
         return None
@@ -102,9 +102,9 @@ def initial_part(state: LayerState) -> float | None:
 
 
 def _is_near(state: LayerState, part: float) -> bool:
-    """Whether the running statistics are near those with that part of initial ones.
+    """Whether the running statistics are close to those with this initial part.
 
-    In their own deviations: beside data that are spread far wider, both are nothing.
+    Distances count in their own deviations, since the data may be spread far wider.
     """
     assert state.data is not None
     mean = (1 - part) * state.data.mean
@@ -114,10 +114,11 @@ def _is_near(state: LayerState, part: float) -> bool:
 
 
 def effective_batch_size(state: LayerState) -> float | None:
-    """Of how many samples the batches were, by what the running variances lack.
+    """Estimate the batch size from what the running variances lack.
 
     A batch of B samples has, on average, the variance of all less 1/B of the variance
-    of the means of samples. None if the means are off, or no such B fits most channels.
+    of the means of samples. None if the means are off, or if no such B fits most
+    channels.
     """
     data, away = state.data, state.distance
     if data is None or away is None or away.shift > 1 or away.scale > 0.9:
@@ -133,10 +134,10 @@ def effective_batch_size(state: LayerState) -> float | None:
 
 
 def noise_of_average(state: LayerState, momentum: float) -> float:
-    """The shift that a running average of so few batches has by chance.
+    """Return the shift that a running average of so few batches has by chance.
 
-    The means of batches have a variance, of which an average with momentum m keeps
-    (1 - m) / (1 + m).
+    The means of batches have a variance, of which an average with momentum m keeps (1 -
+    m) / (1 + m).
     """
     if state.data is None:
         return 0.0
@@ -147,7 +148,7 @@ def noise_of_average(state: LayerState, momentum: float) -> float:
 
 
 def has_unlike_calls(state: LayerState) -> bool:
-    """Whether two of its calls are given inputs of unlike statistics."""
+    """Whether two of its calls receive inputs of different statistics."""
     first, *others = state.calls or (None,)
     if first is None:
         return False
@@ -161,7 +162,7 @@ def has_unlike_calls(state: LayerState) -> bool:
 
 
 def has_unlike_batches(state: LayerState) -> bool:
-    """Whether the means of batches differ by more than those of random ones."""
+    """Whether the means of batches differ by more than those of random batches."""
     data = state.data
     if data is None:
         return False
@@ -172,7 +173,7 @@ def has_unlike_batches(state: LayerState) -> bool:
 
 
 def is_stuck(state: LayerState) -> bool:
-    """Whether the statistics can no longer get nearer to the data's in their dtype."""
+    """Whether the statistics cannot approach the data's any further in their dtype."""
     step, data = _STEPS.get(state.dtype), state.data
     if step is None or data is None or state.momentum is None:
         return False

@@ -29,11 +29,11 @@ MODES_IN_ORDER = (
     UNFLAGGED,
     RECALIBRATED,
 )
-_MOST_LAYERS, _WORTH_IT = 10, 3  # shown, and how many more it takes to leave them out
+_MOST_LAYERS, _WORTH_IT = 10, 3  # shown, and the fewest others worth summing up
 
 
 def score_rows(diagnosis: Diagnosis) -> tuple[list[str], list[list[str]]]:
-    """Titles and rows: of each mode, loss and metrics with their spread."""
+    """Return titles and rows: for each mode, loss and metrics with their spread."""
     scores = diagnosis.scores
     names = list(scores[INFERENCE].metrics)
     first = "loss" if diagnosis.evidence.has_loss else "distance of outputs"
@@ -47,7 +47,7 @@ def score_rows(diagnosis: Diagnosis) -> tuple[list[str], list[list[str]]]:
 
 
 def layer_rows(diagnosis: Diagnosis) -> list[list[str]]:
-    """Of each layer, how far it is off; of many the worst, and one for the rest."""
+    """Return, for each layer, how far it is off; many are summed up in a last row."""
     layers = diagnosis.layers
     few = len(layers) < _MOST_LAYERS + _WORTH_IT
     shown_ones = layers if few else layers[:_MOST_LAYERS]
@@ -67,7 +67,7 @@ def layer_rows(diagnosis: Diagnosis) -> list[list[str]]:
 
 
 def use_rows(diagnosis: Diagnosis) -> list[list[str]]:
-    """Which statistics are used in each way to run; layers alike are one row."""
+    """Return the statistics used in each way to run; similar layers share a row."""
     alike: dict[tuple[str, ...], list[str]] = {}
     for path, uses in diagnosis.modes.items():
         alike.setdefault(tuple(str(uses[way]) for way in WAYS), []).append(path)
@@ -86,7 +86,7 @@ def _layer_row(state: LayerState) -> list[str]:
 
 
 def _factor(scale: float, ratio: float) -> str:
-    """The factor, and whether the running variance is too large or too small."""
+    """Format the factor, and whether the running variance is too large or too small."""
     if not ratio > 1.05:
         return "x 1" if ratio <= 1.05 else "not a number"
     side = " too large" if scale > ratio**0.5 else ""

@@ -22,14 +22,14 @@ _WIDTH = 100
 
 
 def as_text(diagnosis: Diagnosis) -> str:
-    """The report without colours."""
+    """Return the report without colours."""
     file = StringIO()
     print_report(diagnosis, Console(file=file, width=_WIDTH, color_system=None))
     return "\n".join(line.rstrip() for line in file.getvalue().splitlines())
 
 
 def print_report(diagnosis: Diagnosis, console: Console) -> None:
-    """Print causes, trial, remedy, and what was measured."""
+    """Print causes, trial, remedy, and measurements."""
     colour = "green" if diagnosis.healthy else "red"
     console.print(Text(f"{diagnosis.headline}.", style=f"bold {colour}"))
     for fact in sentences.facts(diagnosis):
@@ -65,5 +65,5 @@ def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
             overflow="fold",
         )
     for row in rows:
-        table.add_row(*map(Text, row))  # Names of layers are no markup.
+        table.add_row(*map(Text, row))  # Layer names are not markup.
     return table

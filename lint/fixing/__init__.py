@@ -1,4 +1,4 @@
-"""From findings to fixed files: edits, rounds of linting again, and writing."""
+"""Fixing of files: edits, repeated linting, and writing."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ __all__ = ["FixedFile", "fixed_files"]
 def fixed_files(
     report: Report, config: Config, *, unsafe: bool, text: bytes | None = None
 ) -> Iterator[FixedFile]:
-    """Each file that fixes would change, one after the other, nothing written yet.
+    """Yield each file that fixes would change, before writing.
 
     Args:
-        report: what was found in the files.
-        config: that of the run.
-        unsafe: whether to apply fixes that are not safe.
-        text: what was checked in place of the one file's content.
+        report: the findings in the files.
+        config: the configuration of the run.
+        unsafe: whether to apply unsafe fixes as well.
+        text: the content that was checked in place of the one file's.
     """
     paths = dict.fromkeys(
         each.path

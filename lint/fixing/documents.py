@@ -1,7 +1,7 @@
-"""The texts in a file that edits may change, and the file with the edits made.
+"""The editable texts of a file, and the file with edits applied.
 
-Everything else stays as it is, byte for byte: encoding and byte order mark, line
-endings, and in a notebook all of the JSON that no edit touches.
+Everything else is preserved byte for byte: encoding and byte order mark, line
+endings, and in a notebook all JSON that no edit touches.
 """
 
 from __future__ import annotations
@@ -32,24 +32,24 @@ _CHARACTER = re.compile(
 
 
 class Document(Protocol):
-    """A file whose texts may be edited.
+    """A file whose texts can be edited.
 
     Attributes:
-        texts: the source of a module; of a notebook, that of each code cell.
+        texts: the source of a module, or that of each code cell of a notebook.
     """
 
     texts: tuple[str, ...]
 
     def with_edits(self, edits: Iterable[Edit]) -> bytes:
-        """The bytes of the file with edits that do not overlap.
+        """Return the bytes of the file with edits that do not overlap.
 
         Raises:
-            ValueError: if an edit is where nothing can be written.
+            ValueError: if an edit is at a place that cannot be edited.
         """
 
 
 def read_document(data: bytes, *, is_notebook: bool) -> Document:
-    """The document that a file of this content is.
+    """Parse a file's content.
 
     Raises:
         ValueError: if it cannot be edited without changing anything else.
@@ -60,12 +60,12 @@ def read_document(data: bytes, *, is_notebook: bool) -> Document:
     except (RecursionError, SyntaxError, LookupError) as error:
         raise ValueError(f"it cannot be decoded: {error}") from error
     if document.with_edits(()) != data:
-        raise ValueError("its encoding does not go both ways")
+        raise ValueError("its encoding does not round-trip")
     return document
 
 
 def span(edit: Edit) -> tuple[Position, Position]:
-    """The (cell, line, column) where an edit begins and ends."""
+    """The (cell, line, column) of an edit's begin and end."""
     place = edit.place
     start = (place.cell or 1, place.line or 1, place.column or 1)
     end = (start[0], place.end_line or start[1], place.end_column or start[2])
@@ -73,14 +73,14 @@ def span(edit: Edit) -> tuple[Position, Position]:
 
 
 def _offsets(text: str, edit: Edit) -> tuple[int, int]:
-    """Where in its text an edit begins and ends."""
+    """The offsets of an edit's begin and end in its text."""
     lines = [0, *(match.end() for match in _LINE_END.finditer(text)), len(text)]
     start, end = (lines[line - 1] + column - 1 for _, line, column in span(edit))
     return start, end
 
 
 def _last_first(edits: Iterable[Edit]) -> list[Edit]:
-    """In the order in which one does not move the place of the next."""
+    """Sort edits so that none moves the place of the next."""
     return sorted(edits, key=span, reverse=True)
 
 
@@ -128,18 +128,18 @@ class _Notebook:
         return raw.encode(self._encoding)
 
     def _places(self, pieces: Sequence[_Literal]) -> list[int]:
-        """Where in the raw text each character stands, and where the last one ends."""
+        """Return each character's offset in the raw text, and the end of the last."""
         places: list[int] = []
         for piece in pieces:
             written = _CHARACTER.finditer(self._raw, piece.start + 1, piece.end - 1)
             places += [match.start() for match in written]
         if len(places) != sum(map(len, pieces)):
-            raise ValueError("a string of the notebook is not understood")
+            raise ValueError("a string of the notebook cannot be parsed")
         return [*places, pieces[-1].end - 1]
 
 
 class _Literal(str):
-    """A string of JSON that knows where it stands, quotation marks included."""
+    """A JSON string with its position, quotation marks included."""
 
     __slots__ = ("end", "start")
     start: int
@@ -147,7 +147,7 @@ class _Literal(str):
 
 
 class _Positions(json.JSONDecoder):
-    """Reads every value that is a string as a `_Literal`."""
+    """A decoder that reads every string value as a `_Literal`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -163,6 +163,6 @@ def _read_literal(text: str, begin: int, strict: bool) -> tuple[_Literal, int]:
 
 
 def _pieces(source: Any) -> list[_Literal]:
-    """The strings that a cell's source is; none where it is anything else."""
+    """Return the strings of a cell's source; empty if it is anything else."""
     pieces = source if isinstance(source, list) else [source]
     return pieces if all(isinstance(each, _Literal) for each in pieces) else []

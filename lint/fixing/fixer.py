@@ -1,7 +1,7 @@
-"""Applies fixes to one file at a time, and takes back what does not hold.
+"""Application of fixes to one file, without those that do not work out.
 
 Fixes may overlap, and one may make room for another, so the file is linted again
-after each round, until nothing is left to fix.
+after each round, until there is nothing left to fix.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ class FixedFile:
 
     Attributes:
         path: the file.
-        before: its bytes as they are.
+        before: its current bytes.
         after: its bytes with the fixes.
-        count: how many findings they put right.
+        count: how many findings they fix.
     """
 
     path: Path
@@ -48,7 +48,7 @@ class FixedFile:
     count: int
 
     def write(self) -> None:
-        """Put the fixed file in place of the file, which keeps its permissions.
+        """Replace the file by the fixed one, keeping its permissions.
 
         Raises:
             UsageError: if it cannot be written, or has changed in the meantime.
@@ -58,7 +58,7 @@ class FixedFile:
                 raise PermissionError(None, "it is write-protected")
             if self.path.read_bytes() != self.before:
                 raise OSError(None, "it changed while it was being linted")
-            with replacing(self.path, what="fixed file") as temporary:
+            with replacing(self.path, label="fixed file") as temporary:
                 temporary.write_bytes(self.after)
         except OSError as error:
             raise UsageError(unwritten("fixed file", error, self.path)) from error
@@ -66,7 +66,7 @@ class FixedFile:
             raise UsageError(str(error)) from error
 
     def diff(self) -> Iterator[str]:
-        """The lines of a unified diff; of a notebook, one for each changed cell."""
+        """Return the lines of a unified diff; for a notebook, one per changed cell."""
         is_notebook = _is_notebook(self.path)
         before, after = (
             read_document(data, is_notebook=is_notebook).texts
@@ -82,24 +82,24 @@ _NO_NEWLINE = r"\ No newline at end of file"
 
 
 def fix_file(path: Path, check: Check, *, unsafe: bool) -> FixedFile | None:
-    """The file with all fixes that hold; None where there are none.
+    """Return the file with all fixes that work out; None if there are none.
 
     Args:
         path: a Python file or a notebook.
-        check: lints what the file would be with the content it is given.
-        unsafe: whether fixes count that are not safe.
+        check: lints the file with the given content.
+        unsafe: whether to apply unsafe fixes as well.
     """
     try:
         before = path.read_bytes()
     except OSError:
-        return None  # What is wrong with it is a finding already.
+        return None  # The problem with it is already a finding.
     return fix_data(path, before, check, unsafe=unsafe)
 
 
 def fix_data(
     path: Path, data: bytes, check: Check, *, unsafe: bool
 ) -> FixedFile | None:
-    """Likewise, of a file that holds these data."""
+    """Do the same for a file with this content."""
     try:
         after, count = _fixed(path, data, check, unsafe)
     except (OSError, UnreadError, ValueError, RecursionError):
@@ -115,9 +115,9 @@ def _fixed(path: Path, data: bytes, check: Check, unsafe: bool) -> tuple[bytes, 
         if not chosen:
             break
         round_ = _Round(path, data, found, check, unsafe)
-        # All at once, which is right nearly always, or else each by itself.
+        # All at once, which nearly always works, or else one by one.
         if not round_.apply(chosen):
-            for group in reversed(chosen):  # The places before an edit stay.
+            for group in reversed(chosen):  # The places before an edit do not move.
                 round_.apply([group])
         if not round_.count:
             break
@@ -144,7 +144,7 @@ class _Round:
         self._unsafe = unsafe
 
     def apply(self, groups: Sequence[Sequence[Finding]]) -> bool:
-        """Apply the fixes of these findings, if what comes of it holds."""
+        """Apply the fixes of these findings, if the result is accepted."""
         edits = [edit for group in groups for edit in _edits(group[0])]
         document = read_document(self.data, is_notebook=_is_notebook(self._path))
         try:
@@ -153,14 +153,14 @@ class _Round:
         except (UnreadError, ValueError, IndexError, RecursionError):
             return False
         fixed = [finding for group in groups for finding in group]
-        if not self._holds(fixed, found):
+        if not self._is_accepted(fixed, found):
             return False
         self.data, self._found = data, found
         self.count += len(fixed)
         return True
 
-    def _holds(self, fixed: Sequence[Finding], found: Sequence[Finding]) -> bool:
-        """Whether the findings are gone, and none has come that stays."""
+    def _is_accepted(self, fixed: Sequence[Finding], found: Sequence[Finding]) -> bool:
+        """Whether the findings are gone, and no new one that stays has appeared."""
         expected = Counter(each.code for each in self._found)
         expected.subtract(each.code for each in fixed)
         now = Counter(each.code for each in found)
@@ -175,7 +175,7 @@ def _usable(found: Sequence[Finding], unsafe: bool) -> list[Finding]:
 
 
 def _without_overlaps(found: Sequence[Finding]) -> list[list[Finding]]:
-    """The findings whose fixes go together, in groups that share one fix."""
+    """Return the findings whose fixes are compatible, grouped by common fix."""
     groups: dict[tuple[Edit, ...], list[Finding]] = {}
     for finding in found:
         groups.setdefault(_edits(finding), []).append(finding)
@@ -204,5 +204,5 @@ def _is_notebook(path: Path) -> bool:
 
 
 def _lines(text: str) -> list[str]:
-    """Its lines with their ends, as diffs count them."""
+    """Split into lines with their ends, as diffs count them."""
     return re.findall(r"[^\n]*\n|[^\n]+", text)

@@ -1,4 +1,4 @@
-"""Ways to write a report: every other module in this folder is one, named as it is.
+"""Report formats: every other module in this folder is one, and is named after it.
 
 A reporter has two functions: `write(report, file)` writes the findings,
 `write_statistics(report, file)` only how often each rule was found.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TextIO
 
 from ..findings import Severity
-from ..statistics import statistics
+from ..tally import tally
 
 if TYPE_CHECKING:
     from ..findings import Finding
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 def write(report: Report, file: TextIO) -> None:
-    """Write one command for each finding; nothing where there is none."""
+    """Write one command for each finding."""
     for finding in report.findings:
         file.write(_issue(finding))
 
 
 def write_statistics(report: Report, file: TextIO) -> None:
     """Write one command for each rule that was found."""
-    for each in statistics(report.findings):
+    for each in tally(report.findings):
         findings = "finding" if each.count == 1 else "findings"
         text = f"{each.count} {findings} of {each.name}"
         file.write(_command(each.severity, {"code": each.code}, text))
@@ -32,34 +32,34 @@ def write_statistics(report: Report, file: TextIO) -> None:
 def _issue(finding: Finding) -> str:
     place = finding.location
     properties: dict[str, object] = {}
-    where = ""
+    prefix = ""
     if place.path is not None:
         properties["sourcepath"] = place.path
     if place.cell is not None:  # The lines of the file are those of its JSON.
-        where = f"cell {place.cell}, line {place.line}: "
+        prefix = f"cell {place.cell}, line {place.line}: "
     elif place.line is not None:
         properties["linenumber"] = place.line
         properties["columnnumber"] = place.column or 1
     if place.layer is not None:
-        where = f"layer {place.layer}: "
+        prefix = f"layer {place.layer}: "
     properties["code"] = finding.code
-    text = f"{where}{finding.message} ({finding.name})"
+    text = f"{prefix}{finding.message} ({finding.name})"
     return _command(finding.severity, properties, text)
 
 
 def _command(severity: Severity, properties: dict[str, object], text: str) -> str:
-    # There are two kinds of issue; what is merely worth knowing is a warning, too.
+    # There are two kinds of issue; an info is reported as a warning, too.
     kind = "error" if severity is Severity.ERROR else "warning"
     pairs = "".join(f"{key}={_property(value)};" for key, value in properties.items())
     return f"##vso[task.logissue type={kind};{pairs}]{_data(text)}\n"
 
 
 def _data(text: object) -> str:
-    """Escaped as the message."""
+    """Escape a message."""
     escaped = str(text).replace("%", "%AZP25")
     return escaped.replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(value: object) -> str:
-    """Escaped as the value of a property."""
+    """Escape the value of a property."""
     return _data(value).replace(";", "%3B").replace("]", "%5D")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 from kerasbn.writing import visible
 
 from ..findings import Severity
-from ..statistics import statistics
+from ..tally import tally
 
 if TYPE_CHECKING:
     from ..findings import Finding
@@ -24,14 +24,14 @@ _COMMANDS = {
 
 
 def write(report: Report, file: TextIO) -> None:
-    """Write one annotation for each finding; nothing where there is none."""
+    """Write one annotation for each finding."""
     for finding in report.findings:
         file.write(_annotation(finding))
 
 
 def write_statistics(report: Report, file: TextIO) -> None:
     """Write one annotation for each rule that was found."""
-    for each in statistics(report.findings):
+    for each in tally(report.findings):
         title = _property(f"{each.code} {each.name}")
         findings = "finding" if each.count == 1 else "findings"
         command = _COMMANDS[each.severity]
@@ -43,9 +43,9 @@ def _annotation(finding: Finding) -> str:
     properties: dict[str, object] = {}
     if place.path is not None:
         properties["file"] = place.path
-    where = ""
+    prefix = ""
     if place.cell is not None:  # The lines of the file are those of its JSON.
-        where = f"cell {place.cell}, line {place.line}: "
+        prefix = f"cell {place.cell}, line {place.line}: "
     elif place.line is not None:
         properties["line"] = place.line
         properties["col"] = place.column or 1
@@ -54,18 +54,19 @@ def _annotation(finding: Finding) -> str:
         if place.end_line == place.line and place.end_column is not None:
             properties["endColumn"] = place.end_column
     if place.layer is not None:
-        where = f"layer {place.layer}: "
+        prefix = f"layer {place.layer}: "
     properties["title"] = f"{finding.code} {finding.name}"
-    told = ",".join(f"{key}={_property(value)}" for key, value in properties.items())
-    return f"::{_COMMANDS[finding.severity]} {told}::{_data(where + finding.message)}\n"
+    options = ",".join(f"{key}={_property(value)}" for key, value in properties.items())
+    command = _COMMANDS[finding.severity]
+    return f"::{command} {options}::{_data(prefix + finding.message)}\n"
 
 
 def _data(text: object) -> str:
-    """Escaped as what follows the second `::`."""
+    """Escape the text after the second `::`."""
     shown = visible(text, keep="\r\n")
     return shown.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(value: object) -> str:
-    """Escaped as the value of a property."""
+    """Escape the value of a property."""
     return _data(value).replace(":", "%3A").replace(",", "%2C")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from ..findings import Severity
 from ..fingerprints import fingerprints
-from ..statistics import statistics
+from ..tally import tally
 
 if TYPE_CHECKING:
     from ..findings import Finding
@@ -34,7 +34,7 @@ def write(report: Report, file: TextIO) -> None:
 def write_statistics(report: Report, file: TextIO) -> None:
     """Write an array with one object for each rule that was found."""
     counted = []
-    for each in statistics(report.findings):
+    for each in tally(report.findings):
         findings = "finding" if each.count == 1 else "findings"
         text = f"{each.count} {findings} of {each.name}"
         counted.append(_object(each.code, each.severity, text, each.code, ".", 1))
@@ -43,15 +43,15 @@ def write_statistics(report: Report, file: TextIO) -> None:
 
 def _issue(finding: Finding, fingerprint: str) -> dict[str, Any]:
     place = finding.location
-    where, line = "", place.line or 1
+    prefix, line = "", place.line or 1
     if place.cell is not None:  # The lines of the file are those of its JSON.
-        where, line = f"cell {place.cell}, line {place.line}: ", 1
+        prefix, line = f"cell {place.cell}, line {place.line}: ", 1
     if place.layer is not None:
-        where = f"layer {place.layer}: "
+        prefix = f"layer {place.layer}: "
     return _object(
         finding.code,
         finding.severity,
-        f"{finding.code} {where}{finding.message}",
+        f"{finding.code} {prefix}{finding.message}",
         fingerprint,
         _within_repository(place.path or "model"),
         line,
@@ -71,7 +71,7 @@ def _object(
 
 
 def _within_repository(path: str) -> str:
-    """The path as GitLab knows it: relative to the repository's root."""
+    """Return the path relative to the repository's root, as GitLab expects it."""
     root = os.environ.get("CI_PROJECT_DIR")
     if root is None and not os.path.isabs(path):  # noqa: PTH117 - a text
         return path.replace(os.sep, "/").removeprefix("./")

@@ -6,20 +6,20 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TextIO
 
-from ..statistics import statistics
+from ..tally import tally
 
 if TYPE_CHECKING:
     from ..run import Report
 
 
 def write(report: Report, file: TextIO) -> None:
-    """Write the array, one finding after another, each on lines of its own."""
+    """Write the array, one finding after another, each on its own lines."""
     _dump([finding.to_json() for finding in report.findings], file)
 
 
 def write_statistics(report: Report, file: TextIO) -> None:
     """Write an array of `{"code", "name", "severity", "count", "fixable"}`."""
-    _dump([asdict(each) for each in statistics(report.findings)], file)
+    _dump([asdict(each) for each in tally(report.findings)], file)
 
 
 def _dump(value: list[dict[str, Any]], file: TextIO) -> None:

@@ -1,7 +1,7 @@
 """JUnit XML: a test case for each finding, and one for each file without any.
 
-Errors and warnings are failures. An information is a case that passes, with the
-message as its output.
+Errors and warnings are failures. An info is a case that passes, with the message
+as its output.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from kerasbn.writing import visible
 from ..findings import Severity
 from ..rules import rule_by_code
 from ..rules.documentation import is_about_reading
-from ..statistics import statistics
+from ..tally import tally
 
 if TYPE_CHECKING:
     from ..findings import Finding
@@ -36,39 +36,39 @@ def write(report: Report, file: TextIO) -> None:
 def write_statistics(report: Report, file: TextIO) -> None:
     """Write one suite with a test case for each rule that was found."""
     suite = Element("testsuite", name="model-lint")
-    for each in statistics(report.findings):
+    for each in tally(report.findings):
         name = f"{each.code} {each.name}"
         case = SubElement(suite, "testcase", name=name, classname="model-lint")
         findings = "finding" if each.count == 1 else "findings"
-        _tell(case, each.severity, each.code, f"{each.count} {findings}")
+        _put(case, each.severity, each.code, f"{each.count} {findings}")
     _finish(suite, file)
 
 
 def _add(suite: Element, finding: Finding) -> None:
     place = finding.location
     path = _text(place.path or "model")
-    where = [f"cell {place.cell}"] if place.cell is not None else []
-    where += [f"line {place.line}"] if place.line is not None else []
-    where += [f"layer {place.layer}"] if place.layer is not None else []
-    name = " ".join([finding.code, finding.name, *(["at"] if where else []), *where])
+    places = [f"cell {place.cell}"] if place.cell is not None else []
+    places += [f"line {place.line}"] if place.line is not None else []
+    places += [f"layer {place.layer}"] if place.layer is not None else []
+    name = " ".join([finding.code, finding.name, *(["at"] if places else []), *places])
     case = SubElement(suite, "testcase", name=_text(name), classname=path, file=path)
     if place.line is not None and place.cell is None:
         case.set("line", str(place.line))
-    _tell(case, finding.severity, finding.code, finding.message)
+    _put(case, finding.severity, finding.code, finding.message)
 
 
-def _tell(case: Element, severity: Severity, code: str, message: str) -> None:
-    """Put the message into the case, as grave as it is."""
+def _put(case: Element, severity: Severity, code: str, message: str) -> None:
+    """Put the message into the case, according to its severity."""
     if severity is Severity.INFO:
         SubElement(case, "system-out").text = _text(f"{severity}: {message}")
         return
     kind = "error" if is_about_reading(rule_by_code(code)) else "failure"
-    told = SubElement(case, kind, type=severity, message=_text(message))
-    told.text = _text(f"{case.get('classname')}: {case.get('name')}: {message}")
+    outcome = SubElement(case, kind, type=severity, message=_text(message))
+    outcome.text = _text(f"{case.get('classname')}: {case.get('name')}: {message}")
 
 
 def _finish(suite: Element, file: TextIO) -> None:
-    """Count what is in the suite and write it."""
+    """Count the cases of the suite and write it."""
     for attribute, tag in (("tests", "case"), ("failures", "failure")):
         found = suite.iter("testcase" if tag == "case" else tag)
         suite.set(attribute, str(sum(1 for _ in found)))
@@ -78,7 +78,7 @@ def _finish(suite: Element, file: TextIO) -> None:
         root.set(attribute, suite.attrib[attribute])
     root.append(suite)
     indent(root)
-    # In ASCII it is right whatever the encoding of the file.
+    # ASCII is right whatever the encoding of the file.
     file.write(tostring(root, "us-ascii").decode("ascii") + "\n")
 
 

@@ -1,7 +1,7 @@
 """SARIF 2.1.0, which code scanning services read.
 
-https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html, and what GitHub asks
-for beyond it, among that a place in a file for each result:
+https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html, and GitHub's further
+requirements, among them a place in a file for each result:
 https://docs.github.com/code-security/reference/code-scanning/sarif-support-for-code-scanning
 """
 
@@ -18,8 +18,8 @@ from ..findings import Location, Severity
 from ..fingerprints import fingerprints
 from ..rules import rule_by_code
 from ..rules.documentation import markdown, summary, why
-from ..statistics import Count, statistics
 from ..subjects.imported import is_reference
+from ..tally import Count, tally
 from ..urls import project_url, rule_url
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ _LEVELS = {
     Severity.INFO: "note",
 }
 
-# Longer descriptions of rules are refused by GitHub.
+# GitHub rejects longer rule descriptions.
 _LONGEST = 1024
 
 Object = dict[str, Any]
@@ -55,7 +55,7 @@ def write(report: Report, file: TextIO) -> None:
 
 def write_statistics(report: Report, file: TextIO) -> None:
     """Write a log with one result for each rule, and how often it occurred."""
-    counts = statistics(report.findings)
+    counts = tally(report.findings)
     _write({each.code for each in counts}, [_counted(each) for each in counts], file)
 
 
@@ -150,7 +150,7 @@ def _location(place: Location, excerpt: str | None) -> Object:
 
 
 def _file(path: str | None) -> str:
-    """The file of a finding; of `package.module:name`, the module's."""
+    """Return the file of a finding; for `package.module:name`, the module's."""
     if path is None:
         return "model"
     if not is_reference(path):
@@ -168,13 +168,13 @@ def _region(place: Location) -> Object:
 
 
 def _marked(place: Location, excerpt: str) -> str:
-    """What is in the region, which ends in the line that it begins in."""
+    """Return the text in the region, which ends in the line where it begins."""
     end = None if place.end_column is None else place.end_column - 1
     return excerpt[(place.column or 1) - 1 : end]
 
 
 def _fix(fix: Fix, path: str) -> Object:
-    what = "A safe fix" if fix.safe else "A fix to look at before it is applied"
+    what = "A safe fix" if fix.safe else "A fix to review before it is applied"
     change = {
         "artifactLocation": {"uri": _uri(path)},
         "replacements": [_replacement(edit) for edit in fix.edits],
@@ -190,6 +190,6 @@ def _replacement(edit: Edit) -> Object:
 
 
 def _uri(path: str) -> str:
-    """A path as a URI, relative where the path is."""
+    """Return a path as a URI, relative if the path is."""
     file = Path(path)
     return file.as_uri() if file.is_absolute() else quote(os.fsencode(file.as_posix()))

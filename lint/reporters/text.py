@@ -14,9 +14,9 @@ from kerasbn.writing import visible
 from ..findings import Severity
 from ..rules import UNREADABLE, rule_by_code
 from ..rules.documentation import is_about_reading, why
-from ..statistics import statistics
 from ..subjects.files import NOTEBOOK
 from ..subjects.imported import is_reference
+from ..tally import tally
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -37,7 +37,7 @@ Line = list[tuple[str, str]]
 def write(report: Report, file: TextIO) -> None:
     """Write the findings and the summary, in colour if `file` is a terminal."""
     console = _console(file)
-    # Only a terminal has a width; what is piped or stored is never cut or wrapped.
+    # Only a terminal has a width; piped or stored output is never cut or wrapped.
     width = None if console is None else console.width
     _print([*_findings(report, width), *_summary(report)], file, console)
 
@@ -52,13 +52,13 @@ def write_statistics(report: Report, file: TextIO) -> None:
     """Write how often each rule was found, the most frequent first."""
     counts = [
         _plain(f"{each.count:>6}  {each.code}  {each.name}")
-        for each in statistics(report.findings)
+        for each in tally(report.findings)
     ]
     _print([*counts, *_summary(report)], file, _console(file))
 
 
 def _console(file: TextIO) -> Console | None:
-    """The terminal that the file is, if it is one, or is to be taken for one."""
+    """Return a console if the file is a terminal, or is to be treated as one."""
     if not (file.isatty() or os.environ.get("FORCE_COLOR")):
         return None
     from rich.console import Console  # It takes a while, which pipes can save.
@@ -80,7 +80,7 @@ def _print(lines: Iterable[Line], file: TextIO, console: Console | None) -> None
 
 def _findings(report: Report, width: int | None) -> Iterator[Line]:
     explained: set[str] = set()
-    for _, group in groupby(report.findings, _what_is_said):
+    for _, group in groupby(report.findings, _statement):
         finding, *others = group
         yield _headline(finding)
         if finding in report.excerpts:
@@ -92,8 +92,8 @@ def _findings(report: Report, width: int | None) -> Iterator[Line]:
             yield from _rationale(finding)
 
 
-def _what_is_said(finding: Finding) -> tuple[object, ...]:
-    """Equal for findings that say the same of several layers of one model."""
+def _statement(finding: Finding) -> tuple[object, ...]:
+    """Return a key that is equal for findings that say the same of several layers."""
     said = (finding.path, finding.code, finding.severity, finding.message)
     return said if finding.layer is not None else (*said, id(finding))
 
@@ -117,7 +117,7 @@ def _headline(finding: Finding) -> Line:
 
 
 def _excerpt(location: Location, source: str, width: int | None) -> Iterator[Line]:
-    """The line of source and a caret under what is meant."""
+    """Show the line of source, and a caret under the place."""
     column = location.column or 1
     is_one_line = location.end_line in (None, location.line)
     end = location.end_column if is_one_line else None
@@ -138,7 +138,7 @@ def _shown(source: str) -> str:
 def _fit(
     before: str, marked: str, line: str, width: int | None
 ) -> tuple[str, str, str]:
-    """The same three, cut so that the line fits the terminal around the mark."""
+    """Cut the three texts so that the line fits the terminal around the mark."""
     room = max(20, width - 9) if width is not None else None
     if room is None or cell_len(line) <= room:
         return before, marked, line
@@ -152,7 +152,7 @@ def _fit(
 
 
 def _rationale(finding: Finding) -> Iterator[Line]:
-    """Why it is bad, which is plain where a target could not be read at all."""
+    """Explain the finding, unless the target simply could not be read."""
     rule = rule_by_code(finding.code)
     if not is_about_reading(rule):
         yield [(f"      = {why(rule)} (model-lint rule {rule.code})", "dim")]
@@ -186,7 +186,7 @@ def _summary(report: Report) -> Iterator[Line]:
 
 
 def _fixes(report: Report) -> Iterator[Line]:
-    """How many findings `--fix` would put right."""
+    """Say how many findings `--fix` would fix."""
     fixes = [each.fix for each in report.findings if each.fix is not None]
     safe = sum(each.safe for each in fixes)
     ways = [f"{safe} with --fix"] if safe else []
@@ -197,7 +197,7 @@ def _fixes(report: Report) -> Iterator[Line]:
 
 
 def _targets(report: Report) -> str:
-    """How many there were, without those that are mentioned nowhere."""
+    """Count the targets, except those that are already mentioned as unread."""
     names = {*report.checked, *(each.path or "model" for each in report.findings)}
     are_files = not any(is_reference(name) for name in names)
     return _count(len(names), "file" if are_files else "target")

@@ -191,7 +191,7 @@ healthy = bool(np.abs(moving_mean).max() > 0)
         for path, behaviour in unflagged_behaviours(model):
             if behaviour.moved_if_called:
                 continue  # BN113
-            if behaviour.held_still and False not in behaviour.told:
+            if behaviour.held_still and False not in behaviour.flags:
                 yield self.finding(
                     "its running statistics did not move when the model was run as "
                     "fit runs it: `training` did not reach the layer; leave out "

@@ -116,7 +116,7 @@ healthy = bool(np.abs(moving_mean).max() > 0)
         """What training shows, and flags in the graph, where they are honoured."""
         estimated = {each.path for each in model.batch_norms if _is_estimated(each)}
         for path, behaviour in unflagged_behaviours(model):
-            if behaviour.held_still and False in behaviour.told:
+            if behaviour.held_still and False in behaviour.flags:
                 yield self.finding(
                     "told training=False when the model was run as fit runs it: its "
                     "running statistics did not move; pass training=training, or set "

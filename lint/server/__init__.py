@@ -1,8 +1,8 @@
-"""The language server: findings, rule pages and fixes in an editor while one types.
+"""The language server: findings, rule pages and fixes in an editor while typing.
 
-documents    what is open: files and notebooks, as text that can be linted
-diagnostics  findings as the protocol writes them
+documents    open files and notebooks, as text that can be linted
+diagnostics  findings in the form of the protocol
 actions      fixes, and comments that silence a finding, as edits of the editor
-scheduling   when what is open is linted
-app          the server: which message leads to what
+scheduling   the time of each check
+app          the server: its reaction to each message
 """

@@ -1,4 +1,4 @@
-"""What an editor offers for a finding: its fix, and a comment that silences it."""
+"""Code actions for a finding: its fix, and a comment that silences it."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ FIX_ALL = types.CodeActionKind.SourceFixAll
 
 
 class Shown(NamedTuple):
-    """A finding that is on the screen.
+    """A finding that is shown in the editor.
 
     Attributes:
         finding: the finding.
-        diagnostic: what the editor was sent.
+        diagnostic: the diagnostic that was sent to the editor.
         part: the text that it is in.
         silencing: the edits that add a comment.
     """
@@ -38,12 +38,12 @@ class Shown(NamedTuple):
 def actions_for(
     shown: Sequence[Shown], place: types.Range, snapshot: Snapshot, codec: PositionCodec
 ) -> Iterator[types.CodeAction]:
-    """The actions for the findings that touch a stretch of text."""
+    """Yield the actions for the findings that touch a range of text."""
     for each in shown:
         if not _touches(each.diagnostic.range, place):
             continue
         if (fix := each.finding.fix) is not None:
-            hint = "" if fix.safe else " (look at the result)"
+            hint = "" if fix.safe else " (review the result)"
             yield _action(
                 f"Fix {each.finding.code}: {each.finding.name}{hint}",
                 types.CodeActionKind.QuickFix,
@@ -62,7 +62,7 @@ def actions_for(
 def fix_all(
     shown: Sequence[Shown], snapshot: Snapshot, codec: PositionCodec
 ) -> Iterator[types.CodeAction]:
-    """One action that applies every safe fix, as editors may do when saving."""
+    """Yield an action that applies every safe fix, as editors may do when saving."""
     edits: dict[Edit, None] = {}
     for each in shown:
         if each.finding.fix is not None and each.finding.fix.safe:
@@ -78,7 +78,7 @@ def fix_all(
 def workspace_edit(
     edits: Iterable[Edit], snapshot: Snapshot, codec: PositionCodec
 ) -> types.WorkspaceEdit:
-    """Edits of a file or notebook as the editor takes them, by text."""
+    """Convert edits of a file or notebook to the editor's form, grouped by text."""
     changes: dict[str, list[types.TextEdit]] = {}
     for edit in edits:
         part = snapshot.part_at(edit.place)

@@ -1,4 +1,4 @@
-"""The language server: which message of the editor leads to what."""
+"""The language server and its reactions to messages of the editor."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _NOTEBOOKS = types.NotebookDocumentSyncOptions(
 
 
 class Server(LanguageServer):
-    """A server with what it has shown last."""
+    """A server with the findings that it has shown last."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -51,7 +51,7 @@ class Server(LanguageServer):
         self._problem: str | None = None
 
     async def check(self, uri: str) -> None:
-        """Lint a file or notebook as it is now, and show what is found."""
+        """Lint a file or notebook in its current state, and show the findings."""
         now = snapshot(self.workspace, uri)
         if now is None or not now.parts:
             return
@@ -77,7 +77,7 @@ class Server(LanguageServer):
             )
 
     def shown_in(self, text_uri: str) -> tuple[Snapshot, list[Shown]] | None:
-        """What is shown in a text, if that is still as it was then."""
+        """Return the findings shown in a text, if it is unchanged since."""
         whole = whole_of(self.workspace, text_uri)
         found = self._shown.get(whole)
         if found is None or snapshot(self.workspace, whole) != found[0]:
@@ -86,19 +86,23 @@ class Server(LanguageServer):
         return now, [each for each in shown if each.part.uri == text_uri]
 
     def check_all(self) -> None:
-        """Lint all that is open."""
+        """Lint everything that is open."""
         for uri in list(all_open(self.workspace)):
             self.schedule.request(uri)
 
     def close(self, uri: str, texts: list[str]) -> None:
-        """Take back what is shown in a document that was closed."""
+        """Remove the findings shown in a document that was closed."""
         self.schedule.cancel(uri)
         self._shown.pop(uri, None)
         for text in texts:
             self._publish(text, [], None)
 
-    def _publish(self, uri: str, found: list[types.Diagnostic], of: int | None) -> None:
-        params = types.PublishDiagnosticsParams(uri=uri, diagnostics=found, version=of)
+    def _publish(
+        self, uri: str, found: list[types.Diagnostic], version: int | None
+    ) -> None:
+        params = types.PublishDiagnosticsParams(
+            uri=uri, diagnostics=found, version=version
+        )
         self.text_document_publish_diagnostics(params)
 
     def _complain(self, problem: str) -> None:
@@ -110,7 +114,7 @@ class Server(LanguageServer):
 
 
 def _check(now: Snapshot) -> list[tuple[Finding, tuple[Edit, ...]]]:
-    """The findings, each with the edits that would silence it."""
+    """Return the findings, each with the edits that would silence it."""
     config = config_for([now.path.parent])
     report = run_text(now.path, now.data, config)
     return [(each, _silencing(now, each, config)) for each in report.findings]
@@ -124,7 +128,7 @@ def _silencing(now: Snapshot, finding: Finding, config: Config) -> tuple[Edit, .
 
 
 def make_server() -> Server:
-    """A server that is ready to be started."""
+    """Make a server that is ready to start."""
     server = Server()
 
     @server.feature(types.INITIALIZED)
@@ -218,7 +222,7 @@ def _key(position: types.Position) -> tuple[int, int]:
 
 
 def _is_of(action: types.CodeAction, wanted: Any) -> bool:
-    """Whether an action is of a kind that was asked for, or of a kind of that kind."""
+    """Whether an action is of a requested kind, or of a kind below one."""
     kind = str(getattr(action.kind, "value", action.kind))
     names = [str(getattr(each, "value", each)) for each in wanted]
     return any(kind == name or kind.startswith(f"{name}.") for name in names)

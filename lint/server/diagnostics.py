@@ -1,4 +1,4 @@
-"""Findings as the protocol writes them."""
+"""Findings in the form of the protocol."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SEVERITIES = {
 
 
 def diagnostic(finding: Finding, part: Part, codec: PositionCodec) -> types.Diagnostic:
-    """A finding in a text, with the page of its rule."""
+    """Convert a finding in a text, with the page of its rule."""
     return types.Diagnostic(
         range=text_range(finding.location, part, codec),
         message=finding.message,
@@ -39,7 +39,7 @@ def diagnostic(finding: Finding, part: Part, codec: PositionCodec) -> types.Diag
 
 
 def text_range(place: Location, part: Part, codec: PositionCodec) -> types.Range:
-    """A place, whose columns count characters from 1, in units of the client."""
+    """Convert a place, whose columns count characters from 1, to the client's units."""
     line, column = place.line or 1, place.column or 1
     end_line = place.end_line or line
     end_column = place.end_column or (column + 1 if place.end_line is None else column)

@@ -1,4 +1,4 @@
-"""Files and notebooks that are open in an editor, as they are at one moment."""
+"""Snapshots of the files and notebooks that are open in an editor."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Part:
 
     Attributes:
         uri: its own name in the protocol.
-        version: counts its changes.
+        version: the editor's count of its changes.
         lines: its lines, with their ends.
     """
 
@@ -34,7 +34,7 @@ class Part:
 
     @classmethod
     def of(cls, document: TextDocument) -> Part:
-        """The text as it is now."""
+        """Return the text in its current state."""
         return cls(document.uri, document.version, tuple(document.lines))
 
     @property
@@ -49,7 +49,7 @@ class Snapshot:
 
     Attributes:
         uri: its name in the protocol.
-        path: where it is, or would be saved.
+        path: the file, or the one in which it would be saved.
         is_notebook: whether its parts are cells.
         parts: the file's text, or the code cells in order.
     """
@@ -61,7 +61,7 @@ class Snapshot:
 
     @property
     def data(self) -> bytes:
-        """What the file would hold."""
+        """The content that the file would have."""
         if not self.is_notebook:
             return self.parts[0].text.encode("utf-8", "surrogatepass")
         cells = [
@@ -71,13 +71,13 @@ class Snapshot:
         return json.dumps({"cells": cells, "metadata": {}, "nbformat": 4}).encode()
 
     def part_at(self, place: Location) -> Part:
-        """The text that a finding is in."""
+        """Return the text that a finding is in."""
         number = (place.cell or 1) - 1
         return self.parts[min(number, len(self.parts) - 1)]
 
 
 def snapshot(workspace: Workspace, uri: str) -> Snapshot | None:
-    """What is open under this name; None if it is no Python, or no longer open."""
+    """Return the open document of this name; None if it is not Python, or closed."""
     notebook = workspace.get_notebook_document(notebook_uri=uri)
     if notebook is not None:
         cells = [
@@ -93,13 +93,13 @@ def snapshot(workspace: Workspace, uri: str) -> Snapshot | None:
 
 
 def whole_of(workspace: Workspace, uri: str) -> str:
-    """The name of the notebook that a text is a cell of, or else its own."""
+    """Return the name of the notebook to which a text belongs, or else its own."""
     notebook = workspace.get_notebook_document(cell_uri=uri)
     return uri if notebook is None else notebook.uri
 
 
 def all_open(workspace: Workspace) -> Iterator[str]:
-    """The names of the files and notebooks that are open."""
+    """Yield the names of the files and notebooks that are open."""
     yield from workspace.notebook_documents
     for uri in workspace.text_documents:
         if workspace.get_notebook_document(cell_uri=uri) is None:
@@ -107,7 +107,7 @@ def all_open(workspace: Workspace) -> Iterator[str]:
 
 
 def _path(uri: str, suffix: str) -> Path:
-    """Where a document is; one that was never saved counts as in the current folder."""
+    """Return a document's path; one that was never saved is in the current folder."""
     path = to_fs_path(uri) if uri.startswith("file:") else None
     if path is None:
         return Path(f"untitled{suffix}")

@@ -1,4 +1,4 @@
-"""When what is open is linted: soon after the last change, and never for nothing."""
+"""Scheduling of checks: soon after the last change, and never needlessly."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 DELAY = 0.3
-"""Seconds without a keystroke before a text is linted."""
+"""The seconds without a keystroke before a text is linted."""
 
 
 class Schedule:
-    """At most one check of each document: a new request replaces the one before.
+    """A schedule of at most one check per document: a new request replaces the last.
 
     Args:
         check: checks a document; it is cancelled when it is outdated.
@@ -31,7 +31,7 @@ class Schedule:
         task.add_done_callback(lambda done: self._forget(uri, done))
 
     def cancel(self, uri: str) -> None:
-        """Check a document no more."""
+        """Stop checking a document."""
         if (task := self._tasks.pop(uri, None)) is not None:
             task.cancel()
 

@@ -1,4 +1,4 @@
-"""What is inspected: each target is opened as a model, a module, or as unread."""
+"""The subjects of a check: each target is opened as a model, a module, or as unread."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _LFS = b"version https://git-lfs.github.com/spec/"
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> ModuleType:
-        """The package `source`, loaded when it is first used: models do without it."""
+        """Load the package `source` on first use: models do without it."""
         spec = find_spec(f"{__name__}.{name}") if name == "source" else None
         if spec is None:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -42,10 +42,10 @@ if not TYPE_CHECKING:
 
 
 class Opener:
-    """Opens files; sources of one project share what they import.
+    """An opener of files; sources of one project share their imports.
 
     Args:
-        keras_version: the version that source is written for, if the user named it.
+        keras_version: the version that the source is written for, if the user set it.
     """
 
     def __init__(self, keras_version: str | None = None) -> None:
@@ -54,7 +54,7 @@ class Opener:
 
     @contextmanager
     def open(self, path: Path) -> Iterator[Subject]:
-        """The subject in a file, for as long as it is needed.
+        """Open the subject in a file, for as long as it is needed.
 
         Raises:
             UnreadError: at once or later, if the file cannot be read.
@@ -62,7 +62,7 @@ class Opener:
         suffix = path.suffix.lower()
         _check_exists(path)
         if path.is_dir():
-            suffix = MODEL[0]  # A model that is no file, whatever its name.
+            suffix = MODEL[0]  # A model that is not a file, whatever its name.
         if suffix in (*SOURCE, *NOTEBOOK):
             yield self.read_source(path)
         elif suffix in MODEL:
@@ -72,7 +72,7 @@ class Opener:
             raise UnreadError(_unsupported(path))
 
     def read_source(self, path: Path, data: bytes | None = None) -> Module:
-        """The source in a file, or that would be in it if it held these data.
+        """Read the source in a file, or the given content in place of it.
 
         Raises:
             UnreadError: if it cannot be read.
@@ -103,7 +103,7 @@ class Opener:
 
 
 def _check_exists(path: Path) -> None:
-    """Whether there is a file or a folder; what else there is may never end.
+    """Check that there is a file or a folder; reading anything else may never end.
 
     Raises:
         UnreadError: if there is not.
@@ -121,7 +121,7 @@ def _check_exists(path: Path) -> None:
 
 
 def _project_root(path: Path) -> Path:
-    """The nearest folder that looks like a project's, else the file's own."""
+    """Return the nearest folder that looks like a project's, else the file's own."""
     folder = path.resolve().parent
     for candidate in (folder, *folder.parents):
         if any((candidate / mark).exists() for mark in _PROJECT_MARKS):
@@ -146,7 +146,7 @@ def _begins_with(path: Path, start: bytes) -> bool:
         with path.open("rb") as file:
             return file.read(len(start)) == start
     except OSError:
-        return False  # Whoever reads the file says why it cannot be.
+        return False  # The reader of the file says why it cannot be read.
 
 
 def _unread(path: Path, reason: str) -> UnreadError:
@@ -157,7 +157,8 @@ def _unsupported(path: Path) -> Unread:
     known = ", ".join((*SOURCE, *NOTEBOOK, *MODEL))
     return Unread(
         str(path),
-        f"This format is not checked. Received: {path.suffix or path.name!r}; known "
-        f"are {known}. A Keras model can be saved with model.save('model.keras').",
+        f"This format is not supported. Received: {path.suffix or path.name!r}; "
+        f"supported: {known}. A Keras model can be saved with "
+        "model.save('model.keras').",
         supported=False,
     )

@@ -1,4 +1,4 @@
-"""How far running statistics are from those of data."""
+"""The distance of running statistics from those of data."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Distance:
-    """Between two pairs of mean and variance, over all channels.
+    """The distance between two pairs of mean and variance, over all channels.
 
     Attributes:
-        shift: of the means, in standard deviations of the second pair, as the root of
-            its mean square over the channels.
+        shift: the distance of the means, in standard deviations of the second pair, as
+            the root of its mean square over the channels.
         ratio: the factor between the variances, >= 1, as the geometric mean.
-        scale: likewise, but as the first variance over the second: above 1 where it is
-            the larger one in most channels.
+        scale: likewise, but as the first variance over the second: above 1 if it is the
+            larger one in most channels.
     """
 
     shift: float
@@ -31,17 +31,18 @@ class Distance:
 
     @property
     def is_finite(self) -> bool:
-        """Whether all of it is a number."""
+        """Whether all of it is finite."""
         return bool(np.isfinite([self.shift, self.ratio, self.scale]).all())
 
 
 def distance(
     mean: Array, variance: Array, data_mean: Array, data_variance: Array, epsilon: float
 ) -> Distance:
-    """How far the first mean and variance are from the second; arrays of one shape.
+    """Return the distance of the first mean and variance from the second.
 
-    Epsilon is added to each variance, as in normalizing, so that a channel without any
-    variance is neither endlessly far away nor divided by 0.
+    All arrays have the same shape. Epsilon is added to each variance, as in
+    normalizing, so that a channel without variance is neither infinitely far away nor
+    divided by 0.
     """
     with np.errstate(all="ignore"):
         square = (mean - data_mean) ** 2 / (data_variance + epsilon)

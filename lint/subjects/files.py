@@ -1,4 +1,4 @@
-"""The files that a target means."""
+"""The files that belong to a target."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ _PART_OF_MODEL = "config.json"
 
 
 def is_folder_of_files(path: Path) -> bool:
-    """Whether a path is a folder, and not one that is a model itself."""
+    """Whether a path is a folder that is not itself a model."""
     return path.is_dir() and not (path / "saved_model.pb").is_file()
 
 
 def lintable_files(
     folder: Path, leaves_out: Callable[[Path, bool], bool]
 ) -> Iterator[Path]:
-    """Every file in a folder that can be linted, sorted; no folder link is followed.
+    """Yield every lintable file in a folder, sorted, without following folder links.
 
-    A folder that holds the parts of a model is a model itself.
+    A folder that holds the parts of a model is itself a model.
 
     Args:
-        folder: where to look.
-        leaves_out: (path, whether it is a folder) -> whether it is passed over.
+        folder: the folder to search.
+        leaves_out: (path, whether it is a folder) -> whether it is skipped.
     """
     for here, folders, files in os.walk(folder):
         parent = Path(here)
@@ -48,19 +48,19 @@ def lintable_files(
 def _is_model(folder: Path) -> bool:
     from kerasbn.archive import (
         is_model_folder,
-    )  # It loads h5py, which source needs not.
+    )  # This loads h5py, which source does not need.
 
     return is_model_folder(folder)
 
 
 def is_lintable(path: Path) -> bool:
-    """Whether a file has the name of one that can be linted."""
+    """Whether a file's name is that of a lintable file."""
     name = path.name.lower()
     return name.endswith(SOURCE + NOTEBOOK + MODEL) and not name.endswith(WEIGHTS_ONLY)
 
 
 def each_once(paths: Iterable[Path]) -> Iterator[Path]:
-    """The paths, without those of a file that came before."""
+    """Yield the paths, each file only once."""
     seen = set()
     for path in paths:
         if (real := os.path.realpath(path)) not in seen:

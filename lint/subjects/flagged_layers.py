@@ -20,7 +20,7 @@ class FlaggedLayer:
     Attributes:
         path: its path.
         value: the flag.
-        is_layer: whether it is BN itself.
+        is_layer: whether it is itself a BN layer.
     """
 
     path: str
@@ -29,7 +29,7 @@ class FlaggedLayer:
 
 
 def flagged_layers(model: Model) -> Iterator[FlaggedLayer]:
-    """Every one that is not frozen, each flag once."""
+    """Yield each flagged layer that is not frozen, each flag once."""
     for layer in model.batch_norms:
         for flag in dict.fromkeys(layer.training_flags):
             if flag is not None and not layer.frozen:
@@ -40,9 +40,9 @@ def flagged_layers(model: Model) -> Iterator[FlaggedLayer]:
 
 
 def unflagged_behaviours(model: Model) -> Iterator[tuple[str, Behaviour]]:
-    """What each layer did when a live model was run, with its path.
+    """Yield the behaviour of each layer when a live model was run, with its path.
 
-    Without those that the graph calls with a flag, which is reported itself.
+    Layers that the graph calls with a flag are left out, since that is reported itself.
     """
     probe = model.probe()
     if probe is not None:

@@ -1,4 +1,4 @@
-"""The BN layers of a graph, however their arrays are to be read."""
+"""The BN layers of a graph, for any way to read their arrays."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def read_layers(
     frozen: bool = False,
     calls: int = 1,
 ) -> Iterator[BatchNorm]:
-    """Every BN layer of the graph and of the models nested in it.
+    """Yield every BN layer of the graph and of the models nested in it.
 
     Args:
         graph: the graph.
-        reader: makes what reads a layer's arrays.
+        reader: makes a reader of a layer's arrays.
         inside: finds the BN layers in any other layer, given whether it is frozen.
         frozen: whether a model around this one has `trainable=False`.
         calls: how often this graph is called.

@@ -1,4 +1,4 @@
-"""A target `package.module:name`: the one kind that runs the user's code."""
+"""Targets `package.module:name`, the one kind that runs the user's code."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _WANTED = "Name a model, or a function that needs no arguments and returns one."
 
 
 def is_reference(target: str) -> bool:
-    """Whether a target is written as `package.module:name`."""
+    """Whether a target has the form `package.module:name`."""
     return _REFERENCE.fullmatch(target) is not None
 
 
 def refuse_file_reference(target: str) -> None:
-    """Refuse `train.py:model`, as importing it would run the code and then fail.
+    """Refuse `train.py:model`, since importing it would run the code and then fail.
 
     Raises:
         UsageError: if the module is named by its file.
@@ -52,14 +52,14 @@ def refuse_file_reference(target: str) -> None:
 def import_model(target: str) -> Model:
     """Import the module and read the model, or what the function returns.
 
-    What the code prints goes to the standard error, as the report may be JSON.
+    The code's output goes to the standard error, since the report may be JSON.
 
     Raises:
-        UsageError: if the code fails, or the name is no model.
+        UsageError: if the code fails, or the name is not a model.
     """
     match = _REFERENCE.fullmatch(target)
     assert match is not None
-    sys.path.insert(0, "")  # The current folder, as `python -m` has it.
+    sys.path.insert(0, "")  # The current folder, as in `python -m`.
     try:
         with redirect_stdout(sys.stderr):
             value = attrgetter(match["name"])(import_module(match["module"]))
@@ -76,7 +76,8 @@ def import_model(target: str) -> Model:
         sys.path.remove("")
     if not is_live_model(value):
         raise UsageError(
-            f"{target} is no Keras model. Received: {type(value).__name__}. {_WANTED}"
+            f"{target} is not a Keras model. "
+            f"Received: {type(value).__name__}. {_WANTED}"
         )
     return read_live_model(value, target)
 
@@ -89,7 +90,7 @@ def _refuse_arguments(target: str, name: str, function: Callable[..., Any]) -> N
     """
     try:
         takes = signature(function)
-    except ValueError:  # Nothing tells what it takes.
+    except ValueError:  # Its parameters are not known.
         return
     try:
         takes.bind()
@@ -100,7 +101,7 @@ def _refuse_arguments(target: str, name: str, function: Callable[..., Any]) -> N
 
 
 def _explain(error: BaseException) -> str:
-    """The error, and the last line of the user's code that led to it."""
+    """Format an error, with the last line of the user's code that led to it."""
     text = "".join(traceback.format_exception_only(error)).strip()
     here = [
         frame

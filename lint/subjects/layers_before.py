@@ -1,4 +1,4 @@
-"""The layers that batch normalization reads directly, in the graph of a model."""
+"""The layers whose output batch normalization reads, in the graph of a model."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Before:
-    """A BN layer and the layer of Keras whose output it reads.
+    """A BN layer and the Keras layer whose output it reads.
 
     Attributes:
         batch_norm: the BN layer.
         layer: the layer before it.
         kind: that layer's class.
-        alone: whether each of the two is called once, and nothing else reads what is
+        alone: whether each of the two is called once, and nothing else reads the value
             between them.
-        on_channels: whether BN keeps just the axis of the layer's channels; None
-            where that is not known.
+        on_channels: whether BN keeps just the axis of the layer's channels; None if
+            that is not known.
     """
 
     batch_norm: Layer
@@ -37,13 +37,13 @@ class Before:
 
     @property
     def is_linear(self) -> bool:
-        """Whether the layer before multiplies and adds, and nothing more."""
+        """Whether the layer before only multiplies and adds."""
         activation = self.layer.config.get("activation")
         return is_linear(self.kind) and activation in (None, "linear")
 
 
 def layers_before(model: Model) -> Iterator[Before]:
-    """Every such pair, at any depth, each BN layer once."""
+    """Yield every such pair, at any depth, each BN layer once."""
     if model.graph is None:
         return
     for graph in model.graph.graphs():

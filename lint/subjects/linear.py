@@ -1,4 +1,4 @@
-"""What rules need to know of the layers that batch normalization usually follows."""
+"""Facts about the layers that batch normalization usually follows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DROPOUT = frozenset(
 
 
 def spatial_axes(kind: str) -> int | None:
-    """How many axes a convolution runs over; None of anything else."""
+    """Return the number of axes that a convolution runs over; None for other layers."""
     match = _CONV.fullmatch(kind)
     return int(match[2]) if match else None
 
@@ -38,7 +38,7 @@ def channel_axis(kind: str, config: Mapping[str, Any]) -> int:
 
 
 def axis_from_end(config: Mapping[str, Any], rank: int | None) -> int | None:
-    """The one axis of a BN layer, counted from the end; None where it is not known."""
+    """Return the only axis of a BN layer, counted from the end; None if not known."""
     axis = config.get("axis", -1)
     if isinstance(axis, list | tuple) and len(axis) == 1:
         (axis,) = axis  # As Keras 2 writes it.

@@ -1,4 +1,4 @@
-"""A live Keras model as a `Model`. Keras is loaded already, or there were no model."""
+"""A live Keras model as a `Model`; Keras is already loaded if there is one."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 
 def is_live_model(value: object) -> bool:
-    """Whether a value is a Keras model; loads no Keras to find out."""
+    """Whether a value is a Keras model; does not load Keras to find out."""
     keras = sys.modules.get("keras")
     return keras is not None and isinstance(value, keras.Model)
 
 
 def read_live_model(model: Any, name: str | None = None) -> Model:
-    """The model as rules see it.
+    """Read a model for the rules.
 
     Args:
-        model: a Keras model: Functional, Sequential or of the user's own class.
-        name: what the user called it by, if that was a text.
+        model: a Keras model: Functional, Sequential or subclassed.
+        name: the user's name for it, if that was a string.
     """
     import keras
 
@@ -58,7 +58,7 @@ def read_live_model(model: Any, name: str | None = None) -> Model:
 
 
 def _graph(model: Any) -> Graph | None:
-    """The graph of a Functional or Sequential model."""
+    """Return the graph of a Functional or Sequential model."""
     from kerasbn.live import LiveModel, has_graph
 
     if has_graph(model):
@@ -73,7 +73,7 @@ def _graph(model: Any) -> Graph | None:
 
 
 def _layers_in_graph(graph: Graph | None) -> dict[str, BatchNorm]:
-    """What the graph tells of each BN layer, by path."""
+    """Return the BN layers of the graph by path."""
     if graph is None:
         return {}
     found = read_layers(graph, lambda layer: lambda: None)
@@ -81,7 +81,7 @@ def _layers_in_graph(graph: Graph | None) -> dict[str, BatchNorm]:
 
 
 def layers_inside(model: Any) -> Iterator[tuple[Any, str, bool]]:
-    """Every layer inside a model, at any depth, once: (layer, path, frozen)."""
+    """Yield every layer inside a model, at any depth, once: (layer, path, frozen)."""
     return _walk(model, "", not model.trainable, set())
 
 
@@ -128,10 +128,10 @@ def _reader(layer: Any) -> Callable[[], Statistics | None]:
 
 
 def steps_taken(model: Any) -> int | None:
-    """How many batches a model was trained on; None without an optimizer.
+    """Return the number of batches a model was trained on; None without an optimizer.
 
     Under loss scaling the inner optimizer counts. Under gradient accumulation
-    `iterations` counts only whole rounds, and the private variable counts batches.
+    `iterations` counts only whole rounds, and a private variable counts the batches.
     """
     from keras import ops
 

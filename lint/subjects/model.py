@@ -1,4 +1,4 @@
-"""A model as the rules see it, whether it was saved or is alive."""
+"""A model as the rules see it, whether saved or live."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 class Statistics:
-    """The arrays of one BN layer, all of the shape of its kept axes.
+    """The arrays of a BN layer, all of the shape of its kept axes.
 
-    `gamma` and `beta` are None where the layer has none. Few rules ask for them, so a
-    function may be given in their place, which reads them when they are asked for.
+    `gamma` and `beta` are None if the layer has none. Few rules need them, so a
+    function that reads them on demand may be given in their place.
     """
 
     def __init__(
@@ -51,18 +51,17 @@ class Statistics:
 
 @dataclass(frozen=True)
 class BatchNorm:
-    """One BN layer: what its configuration says, how it is called, what it learned.
+    """A BN layer: its configuration, its calls, and its arrays.
 
     Attributes:
         path: the layer's path, such as `inner/bn1`.
-        config: the layer's own configuration; empty where only its weights are known.
+        config: the layer's own configuration; empty if only its weights are known.
         frozen: whether the layer or a model around it has `trainable=False`.
-        training_flags: the `training` argument of each call of the layer in the
-            graph, for those calls that give one.
-        calls: how often one call of the model calls the layer; None where that is not
-            known.
-        read_statistics: reads the arrays, only when a rule asks for them; returns
-            None where they are not stored.
+        training_flags: the `training` argument of each call of the layer in the graph,
+            for those calls that have one.
+        calls: how often one call of the model calls the layer; None if it is not known.
+        read_statistics: reads the arrays, only when a rule needs them; returns None if
+            they are not stored.
     """
 
     path: str
@@ -84,7 +83,7 @@ class BatchNorm:
 
 
 def _number(value: Any) -> float | None:
-    """A number of a configuration, which may hold anything."""
+    """Return a number from a configuration, which may hold anything."""
     try:
         return float(value) if isinstance(value, int | float) else None
     except OverflowError:
@@ -93,21 +92,21 @@ def _number(value: Any) -> float | None:
 
 @dataclass(frozen=True)
 class Behaviour:
-    """What one BN layer did when the model was run once in each mode.
+    """The behaviour of a BN layer when the model was run once in each mode.
 
     Attributes:
-        held_still: whether its statistics did not move in training mode, though the
-            batch had other ones.
-        told: the values of `training` that reached it in training mode; empty if it
+        held_still: whether its statistics did not change in training mode, though those
+            of the batch differed.
+        flags: the values of `training` that reached it in training mode; empty if it
             was not called.
-        moved_in_inference: whether they moved in inference mode.
-        depended_on_batch: whether there the output for one sample depended on others.
-        moved_if_called: whether they held still because the model was not called, but
-            run as `fit` runs it on JAX.
+        moved_in_inference: whether they changed in inference mode.
+        depended_on_batch: whether the output for one sample then depended on others.
+        moved_if_called: whether they were only unchanged because the model was not
+            called, but run as `fit` runs it on JAX.
     """
 
     held_still: bool
-    told: tuple[bool | None, ...]
+    flags: tuple[bool | None, ...]
     moved_in_inference: bool
     depended_on_batch: bool
     moved_if_called: bool = False
@@ -115,10 +114,10 @@ class Behaviour:
 
 @dataclass(frozen=True)
 class Probe:
-    """How a live model behaved when it was run as `fit` and as `predict` do.
+    """The behaviour of a live model when it was run as in `fit` and in `predict`.
 
     Attributes:
-        behaviours: of each built BN layer that is not frozen, by path.
+        behaviours: that of each built BN layer that is not frozen, by path.
         failure: why the model could not be run; empty if it was.
     """
 
@@ -135,13 +134,13 @@ class Model:
             model object.
         keras_version: the version that wrote the file, or that is loaded; a version
             that begins with 2 means Keras 2 or tf_keras.
-        batch_norms: every BN layer that can be seen, at any depth.
-        iterations: how many training steps the optimizer has taken; None where that
-            is not known.
-        graph: the layer calls; None where the model is not inspectable as a graph.
+        batch_norms: every BN layer that is visible, at any depth.
+        iterations: how many training steps the optimizer has taken; None if it is not
+            known.
+        graph: the layer calls; None if the model is not inspectable as a graph.
         live: the model object itself, for rules that read its class; None for files.
-        probe: runs a live model, only when a rule asks for it; returns None for files
-            and where there is nothing to see.
+        probe: runs a live model, only when a rule needs it; returns None for files and
+            if there is nothing to see.
     """
 
     path: str | None
@@ -160,5 +159,5 @@ class Model:
         return tuple(layer for layer in self.batch_norms if not layer.config)
 
     def at(self, layer: str | None) -> Location:
-        """The location of a layer in this model, or of the model as a whole."""
+        """Return the location of a layer in this model, or of the model as a whole."""
         return Location(path=self.path, layer=layer)

@@ -1,7 +1,7 @@
-"""What names of Keras and TensorFlow mean, however they were imported.
+"""The meaning of names of Keras and TensorFlow, however they were imported.
 
 The same layer is `keras.layers.X`, `tf.keras.layers.X`, `tf_keras.layers.X` and more.
-Here every spelling becomes one: `keras.layers.X`.
+Here every spelling is converted to one: `keras.layers.X`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _SPELLINGS = (
     ("tensorflow.compat.v2", "tensorflow"),
 )
 
-# Where a class of these packages lives below them says nothing about what it is.
+# The module below these packages in which a class lives says nothing about it.
 _FLAT = ("keras.layers.", "keras.applications.", "keras.models.", "keras.optimizers.")
 
 _ALIASES = {
@@ -81,7 +81,7 @@ BATCH_NORM_FUNCTIONS = frozenset(
 """TensorFlow 1 functions that build BN and apply it at once."""
 
 DECAY_FUNCTIONS = frozenset({"contrib.layers.batch_norm", "slim.batch_norm"})
-"""Those that call momentum `decay` and the flag `is_training`."""
+"""The functions that call momentum `decay` and the flag `is_training`."""
 
 _CLASSES = {"keras.Model", "keras.Sequential", "keras.layers.Layer"}
 _DROPOUT = frozenset(
@@ -112,7 +112,7 @@ AUGMENTATION = "random augmentation"
 
 @lru_cache(maxsize=4096)
 def canonical(name: str) -> str:
-    """The one spelling of a dotted name."""
+    """Return the canonical spelling of a dotted name."""
     for prefix, replacement in _SPELLINGS:
         if name == prefix or name.startswith(prefix + "."):
             name = replacement + name[len(prefix) :]
@@ -126,7 +126,7 @@ def canonical(name: str) -> str:
 
 @lru_cache(maxsize=4096)
 def holds(name: str) -> frozenset[str]:
-    """What a network or layer of that canonical name holds that depends on training."""
+    """Return what makes a network or layer of that name depend on training."""
     if (
         name in BATCH_NORM_LAYERS
         or name in BATCH_NORM_FUNCTIONS
@@ -143,7 +143,7 @@ def holds(name: str) -> frozenset[str]:
 
 
 def is_application(name: str) -> bool:
-    """Whether the canonical name is one of the ready-made networks of Keras."""
+    """Whether the canonical name is one of Keras' ready-made networks."""
     return name.startswith("keras.applications.")
 
 

@@ -1,4 +1,4 @@
-"""The code cells of a Jupyter notebook, with what is not Python taken out."""
+"""The code cells of a Jupyter notebook, with everything but Python removed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import re
 from dataclasses import dataclass
 
-# A line that IPython takes, not Python: a magic, a shell command, a request for help.
+# A line for IPython, not Python: a magic, a shell command, a request for help.
 _MAGIC = re.compile(
     r"\s*(?:[%!?]|[\w.]+\s*\?{1,2}\s*$"
     r"|(?:ls|cd|pwd|cat|cp|mv|rm|mkdir|rmdir|pip|conda)(?:\s+[\w./~-]|\s*$))"
@@ -16,7 +16,7 @@ _MAGIC = re.compile(
 _HALF_PAIR = re.compile("[\ud800-\udfff]")
 _SHELL_VALUE = re.compile(r"(\s*[A-Za-z_(\[][^=!%#\n]*=\s*)[%!].*$")
 _TIMED = re.compile(r"(?P<indent>\s*)%time(?P<rest>\s+[^\s-].*)$")
-# Cell magics whose body still is Python; that of the others is not.
+# Cell magics whose body is still Python; that of others is not.
 _PYTHON_CELL = re.compile(r"%%(time|timeit|capture|prun|memit|python3?|py)\b")
 
 
@@ -25,9 +25,9 @@ class Cell:
     """A code cell.
 
     Attributes:
-        text: whole lines of Python; what is not Python is blanked in place.
-        indent: how many columns the text is shifted to the left, since IPython lets a
-            whole cell be indented.
+        text: whole lines of Python; anything else is blanked in place.
+        indent: how many columns the text is shifted to the left, since IPython allows a
+            whole cell to be indented.
     """
 
     text: str
@@ -35,7 +35,7 @@ class Cell:
 
 
 def read_cells(data: bytes) -> list[Cell]:
-    """The code cells in order.
+    """Return the code cells in order.
 
     Raises:
         ValueError: if the data is not a notebook.
@@ -45,7 +45,7 @@ def read_cells(data: bytes) -> list[Cell]:
     except RecursionError:
         raise ValueError("nested too deeply") from None
     if not isinstance(notebook, dict):
-        raise ValueError("no JSON object")
+        raise ValueError("not a JSON object")
     return [_read_cell(_text(source)) for source in code_sources(notebook)]
 
 
@@ -60,10 +60,10 @@ def _read_cell(source: str) -> Cell:
 
 
 def code_sources(notebook: dict[str, object]) -> list[object]:
-    """The source of each code cell as it is stored, in the formats 3 and 4.
+    """Return the source of each code cell as it is stored, in the formats 3 and 4.
 
     Raises:
-        ValueError: if the object is no notebook.
+        ValueError: if the object is not a notebook.
     """
     sheets = notebook.get("worksheets")
     holders = sheets if isinstance(sheets, list) else [notebook]
@@ -85,13 +85,13 @@ def _text(source: object) -> str:
 
 
 def _blank(cell: str) -> str:
-    """Take out magics, keeping lines and indentation, so that the rest still parses."""
+    """Remove magics, keeping lines and indentation, so that the rest still parses."""
     lines = cell.split("\n")
     first = next((line for line in lines if line.strip()), "")
     if first.startswith("%%") and not _PYTHON_CELL.match(first):
         return "\n" * (len(lines) - 1)
     result: list[str] = []
-    continued = False  # what ends in a backslash goes on in the next line
+    continued = False  # A line that ends in a backslash goes on in the next.
     for line in lines:
         magic = bool(_MAGIC.match(line)) and not _is_open("\n".join(result))
         shell = not magic and bool(_SHELL_VALUE.match(line))
@@ -109,7 +109,7 @@ def _blank(cell: str) -> str:
 
 
 def _timed(line: str) -> str:
-    """`%time x = f()` binds the name: `None;` in place of the magic keeps columns."""
+    """Replace the magic in `%time x = f()`, which binds the name, by `None;`."""
     match = _TIMED.match(line)
     if match is None:
         return ""
@@ -122,7 +122,7 @@ def _timed(line: str) -> str:
 
 
 def _indented_pass(line: str) -> str:
-    """`pass` in place of the magic: a block that held nothing else stays a block."""
+    """Put `pass` in place of the magic, so that a block of magics stays a block."""
     indentation = line[: len(line) - len(line.lstrip())]
     return indentation + "pass"
 
@@ -130,7 +130,7 @@ def _indented_pass(line: str) -> str:
 def _is_open(text: str) -> bool:
     """Whether the text ends inside brackets or a long string.
 
-    Roughly: a `%` that begins a line is then an operator or text.
+    This is approximate: a `%` that begins a line is then an operator or text.
     """
     plain = re.sub(r"'''.*?'''|\"\"\".*?\"\"\"", "", text, flags=re.DOTALL)
     if "'''" in plain or '"""' in plain:

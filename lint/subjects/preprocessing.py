@@ -1,4 +1,4 @@
-"""Layers whose own default is training mode, which they pass on to later layers."""
+"""Layers that default to training mode, and pass it on to later layers."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def is_random(class_name: str) -> bool:
 
 
 def leaks_training(class_name: str, world: World) -> bool:
-    """Whether the layer of that name, if it is Keras' own, has such a default."""
+    """Whether the Keras layer of that name has such a default."""
     if is_random(class_name):
         return world.has(AUGMENTATION_LEAKS)
     return class_name in _NOT_RANDOM and world.has(RESIZING_LEAKS)
 
 
 def leaking_layer(model: Model, world: World) -> Layer | None:
-    """The first such layer whose output leads to BN that is not frozen."""
+    """Return the first such layer whose output leads to BN that is not frozen."""
     if model.graph is None:
         return None
     moving = {layer.path for layer in model.batch_norms if not layer.frozen}
@@ -50,7 +50,7 @@ def leaking_layer(model: Model, world: World) -> Layer | None:
 
 
 def _leaking(node: Node, world: World) -> Layer | None:
-    """The layer that is called, or one in a model that is called, if it is such."""
+    """Return the called layer, or one in a called model, if it is such a layer."""
     if node.training is False:
         return None
     inside: Iterable[Layer] = [node.layer]
@@ -63,7 +63,7 @@ def _leaking(node: Node, world: World) -> Layer | None:
 
 
 def _leads_to(graph: Graph, node: Node, moving: set[str]) -> bool:
-    """Whether what is made of the output of a call goes through one of these layers."""
+    """Whether the output of a call leads to one of these layers."""
     pending, seen = [node], {node}
     while pending:
         current = pending.pop()

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def open_saved_model(path: Path) -> Iterator[Model]:
-    """The model in a file, for as long as the file is open.
+    """Open the model in a file, for as long as the file is open.
 
     Raises:
         UnreadError: if the file is damaged, whether that shows now or only when a
@@ -47,10 +47,10 @@ def open_saved_model(path: Path) -> Iterator[Model]:
 
 @contextmanager
 def _damage_is_unusable() -> Iterator[None]:
-    """A damaged HDF5 file may fail in h5py anywhere, with either of these.
+    """Convert either of h5py's errors for a damaged HDF5 file.
 
-    What a configuration holds is checked where it is read, so that a mistake of ours
-    is not taken for damage.
+    The content of a configuration is checked when it is read, so that a bug of ours is
+    not mistaken for damage.
     """
     try:
         yield
@@ -83,10 +83,10 @@ def _read(archive: Archive, path: Path) -> Model:
 
 
 def _graph(archive: Archive) -> tuple[Archive, Graph | None]:
-    """The graph, and the archive that stores its layers under their paths in it.
+    """Return the graph, and the archive that stores its layers under their paths in it.
 
-    Of Keras 2 the graph is that of its translation, if there is one: what it makes of
-    arithmetic is known there.
+    For Keras 2 it is the graph of its translation, if there is one, in which arithmetic
+    is explicit.
     """
     if archive.is_keras_2:
         from kerasbn.archive.translated import for_reading  # Its tables take time.
@@ -107,24 +107,24 @@ def _inside(
     layer: Layer,
     frozen: bool,
 ) -> Iterator[BatchNorm]:
-    """The BN layers in an opaque layer, by its configuration and by its weights.
+    """Yield the BN layers in an opaque layer, from its configuration and its weights.
 
-    The layer may be one itself, of a subclass.
+    The layer may itself be one, of a subclass.
     """
     if has_batch_norm_config(layer):
         yield BatchNorm(layer.path, layer.config, frozen, (), reader(layer), calls=None)
         return
     if not is_opaque(layer):
         return
-    told = {each.path: each for each in wrapped_batch_norms(layer, frozen)}
+    listed = {each.path: each for each in wrapped_batch_norms(layer, frozen)}
     group = groups().get(layer.path)
     stored = {
         each.path: each
         for each in batch_norms_in_group(archive, group, layer.path, frozen)
     }
-    if len(told) == len(stored) == 1:  # Before 3.6 no layer's name was stored.
-        stored = dict(zip(told, stored.values(), strict=True))
-    for path, found in {**stored, **told}.items():
+    if len(listed) == len(stored) == 1:  # Before 3.6 no layer's name was stored.
+        stored = dict(zip(listed, stored.values(), strict=True))
+    for path, found in {**stored, **listed}.items():
         arrays = stored.get(path, found).read_statistics
         yield replace(found, read_statistics=arrays)
 
@@ -132,12 +132,12 @@ def _inside(
 def _reader(
     archive: Archive, graph: Graph, layer: Layer
 ) -> Callable[[], Statistics | None]:
-    """Reads the arrays of a BN layer of the graph."""
+    """Return a reader of the arrays of a BN layer of the graph."""
     names = layer.batch_norm_variables
 
     @_damage_is_unusable()
     def read() -> Statistics | None:
-        # The last one tells whether all are there.
+        # The last one shows whether all are there.
         needed = {"moving_mean", "moving_variance", names[-1]}
         stored = {name: array(name) for name in needed}
         is_empty = None in stored.values() and not archive.variables(layer.path)
@@ -158,8 +158,8 @@ def _reader(
         if stored is None:
             count = len(archive.variables(layer.path))
             raise UnusableFileError(
-                f"Of the {len(names)} weights of the layer {layer.path!r} the file "
-                f"holds {count}. It is damaged; save the model again."
+                f"The file holds {count} of the {len(names)} weights of the layer "
+                f"{layer.path!r}. It is damaged; save the model again."
             )
         return stored.read()
 

@@ -1,4 +1,4 @@
-"""How Keras' own trainer runs a live model, and whether it does."""
+"""Keras' own trainer: how it runs a live model, and whether it does."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 _STEPS = ("train_step", "compute_loss_and_updates", "make_train_function", "fit")
 
 
-def is_told_to_train(model: Any) -> bool:
+def receives_training(model: Any) -> bool:
     """Whether `fit` and `predict` pass `training` to the model's `call`."""
     return bool(model._call_has_training_arg)
 

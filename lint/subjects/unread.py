@@ -9,15 +9,15 @@ from ..findings import Location
 
 @dataclass(frozen=True)
 class Unread:
-    """What rules see of a target that could not be read.
+    """A target that could not be read, as the rules see it.
 
     Attributes:
         path: the target.
         reason: what is wrong and what to do, in whole sentences.
-        line: where in a text it is, from 1; None in a model.
+        line: the line of the problem in a text, from 1; None in a model.
         column: likewise.
         cell: likewise, in a notebook.
-        supported: False if the target is whole but of a format that holds too little.
+        supported: False if the target is intact but its format holds too little.
     """
 
     path: str
@@ -29,7 +29,7 @@ class Unread:
 
     @property
     def location(self) -> Location:
-        """Where it is."""
+        """The place of the problem."""
         return Location(self.path, self.line, self.column, cell=self.cell)
 
     @property

@@ -1,9 +1,8 @@
-"""BN layers that a file names nowhere but among its weights.
+"""BN layers of which a file holds only the weights.
 
-A model or layer of somebody's own class is code, and its configuration does not list
-the layers inside. Their weights are stored nevertheless, in groups that tell enough
-to recognise batch normalization; the layer's momentum and whether it is frozen are
-not told.
+A custom model or layer is code, and its configuration does not list the layers inside.
+Their weights are stored nevertheless, in groups that suffice to recognise batch
+normalization, but without the layer's momentum or whether it is frozen.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ _DEEPEST = 32
 
 
 def find_batch_norms(archive: Archive) -> Iterator[BatchNorm]:
-    """The BN layers of a model without a graph."""
+    """Yield the BN layers of a model without a graph."""
     if archive.format == "keras":  # Legacy files cannot hold such a model.
         yield from _below(archive.root.id, "", "", archive.keras_version)
 
@@ -40,7 +39,7 @@ def find_batch_norms(archive: Archive) -> Iterator[BatchNorm]:
 def batch_norms_in_group(
     archive: Archive, place: str | None, path: str, frozen: bool
 ) -> Iterator[BatchNorm]:
-    """The BN layers inside an opaque layer of a graph, or what is one itself.
+    """Yield the BN layers inside an opaque layer of a graph, or the layer if it is one.
 
     Args:
         archive: the file.
@@ -49,7 +48,7 @@ def batch_norms_in_group(
         frozen: whether the layer or a model around it has `trainable=False`.
     """
     if archive.format != "keras" or place is None:
-        return  # A legacy file does not tell the layers inside apart.
+        return  # A legacy file does not separate the layers inside.
     if (group := child(archive.root.id, place)) is not None:
         variables = child(group, "vars") if isinstance(group, GroupID) else None
         own = variables and _statistics_reader(variables, place)
@@ -69,12 +68,12 @@ def is_opaque(layer: Layer) -> bool:
 def _below(
     group: GroupID | None, path: str, place: str, keras_version: str | None
 ) -> Iterator[BatchNorm]:
-    """The BN layers below a group.
+    """Yield the BN layers below a group.
 
     Args:
         group: the group.
         path: the path of the layer that the group belongs to.
-        place: the group's path in the file, from where the search began.
+        place: the group's path in the file, relative to the start of the search.
         keras_version: the version that wrote the file.
     """
     if place.count("/") > _DEEPEST or not isinstance(group, GroupID):
@@ -100,7 +99,7 @@ def _below(
 def _statistics_reader(
     variables: GroupID, *names: str
 ) -> Callable[[], Statistics] | None:
-    """Reads the arrays if they can only be those of a BN layer."""
+    """Return a reader of the arrays if they can only be those of a BN layer."""
     stored: list[StoredArray] = []
     while (found := array(variables, str(len(stored)))) is not None:
         stored.append(found)

@@ -24,9 +24,9 @@ _BATCH_NORM_KEYS = {
 
 
 def wrapped_batch_norms(layer: Layer, frozen: bool) -> Iterator[BatchNorm]:
-    """The BN layers inside a layer's configuration, at any depth, without statistics.
+    """Yield the BN layers in a layer's configuration, at any depth, without statistics.
 
-    How often the layer calls them is only in its code, and so is not known.
+    How often the layer calls them is only in its code, and therefore not known.
     """
     yield from _inside(layer.config, layer.path, frozen)
 
@@ -47,20 +47,20 @@ def _inside(value: Any, path: str, frozen: bool) -> Iterator[BatchNorm]:
 
 
 def has_batch_norm_config(layer: Layer) -> bool:
-    """Whether a layer of somebody's own class is configured as batch normalization.
+    """Whether a custom layer has the configuration of batch normalization.
 
-    That is what a subclass writes that extends its configuration. What its code does
-    with it is not known, so nothing is folded into or out of it.
+    A subclass that extends this configuration writes it so. The effect of its code is
+    not known, so nothing is folded into or out of it.
     """
     return layer.kind is None and layer.config.keys() >= _BATCH_NORM_KEYS
 
 
 def _is_layer(value: dict[str, Any]) -> bool:
-    """Whether it is what Keras writes for an object that has a name."""
+    """Whether it is the configuration of a named Keras object."""
     config = value.get("config")
     name = config.get("name") if isinstance(config, dict) else None
     return "class_name" in value and isinstance(name, str) and name.isprintable()
 
 
 def _not_stored() -> None:
-    """Reads no arrays: the configuration has none."""
+    """Read no arrays: the configuration has none."""

@@ -1,4 +1,4 @@
-"""Watches the batch normalization of a model while it is trained."""
+"""Monitoring of a model's batch normalization during training."""
 
 from .callback import Watch
 from .loop import watch

@@ -1,4 +1,4 @@
-"""How often to look: rarely enough to cost little, often enough to see."""
+"""Frequency of looks: rarely enough to cost little, often enough to see."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 
 class Budget:
-    """Says when the next look is due.
+    """A schedule of looks.
 
     Args:
-        share: how much of the time of training all looks together may take.
-        points: looks are at least a 1/`points` part of the steps so far apart, so that
-            a long training has no more of them than can be drawn.
-        every: look each that many steps instead, whatever it takes.
-        guess: how many steps a look takes as long as, until the first one tells.
+        share: the fraction of training time that all looks together may take.
+        points: looks are at least a 1/`points` part of the steps apart, so that a long
+            training has no more of them than can be drawn.
+        every: look after each that many steps instead, whatever it takes.
+        guess: the assumed time of a look, in steps, until the first one has been timed.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Budget:
 
     @contextmanager
     def look(self, step: int) -> Iterator[None]:
-        """Note what is spent within this context."""
+        """Measure the time spent within this context."""
         self._last = step
         begin = time.perf_counter()
         try:

@@ -17,41 +17,41 @@ if TYPE_CHECKING:
     from .notices import Notice
 
 _TOLD_HOW = (
-    "Give `call` a parameter training=None, and pass neither None nor False on to the "
+    "Give `call` a parameter training=None, and do not pass None or False on to the "
     "layer (model-lint rule BN101)."
 )
 _TOLD_IN_OWN_STEP = (
-    "Call the network with training=True in the train_step of the model's own, as in "
+    "Call the network with training=True in the model's own train_step, as in "
     "self(x, training=True) (model-lint rule BN102)."
 )
 
 
 class Watch(keras.callbacks.Callback):
-    """Watches the batch normalization of a model while `fit` trains it.
+    """A monitor of a model's batch normalization while `fit` trains it.
 
-    It warns, once for each layer, when running statistics do not move, when they will
-    not reach those of the batches before training ends, when channels become constant,
-    and when the same batch has a far higher loss in inference than in training mode.
-    At the end it prints a table. Frozen layers are not watched.
+    It warns, once for each layer, if running statistics are not updated, if they will
+    not reach those of the batches before training ends, if channels become constant,
+    and if the same batch has a far higher loss in inference than in training mode. At
+    the end it prints a table. Frozen layers are not monitored.
 
-    The statistics of the batches are read off the running ones. Now and then, a batch
-    passes through the model once more in both modes. Neither changes the training: its
-    results are the same to the bit. Both together take about 3 % of the time, and one
-    such batch at the end; on JAX, the first also waits to be compiled. How often a
-    training step calls a layer is counted in the first one. Where that was compiled
-    before, and is not that of Keras' trainer, only what needs no count is warned of:
-    statistics that do not move, and losses.
+    The statistics of the batches are derived from the running ones. From time to time,
+    a batch is passed through the model once more in both modes. Neither changes the
+    training: its results are the same to the bit. Together they take about 3 % of the
+    time, plus one such batch at the end; on JAX, the first also has to be compiled. The
+    calls of a layer per training step are counted in the first step. If that was
+    compiled before, and is not that of Keras' trainer, only warnings that need no count
+    are given: of statistics that are not updated, and of losses.
 
     Args:
         every: look after each that many steps; `None` for as often as is cheap.
-        plot: a file for a picture, such as `"watch.png"`: of the worst layers, their
+        plot: a file for a picture, such as `"watch.png"`: for the worst layers, their
             running statistics against those of the batches, and their inputs, over
-            time; of many, a map of how far each is off. It needs Matplotlib.
+            time; for many layers, a map of how far each is off. It needs Matplotlib.
         verbose: whether to print the table.
-        logs: whether to put the numbers of each layer into the logs of each epoch, for
-            `History`, `CSVLogger`, `TensorBoard` and whatever else comes behind this
-            callback: `bn/<layer>/shift`, `/ratio` and `/constant`. They are NaN until
-            there is something to tell. A progress bar shows them, too.
+        logs: whether to add the numbers of each layer to the logs of each epoch, for
+            `History`, `CSVLogger`, `TensorBoard` and any other callback after this one:
+            `bn/<layer>/shift`, `/ratio` and `/constant`. They are NaN until they are
+            known. A progress bar shows them, too.
         tensorboard: the `keras.callbacks.TensorBoard` of the same `fit`, or a folder of
             logs: histograms of the inputs of each layer are written there, as the run
             `bn`, whenever a batch passes through the model once more. It needs the
@@ -115,7 +115,7 @@ class Watch(keras.callbacks.Callback):
         done = self.model.steps_per_execution
         steps = self.params.get("steps")
         if steps:
-            done = min(done, steps - self._first)  # The last ones may be fewer.
+            done = min(done, steps - self._first)  # There may be fewer at the end.
         self._monitor.after_step(self._monitor.step + done, self._value)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:

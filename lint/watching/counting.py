@@ -1,4 +1,4 @@
-"""How often one training step calls each layer, counted while its Python code runs."""
+"""Counts of the calls of each layer per training step, while its Python code runs."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 # Their code is traced once, and runs any number of times.
 _LOOPS_AND_BRANCHES = {"WhileBodyFuncGraph", "CondBranchFuncGraph"}
-_RUN = None  # in place of a trace, where code runs operation by operation
+_RUN = None  # in place of a trace, if code runs operation by operation
 
 
 class CallCounter:
-    """Counts the calls of layers in training mode.
+    """A counter of the calls of layers in training mode.
 
     The code of a compiled step runs in Python only while it is traced: once for any
-    number of steps, or twice, if it makes variables. So each trace has its own count.
+    number of steps, or twice if it creates variables. So each trace has its own count.
 
     Args:
         layers: the layers.
@@ -38,7 +38,7 @@ class CallCounter:
     def counting(self) -> Iterator[None]:
         """Count within this context.
 
-        Attributes of the instances shadow the methods, past Keras' notes of attributes.
+        Instance attributes shadow the methods, bypassing Keras' attribute tracking.
         """
         for each in self._layers:
             counted = partial(self._counted, each.path, each.layer.call)
@@ -50,11 +50,11 @@ class CallCounter:
                 vars(each.layer).pop("call", None)
 
     def per_step(self, layer: WatchedLayer, steps: int) -> int | None:
-        """How often a step calls the layer; None if that was not seen.
+        """Return the number of calls of the layer per step; None if it was not seen.
 
         Args:
             layer: the layer.
-            steps: how many steps were done within `counting`.
+            steps: the number of steps within `counting`.
         """
         counts = dict(self._counts)
         run = counts.pop(_RUN, Counter())
@@ -85,7 +85,7 @@ def _only_shapes() -> bool:
 
 
 def _trace_of(tensor: Any) -> tuple[Any, int] | None:
-    """What is traced now, on which thread, as each of several replicas has its own."""
+    """Return the trace and the thread, as each of several replicas has its own."""
     import keras
 
     match keras.backend.backend():

@@ -1,4 +1,4 @@
-"""What watching leaves at the end: a table and a picture."""
+"""The end of monitoring: a table and a picture."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def check_options(every: Any, plot: Any) -> None:
-    """Refuse what would fail only when the training is over.
+    """Refuse options that would fail only when training is over.
 
     Raises:
         UsageError: if an option is wrong, or Matplotlib is missing for a picture.
@@ -26,7 +26,7 @@ def check_options(every: Any, plot: Any) -> None:
     is_count = isinstance(every, int) and not isinstance(every, bool) and every > 0
     if every is not None and not is_count:
         raise UsageError(
-            "`every` is a number of steps, or None for as often as is cheap. "
+            "`every` must be a number of steps, or None for as often as is cheap. "
             f"Received: every={every!r}."
         )
     if plot is not None:
@@ -34,9 +34,9 @@ def check_options(every: Any, plot: Any) -> None:
 
 
 def finish(monitor: Monitor, plot: Any, verbose: bool) -> None:
-    """Print the table and draw the picture, if they are wanted."""
+    """Print the table and draw the picture, if they are requested."""
     if verbose:
-        # Names of layers are no markup.
+        # Layer names are not markup.
         Console(highlight=False, markup=False, emoji=False).print(table(monitor))
     if plot is not None:
         from .plotting import draw

@@ -1,4 +1,4 @@
-"""When what was seen of a layer is worth a warning."""
+"""Rules for when an observation of a layer is worth a warning."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ if TYPE_CHECKING:
 
 _FAR = 0.5  # standard deviations
 _WIDE = 2.0  # a factor between variances
-_BIAS = 0.05  # of the initial values, up to which statistics count as converged
+_BIAS = 0.05  # the part of the initial values at which statistics count as converged
 _NINES = (0.999, 0.99, 0.9, 0.8)
 _NO_VARIANCE = (
-    "Within a batch nothing varies: look at the layer's input, and whether batches "
-    "hold more than one sample (model-lint rule BN205)."
+    "There is no variance within a batch: check the layer's input, and whether batches "
+    "have more than one sample (model-lint rule BN205)."
 )
 
 
 def judge(
     layer: WatchedLayer, notices: Notices, step: int, planned: int | None
 ) -> None:
-    """Warn about a layer whose statistics move, after a sample.
+    """Warn about a layer whose statistics are updated, after a sample.
 
     Args:
         layer: the layer.
-        notices: what has been said.
-        step: how many steps were done.
-        planned: how many there will be; None if that is not known.
+        notices: the warnings so far.
+        step: the number of steps done.
+        planned: the number of steps in total; None if it is not known.
     """
     _judge_channels(layer, notices, step)
     lag = layer.lag() if planned is not None else None
@@ -36,48 +36,46 @@ def judge(
         _warn_of_lag(layer, lag, notices, step, planned)
 
 
-def judge_still(
-    layer: WatchedLayer, notices: Notices, step: int, told_how: str
-) -> None:
-    """Warn about a layer that is trained, but whose statistics never moved."""
+def judge_still(layer: WatchedLayer, notices: Notices, step: int, advice: str) -> None:
+    """Warn about a layer that is trained, but whose statistics are never updated."""
     during = f" in {step:,} training steps" if step else ""
     notices.give(
         "not moving",
         layer.path,
         step,
-        f"the running statistics did not move{during}, though the layer is trained: it "
-        f"runs in inference mode. {told_how}",
+        f"the running statistics did not change{during}, though the layer is trained: "
+        f"it runs in inference mode. {advice}",
     )
 
 
 def judge_untrained(layer: WatchedLayer, notices: Notices, step: int) -> None:
-    """Warn about statistics that move in a layer that nothing trains."""
+    """Warn about updated statistics in a layer that is not trained."""
     notices.give(
         "moving untrained",
         layer.path,
         step,
-        f"the running statistics moved in {step:,} training steps, though nothing "
-        "trains the layer: it is called with training=True. If its network is to stay "
-        "as it is, such as a teacher, call it with training=False.",
+        f"the running statistics changed in {step:,} training steps, though the layer "
+        "is not trained: it is called with training=True. If its network is not meant "
+        "to change, like a teacher, call it with training=False.",
     )
 
 
 def judge_calls(layer: WatchedLayer, notices: Notices, step: int) -> None:
-    """Warn about a layer that serves unlike inputs in one step."""
+    """Warn about a layer that receives different kinds of inputs in one step."""
     if layer.has_unlike_calls:
         notices.give(
             "unlike inputs",
             layer.path,
             step,
-            f"its {layer.calls} calls in a step are given inputs of unlike statistics: "
-            "in training each is normalized by its own, in inference all by one "
-            "average, and recalibration does not help. Give each input a batch "
-            "normalization layer of its own.",
+            f"its {layer.calls} calls in a step receive inputs of different "
+            "statistics: in training each is normalized by its own, in inference all "
+            "by one average, and recalibration does not help. Give each input its own "
+            "batch normalization layer.",
         )
 
 
 def judge_at_the_end(layer: WatchedLayer, notices: Notices, step: int) -> None:
-    """Warn about the statistics that training leaves behind."""
+    """Warn about the statistics at the end of training."""
     lag = layer.lag()
     if lag is not None and _is_far(lag, 1):
         _warn_of_lag(layer, lag, notices, step, step)
@@ -91,7 +89,7 @@ def _judge_channels(layer: WatchedLayer, notices: Notices, step: int) -> None:
             layer.path,
             step,
             "the variance of the batches is 0 in every channel: there is nothing to "
-            "normalize. Look at the layer's input, and whether batches hold more than "
+            "normalize. Check the layer's input, and whether batches have more than "
             "one sample (model-lint rule BN205).",
         )
     elif dead:
@@ -100,13 +98,13 @@ def _judge_channels(layer: WatchedLayer, notices: Notices, step: int) -> None:
             layer.path,
             step,
             f"{dead} of {layer.channels} channels are constant, with a batch variance "
-            "of 0: what arrives there is dead or padding. Look at the layer before it: "
-            "a learning rate that is too high kills ReLU units.",
+            "of 0: their input is dead or padding. Check the layer before it: a "
+            "learning rate that is too high kills ReLU units.",
         )
 
 
 def _left_at_the_end(layer: WatchedLayer, step: int, planned: int | None) -> float:
-    """The share of today's distance that is left when training ends, as planned."""
+    """Return the fraction of today's distance that remains at the planned end."""
     if planned is None or layer.momentum is None:
         return 1.0
     return float(layer.momentum ** (max(planned - step, 0) * (layer.calls or 1)))
@@ -121,36 +119,37 @@ def _warn_of_lag(
     layer: WatchedLayer, lag: Lag, notices: Notices, step: int, planned: int | None
 ) -> None:
     planned = planned or step
-    when = "in the end" if planned == step else f"after {step:,} of {planned:,} steps"
+    when = "at the end" if planned == step else f"after {step:,} of {planned:,} steps"
     notices.give(
         "lagging",
         layer.path,
         step,
-        f"the running statistics lag behind those of the batches: {when} the means are "
-        f"{lag.shift:.1f} standard deviations apart, the variances a factor "
-        f"{lag.ratio:.1f}. {_advice(layer, planned) if lag.varies else _NO_VARIANCE}",
+        f"the running statistics lag behind those of the batches: {when} the means "
+        f"are {lag.shift:.1f} standard deviations apart, the variances differ by a "
+        f"factor of {lag.ratio:.1f}. "
+        f"{_advice(layer, planned) if lag.varies else _NO_VARIANCE}",
     )
 
 
 def _advice(layer: WatchedLayer, planned: int) -> str:
     momentum = layer.momentum
     if momentum is None:
-        return "Estimate them anew with kerasbn.recalibrate(model, data)."
+        return "Re-estimate them with kerasbn.recalibrate(model, data)."
     needed, updates = needed_steps(momentum), planned * (layer.calls or 1)
     if needed <= updates:
         return (
-            f"They change faster than momentum={momentum:g} follows: lower the "
-            "learning rate at the end, or use kerasbn.recalibrate(model, data) then."
+            f"They change too fast for momentum={momentum:g}: lower the learning rate "
+            "at the end, or use kerasbn.recalibrate(model, data) then."
         )
     fitting = [m for m in _NINES if needed_steps(m) <= updates]
     smaller = f"momentum={fitting[0]:g}, " if fitting else ""
     return (
         f"momentum={momentum:g} needs {needed:,} steps: use {smaller}"
         "kerasbn.BatchNormalization(zero_debias=True), more steps, or "
-        "kerasbn.recalibrate(model, data) in the end."
+        "kerasbn.recalibrate(model, data) at the end."
     )
 
 
 def needed_steps(momentum: float) -> int:
-    """Until no more than 5 % of the initial values is left."""
+    """Return the steps until no more than 5 % of the initial values remains."""
     return ceil(log(_BIAS) / log(momentum)) if 0 < momentum < 1 else 1

@@ -1,4 +1,4 @@
-"""One layer that is watched, and what was seen of it."""
+"""A monitored layer, and the observations of it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Lag:
-    """How far running statistics are from those of recent batches.
+    """The distance of running statistics from those of recent batches.
 
     Attributes:
         shift: the distance of the means in standard deviations of the batches, as the
@@ -53,19 +53,20 @@ class Lag:
 
 
 class WatchedLayer:
-    """A `keras.layers.BatchNormalization` of a model that is trained.
+    """A `keras.layers.BatchNormalization` of a model in training.
 
     Attributes:
         path: its path, such as `inner/bn1`.
         layer: the layer.
-        calls: how often it is called in training mode in one step; None if that is
-            not known, and so nothing of the batches.
-        points: what is drawn of the layer.
+        calls: the number of calls in training mode in one step; None if it is not
+            known, and therefore nothing about the batches.
+        points: the points to draw for the layer.
         lags: how far it was behind, by step.
-        inputs: quantiles of the values that it was given, by step.
-        ever_moved: whether its running statistics ever did.
-        dead: which channels were constant in each of the last samples.
-        has_unlike_calls: whether its calls in one step are given unlike inputs.
+        inputs: quantiles of its input values, by step.
+        ever_moved: whether its running statistics were ever updated.
+        dead: the channels that were constant in each of the last samples.
+        has_unlike_calls: whether its calls in one step receive different kinds of
+            inputs.
     """
 
     def __init__(self, path: str, layer: Any) -> None:
@@ -90,7 +91,7 @@ class WatchedLayer:
 
     @property
     def channels(self) -> int:
-        """How many statistics there are of each kind; 0 before the layer is built."""
+        """The number of statistics of each kind; 0 before the layer is built."""
         return 0 if self._last is None else self._last.mean.size
 
     def sample(self, step: int, value: Value) -> None:
@@ -113,7 +114,7 @@ class WatchedLayer:
                 self._give_up()
 
     def is_trained(self, value: Value) -> bool:
-        """Whether gamma or beta has changed, or there is neither to tell."""
+        """Whether gamma or beta has changed, or there is neither to judge by."""
         now = self._read_affine(value)
         if self._affine is None:
             return False
@@ -121,7 +122,7 @@ class WatchedLayer:
         return not now or any(not np.array_equal(one, other) for one, other in pairs)
 
     def lag(self) -> Lag | None:
-        """How far the running statistics are behind; None if too little was seen."""
+        """Return how far the running statistics are behind; None if not yet known."""
         seen = sum(each.updates for each in self._recent)
         if self._last is None or seen < _RECENT:
             return None
@@ -133,7 +134,7 @@ class WatchedLayer:
         return Lag(away.shift, away.ratio, varies) if away.is_finite else None
 
     def numbers(self) -> dict[str, float]:
-        """What is logged: NaN for what is not known yet."""
+        """Return the numbers for the logs: NaN for those that are not known yet."""
         lag = self.lag()
         return {
             "shift": lag.shift if lag else math.nan,
@@ -148,13 +149,13 @@ class WatchedLayer:
             self.has_unlike_calls |= away.shift > _UNLIKE[0] or away.ratio > _UNLIKE[1]
 
     def dead_channels(self) -> int:
-        """How many channels were constant in each of the last three samples."""
+        """Count the channels that were constant in each of the last three samples."""
         if len(self.dead) < (self.dead.maxlen or 0):
             return 0
         return int(np.logical_and.reduce(self.dead).sum())
 
     def _give_up(self) -> None:
-        """Forget what was taken for batches, where the layer was updated otherwise."""
+        """Discard the derived batch statistics, after an update by other means."""
         self.calls = None
         self._recent.clear()
         self.dead.clear()
@@ -189,10 +190,10 @@ class WatchedLayer:
 
 
 def _constant(now: Reading, between: Batches, epsilon: float) -> Any:
-    """Which channels have no variance.
+    """Return which channels have no variance.
 
-    Rounding hides a small variance behind a large running one. Where others of the
-    layer stand out of that, it is none beside theirs; where none does, only a running
+    Rounding hides a small variance behind a large running one. If other channels of the
+    layer stand out, it counts as none beside theirs; if none does, only a running
     variance far below epsilon shows that there is none.
     """
     quiet = between.variance <= between.noise

@@ -1,4 +1,4 @@
-"""`watch`, for training loops of one's own."""
+"""`watch`, for custom training loops."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _TOLD_HOW = (
 
 
 class Loop:
-    """A training loop that is watched: say `step()` after each of its steps."""
+    """A training loop that is monitored: call `step()` after each of its steps."""
 
     def __init__(self, model: Any, monitor: Monitor, first_step: ExitStack) -> None:
         self._model = model
@@ -47,13 +47,13 @@ class Loop:
         trainable_variables: Sequence[Any] | None = None,
         non_trainable_variables: Sequence[Any] | None = None,
     ) -> None:
-        """Say that a training step was done.
+        """Record that a training step was done.
 
         Args:
-            x: the inputs of its batch. With them, the inputs of each layer are drawn.
-            y: its targets. With them, the loss is compared in both modes.
+            x: the inputs of its batch. If given, the inputs of each layer are drawn.
+            y: its targets. If given, the loss is compared in both modes.
             sample_weight: its weights, for the loss that the model was compiled with.
-            trainable_variables: the values after the step, where the loop holds them
+            trainable_variables: the values after the step, if the loop holds them
                 itself, as with JAX' `stateless_call`.
             non_trainable_variables: likewise.
 
@@ -73,13 +73,13 @@ class Loop:
         self._monitor.after_step(self._monitor.step + 1, self.value)
 
     def value(self, variable: Any) -> Any:
-        """The value of a Keras variable, as it was given or else as it is."""
+        """Return the value of a Keras variable, as it was given or else as it is."""
         given = self._given.get(id(variable))
         return current_value(variable) if given is None else given
 
     @contextmanager
     def holding_given_values(self) -> Iterator[None]:
-        """Within this context the model's variables have the values of the loop."""
+        """Within this context, assign the loop's values to the model's variables."""
         if not self._given:
             yield
             return
@@ -92,7 +92,7 @@ class Loop:
     def _give(self, variables: Sequence[Any], values: Sequence[Any]) -> None:
         if len(variables) != len(values):
             raise UsageError(
-                "One value for each variable of the model is needed. Received: "
+                "One value for each variable of the model is required. Received: "
                 f"{len(values)} values for {len(variables)} variables."
             )
         pairs = zip(variables, values, strict=True)
@@ -110,17 +110,17 @@ def watch(
     verbose: bool = True,
     tensorboard: Any = None,
 ) -> Iterator[Loop]:
-    """Watch the batch normalization of a model in a training loop of one's own.
+    """Monitor the batch normalization of a model in a custom training loop.
 
-    As `lint.Watch` does in `fit`: it warns during training, and prints a table at the
-    end. After each training step call `step()` of what this gives; without that only
-    what is left at the end is seen. If the loop raises, there is no table.
+    It works as `lint.Watch` does in `fit`: it warns during training, and prints a table
+    at the end. Call `step()` of the result after each training step; without that, only
+    the state at the end is seen. If the loop raises, there is no table.
 
     Args:
         model: a live Keras model.
         loss: `loss(y, y_pred)` of a batch, a scalar, to compare in both modes; `None`
-            for the one that the model was compiled with, if it was.
-        steps: how many steps there will be, if that is known.
+            for the one that the model was compiled with, if any.
+        steps: the number of steps in total, if it is known.
         every: look after each that many steps; `None` for as often as is cheap.
         plot: a file for a picture, as for `lint.Watch`.
         verbose: whether to print the table.
@@ -138,7 +138,7 @@ def watch(
     """
     if not is_live_model(model):
         raise UsageError(
-            "A Keras model is needed. "
+            "A Keras model is required. "
             f"Received: {model!r} of type {type(model).__name__}."
         )
     check_options(every, plot)

@@ -1,4 +1,4 @@
-"""What both ways of watching share: samples, trials, warnings, and the end."""
+"""The core of both ways of monitoring: samples, trials, warnings, and the end."""
 
 from __future__ import annotations
 
@@ -28,30 +28,30 @@ if TYPE_CHECKING:
     from .layers import Value
     from .trial import Loss
 
-# Of the time of training: of reading statistics, and of comparing losses.
+# Fractions of training time: for reading statistics, and for comparing losses.
 _SAMPLES, _TRIALS = 0.01, 0.02
 _SAMPLE_POINTS, _TRIAL_POINTS = 64, 16
 _ENOUGH_STEPS = 3  # to see whether statistics move
 
 
 class Monitor:
-    """Watches the batch normalization of one model during one training.
+    """A monitor of the batch normalization of one model during one training.
 
     Args:
         model: the model.
         every: look after each that many steps; None for as often as is cheap.
-        told_how: what to do for a layer to be told that it trains.
+        advice: how to make a layer receive training=True.
         loss: `loss(y, y_pred)`; None for the one that the model was compiled with.
-        planned: how many steps there will be; None if that is not known.
-        own_step: whether the training step is another than that of Keras' trainer.
+        planned: the number of steps in total; None if it is not known.
+        own_step: whether the training step is not that of Keras' trainer.
         histograms: gets the inputs of the layers.
 
     Attributes:
-        layers: the layers that are watched: all that are not frozen.
+        layers: the monitored layers: all that are not frozen.
         losses: of the batches that were compared.
         notices: the warnings that were given.
-        step: how many steps were done.
-        counter: to count in the first step how often it calls each layer.
+        step: the number of steps done.
+        counter: counts the calls of each layer in the first step.
         while_trying: a context in which the model's variables have their values.
     """
 
@@ -59,7 +59,7 @@ class Monitor:
         self,
         model: Any,
         every: int | None,
-        told_how: str,
+        advice: str,
         loss: Loss | None = None,
         planned: int | None = None,
         own_step: bool = False,
@@ -80,7 +80,7 @@ class Monitor:
         self._own_step = own_step
         self._calls_are_guessed = False
         self.while_trying: Callable[[], AbstractContextManager[None]] = nullcontext
-        self._told_how = told_how
+        self._advice = advice
         self._planned = planned
         self._samples = Budget(_SAMPLES, _SAMPLE_POINTS, every, guess=0)
         self._trials = Budget(_TRIALS, _TRIAL_POINTS, every, guess=1)
@@ -95,15 +95,15 @@ class Monitor:
         return self._batch is None or self._trials.is_due(self.step + 1)
 
     def keep_batch(self, x: Any, y: Any = None, sample_weight: Any = None) -> None:
-        """Take the batch of a step."""
+        """Keep the batch of a step."""
         self._batch = (x, y, sample_weight)
 
     def begin(self, value: Value) -> None:
-        """Read what the statistics are before the first step."""
+        """Read the statistics before the first step."""
         self._read(value)
 
     def after_step(self, step: int, value: Value) -> None:
-        """Look, if that is due, after so many steps in all."""
+        """Look, if that is due, after so many steps in total."""
         if not self.step:
             self._learn_calls(step)
         self.step = step
@@ -117,7 +117,7 @@ class Monitor:
         self.notices.say()
 
     def numbers(self, value: Value) -> dict[str, float]:
-        """What is known of each layer now, by `bn/<layer>/<number>`."""
+        """Return the current numbers of each layer, by `bn/<layer>/<number>`."""
         self._read(value)
         return {
             f"bn/{layer.path}/{name}": number
@@ -138,17 +138,17 @@ class Monitor:
             elif layer.ever_moved:
                 judge_at_the_end(layer, self.notices, self.step)
             elif layer.is_trained(value):
-                judge_still(layer, self.notices, self.step, self._told_how)
+                judge_still(layer, self.notices, self.step, self._advice)
         self._judge_losses(at_the_end=True)
         self.notices.say()
 
     def _learn_calls(self, steps: int) -> None:
-        """Take what was counted; a step that was compiled before cannot be counted."""
+        """Use the counts; a step that was compiled before cannot be counted."""
         counts = [self.counter.per_step(layer, steps) for layer in self.layers]
         if self._own_step or any(counts):
             for layer, calls in zip(self.layers, counts, strict=True):
                 layer.calls = calls
-        else:  # That of Keras calls the model once, as a trial does.
+        else:  # Keras' step calls the model once, as a trial does.
             self._calls_are_guessed = True
 
     def _sample(self, value: Value) -> None:
@@ -157,7 +157,7 @@ class Monitor:
             if layer.ever_moved and layer.is_trained(value):
                 judge(layer, self.notices, self.step, self._planned)
             elif self.step >= _ENOUGH_STEPS and layer.is_trained(value):
-                judge_still(layer, self.notices, self.step, self._told_how)
+                judge_still(layer, self.notices, self.step, self._advice)
 
     def _read(self, value: Value) -> None:
         for layer in self.layers:
@@ -167,7 +167,7 @@ class Monitor:
         return bool(self.losses) and self.losses[-1].step == step
 
     def _try(self) -> None:
-        """Compare the losses; a model with which that fails is left alone then."""
+        """Compare the losses; if that fails once, it is not tried again."""
         if self._trial is None or self._batch is None:
             return
         try:
@@ -201,34 +201,33 @@ class Monitor:
                 "loss",
                 None,
                 self.step,
-                f"the same batch has the loss {last.training:.4g} in training mode and "
-                f"{last.inference:.4g} in inference mode after {self.step:,} steps: "
-                f"what is trained is not what predicts. {self._why_losses_part()}",
+                f"the same batch has a loss of {last.training:.4g} in training mode "
+                f"and of {last.inference:.4g} in inference mode after {self.step:,} "
+                f"steps: inference does not match training. {self._why_losses_part()}",
             )
 
     def _why_losses_part(self) -> str:
         optimizer = getattr(self._model, "optimizer", None)
         if getattr(optimizer, "use_ema", False):
             return (
-                "The weights are averages (use_ema), the running statistics are those "
-                "of the weights that were not averaged: use "
-                "kerasbn.recalibrate(model, data)."
+                "The weights are averages (use_ema), but the running statistics belong "
+                "to the weights before averaging: use kerasbn.recalibrate(model, data)."
             )
         unlike = [each.path for each in self.layers if each.has_unlike_calls]
         if unlike:
             return (
-                f"{unlike[0]} serves unlike inputs, which no running statistics fit: "
-                "give each input a batch normalization layer of its own."
+                f"{unlike[0]} receives different kinds of inputs, which no running "
+                "statistics fit: give each input its own batch normalization layer."
             )
         return (
-            "The running statistics may be wrong, or batches too small or unlike each "
-            "other: lint.diagnose(model, x, y) says which, and what helps."
+            "The running statistics may be wrong, or batches too small or too "
+            "different: lint.diagnose(model, x, y) finds the cause and the remedy."
         )
 
     def _parts_ways(self, losses: Losses) -> bool:
-        """Whether inference is worse by more than the loss itself, and than a trifle.
+        """Whether inference is worse by more than the loss itself, and noticeably.
 
-        Dropout makes training mode the worse one, which is nobody's mistake.
+        Dropout makes training mode the worse one, which is not a mistake.
         """
         scale = max(abs(losses.training), 0.05 * abs(self.losses[0].training))
         return losses.inference - losses.training > scale

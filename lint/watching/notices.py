@@ -1,4 +1,4 @@
-"""What watching has to say: warnings of a class of their own, and a record of them."""
+"""The warnings of monitoring, in a class of their own, and a record of them."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ _MOST_NAMES = 3  # of layers, in one warning
 
 
 class WatchWarning(UserWarning):
-    """Batch normalization goes wrong in the training that runs now."""
+    """Batch normalization goes wrong in the current training."""
 
 
 @dataclass(frozen=True)
 class Notice:
-    """One warning.
+    """A warning.
 
     Attributes:
-        kind: what is wrong.
-        layer: the path of the layer; None if it is about the whole model.
-        step: after how many training steps it was seen.
-        message: what is wrong and what to do.
+        kind: the kind of problem.
+        layer: the path of the layer; None if it concerns the whole model.
+        step: the number of training steps before it was seen.
+        message: the problem and the remedy.
     """
 
     kind: Kind
@@ -52,13 +52,13 @@ class Notices:
         self._unsaid: list[Notice] = []
 
     def give(self, kind: Kind, layer: str | None, step: int, message: str) -> None:
-        """Note a warning, unless there was one of this layer before."""
+        """Note a warning, unless there was one of this kind for this layer before."""
         if not self.has(kind, layer):
             self._unsaid.append(Notice(kind, layer, step, message))
             self.given.append(self._unsaid[-1])
 
     def say(self) -> None:
-        """Warn of what was noted since: of layers with the same trouble once."""
+        """Issue the new warnings; layers with the same problem share one."""
         by_kind: dict[Kind, list[Notice]] = {}
         for notice in self._unsaid:
             by_kind.setdefault(notice.kind, []).append(notice)
@@ -66,11 +66,11 @@ class Notices:
         for first, *others in by_kind.values():
             text = f"{first.layer}: {first.message}" if first.layer else first.message
             if others:
-                text += f" The like holds for {_named(others)}."
+                text += f" Also affected: {_named(others)}."
             warnings.warn(text, WatchWarning, stacklevel=_stack_level())
 
     def has(self, kind: Kind, layer: str | None) -> bool:
-        """Whether it was said of this layer."""
+        """Whether a warning of this kind was given for this layer."""
         return any((each.kind, each.layer) == (kind, layer) for each in self.given)
 
 
@@ -82,7 +82,7 @@ def _named(notices: list[Notice]) -> str:
 
 
 def _stack_level() -> int:
-    """How far up from `say` the code of the user is, who called `fit` or `step`."""
+    """Return the stack level, from `say`, of the user's code that trains."""
     import keras
 
     packages = [Path(file).parent for file in (__file__, keras.__file__)]

@@ -19,13 +19,13 @@ _BATCHES, _RUNNING, _INPUTS = "tab:orange", "tab:blue", "tab:green"
 _WIDTH, _ROW, _HEAD = 12.0, 2.2, 0.9  # inches
 _MOST_ROWS = 4  # of layers in detail
 _CELL, _LEAST_MAP = 0.16, 1.4  # inches: of a layer in the map, and of the map
-_MOST_NAMES = 60  # beside the map
+_MOST_NAMES = 60  # next to the map
 _FEW_DECADES = 50
 _FAR_SHIFT, _FAR_DOUBLINGS = 1.0, 2.0  # where the colours end
 
 
 def draw(monitor: Monitor, path: Path) -> None:
-    """Write the picture, in the format that the file's name says.
+    """Write the picture, in the format given by the file's name.
 
     Raises:
         UsageError: if its format is not known, or the file cannot be written.
@@ -48,7 +48,7 @@ def draw(monitor: Monitor, path: Path) -> None:
     if rows:
         _draw_rows(rows, monitor, upper)
     else:
-        text = "The running statistics did not move, or were not seen to."
+        text = "No update of the running statistics was seen."
         upper.text(0.5, 0.4, text, ha="center")
     figure.suptitle(_title(rows, monitor))
     save_figure(figure, path, "plot")
@@ -96,7 +96,7 @@ def _draw_layer(layer: WatchedLayer, axes: Any) -> None:
 
 
 def _scale_by_decades(plot: Any, layer: WatchedLayer) -> None:
-    """A logarithmic axis, from the smallest variance above 0 on."""
+    """Set a logarithmic axis, from the smallest variance above 0 on."""
     both = [(point.running_variance, point.batch_variance) for point in layer.points]
     values = np.asarray(both).ravel()
     values = values[values > 0]
@@ -113,7 +113,7 @@ def _scale_by_decades(plot: Any, layer: WatchedLayer) -> None:
 
 
 def _label_of_few(value: float, _: int | None = None) -> str:
-    """Between the powers of ten on a logarithmic axis, labels for 2, 3 and 5."""
+    """Label only 2, 3 and 5 between the powers of ten on a logarithmic axis."""
     return f"{value:g}" if f"{value:e}"[0] in "235" else ""
 
 
@@ -137,9 +137,9 @@ def _draw_inputs(plot: Any, layer: WatchedLayer) -> None:
 def _draw_band(
     plot: Any, steps: list[int], bands: Any, colour: str, label: str
 ) -> None:
-    """A line of medians in a band of quantiles; bands are (low, median, high).
+    """Draw a line of medians in a band of quantiles; bands are (low, median, high).
 
-    One look alone is a point with a bar, as a band would have no width.
+    A single look is a point with a bar, since a band would have no width.
     """
     if not steps:
         return
@@ -153,7 +153,7 @@ def _draw_band(
 
 
 def _draw_map(monitor: Monitor, figure: Any) -> None:
-    """A row for each layer in the model's order, the darker the farther off."""
+    """Draw a row for each layer in the model's order, darker the farther off it is."""
     layers = monitor.layers
     steps = sorted({step for each in layers for step, _ in each.lags})
     column = {step: index for index, step in enumerate(steps)}
@@ -168,7 +168,7 @@ def _draw_map(monitor: Monitor, figure: Any) -> None:
         (left, shifts, _FAR_SHIFT, "means off, in standard deviations"),
         (right, doublings, _FAR_DOUBLINGS, "variances off, in doublings"),
     ):
-        axes.set_facecolor("lightgray")  # where nothing was seen
+        axes.set_facecolor("lightgray")  # if nothing was seen
         image = axes.imshow(
             values,
             aspect="auto",

@@ -1,16 +1,16 @@
 """Batch statistics from running ones.
 
-A running statistic is S <- m S + (1 - m) B in each step, so after n steps it is
-m^n S + (1 - m^n) A, where A is an average of the n batches, the last ones counting
-most. Two readings therefore tell A, without a look at any batch:
+A running statistic is S <- m S + (1 - m) B in each step, so after n steps it is m^n S +
+(1 - m^n) A, where A is an average of the n batches, in which the last ones count most.
+Two readings therefore determine A, without a look at any batch:
 
     A = (S_now - m^n S_before) / (1 - m^n)
 
 A layer of kerasbn that corrects its bias keeps S' = S / w with the weight w of the
-batches so far, which grows as w <- m w + (1 - m): there A is
-(w_now S'_now - m^n w_before S'_before) / (w_now - m^n w_before), and a plain layer is
-the case w = 1. A cumulative average (momentum None) has m = 1, and w is the count.
-With renorm=True it is the deviation sqrt(variance + epsilon) that is averaged so.
+batches so far, which grows as w <- m w + (1 - m): there A is (w_now S'_now - m^n
+w_before S'_before) / (w_now - m^n w_before), and a plain layer is the case w = 1. A
+cumulative average (momentum None) has m = 1, and w is the count. With renorm=True, the
+deviation sqrt(variance + epsilon) is averaged in this way.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ class Reading:
     """The running statistics of one layer after a number of training steps.
 
     Attributes:
-        step: how many steps were done.
+        step: the number of steps done.
         mean: the moving mean, flat.
         variance: the moving variance, flat.
         weight: the weight w of the batches in them; 1 in a plain layer.
         deviation: with renorm=True the moving deviation, flat, which the variance
             follows.
-        epsilon: of the layer.
+        epsilon: the layer's epsilon.
     """
 
     step: int
@@ -59,11 +59,11 @@ class Batches:
     """The average statistics of the batches between two readings.
 
     Attributes:
-        updates: how many batches they are.
-        mean: of each channel.
+        updates: the number of batches.
+        mean: the mean of each channel.
         variance: likewise, of single batches, not of all together.
-        noise: how far rounding of the readings may have changed the variance.
-        possible: whether any batches can have it, or else there were other updates.
+        noise: the possible effect of the readings' rounding on the variance.
+        possible: whether any batches can have it; if not, there were other updates.
     """
 
     updates: int
@@ -76,13 +76,13 @@ class Batches:
 def batches_between(
     before: Reading, now: Reading, momentum: float | None, calls: int
 ) -> Batches | None:
-    """What the batches between two readings were like; None if that does not show.
+    """Derive the statistics of the batches between two readings; None if impossible.
 
     Args:
         before: the earlier reading.
         now: the later one.
-        momentum: of the layer, None for a cumulative average.
-        calls: how often the layer is called in one step.
+        momentum: the layer's momentum, None for a cumulative average.
+        calls: the number of calls of the layer in one step.
     """
     updates = (now.step - before.step) * calls
     kept = 1.0 if momentum is None else momentum**updates
@@ -108,7 +108,7 @@ def batches_between(
 
 
 def flat(array: Any) -> Array:
-    """An array or tensor as float64, in one dimension."""
+    """Convert an array or tensor to one dimension in float64."""
     from keras import ops
 
     return np.asarray(ops.convert_to_numpy(array), np.float64).ravel()

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from .layers import WatchedLayer
     from .monitor import Monitor
 
-_MOST_ROWS, _WORTH_IT = 10, 3  # shown, and how many more it takes to leave those out
+_MOST_ROWS, _WORTH_IT = 10, 3  # shown, and the fewest others worth summing up
 
 
 def table(monitor: Monitor) -> Table:
-    """The layers, the worst first; of many, those alone."""
+    """Return a table of the layers, worst first, or only the worst of many."""
     made = Table(title=_title(monitor), title_justify="left")
     made.add_column("layer", overflow="fold")
     for name in ("momentum", "mean off by", "variance off by", "constant"):
@@ -36,7 +36,7 @@ def table(monitor: Monitor) -> Table:
 
 
 def worst_first(monitor: Monitor) -> list[WatchedLayer]:
-    """Layers with warnings first, then by how far they are off."""
+    """Sort layers with warnings first, then by how far they are off."""
 
     def badness(layer: WatchedLayer) -> tuple[int, float]:
         lag = layer.lag()
@@ -48,7 +48,7 @@ def worst_first(monitor: Monitor) -> list[WatchedLayer]:
 def _title(monitor: Monitor) -> str:
     title = f"Batch normalization after {monitor.step:,} steps"
     if not monitor.layers:
-        return f"{title}: none that is not frozen"
+        return f"{title}: all layers are frozen"
     if monitor.losses:
         last = monitor.losses[-1]
         title += (
@@ -76,7 +76,7 @@ def _row(layer: WatchedLayer, monitor: Monitor) -> tuple[str, ...]:
 
 
 def _rest(layers: Sequence[WatchedLayer], monitor: Monitor) -> tuple[str, ...]:
-    """One row for all these: the largest numbers, and which warnings there are."""
+    """Return one row for all of these: the largest numbers, and all warnings."""
     lags = [lag for each in layers if (lag := each.lag()) is not None]
     dead = sum(each.dead_channels() for each in layers)
     kinds = dict.fromkeys(kind for each in layers for kind in _kinds(each, monitor))

@@ -1,4 +1,4 @@
-"""The batches of `fit`, seen on their way into the training step."""
+"""The batches of `fit`, intercepted on their way into the training step."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 class Tap:
-    """Takes the place of a model's `train_function`, and keeps a batch if told to.
+    """A replacement of a model's `train_function` that keeps a batch on request.
 
-    The step that is run and the data that it is given stay the same. Where a training
-    failed and nothing closed this, it is not told any more, and only passes on.
+    The step and its data stay the same. If a training failed and did not close the
+    replacement, it receives no more requests, and only passes on.
 
     Args:
         model: a model whose `train_function` was made.
-        monitor: what is given the batches.
+        monitor: receives the batches.
 
     Attributes:
         keeps_next: whether to keep the next batch.
@@ -45,7 +45,7 @@ class Tap:
         self._taken_from = ways.get(keras.backend.backend())
 
     def open(self) -> None:
-        """Take the place of the function."""
+        """Replace the function."""
         self._model.train_function = self
 
     def close(self) -> None:
@@ -68,19 +68,19 @@ class Tap:
         self._monitor.keep_batch(*keras.utils.unpack_x_y_sample_weight(batch))
 
     def _from_list(self, data: Any) -> tuple[Any, ...]:
-        """PyTorch's function is given a list of one batch."""
+        """Take the batch from a list of one, which PyTorch's function receives."""
         self._keep(data[0])
         return (data,)
 
     def _from_iterator(self, state: Any, iterator: Any) -> tuple[Any, ...]:
-        """JAX's function is given an iterator of Python."""
+        """Take the batch from a Python iterator, which JAX's function receives."""
         batches = list(islice(iterator, 1))
         for batch in batches:
             self._keep(batch)
         return state, chain(batches, iterator)
 
     def _from_tensorflow(self, iterator: Any) -> tuple[Any, ...]:
-        """TensorFlow's function is compiled for iterators of the same elements."""
+        """Take the batch without changing the iterator's type, which is compiled in."""
         tf: Any = sys.modules["tensorflow"]
         spec = getattr(iterator, "element_spec", None)
         is_plain = isinstance(iterator, tf.data.Iterator) and all(

@@ -1,4 +1,4 @@
-"""One batch through the model in both modes, after which nothing has changed."""
+"""A batch passed through the model in both modes, without lasting effect."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..subjects.probing.backends import ways_to_run
 from ..subjects.probing.moments import moments
-from ..subjects.probing.running import ways_to_run
 from ..subjects.probing.undisturbed import undisturbed
-from ..subjects.trainer import is_told_to_train
+from ..subjects.trainer import receives_training
 from .statistics import flat
 from .values import synchronize
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Loss = Callable[[Any, Any], Tensor]
 
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-_VALUES = 4096  # of which quantiles are taken
+_VALUES = 4096  # from which quantiles are taken
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,12 @@ class Losses:
 
 
 class Trial:
-    """Runs a model forward in both modes.
+    """A forward run of a model in both modes.
 
     Args:
         model: the model.
-        layers: those whose inputs are noted.
-        loss: of the model; None for the one that it was compiled with.
+        layers: the layers whose inputs are recorded.
+        loss: the loss function; None for the one that the model was compiled with.
         histograms: gets their inputs.
 
     Attributes:
@@ -66,7 +66,7 @@ class Trial:
         self._run = ways_to_run()[0](self._both_modes, model)
 
     def run(self, step: int, x: Any, y: Any, sample_weight: Any) -> Losses | None:
-        """Note what the layers are given; return the losses, None without targets.
+        """Record the inputs of the layers; return the losses, None without targets.
 
         Raises:
             Exception: whatever the model or its loss raises.
@@ -80,7 +80,7 @@ class Trial:
             ):
                 layer.note_calls([(flat(m), flat(v)) for m, v in of_calls])
                 if values is not None and values.shape[0]:
-                    # By NumPy, which is far quicker at it than eager TensorFlow.
+                    # NumPy is far quicker at this than eager TensorFlow.
                     sample = flat(values)
                     layer.inputs.append((step, np.quantile(sample, _QUANTILES)))
                     self._histograms.write(layer.path, sample, step)
@@ -89,7 +89,7 @@ class Trial:
         return Losses(step, flat(training).item(), flat(inference).item())
 
     def _both_modes(self, x: Any, y: Any, sample_weight: Any) -> Any:
-        """Inference comes first, before training mode moves the statistics."""
+        """Run inference first, before training mode updates the statistics."""
         inference = self._forward(x, y, sample_weight, training=False)
         observers = [
             _InputObserver(each.layer, (each.calls or 1) > 1) for each in self._layers
@@ -106,9 +106,9 @@ class Trial:
         return inference, training, values, [each.moments for each in observers]
 
     def _forward(self, x: Any, y: Any, sample_weight: Any, training: bool) -> Any:
-        """The loss; None if there is nothing to compare with."""
-        told = {"training": training} if is_told_to_train(self._model) else {}
-        y_pred = self._model(x, **told)
+        """Return the loss; None if there is nothing to compare with."""
+        flag = {"training": training} if receives_training(self._model) else {}
+        y_pred = self._model(x, **flag)
         if y is None or not (self._loss or self._model.compiled):
             return None
         if self._loss is not None:
@@ -119,7 +119,7 @@ class Trial:
 
 
 class _InputObserver:
-    """Takes the place of a layer's `call`, and looks at what it is given.
+    """A replacement of a layer's `call` that records its inputs.
 
     Args:
         layer: the layer.

@@ -1,4 +1,4 @@
-"""The values of a model's variables while it is trained."""
+"""The values of a model's variables during training."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Any
 
 
 def current_value(variable: Any) -> Any:
-    """The value of a Keras variable, a tensor."""
+    """Return the value of a Keras variable, a tensor."""
     return variable.value
 
 
 def synchronize(model: Any) -> None:
-    """Give the variables their values: JAX' `fit` holds them elsewhere meanwhile."""
+    """Update the variables' values: JAX' `fit` holds them elsewhere meanwhile."""
     if hasattr(model, "jax_state_sync"):
         model.jax_state_sync()

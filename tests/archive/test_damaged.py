@@ -33,8 +33,8 @@ def refused(path, message):
     [
         (b"", "is empty"),
         (b"import keras\n", r"neither a \.keras archive .*b'import k'"),
-        (b"PK", "Not a whole zip archive"),
-        (b"PK\x03\x04" + bytes(100), "Not a whole zip archive"),
+        (b"PK", "Not a complete zip archive"),
+        (b"PK\x03\x04" + bytes(100), "Not a complete zip archive"),
         (b"\x89HDF\r\n\x1a\n", "Not a readable HDF5 file"),
         (b"\x89HDF\r\n\x1a\n" + bytes(1000), "Not a readable HDF5 file"),
         (b"\x89HDF\n\x1a\n\x00", "neither"),
@@ -56,7 +56,7 @@ def test_names_do_not_matter(tmp_path):
 
 def test_missing_file_and_folder(tmp_path):
     refused(tmp_path / "none.keras", "No such file or directory.*none.keras")
-    refused(tmp_path, "not a folder")
+    refused(tmp_path, "Not a model")
     (tmp_path / "saved_model.pb").touch()
     assert isinstance(refused(tmp_path, "SavedModel"), UnsupportedFormatError)
 
@@ -82,7 +82,7 @@ def test_a_flipped_byte_among_the_weights(tmp_path, monkeypatch):
     content[member.header_offset + member.file_size // 2] ^= 1
     path = tmp_path / "flipped.keras"
     path.write_bytes(content)
-    refused(path, "checksum is another")
+    refused(path, "checksum does not match")
     # A large file is not read through for that.
     monkeypatch.setattr(zip_members, "_CHECKED_BYTES", 0)
     open_archive(path).close()
@@ -106,7 +106,7 @@ def test_member_is_missing(tmp_path, name):
     content = members(KERAS_FILE)
     del content[name]
     path = write_members(tmp_path / "model.keras", content)
-    refused(path, f"There is no {name}")
+    refused(path, f"{name} is missing")
 
 
 def test_metadata_may_be_missing(tmp_path):
@@ -134,14 +134,14 @@ def test_weights_of_a_layer_are_missing(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (b"", "no valid JSON"),
-        (b"\xff\xfe\x00", "no valid JSON"),
-        (b"{'a': 1}", "no valid JSON"),
-        (b"[1, 2]", "must hold an object. Received: list"),
-        (b"null", "must hold an object. Received: NoneType"),
-        (b'{"a": ' + b"[" * 100_000, "no valid JSON"),
+        (b"", "not valid JSON"),
+        (b"\xff\xfe\x00", "not valid JSON"),
+        (b"{'a': 1}", "not valid JSON"),
+        (b"[1, 2]", "must contain an object. Received: list"),
+        (b"null", "must contain an object. Received: NoneType"),
+        (b'{"a": ' + b"[" * 100_000, "not valid JSON"),
         (b'{"a": ' + b"[" * 250 + b"]" * 250 + b"}", "nested more than 200 levels"),
-        (b'{"a": ' + b"9" * 10_000 + b"}", "no valid JSON"),
+        (b'{"a": ' + b"9" * 10_000 + b"}", "not valid JSON"),
     ],
 )
 def test_json(tmp_path, name, text, message):
@@ -157,7 +157,7 @@ def test_other_magic_inside(tmp_path):
 def test_no_model_at_all(tmp_path):
     with zipfile.ZipFile(tmp_path / "any.zip", "w") as container:
         container.writestr("readme.txt", "hello")
-    refused(tmp_path / "any.zip", "no config.json.*readme.txt")
+    refused(tmp_path / "any.zip", "config.json is missing.*readme.txt")
 
 
 def test_config_without_layers_is_read(tmp_path):

@@ -113,7 +113,7 @@ def test_a_link_to_a_folder_above_is_no_endless_walk(unzipped):
 
 def test_a_pipe_among_the_assets(unzipped):
     os.mkfifo(unzipped / "assets/pipe")
-    refused(unzipped, "assets/pipe in the model's folder is no plain file")
+    refused(unzipped, "assets/pipe in the model's folder is not a plain file")
 
 
 def test_a_configuration_longer_than_any(unzipped):
@@ -123,7 +123,7 @@ def test_a_configuration_longer_than_any(unzipped):
 
 def test_folders_that_are_no_models(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"a": 1}))
-    refused(tmp_path, "not a folder like that")
+    refused(tmp_path, "Not a model")
 
 
 @pytest.mark.parametrize("zipped", [True, False])

@@ -259,7 +259,7 @@ def test_names_that_no_layer_can_have(tmp_path, name):
     content = members(KERAS_FILE) | {"config.json": json.dumps(config)}
     with (
         open_archive(write_members(tmp_path / "model.keras", content)) as archive,
-        pytest.raises(UnusableFileError, match="without a proper name"),
+        pytest.raises(UnusableFileError, match="without a valid name"),
     ):
         archive.variables("bn_conv")
 

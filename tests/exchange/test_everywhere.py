@@ -47,7 +47,7 @@ def test_a_subclassed_model_and_its_blocks():
     model = Net()
     model.compile("sgd", "mse")
     model.fit(data((8, 4)), data((8, 2)), verbose=0)
-    with pytest.warns(UserWarning, match=r"\['block'\] makes its batch norm"):
+    with pytest.warns(UserWarning, match=r"\['block'\] creates its batch norm"):
         copy = kerasbn.upgrade(model)
     assert type(copy) is Net
     (old,), (new,) = batch_norms(model).values(), batch_norms(copy).values()
@@ -99,7 +99,7 @@ def test_chosen_layers(chosen):
         ({"axis": 1}, TypeError, "Received: axis"),
         ({"momentun": 0.9}, TypeError, "Received: momentun"),
         ({"momentum": 1.5}, ValueError, "momentum"),
-        ({"layers": "bn"}, ValueError, "chooses none.*Received: layers='bn'"),
+        ({"layers": "bn"}, ValueError, "selects none.*Received: layers='bn'"),
         ({"layers": [1]}, TypeError, "`layers` must be"),
     ],
 )

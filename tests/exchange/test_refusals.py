@@ -21,7 +21,7 @@ def test_downgrade_names_each_layer_that_stock_has_not():
     with pytest.raises(ValueError, match="Received:\n") as error:
         kerasbn.downgrade(model)
     assert str(error.value).splitlines()[1:] == [
-        "  pixels: axis=[1, 2]; stock has one axis. Keep this layer.",
+        "  pixels: axis=[1, 2]; stock supports one axis. Keep this layer.",
         "  inner/all: momentum=None; set a number as the layer's momentum first.",
     ]
 

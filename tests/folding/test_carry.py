@@ -173,7 +173,7 @@ def test_dense_then_reshape_then_batch_norm(axis):
     expect(keras.Model(inputs, batch_norm(axis)(x)), ["dense"], "backward")
 
 
-def test_a_single_channel_that_is_told_apart_nowhere():
+def test_a_single_channel_that_is_distinguished_nowhere():
     inputs = keras.Input((4, 4, 1))
     x = L.Dense(3, name="dense")(L.Flatten()(batch_norm()(inputs)))
     expect(keras.Model(inputs, x), ["dense"], "forward")

@@ -157,7 +157,7 @@ def test_a_picture_is_replaced_by_force_alone(saved, tmp_path):
     assert picture.read_text().startswith("<svg")
 
 
-def test_the_steps_are_told(saved, tmp_path):
+def test_the_steps_are_shown(saved, tmp_path):
     from kerasbn import fold_file
 
     steps = []

@@ -102,7 +102,7 @@ def test_a_gamma_of_zero_before_a_constant(float64):
     inputs = image()
     x = conv(L.BatchNormalization()(inputs) + BY_PLACE[..., :3])
     (kept,) = folded(keras.Model(inputs, L.ReLU()(x)), 0).kept
-    assert "what a gamma of the BN makes 0" in kept["reason"]
+    assert "values that a gamma of the BN makes 0" in kept["reason"]
 
 
 def test_one_after_the_other(float64):
@@ -169,7 +169,7 @@ def test_other_layers_that_join_a_constant(join, float64):
         if isinstance(layer, L.BatchNormalization):
             layer.gamma.assign(np.ones(4))  # So that a maximum is no obstacle.
     (kept,) = kerasbn.fold_batch_norm(model, verify=False).kept
-    assert "joins its inputs with a constant" in kept["reason"]
+    assert "combines its inputs with a constant" in kept["reason"]
 
 
 @pytest.mark.parametrize("policy", ["float32", "mixed_float16", "mixed_bfloat16"])

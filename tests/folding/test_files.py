@@ -230,7 +230,7 @@ def test_in_place(saved):
         ("missing/out.keras", "cannot be written"),
         ("in.keras/out.keras", "cannot be written"),
         ("out.h5", "must end in .keras"),
-        ("out.txt", "end it with a slash"),
+        ("out.txt", "add a slash"),
         ("out.safetensors", "must end in .keras"),
     ],
 )

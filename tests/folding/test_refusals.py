@@ -152,7 +152,7 @@ def test_output_of_the_model_too():
     inputs = image()
     x = L.Conv2D(4, 3, name="c")(inputs)
     model = keras.Model(inputs, [x, L.BatchNormalization()(x)])
-    expect_kept(model, "`c` is an output of the model, too")
+    expect_kept(model, "`c` is also an output of the model")
 
 
 def test_input_of_the_model():
@@ -174,7 +174,9 @@ def test_padding_of_the_layer_behind():
 
 def test_a_transposed_convolution_behind():
     model = model_of(L.BatchNormalization(), L.Conv2DTranspose(4, 3, name="c"))
-    expect_kept(model, "`c`, which does not add up as many inputs at every place")
+    expect_kept(
+        model, "`c`, which adds up a different number of inputs at different places"
+    )
 
 
 def test_a_layer_behind_that_others_feed_too():
@@ -212,7 +214,7 @@ def test_an_addition_that_is_scaled_on_one_side():
     inputs = image()
     x = L.Add(name="sum")([L.BatchNormalization()(inputs), inputs])
     model = keras.Model(inputs, L.Conv2D(4, 3)(x))
-    expect_kept(model, "`sum`, which adds what the BN does not scale alike")
+    expect_kept(model, "`sum`, which adds tensors that the BN does not scale alike")
 
 
 def test_a_product_of_tensors():
@@ -246,7 +248,7 @@ def test_regularizers_are_left_behind_and_named():
     )
     result = kerasbn.fold_batch_norm(randomise(model))
     assert result.notes == [
-        "regularizers left behind: c.kernel_regularizer, b.gamma_regularizer"
+        "regularizers dropped: c.kernel_regularizer, b.gamma_regularizer"
     ]
     assert result.model.get_layer("c").kernel_regularizer is None
     assert not result.model.losses
@@ -282,11 +284,11 @@ def edited(model, tmp_path, edit):
 @pytest.mark.parametrize(
     ("edit", "reason"),
     [
-        (lambda by_name: by_name["p"]["config"].pop("dims"), "arguments make no sense"),
-        (lambda by_name: by_name["p"]["config"].update(dims=[9, 9, 9]), "no sense"),
+        (lambda by_name: by_name["p"]["config"].pop("dims"), "arguments are invalid"),
+        (lambda by_name: by_name["p"]["config"].update(dims=[9, 9, 9]), "are invalid"),
         (
             lambda by_name: by_name["r"]["config"].update(scale={"a": 1}),
-            "an argument that is no number",
+            "an argument that is not a number",
         ),
         (
             lambda by_name: by_name["r"]["config"].update(offset=float("inf")),

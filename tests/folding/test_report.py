@@ -91,8 +91,8 @@ def test_every_bn_has_its_colour_and_its_fate(result):
     (kept,) = titles.pop("#b84a00")
     assert kept.startswith("BatchNormalization kept\nkept: reads ReLU `re_lu")
     assert titles.pop("#fff3cf") == [
-        f"Dense {HOSTILE}\ntakes in backward",
-        "Dense last\ntakes in forward\nan output of the model",
+        f"Dense {HOSTILE}\nabsorbs backward",
+        "Dense last\nabsorbs forward\nan output of the model",
     ]
     (others,) = titles.values()
     assert "Dense inner/dense\ncall 2 of 2" in others
@@ -406,7 +406,7 @@ def test_many_alike_stay_readable():
     text = printed(many(kept=250, folded=250))
     assert len(text.splitlines()) < 20
     assert "... 247 more  folded likewise" in text
-    assert "... 247 more  kept for like reasons" in text
+    assert "... 247 more  kept for similar reasons" in text
     assert "kept_2" in text
     assert "kept_3" not in text
     assert "is never called" in text
@@ -423,7 +423,7 @@ def test_the_text_stays_short():
     text = str(many(kept=250, folded=250))
     assert text.splitlines()[0] == "250 of 501 BN layers folded"
     assert len(text.splitlines()) < 8
-    assert "247 more for like reasons" in text
+    assert "247 more for similar reasons" in text
     assert "is never called" in text
 
 

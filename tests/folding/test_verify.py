@@ -72,7 +72,7 @@ def test_a_chaotic_model_is_proven_by_its_parts():
     result = kerasbn.fold_batch_norm(chaotic_model())
     assert result.verified
     assert result.error["float64"] <= 1e-9
-    assert "with one rounding" in result.notes[0]
+    assert "a single rounding" in result.notes[0]
 
 
 def test_a_wrong_fold_of_a_chaotic_model_is_found(monkeypatch):

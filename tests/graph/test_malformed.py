@@ -86,23 +86,23 @@ class TestReferencesToNothing:
         model = functional(
             layer("x"), layer("y", "x"), outputs=[["y", 0, 0], reference]
         )
-        refused(model, "which is not there")
+        refused(model, "which does not exist")
 
     def test_of_an_input(self, reference):
         refused(
             functional(layer("x"), layer("y", "x"), inputs=reference),
-            "which is not there",
+            "which does not exist",
         )
 
     def test_of_a_call(self, reference):
         entry = layer("y", "x", "x")
         tensor = entry["inbound_nodes"][0]["args"][0][1]
         tensor["config"]["keras_history"] = reference
-        refused(functional(layer("x"), entry), "which is not there|form a cycle")
+        refused(functional(layer("x"), entry), "which does not exist|form a cycle")
 
     def test_of_a_keras_2_call(self, reference):
         entry = layer("y", calls=[[["x", 0, 0, {}], [*reference, {}]]])
-        refused(functional(layer("x"), entry), "which is not there|form a cycle")
+        refused(functional(layer("x"), entry), "which does not exist|form a cycle")
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_entries_of_wrong_types(entry):
 def test_names_of_wrong_types(name):
     entry = layer("y", "x", config={"name": name})
     entry["name"] = name
-    refused(functional(layer("x"), entry), "without a proper name")
+    refused(functional(layer("x"), entry), "without a valid name")
 
 
 @pytest.mark.parametrize("key", ["input_layers", "output_layers"])

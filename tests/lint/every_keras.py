@@ -223,10 +223,10 @@ def rows_of_meanings(outcomes: list[Outcome]) -> tuple[list[list[str]], bool]:
         row = []
         for outcome in outcomes:
             found = outcome.results[number]
-            right = found is meaning.holds_in(outcome.version)
+            right = found is meaning.applies_to(outcome.version)
             agrees = agrees and right
             row.append(_word(found, "holds", "no") + ("" if right else " !"))
-        rows.append([_span(meaning), *row, meaning.what])
+        rows.append([_span(meaning), *row, meaning.fact])
     return rows, agrees
 
 

@@ -163,7 +163,7 @@ def test_findings_of_a_frozen_baseline_are_sorted(known, command):
             '{"version": 1, "findings": [{"path": 1, "code": "B", "count": 1}]}',
             "an entry is",
         ),
-        ('{"version": 2, "findings": []}', "another version. Received: 2"),
+        ('{"version": 2, "findings": []}', "unsupported version. Received: 2"),
         ("[" * 100_000, "malformed"),
         ("\xff", "malformed"),
     ],

@@ -99,16 +99,18 @@ class TestExitStatus:
         assert command(INFO).status == 0
         assert command(INFO, "--fail-on", "info").status == 1
 
-    def test_what_is_unreadable_is_told_once(self, files, command):
+    def test_what_is_unreadable_is_reported_once(self, files, command):
         outcome = command("broken.keras", "nowhere.py")
         assert outcome.out == ""
         first, *problems = outcome.err.rstrip().split("\n")
         assert first == "Error: No target could be read."
         assert len(problems) == 2
-        assert problems[0].startswith("  broken.keras: BN001 Not a whole zip archive")
+        assert problems[0].startswith(
+            "  broken.keras: BN001 Not a complete zip archive"
+        )
         assert problems[1] == "  nowhere.py: BN001 No such file. Check the path."
 
-    def test_what_is_unreadable_is_told_with_its_place(self, files, command):
+    def test_what_is_unreadable_is_reported_with_its_place(self, files, command):
         (files / "book.ipynb").write_text(
             json.dumps(
                 {
@@ -150,7 +152,7 @@ class TestExitStatus:
     def test_an_empty_folder_is_unusable(self, folder, command):
         outcome = command(".")
         assert outcome.status == 2
-        assert "nothing to check" in outcome.err
+        assert "Nothing to check" in outcome.err
         assert "in the folder" in outcome.err
 
     def test_an_empty_target_is_not_the_current_folder(self, files, command):

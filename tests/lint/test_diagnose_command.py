@@ -85,7 +85,7 @@ class TestRefused:
     @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"no zip at all"])
     def test_what_is_no_npz(self, command, saved, content):
         Path("bad.npz").write_bytes(content)
-        assert "no .npz file" in self.refused(command, saved, "--data", "bad.npz")
+        assert "not an .npz file" in self.refused(command, saved, "--data", "bad.npz")
 
     def test_an_array_larger_than_what_is_stored(self, command, saved):
         with zipfile.ZipFile("bad.npz", "w") as archive:
@@ -103,7 +103,7 @@ class TestRefused:
         assert "whose inputs are x. Received: bad.npz with images" in said
 
     def test_no_data(self, command, saved):
-        assert "no such file" in self.refused(command, saved, "--data", "none.npz")
+        assert "does not exist" in self.refused(command, saved, "--data", "none.npz")
         assert "Missing option '--data'" in self.refused(command, saved)
 
     def test_no_model(self, command, saved):

@@ -161,20 +161,20 @@ class TestWithoutLoss:
     def test_outputs_are_compared(self, lagging):
         diagnosis = lint.diagnose(lagging, data()[0])
         assert names(diagnosis) == ["not converged"]
-        assert "since there are no targets" in str(diagnosis)
+        assert "because there are no targets" in str(diagnosis)
         assert diagnosis.to_json()["compared"] == "outputs"
 
     def test_nor_without_compile(self, lagging):
         model = net(compiled=False)
         model.set_weights(lagging.get_weights())
         diagnosis = lint.diagnose(model, *data())
-        assert "since the model is not compiled" in str(diagnosis)
+        assert "because the model is not compiled" in str(diagnosis)
         assert names(diagnosis) == ["not converged"]
 
     def test_nor_where_the_loss_fails(self, lagging):
         x, _ = data()
         diagnosis = lint.diagnose(lagging, x, {"a": x, "b": x})
-        assert "since the loss cannot be computed" in str(diagnosis)
+        assert "because the loss cannot be computed" in str(diagnosis)
 
 
 class TestData:
@@ -248,7 +248,7 @@ class TestData:
             ),
             ((np.zeros((1, 4)),), "at least two samples"),
             ((3,), "Received: x of type int"),
-            (([(np.zeros((4, 4)),)], np.zeros((4, 1))), "`y` is for arrays"),
+            (([(np.zeros((4, 4)),)], np.zeros((4, 1))), "`y` is only for arrays"),
             ((np.zeros((4, 7)),), r"cannot be run on the data: .*Received: x of shape"),
             ((np.float32(3),), "a single number"),
         ],

@@ -235,7 +235,7 @@ class TestUnlikeInputs:
 
 @pytest.mark.parametrize(
     ("change", "said"),
-    [(lambda x: 255 * x, "times as widely spread"), (lambda x: 1 + 3 * x, "other")],
+    [(lambda x: 255 * x, "times that of the training"), (lambda x: 1 + 3 * x, "other")],
 )
 def test_unlike_data(model, change, said):
     x = change(X)

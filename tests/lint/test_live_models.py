@@ -380,7 +380,7 @@ class TestImported:
     @pytest.mark.parametrize(
         ("text", "message"),
         [
-            ("net = 3", "is no Keras model. Received: int."),
+            ("net = 3", "is not a Keras model. Received: int."),
             ("raise RuntimeError('broken')", "RuntimeError: broken"),
             ("raise SystemExit(0)", "SystemExit: 0"),
             ("def net(size): pass", "needs arguments. Received: net(size). Name a"),

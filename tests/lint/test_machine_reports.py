@@ -343,7 +343,7 @@ class TestSarif:
         physical = location["physicalLocation"]
         assert physical["artifactLocation"]["uri"] == "pkg/models.py"
 
-    def test_a_fix_is_told(self):
+    def test_a_fix_is_reported(self):
         text = written(report(finding(fix=FIX, **AT)), "sarif")
         check("sarif", text)
         (fix,) = json.loads(text)["runs"][0]["results"][0]["fixes"]

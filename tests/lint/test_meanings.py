@@ -19,7 +19,7 @@ every_keras = module_from_spec(spec)
 spec.loader.exec_module(every_keras)
 
 
-@pytest.mark.parametrize("meaning", MEANINGS, ids=lambda meaning: meaning.what[:40])
+@pytest.mark.parametrize("meaning", MEANINGS, ids=lambda meaning: meaning.fact[:40])
 def test_meaning(meaning, subprocess_python) -> None:
     text = every_keras.BEGIN + every_keras.PROOFS[meaning]
     backend = every_keras.BACKENDS.get(meaning)
@@ -35,4 +35,4 @@ def test_meaning(meaning, subprocess_python) -> None:
         holds = "holds True" in done.out
     version = parse_version(keras.__version__)
     assert version is not None
-    assert holds is meaning.holds_in(version)
+    assert holds is meaning.applies_to(version)

@@ -146,7 +146,7 @@ class TestFinds:
         model = called(Inheriting(Block(training=None)))
         assert found(model) == [("BN101", "warning", "block/bn")]
 
-    def test_training_true_in_a_model_that_is_not_told(self):
+    def test_training_true_in_a_model_without_the_flag(self):
         model = called(Untold(Block(training=True)))
         assert ("BN103", "warning", "block/bn") in found(model)
 
@@ -302,7 +302,7 @@ class TestInputs:
         model = called(Fourths(Block(training=False)), np.zeros((8, 4)))
         assert found(model) == [self.FOUND]
 
-    def test_a_failure_is_told(self):
+    def test_a_failure_is_reported(self):
         class Broken(Net):
             def call(self, x, training=None):
                 if training:
@@ -314,7 +314,7 @@ class TestInputs:
         assert "could not be run to see its behaviour" in finding.message
         assert finding.message.endswith("(RuntimeError: not today)")
 
-    def test_no_known_shape_is_told(self):
+    def test_no_known_shape_is_reported(self):
         model = Net(Block(training=False))
         model.block.bn.build((None, 4))
         (finding,) = lint.check(model, select="BN002")

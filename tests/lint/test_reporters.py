@@ -108,7 +108,7 @@ class TestText:
         assert str(Location(layer="bn")) == "model: layer bn"
         assert str(Location("m.keras")) == "m.keras"
 
-    def test_why_is_told_once_for_each_rule(self):
+    def test_why_is_explained_once_for_each_rule(self):
         output = written(report(finding(path="a.py"), finding(path="b.py")))
         assert output.count("(model-lint rule BN201)") == 1
 

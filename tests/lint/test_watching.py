@@ -111,7 +111,7 @@ class TestFit:
         assert "0 of 4" in out
 
     def test_statistics_that_do_not_move(self):
-        with pytest.warns(lint.WatchWarning, match="did not move") as all:
+        with pytest.warns(lint.WatchWarning, match="did not change") as all:
             assert fitted(Untold(), *data(mean=5), watching()) == [("not moving", "bn")]
         assert len([each for each in all if each.category is lint.WatchWarning]) == 1
 
@@ -165,7 +165,7 @@ class TestFit:
         with pytest.warns(lint.WatchWarning):
             fitted(net(momentum=0.99), *data(40, mean=5), watch, batch_size=1)
         (message,) = [each.message for each in watch.notices if each.kind == "lagging"]
-        assert "whether batches hold more than one sample" in message
+        assert "whether batches have more than one sample" in message
 
     @pytest.mark.parametrize("kind", [layers, kerasbn])
     @pytest.mark.filterwarnings("ignore::lint.WatchWarning")
@@ -189,7 +189,7 @@ class TestFit:
         ]
         (text,) = [t for t in map(str, (w.message for w in all)) if "lag behind" in t]
         assert text.startswith("bn0: ")
-        assert text.endswith(" The like holds for bn1, bn2, bn3 and 2 more layers.")
+        assert text.endswith(" Also affected: bn1, bn2, bn3 and 2 more layers.")
 
     def test_a_warning_is_where_fit_was_called(self):
         with pytest.warns(lint.WatchWarning) as all:
@@ -449,7 +449,7 @@ class TestLoop:
     def test_one_that_does_not_say_training(self):
         model = net()
         with (
-            pytest.warns(lint.WatchWarning, match=r"did not move in 3 .*BN102"),
+            pytest.warns(lint.WatchWarning, match=r"did not change in 3 .*BN102"),
             lint.watch(model, every=1, verbose=False) as loop,
         ):
             _watch_all(loop, steps_of(model, training=False))
@@ -459,7 +459,7 @@ class TestLoop:
     def test_that_never_says_step(self):
         model = net()
         with (
-            pytest.warns(lint.WatchWarning, match="did not move, though"),
+            pytest.warns(lint.WatchWarning, match="did not change, though"),
             lint.watch(model, verbose=False),
         ):
             assert len(list(steps_of(model, training=False))) == 20
@@ -551,7 +551,9 @@ class TestRemedies:
     @pytest.mark.skipif(BACKEND != "tensorflow", reason="the step is of its own")
     def test_in_a_training_step_of_its_own(self):
         x, y = data(mean=5)
-        with pytest.warns(lint.WatchWarning, match=r"training=True in the train_step"):
+        with pytest.warns(
+            lint.WatchWarning, match=r"training=True in the model.s own train_step"
+        ):
             fitted(self.own_step({}), x, y, watching())
         assert fitted(self.own_step({"training": True}), x, y, watching()) == []
 
@@ -595,7 +597,7 @@ class TestRemedies:
         with pytest.warns(lint.WatchWarning):
             found = fitted(model, *data(), watch)
         assert ("unlike inputs", "one") in found
-        assert "Give each input a batch norm" in watch.notices[0].message
+        assert "Give each input its own batch norm" in watch.notices[0].message
         assert not any("recalibrate" in each.message for each in watch.notices)
 
     @pytest.mark.parametrize("averaged", [True, False])
@@ -712,7 +714,9 @@ class TestPicture:
         assert fitted(self.deep(40), *data(), watch) == []
         assert imread(tmp_path / "watch.png").shape[0] < 2000
 
-    def test_of_a_format_that_is_not_known_is_told_after_the_training(self, tmp_path):
+    def test_of_a_format_that_is_not_known_is_reported_after_the_training(
+        self, tmp_path
+    ):
         watch = watching(plot=str(tmp_path / "watch.xyz"))
         with pytest.warns(lint.WatchWarning, match="could not be drawn.*watch.xyz"):
             fitted(net(momentum=0.5), *data(), watch)

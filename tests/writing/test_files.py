@@ -189,7 +189,7 @@ def folder(path, force, content="new"):
     def is_one(found):
         return (found / "saved_model.pb").exists()
 
-    with replacing_folder(path, force=force, what="model", is_one=is_one) as temporary:
+    with replacing_folder(path, force=force, label="model", is_one=is_one) as temporary:
         (temporary / "saved_model.pb").write_text(content)
 
 
@@ -228,7 +228,7 @@ def test_what_fails_leaves_no_folder(tmp_path):
     (path / "saved_model.pb").write_text("old")
     with (
         pytest.raises(KeyboardInterrupt),
-        replacing_folder(path, force=True, what="model", is_one=lambda _: True),
+        replacing_folder(path, force=True, label="model", is_one=lambda _: True),
     ):
         raise KeyboardInterrupt
     assert (path / "saved_model.pb").read_text() == "old"

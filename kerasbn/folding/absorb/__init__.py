@@ -1,14 +1,14 @@
-"""How a linear layer takes an affine map of its output, or of its input, into itself.
+"""Absorbing an affine map of a linear layer's output, or of its input, into the layer.
 
 A linear layer computes x * W + b. Followed by y = s * (x * W + b) + t it is the same
-layer with other weights, and so it is behind x = s * x' + t:
+layer with other weights, and likewise if preceded by x = s * x' + t:
 
     after it:     W' = W * s over the outputs     b' = b * s + t
     before it:    W' = s * W over the inputs      b' = b + (t * W)
 
-where t * W, the layer's response to the constant t, is the same at every place only if
-no zero padding comes in between. Which entries of W lead to an output, or come from
-an input, tells one class from another: one entry of `ABSORBERS` is all that it needs.
+where t * W, the layer's response to the constant t, is the same at every place only
+without zero padding. Classes differ in which entries of W lead to an output, or come
+from an input. Supporting a class takes one entry in `ABSORBERS`.
 """
 
 from __future__ import annotations
@@ -35,4 +35,4 @@ ABSORBERS: Mapping[str, Absorber] = {
     **{f"SeparableConv{n}D": Separable(n) for n in (1, 2)},
     **{f"Conv{n}DTranspose": Transposed(n) for n in (1, 2, 3)},
 }
-"""Class -> how it absorbs. The names are those of `keras.layers`."""
+"""Class -> its absorber. The names are those of `keras.layers`."""

@@ -1,4 +1,4 @@
-"""What a class of linear layers is asked, and what all of them answer alike."""
+"""The interface of absorbers, and what they have in common."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 
 class Absorber(ABC):
-    """How a class of linear layers takes in affine maps.
+    """A class of linear layers that can absorb affine maps.
 
-    A map is of the layer's input or of its output (its `side`), over axes among the
-    layer's `own_axes` there. Scales and shifts are aligned at their end, as in
+    A map applies to the layer's input or to its output (its `side`), over axes among
+    the layer's `own_axes` there. Scales and shifts are aligned at their end, as in
     `Affine`.
 
     Attributes:
         kernels: how many kernels the layer has; its bias is stored after them.
-        spatial: how many spatial axes its input has; None if it may be of any rank.
+        spatial: how many spatial axes its input has; None if it can have any rank.
     """
 
     kernels: ClassVar[int] = 1
@@ -34,16 +34,16 @@ class Absorber(ABC):
 
     @abstractmethod
     def own_axes(self, config: Config, side: Side) -> tuple[int, ...]:
-        """The axes, from the end, of which each index has weights of its own."""
+        """The axes, counted from the end, where each index has its own weights."""
 
     @abstractmethod
     def has_bias(self, config: Config) -> bool:
         """Whether a layer of that configuration has a bias."""
 
     def unevenness(self, config: Config) -> str | None:
-        """Why a constant input gives something else at different places.
+        """The reason why a constant input gives different results at different places.
 
-        It follows the layer's name. None if the response is the same everywhere.
+        The text follows the layer's name. None if the response is the same everywhere.
         """
         return None
 
@@ -66,12 +66,12 @@ class Absorber(ABC):
     ) -> list[Wide | Float64]:
         """The float64 variables of the layer together with an affine map.
 
-        The kernels are computed block by block, when they are asked for.
+        The kernels are computed block by block, on demand.
 
         Args:
             config: its configuration before absorbing.
             variables: its kernels, then its bias if it has one.
-            side: whether the map is of the layer's input or of its output.
+            side: whether the map applies to the layer's input or to its output.
             affine: the map.
 
         Raises:
@@ -88,7 +88,7 @@ class Absorber(ABC):
     def _bias_setting(
         self, config: Config, side: Side, affine: Affine
     ) -> dict[str, Any]:
-        """What the configuration says of the bias after absorbing."""
+        """The configuration of the bias after absorbing."""
 
     @abstractmethod
     def _absorbed_bias(
@@ -99,7 +99,7 @@ class Absorber(ABC):
         side: Side,
         affine: Affine,
     ) -> list[Float64]:
-        """The bias after absorbing, given the kernels before; none if there is none."""
+        """The bias after absorbing, given the old kernels; empty if there is none."""
 
     @abstractmethod
     def _scale_outputs(
@@ -117,7 +117,7 @@ class Absorber(ABC):
 def penalties(config: Config) -> list[str]:
     """The regularizers that a layer's configuration sets.
 
-    They would punish the folded weights instead of the trained ones.
+    They would penalise the folded weights instead of the trained ones.
     """
     return [
         key

@@ -1,4 +1,4 @@
-"""Linear layers whose only axis with weights of its own is that of the channels."""
+"""Linear layers that have weights of their own only along the channel axis."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Channelwise(Absorber):
         self.spatial = spatial
 
     def own_axes(self, config: Config, side: Side) -> tuple[int, ...]:
-        """The axis of the channels, which is the same on both sides."""
+        """The channel axis, which is the same on both sides."""
         if self.spatial is not None and config.get("data_format") == "channels_first":
             return (-1 - self.spatial,)
         return (-1,)
@@ -37,7 +37,7 @@ class Channelwise(Absorber):
 
     @abstractmethod
     def _response(self, config: Config, kernels: list[Wide], shift: Float64) -> Float64:
-        """What a constant input adds to the bias."""
+        """The contribution of a constant input to the bias."""
 
     def _bias_setting(
         self, config: Config, side: Side, affine: Affine
@@ -87,10 +87,10 @@ class Dense(Channelwise):
 
 
 class Convolution(Dense):
-    """A convolution, which may pad its input."""
+    """A convolution, which can pad its input."""
 
     def unevenness(self, config: Config) -> str | None:
-        """Zeros beyond the border are not shifted; a kernel of size 1 meets none."""
+        """Padding with zeros, which are not shifted; a kernel of size 1 needs none."""
         return padding(config)
 
 
@@ -98,10 +98,10 @@ class Transposed(Channelwise):
     """A transposed convolution, whose kernel is (…, outputs, inputs)."""
 
     def unevenness(self, config: Config) -> str | None:
-        """A place has as many inputs as kernels overlap there, but for a size of 1."""
+        """Overlaps of the kernel, which differ between places unless its size is 1."""
         if all_ones(config["kernel_size"]) and all_ones(config["strides"]):
             return None
-        return "does not add up as many inputs at every place"
+        return "adds up a different number of inputs at different places"
 
     def _outputs(self, kernels: list[Wide]) -> int:
         return kernels[0].shape[-2]
@@ -122,7 +122,7 @@ class Transposed(Channelwise):
 
 
 def padding(config: Config) -> str | None:
-    """What stands in the way of a shift where a convolution pads."""
+    """The reason why a shift cannot pass if a convolution pads."""
     if config.get("padding", "valid") == "valid" or all_ones(config["kernel_size"]):
         return None
     return "pads with zeros, which the BN does not shift"
@@ -134,12 +134,12 @@ def all_ones(value: Any) -> bool:
 
 
 def per_channel(values: Float64, channels: int) -> Float64:
-    """Values that differ by channel at most, wherever the channels are."""
+    """Values that differ at most by channel, wherever the channels are."""
     return np.broadcast_to(values.reshape(-1), (channels,))
 
 
 def _by_group(config: Config, kernel: Wide, values: Float64) -> Float64:
-    """A value for each input channel, as the kernel's last two axes meet them."""
+    """A value for each input channel, arranged as the kernel's last two axes."""
     groups = config.get("groups") or 1
     inputs, outputs = kernel.shape[-2:]
     grouped = per_channel(values, groups * inputs).reshape(groups, inputs)

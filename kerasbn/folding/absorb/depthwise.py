@@ -1,6 +1,6 @@
-"""Convolutions that keep the channels apart, at first or to the end.
+"""Convolutions that keep the channels apart, at first or throughout.
 
-Input channel c leads to the outputs c * multiplier + m by kernel[…, c, m].
+Input channel c leads to the outputs c * multiplier + m through kernel[…, c, m].
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Depthwise(Convolution):
 
 
 class Separable(Convolution):
-    """A depthwise kernel, and one of size 1 that mixes the channels behind it."""
+    """A depthwise kernel, followed by one of size 1 that mixes the channels."""
 
     kernels = 2
 
@@ -54,7 +54,7 @@ class Separable(Convolution):
 
 
 def _scaled_depthwise(kernels: list[Wide], scale: Float64) -> list[Wide]:
-    """The kernels with each input of the first scaled."""
+    """The kernels with each input of the first one scaled."""
     depthwise, *rest = kernels
     return [depthwise * per_channel(scale, depthwise.shape[-2])[:, None], *rest]
 

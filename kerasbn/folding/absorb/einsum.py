@@ -1,4 +1,4 @@
-"""EinsumDense as an absorber: which axis is which is told by its equation.
+"""EinsumDense as an absorber: its equation defines the axes.
 
 In `abc,cde->abde` the kernel `cde` leads from the input axis `c` to the output axes
 `d` and `e`. A bias has the axes that `bias_axes` names, and size 1 along the other
@@ -38,10 +38,10 @@ class Einsum(Absorber):
     """`keras.layers.EinsumDense`."""
 
     def own_axes(self, config: Config, side: Side) -> tuple[int, ...]:
-        """The axes whose label the kernel has too, counted from the end.
+        """The axes whose label the kernel shares, counted from the end.
 
-        There are none if they end in an ellipsis (`x...,xy->y...`), because the end is
-        open then.
+        There are none if they end in an ellipsis (`x...,xy->y...`), because their
+        distance from the end is then not known.
         """
         return _own_axes(config, side)
 
@@ -50,7 +50,7 @@ class Einsum(Absorber):
         return bool(config.get("bias_axes"))
 
     def unevenness(self, config: Config) -> str | None:
-        """An axis that is summed over without weights makes its size count."""
+        """A sum over an axis without weights, which makes its size count."""
         labels = _Labels.of(config)
         if set(labels.input) - set(labels.kernel) - set(labels.output):
             return "sums over an axis without weights"
@@ -93,7 +93,7 @@ def _own_axes(config: Config, side: Side) -> tuple[int, ...]:
 
 
 def _response(config: Config, kernel: Wide, shift: Float64) -> Float64:
-    """What a constant input gives, over the output axes that the kernel has."""
+    """The response to a constant input, over the output axes that the kernel has."""
     labels = _Labels.of(config)
     answers = kernel * _onto_kernel(config, kernel, "input", shift)
     kept = "".join(label for label in labels.output if label in labels.kernel)
@@ -110,14 +110,14 @@ def _bias_axes(config: Config, side: Side, affine: Affine) -> str | None:
     added = affine.axes if side == "output" else _own_axes(config, "output")
     covered = {*(labels.output[axis] for axis in added), *(present or "")}
     own = [label for label in labels.output if label in labels.kernel]
-    covered = covered or {own[-1]}  # One number for all is a bias of any axis, too.
+    covered = covered or {own[-1]}  # A single number fits a bias along any axis.
     return "".join(label for label in labels.output if label in covered)
 
 
 def _absorbed_bias(
     config: Config, kernel: Wide, biases: list[Float64], side: Side, affine: Affine
 ) -> list[Float64]:
-    """The bias after absorbing, of the axes that `bias_axes` says; none if none."""
+    """The bias after absorbing, with the axes of `bias_axes`; empty if it has none."""
     names = _bias_axes(config, side, affine)
     if not names:
         return []
@@ -142,7 +142,7 @@ def _absorbed_bias(
 
 
 def _onto_kernel(config: Config, kernel: Wide, side: Side, values: Float64) -> Float64:
-    """Values of the own axes of one side, broadcastable to the kernel."""
+    """Values along the own axes of one side, broadcastable to the kernel."""
     labels = _Labels.of(config)
     axes = _own_axes(config, side)
     names = "".join(getattr(labels, side)[axis] for axis in axes)
@@ -164,7 +164,7 @@ def _size(
     biases: list[Float64],
     config: Config,
 ) -> int:
-    """The size of an output axis; 1 where neither kernel nor bias has it."""
+    """The size of an output axis; 1 if neither kernel nor bias has it."""
     if label in labels.kernel:
         return kernel.shape[labels.kernel.index(label)]
     present = config.get("bias_axes") or ""
@@ -175,7 +175,7 @@ def _size(
 
 
 def _aligned(values: Float64, rank: int) -> Float64:
-    """The last `rank` axes; those before have size 1, or are missing."""
+    """The last `rank` axes; those before must have size 1 or be absent."""
     if values.ndim > rank:
         return values.reshape(values.shape[-rank:])
     return values.reshape((1,) * (rank - values.ndim) + values.shape)

@@ -1,11 +1,11 @@
-"""What an affine map passes on its way to a linear layer.
+"""Layers and operators that an affine map passes on its way to a linear layer.
 
-A carrier is a layer or an operator without trained weights that does not mix what the
-map tells apart. With f the carrier, s * f(x) + t = f(s' * x + t'). Backward, a map of
-its output becomes one of each input; forward, the maps of its inputs become one of its
-output. Where that is not so, `CannotCarry` says why.
+A carrier is a layer or an operator without trained weights that does not mix values
+which the map treats differently. With f the carrier, s * f(x) + t = f(s' * x + t').
+Backward, a map of its output becomes one of each input; forward, the maps of its
+inputs become one of its output. If that is not possible, `CannotCarry` says why.
 
-One entry of `LAYERS` or `OPERATORS` is all that a class needs.
+Supporting a class takes one entry in `LAYERS` or `OPERATORS`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["LAYERS", "OPERATORS", "CannotCarry", "Site", "carrier"]
 
 
 def carrier(call: Call) -> Carrier | None:
-    """How what is called lets maps pass; None if it does not."""
+    """Return the carrier of a call; None if maps cannot pass it."""
     layer = call.layer
     if layer.entry.is_operator:
         return OPERATORS.get(layer.class_name)
@@ -32,7 +32,7 @@ def carrier(call: Call) -> Carrier | None:
 
 
 def _unchanged(site: Site, affine: Affine) -> Affine:
-    """What does nothing at inference."""
+    """A map past a layer that does nothing at inference."""
     if site.call.training:
         raise CannotCarry("is called with training=True")
     return affine
@@ -78,7 +78,7 @@ LAYERS = {
     "Rescaling": fixed.fixed(fixed.rescaling),
     "Normalization": fixed.fixed(fixed.normalization),
 }
-"""Layer class -> how it lets maps pass. The names are those of `keras.layers`."""
+"""Layer class -> its carrier. The names are those of `keras.layers`."""
 
 OPERATORS = {
     "Identity": _SAME,
@@ -101,4 +101,4 @@ OPERATORS = {
     "Maximum": fixed.arithmetic(fixed.cut_off, joining.EXTREME),
     "Minimum": fixed.arithmetic(fixed.cut_off, joining.EXTREME),
 }
-"""Operator class -> how it lets maps pass. The names are those of `keras.ops`."""
+"""Operator class -> its carrier. The names are those of `keras.ops`."""

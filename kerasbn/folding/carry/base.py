@@ -1,4 +1,4 @@
-"""What a carrier is asked, and what it answers."""
+"""The interface of carriers."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ _MAX_SIZE = 2**26
 
 
 class CannotCarry(Exception):  # noqa: N818 - it is control flow, not an error
-    """Why a map does not pass, to follow the name of the layer."""
+    """A map does not pass; the message says why, and follows the name of the layer."""
 
 
 @dataclass(frozen=True)
 class Site:
-    """A call of a carrier: what it is asked about.
+    """A call of a carrier.
 
     Attributes:
         call: the call.
-        inputs: the shape of one sample of each input, where it is known.
-        output: the shape of one sample of the output, where it is known.
-        variables: what the layer stores in the file.
-        constants: those of its arguments that are no longer what the file says.
+        inputs: the shape of one sample of each input, if it is known.
+        output: the shape of one sample of the output, if it is known.
+        variables: the variables that the layer stores in the file.
+        constants: those of its arguments that differ from what the file says.
     """
 
     call: Call
@@ -64,11 +64,11 @@ class Site:
 
     @property
     def rank(self) -> int:
-        """The rank of one sample of the first input."""
+        """The rank of a sample of the first input."""
         return len(known(self.inputs[0]))
 
     def axis(self, value: int) -> int:
-        """An axis of the input with the batch, counted from the end.
+        """Convert an axis of the input with the batch to one counted from the end.
 
         Raises:
             CannotCarry: if it is the batch.
@@ -83,10 +83,10 @@ class Term(NamedTuple):
     """A constant that is added to a tensor: `sign * x + own_sign * constant`.
 
     Attributes:
-        argument: where it stands.
+        argument: its place among the arguments.
         constant: its value for one sample.
-        batched: whether it is stored with an axis for the batch.
-        own_sign: 1, or -1 where it is subtracted.
+        batched: whether it is stored with a batch axis.
+        own_sign: 1, or -1 if it is subtracted.
         sign: 1, or -1 where the tensor is subtracted from it.
         dtype: the floating dtype in which new values are stored.
     """
@@ -101,7 +101,7 @@ class Term(NamedTuple):
 
 @dataclass(frozen=True)
 class Carrier:
-    """How a class lets affine maps pass.
+    """The way in which a class passes affine maps on.
 
     Attributes:
         backward: (site, map of the output) -> the map of each input.
@@ -116,20 +116,20 @@ class Carrier:
 
 
 def known(shape: Shape | None) -> Shape:
-    """A shape that must be known at least in its rank.
+    """Return a shape if at least its rank is known.
 
     Raises:
         CannotCarry: if it is not.
     """
     if shape is None:
         raise CannotCarry(
-            "reads a tensor whose shape the file does not tell (a .keras file does)"
+            "reads a tensor whose shape is not in the file (a .keras file has it)"
         )
     return shape
 
 
 def check_size(shape: Sequence[int]) -> None:
-    """Check that an array of that shape can be made: a file may declare any size.
+    """Check that an array of that shape is feasible: a file may declare any size.
 
     Raises:
         CannotCarry: if it is larger than any real one.
@@ -142,7 +142,7 @@ def single(
     backward: Callable[[Site, Affine], Affine],
     forward: Callable[[Site, Affine], Affine] | None = None,
 ) -> Carrier:
-    """A carrier with one input; without `forward`, the same is true both ways.
+    """A carrier with one input; without `forward`, `backward` serves both directions.
 
     Further inputs, such as a mask, must stay as they are.
     """
@@ -162,12 +162,12 @@ def single(
 
 
 def sizes(value: Any) -> list[int]:
-    """Numbers, however they are nested: `[[1, 1], [2, 2]]`."""
+    """Return numbers flat, however they are nested: `[[1, 1], [2, 2]]`."""
     if isinstance(value, list | tuple):
         return [size for item in value for size in sizes(item)]
     return [value]
 
 
 def of_rank(values: Float64, rank: int) -> Float64:
-    """The same values with axes of size 1 before them."""
+    """Return the values with axes of size 1 in front, up to the rank."""
     return values.reshape((1,) * (rank - values.ndim) + values.shape)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def fixed(function: Callable[[Site], Affine]) -> Carrier:
-    """A carrier that computes the map which `function` gives for its site."""
+    """A carrier that computes the map which `function` returns for its site."""
 
     def backward(site: Site, affine: Affine) -> Affine:
         """The map m' with f(m'(x)) = m(f(x)), which has the same scale as m."""
@@ -54,11 +54,11 @@ def rescaling(site: Site) -> Affine:
     return Affine(scale, _constant(site, site.config.get("offset", 0.0)))
 
 
-_SMALLEST_DEVIATION = 1e-7  # `keras.backend.epsilon()`, by which Keras limits it.
+_SMALLEST_DEVIATION = 1e-7  # `keras.backend.epsilon()`, Keras' lower limit for it.
 
 
 def normalization(site: Site) -> Affine:
-    """`keras.layers.Normalization`, adapted or with the given mean and variance."""
+    """`keras.layers.Normalization`, adapted or with a given mean and variance."""
     axes = site.config.get("axis")
     axes = sorted(site.axis(axis) for axis in ([] if axes is None else sizes(axes)))
     if site.config.get("mean") is not None:
@@ -87,7 +87,7 @@ def _all(axes: Sequence[int]) -> range:
 
 
 def _numbers(value: Any) -> Float64:
-    """Numbers from a configuration, as Keras writes arrays there, or from a file."""
+    """Convert numbers from a configuration, as Keras writes arrays, or from a file."""
     if isinstance(value, dict) and value.get("class_name") in (
         "__numpy__",
         "__tensor__",
@@ -96,44 +96,44 @@ def _numbers(value: Any) -> Float64:
     try:
         return np.asarray(value, np.float64)
     except (TypeError, ValueError) as error:
-        raise CannotCarry("has an argument that is no number") from error
+        raise CannotCarry("has an argument that is not a number") from error
 
 
 def _constant(site: Site, value: Any) -> Float64:
-    """A constant operand, broadcastable to one sample without stretching it."""
+    """A constant operand that broadcasts to one sample without stretching it."""
     values = _sample(site, value)
     shape = known(site.inputs[0])
     if any(
         size not in (1, shape[axis])
         for axis, size in zip(range(-values.ndim, 0), values.shape, strict=True)
     ):
-        raise CannotCarry("has a constant of another shape than its input")
+        raise CannotCarry("has a constant whose shape does not fit its input")
     return values
 
 
 def _sample(site: Site, value: Any) -> Float64:
-    """A constant operand without an axis for the batch."""
+    """A constant operand without a batch axis."""
     values, shape = _numbers(value), known(site.inputs[0])
     if values.ndim == len(shape) + 1 and len(values) == 1:
         return values[0]
     if values.ndim > len(shape):
-        raise CannotCarry("has a constant of another shape than its input")
+        raise CannotCarry("has a constant whose shape does not fit its input")
     return values
 
 
 def _operand(site: Site) -> tuple[Argument, Any, bool]:
-    """The only constant that is joined with a tensor, and whether it comes first."""
+    """The only constant that is combined with a tensor, and whether it comes first."""
     operands = site.call.node.operands
     constants = [each for each in operands if not is_serialised_tensor(each.value)]
     if len(operands) != 2 or len(constants) != 1:
-        raise CannotCarry("joins a constant with other than one tensor")
+        raise CannotCarry("combines a constant with other than one tensor")
     (constant,) = constants
     argument = Argument(site.call.node.call, constant.place)
     value = site.constants.get(argument, constant.value)
     in_list = len(constant.place) > 2
     if in_list and _numbers(value).ndim <= site.rank:
         # A merging layer takes the first axis for the batch, whatever it is.
-        raise CannotCarry("has a constant without an axis for the batch")
+        raise CannotCarry("has a constant without a batch axis")
     return argument, value, constant is operands[0]
 
 
@@ -142,11 +142,11 @@ def _has_constants(site: Site) -> bool:
 
 
 def of_tensors(carrier: Carrier) -> Carrier:
-    """What joins tensors, and may be called with a constant among them."""
+    """A carrier that joins tensors, but may be called with a constant among them."""
 
     def check(site: Site) -> Carrier:
         if _has_constants(site):
-            raise CannotCarry("joins its inputs with a constant")
+            raise CannotCarry("combines its inputs with a constant")
         return carrier
 
     return Carrier(
@@ -160,11 +160,11 @@ def arithmetic(
     several: Carrier | None = None,
     signs: tuple[int, int] | None = None,
 ) -> Carrier:
-    """An operator with a constant, or, by `several`, between tensors.
+    """An operator with a constant, or, through `several`, between tensors.
 
     Args:
         function: takes the constant, and whether it is the first operand.
-        several: how it joins tensors.
+        several: the carrier that joins tensors.
         signs: the signs of both operands, if it is a sum.
     """
 
@@ -231,4 +231,4 @@ def negative(site: Site) -> Affine:
 
 def cut_off(constant: Float64, first: bool) -> Affine:
     """The larger or smaller of `x` and `c`, which is not affine."""
-    raise CannotCarry("cuts off at a constant")
+    raise CannotCarry("clips at a constant")

@@ -1,4 +1,4 @@
-"""Carriers that make one tensor of several."""
+"""Carriers that make one tensor from several."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def _joining() -> Carrier:
-    """Concatenation: each input has its own stretch of the axis."""
+    """Concatenation: each input has its own section of the axis."""
 
     def stretches(site: Site) -> tuple[int, list[int]]:
         axis = site.axis(site.config.get("axis", -1))
@@ -81,7 +81,7 @@ def _with(shape: Sequence[int], axis: int, size: int) -> tuple[int, ...]:
 
 
 def _check_alike(site: Site, affine: Affine) -> None:
-    """No input may be stretched where the map differs."""
+    """Check that no input is stretched along an axis where the map differs."""
     for shape in site.inputs:
         if len(known(shape)) != site.rank:
             raise CannotCarry("joins tensors of different ranks")
@@ -93,12 +93,12 @@ def _weighted_sum(signs: Callable[[Site], Sequence[float]], *, mean: bool) -> Ca
     """The sum of all inputs, each with a sign, or their mean."""
 
     def backward(site: Site, affine: Affine) -> Sequence[Affine]:
-        """The scale goes to each input, the shift to the first (of a mean to all)."""
+        """Pass the scale to each input, the shift to the first (to all for a mean)."""
         _check_alike(site, affine)
         if mean:
             return [affine] * len(site.inputs)
         weights, first = signs(site), site.call.inputs[0]
-        # The same tensor more than once: each time a part of the shift.
+        # A tensor that is read several times gets a part of the shift each time.
         total = sum(
             weight
             for weight, value in zip(weights, site.call.inputs, strict=True)
@@ -119,7 +119,7 @@ def _weighted_sum(signs: Callable[[Site], Sequence[float]], *, mean: bool) -> Ca
             if len(known(shape)) != site.rank:
                 raise CannotCarry("joins tensors of different ranks")
             if not _is_same(affine.scale, scale):
-                raise CannotCarry("adds what the BN does not scale alike")
+                raise CannotCarry("adds tensors that the BN does not scale alike")
         weights = [1 / len(affines)] * len(affines) if mean else signs(site)
         shift = sum(w * a.shift for w, a in zip(weights, affines, strict=True))
         return Affine(scale, np.asarray(shift, np.float64))
@@ -150,7 +150,9 @@ def _extreme() -> Carrier:
     def forward(site: Site, affines: Sequence[Affine]) -> Affine:
         check_increasing(affines[0])
         if not all(affine.equals(affines[0]) for affine in affines):
-            raise CannotCarry("compares what the BN does not scale and shift alike")
+            raise CannotCarry(
+                "compares tensors that the BN does not scale and shift alike"
+            )
         _check_alike(site, affines[0])
         return affines[0]
 

@@ -1,4 +1,4 @@
-"""Carriers that put the same values into another order or shape."""
+"""Carriers that reorder or reshape the same values."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def reshaping() -> Carrier:
-    """Another shape, the values in the same order."""
+    """A new shape with the values in the same order."""
 
     def moved(values: Float64, before: Shape | None, after: Shape | None) -> Float64:
         before, after = known(before), known(after)
@@ -34,7 +34,7 @@ def reshaping() -> Carrier:
             if one is None or one != other:
                 break
             same += 1
-        if values.ndim <= same:  # The axes that the map tells apart stay as they are.
+        if values.ndim <= same:  # The axes along which the map differs are kept.
             return values
         sizes = [size for size in before if size is not None]
         if len(sizes) < len(before) or None in after:
@@ -54,7 +54,7 @@ def reshaping() -> Carrier:
 
 
 def flattening() -> Carrier:
-    """A reshape; channels-first data are put into channels-last order before."""
+    """A reshape; channels-first data are first put into channels-last order."""
     plain = reshaping()
 
     def turned(site: Site) -> Site:
@@ -81,16 +81,16 @@ def flattening() -> Carrier:
 
 
 def expanding() -> Carrier:
-    """Axes of size 1 more."""
+    """Insertion of axes of size 1."""
     return single(_without_axes, _with_axes)
 
 
 def squeezing() -> Carrier:
-    """Axes of size 1 less."""
+    """Removal of axes of size 1."""
 
     def places(site: Site) -> list[int]:
         if site.config.get("axis") is None:
-            raise CannotCarry("drops whatever axes have size 1")
+            raise CannotCarry("drops whichever axes have size 1")
         return [site.axis(axis) for axis in sizes(site.config["axis"])]
 
     def forward(site: Site, affine: Affine) -> Affine:
@@ -117,7 +117,7 @@ def _without_axes(site: Site, affine: Affine) -> Affine:
 
 
 def _added_axes(site: Site) -> tuple[int, ...]:
-    """The axes that an output sample has more."""
+    """The axes that only an output sample has."""
     axes = sizes(site.config["axis"])
     rank = site.rank + 1 + len(axes)
     found = tuple(axis % rank - 1 for axis in axes)
@@ -127,7 +127,7 @@ def _added_axes(site: Site) -> tuple[int, ...]:
 
 
 def permuting(order: Callable[[Site], Sequence[int]]) -> Carrier:
-    """`order` gives, for each axis of an output sample, the axis of the input."""
+    """A permutation; `order` gives the input axis for each axis of an output sample."""
 
     def backward(site: Site, affine: Affine) -> Affine:
         back = np.argsort(order(site))
@@ -140,17 +140,17 @@ def permuting(order: Callable[[Site], Sequence[int]]) -> Carrier:
 
 
 def order_of_permute(site: Site) -> Sequence[int]:
-    """That of `keras.layers.Permute`, whose `dims` count from 1."""
+    """The order of `keras.layers.Permute`, whose `dims` count from 1."""
     return [axis - 1 for axis in site.config["dims"]]
 
 
 def order_of_transpose(site: Site) -> Sequence[int]:
-    """That of `keras.ops.transpose`, which by default turns all axes around."""
+    """The order of `keras.ops.transpose`, which by default reverses all axes."""
     return _without_batch(site.config.get("axes") or range(site.rank, -1, -1))
 
 
 def order_of_swapaxes(site: Site) -> Sequence[int]:
-    """That of `keras.ops.swapaxes`."""
+    """The order of `keras.ops.swapaxes`."""
     order = list(range(site.rank + 1))
     one, other = site.config["axis1"], site.config["axis2"]
     order[one], order[other] = order[other], order[one]
@@ -158,7 +158,7 @@ def order_of_swapaxes(site: Site) -> Sequence[int]:
 
 
 def order_of_moveaxis(site: Site) -> Sequence[int]:
-    """That of `keras.ops.moveaxis`."""
+    """The order of `keras.ops.moveaxis`."""
     # Each axis of this array has its own number as its size.
     numbered = np.empty(range(site.rank + 1))
     config = site.config

@@ -1,6 +1,6 @@
 """Carriers that move or mix values over space: pooling, padding, cropping.
 
-Each channel must be treated alike at every place.
+Each channel must be treated the same at every place.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def _check_space(site: Site, affine: Affine, spatial: int) -> None:
 
 
 def averaging(spatial: int) -> Carrier:
-    """A weighted mean whose weights sum to 1, at the border, too."""
+    """A weighted mean whose weights sum to 1, also at the border."""
 
     def passed(site: Site, affine: Affine) -> Affine:
         _check_space(site, affine, spatial)
@@ -43,7 +43,7 @@ def averaging(spatial: int) -> Carrier:
 
 
 def max_pooling(spatial: int) -> Carrier:
-    """The largest of a window, which a negative scale would make the smallest."""
+    """The maximum over a window, which a negative scale would turn into the minimum."""
 
     def passed(site: Site, affine: Affine) -> Affine:
         if set(sizes(site.config.get("pool_size", 2))) != {1}:
@@ -55,7 +55,7 @@ def max_pooling(spatial: int) -> Carrier:
 
 
 def check_increasing(affine: Affine) -> None:
-    """Check that the largest stays the largest.
+    """Check that the largest value remains the largest.
 
     Raises:
         CannotCarry: if a scale is negative.
@@ -65,7 +65,7 @@ def check_increasing(affine: Affine) -> None:
 
 
 def zero_padding(spatial: int) -> Carrier:
-    """Zeros around; a scale leaves them, a shift does not."""
+    """Padding with zeros, which a scale keeps and a shift does not."""
 
     def passed(site: Site, affine: Affine) -> Affine:
         if affine.has_shift and any(sizes(site.config.get("padding", 1))):
@@ -77,17 +77,17 @@ def zero_padding(spatial: int) -> Carrier:
 
 
 def cropping(spatial: int) -> Carrier:
-    """Less of each axis."""
+    """A smaller part of each axis."""
 
     def cuts(site: Site) -> list[tuple[int, int, int]]:
-        """Each axis from the end, and how much goes before and behind."""
+        """Return each axis from the end, and how much is cut at its start and end."""
         first = site.config.get("data_format") == "channels_first"
         both = np.reshape(sizes(site.config["cropping"]), (-1, 2)).tolist()
         start = -spatial if first else -1 - spatial
         return [(start + i, before, behind) for i, (before, behind) in enumerate(both)]
 
     def backward(site: Site, affine: Affine) -> Affine:
-        """What is cut away may get any map; it gets the nearest place's."""
+        """Extend the map to what is cut away, where any map will do: the nearest."""
 
         def grown(values: Float64) -> Float64:
             widths = [(0, 0)] * values.ndim

@@ -1,10 +1,10 @@
-"""Constants that a model adds, and how they take in an affine map.
+"""Constants that a model adds, which can absorb a shift.
 
-    behind it:    s * (x + c) + t    =    s * x + c'         c' = s * c + t
+    after it:     s * (x + c) + t    =    s * x + c'         c' = s * c + t
     before it:    (s * x + t) + c    =    s * (x + c')       c' = (c + t) / s
 
-What is left is a scale alone. So it passes where a constant that differs from place to
-place would make a shift that does, and where a shift would meet zero padding.
+What remains is a scale alone. So the map passes where a constant that differs from
+place to place would make the shift differ, and where a shift would meet zero padding.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def forward(term: Term, site: Site, affine: Affine) -> tuple[Affine, Float64]:
     """The map of the sum for a map of the tensor, and the new constant."""
     _check(term, site, affine)
     if not affine.is_invertible:
-        raise CannotCarry("adds a constant to what a gamma of the BN makes 0")
+        raise CannotCarry("adds a constant to values that a gamma of the BN makes 0")
     shift = term.own_sign * term.sign * affine.shift
     return _scale_of(affine), _checked(term, (term.constant + shift) / affine.scale)
 
@@ -50,7 +50,7 @@ def _scale_of(affine: Affine) -> Affine:
 
 
 def _check(term: Term, site: Site, affine: Affine) -> None:
-    """Check that the tensor has all of the axes along which the scale differs."""
+    """Check that the tensor has every axis along which the scale differs."""
     shape, full = known(site.inputs[0]), known(site.output)
     if len(shape) != len(full) or any(
         shape[axis] != full[axis] or shape[axis] is None for axis in affine.axes
@@ -61,9 +61,9 @@ def _check(term: Term, site: Site, affine: Affine) -> None:
 
 
 def dtype_of(constant: Any, tensor: Any) -> str:
-    """The dtype of a constant that gets other values, given both as written.
+    """The dtype for a constant that gets new values; both are given as serialised.
 
-    An array of floats keeps its own; what is left takes that of the tensor.
+    An array of floats keeps its own; anything else takes that of the tensor.
 
     Raises:
         CannotCarry: if neither holds floats.

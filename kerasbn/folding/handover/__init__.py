@@ -1,6 +1,6 @@
-"""The folded model in the format of its deployment, run beside the original.
+"""The folded model in a deployment format, and its comparison with the original.
 
-formats      the formats, and which one a destination's name chooses
+formats      the formats, and the choice by a destination's name
 saved_model  a SavedModel, run by TensorFlow
 onnx         an ONNX model, run by ONNX Runtime
 litert       a LiteRT model, run by LiteRT or TensorFlow

@@ -1,7 +1,7 @@
-"""Keras' own export of a folded model, and what the export computes.
+"""Keras' export of a folded model, and a test run of the export.
 
-The export runs in the model's own precision, so it is judged by that: it may differ
-from the original by a few times what rounding makes of it anyway.
+The export runs in the model's own precision and is judged by it: it may differ from the
+original by a few times the rounding noise that is there anyway.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from kerasbn.graph import Trust
 
 _SEED = 0
-# How far an export may differ: by the noise of float32 alone, or by some of the
-# model's own noise, which other kernels add up in another order.
+# How far an export may differ: by the noise of float32 alone, or by a few times the
+# model's own noise, since other kernels add up in another order.
 _LEAST, _TIMES_NOISE = 1e-5, 10
 
 
@@ -36,7 +36,7 @@ class Exported(NamedTuple):
     Attributes:
         format: its format, such as "ONNX".
         error: the largest relative difference of its outputs from the original's.
-        limit: what the difference may be.
+        limit: the largest difference that is accepted.
     """
 
     format: str
@@ -45,12 +45,12 @@ class Exported(NamedTuple):
 
     @property
     def equal(self) -> bool:
-        """Whether it computes what the original does."""
+        """Whether the export computes the same as the original."""
         return self.error <= self.limit
 
     @property
     def message(self) -> str:
-        """What is wrong where it does not."""
+        """The error message for an export that differs."""
         return (
             f"The {self.format} export is not equal to the original: relative error "
             f"{self.error:.1e}, where rounding explains {self.limit:.1e}. Nothing was "
@@ -67,17 +67,17 @@ def exported(
     trust: Trust,
     custom_objects: Mapping[str, Any] | None,
 ) -> Exported:
-    """Export the folded model, and run the export beside the original.
+    """Export the folded model, and compare the export with the original.
 
     Args:
-        folded: the original and what folding made of it.
+        folded: the original and the result of folding it.
         written: the folded model's `.keras` file.
-        place: where the export goes; it is there already, empty.
+        place: the path for the export; it already exists, empty.
         format_: its format.
-        noise: that of the original in its own precision; None if it is not known, and
-            a single rounding must do.
-        trust: what may be run beside Keras' own.
-        custom_objects: classes of the user's own.
+        noise: that of the original in its own precision; None if it is not known, in
+            which case a single rounding is assumed.
+        trust: code that may be run besides Keras' own.
+        custom_objects: the user's own classes.
 
     Raises:
         UnusableFileError: if Keras cannot load, run or export the model, or the export
@@ -87,10 +87,10 @@ def exported(
 
     if unknown := unknown_parts(folded.graph.model, trust):
         raise UnusableFileError(
-            f"To export a model it must be run, and {unknown[0]}, which is not run "
-            f"unless asked for. Received: {folded.archive.path}. Use --import for "
-            "classes of your own, --trust for code in the file, or write a .keras "
-            "file instead."
+            f"Exporting a model requires running it, and {unknown[0]}, which is not "
+            f"run unless asked for. Received: {folded.archive.path}. Use --import for "
+            "classes of your own, --trust for code in the file, or write a .keras file "
+            "instead."
         )
     safe_mode = not trust.everything
     with TemporaryDirectory(prefix="kerasbn-") as folder, _explained(format_):
@@ -107,7 +107,7 @@ def exported(
 def exported_model(
     model: Any, place: Path, format_: Format, noise: float | None
 ) -> Exported:
-    """Export a live model, and run the export beside it; see `exported`.
+    """Export a live model, and compare the export with it; see `exported`.
 
     Raises:
         UnusableFileError: if Keras cannot export it, or the export cannot be run.
@@ -128,7 +128,7 @@ def _limit(noise: float) -> float:
 
 def _export_and_run(loaded: Any, place: Path, format_: Format) -> list[Any]:
     with catch_warnings(), redirect_stdout(StringIO()):
-        simplefilter("ignore")  # Those of converters are about their own code.
+        simplefilter("ignore")  # Converters warn about their own code.
         loaded.model.export(place, format=format_.keras, verbose=False)
         return format_.run(place, loaded.named_inputs, loaded.inputs)
 
@@ -140,10 +140,10 @@ def _explained(format_: Format) -> Iterator[None]:
     except (UnusableFileError, OSError):
         raise
     except Exception as error:
-        # Keras, the converters and the runtimes raise whatever a model leads to.
+        # Keras, the converters and the runtimes raise errors of any kind.
         lines = [line for line in str(error).splitlines() if line.strip()]
         reason = lines[0].strip() if lines else type(error).__name__
         raise UnusableFileError(
-            f"The folded model cannot be written as {format_.name} and run: {reason} "
+            f"The folded model cannot be exported to {format_.name} and run: {reason} "
             "Nothing was written; write a .keras file instead."
         ) from error

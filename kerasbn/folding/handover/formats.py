@@ -1,4 +1,4 @@
-"""The formats of a destination, chosen by its name."""
+"""The destination formats, chosen by name."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractContextManager
 
-_WHAT = "destination"
+_LABEL = "destination"
 
 
 @dataclass(frozen=True)
 class Format:
-    """A format that is written.
+    """A format that can be written.
 
     Attributes:
-        name: what it is called.
-        suffix: what the names of its files end in; "" where it is a folder.
-        keras: what Keras calls it in `model.export`; None for its own format.
+        name: its name for users.
+        suffix: the suffix of its files; "" if it is a folder.
+        keras: its name in `model.export`; None for Keras' own format.
         runner: the module that runs it; "" for Keras' own format.
-        packages: the packages that it needs, each by the name under which it is
-            imported; of several in one text, any will do.
-        extra: what installs them.
+        packages: the import names of the packages that it needs; where several are
+            given in one string, any of them will do.
+        extra: the extra that installs them.
     """
 
     name: str
@@ -44,37 +44,37 @@ class Format:
 
     @property
     def is_export(self) -> bool:
-        """Whether it is another than Keras' own."""
+        """Whether it is a format other than Keras' own."""
         return self.keras is not None
 
     def check(self, destination: Path, *, force: bool) -> None:
-        """Refuse to write where something is that must stay.
+        """Refuse to overwrite anything that must stay.
 
         Raises:
-            UnusableFileError: if there is such.
+            UnusableFileError: if the destination exists and must stay.
         """
         if self.suffix:
-            check_place(destination, force=force, what=_WHAT)
+            check_place(destination, force=force, label=_LABEL)
         else:
-            check_folder(destination, force=force, what=_WHAT, is_one=_is_saved_model)
+            check_folder(destination, force=force, label=_LABEL, is_one=_is_saved_model)
 
     def replacing(
         self, destination: Path, *, force: bool, source: Path | None = None
     ) -> AbstractContextManager[Path]:
-        """A temporary file or folder that takes its place when all went well."""
+        """Yield a temporary file or folder that replaces the destination on success."""
         if self.suffix:
             return replacing(
-                destination, force=force, what=_WHAT, apart_from=source, is_last=True
+                destination, force=force, label=_LABEL, apart_from=source, is_last=True
             )
         return replacing_folder(
-            destination, force=force, what=_WHAT, is_one=_is_saved_model, is_last=True
+            destination, force=force, label=_LABEL, is_one=_is_saved_model, is_last=True
         )
 
     def check_installed(self) -> None:
         """Refuse a format whose packages are missing.
 
         Raises:
-            UnusableFileError: if there are such.
+            UnusableFileError: if a package is missing.
         """
         missing = [
             names
@@ -84,18 +84,18 @@ class Format:
         if missing:
             names = ", ".join(each.split("|")[0] for each in missing)
             raise UnusableFileError(
-                f"To write a {self.name} model and to run it, packages are needed that "
-                f"are not installed: {names}. Install them (pip install "
+                f"Writing and running a {self.name} model needs packages that are not "
+                f"installed: {names}. Install them (pip install "
                 f"'kerasbn[{self.extra}]')."
             )
 
     def run(self, path: Path, inputs: Mapping[str, Any], structure: Any) -> list[Any]:
-        """The outputs of an exported model.
+        """Run an exported model.
 
         Args:
             path: the model.
             inputs: the name of each input -> its values.
-            structure: the same values in the structure that the Keras model takes.
+            structure: the same values in the structure of the Keras model's inputs.
 
         Returns:
             The outputs, in the order of the Keras model's.
@@ -118,7 +118,7 @@ SAVED_MODEL = Format(
     "SavedModel", "", "tf_saved_model", "saved_model", ("tensorflow",), "tensorflow"
 )
 _FILES = {each.suffix: each for each in (KERAS, ONNX, LITERT)}
-# Files of other programs that the standard library's table of types has not.
+# Files of other programs that the standard library's table of types does not list.
 _OTHERS = (
     ".ckpt",
     ".hdf5",
@@ -134,10 +134,10 @@ _OTHERS = (
 
 
 def format_of(destination: str | Path) -> Format:
-    """The format that a destination's name chooses.
+    """Choose the format by a destination's name.
 
     Raises:
-        UnusableFileError: if it is none that is written.
+        UnusableFileError: if the name fits no format that can be written.
     """
     text = os.fspath(destination)
     suffix = Path(text).suffix.lower()
@@ -148,15 +148,15 @@ def format_of(destination: str | Path) -> Format:
     if _is_of_a_file(suffix) or get_close_matches(suffix, _FILES, cutoff=0.75):
         raise UnusableFileError(
             "The destination must end in .keras, .onnx or .tflite, or be a folder, in "
-            f"which a SavedModel is written. Received: {destination}. If that is to be "
-            f"a folder, end it with a slash: {destination}/."
+            f"which a SavedModel is written. Received: {destination}. If it is meant "
+            f"as a folder, add a slash: {destination}/."
         )
     return SAVED_MODEL
 
 
 def _is_of_a_file(suffix: str) -> bool:
-    """Whether nobody means a folder with a name that ends so."""
-    known = MimeTypes().types_map[True]  # As Python has it, not as this machine.
+    """Whether a suffix is that of a file type, so that a folder cannot be meant."""
+    known = MimeTypes().types_map[True]  # Python's own table, not this machine's.
     return suffix in _OTHERS or suffix in known
 
 

@@ -1,4 +1,4 @@
-"""Runs a LiteRT model with LiteRT, or with TensorFlow where it needs its operators."""
+"""Running of a LiteRT model, with LiteRT or, for its operators, with TensorFlow."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PARTS = re.compile(r"(\d+)")
 
 
 def run(path: Path, inputs: Mapping[str, Any], structure: Any) -> list[Any]:
-    """The outputs of its signature; see `Format.run`."""
+    """Return the outputs of its signature; see `Format.run`."""
     error: Exception | None = None
     for module in ("ai_edge_litert.interpreter", "tensorflow"):
         if not find_spec(module.split(".")[0]):
@@ -24,7 +24,7 @@ def run(path: Path, inputs: Mapping[str, Any], structure: Any) -> list[Any]:
         interpreter = found.lite if module == "tensorflow" else found
         try:
             return _outputs(interpreter.Interpreter(model_path=str(path)), inputs)
-        except RuntimeError as problem:  # An operator that this one does not have.
+        except RuntimeError as problem:  # An operator that this interpreter lacks.
             error = problem
     raise error or ImportError("no interpreter is installed")
 
@@ -41,7 +41,7 @@ def _outputs(interpreter: Any, inputs: Mapping[str, Any]) -> list[Any]:
 
 
 def _in_order(name: str) -> list[Any]:
-    """Sorts `output_10` behind `output_9`, and names of a dict as Keras does."""
+    """Sort key: `output_10` after `output_9`, and names of a dict as Keras sorts."""
     if not name.startswith("output_"):
         return [name]
     return [int(part) if part.isdigit() else part for part in _PARTS.split(name)]

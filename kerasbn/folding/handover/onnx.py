@@ -1,4 +1,4 @@
-"""Runs an ONNX model with ONNX Runtime."""
+"""Running of an ONNX model with ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 
 def run(path: Path, inputs: Mapping[str, Any], structure: Any) -> list[Any]:
-    """Its outputs; see `Format.run`."""
+    """Return its outputs; see `Format.run`."""
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # Errors are raised, not written.
+    options.log_severity_level = 4  # Errors are raised anyway.
     providers = ["CPUExecutionProvider"]
     session = onnxruntime.InferenceSession(str(path), options, providers=providers)
     names = [each.name for each in session.get_inputs()]
-    if set(names) <= set(inputs):  # An input that nothing reads may be left out.
+    if set(names) <= set(inputs):  # An unused input may be missing.
         feed = {name: inputs[name] for name in names}
     else:
         feed = dict(zip(names, inputs.values(), strict=True))

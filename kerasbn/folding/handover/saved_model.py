@@ -1,4 +1,4 @@
-"""Runs a SavedModel with TensorFlow."""
+"""Running of a SavedModel with TensorFlow."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def run(path: Path, inputs: Mapping[str, Any], structure: Any) -> list[Any]:
-    """The outputs of its endpoint `serve`; see `Format.run`."""
+    """Return the outputs of its endpoint `serve`; see `Format.run`."""
     tensors = tf.nest.map_structure(tf.constant, structure)
     model = tf.saved_model.load(str(path))  # It owns the variables of `serve`.
     outputs = model.serve(tensors)

@@ -2,10 +2,10 @@
 
 The modules, in the order of the flow:
 
-    network   what there is to see: boxes, and who reads whom
-    ranks     which row a box stands in, and where a long picture breaks into columns
-    lanes     what stands beside what in a row, and where lines run past boxes
-    levels    where lines run across between two rows
+    network   the boxes, and which of them read which
+    ranks     the row of each box, and the breaks of a long picture into columns
+    lanes     the order of boxes in a row, and the lines past boxes
+    levels    the lines across between two rows
     layout    coordinates
     svg       the picture
 """

@@ -1,9 +1,9 @@
-"""What stands beside what in a column, and where lines run past boxes.
+"""The arrangement of boxes side by side in a column, and of lines past boxes.
 
 A lane is as wide as a box. A chain of layers stays in one lane; of several layers that
-read one tensor, that with the longest way ahead stays in its lane and the others open
-lanes to the right, as in the graph of a version control system. A line that must pass
-a box takes a wire, a thin strip to the right of the lane.
+read one tensor, the one with the longest path ahead stays in its lane and the others
+open lanes to the right, as in the graph of a version control system. A line that must
+pass a box takes a wire, a thin strip to the right of the lane.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Place(NamedTuple):
-    """Where a line runs: in a lane, or on one of its wires, which count from 1."""
+    """The place of a line: in a lane, or on one of its wires, which count from 1."""
 
     lane: int
     wire: int = 0
@@ -28,8 +28,8 @@ class Lanes:
     Attributes:
         rows: the rows of the column.
         entering: the boxes of earlier columns whose lines enter at its top.
-        lane: box -> its lane, of the boxes that stand in it.
-        start: box -> where its line starts.
+        lane: box -> its lane, for the boxes of the column.
+        start: box -> the place where its line starts.
         moves: box -> the row above which its line moves to a wire, and the wire.
     """
 
@@ -40,22 +40,22 @@ class Lanes:
         self.start: dict[int, Place] = {}
         self.moves: dict[int, tuple[int, Place]] = {}
         self._ranks = ranks
-        self._taken: dict[Place, int] = {}  # Place -> whose line is there.
+        self._taken: dict[Place, int] = {}  # Place -> the box whose line is there.
         self._enter()
         for row in rows:
             self._fill(row)
 
     def place(self, box: int, row: int) -> Place:
-        """Where the line of a box comes from that is read in a row."""
+        """Return the place of a box's line above the row in which it is read."""
         moved, place = self.moves.get(box, (row, self.start[box]))
         return place if moved < row else self.start[box]
 
     def end(self, box: int) -> Place:
-        """Where the line of a box is at the bottom of the column."""
+        """Return the place of a box's line at the bottom of the column."""
         return self.place(box, self.rows.stop)
 
     def wires(self) -> list[int]:
-        """Lane -> how many wires it has."""
+        """Return, for each lane, how many wires it has."""
         places = [*self.start.values(), *(place for _, place in self.moves.values())]
         result = [0] * (1 + max((place.lane for place in places), default=0))
         for lane in self.lane.values():
@@ -65,7 +65,7 @@ class Lanes:
         return result
 
     def _enter(self) -> None:
-        """Lead lines in: the one that is read first straight, the others on wires."""
+        """Route lines in: the one read first straight, the others on wires."""
         if not self.entering:
             return
         following = {
@@ -104,7 +104,7 @@ class Lanes:
                 self._occupy(box, Place(self.lane[box]))
 
     def _lane(self, box: int, row: int, used: set[int], read: set[int]) -> int:
-        """The nearest lane whose line, if any, is not that of another chain."""
+        """Return the nearest lane whose line, if any, belongs to the same chain."""
         own = self._ranks.reads[box]
         others = read.difference(own)
         preferred = min((self.place(each, row).lane for each in own), default=0)

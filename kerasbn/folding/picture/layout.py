@@ -1,4 +1,4 @@
-"""Coordinates: where each box stands and where each line runs."""
+"""The coordinates of boxes and lines."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ BOX_HEIGHT = 20
 
 # Distances: between boxes in a lane, between lanes, between lines, around columns.
 _GAP, _LANE_GAP, _LINE, _TURN, _GUTTER = 7, 14, 5, 6, 22
-_SHAPE = 1.5  # The width of a picture over its height, about.
+_SHAPE = 1.5  # The approximate ratio of a picture's width to its height.
 
 Line = list[tuple[float, float]]
 
 
 class Layout(NamedTuple):
-    """Where everything is.
+    """The coordinates of everything.
 
     Attributes:
-        width: of all of it.
-        height: of all of it.
+        width: the overall width.
+        height: the overall height.
         boxes: the upper left corner of each box.
         lines: the corners of each line; it runs only across and down, or up again
             between two columns.
@@ -42,7 +42,7 @@ class Layout(NamedTuple):
 
 
 def lay_out(boxes: Sequence[Box], box_width: int) -> Layout:
-    """Lay boxes out in rows, and the rows in columns, from left to right."""
+    """Lay out boxes in rows, and the rows in columns, from left to right."""
     if not boxes:
         return Layout(0, 0, [], [])
     ranks = Ranks.of(boxes)
@@ -69,13 +69,13 @@ def lay_out(boxes: Sequence[Box], box_width: int) -> Layout:
 
 @dataclass
 class _Column:
-    """One column, with its upper left corner at the origin.
+    """A column, with its upper left corner at the origin.
 
     Attributes:
         ranks: the rows of the network.
-        span: which of them stand here.
+        span: the rows that stand here.
         box_width: the width of every box.
-        lanes: what stands beside what.
+        lanes: the arrangement in lanes.
         leaving: the boxes whose lines go on in the next column.
     """
 
@@ -104,19 +104,19 @@ class _Column:
         self.height += _GAP
 
     def x(self, place: Place) -> float:
-        """Where a line in a place runs."""
+        """Return the horizontal position of a line in a place."""
         lane, wire = place
         if not wire:
             return self._left[lane] + self.box_width / 2
         return self._left[lane] + self.box_width + _LINE * wire
 
     def boxes(self) -> Iterator[tuple[int, tuple[float, float]]]:
-        """Each box with its upper left corner."""
+        """Yield each box with its upper left corner."""
         for box, lane in self.lanes.lane.items():
             yield box, (self._left[lane], self._top[self.ranks.row[box]])
 
     def lines(self) -> Iterator[Line]:
-        """The lines of each box, as far as they run in this column."""
+        """Yield the lines of each box within this column."""
         ends: dict[int, float] = {}  # Box -> how far down its line runs.
         for row in self.span:
             above, below = self._above[row], self._top[row]
@@ -138,7 +138,7 @@ class _Column:
             yield from self._trunk(box, bottom)
 
     def _trunk(self, box: int, bottom: float) -> Iterator[Line]:
-        """The line from a box to where its last reader's branches off."""
+        """Draw the line from a box to where its last reader's branches off."""
         start = self.x(self.lanes.start[box])
         row = self.ranks.row[box]
         top = self._top[row] + BOX_HEIGHT if row in self.span else 0.0
@@ -150,7 +150,7 @@ class _Column:
             yield [(start, top), (start, bottom)]
 
     def _all_turns(self) -> dict[int, dict[int, list[float]]]:
-        """Row -> box -> where its line runs across to, above the row."""
+        """Return row -> box -> the positions to which its line turns above the row."""
         turns: dict[int, dict[int, list[float]]] = {row: {} for row in self.span}
         for row in self.span:
             for reader in self.ranks.rows[row]:
@@ -163,7 +163,7 @@ class _Column:
         return turns
 
     def _stack(self, row: int) -> None:
-        """Put a row below the others, with as much room above it as lines need."""
+        """Place a row below the others, with enough room above it for its lines."""
         levels = Levels()
         numbers = {
             box: levels.add(self.x(self.lanes.place(box, row)), ends)
@@ -180,7 +180,7 @@ class _Column:
 def _joining(
     column: _Column, following: _Column, right: float, left: float, top: float
 ) -> Iterator[Line]:
-    """The lines from the bottom of a column to the top of the next."""
+    """Draw the lines from the bottom of a column to the top of the next."""
     own = right - column.width
     starts = {box: own + column.x(column.lanes.end(box)) for box in column.leaving}
     # From right to left, so that they do not cross.

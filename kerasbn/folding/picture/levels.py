@@ -1,4 +1,4 @@
-"""On which level between two rows each line runs across."""
+"""The levels between two rows on which lines run across."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 @dataclass
 class _Stretch:
-    """What a line, or several lines to one box, take up of a level."""
+    """The part of a level taken up by a line, or by several lines to one box."""
 
     left: float
     right: float
-    goal: float | None  # Where all of it ends; None if at several places.
+    goal: float | None  # The common end; None if there are several.
 
 
 @dataclass
@@ -35,11 +35,11 @@ class Levels:
 
     @property
     def used(self) -> int:
-        """How many levels there are."""
+        """The number of levels."""
         return len(self._levels)
 
     def add(self, start: float, ends: Sequence[float]) -> int:
-        """The level of one more line, which may run to several ends.
+        """Return the level of another line, which may run to several ends.
 
         It leaves its start above any level on which another line arrives there.
         """

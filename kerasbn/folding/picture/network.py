@@ -1,4 +1,4 @@
-"""What a picture shows: the calls of a model's layers, and the outcome of each BN."""
+"""The content of a picture: a model's layer calls, and the outcome of each BN."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from kerasbn.folding.plan import Plan
     from kerasbn.graph import Call
 
-# NASNetLarge has 1,041 calls. Nobody reads more than
-# this, and no picture should take minutes or fill a disk.
+# NASNetLarge has 1,041 calls. A larger picture than this is unreadable, and none
+# should take minutes to draw or fill a disk.
 _MAX_BOXES = 4_000
 _MAX_READS = 6_000
 
@@ -23,13 +23,13 @@ Role = Literal["backward", "forward", "kept", "absorber", "other"]
 
 
 class Box(NamedTuple):
-    """One call of a layer.
+    """A call of a layer.
 
     Attributes:
         path: the layer's path.
         class_name: its class.
-        role: the outcome of a BN, or whether the layer took some in.
-        about: what else there is to know.
+        role: the outcome of a BN, or whether the layer absorbed some.
+        about: further information.
         reads: the numbers of the boxes that it reads.
     """
 
@@ -61,13 +61,13 @@ class Network(NamedTuple):
         folded: Sequence[Folded],
         kept: Sequence[KeptBatchNorm],
     ) -> Network:
-        """What there is to see of a plan.
+        """Build the network of a plan.
 
         Args:
             name: the model's name.
-            plan: what becomes of each BN.
-            folded: those that go, as the report tells.
-            kept: those that stay, likewise.
+            plan: the plan for each BN.
+            folded: the folded layers, as in the report.
+            kept: the kept layers, likewise.
         """
         roles, about = _fates(folded, kept)
         boxes: list[Box] = []
@@ -89,13 +89,13 @@ class Network(NamedTuple):
 def _fates(
     folded: Sequence[Folded], kept: Sequence[KeptBatchNorm]
 ) -> tuple[dict[str, Role], defaultdict[str, list[str]]]:
-    """Path of a layer -> its role, and what there is to say about it."""
+    """Path of a layer -> its role, and further information about it."""
     roles: dict[str, Role] = {}
     about: defaultdict[str, list[str]] = defaultdict(list)
     for gone in folded:
         for taker in gone["into"]:
             roles[taker] = "absorber"
-            about[taker].append(f"takes in {gone['layer']}")
+            about[taker].append(f"absorbs {gone['layer']}")
     for stays in kept:
         roles[stays["layer"]] = "kept"
         about[stays["layer"]].insert(0, f"kept: {stays['reason']}")
@@ -108,7 +108,7 @@ def _fates(
 
 
 def _sources(call: Call) -> tuple[int, ...]:
-    """The calls that one reads, each once, without those that are not told."""
+    """The calls that one reads, each once, without unknown ones."""
     return tuple(dict.fromkeys(v.call for v in call.inputs if v.call >= 0))
 
 

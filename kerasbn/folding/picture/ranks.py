@@ -1,4 +1,4 @@
-"""Which row a box stands in, and where a long picture breaks into columns."""
+"""The row of each box, and the breaks of a long picture into columns."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Ranks:
-    """The rows of a network. A row holds boxes of which none reads another.
+    """The rows of a network; no box of a row reads another one of it.
 
     Attributes:
         reads: box -> the boxes that it reads.
-        row: box -> its row, the longest way to it from an input.
-        ahead: box -> the longest way from it to an output.
-        last: box -> the last row in which it is read; its own, if it never is.
+        row: box -> its row, the length of the longest path to it from an input.
+        ahead: box -> the length of the longest path from it to an output.
+        last: box -> the last row in which it is read; its own row if it is never read.
         rows: row -> its boxes.
     """
 
@@ -32,7 +32,7 @@ class Ranks:
 
     @classmethod
     def of(cls, boxes: Sequence[Box]) -> Ranks:
-        """The ranks of boxes that stand after those that they read."""
+        """Rank boxes that are listed after those that they read."""
         reads = tuple(box.reads for box in boxes)
         row = [0] * len(boxes)
         ahead = [0] * len(boxes)
@@ -42,7 +42,7 @@ class Ranks:
         for box in range(len(boxes) - 1, -1, -1):
             reader = first[box]
             if not reads[box] and reader is not None:
-                row[box] = reader - 1  # An input stands where it is needed.
+                row[box] = reader - 1  # An input stands right above its first reader.
             for source in reads[box]:
                 ahead[source] = max(ahead[source], ahead[box] + 1)
                 first[source] = min(first[source] or row[box], row[box])
@@ -55,7 +55,7 @@ class Ranks:
         return cls(reads, row, ahead, last, rows)
 
     def columns(self, count: int) -> list[range]:
-        """The rows, broken into about `count` columns where few lines have to cross."""
+        """Break the rows into about `count` columns where few lines have to cross."""
         crossing = self._crossing()
         total = len(self.rows)
         breaks = [0]
@@ -66,7 +66,7 @@ class Ranks:
                 max(breaks[-1] + 1, ideal - slack), min(total - 1, ideal + slack) + 1
             )
             if choice:
-                # Using up the slack is as bad as a line and a half.
+                # Using up the slack counts as much as a line and a half.
                 costs = {r: crossing[r] + 1.5 * abs(r - ideal) / slack for r in choice}
                 breaks.append(min(choice, key=costs.__getitem__))
         return [
@@ -75,7 +75,7 @@ class Ranks:
         ]
 
     def entering(self, rows: range) -> list[int]:
-        """The boxes before some rows that are read in them or behind them."""
+        """Return the boxes before some rows that are read in these rows or later."""
         return [
             box
             for box, row in enumerate(self.row)
@@ -83,7 +83,7 @@ class Ranks:
         ]
 
     def _crossing(self) -> list[int]:
-        """Row -> how many boxes before it are read in it or behind it."""
+        """Return, for each row, how many boxes before it are read in it or later."""
         made, done = sorted(self.row), sorted(self.last)
         return [
             bisect_left(made, row) - bisect_right(done, row - 1)

@@ -1,8 +1,8 @@
-"""A network as SVG.
+"""SVG rendering of a network.
 
-Colours are those of Okabe and Ito (2008), which colour-blind people tell apart; a BN
-has a sign of its own as well. Nothing in a model is trusted: every text is escaped, cut
-to a length, and freed of what XML 1.0 does not take.
+Colours are those of Okabe and Ito (2008), which colour-blind people can distinguish; a
+BN also has a symbol. Nothing in a model is trusted: every text is escaped, truncated,
+and stripped of characters that XML 1.0 does not allow.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _DARK, _GREY = "#1f2933", "#4a5560"
 
 
 class _Style(NamedTuple):
-    """How a box looks, and what that means."""
+    """The look of a box, and its meaning."""
 
     meaning: str
     fill: str
@@ -53,7 +53,7 @@ _STYLES: dict[Role, _Style] = {
         sign="M0 6.5 4 .5 8 6.5Z",
     ),
     "forward": _Style(
-        "folded into layers behind it",
+        "folded into layers after it",
         fill="#d5f0e7",
         stroke="#007a5a",
         dashed=True,
@@ -67,7 +67,7 @@ _STYLES: dict[Role, _Style] = {
         small="#ffe3d1",
         sign="M0 0H8V8H0Z",
     ),
-    "absorber": _Style("layer that takes BN in", "#fff3cf", "#b88a00"),
+    "absorber": _Style("layer that absorbs BN", "#fff3cf", "#b88a00"),
     "other": _Style("other layer", "#f4f6f8", "#c9d1d9"),
 }
 
@@ -77,7 +77,7 @@ def draw(network: Network, headline: str) -> str:
 
     Args:
         network: what to draw.
-        headline: one line to stand above it, below the model's name.
+        headline: a line to print below the model's name.
 
     Returns:
         An SVG document, the same for the same network.
@@ -120,7 +120,7 @@ def _missing(number: int, y: float) -> Iterator[str]:
 
 
 def _box_width(boxes: Sequence[Box]) -> int:
-    """The width that the longest texts need."""
+    """Return the width that the longest texts need."""
     return max((_needed(box) for box in boxes), default=0)
 
 
@@ -132,7 +132,7 @@ def _needed(box: Box) -> int:
 
 
 def _letters(text: str) -> float:
-    """How many small letters are as wide as a text."""
+    """Return how many small letters are as wide as a text."""
     return sum(
         2.0 if east_asian_width(letter) in "WF" else 1.25 if letter.isupper() else 1.0
         for letter in text
@@ -185,7 +185,7 @@ def _sign(style: _Style, x: float, y: float) -> str:
 
 
 def _legend(boxes: Sequence[Box], width: float) -> tuple[list[str], float]:
-    """The legend, and where what is below it begins."""
+    """Return the legend, and the position where the content below it begins."""
     layers = {box.path: box.role for box in boxes}
     counts = Counter(layers.values())
     parts: list[str] = []
@@ -213,7 +213,7 @@ def _lines(layout: Layout) -> Iterator[str]:
 
 
 def _path(line: Line) -> str:
-    """A line with round corners."""
+    """Return a line with rounded corners."""
     (x, y), *rest = line
     parts = [f"M{_n(x)} {_n(y)}"]
     for corner, after in pairwise(rest):
@@ -231,7 +231,7 @@ def _path(line: Line) -> str:
 def _towards(
     corner: tuple[float, float], other: tuple[float, float]
 ) -> tuple[float, float]:
-    """The point at most a radius away from a corner, at most half way to another."""
+    """Return the point at most a radius from a corner, at most half way to another."""
     dx, dy = other[0] - corner[0], other[1] - corner[1]
     length = abs(dx) + abs(dy)
     share = min(_RADIUS, length / 2) / length if length else 0.0
@@ -239,7 +239,7 @@ def _towards(
 
 
 def _cut(text: str, longest: int) -> str:
-    """A text, without its middle if it is long."""
+    """Shorten a long text in its middle."""
     if len(text) <= longest:
         return text
     half = (longest - 1) // 2
@@ -251,5 +251,5 @@ def _text(text: str) -> str:
 
 
 def _n(number: float) -> str:
-    """A number in as few digits as a picture needs."""
+    """Format a number with as few digits as a picture needs."""
     return f"{number:.1f}".rstrip("0").rstrip(".")

@@ -1,4 +1,4 @@
-"""Calling a single layer of a model as its configuration says, with given values."""
+"""Calls of single layers of a model, as configured, with given values."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-# They may be of the user's own, and change nothing at inference.
+# They may be the user's own code, and change nothing at inference.
 _EXTRAS = ("_initializer", "_regularizer", "_constraint")
 
 
 def unknown_in_call(call: Call, trust: Trust) -> list[Unknown]:
-    """What would have to be known to make a call's layer and its arguments, and is not.
+    """Return what is not known but needed to make a call's layer and its arguments.
 
-    The layer's path stands for all that is in it.
+    The layer's path stands for everything inside it.
     """
     entry = _entry(call.layer, dict(call.layer.config))
     found = unknown_parts([entry, list(call.node.args), dict(call.node.kwargs)], trust)
@@ -36,7 +36,7 @@ def unknown_in_call(call: Call, trust: Trust) -> list[Unknown]:
 
 
 def make(layer: Layer, config: dict[str, Any]) -> Any:
-    """A layer or operator that computes in float64, yet to be built."""
+    """Make a layer or operator that computes in float64, not yet built."""
     return keras.saving.deserialize_keras_object(in_float64(_entry(layer, config)))
 
 
@@ -47,9 +47,9 @@ def _entry(layer: Layer, config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _plain(config: Any) -> Any:
-    """A configuration, also of layers inside it, without what changes nothing.
+    """Return a configuration, also of inner layers, without what has no effect.
 
-    Where Keras' default would draw initial values as well, they are zeros.
+    Initializers that would draw random values by Keras' default become zeros.
     """
     if isinstance(config, list):
         return [_plain(item) for item in config]
@@ -63,7 +63,7 @@ def _plain(config: Any) -> Any:
 
 
 def parts(layer: Any, entry: LayerEntry) -> Iterator[tuple[Any, LayerEntry]]:
-    """The layer, or that which it wraps, with its entry in the configuration."""
+    """Yield the layer, or the one it wraps, with its entry in the configuration."""
     if entry.wrapped is None:
         yield layer, entry
     else:
@@ -77,7 +77,7 @@ def call_layer(
     inputs: list[Array],
     made: Callable[[Call, dict[str, Any], list[Array]], Any],
 ) -> list[Array]:
-    """What a call of a layer with this configuration returns.
+    """Return the outputs of a call of a layer with this configuration.
 
     Args:
         call: the call.
@@ -87,7 +87,7 @@ def call_layer(
         made: (call, configuration, inputs) -> the layer.
     """
     first = _channels(config)
-    if first is not None:  # TensorFlow's CPU kernels take channels last only.
+    if first is not None:  # TensorFlow's CPU kernels accept channels last only.
         config = _channels_last(config)
         inputs = [np.moveaxis(each, first, -1) for each in inputs]
     layer = made(call, config, inputs)
@@ -105,13 +105,13 @@ def call_layer(
 
 
 def _channels(config: dict[str, Any]) -> int | None:
-    """Where the channels are, if a layer or what it wraps takes them first."""
+    """Return the channel axis if a layer, or the one it wraps, has channels first."""
     if config.get("data_format") == "channels_first":
         return 1
     inner = config.get("layer")
     if isinstance(inner, dict) and isinstance(inner.get("config"), dict):
         found = _channels(inner["config"])
-        return None if found is None else found + 1  # Behind the axis of time.
+        return None if found is None else found + 1  # After the time axis.
     return None
 
 
@@ -130,7 +130,7 @@ def arguments(
     args = [_filled(argument, values) for argument in node.args]
     kwargs = {key: _filled(node.kwargs[key], values) for key in sorted(node.kwargs)}
     if not node.args and not any(map(_holds_tensor, node.kwargs.values())):
-        args = list(values)  # A Sequential model does not write arguments down.
+        args = list(values)  # The arguments of a Sequential model are not saved.
     if call.layer.is_batch_norm or "training" in kwargs:
         kwargs["training"] = call.training
     return args, kwargs

@@ -1,4 +1,4 @@
-"""The same model in float64, where a wrong fold stands out from rounding."""
+"""Float64 copies of a model, in which a wrong fold stands out from rounding."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TOLERANCE = 1e-9
 """The largest relative difference in float64 that counts as equal."""
 
 SHORT_TOLERANCE = 1e-5
-"""The same behind a layer that computes in float32 whatever dtype it is asked for."""
+"""The same limit after a layer that computes in float32 whatever its dtype."""
 
 _FLOAT_POLICIES = (
     "float16",
@@ -39,7 +39,7 @@ _RESIZING = ("UpSampling2D", "Resizing", "Resize")
 
 
 def in_float64(config: Any) -> Any:
-    """A copy of a configuration in which whatever computes in floats uses float64."""
+    """Copy a configuration so that everything that computes in floats uses float64."""
     if isinstance(config, list):
         return [in_float64(item) for item in config]
     if not isinstance(config, dict):
@@ -57,9 +57,9 @@ def _float64_dtype(dtype: Any) -> Any:
 
 
 def computes_in_float32(layer: Layer) -> bool:
-    """Whether a layer of Keras' own computes in float32 whatever it is asked for.
+    """Whether a layer of Keras' own computes in float32 whatever its dtype.
 
-    TensorFlow's `tf.image.resize` does so unless it takes the nearest pixel.
+    TensorFlow's `tf.image.resize` does, unless it takes the nearest pixel.
     """
     if keras.backend.backend() != "tensorflow" or layer.kind not in _RESIZING:
         return False
@@ -67,5 +67,5 @@ def computes_in_float32(layer: Layer) -> bool:
 
 
 def may_compute_in_float32(layer: Layer) -> bool:
-    """Whether it does, or only its own code tells."""
+    """Whether it does, or may do in code of its own."""
     return computes_in_float32(layer) or layer.kind in (None, "Lambda")

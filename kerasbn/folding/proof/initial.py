@@ -1,7 +1,7 @@
-"""Initial values of weights, which the models of the proof never use.
+"""Initial values of weights, which the proof's models never use.
 
 Each weight is loaded before anything is run; until then random numbers would be drawn
-for it, which takes a third of the time that a model takes to load.
+for it, which takes a third of a model's loading time.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ ZEROS: dict[str, Any] = {
     "config": {},
     "registered_name": None,
 }
-"""An initializer that draws nothing, as a configuration."""
+"""The configuration of an initializer that draws nothing."""
 
 _DRAWING = {
     "GlorotNormal",
@@ -33,7 +33,7 @@ _DRAWING = {
 
 
 def without_drawing(config: Any) -> Any:
-    """A copy of a configuration in which Keras' random initial values are zeros."""
+    """Copy a configuration with zeros for Keras' random initial values."""
     if isinstance(config, list):
         return [without_drawing(item) for item in config]
     if not isinstance(config, dict):
@@ -45,7 +45,7 @@ def without_drawing(config: Any) -> Any:
 
 
 def draws(initializer: Any) -> bool:
-    """Whether it is, as a configuration, one of Keras' own that draws numbers."""
+    """Whether a configuration is that of a Keras initializer that draws numbers."""
     return (
         isinstance(initializer, dict)
         and initializer.get("module") == "keras.initializers"

@@ -16,7 +16,7 @@ __all__ = ["LARGEST", "random_inputs"]
 
 
 def random_inputs(model: Any, rng: np.random.Generator) -> Any:
-    """Inputs of the structure, shapes and dtypes that a model asks for."""
+    """Return inputs of the structure, shapes and dtypes that a model expects."""
     # A Sequential model that was loaded has `inputs`, but no `input`.
     wanted = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
     return comparing.random_inputs(wanted, rng)

@@ -1,10 +1,10 @@
-"""The proof for a live model, which no file needs to hold.
+"""The proof for a live model, which need not be saved.
 
 1. Every segment is compared alone and in float64, as for files.
-2. The whole is compared in float64, on copies of both models, wherever their code
-   computes in it.
-3. Both run side by side in their own precision. Where there is no float64, they may
-   differ by what rounding makes of the original's outputs.
+2. The whole is compared in float64, on copies of both models, if their code can
+   compute in it.
+3. Both run side by side in their own precision. Without float64, they may differ by the
+   effect of rounding on the original's outputs.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 _SEED = 1502_03167
 # Folding rounds in every layer, not only at the inputs.
 _MANY_ROUNDINGS = 1000
-# How far outputs in half precision may differ where nothing better can be had.
+# How far outputs in half precision may differ if nothing better can be had.
 _HALF_TOLERANCE = 0.05
 
 
@@ -81,8 +81,8 @@ def verify_live(folded: FoldedModel, original: LiveModel, rebuilt: Rebuilt) -> P
     chaotic = not equal and proven and whole <= (_MANY_ROUNDINGS * exact.sensitivity)
     if chaotic:
         notes.append(
-            "only the folded layers were verified: its outputs change by "
-            f"{exact.sensitivity:.0e} with one rounding"
+            "only the folded layers were verified: a single rounding changes its "
+            f"outputs by {exact.sensitivity:.0e}"
         )
     return Proof(
         "parts" if chaotic else "whole",
@@ -96,14 +96,14 @@ def verify_live(folded: FoldedModel, original: LiveModel, rebuilt: Rebuilt) -> P
 
 
 def _has_other_code(folded: FoldedModel, model: Any) -> bool:
-    """Whether something may compute in float32 whatever it is asked for."""
+    """Whether any layer may compute in float32 whatever its dtype."""
     return any(map(may_compute_in_float32, folded.graph.walk())) or any(
         is_own(layer) for layer, _ in [(model, ""), *layers_inside(model)]
     )
 
 
 def _parts(folded: FoldedModel) -> Parts:
-    """What the segments say; code of the user's own is left to the whole."""
+    """Return the results of the segments; the user's own code is left to the whole."""
     return compare_segments(folded, Trust(frozenset(keras.saving.get_custom_objects())))
 
 
@@ -117,11 +117,11 @@ def _notes(apart: Parts) -> list[str]:
 
 
 def _in_parts(apart: Parts, reason: str) -> Proof:
-    """The proof where the whole cannot be compared."""
+    """Return the proof if the whole cannot be compared."""
     if not apart.run:
         return Proof(notes=(f"not verified: {reason}",), not_run=apart.not_run)
     note = f"only the folded layers were verified: {reason}"
-    left_out = (f"not run by itself: {each}" for each in apart.reasons)
+    left_out = (f"not run alone: {each}" for each in apart.reasons)
     return Proof(
         "parts",
         apart.equal,
@@ -139,7 +139,7 @@ def _in_own_precision(
     usual: float,
     reason: str,
 ) -> Proof:
-    """The proof where the whole does not run in float64."""
+    """Return the proof if the whole does not run in float64."""
     noise = relative_difference(expected, outputs(model, _nudged(inputs)))
     short = "16" in str(model.compute_dtype)
     tolerance = (
@@ -160,11 +160,12 @@ def _in_own_precision(
 
 
 class _InFloat64(NamedTuple):
-    """What the whole says in float64.
+    """The results of the whole in float64.
 
     Attributes:
         difference: between original and folded model.
-        sensitivity: of the original, when its inputs differ by one rounding.
+        sensitivity: the change of the original's outputs when its inputs change by one
+            rounding.
         noise: of the original in its own precision.
     """
 

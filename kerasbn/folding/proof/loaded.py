@@ -1,4 +1,4 @@
-"""A model that is loaded and run, on the inputs of the proof, in its own precision."""
+"""A model that is loaded and run on the proof's inputs, in its own precision."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _ROUNDING = {"float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 
 
 class Loaded:
-    """A live model with inputs and what it makes of them.
+    """A live model with inputs and its outputs for them.
 
     Attributes:
         model: the model.
         inputs: random inputs in its structure and dtypes.
-        named_inputs: the same, by the names of the model's inputs.
-        outputs: what it returns for them, flat.
+        named_inputs: the inputs by the names of the model's inputs.
+        outputs: the outputs for them, flat.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Loaded:
 
     @classmethod
     def of(cls, model: Any, seed: int) -> Loaded:
-        """One of a model that is live already."""
+        """Run a model that is already live."""
         loaded = cls.__new__(cls)
         loaded._run(model, seed)
         return loaded
@@ -62,7 +62,7 @@ class Loaded:
 
     @property
     def precision(self) -> float:
-        """The relative size of a rounding in the coarsest dtype that it computes in."""
+        """The relative size of a rounding in the coarsest dtype that the model uses."""
         dtypes = {str(layer.compute_dtype) for layer in self.model._flatten_layers()}
         return max(_ROUNDING.get(dtype, 0.0) for dtype in {"float32", *dtypes})
 
@@ -72,7 +72,7 @@ def _dtype(spec: Any) -> Any:
 
 
 def difference(expected: list[Any], received: list[Any]) -> float:
-    """The largest relative difference of outputs; infinite where they do not fit."""
+    """Return the largest relative difference of outputs; infinite if shapes differ."""
     if len(expected) != len(received):
         return float("inf")
     return relative_difference(expected, received)

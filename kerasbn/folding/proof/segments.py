@@ -1,7 +1,7 @@
 """The parts of a model that folding changes, cut out for a proof of their own.
 
-A segment holds the calls between which maps have moved: BN, the layers that take them
-in, and the carriers in between. Outside it nothing has changed, so with the same
+A segment holds the calls between which maps have moved: BN, the layers that absorb
+them, and the carriers in between. Outside it nothing has changed, so with the same
 inputs its outputs must be the same before and after.
 """
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Segment:
-    """Calls that only make sense together.
+    """Calls that can only be compared together.
 
     Attributes:
         calls: in topological order.
         inputs: the values that come from outside.
-        outputs: the values that are read outside, or by nobody.
-        changed: the paths of the layers that get other weights.
-        ends: those of them that nothing in the segment reads. They are linear up to
-            their activations, which have not changed, and may hide a difference.
+        outputs: the values that are read outside or not at all.
+        changed: the paths of the layers that get new weights.
+        ends: those of them whose outputs nothing in the segment reads. They are linear
+            up to their activations, which have not changed and may hide a difference.
     """
 
     calls: tuple[Call, ...]
@@ -36,7 +36,7 @@ class Segment:
 
 
 def segments(folded: FoldedModel) -> list[Segment]:
-    """The segments of a folded model. Folds that share a layer share a segment."""
+    """Return the segments of a folded model; folds that share a layer share one."""
     plan = folded.plan
     groups: list[tuple[set[str], set[Call]]] = []
     for fold in plan.folds:

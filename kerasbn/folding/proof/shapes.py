@@ -1,7 +1,7 @@
-"""The shapes of values that the configuration does not tell.
+"""The shapes of values that are missing from the configuration.
 
-A Sequential model in a legacy file tells none. Keras' own layers can be asked, and
-behind a layer that is unknown, whoever reads its output has weights of a shape.
+A Sequential model in a legacy file has none. Keras' own layers can compute them, and
+after an unknown layer, the weights of the layer that reads its output imply a shape.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 def find_shapes(
     wanted: Iterable[Value], flow: Flow, archive: Archive, trust: Trust
 ) -> dict[Value, Shape]:
-    """The shapes, with the batch, of those values for which one can be found.
+    """Return the shapes, with the batch, of those values for which one can be found.
 
     Args:
         wanted: the values.
         flow: the calls of the model.
         archive: the file that it was read from.
-        trust: what may be run beside Keras' own.
+        trust: code that may be run besides Keras' own.
     """
     found: dict[Value, Shape] = dict(flow.shapes)
     missing = [value for value in wanted if value not in found]
@@ -41,14 +41,14 @@ def find_shapes(
     for value in missing:
         readers = flow.consumers[value]
         shapes = [_by_weights(call, archive) for call in readers]
-        told = next((shape for shape in shapes if shape is not None), None)
-        if value not in found and told is not None:
-            found[value] = told
+        shape = next((each for each in shapes if each is not None), None)
+        if value not in found and shape is not None:
+            found[value] = shape
     return found
 
 
 def _ask(call: Call, found: dict[Value, Shape], trust: Trust) -> None:
-    """Let a layer of Keras' say what it makes of its inputs' shapes."""
+    """Let a Keras layer compute the shapes of its outputs."""
     inputs = [found.get(value) for value in call.inputs]
     if call.output in found or None in inputs or unknown_in_call(call, trust):
         return
@@ -57,7 +57,7 @@ def _ask(call: Call, found: dict[Value, Shape], trust: Trust) -> None:
         tensors: list[Any] = [keras.KerasTensor(shape, "float64") for shape in inputs]
         args, kwargs = arguments(call, call.node, tensors)
         results = keras.tree.flatten(layer(*args, **kwargs))
-    except Exception:  # It is asked for no more than a shape; others may tell it.
+    except Exception:  # Only a shape was wanted; there may be other sources for it.
         return
     for number, result in enumerate(results):
         value = call.output._replace(output=number)
@@ -65,7 +65,7 @@ def _ask(call: Call, found: dict[Value, Shape], trust: Trust) -> None:
 
 
 def _by_weights(call: Call, archive: Archive) -> Shape | None:
-    """The shape that a linear layer's input has, as far as its kernel tells."""
+    """Return the shape of a linear layer's input, as far as its kernel implies it."""
     entry = linear_entry(call.layer)
     stored = archive.variables(entry.path) if entry is not None else ()
     if entry is None or not stored or entry is not call.layer.entry:

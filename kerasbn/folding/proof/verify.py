@@ -1,19 +1,19 @@
 """The proof that folding changed nothing but rounding.
 
 The noise of float32 differs from model to model, from 1e-7 to 3e-3, so no fixed
-tolerance tells a wrong fold from a right one there. In float64 one does:
+tolerance separates a wrong fold from a right one there. In float64 one does:
 
-1. What was written is compared with what was meant: the rounded float64 weights and
-   those that did not change, bit for bit, and the graph.
+1. The file is compared with what was meant: the rounded float64 weights and the
+   unchanged ones, bit for bit, and the graph.
 2. The whole folded model is loaded, run and compared with the whole original in
    float64, unless rounding alone, which is the same for both, makes more of a
    difference there.
-3. Every segment, that is, every BN with the layers that took it in and those between
+3. Every segment, that is, every BN with the layers that absorbed it and those between
    them, is compared alone and in float64. No softmax at a model's end can hide a
-   difference, and no class of the user's own is needed.
+   difference, and none of the user's own classes is needed.
 
-Beside it stands the difference in the model's own precision, and the noise that the
-original has there by itself.
+In addition, the difference in the model's own precision is measured, and the noise that
+the original itself has there.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from kerasbn.folding.proof.float64 import (
     computes_in_float32,
     may_compute_in_float32,
 )
-from kerasbn.folding.proof.running import CannotRunSegment, segment_difference
+from kerasbn.folding.proof.running_segments import CannotRunSegment, segment_difference
 from kerasbn.folding.proof.segments import segments
 from kerasbn.folding.proof.shapes import find_shapes
 from kerasbn.folding.proof.whole import compare_whole
@@ -59,18 +59,18 @@ def verify(
     custom_objects: Mapping[str, Any] | None = None,
     progress: Callable[[str], object] = lambda step: None,
 ) -> Proof:
-    """Compare the folded model that was written with its original.
+    """Compare the folded model in a file with its original.
 
     Args:
         folded: the folded model and, in it, the original.
         written: the `.keras` file.
-        trust: what may be run beside Keras' own classes and those registered with it.
+        trust: code that may be run besides Keras' own classes and registered ones.
         custom_objects: classes that Keras needs to load the model.
-        progress: is called with what is done next.
+        progress: called with the name of each step.
 
     Raises:
-        UnusableFileError: if Keras cannot load or run what was written, or neither the
-            whole model can be run here nor any segment.
+        UnusableFileError: if Keras cannot load or run the file, or neither the whole
+            model nor any segment can be run here.
     """
     registered = trust.registered | keras.saving.get_custom_objects().keys()
     trust = Trust(frozenset(registered), trust.everything)
@@ -80,20 +80,20 @@ def verify(
     progress("Verifying the whole model")
     whole = compare_whole(folded, written, trust, custom_objects)
     parts = compare_segments(folded, trust, progress)
-    # Where float64 cannot be had throughout, it is the segments that prove it.
+    # If float64 is not available throughout, the segments are the proof.
     short = parts.equal and any(map(may_compute_in_float32, folded.graph.walk()))
     return _combined(parts, whole, SHORT_TOLERANCE if short else TOLERANCE)
 
 
 class Parts(NamedTuple):
-    """What the segments say.
+    """The results of the segments.
 
     Attributes:
         largest: the largest relative difference in float64 of any that was run.
         equal: whether all that were run are equal.
         run: how many were run.
         not_run: the paths of the changed layers in those that were not.
-        reasons: why not.
+        reasons: the reasons.
     """
 
     largest: float
@@ -132,9 +132,9 @@ def compare_segments(
         except CannotRunSegment as reason:
             names = ", ".join(f"`{call.layer.path}`" for call in segment.calls)
             raise UnusableFileError(
-                f"The folded model cannot be verified here: {names} cannot be run by "
-                f"themselves. Received: {reason}. Please report this model, and do "
-                "without the proof (--no-verify, verify=False)."
+                f"The folded model cannot be verified here: {names} cannot be run "
+                f"alone. Received: {reason}. Please report this model, and skip the "
+                "proof (--no-verify, verify=False)."
             ) from reason
         short = any(computes_in_float32(call.layer) for call in segment.calls)
         largest, run = max(largest, difference), run + 1
@@ -143,12 +143,12 @@ def compare_segments(
 
 
 def _shapeless(segment: Segment) -> str:
-    return f"the shape of what `{segment.calls[0].layer.path}` reads is not known"
+    return f"the shape of the input of `{segment.calls[0].layer.path}` is not known"
 
 
 def _combined(parts: Parts, whole: Whole, tolerance: float) -> Proof:
-    """The proof that the segments and the whole make together."""
-    left_out = [f"not run by itself: {reason}" for reason in parts.reasons]
+    """Combine the results of the segments and of the whole."""
+    left_out = [f"not run alone: {reason}" for reason in parts.reasons]
     if whole.reason is not None:
         return _in_parts(parts, whole.reason, left_out)
     largest, equal = whole.float64, whole.float64 <= tolerance
@@ -157,8 +157,8 @@ def _combined(parts: Parts, whole: Whole, tolerance: float) -> Proof:
     if not equal and chaotic and parts.equal and not parts.not_run:
         largest, equal = 0.0, True
         notes = [
-            "only the folded layers were verified: its outputs change by "
-            f"{whole.sensitivity:.0e} with one rounding"
+            "only the folded layers were verified: a single rounding changes its "
+            f"outputs by {whole.sensitivity:.0e}"
         ]
     return Proof(
         "parts" if notes or parts.not_run else "whole",
@@ -172,7 +172,7 @@ def _combined(parts: Parts, whole: Whole, tolerance: float) -> Proof:
 
 
 def _in_parts(parts: Parts, reason: str, left_out: list[str]) -> Proof:
-    """The proof where only the segments could be run."""
+    """Return the proof if only the segments could be run."""
     if parts.run:
         note = f"only the folded layers were verified: {reason}"
         return Proof(
@@ -187,5 +187,5 @@ def _in_parts(parts: Parts, reason: str, left_out: list[str]) -> Proof:
     raise UnusableFileError(
         f"The folded model cannot be verified here. {'; '.join([reason, *left_out])}. "
         "Make that possible (--import for classes of your own, KERAS_BACKEND for "
-        "another backend), or do without (--no-verify, verify=False)."
+        "another backend), or skip the proof (--no-verify, verify=False)."
     )

@@ -33,15 +33,16 @@ _SEED = 1502_03167
 
 
 class Whole(NamedTuple):
-    """How the outputs of the folded model differ from the original's.
+    """The differences between the outputs of the folded model and the original's.
 
     Attributes:
         reason: why nothing could be compared; None if it could.
         float64: the largest relative difference in float64.
-        float32: that in the model's own precision.
-        noise: that of the original in its own precision from itself in float64.
-        sensitivity: how much the original's outputs change in float64 when each of its
-            inputs changes by one rounding; 0.0 where nobody needs to know.
+        float32: the largest in the model's own precision.
+        noise: the difference of the original in its own precision from itself in
+            float64.
+        sensitivity: the change of the original's outputs in float64 when each of its
+            inputs changes by one rounding; 0.0 if it is not needed.
     """
 
     reason: str | None = None
@@ -57,17 +58,17 @@ def compare_whole(
     trust: Trust,
     custom_objects: Mapping[str, Any] | None,
 ) -> Whole:
-    """Load and run the original and what was written.
+    """Load and run the original and the written model.
 
     Args:
         folded: the folded model and, in it, the original.
         written: the `.keras` file.
-        trust: what may be run beside Keras' own; if the model has anything else,
+        trust: code that may be run besides Keras' own; if the model has any other,
             nothing of it is loaded.
         custom_objects: classes that Keras needs to load the model.
 
     Raises:
-        UnusableFileError: if Keras cannot load or run what was written.
+        UnusableFileError: if Keras cannot load or run the written model.
     """
     unknown = unknown_parts(folded.graph.model, trust)
     _check_there(unknown, folded)
@@ -84,8 +85,8 @@ def compare_whole(
     except _CannotRun as reason:
         raise UnusableFileError(
             f"The folded model was not written, because {reason}. Received: "
-            f"{folded.archive.path}. See whether Keras loads that, on another backend "
-            "(KERAS_BACKEND) perhaps, or do without the proof (--no-verify, "
+            f"{folded.archive.path}. Check whether Keras loads that file, perhaps on "
+            "another backend (KERAS_BACKEND), or skip the proof (--no-verify, "
             "verify=False)."
         ) from reason
     with tempfile.TemporaryDirectory(prefix="kerasbn-") as folder:
@@ -98,10 +99,11 @@ def compare_whole(
             del model
             exact = _folded_outputs(folded, Path(folder), load, original)
         except _CannotRun as reason:
-            # The original could be run: what cannot is not its equal.
+            # The original could be run: a model that cannot is not its equal.
             raise UnusableFileError(
-                f"The folded model was not written, because {reason}, though it runs "
-                f"the original. Received: {folded.archive.path}. Please report this."
+                f"The folded model was not written, because {reason}, though Keras "
+                f"runs the original. Received: {folded.archive.path}. Please report "
+                "this."
             ) from reason
         difference = relative_difference(original.exact, exact)
         return Whole(
@@ -116,29 +118,28 @@ def compare_whole(
 
 
 def _check_there(unknown: Sequence[Unknown], folded: FoldedModel) -> None:
-    """Check that the Keras that is installed has the classes that are said to be its.
+    """Check that the installed Keras has the classes that the model names as Keras'.
 
     Raises:
-        UnusableFileError: if it has not; nothing is imported to find out.
+        UnusableFileError: if it does not; nothing is imported to find out.
     """
     for each in unknown:
         module = sys.modules.get(each.module)
         if module is not None and not hasattr(module, each.name) and each.name:
             raise UnusableFileError(
                 f"The folded model was not written, because Keras {keras.__version__} "
-                f"cannot load it: {each.module} has no {each.name}, which "
-                f"`{each.layer}` is. Received: {folded.archive.path}. Another version "
-                "of Keras may have it; or do without the proof (--no-verify, "
-                "verify=False)."
+                f"cannot load it: {each.module} has no {each.name}, the class of "
+                f"`{each.layer}`. Received: {folded.archive.path}. Another version of "
+                "Keras may have it; or skip the proof (--no-verify, verify=False)."
             )
 
 
 class _CannotRun(Exception):  # noqa: N818 - it says why, and is always caught
-    """Why the whole model cannot be run here."""
+    """The whole model cannot be run here; says why."""
 
 
 class _Original(NamedTuple):
-    """Random inputs, and what the original returns: in float64, in its own dtype."""
+    """Random inputs, and the original's outputs: in float64 and in its own dtype."""
 
     inputs: Any
     exact: Any
@@ -150,8 +151,8 @@ def _original_outputs(
 ) -> _Original:
     graph, archive = folded.graph, folded.archive
     if keras.backend.backend() == "tensorflow" and _is_channels_first(graph):
-        # It refuses some layers there, and computes grouped convolutions wrongly.
-        raise _CannotRun("TensorFlow's CPU kernels do not take channels first")
+        # It rejects some layers there, and computes grouped convolutions wrongly.
+        raise _CannotRun("TensorFlow's CPU kernels do not support channels first")
     model = without_drawing(graph.model)
     write_archive(folder / "exact.keras", archive, in_float64(model))
     write_archive(folder / "original.keras", archive, model)
@@ -160,7 +161,7 @@ def _original_outputs(
         try:
             inputs = random_inputs(exact_model, np.random.default_rng(_SEED))
         except ValueError as error:
-            raise _CannotRun(f"nobody can run it: {error}") from error
+            raise _CannotRun(f"it cannot be run: {error}") from error
         exact, again = (_predict(exact_model, inputs) for _ in range(2))
     if relative_difference(exact, again) > TOLERANCE:
         raise _CannotRun("the model draws random numbers and never repeats itself")
@@ -173,7 +174,7 @@ def _folded_outputs(
     load: Callable[[Path], Any],
     original: _Original,
 ) -> Any:
-    """What the folded model returns in float64."""
+    """Return the outputs of the folded model in float64."""
     exact = folder / "exact_folded.keras"
     config = in_float64(without_drawing(folded.config))
     write_archive(exact, folded.archive, config, folded.float64_weights)
@@ -184,10 +185,10 @@ def _folded_outputs(
 def _sensitivity(
     original: _Original, folder: Path, load: Callable[[Path], Any]
 ) -> float:
-    """How much the original's outputs differ when its inputs differ by one rounding.
+    """Return how much the original's outputs change when its inputs do by one rounding.
 
-    A deep network with odd statistics may be chaotic: what differs by 1e-16 anywhere
-    differs by anything at its end.
+    A deep network with odd statistics may be chaotic: a difference of 1e-16 anywhere
+    can become any difference at its end.
     """
 
     def rounded(values: Any) -> Any:
@@ -212,24 +213,24 @@ def _load(path: Path, custom_objects: Mapping[str, Any] | None, safe_mode: bool)
             path, custom_objects=custom_objects, compile=False, safe_mode=safe_mode
         )
     except Exception as error:
-        # Keras raises whatever an unknown class, a Lambda or odd data leads to.
+        # Keras raises errors of any kind for an unknown class, a Lambda or odd data.
         raise _CannotRun(f"Keras cannot load it: {_first_sentence(error)}") from error
 
 
 def _predict(model: Any, inputs: Any) -> Any:
     try:
-        # Keras takes several inputs as tensors or as arrays, but not mixed, and makes
-        # tensors of texts by itself.
+        # Keras accepts several inputs as tensors or as arrays, but not mixed, and
+        # converts strings to tensors itself.
         tensors = keras.tree.map_structure(keras.ops.convert_to_tensor, inputs)
         outputs = model(tensors, training=False)
     except Exception as error:
-        # Not every backend runs every layer: TensorFlow's CPU no channels first.
+        # Not every backend runs every layer: TensorFlow on CPU has no channels first.
         raise _CannotRun(f"Keras cannot run it: {_first_sentence(error)}") from error
     return keras.tree.map_structure(keras.ops.convert_to_numpy, outputs)
 
 
 def _first_sentence(error: Exception) -> str:
-    """What an error says, without the whole configurations that Keras adds to it."""
+    """Return an error's message without the configurations that Keras adds to it."""
     cause = str(error).rpartition("Exception encountered: ")[2]
     lines = [line for line in cause.splitlines() if line.strip()]
     return (lines[0] if lines else type(error).__name__).split(". ")[0]

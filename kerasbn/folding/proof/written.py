@@ -1,7 +1,7 @@
-"""Whether a file holds the folded model: its weights, and the original's graph.
+"""Check that a file holds the folded model: its weights, and the original's graph.
 
-Only what lies in segments is compared by running it. That all else is as it was is
-read from the file itself, so that no saturated output can hide it.
+Only segments are compared by running them. That everything else is unchanged is read
+from the file itself, so that no saturated output can hide a difference.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 def is_written(folded: FoldedModel, path: Path) -> bool:
     """Whether the file at `path` holds the folded model.
 
-    Its folded weights are the float64 ones, rounded, and all others those of the
-    original, bit for bit; its layers are called as the original's are, but for the BN
-    that went.
+    Its folded weights must be the float64 ones, rounded, and all others those of the
+    original, bit for bit; its layers must be called as the original's are, except for
+    the BN layers that went.
     """
     with open_own(path) as archive:
         return _same_graphs(folded, archive) and _same_weights(folded, archive)
@@ -59,9 +59,9 @@ def _same_weights(folded: FoldedModel, archive: Archive) -> bool:
 
 
 def _stored(archive: Archive, path: str, scratch: h5py.File) -> dict[str, NDArray[Any]]:
-    """All that a layer stores, in objects inside it as well; "" for the model's own.
+    """Return all arrays that a layer stores, also in inner objects; "" is the model.
 
-    It is copied into the scratch file first, and looks there as in any `.keras` file.
+    They are copied into the scratch file first, and read as in any `.keras` file.
     """
     found: dict[str, NDArray[Any]] = {}
 
@@ -106,7 +106,7 @@ def _same_graphs(folded: FoldedModel, archive: Archive) -> bool:
 
 
 def _is_same(folded: FoldedModel, before: Graph, after: Graph) -> bool:
-    """Whether a graph is the original's without the BN that went."""
+    """Whether a graph is the original's without the BN layers that went."""
     removed = folded.plan.gone.keys() - folded.identities.keys()
 
     def source(tensor: Tensor) -> Tensor:
@@ -137,7 +137,7 @@ def _is_same(folded: FoldedModel, before: Graph, after: Graph) -> bool:
 
 
 def _constants(node: Node) -> Any:
-    """The arguments of a call with a mark in the place of each tensor."""
+    """Return the arguments of a call with a placeholder for each tensor."""
     return _marked([list(node.args), dict(node.kwargs)])
 
 

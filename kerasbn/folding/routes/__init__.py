@@ -1,15 +1,15 @@
 """The ways for a BN to go.
 
-Backward: the tensor x that the BN reads becomes s * x + t, and whatever makes x takes
-that in. Forward: whoever reads y gets x instead, and takes s * x + t in. Either way
-the map travels through carriers, from tensor to tensor, until a linear layer or
-another BN has absorbed it at every end; anything else in the way is an obstacle.
-A third way goes backward through tensors that others read as well, who then absorb the
-inverse map: where several BN read one linear tensor, it saves one of them, and one
-where a layer is called several times with a BN for each.
+Backward: the tensor x that the BN reads becomes s * x + t, and whatever makes x absorbs
+that. Forward: the readers of y get x instead, and absorb s * x + t. Either way the map
+travels through carriers, from tensor to tensor, until a linear layer or another BN has
+absorbed it at every end; anything else in the way is an obstacle. A third way goes
+backward through tensors that others read as well, who then absorb the inverse map: if
+several BN layers read one linear tensor, it saves one of them; likewise if a layer is
+called several times with a BN for each call.
 
-A layer may absorb only what all of its calls ask of it alike. Constants that are added
-on the way may take a part of the map in, where it does not go otherwise.
+A layer can absorb only a map that all of its calls require alike. Constants that are
+added on the way may absorb a part of the map if it cannot go otherwise.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from __future__ import annotations
 from kerasbn.folding.routes.absorbing import Absorbing
 from kerasbn.folding.routes.backward import Backward
 from kerasbn.folding.routes.case import Case
-from kerasbn.folding.routes.forward import Forward, Telling
+from kerasbn.folding.routes.forward import Demand, Forward
 from kerasbn.folding.routes.ways import (
     BACKWARD,
     CORRECTING,
@@ -42,7 +42,7 @@ __all__ = [
 
 
 def find_fold(case: Case, way: Way) -> Fold:
-    """The fold by which a BN goes a way.
+    """Find the fold by which a BN goes a way.
 
     Raises:
         Obstacle: if it cannot.
@@ -56,7 +56,7 @@ def find_fold(case: Case, way: Way) -> Fold:
         carried, calls = backward.carried, calls | backward.calls
         start = backward.others
     else:
-        start = [Telling.all_readers(case, each.output, case.affine) for each in own]
+        start = [Demand.all_readers(case, each.output, case.affine) for each in own]
     forward = Forward(case, absorbing, way, carried)
     forward.search(start)
     calls |= forward.calls

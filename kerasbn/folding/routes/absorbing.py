@@ -1,4 +1,4 @@
-"""What has to take in a BN's map: layers at the ends of its way, constants along it."""
+"""Absorption of a BN's map: by layers at the ends of its way, constants along it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Absorbing:
-    """The absorptions and new constants found, and the calls that ask for each."""
+    """The absorptions and new constants found, and the calls that require each."""
 
     case: Case
     _found: dict[tuple[str, Side], tuple[Absorption, list[Call]]] = field(
@@ -42,7 +42,7 @@ class Absorbing:
         """Let a layer absorb a map for one of its calls.
 
         Raises:
-            Obstacle: if it may not, or would need another map for another call.
+            Obstacle: if it cannot, or would need another map for another call.
         """
         layer = call.layer
         if not affine.is_finite:
@@ -78,7 +78,7 @@ class Absorbing:
         calls.append(call)
 
     def other_calls(self) -> list[tuple[Call, Affine]]:
-        """The calls of layers with a new output that did not ask for it."""
+        """The calls of layers with a new output that did not require it."""
         return [
             (call, absorption.affine)
             for (path, side), (absorption, calls) in self._found.items()
@@ -87,7 +87,7 @@ class Absorbing:
         ]
 
     def absorptions(self) -> tuple[Absorption, ...]:
-        """All of them, in the order of the graph.
+        """Return all absorptions, in the order of the graph.
 
         Raises:
             Obstacle: if a layer is called elsewhere, too.
@@ -96,7 +96,7 @@ class Absorbing:
             if (count := self._count(calls[0])) != len(calls):
                 raise Obstacle(
                     f"`{absorption.layer.name}` is called {count} times with the same "
-                    "weights, and not each time with this BN"
+                    "weights, and not every time with this BN"
                 )
         found = sorted(self._found.values(), key=lambda each: each[1][0].number)
         return tuple(absorption for absorption, _ in found)
@@ -105,7 +105,7 @@ class Absorbing:
         """The new constants.
 
         Raises:
-            Obstacle: if one is part of a nested model that is called elsewhere, too.
+            Obstacle: if one is part of a nested model that is also called elsewhere.
         """
         for new, calls in self._constants.values():
             same = [
@@ -121,7 +121,7 @@ class Absorbing:
         return len(self.case.flow.calls_of[call.layer.path])
 
     def _check_axes(self, call: Call, affine: Affine, axes: tuple[int, ...]) -> None:
-        """Check that the map differs only where there are weights of its own."""
+        """Check that the map differs only along axes where weights do."""
         name, own = call.layer.name, self.case.batch_norm.config.get("axis", -1)
         if set(affine.axes) <= set(axes):
             return
@@ -131,11 +131,12 @@ class Absorbing:
             raise Obstacle(f"axis={own} is not the channel axis of `{name}`")
         if set(Affine(affine.scale, np.zeros(())).axes) <= set(axes):
             raise Obstacle(
-                f"`{name}` would need a bias that differs from place to place, as a "
-                "constant between them does"
+                f"`{name}` would need a bias that differs from place to place, as does "
+                "a constant between them"
             )
         raise Obstacle(
-            f"what lies between moves axis={own} away from the channel axis of `{name}`"
+            f"an operation in between moves axis={own} away from the channel axis of "
+            f"`{name}`"
         )
 
     def _batch_norm_axes(self, call: Call) -> tuple[int, ...]:
@@ -156,6 +157,6 @@ class Absorbing:
 
 def _needs_two_values(layer: Layer) -> Obstacle:
     return Obstacle(
-        f"the constant of `{layer.name}` is used more than once, and would need "
-        "another value each time"
+        f"the constant of `{layer.name}` is used more than once, and would need a "
+        "different value each time"
     )

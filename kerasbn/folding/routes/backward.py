@@ -1,4 +1,4 @@
-"""From a BN to what makes its input."""
+"""The search backward: from a BN to the layers that make its input."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kerasbn.folding.conditions import (
     described,
 )
 from kerasbn.folding.routes.case import as_obstacle
-from kerasbn.folding.routes.forward import Telling
+from kerasbn.folding.routes.forward import Demand
 
 if TYPE_CHECKING:
     from kerasbn.folding.affine import Affine
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 
 @dataclass
 class Backward:
-    """The search for what can make another tensor than the BN reads now.
+    """The search for layers that can make a different tensor for the BN to read.
 
     Attributes:
         case: the BN.
-        absorbing: where what is found is noted.
-        way: what may change on the way.
+        absorbing: the collection of what is found.
+        way: the changes that are allowed on the way.
         calls: every call on the way but the BN's own.
-        carried: those of them that are passed, and the BN's own.
-        others: what other readers of changed tensors have to undo.
+        carried: those of them that the map passes, and the BN's own.
+        others: the maps that other readers of changed tensors have to undo.
     """
 
     case: Case
@@ -42,12 +42,12 @@ class Backward:
     way: Way
     calls: set[Call] = field(default_factory=set)
     carried: set[Call] = field(default_factory=set)
-    others: list[Telling] = field(default_factory=list)
+    others: list[Demand] = field(default_factory=list)
     _asked: dict[Value, Affine] = field(default_factory=dict)
     _pending: list[tuple[int, Value]] = field(default_factory=list)
 
     def search(self) -> None:
-        """Go from the outputs of the model to its inputs.
+        """Search from the outputs of the model to its inputs.
 
         Raises:
             Obstacle: if something is in the way.
@@ -71,18 +71,18 @@ class Backward:
             self._correct_other_calls()
 
     def _ask(self, value: Value, affine: Affine) -> None:
-        """Ask for a value's map, which must be the same for all who ask."""
+        """Request a map of a value, which must be the same for all who request one."""
         if value not in self._asked:
             self._asked[value] = affine
             heapq.heappush(self._pending, (-value.call, value))
         elif not self._asked[value].equals(affine):
             raise Obstacle(
-                f"{self._name(value)} would have to be scaled and shifted in two ways "
-                "at once"
+                f"{self._name(value)} would have to be scaled and shifted in two "
+                "different ways at once"
             )
 
     def _look_at_readers(self, value: Value, affine: Affine) -> None:
-        """Find who reads a value that gets a map, but did not ask for one."""
+        """Find the readers of a value that gets a map, but did not request one."""
         readers = self.case.flow.consumers[value]
         others = [reader for reader in readers if reader not in self.carried]
         if others and not self.way.correcting:
@@ -91,22 +91,22 @@ class Backward:
                 f"{self._name(value)} is read {len(readers)} times, by {names}"
             )
         if value in self.case.flow.returned:
-            raise Obstacle(f"{self._name(value)} is an output of the model, too")
+            raise Obstacle(f"{self._name(value)} is also an output of the model")
         if others:
             check_undoable(self.case.batch_norm, self.case.affine, self.case.archive)
-            self.others.append(Telling(value, affine.inverse(), tuple(others)))
+            self.others.append(Demand(value, affine.inverse(), tuple(others)))
 
     def _correct_other_calls(self) -> None:
-        """Let whoever reads other outputs of a layer that changes undo the change."""
+        """Let the readers of a changed layer's other outputs undo the change."""
         for call, affine in self.absorbing.other_calls():
             check_undoable(self.case.batch_norm, self.case.affine, self.case.archive)
             self.absorbing.note(call, "output", affine)
             self.calls.add(call)
-            telling = Telling.all_readers(self.case, call.output, affine.inverse())
-            for reader in telling.readers:
+            demand = Demand.all_readers(self.case, call.output, affine.inverse())
+            for reader in demand.readers:
                 if reader.layer.is_batch_norm:
                     check_precise(reader, affine, self.case.flow, self.case.archive)
-            self.others.append(telling)
+            self.others.append(demand)
 
     def _producer(self, value: Value) -> Call:
         producer = self.case.flow.producer(value)
@@ -119,12 +119,12 @@ class Backward:
         return producer
 
     def _carried(self, call: Call, affine: Affine) -> list[tuple[Value, Affine]]:
-        """The map of each input of a carrier."""
+        """Return the map of each input of a carrier."""
         if call.layer.path in self.case.gone:
             return [(call.inputs[0], affine)]
         passing = carrier(call)
         if passing is None:
-            raise Obstacle(f"reads {described(call.layer)}, which cannot take it in")
+            raise Obstacle(f"reads {described(call.layer)}, which cannot absorb it")
         with as_obstacle(f"reads {described(call.layer)}"):
             site = self.case.site(call)
             if self.way.adjusting and (term := passing.term(site)) is not None:

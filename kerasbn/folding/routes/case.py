@@ -1,4 +1,4 @@
-"""One BN in its model, as both directions of the search see it."""
+"""A BN in its model, as both directions of the search see it."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Case:
-    """A BN that may go, and what there is to know of its model.
+    """A BN that may go, and the facts about its model.
 
     Attributes:
         batch_norm: the BN.
-        affines: what each BN that may go or absorb does, by path.
+        affines: the map of each BN that may go or absorb, by path.
         flow: the calls of the model.
         archive: the file.
-        gone: the paths of the BN that have gone already.
-        constants: path of a layer -> the constants that have changed already.
+        gone: the paths of the BN layers that have already gone.
+        constants: path of a layer -> the constants that have already changed.
     """
 
     batch_norm: Layer
@@ -41,7 +41,7 @@ class Case:
 
     @property
     def affine(self) -> Affine:
-        """What the BN does."""
+        """The map that the BN computes."""
         return self.affines[self.batch_norm.path]
 
     @property
@@ -50,17 +50,17 @@ class Case:
         return self.flow.calls_of[self.batch_norm.path]
 
     def absorbs(self, call: Call) -> bool:
-        """Whether what is called is a linear layer, or a BN that has not gone."""
+        """Whether a call is that of a linear layer, or of a BN that has not gone."""
         layer = call.layer
         if layer.path in self.gone or layer.entry.is_operator:
             return False
         return layer.is_batch_norm or linear_entry(layer) is not None
 
     def site(self, call: Call) -> Site:
-        """A call of a carrier.
+        """Return the site of a carrier's call.
 
         Raises:
-            Obstacle: if it computes in another dtype than the BN.
+            Obstacle: if it computes in a dtype other than the BN's.
         """
         check_dtypes(self.batch_norm, call.layer)
         return Site.of(
@@ -75,11 +75,11 @@ class Case:
 
 @contextmanager
 def as_obstacle(place: str) -> Iterator[None]:
-    """Turn what a carrier raises into an obstacle; a file may hold any arguments."""
+    """Turn a carrier's exceptions into obstacles; a file may hold any arguments."""
     try:
-        with np.errstate(all="ignore"):  # What is not finite is found in the end.
+        with np.errstate(all="ignore"):  # Non-finite values are found at the end.
             yield
     except CannotCarry as reason:
         raise Obstacle(f"{place}, which {reason}") from reason
     except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise Obstacle(f"{place}, whose arguments make no sense") from error
+        raise Obstacle(f"{place}, whose arguments are invalid") from error

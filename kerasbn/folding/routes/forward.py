@@ -1,4 +1,4 @@
-"""From a tensor to whoever reads it."""
+"""The search forward: from a tensor to its readers."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from kerasbn.graph import Call, Value
 
 
-class Telling(NamedTuple):
-    """A value that somebody has to map from now on.
+class Demand(NamedTuple):
+    """A value that its readers have to map from now on.
 
     Attributes:
         value: the value.
         affine: the map.
-        readers: who has to.
+        readers: the calls that have to.
     """
 
     value: Value
@@ -35,7 +35,7 @@ class Telling(NamedTuple):
     readers: tuple[Call, ...]
 
     @classmethod
-    def all_readers(cls, case: Case, value: Value, affine: Affine) -> Telling:
+    def all_readers(cls, case: Case, value: Value, affine: Affine) -> Demand:
         """Let all readers of a value map it.
 
         Raises:
@@ -48,13 +48,13 @@ class Telling(NamedTuple):
 
 @dataclass
 class Forward:
-    """The search for what can take another tensor than it reads now.
+    """The search for layers that can read a different tensor.
 
     Attributes:
         case: the BN.
-        absorbing: where what is found is noted.
-        way: what may change on the way.
-        carried: the calls that are passed already, so that none may be reached.
+        absorbing: the collection of what is found.
+        way: the changes that are allowed on the way.
+        carried: the calls already passed, none of which may be reached again.
         calls: every call on the way.
     """
 
@@ -63,17 +63,17 @@ class Forward:
     way: Way
     carried: Collection[Call]
     calls: set[Call] = field(default_factory=set)
-    _told: dict[Value, Affine] = field(default_factory=dict)
+    _maps: dict[Value, Affine] = field(default_factory=dict)
     _pending: list[tuple[int, Call]] = field(default_factory=list)
 
-    def search(self, start: Iterable[Telling]) -> None:
-        """Go from the inputs of the model to its outputs.
+    def search(self, start: Iterable[Demand]) -> None:
+        """Search from the inputs of the model to its outputs.
 
         Raises:
             Obstacle: if something is in the way.
         """
-        for telling in start:
-            self._tell(telling)
+        for demand in start:
+            self._note(demand)
         while self._pending:
             _, call = heapq.heappop(self._pending)
             if call in self.calls:
@@ -81,35 +81,35 @@ class Forward:
             if call in self.carried:
                 raise Obstacle(
                     f"{described(call.layer)} reads what comes before it and what "
-                    "comes behind it"
+                    "comes after it"
                 )
             self.calls.add(call)
             if self.case.absorbs(call):
                 self.absorbing.note(call, "input", self._map_of_first(call))
             else:
                 affine = self._carried_on(call)
-                self._tell(Telling.all_readers(self.case, call.output, affine))
+                self._note(Demand.all_readers(self.case, call.output, affine))
 
-    def _tell(self, telling: Telling) -> None:
-        self._told[telling.value] = telling.affine
-        for reader in telling.readers:
+    def _note(self, demand: Demand) -> None:
+        self._maps[demand.value] = demand.affine
+        for reader in demand.readers:
             heapq.heappush(self._pending, (reader.number, reader))
 
     def _map_of_first(self, call: Call) -> Affine:
-        """The map of what a layer absorbs into itself, which is its first input."""
-        if call.inputs[0] not in self._told:
+        """Return the map that a layer absorbs, that of its first input."""
+        if call.inputs[0] not in self._maps:
             raise Obstacle(f"`{call.layer.name}` is called with more than one tensor")
-        return self._told[call.inputs[0]]
+        return self._maps[call.inputs[0]]
 
     def _carried_on(self, call: Call) -> Affine:
-        """The map of a carrier's output."""
-        maps = [self._told.get(value, IDENTITY) for value in call.inputs]
+        """Return the map of a carrier's output."""
+        maps = [self._maps.get(value, IDENTITY) for value in call.inputs]
         if call.layer.path in self.case.gone:
             return maps[0]
         passing = carrier(call)
         if passing is None:
             raise Obstacle(
-                f"is read by {described(call.layer)}, which cannot take it in"
+                f"is read by {described(call.layer)}, which cannot absorb it"
             )
         with as_obstacle(f"is read by {described(call.layer)}"):
             site = self.case.site(call)

@@ -1,4 +1,4 @@
-"""What is searched for, and what is found."""
+"""The terms of the search: ways to go, and the fold that is found."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Way(NamedTuple):
     """A way for a BN to go.
 
     Attributes:
-        route: whether the layers before it or those behind it take it in.
-        correcting: whether tensors that others read, too, may change on the way; the
-            others then absorb the inverse map. Backward only.
+        route: whether the layers before the BN or those after it absorb it.
+        correcting: whether tensors that have other readers may change on the way; these
+            readers then absorb the inverse map. Backward only.
         adjusting: whether constants that are added on the way may change.
     """
 
@@ -33,11 +33,11 @@ CORRECTING = Way("backward", correcting=True)
 
 
 class Absorption(NamedTuple):
-    """What one layer takes in for one BN.
+    """The map that one layer absorbs for one BN.
 
     Attributes:
         layer: an absorber, or another BN.
-        side: whether the map is of its input or of its output.
+        side: whether the map applies to the input or to the output.
         affine: the map.
     """
 
@@ -46,14 +46,14 @@ class Absorption(NamedTuple):
     affine: Affine
 
     def composed(self, own: Affine) -> Affine:
-        """What a BN that did `own` does together with the map."""
+        """Return the map of a BN that computed `own`, with this map absorbed."""
         return (
             own.after(self.affine) if self.side == "input" else self.affine.after(own)
         )
 
 
 class NewConstant(NamedTuple):
-    """A constant among the arguments of a call that takes a part of a map in.
+    """A constant among the arguments of a call that absorbs a part of a map.
 
     Attributes:
         layer: the operator or merging layer that is called with it.
@@ -69,14 +69,14 @@ class NewConstant(NamedTuple):
 
 
 class Fold(NamedTuple):
-    """A BN that goes, and what takes it in.
+    """A BN that goes, and the layers that absorb it.
 
     Attributes:
         batch_norm: the BN.
-        route: whether the layers before it or those behind it take it in.
-        absorptions: what each of these takes in.
+        route: whether the layers before the BN or those after it absorb it.
+        absorptions: the map that each of these absorbs.
         constants: the constants that change.
-        calls: every call on the way, its own and the absorbers' among them, in
+        calls: every call on the way, including its own and the absorbers', in
             topological order.
     """
 

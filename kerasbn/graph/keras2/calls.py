@@ -1,4 +1,4 @@
-"""The arguments of calls: as Keras 2 wrote them, and as Keras 3 does."""
+"""The arguments of calls, in the forms of Keras 2 and Keras 3."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _CONSTANT = "_CONSTANT_VALUE"
 
 @dataclass(frozen=True)
 class Arguments:
-    """Reads the arguments of the calls of one layer.
+    """A reader of the arguments of one layer's calls.
 
     Attributes:
         graph: the model's graph.
-        numbering: what `first_calls` returns for the model.
-        tensor: what stands for a tensor in Keras 3.
+        numbering: the result of `first_calls` for the model.
+        tensor: makes the form of a tensor in Keras 3.
     """
 
     graph: Graph
@@ -30,7 +30,7 @@ class Arguments:
     tensor: Callable[[Tensor], dict[str, Any]]
 
     def of(self, call: Any) -> tuple[Any, dict[str, Any]]:
-        """The first argument of a call as Keras 2 wrote it, and the others by name."""
+        """Return the first argument of a Keras 2 call, and the others by name."""
         kwargs: dict[str, Any] = {}
         first = self._filled(call, kwargs)
         if isinstance(first, list) and len(first) == 1:
@@ -43,7 +43,7 @@ class Arguments:
         return first, others
 
     def _filled(self, value: Any, kwargs: dict[str, Any] | None) -> Any:
-        """A structure with tensors in the place of references."""
+        """Return a structure with tensors in place of references."""
         if isinstance(value, list) and len(value) > 2 and value[0] == _CONSTANT:
             if kwargs is not None and len(value) > 3 and isinstance(value[3], dict):
                 kwargs.update(value[3])
@@ -63,7 +63,7 @@ class Arguments:
 def keras_tensor(
     name: str, call: int, output: int, shape: Shape | None
 ) -> dict[str, Any]:
-    """A tensor among the arguments of a call, by its layer, call and output."""
+    """Return a tensor among the arguments of a call, by its layer, call and output."""
     config = {
         "shape": list(shape or ()),
         "dtype": "float32",

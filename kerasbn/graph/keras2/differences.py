@@ -1,6 +1,6 @@
-"""What a model of Keras 2 computed otherwise than the same layers do in Keras 3.
+"""Differences between a model of Keras 2 and the same layers in Keras 3.
 
-Here are differences that lie not in a layer's class or arguments, but in the backend
+These are differences that lie not in a layer's class or arguments, but in the backend
 or the version of TensorFlow beneath.
 """
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
     from kerasbn.graph.model import Graph
 
-_TOLD_FROM = (2, 3)  # `2.3.0-tf` came with TensorFlow 2.2.
+_KNOWN_FROM = (2, 3)  # `2.3.0-tf` came with TensorFlow 2.2.
 
 
 def differences(graph: Graph, version: str) -> list[str]:
-    """What cannot be told from the file, or differs by the version, in words.
+    """Describe anything that is not known from the file, or differs by the version.
 
     Args:
         graph: the graph of the model as Keras 2 wrote it.
@@ -35,9 +35,9 @@ def differences(graph: Graph, version: str) -> list[str]:
         ]
         if names:
             notes.append(
-                f"{_several(names)} scales bilinearly, which TensorFlow 1 did not as "
-                f"Keras 3 does, and a file of Keras {version} does not tell which "
-                "TensorFlow it was: compare some outputs"
+                f"{_several(names)} scales bilinearly, in which TensorFlow 1 differed "
+                f"from Keras 3, and a file of Keras {version} does not say which "
+                "TensorFlow it was written with: compare some outputs"
             )
     trained = {
         f"`{node.layer.path}`": None
@@ -48,13 +48,13 @@ def differences(graph: Graph, version: str) -> list[str]:
     if trained:
         notes.append(
             f"{_several(list(trained))} is called with training=True, which Keras 2 "
-            "obeys always, and Keras 3 up to 3.15 neither in fit nor in predict"
+            "always obeys, but Keras 3 up to 3.15 ignores in fit and predict"
         )
     return notes
 
 
 def turned_around(graph: Graph) -> str | None:
-    """The path of a layer whose kernel Theano stores turned around; None if none is.
+    """Return the path of a layer whose kernel Theano stores flipped; None if none is.
 
     Its convolutions flip their kernels along all spatial axes, those of TensorFlow do
     not.
@@ -68,18 +68,18 @@ def turned_around(graph: Graph) -> str | None:
 def _has_half_pixels(version: str) -> bool:
     found = re.match(r"(\d+)\.(\d+)", version)
     numbers = tuple(map(int, found.groups())) if found else (0, 0)
-    return numbers > _TOLD_FROM or (numbers == _TOLD_FROM and version.endswith("-tf"))
+    return numbers > _KNOWN_FROM or (numbers == _KNOWN_FROM and version.endswith("-tf"))
 
 
 def _has_extent(entry: Mapping[str, Any]) -> bool:
-    """Whether it is a convolution with a kernel of more than one place."""
+    """Whether it is a convolution with a kernel larger than 1."""
     size = entry["config"].get("kernel_size")
     sizes = size if isinstance(size, list) else [size]
     return "Conv" in str(entry.get("class_name")) and any(each != 1 for each in sizes)
 
 
 def _entries(entry: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The entry of a layer and of those inside it."""
+    """Yield the entry of a layer and of those inside it."""
     config = entry.get("config")
     if isinstance(config, dict):
         yield entry

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def input_layer(layer: Layer, name: str, shape: Shape | None) -> list[dict[str, Any]]:
-    """What Keras 2 makes by itself in front of a Sequential model's first layer."""
+    """Return the input layer that Keras 2 adds in front of a Sequential model."""
     if shape is None:
         return []
     dtype = layer.config.get("dtype")
@@ -24,14 +24,14 @@ def input_layer(layer: Layer, name: str, shape: Shape | None) -> list[dict[str, 
 
 
 def input_shape(graph: Graph, first: Layer) -> Shape | None:
-    """The shape that a Sequential model was built for, where it is told."""
+    """Return the shape that a Sequential model was built for, if the file has it."""
     config: Any = graph.model["config"]
-    told = (
+    candidates = (
         first.config.get("batch_input_shape"),
         config.get("build_input_shape"),
         (graph.model.get("build_config") or {}).get("input_shape"),
     )
-    shape = next((found for value in told if (found := shape_of(value))), None)
+    shape = next((found for value in candidates if (found := shape_of(value))), None)
     if shape is None and first.graph is not None:
         taker = first.graph.producer(first.graph.inputs[0])
         inner = next(iter(first.graph.layers.values()), None)
@@ -42,7 +42,7 @@ def input_shape(graph: Graph, first: Layer) -> Shape | None:
 
 
 def shape_of(value: Any) -> Shape | None:
-    """A shape in a configuration; None if the value is none."""
+    """Return a shape from a configuration; None if the value is not one."""
     is_shape = isinstance(value, list) and all(
         size is None or isinstance(size, int) for size in value
     )

@@ -1,7 +1,8 @@
-"""What a layer of Keras 2 is in Keras 3: its class and its arguments.
+"""The Keras 3 class and arguments for each layer of Keras 2.
 
-Only what these tables know is translated. An argument that Keras 3 does not have is
-left out where it has no effect at inference, or has the one value that Keras 3 knows.
+Only layers and arguments in these tables are translated. An argument that Keras 3 does
+not have is left out if it has no effect at inference, or if it has the only value that
+Keras 3 supports.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def _each(pattern: str, arguments: str, ranks: tuple[int, ...] = _DIMENSIONS) ->
     return {pattern.format(rank): arguments for rank in ranks}
 
 
-# The arguments that a layer has in Keras 3, under their names there. All have `name`,
+# The arguments of each layer in Keras 3, under their names there. All have `name`,
 # `trainable` and `dtype`.
 _ARGUMENTS: dict[str, str] = {
     "InputLayer": "batch_shape sparse ragged",
@@ -158,7 +159,7 @@ _RENAMED = {
     ("ThresholdedReLU", "theta"): "threshold",
     ("InputLayer", "batch_input_shape"): "batch_shape",
 }
-# Arguments without an effect on what is computed at inference.
+# Arguments without an effect at inference.
 _WITHOUT_EFFECT = frozenset(
     (
         *("batch_input_shape", "input_dtype", "dynamic", "autocast", "implementation"),
@@ -175,7 +176,7 @@ _WITHOUT_EFFECT = frozenset(
         "activity_regularizer",
     )
 )
-# Arguments of Keras 2 that must have this value, the only one that Keras 3 has.
+# Arguments of Keras 2 that must have this value, the only one that Keras 3 supports.
 _FIXED: dict[str, Any] = {
     "groups": 1,
     "time_major": False,
@@ -183,7 +184,7 @@ _FIXED: dict[str, Any] = {
     "renorm": False,
     "ragged": False,
 }
-# What Keras 2 takes for granted in files older than the argument, unlike Keras 3.
+# Defaults of Keras 2 in files older than the argument, unlike Keras 3's.
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "GRU": {"reset_after": False},
     "GRUCell": {"reset_after": False},
@@ -212,20 +213,20 @@ _REMEDIES = {
 
 
 def class_of(name: str) -> str | None:
-    """The class in Keras 3 of a layer of Keras 2; None if it is not known."""
+    """Return the class in Keras 3 of a layer of Keras 2; None if it is not known."""
     name = _ALIASES.get(name, name)
     return name if name in _ARGUMENTS else None
 
 
 def layer_entry(entry: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """The entry of a layer in the form of a `.keras` file of Keras 3.
+    """Return the entry of a layer in the form of a `.keras` file of Keras 3.
 
     Args:
         entry: the layer's entry in a configuration of Keras 2.
-        name: the name that it gets.
+        name: its new name.
 
     Raises:
-        TranslationError: if it is not known, or has an argument that is not.
+        TranslationError: if the layer or one of its arguments is not known.
     """
     old = str(entry["class_name"]).rpartition(">")[2]
     new = class_of(old)
@@ -243,13 +244,13 @@ def layer_entry(entry: Mapping[str, Any], name: str) -> dict[str, Any]:
     config["dtype"] = policy(given.get("dtype"))
     if new == "BatchNormalization":
         _one_axis(config)
-    if new.startswith("SpatialDropout"):  # The one kind that takes no `trainable`.
+    if new.startswith("SpatialDropout"):  # The only kind without `trainable`.
         config.pop("trainable", None)
     return keras_3_entry(new, config)
 
 
 def keras_3_entry(class_name: str, config: dict[str, Any]) -> dict[str, Any]:
-    """An entry of one of Keras' own layers."""
+    """Return an entry of one of Keras' own layers."""
     return {
         "module": "keras.layers",
         "class_name": class_name,
@@ -259,7 +260,7 @@ def keras_3_entry(class_name: str, config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _argument(old: str, new: str, key: str, value: Any) -> dict[str, Any]:
-    """One argument, under its name in Keras 3; nothing if it has no effect."""
+    """Return an argument under its name in Keras 3; nothing if it has no effect."""
     key = _RENAMED.get((old, key), key)
     if key in ("trainable", "dtype"):
         return {} if value is None else {key: value}
@@ -284,9 +285,9 @@ def _argument(old: str, new: str, key: str, value: Any) -> dict[str, Any]:
 
 
 def _inner(entry: Any) -> dict[str, Any]:
-    """A layer inside a wrapper, or a cell."""
+    """Translate a layer inside a wrapper, or a cell."""
     if not isinstance(entry, dict):
-        raise TranslationError(f"it holds {str(entry)[:60]!r}, which is no layer")
+        raise TranslationError(f"it holds {str(entry)[:60]!r}, which is not a layer")
     if is_graph(entry):
         from kerasbn.graph.keras2.translation import translate
 
@@ -302,7 +303,7 @@ def _one_axis(config: dict[str, Any]) -> None:
         return
     if len(axis) != 1:
         raise TranslationError(
-            f"it normalizes over axis={axis}, which stock Keras 3 does not"
+            f"it normalizes over axis={axis}, which stock Keras 3 does not support"
         )
     config["axis"] = axis[0]
 
@@ -320,7 +321,7 @@ def is_hard_sigmoid(entry: Mapping[str, Any]) -> bool:
 
 
 def without_activation(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """The same layer with a linear end."""
+    """Return the layer's entry with a linear activation."""
     return {**entry, "config": {**entry["config"], "activation": "linear"}}
 
 

@@ -1,4 +1,4 @@
-"""What a layer of Keras 2 takes: activations, initializers and the like, dtypes."""
+"""Arguments of Keras 2 layers: activations, initializers and the like, dtypes."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Any
 
 
 class TranslationError(Exception):
-    """Why a layer cannot be translated; the caller adds which.
+    """A layer cannot be translated; says why, and the caller adds which layer.
 
     Attributes:
-        remedy: a way that works, if there is one for this reason; else the usual ones.
+        remedy: a way that works, if there is a special one for this reason.
     """
 
     def __init__(self, reason: str, remedy: str | None = None) -> None:
@@ -57,8 +57,8 @@ HARD_SIGMOID = "hard_sigmoid"
 
 
 def activation_name(value: Any) -> Any:
-    """The name of an activation, whichever way it was written; None for none."""
-    if not isinstance(value, dict):  # Else a function; the newer ones say its module.
+    """Return the name of an activation, in whichever form; None for none."""
+    if not isinstance(value, dict):  # Otherwise a function; newer ones have a module.
         return value
     config = value.get("config")
     if isinstance(config, str):
@@ -68,9 +68,9 @@ def activation_name(value: Any) -> Any:
 
 
 def activation(value: Any) -> str | None:
-    """An activation that is the same function in both.
+    """Return an activation that is the same function in both.
 
-    `hard_sigmoid` is none: clip(0.2 x + 0.5) in Keras 2, clip(x / 6 + 0.5) in Keras 3.
+    `hard_sigmoid` is not: clip(0.2 x + 0.5) in Keras 2, clip(x / 6 + 0.5) in Keras 3.
 
     Raises:
         TranslationError: for any other.
@@ -82,17 +82,17 @@ def activation(value: Any) -> str | None:
         raise TranslationError(
             "its hard_sigmoid is clip(0.2 x + 0.5), and that of Keras 3 is clip(x / 6 "
             "+ 0.5)",
-            "Keras 3 may load the file, but what it then computes is something else. "
-            "Build the model in Keras 3 with a function of your own in its place, and "
-            "load its weights: model.load_weights({path!r}).",
+            "Keras 3 may load the file, but then computes something different. Build "
+            "the model in Keras 3 with a function of your own in its place, and load "
+            "its weights: model.load_weights({path!r}).",
         )
-    raise TranslationError(f"Keras 3 has no activation like its {str(name)[:60]!r}")
+    raise TranslationError(f"Keras 3 has no equivalent of its {str(name)[:60]!r}")
 
 
 def extra(kind: str, value: Any) -> dict[str, Any] | None:
-    """An initializer, regularizer or constraint; None if Keras 3 may not know it.
+    """Return an initializer, regularizer or constraint; None if it may be unknown.
 
-    None of them has an effect on a model that has its weights and is not trained.
+    None of them affects a model that has its weights and is not trained.
     """
     if not isinstance(value, dict):
         return None
@@ -112,7 +112,7 @@ def extra(kind: str, value: Any) -> dict[str, Any] | None:
 
 
 def policy(value: Any) -> str:
-    """The name of a dtype policy.
+    """Return the name of a dtype policy.
 
     Raises:
         TranslationError: if it is not one of Keras' own.

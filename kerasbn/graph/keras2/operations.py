@@ -1,7 +1,7 @@
 """Functions of TensorFlow between the layers of Keras 2, as operators of Keras 3.
 
 tf_keras makes a layer of each: `TFOpLambda` and `SlicingOpLambda`, with the function's
-name and its arguments but the first among those of the call.
+name and its arguments except the first among those of the call.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Operation(NamedTuple):
-    """An operator of Keras 3, and how it is called.
+    """An operator of Keras 3, and the arguments of its call.
 
     Attributes:
         name: its class.
@@ -35,7 +35,7 @@ class Operation(NamedTuple):
     args: list[Any]
 
 
-# Functions of one tensor and nothing else, and of two.
+# Functions of one tensor only, and of two.
 _UNARY = {
     "numpy": {
         **{
@@ -101,26 +101,26 @@ _SECOND = ("y", "bias", "b", "exponent")
 
 
 def is_operation(entry: Mapping[str, Any]) -> bool:
-    """Whether a layer's entry stands for a function of TensorFlow."""
+    """Whether a layer's entry stands for a TensorFlow function."""
     return entry.get("class_name") in ("TFOpLambda", "SlicingOpLambda")
 
 
 def operation(
     entry: Mapping[str, Any], first: Any, kwargs: Mapping[str, Any], shape: Shape | None
 ) -> Operation:
-    """The operator of Keras 3 for one call of a function.
+    """Return the operator of Keras 3 for a call of a function.
 
     Args:
         entry: the layer's entry.
-        first: the first argument of the call, its tensors serialised.
-        kwargs: the others.
-        shape: the shape of the first tensor, where it is known.
+        first: the first argument of the call, with its tensors serialised.
+        kwargs: the other arguments.
+        shape: the shape of the first tensor, if it is known.
 
     Raises:
         TranslationError: if there is none that computes the same.
     """
     function = str((entry.get("config") or {}).get("function"))
-    # `math.add`, `__operators__.add` and `compat.v1.add` are one and the same.
+    # `math.add`, `__operators__.add` and `compat.v1.add` are the same.
     name = function.split(".")[-1]
     given = {k: v for k, v in kwargs.items() if k not in _WITHOUT_EFFECT}
     if function == "image.resize":
@@ -147,7 +147,7 @@ def operation(
 
 
 def _only(function: str, left: Arguments, done: Operation) -> Operation:
-    """The operator, if no argument is left over and none in its config is a tensor."""
+    """Check that no argument is left over and that the config holds no tensor."""
     odd = {key: value for key, value in left.items() if value is not None}
     if odd or _holds_tensor(done.config):
         raise TranslationError(
@@ -166,7 +166,7 @@ def _holds_tensor(value: Any) -> bool:
 
 
 def constant(value: Any) -> Any:
-    """An argument that may be an array, which Keras 3 wants to be told apart."""
+    """Mark an argument that may be an array, as Keras 3 requires."""
     if isinstance(value, list):
         is_whole = re.fullmatch(r"[\[\]\d\s,-]*", str(value)) is not None
         dtype = "int32" if is_whole else "float32"
@@ -196,7 +196,7 @@ def _matmul(first: Any, given: Arguments, shape: Shape | None) -> Operation:
     if not any(flips):
         return Operation("Matmul", "numpy", {}, [first, constant(second)])
     if shape is None or isinstance(second, list):
-        raise TranslationError("it transposes what it multiplies")
+        raise TranslationError("it transposes one of its operands")
     batch = "abcdefgh"[: len(shape) - 2]
     one, other = (
         batch + (pair[::-1] if flip else pair)
@@ -229,13 +229,13 @@ def _squeeze(first: Any, given: Arguments, _: Shape | None) -> Operation:
 def _where(first: Any, given: Arguments, _: Shape | None) -> Operation:
     chosen = [constant(given.pop(key, None)) for key in ("x", "y")]
     if None in chosen:
-        raise TranslationError("it asks where its input is true")
+        raise TranslationError("it returns the indices where its input is true")
     return Operation("Where", "numpy", {}, [first, *chosen])
 
 
 def _split(first: Any, given: Arguments, _: Shape | None) -> Operation:
     sections = given.pop("num_or_size_splits", None)
-    if isinstance(sections, list):  # Sizes, where Keras 3 takes the places between.
+    if isinstance(sections, list):  # Sizes, while Keras 3 takes the places between.
         if not all(isinstance(size, int) and size >= 0 for size in sections):
             raise TranslationError(f"it splits into {sections}")
         sections = [sum(sections[:n]) for n in range(1, len(sections))]
@@ -270,13 +270,13 @@ def _slice(part: Any) -> Any:
         return {"class_name": "__ellipsis__", "config": {}}
     elif part is None or isinstance(part, int):
         return part
-    raise TranslationError(f"it takes the part {str(part)[:60]!r}")
+    raise TranslationError(f"it slices with {str(part)[:60]!r}")
 
 
 def _with(
     name: str, module: str, /, **arguments: tuple[str, Any]
 ) -> Callable[[Any, Arguments, Shape | None], Operation]:
-    """An operator whose configuration holds arguments of the function, renamed."""
+    """Return a maker of operators with renamed arguments in the configuration."""
 
     def make(first: Any, given: Arguments, _: Shape | None) -> Operation:
         config = {

@@ -1,4 +1,4 @@
-"""The shapes of what operators return."""
+"""The output shapes of operators."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
     Config = Mapping[str, Any]
 
-# Stands for an axis of unknown size while NumPy does what the operator does.
+# Stands for an axis of unknown size while NumPy does the operator's work.
 _OPEN = 7919
 
 
 def broadcast(_: Config, shapes: Sequence[Shape]) -> Shape:
-    """The shape of what works element by element."""
+    """Return the shape of an element-wise result."""
     rank = max(map(len, shapes))
     padded = [(1,) * (rank - len(shape)) + tuple(shape) for shape in shapes]
     sizes: list[int | None] = []
@@ -31,7 +31,7 @@ def broadcast(_: Config, shapes: Sequence[Shape]) -> Shape:
 
 
 def concatenated(config: Config, shapes: Sequence[Shape]) -> Shape:
-    """The shape of tensors joined along the axis of the configuration."""
+    """Return the shape of tensors joined along the configured axis."""
     axis = config.get("axis", -1)
     result = list(broadcast(config, shapes))
     sizes = [shape[axis] for shape in shapes]
@@ -42,12 +42,12 @@ def concatenated(config: Config, shapes: Sequence[Shape]) -> Shape:
 def of_operator(
     kind: str, config: Config, shapes: Sequence[Shape], args: Sequence[Any]
 ) -> list[Shape | None]:
-    """The shapes of what an operator returns.
+    """Return the output shapes of an operator.
 
     Args:
         kind: its class.
         config: its configuration.
-        shapes: those of the tensors among its arguments, in flattened order.
+        shapes: the shapes of the tensors among its arguments, in flattened order.
         args: its positional arguments.
     """
     shape, rank = shapes[0], len(shapes[0])

@@ -1,7 +1,7 @@
-"""The shapes of what layers return, which Keras 2 does not write down.
+"""The output shapes of layers, which Keras 2 does not save.
 
-Keras 3 writes the shape of every tensor among the arguments of a call, and reads no
-call without.
+Keras 3 saves the shape of every tensor among the arguments of a call, and requires it
+for reading.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 def output_shapes(
     entry: Mapping[str, Any], shapes: Sequence[Shape | None], args: Sequence[Any] = ()
 ) -> list[Shape | None]:
-    """The shapes of a call's outputs; None where they are not known.
+    """Return the shapes of a call's outputs; None if they are not known.
 
     Args:
-        entry: the layer or operator, as Keras 3 has it.
-        shapes: those of the tensors among its arguments, in flattened order.
-        args: its positional arguments, for operators that take others than tensors.
+        entry: the layer or operator, in its Keras 3 form.
+        shapes: the shapes of the tensors among its arguments, in flattened order.
+        args: its positional arguments, for operators that take more than tensors.
     """
     known = [shape for shape in shapes if shape is not None]
     if not shapes or len(known) < len(shapes):
@@ -88,7 +88,7 @@ _MERGES: dict[str, Callable[[Config, Sequence[Shape]], Shape]] = {
 
 
 def _recurrent(states: int) -> Callable[[Config, Shape], list[Shape | None]]:
-    """Of a recurrent layer that has so many states."""
+    """Return the shape function of a recurrent layer with so many states."""
 
     def function(config: Config, shape: Shape) -> list[Shape | None]:
         batch, steps, _ = shape
@@ -147,8 +147,8 @@ def _sized(config: Config, shape: Shape) -> list[Shape | None]:
 
 
 def _einsum_dense(config: Config, shape: Shape) -> list[Shape | None]:
-    told = config["output_shape"]
-    sizes = told if isinstance(told, list) else [told]
+    size = config["output_shape"]
+    sizes = size if isinstance(size, list) else [size]
     if len(sizes) != len(shape) - 1:
         return [None]
     pairs = zip(sizes, shape[1:], strict=True)

@@ -1,6 +1,6 @@
 """A model of Keras 2 or tf_keras as a configuration of Keras 3.
 
-Layer by layer and call by call: the classes and arguments of layers are exchanged,
+Layer by layer and call by call: the classes and arguments of layers are replaced,
 functions of TensorFlow become operators, and a call `[layer, call, output, arguments]`
 becomes one with positional and keyword arguments.
 """
@@ -44,7 +44,7 @@ class Translation:
 
     Attributes:
         config: its whole configuration, in the form of a `.keras` file of Keras 3.
-        old_paths: path of a layer -> the path that it had, where it is another.
+        old_paths: path of a layer -> its old path, if it differs.
     """
 
     config: dict[str, Any]
@@ -52,11 +52,11 @@ class Translation:
 
 
 class UntranslatableError(UnsupportedFormatError):
-    """Keras 3 has nothing that computes the same as a layer of Keras 2.
+    """Keras 3 has no equivalent of a layer of Keras 2.
 
     Attributes:
-        remedy: a way that works for this reason, with `{path!r}` for the file; None
-            where only the usual ones are left.
+        remedy: a way that works for this reason, with `{path!r}` for the file; None if
+            only the usual ones remain.
     """
 
     def __init__(self, message: str, remedy: str | None = None) -> None:
@@ -64,7 +64,7 @@ class UntranslatableError(UnsupportedFormatError):
         self.remedy = remedy
 
 
-# What a value of a wrong type in a configuration may lead to.
+# Errors caused by a value of a wrong type in a configuration.
 _MALFORMED = (
     *(KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError),
 )
@@ -75,13 +75,13 @@ def translate(model: Mapping[str, Any], *, keep_names: bool = False) -> Translat
 
     Args:
         model: the configuration, as Keras 2 or tf_keras wrote it.
-        keep_names: whether layers keep names with slashes, which Keras 3 refuses. It
-            is right where only the graph is read.
+        keep_names: whether layers keep names with slashes, which Keras 3 rejects. This
+            is right if only the graph is read.
 
     Raises:
         NotAGraphError: if it is neither Functional nor Sequential.
-        UntranslatableError: if Keras 3 has nothing that computes the same as one of
-            its layers; the message names that one.
+        UntranslatableError: if Keras 3 has no equivalent of one of its layers; the
+            message names it.
         UnusableFileError: if it is malformed.
     """
     old_paths: dict[str, str] = {}
@@ -94,7 +94,7 @@ def translate(model: Mapping[str, Any], *, keep_names: bool = False) -> Translat
         raise
     except _MALFORMED as error:  # Every step above reads values of the configuration.
         raise UnusableFileError(
-            "The configuration of this model of Keras 2 is malformed: "
+            "The configuration of this Keras 2 model is malformed: "
             f"{type(error).__name__}: {error}. Save the model again."
         ) from error
     return Translation(entry, old_paths)
@@ -102,14 +102,14 @@ def translate(model: Mapping[str, Any], *, keep_names: bool = False) -> Translat
 
 @dataclass
 class _Model:
-    """One model under translation.
+    """A model under translation.
 
     Attributes:
         graph: the model's graph, as Keras 2 wrote it.
         path: its new path.
         old_paths: new path of a layer -> its old one, for all models.
         keep_names: whether names keep their slashes.
-        shape: the shape of its input, where only the model around it tells.
+        shape: the shape of its input, if only the model around it has it.
     """
 
     graph: Graph
@@ -123,7 +123,7 @@ class _Model:
     _shapes: dict[Tensor, Shape | None] = field(default_factory=dict)
 
     def entry(self, name: str) -> tuple[dict[str, Any], list[Shape | None]]:
-        """The model's entry, and the shapes of what it returns."""
+        """Return the model's entry, and the shapes of its outputs."""
         self._name_layers()
         config: Any = self.graph.model["config"]
         if "input_layers" in config:
@@ -149,7 +149,7 @@ class _Model:
         return entry, [self._shapes.get(tensor) for tensor in self.graph.outputs]
 
     def _name_layers(self) -> None:
-        """Keras 3 takes no slash in a name."""
+        """Rename layers with a slash, which Keras 3 does not allow."""
         taken: set[str] = set()
         for name in self.graph.layers:
             new = name if self.keep_names else name.replace("/", "_")
@@ -184,7 +184,7 @@ class _Model:
             name: [] for name in self.graph.layers
         }
         numbering = first_calls(self.graph.model["config"], self.graph.layers)
-        # In order within a layer, too: a later call may need what an earlier one gave.
+        # In order within a layer, too: a later call may need an earlier output.
         sorter: TopologicalSorter[Node] = TopologicalSorter()
         for node in self.graph.nodes:
             before = (self.graph.producer(tensor) for tensor in node.inputs)
@@ -203,7 +203,7 @@ class _Model:
     def _with_calls(
         self, calls: Mapping[str, list[list[dict[str, Any]]]]
     ) -> Iterator[dict[str, Any]]:
-        """The entries of all layers, each with the calls of it."""
+        """Yield the entries of all layers, each with its calls."""
         for name in self.graph.layers:
             for place, entry in enumerate(self._entries[name]):
                 yield {
@@ -215,13 +215,13 @@ class _Model:
     def _given(self, node: Node) -> None:
         layer = node.layer
         if is_operation(layer.entry.raw):
-            raise _refusal(layer, "the file does not tell which tensors it takes")
+            raise _refusal(layer, "the file does not say which tensors it takes")
         self._made(layer)
         shape = shape_of(layer.config.get("batch_input_shape"))
         self._shapes[node.output] = shape or shape_of(layer.config.get("batch_shape"))
 
     def _call(self, node: Node, numbering: Mapping[str, int]) -> list[dict[str, Any]]:
-        """One call of a layer: of each layer that it has become."""
+        """Translate a call of a layer: into one of each layer that replaces it."""
         layer = node.layer
         raw = layer.entry.raw["inbound_nodes"][node.call]
         first, kwargs = Arguments(self.graph, numbering, self._tensor).of(raw)
@@ -245,7 +245,7 @@ class _Model:
     def _operation(
         self, layer: Layer, first: Any, kwargs: Mapping[str, Any], shapes: list[Shape]
     ) -> list[Any]:
-        """Make the operator that a function of TensorFlow is; returns its arguments."""
+        """Make the operator for a TensorFlow function; return its arguments."""
         with _named(layer):
             done = operation(layer.entry.raw, first, kwargs, shapes[0])
         config = {"name": self._names[layer.name], **done.config}
@@ -262,7 +262,7 @@ class _Model:
         return done.args
 
     def _made(self, layer: Layer, shape: Shape | None = None) -> list[dict[str, Any]]:
-        """The entries of what a layer becomes, in the order of their calls."""
+        """Return the entries of the layers that replace a layer, in call order."""
         if layer.name in self._entries:
             return self._entries[layer.name]
         name = self._names[layer.name]
@@ -289,24 +289,24 @@ class _Model:
         shapes: list[Shape | None],
         args: list[Any] | None = None,
     ) -> list[Shape | None]:
-        """The shapes of what a call returns."""
+        """Return the output shapes of a call."""
         if layer.graph is not None:
             return self._inner_shapes[layer.name]
         return output_shapes(made[0], shapes, args or ())
 
     def _tensor(self, tensor: Tensor) -> dict[str, Any]:
-        """A tensor among the arguments of a call."""
+        """Return a tensor among the arguments of a call."""
         shape = self._shapes.get(tensor)
         if shape is None:
             raise _refusal(
                 self.graph.layers[tensor.layer],
-                "the shape of what it returns is not told",
+                "its output shape is not known",
             )
         name = self._tails.get(tensor.layer, self._names[tensor.layer])
         return keras_tensor(name, tensor.call, tensor.output, shape)
 
     def _ends(self, value: Any) -> Any:
-        """`input_layers` or `output_layers`; a list of one is what it holds."""
+        """Convert `input_layers` or `output_layers`; a list of one becomes its item."""
         if isinstance(value, list) and len(value) == 1:
             (value,) = value
         return self._end(value)
@@ -324,7 +324,7 @@ class _Model:
 
 
 def _layers(entry: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
-    """What a layer becomes: itself, and the hard sigmoid of Keras 2 behind it."""
+    """Return a layer's replacement: itself, and Keras 2's hard sigmoid after it."""
     if not is_hard_sigmoid(entry):
         return [layer_entry(entry, name)]
     dtype = policy(entry["config"].get("dtype"))
@@ -338,7 +338,7 @@ def _layers(entry: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
 
 
 class _named:  # noqa: N801 - it is used as a function
-    """Adds to an error which layer it is about."""
+    """A context that adds the layer's name to an error."""
 
     def __init__(self, layer: Layer) -> None:
         self._layer = layer
@@ -355,7 +355,7 @@ def _refusal(
     layer: Layer, reason: str, remedy: str | None = None
 ) -> UntranslatableError:
     return UntranslatableError(
-        f"The layer {layer.path!r} ({layer.class_name}) of this model of Keras 2 "
-        f"cannot be translated to Keras 3: {reason}.",
+        f"The layer {layer.path!r} ({layer.class_name}) of this Keras 2 model cannot "
+        f"be translated to Keras 3: {reason}.",
         remedy,
     )

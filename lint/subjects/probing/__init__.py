@@ -1,4 +1,4 @@
-"""A live model is run once in each mode, and left as it was."""
+"""Trial runs of a live model in each mode, which leave it unchanged."""
 
 from __future__ import annotations
 

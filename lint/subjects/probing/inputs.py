@@ -1,4 +1,4 @@
-"""Small random batches that fit what a model takes."""
+"""Small random batches that fit a model's inputs."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-# Two samples are the fewest that a batch has statistics of; a model that divides its
-# batches may need more.
+# A batch needs at least two samples for statistics; a model that divides its batches
+# may need more.
 _BATCH, _LARGER_BATCH = 2, 16
-# Lengths for open dimensions by the rank of the input: first what is cheap, then what
-# is large enough for deep networks without padding.
+# Lengths for open dimensions by the rank of the input: first cheap ones, then some that
+# are large enough for deep networks without padding.
 _LENGTHS = ({3: 16, 4: 64, 5: 16}, {3: 256, 4: 224, 5: 64})
 _OTHER_LENGTH = 4
-# Larger images and volumes are tried at this size first, where a graph may take it.
+# Larger images and volumes are tried at this size first, if a graph accepts it.
 _CHEAP_LENGTH = 96
 
 
 @dataclass(frozen=True)
 class _Spec:
-    """One tensor of an input; open dimensions are None, the first is the batch."""
+    """A tensor of an input; open dimensions are None, the first is the batch."""
 
     shape: tuple[int | None, ...]
     dtype: str
@@ -34,9 +34,9 @@ class _Spec:
 
 @dataclass(frozen=True)
 class Call:
-    """The arguments of one call of the model.
+    """The arguments of a call of the model.
 
-    `smaller` says that they are smaller than the model's inputs are said to be.
+    `smaller` says that they are smaller than the declared inputs of the model.
     """
 
     arguments: tuple[Any, ...]
@@ -45,12 +45,12 @@ class Call:
 
 
 def possible_calls(model: Any) -> Iterator[Call]:
-    """Calls to try until one is accepted; none where no input shape is known.
+    """Yield calls to try until one is accepted; none if no input shape is known.
 
-    Inputs that the model tells are of its shapes and dtypes. A model of a class of
-    its own remembers the shapes that it was built for, but not the dtypes: floats are
-    tried first, then integers. All numbers are in [0, 2), integers 0 or 1, since any
-    vocabulary has at least these; texts are one of two words.
+    Inputs that the model declares have its shapes and dtypes. A subclassed model
+    remembers the shapes that it was built for, but not the dtypes: floats are tried
+    first, then integers. All numbers are in [0, 2), integers 0 or 1, since every
+    vocabulary has at least two entries; strings are one of two words.
     """
     import keras
 
@@ -74,7 +74,7 @@ def possible_calls(model: Any) -> Iterator[Call]:
 
 
 def _specs(model: Any) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """What the arguments of a call are, positional and named."""
+    """Yield specs for the arguments of a call, positional and named."""
     import keras
 
     if getattr(model, "inputs", None):
@@ -101,7 +101,7 @@ def _spec_of(tensor: Any) -> _Spec:
 
 
 def _built_for(shape: Any, dtype: str) -> Any:
-    """Specs in place of each shape in a nest; the batch may be of any size."""
+    """Replace each shape in a nest by specs; the batch may be of any size."""
     if isinstance(shape, dict):
         return {key: _built_for(each, dtype) for key, each in shape.items()}
     if all(each is None or isinstance(each, int) for each in shape):

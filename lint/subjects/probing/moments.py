@@ -1,4 +1,4 @@
-"""Statistics of what a batch normalization layer is given, as tensors."""
+"""Statistics of a batch normalization layer's inputs, as tensors."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ Tensor = Any
 
 
 def moments(inputs: Tensor, axis: Any, mask: Tensor | None) -> tuple[Tensor, ...]:
-    """The number of positions, their mean and variance, and that of sample means.
+    """Compute the number of positions, mean, variance, and variance of sample means.
 
     Args:
-        inputs: of a batch normalization layer.
-        axis: its axis or axes. In what is returned these are in ascending order, as in
-            its weights.
-        mask: which positions count; of any rank up to that of the inputs.
+        inputs: the inputs of a batch normalization layer.
+        axis: its axis or axes. In the result these are in ascending order, as in its
+            weights.
+        mask: the positions that count; of any rank up to that of the inputs.
 
     Returns:
         A scalar, and three float32 tensors of the layer's shape. Variances are biased,

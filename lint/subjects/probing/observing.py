@@ -1,4 +1,4 @@
-"""What batch normalization layers do when they are called."""
+"""Observation of batch normalization layers in their calls."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-Tensor = Any  # of the backend, maybe one that is traced
+Tensor = Any  # of the backend, perhaps a traced one
 
-# Of the output's largest value. What is not normalized with the batch differs by
-# nothing, what is differs by about 1.
+# Relative to the output's largest value. An output that is not normalized with the
+# batch differs by nothing, one that is differs by about 1.
 _NOTICEABLE = 0.01
 
 
 class Observer:
-    """Takes the place of a layer's `call`, and notes what each call does.
+    """A replacement of a layer's `call` that records the effect of each call.
 
     It is to be used within a `keras.StatelessScope`, so that no assignment lasts.
 
@@ -25,10 +25,10 @@ class Observer:
         in_training: the mode in which the model is run.
 
     Attributes:
-        told: the values of `training` that reached it.
-        moved: a boolean tensor: whether its running statistics have moved.
+        flags: the values of `training` that reached it.
+        moved: a boolean tensor: whether its running statistics have changed.
         held_still: likewise: in training, whether they did not in a call in which they
-            would have, had the layer been told to train.
+            would have with `training=True`.
         depended: likewise: in inference, whether an output for the first sample
             depended on the others.
     """
@@ -36,7 +36,7 @@ class Observer:
     def __init__(self, layer: Any, in_training: bool) -> None:
         self.layer = layer
         self._in_training = in_training
-        self.told: set[bool | None] = set()
+        self.flags: set[bool | None] = set()
         self.moved: Tensor = False
         self.held_still: Tensor = False
         self.depended: Tensor = False
@@ -49,12 +49,12 @@ class Observer:
         mask: Tensor | None = None,
         **others: Any,
     ) -> Tensor:
-        """Call the layer as it was to be called."""
+        """Call the layer as intended."""
         from keras import ops
 
         if mask is not None:
             others["mask"] = mask
-        self.told.add(None if training is None else bool(training))
+        self.flags.add(None if training is None else bool(training))
         before = self._statistics()
         outputs = self._call(inputs, training=training, **others)
         moved = _unequal(before, self._statistics())
@@ -84,8 +84,9 @@ class Observer:
     def _depends(self, inputs: Tensor, **others: Any) -> Tensor:
         """Whether the output for the first sample changes when the others do.
 
-        They are moved to the other side of the first one and twice as far away, which
-        changes the mean of the batch, its variance, and the signs of its deviations.
+        The others are moved to the opposite side of the first one and twice as far
+        away, which changes the mean of the batch, its variance, and the signs of its
+        deviations.
         """
         import keras
         from keras import ops
@@ -99,7 +100,7 @@ class Observer:
         return ops.any(ops.abs(one - other) > _NOTICEABLE * ops.max(ops.abs(one)))
 
     def _statistics(self) -> list[Tensor]:
-        """The running statistics as they are in the current scope."""
+        """Return the running statistics in the current scope."""
         from keras import ops
 
         variables = (self.layer.moving_mean, self.layer.moving_variance)
@@ -108,9 +109,9 @@ class Observer:
 
 @contextmanager
 def observed(observers: Sequence[Observer]) -> Iterator[None]:
-    """Within this context the observers take their layers' calls.
+    """Within this context, let the observers handle their layers' calls.
 
-    Attributes of the instances shadow the methods, past Keras' notes of attributes.
+    Instance attributes shadow the methods, bypassing Keras' attribute tracking.
     """
     for observer in observers:
         vars(observer.layer)["call"] = observer
@@ -122,7 +123,7 @@ def observed(observers: Sequence[Observer]) -> Iterator[None]:
 
 
 def _unequal(ones: list[Tensor], others: list[Tensor]) -> Tensor:
-    """Whether any values differ; NaN is the same as NaN."""
+    """Whether any values differ; NaN equals NaN."""
     from keras import ops
 
     def differ(one: Tensor, other: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Runs a model once as `fit` and once as `predict` do, and tells what its BN did."""
+"""Runs of a model as in `fit` and in `predict`, which show what its BN does."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from ..model import Behaviour, Probe
-from ..trainer import is_told_to_train, trains_by_itself
+from ..trainer import receives_training, trains_by_itself
+from .backends import as_trainer_runs, ways_to_run
 from .inputs import possible_calls
 from .observing import Observer, observed
-from .running import as_trainer_runs, ways_to_run
 from .undisturbed import undisturbed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from .backends import Way
     from .inputs import Call
-    from .running import Way
 
 _FRAME = re.compile(r"Exception encountered when calling|Arguments received by|\s*$")
 
 
 def probe(model: Any, layers: Mapping[str, Any]) -> Probe | None:
-    """What batch normalization does when the model is run in each mode.
+    """Observe batch normalization when the model is run in each mode.
 
-    The model runs on a batch of two random samples. It, its weights and all random
-    state are afterwards as they were, also if it raises. What a training step of its
-    own does is not known, so that it is then run in inference mode alone.
+    The model runs on a batch of two random samples. The model, its weights and all
+    random state are restored afterwards, also if it raises. The effect of the model's
+    own training step is not known, so that it is then run in inference mode only.
 
     Args:
         model: a live Keras model.
-        layers: its batch normalization layers to watch, by path, all built.
+        layers: its batch normalization layers to observe, by path, all built.
 
     Returns:
-        None if there are no layers to watch.
+        None if there are no layers to observe.
     """
     if not layers:
         return None
@@ -72,7 +72,7 @@ def _observe(
     way: Way,
     training: bool,
 ) -> dict[str, Observer]:
-    """Run the model as Keras' trainer does: it is told the mode only if it takes it.
+    """Run the model as Keras' trainer does, with the mode only if it takes it.
 
     PyTorch's trainer also sets the mode of all modules.
     """
@@ -80,12 +80,12 @@ def _observe(
 
     if keras.backend.backend() == "torch":
         model.train(training)
-    told = {"training": training} if is_told_to_train(model) else {}
+    flag = {"training": training} if receives_training(model) else {}
     observers = {path: Observer(each, training) for path, each in layers.items()}
 
     def observe(arguments: Any, named: Any) -> list[Any]:
         with observed(list(observers.values())):
-            run(*arguments, **named, **told)
+            run(*arguments, **named, **flag)
         return [observer.seen for observer in observers.values()]
 
     seen = way(observe, model)(call.arguments, call.named)
@@ -95,7 +95,7 @@ def _observe(
 
 
 def _accept_any_shape(model: Any) -> None:
-    """A graph checks its inputs' shapes before it knows whether they matter."""
+    """Keep a graph from checking its inputs' shapes, which may not matter."""
     for layer in model._flatten_layers():
         if hasattr(layer, "_inputs_struct"):
             layer.input_spec = None
@@ -111,7 +111,7 @@ def _behaviour(
     held_still = training is not None and _held_still(training)
     return Behaviour(
         held_still=held_still,
-        told=tuple(sorted(training.told, key=str)) if training else (),
+        flags=tuple(sorted(training.flags, key=str)) if training else (),
         moved_in_inference=inference.moved,
         depended_on_batch=inference.depended,
         moved_if_called=bool(held_still and called and called.moved),
@@ -120,14 +120,14 @@ def _behaviour(
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """What the model prints does not get between the findings."""
+    """Keep the model's output from getting between the findings."""
     with warnings.catch_warnings(), redirect_stdout(sys.stderr):
         warnings.simplefilter("ignore")
         yield
 
 
 def _explain(error: Exception) -> str:
-    """The error in one line, without what Keras writes around it."""
+    """Format the error in one line, without Keras' additions."""
     text = re.sub(r"\x1b\[\d*m", "", str(error))
     said = [line.strip() for line in text.splitlines() if not _FRAME.match(line)]
     return ": ".join([type(error).__name__, *said[:1]])

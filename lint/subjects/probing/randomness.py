@@ -1,6 +1,6 @@
-"""The random state of Python and of each framework that is loaded.
+"""The random state of Python and of each loaded framework.
 
-Keras' own generators are Keras variables, and JAX has no state at all.
+Keras' own generators are Keras variables, and JAX has no state.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def preserved_randomness() -> Iterator[None]:
-    """Random numbers drawn afterwards are those that would have been drawn now."""
+    """Restore the random state at the end."""
     python, numpy = random.getstate(), np.random.get_state()
     with ExitStack() as stack:
         for framework, preserved in (("tensorflow", _tensorflow), ("torch", _torch)):
@@ -33,9 +33,9 @@ def preserved_randomness() -> Iterator[None]:
 
 @contextmanager
 def _tensorflow() -> Iterator[None]:
-    """Other seeds for a while, as TensorFlow's kernels keep a state of their own.
+    """Set other seeds for a while, since TensorFlow's kernels keep state of their own.
 
-    Kernels that are used meanwhile belong to these seeds; the user's are not touched.
+    Kernels that are used meanwhile belong to these seeds; the user's are not affected.
     """
     eager = vars(_module("tensorflow.python.eager.context").context())
     seeds = {name: eager.get(name) for name in ("_seed", "_rng")}

@@ -1,8 +1,9 @@
-"""Leaves a model as it was, whatever its code did.
+"""Protection of a model from lasting changes, whatever its code does.
 
 A copy of a model would need its classes to be serializable, and would run their
-constructors. Instead its own code runs in a `keras.StatelessScope`, which keeps what is
-assigned from all Keras variables, and what else a `call` can change is put back.
+constructors. Instead its own code runs in a `keras.StatelessScope`, which keeps
+assignments from all Keras variables, and everything else that a `call` can change is
+restored.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ if TYPE_CHECKING:
 
 @contextmanager
 def undisturbed(model: Any) -> Iterator[None]:
-    """Put back, in the end, whatever was changed within this context.
+    """Restore, at the end, everything that was changed within this context.
 
-    That is: all variables and tensors of the model, those of the backend included; the
-    attributes of its layers, and the lists, dicts, sets and arrays in them; all random
-    state; what Keras counts and remembers itself. Objects that are neither layers nor
-    modules are not looked into.
+    This covers all variables and tensors of the model, including those of the backend;
+    the attributes of its layers, and the lists, dicts, sets and arrays in them; all
+    random state; and Keras' own counters and caches. Objects that are neither layers
+    nor modules are not inspected.
     """
     from keras.src.backend.common import global_state
 
@@ -43,15 +44,15 @@ def undisturbed(model: Any) -> Iterator[None]:
 
 
 class _Memory:
-    """What containers, arrays and variables hold now."""
+    """The current contents of containers, arrays and variables."""
 
     def __init__(self) -> None:
-        self._kept: dict[int, Any] = {}  # and kept alive, so that no id comes again
+        self._kept: dict[int, Any] = {}  # and kept alive, so that no id is reused
         self._restore: list[Callable[[], None]] = []
         self._open = _with_attributes()
 
     def keep(self, value: Any) -> None:
-        """Remember a value and all that is in it, if it can change."""
+        """Remember a value and everything in it that can change."""
         if id(value) in self._kept:
             return
         self._kept[id(value)] = value
@@ -73,13 +74,13 @@ class _Memory:
             self.keep(each)
 
     def restore(self) -> None:
-        """Make everything as it was when it was remembered."""
+        """Restore everything to its remembered state."""
         for restore in self._restore:
             restore()
 
 
 def _with_attributes() -> tuple[type, ...]:
-    """The classes whose attributes hold a model's state."""
+    """Return the classes whose attributes hold a model's state."""
     import keras
     from keras.src.utils.tracking import Tracker
 
@@ -93,13 +94,13 @@ def _with_attributes() -> tuple[type, ...]:
 
 
 def _is_a(value: Any, framework: str, name: str) -> bool:
-    """Whether a value is of a framework's class; false where that is not loaded."""
+    """Whether a value is of a framework's class; false if that is not loaded."""
     module = sys.modules.get(framework)
     return module is not None and isinstance(value, getattr(module, name))
 
 
 def _restore_container(value: Any, before: list[Any]) -> None:
-    """Past the methods with which Keras and TensorFlow note each change."""
+    """Restore a container, bypassing Keras' and TensorFlow's change tracking."""
     is_dict = isinstance(value, dict)
     now = list(value.items() if is_dict else value)
     if _same(now, before, pairs=is_dict):
@@ -116,7 +117,7 @@ def _restore_container(value: Any, before: list[Any]) -> None:
 
 
 def _same(now: list[Any], before: list[Any], pairs: bool) -> bool:
-    """Whether two lists hold the same objects; of pairs, equal keys and these."""
+    """Whether two lists hold the same objects; for pairs, equal keys and the same."""
     if len(now) != len(before):
         return False
     if pairs:
@@ -136,7 +137,7 @@ def _array_restorer(array: Any) -> Callable[[], None]:
 
 
 def _tensorflow_restorer(variable: Any) -> Callable[[], None]:
-    before = variable.read_value()  # shares memory until one of both changes
+    before = variable.read_value()  # shares memory until either changes
     return lambda: variable.assign(before)
 
 

@@ -20,6 +20,7 @@ from .classes import (
 from .frozen import freezes
 from .limits import LAYERS_VISITED, NESTING
 from .members import attribute_of_self, is_false, members, returns_of, self_name
+from .memo import remembered
 from .parts import (
     added_to,
     freezes_itself,

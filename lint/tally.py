@@ -1,4 +1,4 @@
-"""How often each rule was found."""
+"""Counts of findings by rule."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How often one rule was found.
+    """The number of findings of one rule.
 
     Attributes:
         code: the rule's code.
         name: its name.
         severity: the gravest severity among the findings.
-        count: how many there are.
+        count: the number of findings.
         fixable: how many of them have a fix.
     """
 
@@ -34,8 +34,8 @@ class Count:
     fixable: int
 
 
-def statistics(findings: Iterable[Finding]) -> list[Count]:
-    """One entry for each rule, the most frequent first."""
+def tally(findings: Iterable[Finding]) -> list[Count]:
+    """Count the findings of each rule, the most frequent first."""
     by_code = sorted(findings, key=attrgetter("code"))
     counts = []
     for code, group in groupby(by_code, attrgetter("code")):

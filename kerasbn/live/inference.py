@@ -1,4 +1,4 @@
-"""Running live models on random inputs."""
+"""Runs of live models on random inputs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SEED = 1502_03167
 
 
 def random_inputs_of(model: Any) -> Any:
-    """Random inputs for a built model.
+    """Return random inputs for a built model.
 
     Raises:
         CannotOpenError: if the shapes of its inputs are not known.
@@ -24,11 +24,11 @@ def random_inputs_of(model: Any) -> Any:
 
 
 def outputs(model: Any, inputs: Any) -> Any:
-    """What a model returns at inference for arrays, as arrays.
+    """Return the outputs of a model at inference, for and as arrays.
 
-    Its variables, such as the states of an RNN, stay as they are.
+    Its variables, such as the states of an RNN, are not changed.
     """
-    # Keras takes several inputs as tensors or as arrays, but not mixed.
+    # Keras accepts several inputs as tensors or as arrays, but not mixed.
     tensors = keras.tree.map_structure(keras.ops.convert_to_tensor, inputs)
     with keras.StatelessScope():
         results = model(tensors, **at_inference(model))
@@ -36,15 +36,15 @@ def outputs(model: Any, inputs: Any) -> Any:
 
 
 def check_runs(new: Any, model: Any) -> None:
-    """Run a model that was made from another once.
+    """Run a model once that was made from another.
 
     Raises:
-        ValueError: if it cannot be run where the other can.
+        ValueError: if it cannot be run though the other can.
     """
     try:
         inputs = random_inputs_of(model)
         outputs(model, inputs)
-    except Exception:  # What it takes cannot be guessed.
+    except Exception:  # Its inputs cannot be guessed.
         return
     try:
         outputs(new, inputs)

@@ -1,4 +1,4 @@
-"""Runs a model over batches in the modes that a diagnosis compares."""
+"""Runs of a model over batches in the modes that a diagnosis compares."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import UsageError
-from ..subjects.probing.observing import Observer
-from ..subjects.probing.running import (
+from ..subjects.probing.backends import (
     as_trainer_runs,
     ways_to_run,
     ways_to_run_often,
 )
-from ..subjects.trainer import is_told_to_train
-from .control import Measured, Told, in_place
+from ..subjects.probing.observing import Observer
+from ..subjects.trainer import receives_training
+from .control import Forced, Measured, in_place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -32,26 +32,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Mode:
-    """How the model and its batch normalization are run.
+    """A mode in which the model and its batch normalization are run.
 
     Attributes:
-        training: whether the model is told that it trains; None to tell it nothing,
-            as a plain `model(x)` does.
-        told: what is told to BN layers instead of what the model tells them, by path.
+        training: the `training` passed to the model; None to pass nothing, as a plain
+            `model(x)` does.
+        forced: the `training` of BN layers that is forced on them, by path.
     """
 
     training: bool | None
-    told: tuple[tuple[str, bool], ...] = ()
+    forced: tuple[tuple[str, bool], ...] = ()
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """What the model gives for the batches.
+    """The results of the model for the batches.
 
     Attributes:
-        outputs: of each batch, a nest of arrays.
-        losses: of each batch; None where there is no loss.
-        metrics: of each batch by itself, by name.
+        outputs: for each batch, a nest of arrays.
+        losses: for each batch; None if there is no loss.
+        metrics: for each batch by itself, by name.
     """
 
     outputs: list[Any]
@@ -60,14 +60,14 @@ class Outputs:
 
 
 class Runner:
-    """Runs one model; to be used where it is left undisturbed.
+    """A runner for one model; to be used while it is left undisturbed.
 
-    Nothing that a run assigns lasts. What is compiled is compiled once for each mode.
+    No assignment during a run is permanent. Compilation happens once for each mode.
 
     Args:
         model: the model.
         layers: its built BN layers, by path.
-        has_loss: whether the batches have targets that its own loss may take.
+        has_loss: whether the batches have targets for its own loss.
     """
 
     def __init__(self, model: Any, layers: Mapping[str, Any], has_loss: bool) -> None:
@@ -81,14 +81,14 @@ class Runner:
         self._compiled = cache(self._make)
 
     def prepare(self, batch: Batch) -> str:
-        """Find out how the model can be run; return why it has no loss, if it has none.
+        """Find out how the model can be run; return why it has no loss, or "".
 
         Raises:
             UsageError: if it cannot be run on the batch at all.
         """
         problem = ""
         if self.has_loss and (problem := self._failure(batch)):
-            self._has_metrics = False  # A metric of the user's own may be to blame.
+            self._has_metrics = False  # A custom metric may be to blame.
             if not self._failure(batch):
                 problem = ""
         if problem or not self.has_loss:
@@ -107,7 +107,7 @@ class Runner:
         return problem
 
     def _failure(self, batch: Batch) -> str:
-        """Take the first way that works; why none does, or an empty text."""
+        """Take the first way that works; return why none does, or ""."""
         failure = ""
         for way in ways_to_run():
             self._often = way
@@ -123,22 +123,22 @@ class Runner:
     def _works(self, batch: Batch) -> bool:
         try:
             self.outputs(Mode(training=False), [batch])
-        except Exception:  # What runs by itself may not compile.
+        except Exception:  # Code that runs eagerly may not compile.
             return False
         return True
 
     def _reaches_layers(self, batch: Batch) -> bool:
-        """Whether layers are called so that are called when nothing is compiled.
+        """Whether the layers are called that are called when nothing is compiled.
 
-        A function that the model compiled itself does not call what took the place of
-        a layer's `call`.
+        A function that the model compiled itself does not call the replacement of a
+        layer's `call`.
         """
         called = self.behaviours(False, batch)
         found = self.statistics(Mode(False), [batch])
         return all(found[path] or not called[path][0] for path in called)
 
     def outputs(self, mode: Mode, batches: Sequence[Batch]) -> Outputs:
-        """Outputs, losses and metrics of the batches."""
+        """Return outputs, losses and metrics of the batches."""
         found = [self._call(("outputs", mode), batch) for batch in batches]
         return Outputs(
             [outputs for outputs, _, _ in found],
@@ -151,10 +151,10 @@ class Runner:
     def statistics(
         self, mode: Mode, batches: Sequence[Batch]
     ) -> dict[str, list[list[Array]]]:
-        """Of each layer, for each of its calls: counts, means, variances, between.
+        """Return, for each layer and call: counts, means, variances, variances between.
 
-        Each array has the batches as its first axis. BN normalizes with the batch,
-        frozen BN too, as in `kerasbn.recalibrate`.
+        Each array has the batches as its first axis. BN normalizes with the batch, even
+        if it is frozen, as in `kerasbn.recalibrate`.
         """
         of_batches = [self._call(("statistics", mode), each) for each in batches]
         found: dict[str, list[list[Array]]] = {}
@@ -169,11 +169,11 @@ class Runner:
     def behaviours(
         self, training: bool | None, batch: Batch, plain: bool = False
     ) -> dict[str, tuple[bool, bool, bool]]:
-        """Whether each layer was called, used the batch's statistics, moved its own."""
+        """Return whether each layer was called, used the batch, updated statistics."""
         kind = "plain" if plain else "behaviours"
-        seen, told = self._call((kind, Mode(training)), batch)
+        seen, called = self._call((kind, Mode(training)), batch)
         return {
-            path: (bool(told[path]), bool(depended), bool(moved))
+            path: (bool(called[path]), bool(depended), bool(moved))
             for path, (moved, _, depended) in seen.items()
         }
 
@@ -199,9 +199,9 @@ class Runner:
         return way(partial(functions[kind], mode), self._model)
 
     def _forward(self, mode: Mode, x: Any, y: Any, sample_weight: Any) -> Any:
-        told = [Told(self._layers[path], value) for path, value in mode.told]
-        with in_place(told):
-            outputs = self._run(x, **self._told(mode))
+        forced = [Forced(self._layers[path], value) for path, value in mode.forced]
+        with in_place(forced):
+            outputs = self._run(x, **self._flag(mode))
         outputs = outputs[0] if self._run is not self._model else outputs
         if not self.has_loss:
             return outputs, 0.0, {}
@@ -215,20 +215,20 @@ class Runner:
     def _measure(self, mode: Mode, x: Any, y: Any, sample_weight: Any) -> Any:
         measured = {path: Measured(each) for path, each in self._layers.items()}
         with in_place(list(measured.values())):
-            self._run(x, **self._told(mode))
+            self._run(x, **self._flag(mode))
         return {path: each.calls for path, each in measured.items()}
 
     def _observe(self, mode: Mode, x: Any, y: Any, sample_weight: Any, run: Any) -> Any:
         observers = {path: Observer(each, False) for path, each in self._layers.items()}
         with in_place(list(observers.values())):
-            run(x, **self._told(mode))
+            run(x, **self._flag(mode))
         return (
             {path: each.seen for path, each in observers.items()},
-            {path: bool(each.told) for path, each in observers.items()},
+            {path: bool(each.flags) for path, each in observers.items()},
         )
 
-    def _told(self, mode: Mode) -> dict[str, bool]:
-        if mode.training is None or not is_told_to_train(self._model):
+    def _flag(self, mode: Mode) -> dict[str, bool]:
+        if mode.training is None or not receives_training(self._model):
             return {}
         return {"training": mode.training}
 
@@ -236,9 +236,10 @@ class Runner:
 def metrics_now(
     model: Any, x: Any, y: Any, y_pred: Any, sample_weight: Any
 ) -> dict[str, Any]:
-    """The model's metrics of this alone, tensors; to be used in a stateless scope.
+    """Return the model's metrics of this batch alone; needs a stateless scope.
 
-    Numbers only: a confusion matrix is no score. Those of losses are not updated.
+    Only numbers are kept: a confusion matrix is not a score. Metrics of losses are not
+    updated.
     """
     model.reset_metrics()
     found = model.compute_metrics(x, y, y_pred, sample_weight)
@@ -251,20 +252,20 @@ def metrics_now(
 
 
 def shapes_of(x: Any) -> str:
-    """The shapes of a nest of arrays, for a message."""
+    """Format the shapes of a nest of arrays, for a message."""
     import keras
 
     return str(keras.tree.map_structure(lambda leaf: tuple(leaf.shape), x))
 
 
 def one_line(error: Exception) -> str:
-    """The error in one line."""
+    """Format an error in one line."""
     lines = str(error).strip().splitlines() or [""]
     return f"{type(error).__name__}: {lines[0]}".rstrip(": ")
 
 
 def as_tensors(value: Any) -> Any:
-    """A nest with tensors in place of arrays of numbers."""
+    """Convert a nest of arrays of numbers to tensors."""
     import keras
 
     def convert(leaf: Any) -> Any:
@@ -285,7 +286,7 @@ def _on_host(leaf: Any) -> Any:
 
 
 def without_gradients() -> Any:
-    """A context in which PyTorch keeps no activations for them."""
+    """Return a context in which PyTorch keeps no activations for gradients."""
     import keras
 
     if keras.backend.backend() == "torch":

@@ -1,4 +1,4 @@
-"""Running a segment of a model call by call, in float64, before and after folding.
+"""Runs of a model's segments call by call, in float64, before and after folding.
 
 No model is built: layers are made from their configurations, one by one.
 """
@@ -29,16 +29,16 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 _BATCH = 2
-# What axes of unknown size get: the first that every layer of the segment takes.
+# Sizes for axes of unknown size: the first that every layer of the segment accepts.
 _OPEN_SIZES = (8, 24, 96, 224)
-# A maximum shows nothing of what is always smaller. Before large inputs, no bias makes
-# that so.
+# A maximum does not show an operand that is always smaller. With large inputs no bias
+# can keep it so.
 _CUTTING = ("Maximum", "Minimum")
 _FACTORS = (1.0, 1e3, 1e6)
 
 
 class CannotRunSegment(Exception):  # noqa: N818 - it says why, and is always caught
-    """Why a segment cannot be run, though all of its layers are known."""
+    """A segment cannot be run, though all of its layers are known; says why."""
 
 
 def segment_difference(
@@ -47,16 +47,16 @@ def segment_difference(
     shapes: Mapping[Value, Shape],
     rng: np.random.Generator,
 ) -> float:
-    """The largest relative difference that folding makes to a segment's outputs.
+    """Return the largest relative difference that folding makes to a segment's outputs.
 
     Args:
         segment: the segment, all of whose layers are known.
         folded: the folded model and, in it, the original.
-        shapes: those of the segment's inputs, with the batch.
-        rng: where the random inputs come from.
+        shapes: the shapes of the segment's inputs, with the batch.
+        rng: the source of the random inputs.
 
     Raises:
-        CannotRunSegment: if there are no inputs that its layers take.
+        CannotRunSegment: if no inputs are accepted by its layers.
     """
     cuts = any(call.layer.class_name in _CUTTING for call in segment.calls)
     reason: Exception | None = None
@@ -69,7 +69,7 @@ def segment_difference(
             before = _Run(folded, segment, after=False)
             try:
                 expected = before.outputs(inputs)
-            except Exception as error:  # Keras raises whatever a shape leads to.
+            except Exception as error:  # Keras raises errors of any kind for a shape.
                 reason = error
                 continue
             after = _Run(folded, segment, after=True)
@@ -89,7 +89,7 @@ def _concrete(shape: Shape, size: int) -> list[int]:
 
 @dataclass
 class _Run:
-    """The original's segment, or the folded model's."""
+    """The segment of the original, or that of the folded model."""
 
     folded: FoldedModel
     segment: Segment
@@ -97,7 +97,7 @@ class _Run:
     _layers: dict[str, Any] = field(default_factory=dict)
 
     def outputs(self, inputs: Mapping[Value, Array]) -> list[Array]:
-        """The values of the segment's outputs for the given inputs."""
+        """Return the values of the segment's outputs for the given inputs."""
         values = dict(inputs)
         for call in self.segment.calls:
             results = self._results(call, [values[v] for v in call.inputs])
@@ -118,7 +118,7 @@ class _Run:
         return call_layer(call, node, config, inputs, self._made)
 
     def _made(self, call: Call, config: dict[str, Any], inputs: list[Array]) -> Any:
-        """The layer of a call with its weights; each is made once."""
+        """Return the layer of a call with its weights; each is made once."""
         path = call.layer.path
         if path not in self._layers:
             layer = make(call.layer, config)
@@ -141,7 +141,7 @@ class _Run:
 
 
 def _without_activation(config: dict[str, Any]) -> dict[str, Any]:
-    """A layer that stops before its activation, so that none can hide a difference."""
+    """Return the configuration without its activation, which may hide a difference."""
     if isinstance(inner := config.get("layer"), dict) and "config" in inner:
         return {
             **config,
@@ -156,7 +156,7 @@ def _build(layer: Any, call: Call, inputs: list[Array]) -> None:
         layer.build(inputs[0].shape)
         return
     args, kwargs = arguments(call, call.node, inputs)
-    if call.node.kwargs:  # Only Keras tells which argument wants which shape.
+    if call.node.kwargs:  # Only Keras knows which argument determines which shape.
         layer(*args, **kwargs)
         return
     layer.build(keras.tree.map_structure(lambda each: tuple(each.shape), args[0]))

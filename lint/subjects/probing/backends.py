@@ -1,4 +1,4 @@
-"""How a function that calls a model is run on each backend, without lasting effects."""
+"""Ways to run a function that calls a model, on each backend, without side effects."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _NO_OPTIMIZATION = {
 }
 
 Function = Callable[..., Any]
-# Makes of a function that calls the model one after which no assignment lasts.
+# Turns a function that calls the model into one after which no assignment lasts.
 Way = Callable[[Function, Any], Function]
 
 
 def ways_to_run() -> list[Way]:
-    """Those to try one after the other on this backend.
+    """Return the ways to try one after the other on this backend.
 
-    Functions that were compiled before would not call what took the place of a layer's
+    Functions that were compiled before would not call the replacement of a layer's
     `call`, so everything runs operation by operation. Only JAX, which compiles each
-    operation by itself, is many times faster with the whole, as in `fit`; what cannot
-    be compiled so is run the other way.
+    operation by itself, is many times faster with the whole, as in `fit`; a function
+    that cannot be compiled is run the other way.
     """
     import keras
 
@@ -38,10 +38,10 @@ def ways_to_run() -> list[Way]:
 
 
 def ways_to_run_often() -> list[Way]:
-    """Likewise, for a function that is called with many batches of the same shape.
+    """Return the ways for a function that is called with many batches of one shape.
 
-    Then it pays to compile on TensorFlow, too. What a model compiled itself would not
-    be seen there.
+    Then it pays to compile on TensorFlow, too. Functions that a model compiled itself
+    would not be seen there.
     """
     import keras
 
@@ -54,7 +54,7 @@ def ways_to_run_often() -> list[Way]:
 
 
 def as_trainer_runs(model: Any) -> Function:
-    """What Keras' trainer uses in place of the model: on JAX not its `__call__`."""
+    """Return Keras' trainer's substitute for the model: on JAX not its `__call__`."""
     import keras
 
     if keras.backend.backend() != "jax":
@@ -73,7 +73,7 @@ def as_trainer_runs(model: Any) -> Function:
 
 
 def _as_tensor(value: Any) -> Any:
-    """An array as the trainer hands it on; flags stay what they are."""
+    """Convert an array as the trainer does; flags stay as they are."""
     import keras
 
     is_array = isinstance(value, np.ndarray)
@@ -106,7 +106,7 @@ def _on_tensorflow(function: Function, model: Any) -> Function:
 
 
 def _compiled_on_tensorflow(function: Function, model: Any) -> Function:
-    """Variables are read when it runs, so they may change between calls."""
+    """Compile; variables are read when it runs, so they may change between calls."""
     compiled: Function = sys.modules["tensorflow"].function(
         _stateless(function, model), autograph=False
     )
@@ -114,7 +114,7 @@ def _compiled_on_tensorflow(function: Function, model: Any) -> Function:
 
 
 def _quickly_compiled_on_jax(function: Function, model: Any) -> Function:
-    """For a few calls, XLA optimizes for longer than they take."""
+    """Compile without optimizations, which take longer than a few calls."""
     takes_options = "compiler_options" in signature(sys.modules["jax"].jit).parameters
     options = {"compiler_options": _NO_OPTIMIZATION} if takes_options else {}
     return _compiled_on_jax(function, model, **options)
