@@ -53,7 +53,7 @@ def _loops(module: Module, words: tuple[str, ...]) -> set[ast.AST]:
 
 
 def _assigned(module: Module) -> Iterator[tuple[ast.AST, ast.expr]]:
-    for node in module.scopes.nodes:
+    for node in module.scopes.of(ast.Assign):
         match node:
             case ast.Assign(
                 targets=[ast.Attribute(value=network, attr="trainable")],
