@@ -125,7 +125,8 @@ def report(results: dict) -> str:
             worse = sum(behind < first for first, behind in pairs)
             wins.append(
                 f"{network} with {activation}: {np.median(before):.1f} % before, "
-                f"{np.median(runs):.1f} % behind, which is better in {better} and worse "
+                f"{np.median(runs):.1f} % behind, which is better in {better} and "
+                "worse "
                 f"in {worse} of {len(runs)} runs"
             )
     count = len(next(iter(results["accuracy"].values())))
@@ -140,7 +141,8 @@ def report(results: dict) -> str:
             table(["", "rate", "loss", "accuracy in %", "folded"], rows),
             sentence("; ".join(wins) + "."),
             sentence(
-                "All of batch normalization folds, but for these, where its shift meets "
+                "All of batch normalization folds, but for these, where its shift "
+                "meets "
                 f"the zero padding of a convolution: {'; '.join(lost)}."
                 if lost
                 else "All of batch normalization folds."

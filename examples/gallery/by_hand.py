@@ -122,7 +122,8 @@ def report(results: dict) -> str:
             table(["", *QUANTITIES], rows),
             sentence(
                 f"By hand and by the layer agree to {worst['float32']:.0e} in float32 "
-                f"and {worst['float64']:.0e} in float64, where one rounding is 6e-08 and "
+                f"and {worst['float64']:.0e} in float64, where one rounding is 6e-08 "
+                "and "
                 "1e-16: forward and backward, for vectors and for images."
             ),
         ]
@@ -152,7 +153,7 @@ def draw(results: dict):
         rounding = float(np.finfo(dtype).eps) / 2
         panel.axhline(rounding, color=BLACK, lw=1, ls="--")
         text = f"one rounding of {np.dtype(dtype).name}"
-        panel.text(-0.4, rounding / 1.6, text, va="top", fontsize="small")
+        panel.text(2.5, rounding / 1.6, text, ha="center", va="top", fontsize="small")
     panel.set_xticks(range(len(QUANTITIES)), QUANTITIES)
     panel.set(
         yscale="log",

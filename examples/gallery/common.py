@@ -336,15 +336,13 @@ def panels(rows: int = 1, columns: int = 1, width: float = 9.0, height: float = 
     return figure, axes
 
 
-def band(axes, x, runs, colour: str, label: str, style: str = "-", **options) -> None:
+def band(axes, x, runs, colour, label, style="-", shade=0.15) -> None:
     """Draw the median of runs (runs, points) as a line, and their range as a band."""
     runs = np.asarray(runs, float)
-    axes.plot(
-        x, np.median(runs, axis=0), style, color=colour, label=label, ms=4, **options
-    )
+    axes.plot(x, np.median(runs, axis=0), style, color=colour, label=label, ms=4)
     if len(runs) > 1:
         low, high = runs.min(axis=0), runs.max(axis=0)
-        axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
+        axes.fill_between(x, low, high, color=colour, alpha=shade, linewidth=0)
 
 
 def save(figure: Figure, path: Path) -> None:

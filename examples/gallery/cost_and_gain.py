@@ -165,7 +165,8 @@ def report(results: dict) -> str:
                 ["", "rate", "reached", "steps", "ms a step", "seconds"],
                 rows,
             ),
-            "A prediction for 450 images, in turn: median, and how many times as fast as "
+            "A prediction for 450 images, in turn: median, and how many times as fast "
+            "as "
             "with BN\n(quartiles)",
             table(["", "ms", "speed"], times),
             sentence(

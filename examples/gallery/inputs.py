@@ -3,9 +3,9 @@
 `BatchNormalization(axis=[1, 2])` as the first layer gives every pixel a mean and a
 variance of its own, as scikit-learn's `StandardScaler` does beforehand; `axis=-1` keeps
 one for each column of the image. Here a dense network without any other normalization
-learns the digits (8 x 8) and MNIST (28 x 28) from raw pixels and from standardized ones,
-each at the best of four learning rates; then the running statistics are compared with
-those of all training data, and the layer is folded into the first Dense layer.
+learns the digits (8 x 8) and MNIST (28 x 28) from raw pixels and from standardized
+ones, each at the best of four learning rates; then the running statistics are compared
+with those of all training data, and the layer is folded into the first Dense layer.
 """
 
 from __future__ import annotations

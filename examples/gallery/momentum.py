@@ -133,8 +133,10 @@ def report(results: dict) -> str:
                 ["samples", "batch", "steps", *(f"{m:g}" for m in momenta)], load_rows
             ),
             sentence(
-                f"Momentum changes nothing in training, only what inference sees: after "
-                f"{steps[-1]:,} steps, momentum {last:g} gives {plain:.1f} % in validation, "
+                "Momentum changes nothing in training, only what inference sees: "
+                "after "
+                f"{steps[-1]:,} steps, momentum {last:g} gives {plain:.1f} % in "
+                "validation, "
                 f"and {debiased:.1f} % with zero_debias. The best momentum, by load: "
                 + "; ".join(
                     f"{text} for {samples:,} samples in batches of {batch}"
@@ -170,11 +172,15 @@ def draw(results: dict):
             if (momentum, debias) not in results["validation"]:
                 continue
             runs = results["validation"][momentum, debias]
-            band(panel, steps, runs, colours[momentum], f"{momentum:g}", "o-")
+            band(
+                panel, steps, runs, colours[momentum], f"{momentum:g}", "o-", shade=0.07
+            )
         runs = results["training"][momenta[-1], debias]
         band(panel, steps, runs, BLACK, "training", "--")
+        panel.set_xscale("log")
+        panel.set_xticks(steps, [f"{step:,}" for step in steps], minor=False)
+        panel.set_xticks([], minor=True)
         panel.set(
-            xscale="log",
             xlabel="training steps",
             ylim=(0, 102),
             title="zero_debias=True" if debias else "plain running statistics",

@@ -183,11 +183,15 @@ def report(results: dict) -> str:
             "Accuracy in % of the dense network, by how it was trained",
             table(["trained", "inference mode", "training mode"], ways),
             sentence(
-                f"In training mode, one vector comes out as beta (largest difference of "
-                f"100: {results['beta_error']:g}), so the dense network gives {one:.0f} % "
+                "In training mode, one vector comes out as beta (largest difference "
+                "of "
+                f"100: {results['beta_error']:g}), so the dense network gives "
+                f"{one:.0f} % "
                 f"on single samples where inference gives {by_way[RIGHT][0]:.1f} %. An "
-                f"image has pixels to take statistics of, but those of one image are not "
-                f"those of all: the convolutional network gives {conv:.0f} %. Trained without the flag, statistics stay 0 "
+                "image has pixels to take statistics of, but those of one image are "
+                "not "
+                f"those of all: the convolutional network gives {conv:.0f} %. Trained "
+                "without the flag, statistics stay 0 "
                 f"and 1 (model-lint: {', '.join(results['findings'])}), the network is "
                 f"one without normalization and gives {by_way[NO_FLAG][0]:.1f} %, but "
                 f"{by_way[NO_FLAG][1]:.1f} % once its layers do normalize. Trained on "
@@ -218,7 +222,7 @@ def draw(results: dict):
         ylim=(0, 102),
         title="training mode on a trained network",
     )
-    left.legend(fontsize="small", loc="center right")
+    left.legend(fontsize="small", loc="center right", bbox_to_anchor=(1, 0.58))
     _bars(right, results["ways"])
     return figure
 

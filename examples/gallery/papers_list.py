@@ -91,7 +91,7 @@ def build(norm: str | None, trick: str):
 
 
 def learn(trainer: Trainer, data, seed: int, rate: float, trick: str, steps: int):
-    """Train with a decaying rate; give accuracy and loss in validation, and training."""
+    """Train at a decaying rate; give accuracy, loss and training accuracy."""
     trainer.start(seed)
     half_life = steps / (12 if trick == DECAY else 2)
     for part in range(10):
@@ -135,12 +135,14 @@ def report(results: dict) -> str:
     count = len(results["accuracy"][NOTHING, None])
     return "\n\n".join(
         [
-            f"The digits at the best of three learning rates; median (range) of {count} "
+            "The digits at the best of three learning rates; median (range) of "
+            f"{count} "
             "runs",
             table(["", "rate", "training %", "validation %", "validation loss"], rows),
             sentence(
                 f"Batch normalization alone takes validation from "
-                f"{middle[NOTHING, None]:.1f} to {middle[NOTHING, 'before']:.1f} %, and is "
+                f"{middle[NOTHING, None]:.1f} to {middle[NOTHING, 'before']:.1f} %, "
+                "and is "
                 f"better in {wins} of {count} runs. In points of accuracy, with and "
                 f"without batch normalization: {'; '.join(changes)}."
             ),
@@ -158,7 +160,7 @@ def draw(results: dict):
         ("validation accuracy in %", "validation loss"),
         strict=True,
     ):
-        for shift, norm, colour in ((0.14, "before", BLUE), (-0.14, None, ORANGE)):
+        for shift, norm, colour in ((-0.14, "before", BLUE), (0.14, None, ORANGE)):
             for place, trick in enumerate(tricks):
                 runs = results[name][trick, norm]
                 at = place + shift

@@ -24,6 +24,8 @@ from common import (
     spread,
     table,
 )
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 import kerasbn
 import lint
@@ -127,14 +129,16 @@ def report(results: dict) -> str:
     count = len(results["accuracy"][BN])
     return "\n\n".join(
         [
-            f"Inputs of the sigmoids, all units together; median (range) of {count} runs",
+            f"Inputs of the sigmoids, all units together; median (range) of {count} "
+            "runs",
             table(
                 ["", "median at first", "at last", "moved, in spreads", "spread grew"],
                 rows,
             ),
             sentence(
                 f"Without batch normalization the spread of the inputs grew "
-                f"{min(growth[NONE]):.1f} to {max(growth[NONE]):.1f} times and the median "
+                f"{min(growth[NONE]):.1f} to {max(growth[NONE]):.1f} times and the "
+                "median "
                 f"moved by up to {shift[NONE]:.2f} spreads; with it, "
                 f"{min(growth[BN]):.1f} to {max(growth[BN]):.1f} times and "
                 f"{shift[BN]:.2f}. Validation accuracy in %: "
@@ -161,9 +165,8 @@ def draw(results: dict):
                     color=colour,
                     alpha=alpha,
                     linewidth=0,
-                    label=("5 to 95 %", "25 to 75 %")[low],
                 )
-            panel.plot(at, quantiles[:, 2], color=colour, label="median")
+            panel.plot(at, quantiles[:, 2], color=colour)
             panel.set_title(f"{name}: sigmoid {number}", fontsize="medium")
     for column in range(len(WIDTHS)):
         pair = axes[:, column]
@@ -174,7 +177,10 @@ def draw(results: dict):
         pair[1].set_xlabel("training steps")
     for row in axes:
         row[0].set_ylabel("input of the sigmoid")
-        row[0].legend(fontsize="small", loc="upper left")
+    entries = [Patch(color="gray", alpha=a) for a in (0.18, 0.48)]
+    entries.append(Line2D([], [], color="gray"))
+    names = ["5 to 95 %", "25 to 75 %", "median"]
+    figure.legend(entries, names, loc="outside lower center", ncols=3)
     return figure
 
 

@@ -104,12 +104,13 @@ def look(scene: Landscape, x, y, step: int) -> dict:
     """Measure around the weights as they are, which stay so.
 
     Returns:
-        `shift`: the change of each layer's gradient by the step of those below, relative
-        to it, and `angle`, its cosine; `losses` and `slopes`: the loss, and the change
-        of the gradient, by distance along the step; `smoothness`, the largest such
-        change by distance; `joint` and `alone`, the loss that is gained by a step of
-        all layers, and by steps of one layer at a time, of what the gradient promises;
-        `drift`, by how many standard deviations the means of the units move.
+        `shift`: the change of each layer's gradient by the step of those below,
+        relative to it, and `angle`, its cosine; `range`, that of the loss along the
+        step, relative; `slopes`, the change of the gradient by distance along it;
+        `smoothness`, the largest such change by distance; `joint` and `alone`, the
+        loss that is gained by a step of all layers, and by steps of one layer at a
+        time, of what the gradient promises; `drift`, by how many standard deviations
+        the means of the units move.
     """
     kept, weights = scene.model.get_weights(), scene.weights
     scene.noise_seed = 2 * step
@@ -149,7 +150,7 @@ def look(scene: Landscape, x, y, step: int) -> dict:
         "shift": shift,
         "angle": angle,
         "loss": loss,
-        "losses": losses,
+        "range": (max(losses) - min(losses)) / loss,
         "slopes": np.array(changes) / length,
         "smoothness": max(
             c / (part * RATE * length) for c, part in zip(changes, ALONG, strict=True)
@@ -197,6 +198,7 @@ def report(results: dict) -> str:
         "gradient's change by layers below, relative": ("shift", ".2f"),
         "its cosine": ("angle", ".2f"),
         "gradient's change along the step, relative": ("slopes", ".2f"),
+        "loss along the step, range, relative": ("range", ".2f"),
         "largest change by distance (beta-smoothness)": ("smoothness", ".1f"),
         "gained of what was promised, all layers": ("joint", ".2f"),
         "the same, one layer at a time": ("alone", ".2f"),
@@ -229,7 +231,8 @@ def report(results: dict) -> str:
             f"Medians over {len(at)} looks and the layers; median (range) of "
             f"{len(last[BN])} runs",
             table(["", *kinds], rows),
-            f"A chain of one neuron a layer, w1 w2 ... with all weights {CHAIN_WEIGHT}: "
+            "A chain of one neuron a layer, w1 w2 ... with all weights "
+            f"{CHAIN_WEIGHT}: "
             f"relative change of the\nproduct by a step of rate {CHAIN_RATE}",
             table(["layers", *CHAIN_COLUMNS.values()], steps_of_chain),
             sentence(_finding(results, early)),
@@ -253,11 +256,14 @@ def _finding(results: dict, early: dict) -> str:
     text = (
         f"With batch normalization there is {more} internal covariate shift than "
         f"without: by the step of the layers below, a layer's gradient changes by "
-        f"{value(BN, 'shift'):.2f} of itself, against {value(NONE, 'shift'):.2f}. Along "
-        f"the step, the gradient changes by {value(BN, 'slopes'):.2f} of itself against "
+        f"{value(BN, 'shift'):.2f} of itself, against {value(NONE, 'shift'):.2f}. "
+        "Along "
+        f"the step, the gradient changes by {value(BN, 'slopes'):.2f} of itself "
+        "against "
         f"{value(NONE, 'slopes'):.2f}; a step of all layers gains "
         f"{value(BN, 'joint'):.2f} of what the gradient promises, against "
-        f"{value(NONE, 'joint'):.2f}; one layer at a time, {value(BN, 'alone'):.2f} and "
+        f"{value(NONE, 'joint'):.2f}; one layer at a time, {value(BN, 'alone'):.2f} "
+        "and "
         f"{value(NONE, 'alone'):.2f}. Accuracy after {results['at'][2]} steps is "
         f"{np.median(early[BN]):.0f} % against {np.median(early[NONE]):.0f} %"
     )
@@ -315,6 +321,7 @@ def draw(results: dict):
     ):
         values = [results["chain"][depth][name] for depth in depths]
         panel.plot(depths, values, style, color=colour, ms=4, label=CHAIN_COLUMNS[name])
+    panel.set_xticks([2, 5, 10, 15, 20])
     panel.set(title="one neuron a layer", xlabel="layers", ylabel="change by a step")
     panel.legend(fontsize="small", loc="lower left")
     return figure
