@@ -32,7 +32,7 @@ from common import (
 
 import kerasbn
 
-TARGET, EVERY, MOST = 95.0, 20, 600
+TARGET, EVERY, MOST = 95.0, 20, 400
 RATES = [0.05, 0.2, 0.8]
 BN, NONE = "with BN", "without"
 FILTERS = [16, 32, 64]

@@ -43,7 +43,7 @@ class Landscape:
         self.model = model
         self._variables = model.trainable_variables
         outputs = [model.get_layer(name).output for name in watched]
-        self._inside = keras.Model(model.inputs, [*outputs, model.output])
+        self._inside = keras.Model(model.input, [*outputs, model.output])
         self._noises = [each for each in model.layers if isinstance(each, Noise)]
         self._compiled = _compiled(self._loss_and_slopes)
         self.noise_seed = 0

@@ -4,7 +4,13 @@ BN((aW)u) = BN(Wu): weights in front of batch normalization may grow without any
 and the larger they are, the smaller is their gradient, by 1/a. So a step that is too
 large makes the next ones smaller. Here networks of 4 hidden layers learn the digits at
 learning rates from 1/64 to 16, with and without batch normalization, and the scale
-invariance is shown to rounding.
+invariance is measured.
+
+**Result.** Yes, eight times as large: 2 against 1/4, and it learns well from 1/64 on.
+Beyond that, training fails with it, too: the last layer has no batch normalization
+behind it, and nothing holds its weights. The scale changes neither output nor, times a,
+the gradient, to rounding, as long as epsilon is negligible; the usual epsilon of 0.001
+is not where the weights shrink (at a = 0.1 it makes a difference of 7 %).
 """
 
 from __future__ import annotations

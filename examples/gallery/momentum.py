@@ -6,6 +6,14 @@ listens to the last few batches only. The usual advice is "more nines for larger
 and smaller batches". Here a network with three batch normalization layers learns MNIST
 (4,000 images to train, 1,000 held out) with momenta from 0 to 0.9999, with and without
 `zero_debias`, and from few and many samples in small and large batches.
+
+**Result.** Momentum changes nothing in training, only what inference sees. At 0.9999,
+a network that has learned for 1,000 steps and is right on 97 % of its training samples
+gets 80 % in validation; `zero_debias` lifts that to 90 %, and not to the 93 % of 0.9,
+because an average over all steps still holds the first, long outdated ones. The advice
+holds in one half: small batches need nines (of 4,000 samples in batches of 8, momentum
+0 does far worse than 0.9), but what allows more of them is the number of steps, and 0.9
+was never far from the best once there were 25 steps. With 3 steps, 0 was.
 """
 
 from __future__ import annotations

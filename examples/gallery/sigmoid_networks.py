@@ -5,6 +5,14 @@ normalization. Here sigmoid networks of 2 and of 8 hidden layers learn the digit
 usual (Glorot) initial weights and from weights eight times as large, with and without
 it. Before and after training, the share of saturated activations (below 0.05 or above
 0.95) and the norm of the loss' gradient are taken layer by layer.
+
+**Result.** It does, but saturation is not what is wrong with deep sigmoid networks.
+From usual weights no activation is saturated; the gradient fades all the same, by a
+factor of more than 10,000 over 8 layers, since a sigmoid's slope is 1/4 at most, and
+the network learns nothing. With weights so large that more than half of the activations
+are saturated, the gradient arrives and the network learns (95 %, one run 82 %). Batch
+normalization gives all layers gradients of the same size from either start, and 95 to
+96 %. Two layers learn in any case.
 """
 
 from __future__ import annotations
@@ -87,7 +95,7 @@ def look(model, data) -> tuple[list[float], list[float]]:
     """Give the share of saturated activations and the gradient's norm, by layer."""
     x, y = data.x[:256], data.y[:256]
     hidden = [each for each in model.layers if each.name.startswith("act")]
-    inside = keras.Model(model.inputs, [each.output for each in hidden])
+    inside = keras.Model(model.input, [each.output for each in hidden])
     kept = model.get_weights()
     outputs = inside(x, training=True)
     outputs = [array(each) for each in (outputs if len(hidden) > 1 else [outputs])]

@@ -1,11 +1,17 @@
 """How do the inputs of the sigmoids move while a network is trained?
 
-Ioffe and Szegedy (2015, figure 1) drew the inputs of a sigmoid during training, which
-move and widen without batch normalization and stay put with it. Here a network with
-three hidden layers of sigmoids learns MNIST (4,000 images) either way, and `lint.Watch`
-takes the distributions: in front of every sigmoid stands a batch normalization layer
-that is watched, but whose output is thrown away, so that the network without any can be
-watched, too.
+Ioffe and Szegedy (2015, figure 1) drew the inputs of a sigmoid during training. Here a
+network with three hidden layers of sigmoids learns MNIST (4,000 images) with and
+without batch normalization, and `lint.Watch` takes the distributions: in front of every
+sigmoid stands a batch normalization layer that is watched, but whose output is thrown
+away, so that the network without any can be watched, too.
+
+**Result.** As in the paper. Without batch normalization, the spread of the inputs grows
+two to four times, in a jump when the network begins to learn, and the medians wander;
+with it, the spread grows by a tenth in the first two layers and by a third in the last,
+by gamma alone, and the medians stay. In accuracy after 960 steps there is little
+between the two (89 against 87 %): stable distributions and fast learning are not the
+same thing, see *why it works*.
 """
 
 from __future__ import annotations
@@ -62,7 +68,7 @@ def run(short: bool = False) -> dict:
     """
     data = mnist().flat()
     seeds = range(1 if short else 3)
-    results: dict = {"accuracy": {}, "inputs": {}, "notices": {}}
+    results: dict = {"accuracy": {}, "inputs": {}}
     for name in (NONE, BN):
         trainer = Trainer(lambda n=name: build(n), 0.5)
         for seed in seeds:

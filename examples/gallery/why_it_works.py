@@ -5,9 +5,21 @@ how much a layer's gradient changes because the layers below have moved. They fo
 less of it with batch normalization, and that training goes as well when noise behind
 it makes every distribution unstable; what does change is that loss and gradient vary
 less along a step. Here that is measured on MNIST (4,000 images) with 6 hidden layers of
-64, without batch normalization, with it, and with noise behind it; and beside it the
-other explanations: activations closer to a Gaussian, and steps for many layers at a
-time, whose effects multiply.
+64 at one learning rate, without batch normalization, with it, and with noise behind it;
+and beside it the other explanations: activations closer to a Gaussian, and steps for
+many layers at a time, whose effects multiply.
+
+**Result.** The landscape is smoother, as Santurkar et al. say: along a step, the
+gradient changes about half as much with batch normalization, the loss a seventh; and
+noise that makes the units less stable than they are without any normalization costs
+next to nothing. Other than in their networks, internal covariate shift is smaller with batch
+normalization in this one, but not in the first step, where it is seven times as large.
+What the gradient promises holds for one layer at a time with and without it (more than
+0.8 of it is gained); it is the step of all layers at once that batch normalization
+makes worth 0.7 instead of 0.4. In the chain of single neurons the same can be computed:
+for one layer at a time the first order is exact, and for 20 at once it is off by a
+factor of ten. Units are hardly closer to a Gaussian: batch normalization is affine and
+changes no skewness and no kurtosis, only the weights that are learned differ.
 """
 
 from __future__ import annotations
@@ -105,23 +117,24 @@ def look(scene: Landscape, x, y, step: int) -> dict:
 
     Returns:
         `shift`: the change of each layer's gradient by the step of those below,
-        relative to it, and `angle`, its cosine; `range`, that of the loss along the
-        step, relative; `slopes`, the change of the gradient by distance along it;
-        `smoothness`, the largest such change by distance; `joint` and `alone`, the
-        loss that is gained by a step of all layers, and by steps of one layer at a
-        time, of what the gradient promises; `drift`, by how many standard deviations
-        the means of the units move.
+        relative to it; `distance`, the same, absolute; `angle`, its cosine; `range`,
+        that of the loss along the step, relative; `slopes`, the change of the gradient
+        by distance along it; `smoothness`, the largest such change by distance; `joint`
+        and `alone`, the loss that is gained by a step of all layers, and by steps of
+        one layer at a time, of what the gradient promises; `drift`, by how many
+        standard deviations the means of the units move.
     """
     kept, weights = scene.model.get_weights(), scene.weights
     scene.noise_seed = 2 * step
     loss, slopes, units = scene.at(weights, x, y)
     after = moved(weights, slopes, RATE)
 
-    shift, angle = [], []
+    shift, apart, angle = [], [], []
     for index in scene.kernels[1:]:
         mixed = [*after[:index], *weights[index:]]
         new, old = scene.at(mixed, x, y)[1][index], slopes[index]
-        shift.append(norm([new - old]) / norm([old]))
+        apart.append(norm([new - old]))
+        shift.append(apart[-1] / norm([old]))
         angle.append(float((new * old).sum()) / (norm([new]) * norm([old])))
 
     length = norm(slopes)
@@ -148,6 +161,7 @@ def look(scene: Landscape, x, y, step: int) -> dict:
     scene.model.set_weights(kept)
     return {
         "shift": shift,
+        "distance": apart,
         "angle": angle,
         "loss": loss,
         "range": (max(losses) - min(losses)) / loss,
@@ -174,7 +188,7 @@ def shapes_of(model, data) -> tuple[np.ndarray, float]:
         f"bn{n}" if f"bn{n}" in names else f"dense{n}" for n in range(1, DEPTH + 1)
     ]
     outputs = [model.get_layer(name).output for name in linear + given]
-    values = keras.Model(model.inputs, outputs)(data.x[:1000], training=False)
+    values = keras.Model(model.input, outputs)(data.x[:1000], training=False)
     units = [array(each).astype(float) for each in values]
     before, after = [], []
     for inputs, outputs in zip(units[:DEPTH], units[DEPTH:], strict=True):
@@ -196,6 +210,7 @@ def report(results: dict) -> str:
     kinds = list(results["looks"])
     measures = {
         "gradient's change by layers below, relative": ("shift", ".2f"),
+        "the same, absolute": ("distance", ".3f"),
         "its cosine": ("angle", ".2f"),
         "gradient's change along the step, relative": ("slopes", ".2f"),
         "loss along the step, range, relative": ("range", ".2f"),
@@ -252,25 +267,32 @@ def _finding(results: dict, early: dict) -> str:
     def value(kind: str, name: str) -> float:
         return float(np.median(middle(results, kind, name)))
 
-    more = "more" if value(BN, "shift") > value(NONE, "shift") else "less"
+    def first(kind: str) -> float:
+        return float(
+            np.median([np.median(r["shift"][0]) for r in results["looks"][kind]])
+        )
+
     text = (
-        f"With batch normalization there is {more} internal covariate shift than "
-        f"without: by the step of the layers below, a layer's gradient changes by "
-        f"{value(BN, 'shift'):.2f} of itself, against {value(NONE, 'shift'):.2f}. "
-        "Along "
-        f"the step, the gradient changes by {value(BN, 'slopes'):.2f} of itself "
-        "against "
-        f"{value(NONE, 'slopes'):.2f}; a step of all layers gains "
-        f"{value(BN, 'joint'):.2f} of what the gradient promises, against "
-        f"{value(NONE, 'joint'):.2f}; one layer at a time, {value(BN, 'alone'):.2f} "
-        "and "
-        f"{value(NONE, 'alone'):.2f}. Accuracy after {results['at'][2]} steps is "
-        f"{np.median(early[BN]):.0f} % against {np.median(early[NONE]):.0f} %"
+        "Internal covariate shift: by the step of the layers below, a layer's "
+        "gradient "
+        f"changes by {value(BN, 'shift'):.2f} of itself with batch normalization and "
+        "by "
+        f"{value(NONE, 'shift'):.2f} without; in the first step by {first(BN):.2f} and "
+        f"{first(NONE):.2f}. Along the step, the gradient changes by "
+        f"{value(BN, 'slopes'):.2f} of itself with and {value(NONE, 'slopes'):.2f} "
+        f"without, the loss by {value(BN, 'range'):.2f} and "
+        f"{value(NONE, 'range'):.2f}. "
+        f"A step of all layers gains {value(BN, 'joint'):.2f} of what the gradient "
+        f"promises with and {value(NONE, 'joint'):.2f} without; one layer at a time, "
+        f"{value(BN, 'alone'):.2f} and {value(NONE, 'alone'):.2f}. Accuracy after "
+        f"{results['at'][2]} steps is {np.median(early[BN]):.0f} % with and "
+        f"{np.median(early[NONE]):.0f} % without"
     )
     if NOISY in early:
         text += (
-            f", and {np.median(early[NOISY]):.0f} % with noise that makes the units "
-            f"drift {value(NOISY, 'drift') / value(BN, 'drift'):.1f} times as far"
+            f", and {np.median(early[NOISY]):.0f} % with noise, by which the means of "
+            f"the units drift {value(NOISY, 'drift'):.2f} standard deviations a step "
+            f"(without batch normalization {value(NONE, 'drift'):.2f})"
         )
     return (
         f"{text}. Batch normalization itself makes no unit more of a Gaussian: it is "
