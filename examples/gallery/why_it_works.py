@@ -12,14 +12,15 @@ many layers at a time, whose effects multiply.
 **Result.** The landscape is smoother, as Santurkar et al. say: along a step, the
 gradient changes about half as much with batch normalization, the loss a seventh; and
 noise that makes the units less stable than they are without any normalization costs
-next to nothing. Other than in their networks, internal covariate shift is smaller with batch
-normalization in this one, but not in the first step, where it is seven times as large.
-What the gradient promises holds for one layer at a time with and without it (more than
-0.8 of it is gained); it is the step of all layers at once that batch normalization
-makes worth 0.7 instead of 0.4. In the chain of single neurons the same can be computed:
-for one layer at a time the first order is exact, and for 20 at once it is off by a
-factor of ten. Units are hardly closer to a Gaussian: batch normalization is affine and
-changes no skewness and no kurtosis, only the weights that are learned differ.
+next to nothing. Other than in their networks, internal covariate shift is smaller with
+batch normalization in this one, but not in the first step, where it is seven times as
+large. What the gradient promises holds for one layer at a time with and without it
+(more than 0.8 of it is gained); it is the step of all layers at once that batch
+normalization makes worth 0.7 instead of 0.4. In the chain of single neurons the same
+can be computed: for one layer at a time the first order is exact, and for 20 at once it
+is off by a factor of ten. Units are hardly closer to a Gaussian: batch normalization is
+affine and changes no skewness and no kurtosis, only the weights that are learned
+differ.
 """
 
 from __future__ import annotations
