@@ -16,6 +16,7 @@ from common import (
     ORANGE,
     Trainer,
     array,
+    at_best_rate,
     command,
     convolutional,
     dense,
@@ -56,19 +57,15 @@ def run(short: bool = False) -> dict:
                 continue
             key = (network, activation, place)
             trainer = Trainer(lambda k=key: build(*k))
-            by_rate = {
-                rate: [
-                    learn(trainer, data, network, seed, rate, short) for seed in seeds
-                ]
-                for rate in (RATES[1:] if short else RATES)
-            }
-            best = min(
-                by_rate, key=lambda r: np.median([loss for loss, _ in by_rate[r]])
+            results["rate"][key], runs = at_best_rate(
+                RATES[1:] if short else RATES,
+                seeds,
+                lambda rate, seed, trainer=trainer, network=network: learn(
+                    trainer, data, network, seed, rate, short
+                ),
+                score=lambda run: -run[0],
             )
-            results["rate"][key] = best
-            results["loss"][key], results["accuracy"][key] = zip(
-                *by_rate[best], strict=True
-            )
+            results["loss"][key], results["accuracy"][key] = zip(*runs, strict=True)
             if place:
                 results["folded"][key] = fold(trainer.model, data)
     return results

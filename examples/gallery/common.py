@@ -144,27 +144,29 @@ def dense(
 def convolutional(
     filters: list[int],
     *,
+    side: int = 8,
     activation: str = "relu",
     norm: str | None = "before",
     after_activation=None,
     **options,
 ) -> keras.Model:
-    """Build a network of 3 x 3 convolutions for the digits; each but the first halves.
+    """Build a network of 3 x 3 convolutions for ten classes; each halves the image.
 
     Args:
         filters: of the convolutions.
+        side: of the images.
         activation: behind each of them.
         norm: as in `dense`.
         after_activation: makes one more layer to stand behind each activation.
         options: of all layers with weights, such as `kernel_regularizer`.
     """
-    x = inputs = keras.Input((8, 8))
-    x = layers.Reshape((8, 8, 1))(x)
+    x = inputs = keras.Input((side, side))
+    x = layers.Reshape((side, side, 1))(x)
     for number, count in enumerate(filters, 1):
         x = layers.Conv2D(
             count,
             3,
-            strides=1 if number == 1 else 2,
+            strides=2,
             padding="same",
             use_bias=norm != "before",
             name=f"conv{number}",
@@ -177,7 +179,7 @@ def convolutional(
             x = kerasbn.BatchNormalization(momentum=0.9, name=f"bn{number}")(x)
         if after_activation is not None:
             x = after_activation()(x)
-    x = layers.GlobalAveragePooling2D()(x)
+    x = layers.Flatten()(x)
     out = layers.Dense(10, activation="softmax", name="out", **options)(x)
     return keras.Model(inputs, out)
 
@@ -243,6 +245,20 @@ class Trainer:
     def accuracy(self, data: Data, training: bool = False) -> float:
         """Give the accuracy on what was held out, in percent."""
         return accuracy(self.model, data.x_val, data.y_val, training)
+
+
+def at_best_rate(rates, seeds, measure, score):
+    """Give the best learning rate, by the first two seeds, and the runs at it.
+
+    Args:
+        rates: to choose from.
+        seeds: one for each run.
+        measure: `measure(rate, seed)` trains and gives the result.
+        score: `score(result)`, the higher the better.
+    """
+    trials = {rate: [measure(rate, seed) for seed in seeds[:2]] for rate in rates}
+    best = max(rates, key=lambda rate: np.mean([score(run) for run in trials[rate]]))
+    return best, trials[best] + [measure(best, seed) for seed in seeds[2:]]
 
 
 def accuracy(model, x, y, training: bool = False) -> float:

@@ -21,6 +21,7 @@ from common import (
     Data,
     Trainer,
     array,
+    at_best_rate,
     command,
     digits,
     keras,
@@ -61,7 +62,7 @@ def run(short: bool = False) -> dict:
         `recalibrate`; `largest`, by data: the largest standardized value in validation;
         `fold`, by data: what folding did.
     """
-    seeds = range(1 if short else 3)
+    seeds = range(1 if short else 4)
     whites = {"digits": 16} if short else {"digits": 16, "MNIST": 255}
     rates = RATES[2:3] if short else RATES
     steps = list(range(EVERY, (100 if short else STEPS) + 1, EVERY))
@@ -76,13 +77,14 @@ def run(short: bool = False) -> dict:
         for kind in KINDS:
             data = sources.get(kind, raw)
             trainer = Trainer(lambda k=kind, d=data: network(k, d.x.shape[1:]))
-            by_rate = {
-                rate: [curve(trainer, data, seed, rate, steps) for seed in seeds]
-                for rate in rates
-            }
-            best = max(rates, key=lambda r: np.median([run[-1] for run in by_rate[r]]))
-            results["curves"][name, kind] = by_rate[best]
-            results["rates"][name, kind] = best
+            results["rates"][name, kind], results["curves"][name, kind] = at_best_rate(
+                rates,
+                seeds,
+                lambda rate, seed, trainer=trainer, data=data: curve(
+                    trainer, data, seed, rate, steps
+                ),
+                score=lambda run: run[-1],
+            )
             if kind == PIXELS:
                 as_trained = distance(trainer.model, scaler)
                 kerasbn.recalibrate(trainer.model, raw.x, batch_size=256, verbose=0)
