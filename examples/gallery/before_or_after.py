@@ -123,8 +123,7 @@ def report(results: dict) -> str:
             wins.append(
                 f"{network} with {activation}: {np.median(before):.1f} % before, "
                 f"{np.median(runs):.1f} % behind, which is better in {better} and "
-                "worse "
-                f"in {worse} of {len(runs)} runs"
+                f"worse in {worse} of {len(runs)} runs"
             )
     count = len(next(iter(results["accuracy"].values())))
     lost = [
@@ -139,8 +138,7 @@ def report(results: dict) -> str:
             sentence("; ".join(wins) + "."),
             sentence(
                 "All of batch normalization folds, but for these, where its shift "
-                "meets "
-                f"the zero padding of a convolution: {'; '.join(lost)}."
+                f"meets the zero padding of a convolution: {'; '.join(lost)}."
                 if lost
                 else "All of batch normalization folds."
             ),

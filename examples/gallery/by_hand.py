@@ -125,8 +125,7 @@ def report(results: dict) -> str:
             sentence(
                 f"By hand and by the layer agree to {worst['float32']:.0e} in float32 "
                 f"and {worst['float64']:.0e} in float64, where one rounding is 6e-08 "
-                "and "
-                "1e-16: forward and backward, for vectors and for images."
+                "and 1e-16: forward and backward, for vectors and for images."
             ),
         ]
     )

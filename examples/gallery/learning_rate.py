@@ -146,8 +146,7 @@ def report(results: dict) -> str:
     return "\n\n".join(
         [
             "Validation accuracy in % after training at a constant rate; median "
-            "(range) "
-            f"of {count} runs",
+            f"(range) of {count} runs",
             table(["rate", "without", "with BN", "weights grew by a factor"], rows),
             "BN((aW)u) against BN(Wu): relative differences in float64, of the outputs "
             "and of a times\nthe gradient",
@@ -165,10 +164,9 @@ def report(results: dict) -> str:
                 f"The largest rate that trains (to {TRAINS} %) is "
                 f"{spread(largest_rates(results, NONE), 'g')} without and "
                 f"{spread(largest_rates(results, BN), 'g')} with batch normalization. "
-                f"Scale changes neither output nor, times a, the gradient: to "
+                "Scale changes neither output nor, times a, the gradient: to "
                 f"{max(exact):.0e} with a negligible epsilon. The usual epsilon of "
-                "0.001 "
-                f"breaks that, up to {max(default):.0e}, where a is small."
+                f"0.001 breaks that, up to {max(default):.0e}, where a is small."
             ),
         ]
     )

@@ -142,10 +142,9 @@ def report(results: dict) -> str:
             ),
             sentence(
                 "Momentum changes nothing in training, only what inference sees: "
-                "after "
-                f"{steps[-1]:,} steps, momentum {last:g} gives {plain:.1f} % in "
-                "validation, "
-                f"and {debiased:.1f} % with zero_debias. The best momentum, by load: "
+                f"after {steps[-1]:,} steps, momentum {last:g} gives {plain:.1f} % in "
+                f"validation, and {debiased:.1f} % with zero_debias. The best "
+                "momentum, by load: "
                 + "; ".join(
                     f"{text} for {samples:,} samples in batches of {batch}"
                     for text, (samples, batch) in zip(best, loads, strict=True)

@@ -184,19 +184,17 @@ def report(results: dict) -> str:
             table(["trained", "inference mode", "training mode"], ways),
             sentence(
                 "In training mode, one vector comes out as beta (largest difference "
-                "of "
-                f"100: {results['beta_error']:g}), so the dense network gives "
-                f"{one:.0f} % "
-                f"on single samples where inference gives {by_way[RIGHT][0]:.1f} %. An "
-                "image has pixels to take statistics of, but those of one image are "
-                "not "
-                f"those of all: the convolutional network gives {conv:.0f} %. Trained "
-                "without the flag, statistics stay 0 "
-                f"and 1 (model-lint: {', '.join(results['findings'])}), the network is "
-                f"one without normalization and gives {by_way[NO_FLAG][0]:.1f} %, but "
-                f"{by_way[NO_FLAG][1]:.1f} % once its layers do normalize. Trained on "
-                f"single samples, the first weights moved by {results['still']:g}, and "
-                f"it gives {by_way[SINGLE][0]:.1f} %."
+                f"of 100: {results['beta_error']:g}), so the dense network gives "
+                f"{one:.0f} % on single samples where inference gives "
+                f"{by_way[RIGHT][0]:.1f} %. An image has pixels to take statistics of, "
+                "but those of one image are not those of all: the convolutional "
+                f"network gives {conv:.0f} %. Trained without the flag, statistics "
+                f"stay 0 and 1 (model-lint: {', '.join(results['findings'])}), the "
+                "network is one without normalization and gives "
+                f"{by_way[NO_FLAG][0]:.1f} %, but {by_way[NO_FLAG][1]:.1f} % once its "
+                "layers do normalize. Trained on single samples, the first weights "
+                f"moved by {results['still']:g}, and it gives {by_way[SINGLE][0]:.1f} "
+                "%."
             ),
         ]
     )

@@ -136,15 +136,13 @@ def report(results: dict) -> str:
     return "\n\n".join(
         [
             "The digits at the better of two learning rates; median (range) of "
-            f"{count} "
-            "runs",
+            f"{count} runs",
             table(["", "rate", "training %", "validation %", "validation loss"], rows),
             sentence(
-                f"Batch normalization alone takes validation from "
+                "Batch normalization alone takes validation from "
                 f"{middle[NOTHING, None]:.1f} to {middle[NOTHING, 'before']:.1f} %, "
-                "and is "
-                f"better in {wins} of {count} runs. In points of accuracy, with and "
-                f"without batch normalization: {'; '.join(changes)}."
+                f"and is better in {wins} of {count} runs. In points of accuracy, with "
+                f"and without batch normalization: {'; '.join(changes)}."
             ),
         ]
     )

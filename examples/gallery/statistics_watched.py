@@ -16,6 +16,8 @@ same thing, see *why it works*.
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from common import (
     BLUE,
@@ -64,17 +66,21 @@ def run(short: bool = False) -> dict:
 
     Returns:
         A dict of `accuracy`, runs by network; `at`, the steps; `inputs`, runs by
-        (network, sigmoid), each the quantiles (5, 25, 50, 75 and 95 %) by step.
+        (network, sigmoid), each the quantiles (5, 25, 50, 75 and 95 %) by step;
+        `notices`, the number of warnings that `lint.Watch` gave, by network.
     """
     data = mnist().flat()
     seeds = range(1 if short else 3)
-    results: dict = {"accuracy": {}, "inputs": {}}
+    results: dict = {"accuracy": {}, "inputs": {}, "notices": {NONE: 0, BN: 0}}
     for name in (NONE, BN):
         trainer = Trainer(lambda n=name: build(n), 0.5)
         for seed in seeds:
             watch = lint.Watch(every=EVERY, verbose=False, logs=False)
             steps = 128 if short else STEPS
-            trainer.start(seed).train(data, steps, 60, [watch])
+            with warnings.catch_warnings():  # They are counted.
+                warnings.simplefilter("ignore", lint.WatchWarning)
+                trainer.start(seed).train(data, steps, 60, [watch])
+            results["notices"][name] += len(watch.notices)
             results["accuracy"].setdefault(name, []).append(trainer.accuracy(data))
             seen = [each for each in watch.layers if each.path.endswith("seen")]
             for number, layer in enumerate(seen, 1):
@@ -142,14 +148,14 @@ def report(results: dict) -> str:
                 rows,
             ),
             sentence(
-                f"Without batch normalization the spread of the inputs grew "
+                "Without batch normalization the spread of the inputs grew "
                 f"{min(growth[NONE]):.1f} to {max(growth[NONE]):.1f} times and the "
-                "median "
-                f"moved by up to {shift[NONE]:.2f} spreads; with it, "
+                f"median moved by up to {shift[NONE]:.2f} spreads; with it, "
                 f"{min(growth[BN]):.1f} to {max(growth[BN]):.1f} times and "
                 f"{shift[BN]:.2f}. Validation accuracy in %: "
                 f"{spread(results['accuracy'][NONE])} without, "
-                f"{spread(results['accuracy'][BN])} with it."
+                f"{spread(results['accuracy'][BN])} with it. Warnings of lint.Watch: "
+                f"{results['notices'][NONE]} without, {results['notices'][BN]} with it."
             ),
         ]
     )
