@@ -1,9 +1,16 @@
 """Should batch normalization stand before or behind the activation?
 
 Ioffe and Szegedy put it before; many say that behind is better. Here dense and
-convolutional networks, with ReLU and with sigmoid, learn the digits either way; then
-batch normalization is folded for inference, which takes a linear layer beside it: the
-one before, or the one behind.
+convolutional networks, with ReLU and with sigmoid, learn the digits either way, and
+without it; then batch normalization is folded for inference, which takes a linear layer
+beside it: the one before, or the one behind.
+
+**Result.** It makes little difference which, and much that there is one: without, the
+sigmoid networks learn nothing here. With ReLU, before is slightly better (dense: in 4
+of 5 runs), with sigmoid behind (convolutional: in all runs), by one or two points. For
+inference, before is the safer place: there all of it folds. Behind an activation it
+folds forward into a dense layer, but not into a convolution that pads with zeros, where
+one of three was folded.
 """
 
 from __future__ import annotations

@@ -2,9 +2,17 @@
 
 Ioffe and Szegedy (2015, section 4.2.1) leave out dropout and local response
 normalization, weaken the L2 penalty, let the learning rate decay faster and make it
-larger. Here a convolutional network learns from 400 digits with and without batch
+larger. Here a small convolutional network learns from 400 digits with and without batch
 normalization, and beside it with and without each of dropout, an L2 penalty, a faster
 decay of the learning rate, and local response normalization.
+
+**Result.** All of them can go: nothing lifts the 96 % of batch normalization alone by
+more than half a point, and dropout costs about one. But the network without it does not
+need them either; what differs is how much harm they do. A fast decay costs one point
+with batch normalization and ten without, local response normalization nothing with and
+twelve points without, because it makes the activations small, which is exactly what
+batch normalization undoes. Batch normalization itself is worth two points, in every
+run.
 """
 
 from __future__ import annotations
@@ -29,6 +37,7 @@ from common import (
 )
 
 SAMPLES, STEPS, RATES = 400, 300, [0.05, 0.2]
+PARTS = 6  # of a training; the rate decays from one to the next
 NOTHING, DROPOUT, L2, DECAY, LRN = (
     "nothing else",
     "dropout 0.2",
@@ -69,7 +78,7 @@ def run(short: bool = False) -> dict:
                 RATES[1:] if short else RATES,
                 seeds,
                 lambda rate, seed, trainer=trainer, trick=trick: learn(
-                    trainer, data, seed, rate, trick, 20 if short else STEPS
+                    trainer, data, seed, rate, trick, 30 if short else STEPS
                 ),
                 score=lambda run: run[0],
             )
@@ -94,10 +103,10 @@ def learn(trainer: Trainer, data, seed: int, rate: float, trick: str, steps: int
     """Train at a decaying rate; give accuracy, loss and training accuracy."""
     trainer.start(seed)
     half_life = steps / (12 if trick == DECAY else 2)
-    for part in range(10):
-        now = rate * 0.5 ** (part * steps / 10 / half_life)
+    for part in range(PARTS):
+        now = rate * 0.5 ** (part * steps / PARTS / half_life)
         trainer.model.optimizer.learning_rate = now
-        last = trainer.train(data, steps // 10)
+        last = trainer.train(data, steps // PARTS)
     scores = array(trainer.model(data.x_val, training=False))
     right = scores[np.arange(len(scores)), data.y_val]
     loss = float(-np.log(np.maximum(right, 1e-30)).mean())
@@ -177,8 +186,11 @@ def draw(results: dict):
         panel.invert_yaxis()
         panel.set_xlabel(label)
     axes[0, 1].set_xscale("log")
-    axes[0, 1].xaxis.set_major_formatter("{x:g}")
-    axes[0, 1].xaxis.set_minor_formatter("{x:g}")
+    ticks = [0.1, 0.2, 0.5, 1.0, 2.0]
+    low, high = axes[0, 1].get_xlim()
+    axes[0, 1].set_xticks(ticks, map(str, ticks))
+    axes[0, 1].set_xticks([], minor=True)
+    axes[0, 1].set_xlim(low, high)
     axes[0, 0].legend(loc="best", fontsize="small")
     return figure
 
