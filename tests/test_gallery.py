@@ -3,17 +3,15 @@
 import importlib
 import pathlib
 import sys
+from functools import cache
 
 import keras
 import numpy as np
 import pytest
 
 FOLDER = pathlib.Path(__file__).parent.parent / "examples" / "gallery"
-SCRIPTS = sorted(
-    path.stem
-    for path in FOLDER.glob("*.py")
-    if path.stem not in {"all", "common", "landscape"}
-)
+HELPERS = ("all", "common", "landscape")
+SCRIPTS = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem not in HELPERS)
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow",
@@ -26,24 +24,15 @@ def results():
     """The results of a script in short mode, each run once."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(FOLDER)
-        found = {}
-
-        def of(name):
-            if name not in found:
-                script = importlib.import_module(name)
-                found[name] = script, script.run(short=True)
-            return found[name][1]
-
-        of.found = found
-        yield of
-    for name in (*SCRIPTS, "common", "landscape"):
+        yield cache(lambda name: importlib.import_module(name).run(short=True))
+    for name in (*SCRIPTS, *HELPERS):
         sys.modules.pop(name, None)
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_each_script_reports_and_draws(name, results, tmp_path):
-    results(name)
-    script, found = results.found[name]
+    found = results(name)
+    script = importlib.import_module(name)
     report = script.report(found)
     assert max(map(len, report.splitlines())) <= 140
     assert script.__doc__.splitlines()[0].endswith("?")

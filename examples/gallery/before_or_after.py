@@ -165,8 +165,11 @@ def draw(results: dict):
                 continue
             x = at + shift + np.linspace(-0.06, 0.06, len(runs))
             label = PLACES[place] if not at else None
-            panel.plot(x, runs, "o", color=COLOURS[place], ms=4, alpha=0.6, label=label)
-            middle = np.median(runs)
+            errors = np.maximum(100 - np.array(runs), 0.2)  # No error has no logarithm.
+            panel.plot(
+                x, errors, "o", color=COLOURS[place], ms=4, alpha=0.6, label=label
+            )
+            middle = np.median(errors)
             panel.hlines(middle, at + shift - 0.1, at + shift + 0.1, color=BLACK)
             if place:
                 count, of, _ = results["folded"][network, activation, place]
@@ -180,8 +183,14 @@ def draw(results: dict):
                 )
     panel.text(-0.5, 1.02, "folds:", transform=panel.get_xaxis_transform(), ha="right")
     panel.set_xticks(range(len(cases)), [f"{n}\n{a}" for n, a in cases])
-    panel.set(ylabel="validation accuracy in %", xlim=(-0.5, len(cases) - 0.5))
-    panel.legend(title="batch normalization", loc="lower left", fontsize="small")
+    panel.set(
+        yscale="log", ylabel="validation error in %", xlim=(-0.5, len(cases) - 0.5)
+    )
+    panel.legend(title="batch normalization", loc="upper left", fontsize="small")
+    ticks = [1, 2, 5, 10, 20, 50, 100]
+    panel.set_yticks(ticks, map(str, ticks))
+    panel.set_yticks([], minor=True)
+    panel.set_ylim(1, 110)
     return figure
 
 

@@ -33,7 +33,7 @@ from common import (
 
 import kerasbn
 
-TARGET, EVERY, MOST = 85.0, 10, 240
+TARGET, EVERY, MOST = 85.0, 20, 240
 RATES = [0.05, 0.2, 0.8]
 BN, NONE = "with BN", "without"
 FILTERS = [16, 32, 64]
