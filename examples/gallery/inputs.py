@@ -6,6 +6,18 @@ one for each column of the image. Here a dense network without any other normali
 learns the digits (8 x 8) and MNIST (28 x 28) from raw pixels and from standardized
 ones, each at the best of four learning rates; then the running statistics are compared
 with those of all training data, and the layer is folded into the first Dense layer.
+
+**Result.** It can, and is as good as `StandardScaler` in the end: 97 % of the digits
+and 91 % of MNIST; by column is as good as by pixel. What matters is the scale: raw
+pixels from 0 to 255 need a rate of 0.001, at which the network gets no farther than 72
+%, and the same pixels from 0 to 1 are as good as standardized ones on MNIST. The layer
+is an approximation: after 300 steps its means are off by a few hundredths of a standard
+deviation and its standard deviations by 4 to 9 %; `kerasbn.recalibrate` makes them
+those of the scaler. One difference stays: a pixel that never varies in training has
+variance 0, by which epsilon divides it, and `StandardScaler` divides it by 1. Where it
+is white in validation, the layer makes 4,364 of it, the scaler at most 182; clipping to
+10 standard deviations is a remedy. Folded into the first Dense layer, the network
+predicts the same without it.
 """
 
 from __future__ import annotations
@@ -258,7 +270,7 @@ def draw(results: dict):
             )
         panel.set(xlabel="training steps", title=name)
     axes[0, 0].set_ylabel("validation accuracy in %")
-    axes[0, -1].legend(fontsize="small", loc="lower right")
+    axes[0, 0].legend(fontsize="small", loc="lower right")
     return figure
 
 
