@@ -5,6 +5,16 @@ single vector is the vector itself, so the result is 0, and after gamma and beta
 beta, whatever the input. Here networks for scikit-learn's digits are trained as they
 should be, without the training flag (a `call` that lacks `training`), and on one sample
 at a time; and each is then used in both modes, with batches of 1 to 450.
+
+**Result.** One vector in training mode comes out as beta exactly, and so the dense
+network names the same digit for all of them: 10 %, where inference is right on 98 %.
+It takes batches of 16 to 32 to come close, and they must be mixed: with 32 samples of
+the same digit it is right on a quarter only. Images are another matter: each has pixels
+to take statistics of, and the convolutional network loses nothing on single images, but
+up to a sixth in batches of the same digit. Without the flag in training, the statistics
+never move, and `model-lint` says so; the network learns as one without normalization
+and is two points worse. Trained on one vector at a time, the layers in front of batch
+normalization get no gradient, exactly, and the network learns nothing.
 """
 
 from __future__ import annotations
@@ -186,15 +196,14 @@ def report(results: dict) -> str:
                 "In training mode, one vector comes out as beta (largest difference "
                 f"of 100: {results['beta_error']:g}), so the dense network gives "
                 f"{one:.0f} % on single samples where inference gives "
-                f"{by_way[RIGHT][0]:.1f} %. An image has pixels to take statistics of, "
-                "but those of one image are not those of all: the convolutional "
-                f"network gives {conv:.0f} %. Trained without the flag, statistics "
-                f"stay 0 and 1 (model-lint: {', '.join(results['findings'])}), the "
-                "network is one without normalization and gives "
-                f"{by_way[NO_FLAG][0]:.1f} %, but {by_way[NO_FLAG][1]:.1f} % once its "
-                "layers do normalize. Trained on single samples, the first weights "
-                f"moved by {results['still']:g}, and it gives {by_way[SINGLE][0]:.1f} "
-                "%."
+                f"{by_way[RIGHT][0]:.1f} %. An image has pixels to take statistics of: "
+                f"the convolutional network gives {conv:.0f} %. Trained without the "
+                f"flag, statistics stay 0 and 1 (model-lint: "
+                f"{', '.join(results['findings'])}), the network is one without "
+                f"normalization and gives {by_way[NO_FLAG][0]:.1f} %, but "
+                f"{by_way[NO_FLAG][1]:.1f} % once its layers do normalize. Trained on "
+                f"single samples, the first weights moved by {results['still']:g}, and "
+                f"it gives {by_way[SINGLE][0]:.1f} %."
             ),
         ]
     )
