@@ -190,14 +190,13 @@ class Trainer:
     Args:
         build: makes the model.
         rate: the learning rate of plain gradient descent.
-        optimizer: another optimizer in place of that.
     """
 
-    def __init__(self, build, rate: float = 0.1, optimizer=None) -> None:
+    def __init__(self, build, rate: float = 0.1) -> None:
         self._build = build
         self.model = build()
         self.model.compile(
-            optimizer or keras.optimizers.SGD(rate),
+            keras.optimizers.SGD(rate),
             "sparse_categorical_crossentropy",
             metrics=["accuracy"],
             jit_compile=False,
@@ -206,7 +205,7 @@ class Trainer:
         self._optimizer_start = None
 
     def start(self, seed: int, rate: float | None = None) -> Trainer:
-        """Give the model fresh weights, and the optimizer fresh moments."""
+        """Give the model fresh weights, and the optimizer its state at the start."""
         keras.utils.set_random_seed(seed)
         self.model.set_weights(self._build().get_weights())
         self._order = np.random.default_rng(seed)

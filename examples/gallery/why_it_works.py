@@ -12,7 +12,7 @@ many layers at a time, whose effects multiply.
 **Result.** The landscape is smoother, as Santurkar et al. say: along a step, the
 gradient changes about half as much with batch normalization, the loss a seventh; and
 noise that makes the units less stable than they are without any normalization costs
-next to nothing. Other than in their networks, internal covariate shift is smaller with
+next to nothing. Unlike in their networks, internal covariate shift is smaller with
 batch normalization in this one, but not in the first step, where it is seven times as
 large. What the gradient promises holds for one layer at a time with and without it
 (more than 0.8 of it is gained); it is the step of all layers at once that batch
