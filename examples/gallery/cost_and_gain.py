@@ -1,10 +1,17 @@
 """What does batch normalization cost, and what does it gain?
 
-It makes a step of training slower and takes fewer of them; in inference it costs time
-until it is folded into the layers around it. Here a convolutional network learns MNIST
-(4,000 images) with and without it, each at the best of three learning rates: steps and
-seconds to an accuracy. Then the time of a prediction is taken of the trained network,
-of the same network folded, and of one built without batch normalization, in turn.
+It is said to make a step of training slower and to take fewer of them; in inference it
+costs time until it is folded into the layers around it. Here a convolutional network
+learns MNIST (4,000 images) with and without it, each at the best of three learning
+rates: steps and seconds to an accuracy. Then the time of a prediction is taken of the
+trained network, of the same network folded, and of one built without batch
+normalization, in turn.
+
+**Result.** With batch normalization, 85 % are reached in half the steps (40 instead of
+80, both at a rate of 0.2), and in half the time: here a step takes about as long with
+it as without. A prediction is about a tenth faster once it is folded, as fast as that
+of a network built without. The times were taken in turn, but on a machine with other
+work to do, as the quartiles show: run it on yours.
 """
 
 from __future__ import annotations
