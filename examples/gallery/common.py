@@ -40,6 +40,7 @@ with silent_stderr():
     keras.ops.zeros(1)  # The backend starts with the first operation.
 
 from keras import layers
+from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.figure import Figure
 
 import kerasbn
@@ -399,6 +400,12 @@ def command(script: str, doc: str, run, report, draw) -> None:
     arguments = parser.parse_args()
     if not arguments.picture.absolute().parent.is_dir():
         parser.error(f"no folder for the picture. Received: {arguments.picture}")
+    formats = sorted(FigureCanvasBase.get_supported_filetypes())
+    if arguments.picture.suffix[1:] not in formats:
+        parser.error(
+            f"no format for a picture. Received: {arguments.picture}. There are "
+            f"{', '.join(formats)}"
+        )
     results = run(short=arguments.short)
     print(report(results))
     save(draw(results), arguments.picture)
