@@ -46,6 +46,13 @@ def test_every_script_is_in_the_list_of_all(results):
     assert sorted(importlib.import_module("all").SCRIPTS) == SCRIPTS
 
 
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_the_site_has_the_output_of_each(name):
+    stored = FOLDER.parent.parent / "docs" / "gallery"
+    assert (stored / f"{name}.txt").stat().st_size > 500
+    assert (stored / f"{name}.png").stat().st_size <= 100_000
+
+
 def test_by_hand_equals_the_layer(results):
     for (_, dtype), differences in results("by_hand").items():
         assert max(differences) < {"float32": 1e-5, "float64": 1e-13}[dtype]
