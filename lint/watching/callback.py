@@ -14,6 +14,7 @@ from .tapping import Tap
 from .values import current_value, synchronize
 
 if TYPE_CHECKING:
+    from .layers import WatchedLayer
     from .notices import Notice
 
 _TOLD_HOW = (
@@ -89,6 +90,11 @@ class Watch(keras.callbacks.Callback):
     def notices(self) -> list[Notice]:
         """The warnings of the last training, in their order."""
         return [] if self._monitor is None else self._monitor.notices.given
+
+    @property
+    def layers(self) -> list[WatchedLayer]:
+        """The layers watched in the last training, with what was seen of them."""
+        return [] if self._monitor is None else self._monitor.layers
 
     def on_train_begin(self, logs: Any = None) -> None:
         epochs, steps = self.params.get("epochs"), self.params.get("steps")
