@@ -108,11 +108,17 @@ def batch_norm_affine(
     wide = {name: values.astype(np.float64) for name, values in variables.items()}
     mean, variance = wide["moving_mean"], wide["moving_variance"]
     with np.errstate(all="ignore"):
-        scale = wide.get("gamma", 1.0) / np.sqrt(variance + config["epsilon"])
+        scale = wide.get("gamma", 1.0) / np.sqrt(variance + epsilon_of(config))
         shift = wide.get("beta", 0.0) - mean * scale
     sizes = dict(zip(axes, mean.shape, strict=True))
     shape = [sizes.get(axis, 1) for axis in range(min(axes), 0)]
     return Affine(scale.reshape(shape), shift.reshape(shape))
+
+
+def epsilon_of(config: Mapping[str, Any]) -> float:
+    """Return a BN layer's epsilon: Keras' default if its configuration has none."""
+    epsilon: float = config.get("epsilon", 1e-3)
+    return epsilon
 
 
 def batch_norm_weights(
@@ -135,7 +141,7 @@ def batch_norm_weights(
     variance = variables["moving_variance"].astype(np.float64)
     scale = along(affine.scale, axes, mean.shape)
     shift = along(affine.shift, axes, mean.shape)
-    return scale * np.sqrt(variance + config["epsilon"]), shift + mean * scale
+    return scale * np.sqrt(variance + epsilon_of(config)), shift + mean * scale
 
 
 def along(values: Float64, axes: Sequence[int], sizes: Sequence[int]) -> Float64:

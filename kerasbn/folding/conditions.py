@@ -8,7 +8,13 @@ import numpy as np
 
 from kerasbn.errors import UnusableFileError
 from kerasbn.folding.absorb import ABSORBERS
-from kerasbn.folding.affine import IDENTITY, Affine, along, batch_norm_affine
+from kerasbn.folding.affine import (
+    IDENTITY,
+    Affine,
+    along,
+    batch_norm_affine,
+    epsilon_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -171,7 +177,7 @@ def _deviation_and_mean(
     """The sizes of deviation and mean of what a BN reads, mapped index by index."""
     mean = stored["moving_mean"].astype(np.float64).reshape(-1)
     variance = stored["moving_variance"].astype(np.float64).reshape(-1)
-    deviation = np.sqrt(variance + batch_norm.config["epsilon"])
+    deviation = np.sqrt(variance + epsilon_of(batch_norm.config))
     return np.abs(flat.scale) * deviation, np.abs(flat.shift + mean * flat.scale)
 
 

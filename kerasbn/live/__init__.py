@@ -21,7 +21,7 @@ from kerasbn.live.copying import (
     build_like,
     constructor_arguments,
 )
-from kerasbn.live.float64 import Float64Copier, float64_by_default
+from kerasbn.live.float64 import Float64Copier
 from kerasbn.live.folded import Rebuilt
 from kerasbn.live.held import batch_norms_in_functions
 from kerasbn.live.inference import check_runs, outputs, random_inputs_of
@@ -59,7 +59,6 @@ __all__ = [
     "computes_its_graph",
     "constructor_arguments",
     "first_line",
-    "float64_by_default",
     "has_graph",
     "is_being_trained",
     "is_own",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ import keras
 from kerasbn.live.copying import Copier
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 _FLOATS = ("float16", "bfloat16", "float32", "mixed_float16", "mixed_bfloat16")
 
@@ -37,14 +36,3 @@ class Float64Copier(Copier):
     def policy(self, policy: Any) -> Any:
         plain = type(policy) is keras.DTypePolicy and policy.name in _FLOATS
         return keras.DTypePolicy("float64") if plain else policy
-
-
-@contextmanager
-def float64_by_default() -> Iterator[None]:
-    """Use float64 for layers that are made meanwhile, as some code does in `call`."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float64")
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)

@@ -194,6 +194,23 @@ def test_not_equal_is_1_and_writes_nothing(saved, tmp_path, monkeypatch):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.keras"]
 
 
+def test_a_batch_norm_without_its_options_has_keras_defaults(saved, tmp_path):
+    bare = tmp_path / "bare.keras"
+    with zipfile.ZipFile(saved) as old, zipfile.ZipFile(bare, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            if name == "config.json":
+                model = json.loads(content)
+                for layer in model["config"]["layers"]:
+                    if layer["class_name"] == "BatchNormalization":
+                        layer["config"] = {"name": layer["config"]["name"]}
+                content = json.dumps(model).encode()
+            new.writestr(name, content)
+    result = kerasbn.fold_file(bare, tmp_path / "out.keras")
+    assert result.folded
+    assert result.error["float64"] <= 1e-12
+
+
 def test_no_verify(saved, tmp_path):
     done = run(saved, tmp_path / "out.keras", "--no-verify", "--json")
     assert done.exit_code == 0

@@ -27,7 +27,6 @@ from kerasbn.graph import Trust
 from kerasbn.live import (
     Float64Copier,
     first_line,
-    float64_by_default,
     is_own,
     layers_inside,
     outputs,
@@ -183,7 +182,7 @@ class _Sides(NamedTuple):
 
     def in_float64(self, inputs: Any, usual: Any) -> _InFloat64:
         """Compare copies of both in float64."""
-        with float64_arithmetic(), float64_by_default():
+        with float64_arithmetic():
             model = Float64Copier().copied(self.original.model)
             copier = Float64Copier(self.rebuilt.exact_constants)
             new = copier.copied(self.rebuilt.model)
