@@ -35,8 +35,14 @@ class _KerasFinder(MetaPathFinder):
     """Finds `keras` as the other finders do, and imports the layer after it.
 
     It stays in place until Keras has run: many look for a package without
-    importing it, and an import can fail and be tried again.
+    importing it, and an import can fail and be tried again. Where a module of
+    kerasbn is what imports Keras, the layer waits for that module to end, as it may
+    be made of it.
     """
+
+    def __init__(self) -> None:
+        self._running = 0  # Modules of kerasbn that are being imported.
+        self._keras_has_run = False
 
     def find_spec(
         self,
@@ -44,23 +50,30 @@ class _KerasFinder(MetaPathFinder):
         path: Sequence[str] | None,
         target: ModuleType | None = None,
     ) -> ModuleSpec | None:
-        if fullname != "keras":
+        if fullname != "keras" and not fullname.startswith("kerasbn."):
             return None
         others = (finder for finder in sys.meta_path if finder is not self)
         specs = (finder.find_spec(fullname, path, target) for finder in others)
         spec = next((spec for spec in specs if spec is not None), None)
         if spec is not None and spec.loader is not None:
-            self._hook(spec.loader)
+            self._hook(spec.loader, is_ours=fullname != "keras")
         return spec
 
-    def _hook(self, loader: importlib.abc.Loader) -> None:
+    def _hook(self, loader: importlib.abc.Loader, is_ours: bool) -> None:
         """Replace `exec_module` on this one loader, which else stays what it is."""
         exec_module = loader.exec_module
 
         def exec_module_then_import_layer(module: ModuleType) -> None:
-            exec_module(module)
-            if self in sys.meta_path:
+            self._running += is_ours
+            try:
+                exec_module(module)
+            finally:
+                self._running -= is_ours
+            self._keras_has_run |= not is_ours
+            if self._keras_has_run and not self._running and self in sys.meta_path:
                 sys.meta_path.remove(self)
-            _import_layer()
+                _import_layer()
 
         loader.exec_module = exec_module_then_import_layer  # type: ignore[method-assign]
+
+
