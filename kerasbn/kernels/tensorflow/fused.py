@@ -257,15 +257,8 @@ def _apply_with_gradient(
         x: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, variance: Tensor
     ) -> tuple[Any, Any]:
         def gradient(by_y: Tensor) -> Sequence[Tensor]:
-            by_x, by_gamma, by_beta, *_ = tf.raw_ops.FusedBatchNormGradV3(
-                y_backprop=by_y,
-                x=x,
-                scale=gamma,
-                reserve_space_1=mean,
-                reserve_space_2=variance,
-                reserve_space_3=tf.zeros(0),
-                epsilon=epsilon,
-                is_training=False,
+            by_x, by_gamma, by_beta = _by_applied(
+                by_y, x, gamma, mean, variance, epsilon
             )
             by_mean = -by_beta * gamma * tf.math.rsqrt(variance + epsilon)
             by_variance = -0.5 * by_gamma * gamma / (variance + epsilon)
@@ -274,3 +267,45 @@ def _apply_with_gradient(
         return _apply(x, gamma, beta, mean, variance, epsilon), gradient
 
     return applied(x, gamma, beta, mean, variance)
+
+
+def _by_applied(
+    by_y: Tensor,
+    x: Tensor,
+    gamma: Tensor,
+    mean: Tensor,
+    variance: Tensor,
+    epsilon: float,
+) -> Sequence[Tensor]:
+    """The gradients by x, gamma and beta; those of these know the moments, too."""
+
+    def plain(*given: Tensor) -> Sequence[Tensor]:
+        by_y, x, gamma, mean, variance = given
+        wide, by_y = tf.cast(x, gamma.dtype), tf.cast(by_y, gamma.dtype)
+        inverse = tf.math.rsqrt(variance + epsilon)
+        by_x = tf.cast(by_y * (gamma * inverse), x.dtype)
+        by_gamma = tf.reduce_sum(by_y * (wide - mean), ROWS) * inverse
+        return by_x, by_gamma, tf.reduce_sum(by_y, ROWS)
+
+    @tf.custom_gradient
+    def fused(*given: Tensor) -> tuple[Any, Any]:
+        def gradient(*upstream: Tensor) -> Sequence[Tensor]:
+            with tf.GradientTape() as tape:
+                tape.watch(given)
+                found = plain(*given)
+            return tape.gradient(found, given, upstream)
+
+        by_y, x, gamma, mean, variance = given
+        found = tf.raw_ops.FusedBatchNormGradV3(
+            y_backprop=by_y,
+            x=x,
+            scale=gamma,
+            reserve_space_1=mean,
+            reserve_space_2=variance,
+            reserve_space_3=tf.zeros(0),
+            epsilon=epsilon,
+            is_training=False,
+        )[:3]
+        return found, gradient
+
+    return fused(by_y, x, gamma, mean, variance)
