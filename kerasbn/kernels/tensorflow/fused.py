@@ -1,8 +1,8 @@
 """The fused operation, for rows of channels, `(N, 1, 1, C)`.
 
 It works in 3.5 passes over the tensor. Its sums are taken row by row: the moments of
-many rows are found in parts, and where the mean is far above the deviation they are
-found anew, in float64.
+many rows are found from sums of their own; where the mean is above the deviation, in
+parts; and where it is far above, in float64.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import tensorflow as tf
 from keras import ops
 
-from kerasbn.kernels.accuracy import is_inaccurate
-from kerasbn.kernels.tensorflow import parts
+from kerasbn.kernels.accuracy import LIMIT, is_inaccurate
+from kerasbn.kernels.tensorflow import parts, raw_sums
 from kerasbn.kernels.tensorflow.situation import count, has_accelerator, is_recorded
 
 if TYPE_CHECKING:
@@ -168,14 +168,34 @@ def _moments(x: Tensor, epsilon: float) -> Sequence[Tensor]:
     x = tf.stop_gradient(x)
     if not _are_many(x):
         return _accurately(x, *_affine(x, None, None), epsilon)[1:]
-    mean, variance = parts.moments(x)
-    inaccurate = is_inaccurate(mean, variance, epsilon)
-    mean, variance, rest = tf.cond(
+
+    def found_in_parts() -> Sequence[Tensor]:
+        return _unless_inaccurate(*parts.moments(x), epsilon, lambda: _exactly(x))
+
+    if x.dtype == tf.float32:
+        *found, limit = raw_sums.moments(x)
+        mean, variance, rest = _unless_inaccurate(
+            *found, epsilon, found_in_parts, limit
+        )
+    else:
+        mean, variance, rest = found_in_parts()
+    return mean, variance, rest, mean, variance, tf.zeros(0)
+
+
+def _unless_inaccurate(
+    mean: Tensor,
+    variance: Tensor,
+    epsilon: float,
+    otherwise: Callable[[], Sequence[Tensor]],
+    limit: Tensor | float = LIMIT,
+) -> Sequence[Tensor]:
+    """Mean, biased variance and a rest of 0, or what else is found."""
+    inaccurate = is_inaccurate(mean, variance, epsilon, limit)
+    return tf.cond(
         tf.reduce_any(inaccurate),
-        lambda: _exactly(x),
+        otherwise,
         lambda: (mean, variance, tf.zeros_like(mean)),
     )
-    return mean, variance, rest, mean, variance, tf.zeros(0)
 
 
 def _accurately(
