@@ -75,5 +75,3 @@ class _KerasFinder(MetaPathFinder):
                 _import_layer()
 
         loader.exec_module = exec_module_then_import_layer  # type: ignore[method-assign]
-
-

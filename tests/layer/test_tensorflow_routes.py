@@ -264,16 +264,16 @@ def test_second_derivatives_in_inference_know_the_running_statistics(shape):
         return layer.stateless_call([gamma, beta], [mean, variance], x)[0]
 
     def second(function, dtype):
-        arguments, v = ([tf.constant(a, dtype) for a in each] for each in (given, along))
+        arguments, v = (
+            [tf.constant(a, dtype) for a in each] for each in (given, along)
+        )
         with tf.GradientTape() as outer:
             outer.watch(arguments)
             with tf.GradientTape() as inner:
                 inner.watch(arguments)
                 value = tf.reduce_sum(tf.tanh(function(*arguments)))
             first = inner.gradient(value, arguments)
-            product = sum(
-                tf.reduce_sum(g * a) for g, a in zip(first, v, strict=True)
-            )
+            product = sum(tf.reduce_sum(g * a) for g, a in zip(first, v, strict=True))
         return outer.gradient(product, arguments)
 
     pairs = zip(second(of_layer, "float32"), second(formula, "float64"), strict=True)

@@ -170,12 +170,13 @@ def _moments(x: Tensor, epsilon: float) -> Sequence[Tensor]:
         return _accurately(x, *_affine(x, None, None), epsilon)[1:]
 
     def found_in_parts() -> Sequence[Tensor]:
-        return _unless_inaccurate(*parts.moments(x), epsilon, lambda: _exactly(x))
+        mean, variance = parts.moments(x)
+        return _unless_inaccurate(mean, variance, epsilon, lambda: _exactly(x))
 
     if x.dtype == tf.float32:
-        *found, limit = raw_sums.moments(x)
+        mean, variance, limit = raw_sums.moments(x)
         mean, variance, rest = _unless_inaccurate(
-            *found, epsilon, found_in_parts, limit
+            mean, variance, epsilon, found_in_parts, limit
         )
     else:
         mean, variance, rest = found_in_parts()
