@@ -307,3 +307,19 @@ def test_vectorized_over_layers(shape, training):
         alone = member([each[i] for each in members])
         for one, other in zip(found, alone, strict=True):
             np.testing.assert_allclose(one[i], other, rtol=1e-4, atol=1e-4)
+
+
+def test_a_constant_mask_inside_xla_costs_no_digits():
+    rng = np.random.default_rng(0)
+    x = (rng.standard_normal((64, 4)) + 1e4).astype("float32")
+    mask = rng.random(64) < 0.7
+    layer = BatchNormalization(momentum=0.0)
+    layer.build(x.shape)
+    call = tf.function(
+        lambda x: layer(x, training=True, mask=tf.constant(mask)),
+        jit_compile=True,
+        autograph=False,
+    )
+    counted = x[mask].astype("float64")
+    expected = (x - counted.mean(0)) / np.sqrt(counted.var(0) + 1e-3)
+    np.testing.assert_allclose(call(x), expected, atol=5e-6)
