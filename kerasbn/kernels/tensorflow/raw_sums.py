@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 Tensor = Any
 
-BLOCK = 2**5  # Rows,
-LARGE_BLOCK = 2**6  # and where there are
-MANY = 2**17  # of them.
+BLOCK = 2**5  # Rows.
+LARGE_BLOCK = 2**6  # Of many rows, as each block leaves a row of numbers to add up.
+MANY = 2**17
 
 
 def moments(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
