@@ -21,7 +21,7 @@ from kerasbn.arguments import (
 from kerasbn.kernels import Normalization, generic
 from kerasbn.kernels.groups import normalize_groups
 from kerasbn.moving_average import MovingWeight, moving_variable
-from kerasbn.renorm import RunningMoments, corrected, stock_arguments
+from kerasbn.renorm import RunningMoments, bounded, corrected, stock_arguments
 from kerasbn.statistics import RunningStatistics, combining, in_dtype, read
 
 if TYPE_CHECKING:
@@ -376,7 +376,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
             mean,
             ops.sqrt(variance + self.epsilon),
             running_mean,
-            ops.maximum(running_stddev, floor),
+            bounded(running_stddev, floor),
             self.renorm_clipping or {},
         )
 

@@ -35,8 +35,13 @@ class _KerasFinder:
     """Find `keras` as the other finders do, and import the layer after it.
 
     It stays installed until Keras has run: many callers look for a package without
-    importing it, and an import can fail and be retried.
+    importing it, and an import can fail and be retried. If a module of kerasbn imports
+    Keras, the layer waits until that module is done, as it may need it.
     """
+
+    def __init__(self) -> None:
+        self._running = 0  # Modules of kerasbn that are being imported.
+        self._keras_has_run = False
 
     def find_spec(
         self,
@@ -44,23 +49,28 @@ class _KerasFinder:
         path: Sequence[str] | None,
         target: ModuleType | None = None,
     ) -> ModuleSpec | None:
-        if fullname != "keras":
+        if fullname != "keras" and not fullname.startswith("kerasbn."):
             return None
         others = (finder for finder in sys.meta_path if finder is not self)
         specs = (finder.find_spec(fullname, path, target) for finder in others)
         spec = next((spec for spec in specs if spec is not None), None)
         if spec is not None and spec.loader is not None:
-            self._hook(spec.loader)
+            self._hook(spec.loader, is_ours=fullname != "keras")
         return spec
 
-    def _hook(self, loader: Loader) -> None:
+    def _hook(self, loader: Loader, is_ours: bool) -> None:
         """Replace `exec_module` on this one loader; otherwise it stays as it is."""
         exec_module = loader.exec_module
 
         def exec_module_then_import_layer(module: ModuleType) -> None:
-            exec_module(module)
-            if self in sys.meta_path:
+            self._running += is_ours
+            try:
+                exec_module(module)
+            finally:
+                self._running -= is_ours
+            self._keras_has_run |= not is_ours
+            if self._keras_has_run and not self._running and self in sys.meta_path:
                 sys.meta_path.remove(self)
-            _import_layer()
+                _import_layer()
 
         loader.exec_module = exec_module_then_import_layer  # type: ignore[method-assign]

@@ -56,7 +56,7 @@ def stock_arguments(
 class RunningMoments:
     """The running mean and stddev that each of the last batches was corrected by.
 
-    A pass for gradients alone (see `kernels.Kernel.repeats`) comes when they have
+    A pass for gradients alone (see `kernels.is_repeated`) comes when they have
     moved. It is to find what its batch met at first.
     """
 
@@ -66,7 +66,7 @@ class RunningMoments:
 
     def met_by(self, mean: Tensor, now: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         """What the batch of this mean met, which is `now` if it is new."""
-        if kernels.active.repeats():
+        if kernels.is_repeated():
             return self._recalled(mean, now)
         if kernels.active.may_be_repeated(mean):
             copies = (ops.copy(t) for t in map(ops.stop_gradient, (mean, *now)))
@@ -112,13 +112,21 @@ def corrected(
     """
     r = stddev / renorm_stddev
     d = (mean - renorm_mean) / renorm_stddev
-    if (rmin := clipping.get("rmin")) is not None:
-        r = ops.maximum(r, rmin)
-    if (rmax := clipping.get("rmax")) is not None:
-        r = ops.minimum(r, rmax)
+    r = bounded(r, clipping.get("rmin"), clipping.get("rmax"))
     if (dmax := clipping.get("dmax")) is not None:
-        d = ops.clip(d, -dmax, dmax)
+        d = bounded(d, -dmax, dmax)
     r, d = ops.stop_gradient(r), ops.stop_gradient(d)
     if gamma is not None:
         r, d = r * gamma, d * gamma
     return r, d if beta is None else d + beta
+
+
+def bounded(t: Tensor, low: float | None, high: float | None = None) -> Tensor:
+    """The tensor between bounds; `ops.maximum` makes float32 of float64 on PyTorch."""
+    if low is not None:
+        low = ops.convert_to_tensor(low, dtype=t.dtype)
+        t = ops.where(t < low, low, t)
+    if high is not None:
+        high = ops.convert_to_tensor(high, dtype=t.dtype)
+        t = ops.where(t > high, high, t)
+    return t

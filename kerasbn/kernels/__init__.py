@@ -15,7 +15,7 @@ import keras
 
 from kerasbn.kernels.base import Kernel, Normalization, Normalized
 
-__all__ = ["Kernel", "Normalization", "Normalized", "active"]
+__all__ = ["Kernel", "Normalization", "Normalized", "active", "is_repeated"]
 
 
 def _of_backend(backend: str) -> Kernel:
@@ -26,3 +26,15 @@ def _of_backend(backend: str) -> Kernel:
 
 
 active = _of_backend(keras.backend.backend())
+
+
+def is_repeated() -> bool:
+    """Whether this call repeats one that has moved the statistics; see `Kernel`.
+
+    In a `keras.StatelessScope` it has not: there they are arguments and results.
+    """
+    if not active.repeats():
+        return False
+    with keras.StatelessScope() as scope:
+        pass
+    return scope.original_scope is None

@@ -6,8 +6,12 @@ from typing import Any
 
 Tensor = Any
 
+LIMIT = 64.0
 
-def is_inaccurate(mean: Tensor, variance: Tensor, epsilon: float) -> Tensor:
+
+def is_inaccurate(
+    mean: Tensor, variance: Tensor, epsilon: float, limit: Tensor | float = LIMIT
+) -> Tensor:
     """Where the mean is so far above the deviation that it has to be taken off first.
 
     A sum of N rows one by one is off by at most N / 2 * 2^-24 of itself, and comes
@@ -24,8 +28,9 @@ def is_inaccurate(mean: Tensor, variance: Tensor, epsilon: float) -> Tensor:
         mean: As found.
         variance: As found, of the same shape.
         epsilon: That of the layer.
+        limit: The square of how many deviations the mean may be above 0.
 
     Returns:
         Boolean tensor of the same shape.
     """
-    return mean * mean > 64.0 * (variance + epsilon)
+    return mean * mean > limit * (variance + epsilon)

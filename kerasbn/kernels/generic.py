@@ -6,6 +6,7 @@ import math
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 from keras import ops
 
 from kerasbn import replicas
@@ -14,6 +15,8 @@ from kerasbn.kernels.layout import reduced_axes
 from kerasbn.kernels.sums import total
 
 Tensor = Any
+
+LARGEST = float(np.finfo("float32").max)
 
 
 class Moments(NamedTuple):
@@ -107,7 +110,9 @@ def moments(
             values = ops.where(positions, values, 0)
         return total(values, reduced) / divisor
 
-    origin = ops.stop_gradient(average(x))
+    # The bounds change nothing, but keep XLA from computing it within `x - origin`, not
+    # rounded as it is elsewhere: it makes one operation of a product and a difference.
+    origin = ops.stop_gradient(ops.clip(average(x), -LARGEST, LARGEST))
     centered = x - origin
     rest = average(centered)
     # Squared last: a masked value whose square overflows would poison gradients.

@@ -25,7 +25,7 @@ Tensor = Any
 ADDS_ONE_BY_ONE = keras.backend.backend() in ("tensorflow", "numpy")
 
 FEW = 2**9  # Rows, so few that one by one is exact enough.
-FEW_FIRST = 2**12  # Along the first axis, where TensorFlow takes some together.
+FEW_FIRST = 2**11  # Along the first axis, where TensorFlow takes some together.
 BLOCK = 2**9  # Rows of a block, where it is not known how many there are.
 
 

@@ -10,7 +10,10 @@ import keras
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-FUNCTIONAL: Any = type(keras.Model(_inputs := keras.Input((1,)), _inputs))
+_inputs = keras.Input((1,), name="inputs")
+_outputs = keras.layers.Identity(name="outputs")(_inputs)  # Keras 3.12 wants a layer.
+
+FUNCTIONAL: Any = type(keras.Model(_inputs, _outputs, name="functional"))
 """The class of functional models, which has no public name."""
 
 

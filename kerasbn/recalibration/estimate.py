@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from kerasbn import live
+from kerasbn import live, replicas
 from kerasbn.recalibration.batches import input_batches
 from kerasbn.recalibration.eager import eagerly
 from kerasbn.recalibration.observing import Observer, observed
@@ -78,6 +78,13 @@ def recalibrate(
     `zero_debias` the new statistics count as complete; with `momentum=None` as the
     average of the batches that passed.
 
+    **Replicas.** Under a `tf.distribute` strategy or `keras.distribution`, one call
+    outside of all steps sets the statistics of all replicas. In the processes of
+    `torch.distributed` **all must make the call**, each with its own part of the data
+    (or all with the same); they get the statistics of all parts. Layers with
+    `synchronized=True` normalize with those of all processes meanwhile, for which
+    these need the same number of batches.
+
     Args:
         model: A built `keras.Model` of any kind.
         data: An array, or a nest of arrays for several inputs; or a
@@ -109,6 +116,9 @@ def recalibrate(
         _check_positive("steps", steps)
     observers = _observers(model)
     _pass(model, observers, *input_batches(data, batch_size, steps), verbose)
+    pools = replicas.active.of_all([observer.pool for observer in observers])
+    for observer, *of_processes in zip(observers, *pools, strict=True):
+        observer.add_other_processes(of_processes)
     reached = _reached(observers)
     moved = [_moved(observer) for observer in reached]
     for observer in reached:

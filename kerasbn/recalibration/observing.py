@@ -9,13 +9,14 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerasbn import replicas
 from kerasbn.arguments import resolved_axes
 from kerasbn.kernels import generic
 from kerasbn.moving_average import where
 from kerasbn.recalibration.pooling import Array, Pool
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 Tensor = Any
 
@@ -52,6 +53,9 @@ class Observer:
         x = ops.cast(inputs, "float64" if is_double else "float32")
         mean, variance, counted, *_ = generic.moments(x, kept, mask)
         self._pool(_counts(inputs.shape, kept, self._concrete(mask)), mean, variance)
+        if self.is_synchronized:
+            count = generic.count(x, kept, mask)
+            mean, variance, counted = replicas.pooled(mean, variance, count)
         for statistic, batch in (
             (self.layer.moving_mean, mean),
             (self.layer.moving_variance, variance),
@@ -61,6 +65,20 @@ class Observer:
         if mask is not None:
             kwargs["mask"] = mask
         return self._call(inputs, training=False, **kwargs)
+
+    @property
+    def is_synchronized(self) -> bool:
+        """Whether it normalizes with the statistics of all replicas together."""
+        return bool(self.layer.synchronized) and replicas.active.several()
+
+    def add_other_processes(self, pools: Sequence[Pool | None]) -> None:
+        """Pool what this layer has seen in all processes, this one included."""
+        self.pool = None
+        for pool in pools:
+            if self.pool is None:
+                self.pool = pool
+            elif pool is not None:
+                self.pool.merge(pool, same_batches=self.is_synchronized)
 
     def _pool(self, count: Array, mean: Tensor, variance: Tensor) -> None:
         if self.pool is None:

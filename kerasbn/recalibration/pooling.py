@@ -50,7 +50,14 @@ class Pool:
         self._m2 += np.where(counted, count * variance, 0)
         self._m2 += change**2 * self.count * share
         self.count = total
-        self.batches += counted
+        self.batches = self.batches + counted
+
+    def merge(self, other: Pool, same_batches: bool) -> None:
+        """Add what another pool has, of other batches or of parts of the same."""
+        batches = self.batches
+        self.add(other.count, other.mean, other.variance)
+        join = np.maximum if same_batches else np.add
+        self.batches = join(batches, other.batches)
 
     @property
     def variance(self) -> Array:

@@ -8,13 +8,14 @@ positions for instance:
     variance = sum(w * (variance_i + (mean_i - mean)^2)) / W
 
 What differs between backends is in the modules of this package named after them,
-four functions each:
+five functions each:
 
 - `several()`: whether the code that calls it runs in one of several replicas.
 - `total(tensor)`: the sum of `tensor` over all replicas, in each of them and with
   gradients. All replicas must call it, in the same order.
 - `holds_all(variable)`: whether `variable` holds the values of other replicas too.
 - `gathered(variable)`: the values of all replicas, along a new first axis.
+- `of_all(thing)`: what each process has of a thing on the host. All must call it.
 """
 
 from __future__ import annotations

@@ -27,3 +27,8 @@ def holds_all(variable: Any) -> bool:
 def gathered(variable: Any) -> Tensor:
     """The only value."""
     return ops.expand_dims(variable, 0)
+
+
+def of_all(thing: Any) -> list[Any]:
+    """What each process has of a thing: there is one process."""
+    return [thing]

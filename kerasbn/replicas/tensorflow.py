@@ -36,3 +36,8 @@ def gathered(variable: Any) -> Tensor:
         return tf.stack(values)
     values = strategy.gather(variable.value, axis=0)
     return tf.reshape(values, (strategy.num_replicas_in_sync, *variable.shape))
+
+
+def of_all(thing: Any) -> list[Any]:
+    """What each process has of a thing: one process has all replicas."""
+    return [thing]

@@ -36,6 +36,15 @@ def gathered(variable: Any) -> Tensor:
     return torch.stack(values)
 
 
+def of_all(thing: Any) -> list[Any]:
+    """What each process has of a thing; each of them must call it."""
+    if not several():
+        return [thing]
+    things = [None] * distributed.get_world_size()
+    distributed.all_gather_object(things, thing)
+    return things
+
+
 class _Total(torch.autograd.Function):
     """A sum over all processes; so is its gradient, of any order.
 

@@ -177,7 +177,7 @@ def _move(
 
 def _assign(variable: Variable, value: Tensor) -> None:
     """Assign it, but not again where a batch passes once more, for gradients alone."""
-    if not kernels.active.repeats():
+    if not kernels.is_repeated():
         variable.assign(value)
 
 

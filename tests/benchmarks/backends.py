@@ -58,6 +58,58 @@ def native(x, upstream, axis, mode):
     return step
 
 
+class Bare(keras.layers.BatchNormalization):
+    """What the backend has, without guards, and the plain moving average."""
+
+    def call(self, inputs, training=None, mask=None):
+        given = self.gamma, self.beta, self.moving_mean, self.moving_variance
+        gamma, beta, mean, variance = map(keras.ops.convert_to_tensor, given)
+        y, *moments = _BARE[BACKEND](
+            inputs, gamma, beta, mean, variance, bool(training), self.epsilon
+        )
+        if training:
+            m = self.momentum
+            self.moving_mean.assign(mean * m + moments[0] * (1 - m))
+            self.moving_variance.assign(variance * m + moments[1] * (1 - m))
+        return y
+
+
+def _tensorflow_bare(x, gamma, beta, mean, variance, training, epsilon):
+    import tensorflow as tf
+
+    moments = (tf.zeros(0), tf.zeros(0)) if training else (mean, variance)
+    return tf.raw_ops.FusedBatchNormV3(
+        x=x,
+        scale=gamma,
+        offset=beta,
+        mean=moments[0],
+        variance=moments[1],
+        epsilon=epsilon,
+        is_training=training,
+    )[:3]
+
+
+def _jax_bare(x, gamma, beta, mean, variance, training, epsilon):
+    if training:
+        axes = tuple(range(x.ndim - 1))
+        mean, variance = x.mean(axes), x.var(axes)
+    scale = gamma / keras.ops.sqrt(variance + epsilon)
+    return x * scale + (beta - mean * scale), mean, variance
+
+
+def _torch_bare(x, gamma, beta, mean, variance, training, epsilon):
+    import torch
+
+    channels = x.movedim(-1, 1)
+    if training:
+        mean, variance = torch.empty_like(mean), torch.empty_like(variance)
+    # With a momentum of 1 they become the batch's.
+    y = torch.nn.functional.batch_norm(
+        channels, mean, variance, gamma, beta, training, 1.0, epsilon
+    )
+    return y.movedim(1, -1), mean, variance
+
+
 def _tensorflow_training(layer, x, upstream, jit, mask):
     import tensorflow as tf
 
@@ -147,3 +199,4 @@ _INFERENCE = {
     "jax": _jax_inference,
     "torch": _torch_inference,
 }
+_BARE = {"tensorflow": _tensorflow_bare, "jax": _jax_bare, "torch": _torch_bare}

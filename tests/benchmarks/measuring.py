@@ -20,6 +20,8 @@ class Comparison(NamedTuple):
     low: float  # The quartiles of the ratio.
     high: float
     others: tuple[float, ...]
+    # For each of the others, how many times as fast ours is, and the quartiles.
+    other_ratios: tuple[tuple[float, float, float], ...]
 
 
 def compare(
@@ -44,9 +46,15 @@ def compare(
         rounds.append([_timed(function) for function in functions])
         rounds.append([_timed(function) for function in reversed(functions)][::-1])
     times = np.array(rounds) * 1e3
-    low, ratio, high = np.percentile(times[:, 0] / times[:, 1], [25, 50, 75]).tolist()
     a, b, *rest = np.median(times, 0).tolist()
-    return Comparison(a, b, ratio, low, high, tuple(rest))
+    ratios = [_quartiles(column / times[:, 1]) for column in times.T]
+    return Comparison(a, b, *ratios[0], tuple(rest), tuple(ratios[2:]))
+
+
+def _quartiles(ratios: np.ndarray) -> tuple[float, float, float]:
+    """The median first."""
+    low, ratio, high = np.percentile(ratios, [25, 50, 75]).tolist()
+    return ratio, low, high
 
 
 def _timed(function: Callable[[], object]) -> float:

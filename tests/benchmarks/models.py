@@ -2,7 +2,9 @@
 
     KERAS_BACKEND=tensorflow python -m tests.benchmarks.models --output models.json
 
-Only the class of the BN layers differs. It prints a table and writes it as JSON.
+Only the class of the BN layers differs. Beside stock and ours it measures the batch
+normalization that the backend has, bare of all guards and with plain updates, and the
+model without any. It prints a table and writes it as JSON.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import numpy as np
 
 from kerasbn import BatchNormalization
 
-from .backends import BACKEND
+from .backends import BACKEND, Bare
 from .measuring import compare
 
 MODELS = ("MobileNetV2", "ResNet50", "EfficientNetB0", "DenseNet121")
@@ -34,13 +36,18 @@ def main() -> None:
     results = []
     for name in arguments.models:
         found = measured(name, arguments)
-        row = {"backend": BACKEND, "model": name, "jit": arguments.jit}
-        results.append(row | found._asdict())
-        print(
-            f"{BACKEND:10} {name:15} {found.stock:9.1f} {found.ours:9.1f} ms "
-            f"{found.ratio:5.2f} x ({found.low:.2f}-{found.high:.2f})",
-            flush=True,
-        )
+        bare, without = found.others
+        row = {
+            "backend": BACKEND,
+            "model": name,
+            "jit": arguments.jit,
+            **found._asdict(),
+            "bare": bare,
+            "without": without,
+            "of_bare": found.other_ratios[0],
+        }
+        results.append(row)
+        print(line(row), flush=True)
     if arguments.output:
         arguments.output.write_text(json.dumps(results, indent=1))
 
@@ -52,25 +59,56 @@ def measured(name, arguments):
     y = rng.integers(0, 10, batch)
     build = getattr(keras.applications, name)
     stock = build(weights=None, input_shape=x.shape[1:], classes=10)
-    ours = keras.models.clone_model(stock, clone_function=swapped)
-    ours.set_weights(stock.get_weights())
-    for model in (stock, ours):
+    models = [stock]
+    for replacement in (BatchNormalization, Bare, Nothing):
+        model = keras.models.clone_model(stock, clone_function=swapped(replacement))
+        if replacement is not Nothing:
+            model.set_weights(stock.get_weights())
+        models.append(model)
+    for model in models:
         model.compile(
             "sgd", "sparse_categorical_crossentropy", jit_compile=arguments.jit
         )
-    return compare(
-        lambda: stock.train_on_batch(x, y),
-        lambda: ours.train_on_batch(x, y),
-        seconds=arguments.seconds,
+    steps = [lambda model=model: model.train_on_batch(x, y) for model in models]
+    return compare(*steps, seconds=arguments.seconds)
+
+
+def swapped(replacement):
+    """A function that copies a layer, as another class where it is stock's BN."""
+
+    def copy(layer):
+        config = layer.get_config()
+        if type(layer) is keras.layers.BatchNormalization:
+            return replacement.from_config(config)
+        return type(layer).from_config(config)
+
+    return copy
+
+
+class Nothing(keras.layers.BatchNormalization):
+    """In the place of batch normalization, without weights."""
+
+    def build(self, input_shape):
+        pass
+
+    def call(self, inputs, training=None, mask=None):
+        return inputs
+
+
+def line(row):
+    of_bare, low, high = row["of_bare"]
+    return (
+        f"{row['backend']:10} {row['model']:15} stock {row['stock']:.1f}, "
+        f"ours {row['ours']:.1f}, bare {row['bare']:.1f}, without {row['without']:.1f} "
+        f"ms; of stock {row['ratio']:.2f} ({row['low']:.2f}-{row['high']:.2f}), "
+        f"of bare {of_bare:.2f} ({low:.2f}-{high:.2f}), "
+        f"cost removed {removed(row):.0%}"
     )
 
 
-def swapped(layer):
-    """The layer's copy, ours where it is stock's BN."""
-    config = layer.get_config()
-    if type(layer) is keras.layers.BatchNormalization:
-        return BatchNormalization.from_config(config)
-    return type(layer).from_config(config)
+def removed(row):
+    """How much of what BN costs in a step of stock is gone."""
+    return (row["stock"] - row["ours"]) / (row["stock"] - row["without"])
 
 
 if __name__ == "__main__":

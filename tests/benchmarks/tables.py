@@ -108,11 +108,15 @@ def times(rows):
 
 
 def models(rows):
-    header = ["", "stock", "kerasbn", "ratio"]
-    lines = [
-        [r["model"], f"{r['stock']:.0f} ms", f"{r['ours']:.0f} ms", ratio(r)]
-        for r in rows
-    ]
+    """With the backend's own BN, bare of all guards, and with none."""
+    header = ["", "stock", "kerasbn", "bare", "without BN", "ratio", "of bare"]
+    lines = []
+    for row in rows:
+        times = [row["stock"], row["ours"], row["bare"], row["without"]]
+        milliseconds = [f"{time:.0f} ms" for time in times]
+        of_bare, low, high = row["of_bare"]
+        of_bare = f"{of_bare:.2f} ({low:.2f}-{high:.2f})"
+        lines.append([row["model"], *milliseconds, ratio(row), of_bare])
     return table(header, lines)
 
 

@@ -57,6 +57,7 @@ def test_the_same_outputs_names_and_weights(exchange):
             assert plain(layer.get_config()) == plain(config)
 
 
+@pytest.mark.every_backend
 def test_training_goes_on_as_it_would_have(exchange):
     """The optimizer's moments, the seeds of dropout, the compiled losses."""
     old, exchanged, _ = exchange

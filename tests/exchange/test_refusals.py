@@ -26,6 +26,7 @@ def test_downgrade_names_each_layer_that_stock_has_not():
     ]
 
 
+@pytest.mark.every_backend
 @pytest.mark.skipif(BACKEND == "tensorflow", reason="stock has it there")
 def test_synchronized_layers():
     layer = BatchNormalization()

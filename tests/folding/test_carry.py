@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pathlib
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -63,6 +58,13 @@ def rows(x):
     return (x.shape[1] * x.shape[2],)
 
 
+def names(ways):
+    """All of them; pooling with padding is where backends could differ."""
+    mark = pytest.mark.every_backend
+    differ = [name for name in ways if "pooling" in name or name == "upsampling"]
+    return [pytest.param(n, marks=mark if n in differ else ()) for n in ways]
+
+
 # Name -> what stands between the convolution and the BN behind it, or between the BN
 # and the Dense behind that; the tensor is (7, 6, 4) backward and (9, 8, 3) forward.
 BOTH_WAYS = {
@@ -106,14 +108,14 @@ BOTH_WAYS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", BOTH_WAYS)
+@pytest.mark.parametrize("name", names(BOTH_WAYS))
 def test_backward(name):
     inputs = image()
     x = BOTH_WAYS[name](conv()(inputs))
     expect(keras.Model(inputs, batch_norm()(x)), ["conv"], "backward")
 
 
-@pytest.mark.parametrize("name", BOTH_WAYS)
+@pytest.mark.parametrize("name", names(BOTH_WAYS))
 def test_forward(name):
     inputs = image()
     x = BOTH_WAYS[name](batch_norm()(inputs))
@@ -130,7 +132,7 @@ MAXIMA = {
 }
 
 
-@pytest.mark.parametrize("name", MAXIMA)
+@pytest.mark.parametrize("name", names(MAXIMA))
 @pytest.mark.parametrize("increasing", [True, False])
 def test_a_maximum_carries_no_negative_scale(name, increasing):
     inputs = image()
@@ -142,7 +144,7 @@ def test_a_maximum_carries_no_negative_scale(name, increasing):
         assert "a scale of the BN is negative" in kept(model)
 
 
-@pytest.mark.parametrize("name", MAXIMA)
+@pytest.mark.parametrize("name", names(MAXIMA))
 def test_a_maximum_forward(name):
     inputs = image()
     x = MAXIMA[name](batch_norm(increasing=True)(inputs))
@@ -213,6 +215,7 @@ def test_zero_padding_carries_a_scale():
     assert [entry["into"] for entry in result.folded] == [["conv"]]
 
 
+@pytest.mark.every_backend
 def test_bilinear_upsampling_which_tensorflow_computes_in_float32():
     """The proof knows that no more than float32 can be had there."""
     inputs = image()
@@ -314,24 +317,7 @@ def test_time_distributed(cls, arguments):
     expect(keras.Model(inputs, wrapped()(batch_norm()(inputs))), ["td"], "forward")
 
 
-@pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow", reason="run from there for the others"
-)
-@pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_on_another_backend(backend):
-    """Pooling with padding is where backends could differ, and channels first."""
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "pytest", "-q", pathlib.Path(__file__)),
-            *("-k", "pooling or channels_first or upsampling"),
-        ],
-        env=os.environ | {"KERAS_BACKEND": backend},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
+@pytest.mark.every_backend
 @pytest.mark.skipif(
     keras.backend.backend() == "tensorflow",
     reason="TensorFlow's CPU kernels take channels last only",
@@ -355,6 +341,7 @@ def test_channels_first(between):
     expect(keras.Model(inputs, batch_norm(1)(x)), ["conv"], "backward")
 
 
+@pytest.mark.every_backend
 @pytest.mark.parametrize("axis", [1, [2, 3], [1, 2, 3]])
 def test_flattening_channels_first(axis):
     inputs = image((3, 9, 8))

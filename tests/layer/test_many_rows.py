@@ -33,6 +33,20 @@ def test_digits(shape, axis, ratio):
     np.testing.assert_allclose(y, expected, atol=5e-6)
 
 
+@pytest.mark.parametrize("rows", [512, 1024, 4096])
+def test_digits_of_few_rows_far_from_zero(rows):
+    layer = BatchNormalization(momentum=0.0)
+    for _ in range(8):
+        x = rng.standard_normal((rows, 2**15 // rows), dtype="float32") + np.float32(
+            1e5
+        )
+        y = call(layer, x, training=True)
+        mean, variance = reference.moments(x, [1])
+        np.testing.assert_allclose(statistics(layer)[1], variance, rtol=1e-6)
+        expected = reference.normalize(x, [1], mean, variance, 1, 0)
+        np.testing.assert_allclose(y, expected, atol=5e-6)
+
+
 @pytest.mark.parametrize(("shape", "axis"), LAYOUTS, ids=str)
 def test_digits_with_a_mask(shape, axis):
     axes = sorted(a % len(shape) for a in ([axis] if isinstance(axis, int) else axis))

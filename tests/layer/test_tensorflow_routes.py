@@ -245,3 +245,81 @@ def test_inference_is_not_fused_where_it_must_be_deterministic():
         assert is_fused(BatchNormalization(), LARGE, training=True)
     finally:
         disable_op_determinism()
+
+
+@pytest.mark.parametrize("shape", [(4, 4, 8), (16, 16, 8)], ids=str)
+def test_second_derivatives_in_inference_know_the_running_statistics(shape):
+    """Against the formula in float64, along one direction of all arguments."""
+    layer = BatchNormalization()
+    layer.build((64, *shape))
+    rng = np.random.default_rng(0)
+    sizes = (64, *shape), (8,), (8,), (8,), (8,)
+    given = [rng.uniform(0.5, 2, size) for size in sizes]
+    along = [rng.normal(size=size) for size in sizes]
+
+    def formula(x, gamma, beta, mean, variance):
+        return gamma * (x - mean) / tf.sqrt(variance + 1e-3) + beta
+
+    def of_layer(x, gamma, beta, mean, variance):
+        return layer.stateless_call([gamma, beta], [mean, variance], x)[0]
+
+    def second(function, dtype):
+        arguments, v = (
+            [tf.constant(a, dtype) for a in each] for each in (given, along)
+        )
+        with tf.GradientTape() as outer:
+            outer.watch(arguments)
+            with tf.GradientTape() as inner:
+                inner.watch(arguments)
+                value = tf.reduce_sum(tf.tanh(function(*arguments)))
+            first = inner.gradient(value, arguments)
+            product = sum(tf.reduce_sum(g * a) for g, a in zip(first, v, strict=True))
+        return outer.gradient(product, arguments)
+
+    pairs = zip(second(of_layer, "float32"), second(formula, "float64"), strict=True)
+    for actual, expected in pairs:
+        scale = np.abs(expected).max()
+        np.testing.assert_allclose(actual, expected, atol=1e-4 * scale)
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("shape", [(4, 4, 8), (16, 16, 8)], ids=str)
+def test_vectorized_over_layers(shape, training):
+    layer = BatchNormalization()
+    layer.build((64, *shape))
+    rng = np.random.default_rng(0)
+
+    def member(given):
+        gamma, beta, mean, variance, x = given
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y, new = layer.stateless_call(
+                [gamma, beta], [mean, variance], x, training=training
+            )
+        return y, *new, tape.gradient(y, x, y**2)
+
+    members = [
+        tf.constant(rng.uniform(0.5, 2, (2, *size)), "float32")
+        for size in ((8,), (8,), (8,), (8,), (64, *shape))
+    ]
+    found = tf.vectorized_map(member, members, fallback_to_while_loop=False)
+    for i in range(2):
+        alone = member([each[i] for each in members])
+        for one, other in zip(found, alone, strict=True):
+            np.testing.assert_allclose(one[i], other, rtol=1e-4, atol=1e-4)
+
+
+def test_a_constant_mask_inside_xla_costs_no_digits():
+    rng = np.random.default_rng(0)
+    x = (rng.standard_normal((64, 4)) + 1e4).astype("float32")
+    mask = rng.random(64) < 0.7
+    layer = BatchNormalization(momentum=0.0)
+    layer.build(x.shape)
+    call = tf.function(
+        lambda x: layer(x, training=True, mask=tf.constant(mask)),
+        jit_compile=True,
+        autograph=False,
+    )
+    counted = x[mask].astype("float64")
+    expected = (x - counted.mean(0)) / np.sqrt(counted.var(0) + 1e-3)
+    np.testing.assert_allclose(call(x), expected, atol=5e-6)

@@ -105,3 +105,33 @@ def test_a_mask_keeps_the_digits_of_float64():
     rows = x[mask]
     expected = (x - rows.mean(0)) / np.sqrt(rows.var(0) + 1e-3)
     np.testing.assert_allclose(y, expected, atol=1e-12)
+
+
+def test_new_statistics_have_gradients_through_a_checkpoint():
+    """The pass for gradients alone finds them too, where they are results."""
+    layer = BatchNormalization(momentum=0.5)
+    layer.build((32, 6))
+    weights, states = (
+        [v.value for v in group]
+        for group in (layer.trainable_variables, layer.non_trainable_variables)
+    )
+
+    def variance(x):
+        return layer.stateless_call(weights, states, x, training=True)[1][1].sum()
+
+    x = torch.randn(32, 6, generator=torch.Generator().manual_seed(0))
+    x.requires_grad_()
+    checkpoint = torch.utils.checkpoint.checkpoint
+    (found,) = torch.autograd.grad(checkpoint(variance, x, use_reentrant=False), x)
+    torch.testing.assert_close(found, (x - x.mean(0)).detach() / 32)
+
+
+def test_renorm_keeps_the_digits_of_float64():
+    layer = BatchNormalization(renorm=True, dtype="float64")
+    layer.build((64, 4))
+    mean, stddev = np.float64([[0.1, 0.3, -0.7, 2.3], [1.1, 1.3, 0.7, 2.3]])
+    layer.renorm_mean.assign(mean)
+    layer.renorm_stddev.assign(stddev)
+    x = np.random.default_rng(0).normal(3, 2, (64, 4))
+    y = layer(torch.tensor(x), training=True)
+    np.testing.assert_allclose(array(y.detach()), (x - mean) / stddev, atol=1e-12)

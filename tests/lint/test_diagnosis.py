@@ -1,9 +1,6 @@
 """What a diagnosis takes, gives and leaves alone."""
 
 import json
-import os
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -49,6 +46,7 @@ def names(diagnosis):
     return [cause.name for cause in diagnosis.causes]
 
 
+@pytest.mark.every_backend
 class TestNumbers:
     """Against NumPy and `evaluate`."""
 
@@ -115,6 +113,7 @@ def state_of(model):
     return arrays, [each.trainable for each in model.layers], sorted(vars(model))
 
 
+@pytest.mark.every_backend
 @pytest.mark.parametrize("wants_loss", [True, False])
 def test_the_model_is_left_as_it_was(wants_loss):
     x, y = data()
@@ -288,6 +287,7 @@ class TestReport:
         assert found["trial"]["helps"] is True
         assert diagnosis._repr_html_().count("<table>") == 3
 
+    @pytest.mark.every_backend
     @pytest.mark.skipif(BACKEND == "tensorflow", reason="refuses such names")
     def test_a_name_is_no_markup(self):
         model = keras.Sequential(
@@ -331,17 +331,3 @@ def test_what_a_step_of_its_own_does_is_not_known():
     uses = lint.diagnose(model, *data()).modes["bn"]
     assert str(uses["fit"]) == "batch, moves (?)"
     assert str(uses["predict"]) == "running"
-
-
-@pytest.mark.skipif(BACKEND != "tensorflow", reason="run from there for the others")
-@pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_on_another_backend(backend):
-    pytest.importorskip(backend)
-    chosen = "TestNumbers or left_as_it_was or markup"
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", __file__, "-k", chosen],
-        env=os.environ | {"KERAS_BACKEND": backend},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,9 +1,6 @@
 """A live model is run in both modes: what that shows, and that it leaves nothing."""
 
-import os
 import random
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -475,16 +472,3 @@ def test_a_model_that_was_probed_trains_as_one_that_was_not():
 
     for one, other in zip(trained(True), trained(False), strict=True):
         np.testing.assert_array_equal(one, other)
-
-
-@pytest.mark.skipif(BACKEND != "tensorflow", reason="run from there for the others")
-@pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_on_another_backend(backend):
-    pytest.importorskip(backend)
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", __file__],
-        env=os.environ | {"KERAS_BACKEND": backend},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr

@@ -2,9 +2,6 @@
 
 import contextlib
 import itertools
-import os
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -740,16 +737,3 @@ class TestPicture:
     def test_what_is_wrong_is_refused_before_the_training(self, options, message):
         with pytest.raises(lint.UsageError, match=message):
             lint.Watch(**options)
-
-
-@pytest.mark.skipif(BACKEND != "tensorflow", reason="run from there for the others")
-@pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_on_another_backend(backend):
-    pytest.importorskip(backend)
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", __file__],
-        env=os.environ | {"KERAS_BACKEND": backend},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr

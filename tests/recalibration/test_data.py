@@ -60,6 +60,7 @@ def recalibrate(data, **kwargs):
     return model.layers[0], moved
 
 
+@pytest.mark.every_backend
 @pytest.mark.parametrize("kind", DATA)
 def test_kinds_of_data(kind):
     bn, moved = recalibrate(DATA[kind]())

@@ -13,6 +13,7 @@ def recalibrate(*args, **kwargs):
     return kerasbn.recalibrate(*args, verbose=0, **kwargs)
 
 
+@pytest.mark.every_backend
 @pytest.mark.parametrize("layer", LAYERS)
 @pytest.mark.parametrize("batch_size", [7, 32, 90])
 def test_all_samples_are_pooled(layer, batch_size):
@@ -68,6 +69,7 @@ def test_predictions_are_then_normalized():
     np.testing.assert_allclose(y.std(0), 1, atol=1e-5)
 
 
+@pytest.mark.every_backend
 @pytest.mark.parametrize("layer", LAYERS)
 def test_masked_positions_do_not_count(layer):
     x = samples((20, 5, 4))
@@ -93,6 +95,7 @@ def test_an_index_without_a_sample_stays():
     assert array(bn.moving_weight.w).tolist() == [1, 1, 1, 1, 0]
 
 
+@pytest.mark.every_backend
 def test_a_mask_counts_every_channel_when_channels_are_reduced():
     x = samples((20, 5, 4))
     bn = kerasbn.BatchNormalization(axis=1)
@@ -101,6 +104,7 @@ def test_a_mask_counts_every_channel_when_channels_are_reduced():
     assert moved.samples == 20 * 4
 
 
+@pytest.mark.every_backend
 def test_all_calls_of_a_layer_are_pooled():
     a, b = keras.Input((4,)), keras.Input((4,))
     bn = keras.layers.BatchNormalization()
@@ -111,6 +115,7 @@ def test_all_calls_of_a_layer_are_pooled():
     assert moved.samples == 180
 
 
+@pytest.mark.every_backend
 @pytest.mark.parametrize("layer", LAYERS)
 def test_renorm_statistics_are_set_too(layer):
     bn = layer(renorm=True)

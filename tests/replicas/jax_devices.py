@@ -78,7 +78,8 @@ def main():
         layer = layer_of(case)
         results = list(train(layer, case.batches(), jax.numpy.asarray))
         alone.append((results, layer))
-    fitted = fit(model_of())
+    fitted, recalibrated = fit(model_of()), fit(model_of())
+    kerasbn.recalibrate(recalibrated, X, batch_size=8, verbose=0)
 
     distribution = keras.distribution.DataParallel()
     keras.distribution.set_distribution(distribution)
@@ -100,10 +101,16 @@ def main():
     for synchronized in (False, True):
         model = fit(model_of(synchronized=synchronized))
         kerasbn.combine_replicas(model)
-        for variable, value in zip(model.variables, fitted.variables, strict=True):
-            np.testing.assert_allclose(
-                variable.numpy(), value.numpy(), rtol=1e-4, atol=1e-5
-            )
+        check_alike(model, fitted)
+        kerasbn.recalibrate(model, X, batch_size=8, verbose=0)
+        check_alike(model, recalibrated)
+
+
+def check_alike(model, alone):
+    for variable, value in zip(model.variables, alone.variables, strict=True):
+        np.testing.assert_allclose(
+            variable.numpy(), value.numpy(), rtol=1e-4, atol=1e-5
+        )
 
 
 if __name__ == "__main__":

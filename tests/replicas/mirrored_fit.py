@@ -197,6 +197,19 @@ def check_checkpoint(strategy):
         np.testing.assert_allclose(read.numpy(), variable.numpy(), rtol=1e-6)
 
 
+def check_recalibrated(strategy, options):
+    """All replicas get the statistics that one device finds."""
+    alone = fit(model_of(**options))
+    with strategy.scope():
+        model = model_of(**options)
+    model.set_weights(alone.get_weights())
+    for one in (alone, model):
+        kerasbn.recalibrate(one, X, batch_size=BATCH, verbose=0)
+    for variable, lone in zip(model.variables, alone.variables, strict=True):
+        for value in strategy.experimental_local_results(variable.value):
+            np.testing.assert_allclose(value.numpy(), lone.numpy(), rtol=1e-6)
+
+
 def main():
     strategy = two_devices()
     for run_eagerly in (False, True):
@@ -211,6 +224,8 @@ def main():
         check_saved(strategy, options)
     check_unequal_weight(strategy)
     check_nested_function(strategy)
+    for options in ({"momentum": None}, {"zero_debias": True, "synchronized": True}):
+        check_recalibrated(strategy, options)
     check_checkpoint(strategy)
 
 

@@ -4,6 +4,7 @@ import copy
 import os
 import sys
 import tempfile
+from unittest import mock
 
 os.environ["KERAS_BACKEND"] = "torch"
 import keras
@@ -133,6 +134,45 @@ def check_unequal_weight():
     np.testing.assert_allclose(layer.moving_weight.w.numpy(), 0.01 / 2, rtol=1e-5)
 
 
+def check_recalibrated(synchronized):
+    """Each process passes its part; one device passes the same batches."""
+    x = rng.normal(5, 2, (12, *SHAPE[1:])).astype("float32")
+    x += np.linspace(0, 3, 12, dtype="float32")[:, None, None]
+    parts = [x[0:8:2], x[1:8:2]], [x[8:10], x[10:12]]
+    options = {"momentum": None, "synchronized": synchronized}
+    model, alone = (deep_model(options) for _ in range(2))
+    kerasbn.recalibrate(model, iter([each[RANK] for each in parts]), verbose=0)
+    distributed.barrier()
+    batches = [part for each in parts for part in each]
+    if synchronized:
+        batches = [np.concatenate(each) for each in parts]
+    lone_statistics(alone, batches)
+    for lone, many in zip(alone.layers, model.layers, strict=True):
+        if not hasattr(lone, "moving_mean"):
+            continue
+        for one, other in zip(lone.variables, many.variables, strict=True):
+            np.testing.assert_allclose(other.numpy(), one.numpy(), rtol=1e-5, atol=1e-6)
+        assert many.moving_weight.w.numpy() == len(batches)
+
+
+def deep_model(options):
+    keras.utils.set_random_seed(0)
+    return keras.Sequential(
+        [
+            keras.Input(SHAPE[1:]),
+            kerasbn.BatchNormalization(**options),
+            keras.layers.Dense(5, "relu"),
+            kerasbn.BatchNormalization(**options),
+        ]
+    )
+
+
+def lone_statistics(model, batches):
+    """Recalibrate as if there were this process alone."""
+    with mock.patch("torch.distributed.is_initialized", return_value=False):
+        kerasbn.recalibrate(model, iter(batches), verbose=0)
+
+
 def main():
     kerasbn.combine_replicas(model_of())  # Not initialized: nothing to combine.
     distributed.init_process_group(
@@ -145,6 +185,8 @@ def main():
     for options in ({}, {"zero_debias": True}, {"renorm": True}):
         check_combined(options)
     check_unequal_weight()
+    for synchronized in (False, True):
+        check_recalibrated(synchronized)
     distributed.destroy_process_group()
 
 

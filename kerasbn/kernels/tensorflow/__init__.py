@@ -19,6 +19,7 @@ from kerasbn.kernels.tensorflow.situation import (
     is_deterministic,
     is_forward,
     is_small,
+    is_vectorized,
 )
 
 Tensor = Any
@@ -51,4 +52,6 @@ def normalize(x: Tensor, mean: Tensor, variance: Tensor, how: Normalization) -> 
 
 
 def _suits_fused(x: Tensor, kept: tuple[int, ...]) -> bool:
-    return fused.suits(x, kept) and not is_small(x) and not inside_xla()
+    if not fused.suits(x, kept) or is_small(x):
+        return False
+    return not inside_xla() and not is_vectorized()

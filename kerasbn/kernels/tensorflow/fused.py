@@ -1,8 +1,8 @@
 """The fused operation, for rows of channels, `(N, 1, 1, C)`.
 
 It works in 3.5 passes over the tensor. Its sums are taken row by row: the moments of
-many rows are found in parts, and where the mean is far above the deviation they are
-found anew, in float64.
+many rows are found from sums of their own; where the mean is above the deviation, in
+parts; and where it is far above, in float64.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import tensorflow as tf
 from keras import ops
 
-from kerasbn.kernels.accuracy import is_inaccurate
-from kerasbn.kernels.tensorflow import parts
+from kerasbn.kernels.accuracy import LIMIT, is_inaccurate
+from kerasbn.kernels.tensorflow import parts, raw_sums
 from kerasbn.kernels.tensorflow.situation import count, has_accelerator, is_recorded
 
 if TYPE_CHECKING:
@@ -168,14 +168,35 @@ def _moments(x: Tensor, epsilon: float) -> Sequence[Tensor]:
     x = tf.stop_gradient(x)
     if not _are_many(x):
         return _accurately(x, *_affine(x, None, None), epsilon)[1:]
-    mean, variance = parts.moments(x)
-    inaccurate = is_inaccurate(mean, variance, epsilon)
-    mean, variance, rest = tf.cond(
+
+    def found_in_parts() -> Sequence[Tensor]:
+        mean, variance = parts.moments(x)
+        return _unless_inaccurate(mean, variance, epsilon, lambda: _exactly(x))
+
+    if x.dtype == tf.float32:
+        mean, variance, limit = raw_sums.moments(x)
+        mean, variance, rest = _unless_inaccurate(
+            mean, variance, epsilon, found_in_parts, limit
+        )
+    else:
+        mean, variance, rest = found_in_parts()
+    return mean, variance, rest, mean, variance, tf.zeros(0)
+
+
+def _unless_inaccurate(
+    mean: Tensor,
+    variance: Tensor,
+    epsilon: float,
+    otherwise: Callable[[], Sequence[Tensor]],
+    limit: Tensor | float = LIMIT,
+) -> Sequence[Tensor]:
+    """Mean, biased variance and a rest of 0, or what else is found."""
+    inaccurate = is_inaccurate(mean, variance, epsilon, limit)
+    return tf.cond(
         tf.reduce_any(inaccurate),
-        lambda: _exactly(x),
+        otherwise,
         lambda: (mean, variance, tf.zeros_like(mean)),
     )
-    return mean, variance, rest, mean, variance, tf.zeros(0)
 
 
 def _accurately(
@@ -257,15 +278,8 @@ def _apply_with_gradient(
         x: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, variance: Tensor
     ) -> tuple[Any, Any]:
         def gradient(by_y: Tensor) -> Sequence[Tensor]:
-            by_x, by_gamma, by_beta, *_ = tf.raw_ops.FusedBatchNormGradV3(
-                y_backprop=by_y,
-                x=x,
-                scale=gamma,
-                reserve_space_1=mean,
-                reserve_space_2=variance,
-                reserve_space_3=tf.zeros(0),
-                epsilon=epsilon,
-                is_training=False,
+            by_x, by_gamma, by_beta = _by_applied(
+                by_y, x, gamma, mean, variance, epsilon
             )
             by_mean = -by_beta * gamma * tf.math.rsqrt(variance + epsilon)
             by_variance = -0.5 * by_gamma * gamma / (variance + epsilon)
@@ -274,3 +288,45 @@ def _apply_with_gradient(
         return _apply(x, gamma, beta, mean, variance, epsilon), gradient
 
     return applied(x, gamma, beta, mean, variance)
+
+
+def _by_applied(
+    by_y: Tensor,
+    x: Tensor,
+    gamma: Tensor,
+    mean: Tensor,
+    variance: Tensor,
+    epsilon: float,
+) -> Sequence[Tensor]:
+    """The gradients by x, gamma and beta; those of these know the moments, too."""
+
+    def plain(*given: Tensor) -> Sequence[Tensor]:
+        by_y, x, gamma, mean, variance = given
+        wide, by_y = tf.cast(x, gamma.dtype), tf.cast(by_y, gamma.dtype)
+        inverse = tf.math.rsqrt(variance + epsilon)
+        by_x = tf.cast(by_y * (gamma * inverse), x.dtype)
+        by_gamma = tf.reduce_sum(by_y * (wide - mean), ROWS) * inverse
+        return by_x, by_gamma, tf.reduce_sum(by_y, ROWS)
+
+    @tf.custom_gradient
+    def fused(*given: Tensor) -> tuple[Any, Any]:
+        def gradient(*upstream: Tensor) -> Sequence[Tensor]:
+            with tf.GradientTape() as tape:
+                tape.watch(given)
+                found = plain(*given)
+            return tape.gradient(found, given, upstream)
+
+        by_y, x, gamma, mean, variance = given
+        found = tf.raw_ops.FusedBatchNormGradV3(
+            y_backprop=by_y,
+            x=x,
+            scale=gamma,
+            reserve_space_1=mean,
+            reserve_space_2=variance,
+            reserve_space_3=tf.zeros(0),
+            epsilon=epsilon,
+            is_training=False,
+        )[:3]
+        return found, gradient
+
+    return fused(by_y, x, gamma, mean, variance)

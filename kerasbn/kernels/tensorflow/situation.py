@@ -42,6 +42,14 @@ def is_forward(*tensors: Tensor | None) -> bool:
     return bool(pack_tangents([t for t in tensors if t is not None]).tangents)
 
 
+def is_vectorized() -> bool:
+    """Whether `tf.vectorized_map` will run what is built now for many at once.
+
+    It knows the fused operation for one gamma and one mean, not for many.
+    """
+    return "loop_body" in tf.get_current_name_scope().split("/")
+
+
 def is_recorded() -> bool:
     """Whether a gradient tape may be watching."""
     return could_possibly_record()

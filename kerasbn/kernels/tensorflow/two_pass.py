@@ -133,11 +133,13 @@ def normalize_small_batch(
 
     mean = average(wide)
     deviations = tf.subtract(wide, spread(mean, x, how.kept))
-    # It adds up one by one: what is left of the deviations is its error.
+    # It adds up one by one: what is left of the deviations is its error. Before they
+    # are corrected for that, large values have deviations of few digits: exact sums.
     error = average(deviations)
+    squares = average(tf.square(deviations))
+    variance = tf.maximum(tf.subtract(squares, tf.square(error)), 0.0)
     mean = tf.add(mean, error)
     deviations = tf.subtract(deviations, spread(error, x, how.kept))
-    variance = average(tf.square(deviations))
     gamma, beta = how.affine(mean, variance)
     scale = _scale(variance, gamma, how.epsilon)
     y = tf.multiply(deviations, spread(scale, x, how.kept))
