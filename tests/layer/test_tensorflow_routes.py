@@ -323,3 +323,16 @@ def test_a_constant_mask_inside_xla_costs_no_digits():
     counted = x[mask].astype("float64")
     expected = (x - counted.mean(0)) / np.sqrt(counted.var(0) + 1e-3)
     np.testing.assert_allclose(call(x), expected, atol=5e-6)
+
+
+@pytest.mark.parametrize("rows", [64, 4096])
+def test_a_variable_is_an_input_like_any_other(rows):
+    values = np.random.default_rng(0).normal(3, 2, (rows, 5)).astype("float32")
+    results = []
+    for x in (tf.Variable(values), tf.constant(values)):
+        layer = BatchNormalization()
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            loss = tf.reduce_sum(layer(x, training=True) ** 3)
+        results.append(tape.gradient(loss, x).numpy())
+    np.testing.assert_array_equal(*results)

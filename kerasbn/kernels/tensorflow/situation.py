@@ -39,7 +39,9 @@ def is_forward(*tensors: Tensor | None) -> bool:
 
     It takes other ways through functions with a gradient of their own, some wrong.
     """
-    return bool(pack_tangents([t for t in tensors if t is not None]).tangents)
+    # A layer may also be given a tf.Variable.
+    given = [tf.convert_to_tensor(t) for t in tensors if t is not None]
+    return bool(pack_tangents(given).tangents)
 
 
 def is_vectorized() -> bool:
