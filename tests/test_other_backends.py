@@ -24,6 +24,7 @@ PLACES = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="run from there for the others"
 )

@@ -18,7 +18,14 @@ NETWORKS = {
 }
 
 
-@pytest.mark.parametrize(("name", "batch_norms"), NETWORKS.items())
+def networks():
+    """The smallest network always, the others among the long tests."""
+    for name, batch_norms in NETWORKS.items():
+        marks = () if name == "MobileNetV3Small" else pytest.mark.long
+        yield pytest.param(name, batch_norms, marks=marks)
+
+
+@pytest.mark.parametrize(("name", "batch_norms"), networks())
 def test_every_batch_norm_is_folded(name, batch_norms, tmp_path):
     build = getattr(keras.applications, name)
     model = randomise(build(weights=None, input_shape=(96, 96, 3), classes=10))

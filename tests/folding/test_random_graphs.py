@@ -165,20 +165,37 @@ def _float64():
     keras.config.set_dtype_policy("float32")
 
 
-@settings(
-    max_examples=150,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=list(HealthCheck),
-)
-@given(
-    shape=shapes,
-    program=steps,
-    nested=st.booleans(),
-    lively=st.booleans(),
-    seed=st.integers(0, 9),
-)
+def random_graphs(examples):
+    """Give a test so many random networks, always the same."""
+    arguments = given(
+        shape=shapes,
+        program=steps,
+        nested=st.booleans(),
+        lively=st.booleans(),
+        seed=st.integers(0, 9),
+    )
+    options = settings(
+        max_examples=examples,
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+    )
+    return lambda test: options(arguments(test))
+
+
+@random_graphs(25)
 def test_folding_changes_nothing(shape, program, nested, lively, seed):
+    check_folding(shape, program, nested, lively, seed)
+
+
+@pytest.mark.long
+@random_graphs(200)
+def test_folding_changes_nothing_in_many(shape, program, nested, lively, seed):
+    check_folding(shape, program, nested, lively, seed)
+
+
+def check_folding(shape, program, nested, lively, seed):
+    """Fold a random network, and compare the outputs in float64."""
     keras.backend.clear_session()
     model = build(shape, program, nested)
     if model is None:
