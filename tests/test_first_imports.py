@@ -5,6 +5,8 @@ import pathlib
 import subprocess
 import sys
 
+import pytest
+
 ROOT = pathlib.Path(__file__).parent.parent
 
 # Every time it is as if Keras had not been imported: then importing it brings the
@@ -33,6 +35,7 @@ sys.exit("\\n".join(wrong) or None)
 """
 
 
+@pytest.mark.long
 def test_every_module_can_be_first():
     paths = sorted(
         path.relative_to(ROOT).with_suffix("")

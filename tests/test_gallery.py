@@ -13,10 +13,13 @@ FOLDER = pathlib.Path(__file__).parent.parent / "examples" / "gallery"
 HELPERS = ("all", "common", "landscape")
 SCRIPTS = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem not in HELPERS)
 
-pytestmark = pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow",
-    reason="gradients are taken with TensorFlow",
-)
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(
+        keras.backend.backend() != "tensorflow",
+        reason="gradients are taken with TensorFlow",
+    ),
+]
 
 
 @pytest.fixture(scope="module")

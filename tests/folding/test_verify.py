@@ -222,6 +222,7 @@ def test_in_float64_changes_every_float_and_nothing_else():
     }
 
 
+@pytest.mark.long
 @pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="run from there for the others"
 )

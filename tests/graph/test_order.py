@@ -11,7 +11,11 @@ from kerasbn.graph.ordering import keras_order
 
 from .models import KERAS_3, config_of, live_order, rebuilt, saved_config
 
-APPLICATIONS = ("MobileNetV3Small", "DenseNet121", "NASNetMobile")
+APPLICATIONS = (
+    "MobileNetV3Small",
+    "DenseNet121",
+    pytest.param("NASNetMobile", marks=pytest.mark.long),
+)
 
 
 def our_order(config):

@@ -13,10 +13,10 @@ import lint
 @pytest.mark.parametrize(
     ("name", "momentum"),
     [
-        ("EfficientNetV2B0", 0.9),
-        ("MobileNet", 0.99),
+        pytest.param("EfficientNetV2B0", 0.9, marks=pytest.mark.long),
+        pytest.param("MobileNet", 0.99, marks=pytest.mark.long),
         ("MobileNetV3Small", 0.999),
-        ("NASNetMobile", 0.9997),
+        pytest.param("NASNetMobile", 0.9997, marks=pytest.mark.long),
     ],
 )
 def test_nothing_is_found(name, momentum, folder):

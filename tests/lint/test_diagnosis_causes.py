@@ -12,6 +12,8 @@ import lint
 BN = layers.BatchNormalization
 BACKEND = keras.backend.backend()
 
+pytestmark = pytest.mark.long
+
 X, Y = load_digits(return_X_y=True)
 X = (X / 16).astype("float32")
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)

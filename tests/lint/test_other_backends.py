@@ -47,6 +47,7 @@ print("moved", bool(model.layers[0].moving_mean.value.abs().max() > 0))
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("backend", "step"), [("jax", JAX), ("torch", TORCH)])
 def test_training_step(backend, step, subprocess_python) -> None:
     pytest.importorskip(backend)
