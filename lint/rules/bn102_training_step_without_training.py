@@ -84,7 +84,10 @@ healthy = bool(np.abs(moving_mean).max() > 0)
     def check_source(self, module: Module) -> Iterator[Finding]:
         """Every call in a training step that leaves out `training`."""
         known = list(source.lost_flags(module))
-        for call in source.handed_in_networks(module) if not known else ():
+        nodes = [lost.node for lost in known]
+        for call in source.handed_in_networks(module):
+            if call in nodes:
+                continue
             network = ast.unparse(call.func)
             yield self.finding(
                 f"{network}(...) under GradientTape without training=True: if the "
@@ -92,7 +95,6 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                 "never updates its statistics and never drops; pass training=True",
                 module.location(call),
                 Severity.INFO,
-                source.with_argument(module, call, "training=True", safe=False),
             )
         for lost in known:
             yield self.finding(

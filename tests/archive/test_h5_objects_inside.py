@@ -103,7 +103,7 @@ def test_of_an_unknown_class_are_refused(tmp_path):
     model = keras.Model(inputs, Pair(name="two")(inputs))
     path = saved(model, tmp_path)
     with (
-        pytest.raises(UnusableFileError, match="The layer 'two'"),
+        pytest.raises(UnusableFileError, match="the layer 'two'"),
         open_archive(path) as archive,
     ):
         write_archive(path.with_suffix(".keras"), archive, archive.config)

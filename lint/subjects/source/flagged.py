@@ -17,7 +17,7 @@ from .batch_norm_calls import (
     is_function,
     is_of_graphs,
 )
-from .classes import keyword
+from .classes import calls_in, keyword
 from .contents import holds
 from .edits import without_argument
 from .flag_places import Where, where_is
@@ -142,12 +142,17 @@ def flagged_calls(module: Module) -> Iterator[Flagged]:
 def flag_left_out(module: Module, flagged: Flagged) -> Fix | None:
     """Leaves the phase to the caller; it is not safe, as the flag may be meant.
 
-    A BN layer that calls its base must pass the phase on, for nothing else does.
+    A BN layer that calls its base must pass the phase on, for nothing else does. Beside
+    calls that pass it on, this one does so, too.
     """
-    if not calls_base(module, flagged.call):
-        return without_argument(module, flagged.call, flagged.node, safe=False)
     function = module.scopes.enclosing_function(flagged.call)
     passing = f"{FLAG}={FLAG}"
+    if not calls_base(module, flagged.call) and (
+        function is None
+        or isinstance(function, ast.Lambda)
+        or not _is_passed_on(module, function)
+    ):
+        return without_argument(module, flagged.call, flagged.node, safe=False)
     if (
         not isinstance(flagged.node, ast.keyword)
         or function is None
@@ -156,6 +161,17 @@ def flag_left_out(module: Module, flagged: Flagged) -> Fix | None:
     ):
         return None
     return Fix((Edit(module.location(flagged.node), passing),), safe=False)
+
+
+def _is_passed_on(
+    module: Module, function: ast.FunctionDef | ast.AsyncFunctionDef
+) -> bool:
+    """Whether a call in the function passes its parameter `training` on."""
+    return any(
+        isinstance(each.value, ast.Name) and each.arg == each.value.id == FLAG
+        for call in calls_in(module, function)
+        for each in call.keywords
+    )
 
 
 def _is_kept_still(module: Module, call: ast.Call, in_sight: bool) -> bool:
