@@ -24,9 +24,8 @@ class StatelessUpdatesDropped(Rule):
     name that is not used, or is returned to callers that do not use it.
 
     ## Why is this bad
-    `stateless_call` changes nothing: the running statistics that a step of training
-    leads to are the second item of what it gives back. Where that is dropped, inference
-    normalises with mean 0 and variance 1.
+    `stateless_call` changes nothing: the new running statistics are the second item of
+    its result. If they are dropped, inference normalises with mean 0 and variance 1.
 
     ## Limits
     Only what is unpacked at once is followed, and callers in the same file.
@@ -58,7 +57,7 @@ healthy = bool(np.abs(moving_mean).max() > 0)
 """
 
     def check_source(self, module: Module) -> Iterator[Finding]:
-        """Every call whose new statistics are dropped."""
+        """Report every call whose new statistics are dropped."""
         for call in source.dropped_updates(module):
             yield self.finding(
                 "the second item of what this gives back, the new running statistics, "

@@ -21,17 +21,16 @@ class BatchOfOne(Rule):
     ## What it does
     Reports `fit(..., batch_size=1)`, and data sets with `.batch(1)`, for a network that
     holds batch normalization: a warning where a layer such as `Dense` stands before it,
-    an information where it may be that there are several values per channel, as in
-    images.
+    and info where there may be several values per channel, as in images.
 
     ## Why is this bad
-    A batch of one value per channel has variance 0: in training the layer gives its
-    beta whatever comes in, and the network learns nothing. With images each one is
-    normalised by itself in training, and by the average over all in inference. Use
+    A batch of one value per channel has variance 0: in training the layer outputs its
+    beta whatever comes in, and the network learns nothing. Images are each normalised
+    by their own statistics in training, and by the average over all in inference. Use
     larger batches, or `LayerNormalization` or `GroupNormalization`.
 
     ## Limits
-    Loops of your own are not looked at.
+    Custom training loops are not examined.
 
     ## References
     - https://arxiv.org/abs/1803.08494
@@ -66,7 +65,7 @@ healthy = bool(np.abs(normalised - beta).max() > 0.1)
 """
 
     def check_source(self, module: Module) -> Iterator[Finding]:
-        """Every fit with one sample per batch."""
+        """Report every fit with one sample per batch."""
         for place, surely in source.batches_of_one(module):
             yield self.finding(
                 "with one sample per batch, batch normalization normalises each by "

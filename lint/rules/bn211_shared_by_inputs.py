@@ -19,8 +19,8 @@ class SharedByInputs(Rule):
     """One network with batch normalization reads several inputs of a graph.
 
     ## What it does
-    Reports, as an information, that a network with batch normalization is called on a
-    second `keras.Input` of the same graph.
+    Reports, as info, that a network with batch normalization is called on a second
+    `keras.Input` of the same graph.
 
     ## Why is this bad
     In training each call is normalised by its own batch, in inference all by one pair
@@ -28,8 +28,8 @@ class SharedByInputs(Rule):
     helps. Give each input batch normalization of its own.
 
     ## Limits
-    Whether the inputs are alike, as for two images in a Siamese network, the source
-    does not say.
+    The source does not say whether the inputs are alike, as two images in a Siamese
+    network are.
 
     ## References
     - https://github.com/keras-team/keras/issues/11927
@@ -72,7 +72,7 @@ healthy = bool(max(shifts) < 1)
 """
 
     def check_source(self, module: Module) -> Iterator[Finding]:
-        """Every second call on another input."""
+        """Report every second call on another input."""
         for call in source.shared_by_inputs(module):
             yield self.finding(
                 "its batch normalization keeps one pair of statistics for several "
