@@ -78,7 +78,7 @@ def isolated(function: Callable[[], T]) -> T:
 
 
 def is_isolated() -> bool:
-    """Whether this is such a process, which whoever waits for it ends."""
+    """Whether this is such a process, which its waiting parent ends."""
     return _is_isolated
 
 
@@ -91,7 +91,7 @@ def may_fork() -> bool:
 
 
 def in_fork(function: Callable[[], bytes]) -> bytes | str:
-    """What a function returns in a forked process, or why it returned nothing."""
+    """Return the result of a function in a forked process, or why there is none."""
     global _is_isolated
     reading, writing = os.pipe()
     child = os.fork()
@@ -139,7 +139,7 @@ def has_computed_too_long(exit_status: int | None) -> bool:
 
 
 def late() -> str:
-    """What is wrong where nothing came within the time."""
+    """Return the message for a process that did not answer in time."""
     return f"the HDF5 library did not return after {SECONDS} s"
 
 

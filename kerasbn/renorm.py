@@ -65,7 +65,7 @@ class RunningMoments:
         self._met: deque[tuple[Tensor, tuple[Tensor, Tensor]]] = deque(maxlen=32)
 
     def met_by(self, mean: Tensor, now: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        """What the batch of this mean met, which is `now` if it is new."""
+        """Return what the batch of this mean met, which is `now` if it is new."""
         if kernels.is_repeated():
             return self._recalled(mean, now)
         if kernels.active.may_be_repeated(mean):
@@ -77,7 +77,7 @@ class RunningMoments:
     def _recalled(
         self, mean: Tensor, now: tuple[Tensor, Tensor]
     ) -> tuple[Tensor, Tensor]:
-        """That of the nearest mean, as not every sum is the same again to the bit."""
+        """Return what the nearest mean met: equal sums can differ in the last bits."""
 
         def difference(met: tuple[Tensor, Any]) -> float:
             return float(ops.max(ops.abs(met[0] - ops.stop_gradient(mean))))

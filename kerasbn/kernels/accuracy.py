@@ -1,4 +1,4 @@
-"""When moments found in float32 are no longer those of the data."""
+"""The limits up to which moments found in float32 are accurate."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LIMIT = 64.0
 def is_inaccurate(
     mean: Tensor, variance: Tensor, epsilon: float, limit: Tensor | float = LIMIT
 ) -> Tensor:
-    """Where the mean is so far above the deviation that it has to be taken off first.
+    """Whether the mean is so far above the deviation that it must be subtracted first.
 
     A sum of N rows one by one is off by at most N / 2 * 2^-24 of itself, and comes
     near that where rows differ so little that all additions round the same way. The

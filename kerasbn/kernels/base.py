@@ -1,4 +1,4 @@
-"""What kernels are given, and what they return."""
+"""The inputs and results of kernels."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Correction = Callable[
 
 @dataclass(frozen=True)
 class Normalization:
-    """How to normalize.
+    """The options of a normalization.
 
     Statistics, gamma and beta all have the *kept shape*, the input's shape along
     `kept`, and the *wide dtype*: float64 if the input is float64, else float32.

@@ -76,8 +76,8 @@ def _normalize_batch(
 def _moments(x: Tensor, kept: tuple[int, ...]) -> tuple[Tensor, Tensor, Tensor]:
     """The first value of each index, the mean less that, and the variance.
 
-    What is lost to rounding where |mean| >> std is less by far if a value of the
-    data is taken off before anything is added up. Where XLA fuses, it costs nothing.
+    What is lost to rounding where |mean| >> std is less by far if a value of the data
+    is subtracted before anything is summed. Where XLA fuses, it costs nothing.
     """
     sizes, axes = merged(x.shape, kept)
     wide = generic.widened(x).reshape(sizes)

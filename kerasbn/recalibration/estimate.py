@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RecalibratedLayer:
-    """What became of one layer's running statistics.
+    """The outcome for one layer's running statistics.
 
     Attributes:
         path: The names of the models and layers around it and its own, `inner/bn1`.
@@ -156,7 +156,7 @@ def _pass(
 ) -> None:
     """Pass the batches through the model; no variable changes."""
     progress = keras.utils.Progbar(number, verbose=verbose, unit_name="step")
-    scope = keras.StatelessScope()  # One for all, so that what is random goes on.
+    scope = keras.StatelessScope()  # One for all, so that random states continue.
     step = 0
     for step, batch in enumerate(batches, start=1):
         with eagerly(), scope, observed(observers):

@@ -1,4 +1,4 @@
-"""What reaches the batch normalization layers of a model while data pass."""
+"""Observation of the inputs of a model's batch normalization layers."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def gathered(variable: Any) -> Tensor:
 
 
 def of_all(thing: Any) -> list[Any]:
-    """What each process has of a thing; each of them must call it."""
+    """List the value of each process; each of them must call it."""
     if not several():
         return [thing]
     things = [None] * distributed.get_world_size()

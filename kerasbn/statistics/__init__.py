@@ -25,7 +25,7 @@ Variable = Any
 
 @dataclass(frozen=True)
 class RenormStatistics:
-    """What Batch Renormalization adds to the mean and variance for inference.
+    """Statistics that Batch Renormalization adds to the mean and variance.
 
     Attributes:
         moving_stddev: The running deviation for inference, which the variance follows.
@@ -40,7 +40,7 @@ class RenormStatistics:
 
 @dataclass(frozen=True)
 class RunningStatistics:
-    """The variables of a built layer that a batch moves, and what becomes of them.
+    """The variables of a built layer that a batch moves, and their new values.
 
     Attributes:
         layer: Has `momentum`, `epsilon`, `renorm_momentum` and the initializers.
@@ -58,7 +58,7 @@ class RunningStatistics:
 
     @classmethod
     def of(cls, layer: Any) -> RunningStatistics:
-        """Those of a built layer, kerasbn's or stock."""
+        """Return the statistics of a built layer, kerasbn's or stock."""
         renorm = None
         if getattr(layer, "renorm", False):
             renorm = RenormStatistics(
@@ -111,7 +111,7 @@ class RunningStatistics:
     def replace(
         self, mean: Array, variance: Array, batches: Array, has: NDArray[np.bool_]
     ) -> None:
-        """Set all of them anew from the statistics of whole data.
+        """Set all of them from the statistics of whole data.
 
         With a weight, they count as complete or, in an average of all batches, as
         that of these.
@@ -136,7 +136,7 @@ class RunningStatistics:
             variable.assign(np.where(has, values, array(variable)))
 
     def _replace_weight(self, batches: Array) -> None:
-        """The weight is per index, but for the last axis: there all count alike."""
+        """The weight is per index, except on the last axis, where all count equally."""
         assert self.weight is not None
         w = self.weight.w
         alike = tuple(axis for axis, size in enumerate(w.shape) if size == 1)

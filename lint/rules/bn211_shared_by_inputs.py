@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class SharedByInputs(Rule):
-    """One network with batch normalization reads several inputs of a graph.
+    """A network with batch normalization reads several inputs of a graph.
 
     ## What it does
     Reports, as info, that a network with batch normalization is called on a second

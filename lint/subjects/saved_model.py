@@ -49,8 +49,8 @@ def open_saved_model(path: Path) -> Iterator[Model]:
 def _damage_is_unusable() -> Iterator[None]:
     """Convert either of h5py's errors for a damaged HDF5 file.
 
-    The content of a configuration is checked when it is read, so that a bug of ours is
-    not mistaken for damage.
+    The content of a configuration is checked when it is read, so that a bug of
+    model-lint is not mistaken for damage.
     """
     try:
         yield

@@ -51,7 +51,7 @@ def moments(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _division(x: Tensor) -> tuple[int, int]:
-    """How many parts to make of the rows, and how many groups of each.
+    """Return how many parts to split the rows into, and how many groups per part.
 
     Powers of two, into which the sizes of images divide most often without a rest.
     """
@@ -76,7 +76,7 @@ def _of_part(x: Tensor) -> tuple[Tensor, Tensor]:
 def _joined(
     mean: Tensor, variance: Tensor, rest: Tensor, rows: Size, whole: Size
 ) -> tuple[Tensor, Tensor]:
-    """Those of the whole groups and of the rest of the rows, if there is any."""
+    """Join the moments of the whole groups with those of the remaining rows, if any."""
     number = count([rows - whole], "float32")
     rest_mean = tf.reduce_sum(rest, 0) / number
     rest_variance = (

@@ -1,4 +1,4 @@
-"""What `arg_scope` of slim and contrib gives the batch normalization built under it.
+"""Arguments that `arg_scope` of slim and contrib gives the BN built under it.
 
 A scope also holds for what the functions called in it build, in other modules as well.
 So all scopes count that may be open when a module's functions run: its own, and those
@@ -31,7 +31,7 @@ _RENAMED = re.compile(r"\barg_scope\s+as\b|=\s*[\w.]*\barg_scope\s*$", re.MULTIL
 
 
 def given_in_scopes(module: Module, name: str) -> list[object | None]:
-    """What scopes may give BN for an argument: constants, and None for the unknown.
+    """Return what scopes may give BN for an argument: constants, None if unknown.
 
     Empty if surely no scope gives it.
     """
@@ -84,7 +84,7 @@ def modules_around(module: Module) -> Iterable[Module]:
 
 
 def _target(call: ast.Call) -> ast.expr | None:
-    """What a scope is opened with: functions, or another scope."""
+    """Return what a scope is opened with: functions, or another scope."""
     return call.args[0] if call.args else keyword(call, "list_ops_or_scope")
 
 
@@ -150,7 +150,7 @@ def _helpers(module: Module, target: ast.expr | None) -> Iterator[Routine]:
 
 
 def _given(module: Module, call: ast.Call, name: str) -> Iterator[object | None]:
-    """What one scope gives BN: itself, or in the parameters of its normalizer."""
+    """Yield what a scope gives BN: itself, or in the parameters of its normalizer."""
     params = keyword(call, "normalizer_params")
     if params is not None:
         yield from _entry(module, params, name)
@@ -180,7 +180,7 @@ def _may_be_for_batch_norm(module: Module, call: ast.Call) -> bool:
 
 
 def _entry(module: Module, packed: ast.expr, name: str) -> Iterator[object | None]:
-    """What a dict holds under a name, and None if it may hold more than is seen."""
+    """Yield what a dict holds under a name, and None if it may hold unseen values."""
     found = values(module, packed)
     if not found or not all(isinstance(each, Items) for each in found):
         yield None

@@ -26,7 +26,7 @@ _AVERAGING = re.compile(
 )
 _OPTIMIZER = re.compile(r"keras\.optimizers\.")
 _TRAINING = ("fit", "fit_generator", "compile")
-# What estimates the statistics anew, by its name.
+# Functions that estimate the statistics again, by name.
 _ESTIMATES = re.compile(
     r"\b(recalibrat\w*|re_?estimat\w*|update_bn|(adapt|refresh|reset)_\w*(bn|batch_?norm"
     r"|stat)\w*)\b",

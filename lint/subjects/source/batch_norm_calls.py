@@ -1,4 +1,4 @@
-"""Which calls are of BN itself, as a layer or as a function, and their flag."""
+"""Calls of BN itself, as a layer or as a function, and their flag."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def is_function(module: Module, call: ast.Call) -> bool:
 
 
 def flag_of(module: Module, call: ast.Call) -> Said | None:
-    """What the call says, by the flag that it has, unless it says nothing."""
+    """Return what the call's flag says, or None if it has none."""
     match call:
         case ast.Call(args=[_, ast.Constant(value=bool() | None), *_]):
             pass
@@ -71,7 +71,7 @@ def is_batch_norm(module: Module, call: ast.Call) -> bool:
 
 
 def is_of_graphs(module: Module, call: ast.Call) -> bool:
-    """Whether BN of `tf.layers` is called, which infers unless it is told to train."""
+    """Whether BN of `tf.layers` is called, which infers unless its flag is True."""
     return is_function(module, call) or any(
         isinstance(base, Known) and base.name.startswith("tensorflow.layers.")
         for value in values(module, call.func)

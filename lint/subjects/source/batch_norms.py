@@ -1,4 +1,4 @@
-"""Where a module builds BN layers, and with which momentum."""
+"""The BN layers that a module builds, and their momentum."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def momenta(module: Module) -> Iterator[Momentum]:
 def _at_source(
     module: Module, literal: Literal, first: Momentum, places: Iterable[Location]
 ) -> Momentum:
-    """One momentum for all that a number is given to, at the number if it is here."""
+    """Return one momentum for all that share a number, at the number if it is here."""
     lines = list(dict.fromkeys(_line(each) for each in places))
     where = ", ".join(lines[:_MOST_SHOWN]) + ", ..." * (len(lines) > _MOST_SHOWN)
     location = first.location
@@ -222,7 +222,7 @@ def _of_call(module: Module, call: ast.Call, target: ast.expr) -> Iterator[Momen
 def _arguments(
     module: Module, call: ast.Call, name: str, word: str, direct: bool
 ) -> Iterator[_Argument]:
-    """What gives momentum: by name, by position, by `**`."""
+    """Yield the arguments that give momentum: by name, by position, by `**`."""
     given = keyword(call, word)
     if given is not None:
         yield _Argument(module, given)
@@ -253,7 +253,7 @@ def _of_keras_1(module: Module, call: ast.Call) -> bool:
 def _packed(
     module: Module, call: ast.Call, word: str, given: list[ast.expr | None]
 ) -> Iterator[_Argument]:
-    """What is given by name first, then what is given by `**` and in other dicts."""
+    """Yield arguments given by name, then those given by `**` and in other dicts."""
     direct, *dicts = given
     if direct is not None:
         yield _Argument(module, direct)
@@ -277,7 +277,7 @@ def _packed(
 def _entered(
     module: Module, call: ast.Call, packed: ast.expr, word: str
 ) -> ast.expr | None:
-    """What `kw["momentum"] = ...` or `kw.update(momentum=...)` last put in before."""
+    """Return what `kw["momentum"] = ...` or `kw.update(momentum=...)` last set."""
     if not isinstance(packed, ast.Name):
         return None
     scope = module.scopes.scope_of(call)

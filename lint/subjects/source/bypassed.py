@@ -110,7 +110,7 @@ def base_calls_without_flag(module: Module) -> Iterator[ast.Call]:
 
 
 def calls_without_parameter(module: Module) -> Iterator[Method]:
-    """Every `call` of a BN layer of the project that no caller can tell the phase."""
+    """Every `call` of a BN layer of the project that cannot receive the phase."""
     if not module.mentions("def call"):
         return
     for node in module.classes:
@@ -131,7 +131,7 @@ def calls_without_parameter(module: Module) -> Iterator[Method]:
 
 
 def _says_nothing(module: Module, call: ast.Call) -> bool:
-    """Whether it is told nothing: by `**options` either, into which no flag comes.
+    """Whether it gets no flag: nor by `**options`, into which none is put.
 
     Keras 3 passes the phase only to a `call` that names it.
     """

@@ -1,4 +1,4 @@
-"""What the other files of a project hand to a function."""
+"""Arguments that other files of a project pass to a function."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def handed_in(
     module: Module, expression: ast.expr
 ) -> Iterator[tuple[Module, ast.expr]]:
-    """What callers in other files pass for the parameters the expression stands for."""
+    """Yield what callers in other files pass for the expression's parameters."""
     for value in values(module, expression):
         if isinstance(value, Parameter):
             for other, call, skipped in calls_elsewhere(value.module, value.function):
@@ -74,7 +74,7 @@ def is_called_widely(module: Module, function: Function) -> bool:
 def _names_of(
     module: Module, function: ast.FunctionDef | ast.AsyncFunctionDef
 ) -> tuple[str, str]:
-    """What other files import to call a function, and what they call."""
+    """Return what other files import to call a function, and what they call."""
     owner = module.owner_of(function)
     imported = function.name if owner is None else owner.name
     return imported, imported if function.name == "__init__" else function.name

@@ -1,4 +1,4 @@
-"""What rules ask of a class: is it a Keras model, and what does its `call` do?"""
+"""Facts about a class: whether it is a Keras model, and what its `call` does."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LAYER_BASES = {"keras.layers.Layer", "keras.layers.Wrapper"}
 
 
 def keras_kind(of: Class) -> Literal["model", "sequential", "layer"] | None:
-    """What the class is to Keras, as far as its known bases tell."""
+    """Return what the class is to Keras, as far as its known bases show."""
     for base in lineage(of):
         if isinstance(base, Known):
             if base.name == "keras.Model":
@@ -108,7 +108,7 @@ def is_functional(of: Class) -> bool:
 
 
 def graph_of(of: Class) -> Iterator[tuple[Module, ast.expr]]:
-    """What a class gives `super().__init__`: its outputs, or its list of layers."""
+    """Yield what a class gives `super().__init__`: its outputs or list of layers."""
     for name in ("__init__", "__new__"):
         routine = method_of(of, name)
         if routine is None:

@@ -61,7 +61,7 @@ def _owner(module: Module, expression: ast.expr) -> ast.expr | None:
 
 
 def _passed(module: Module, name: ast.Name) -> ast.expr | None:
-    """What the one caller in sight passes for a parameter, if it is variables."""
+    """Return what the only caller in sight passes for it, if that is variables."""
     function = module.scopes.enclosing_function(name)
     if not isinstance(function, Function):
         return None

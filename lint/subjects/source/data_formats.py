@@ -1,4 +1,4 @@
-"""Where the channels of images are, for layers that are not told."""
+"""The position of an image's channels, for layers that do not specify it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 FIRST, LAST = "channels_first", "channels_last"
 _SETTERS = ("set_image_data_format", "set_image_dim_ordering")
 _FORMATS = {FIRST: FIRST, LAST: LAST, "th": FIRST, "tf": LAST}
-# By these a module may ask for the format, or be told it.
+# By these a module may ask for the format, or receive it.
 _ELSEWHERE = ("data_format", "dim_ordering", FIRST, LAST)
 _COLORS = (1, 3)
 _LEAST_PIXELS = 8
@@ -70,7 +70,7 @@ def _number(module: Module, expression: ast.expr) -> object:
 
 
 def _shown_by(shape: tuple[object, ...]) -> str | None:
-    """Where the channels are, by the shape of an image; first, only if it is square."""
+    """Return the data format a shape shows; channels first only if it is square."""
     *image, channels = shape
     if channels in _COLORS and _are_pixels(image):
         return LAST

@@ -32,7 +32,7 @@ def dropped_updates(module: Module) -> Iterator[ast.Call]:
 
 
 def _is_dropped(module: Module, call: ast.expr) -> bool:
-    """Whether nothing reads the second item of what a call gives back."""
+    """Whether nothing reads the second item of a call's result."""
     parent = module.scopes.parents.get(call)
     match parent:
         case ast.Subscript(value=value, slice=ast.Constant(value=int() as index)) if (

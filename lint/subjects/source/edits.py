@@ -219,7 +219,7 @@ def _next_comma(tokens: list[TokenInfo], start: int, closing: int) -> int:
 
 
 def _last_element(tokens: list[TokenInfo], opening: int, last: int) -> int:
-    """Where the last argument between brackets begins; `last` may be its comma."""
+    """Return where the last bracketed argument begins; `last` may be its comma."""
     begin, depth = opening + 1, 0
     for index in range(opening + 1, last):
         if depth == 0 and tokens[index].string == ",":

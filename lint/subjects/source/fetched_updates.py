@@ -1,4 +1,4 @@
-"""Where the updates of BN are fetched in TensorFlow 1, and whether they then run."""
+"""Places that fetch the updates of BN in TensorFlow 1, and whether these then run."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ def flagged_calls(module: Module) -> Iterator[Flagged]:
                 module, call, names.DROPOUT
             )
             if not drops:
-                continue  # dropout is told by a constant to sample, or not to
+                continue  # a constant makes dropout sample, or not
         where = where_is(module, call, is_layer)
         flag = said.flag
         helper = ""
@@ -161,7 +161,7 @@ def flag_left_out(module: Module, flagged: Flagged) -> Fix | None:
 def _is_kept_still(module: Module, call: ast.Call, in_sight: bool) -> bool:
     """Whether its name says so, or it is or may be trained already.
 
-    Of a network that is handed in nobody knows, unless what is handed in is in sight.
+    Unknown for a network that is passed in, unless the argument is in sight.
     """
     trained = any(
         (isinstance(each, Parameter) and not in_sight) or _has_weights(each)

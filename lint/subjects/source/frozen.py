@@ -1,4 +1,4 @@
-"""Which networks and layers a module freezes with `trainable = False`."""
+"""Networks and layers that a module freezes with `trainable = False`."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 @remembered
 def freezes(module: Module) -> Freezes:
-    """What the module freezes."""
+    """Return what the module freezes."""
     return Freezes(module)
 
 
 class Freezes:
-    """What `x.trainable = ...` says in one module.
+    """The `x.trainable = ...` assignments of one module.
 
     Networks are known by the last word of what is frozen (`base` of `self.base`), which
     is coarse on purpose: what may be frozen is left alone.
@@ -40,7 +40,7 @@ class Freezes:
                 (self.released if is_true else self.frozen).add(name)
 
     def covers(self, expression: ast.expr) -> bool:
-        """Whether the module freezes, perhaps not for ever, what is named here."""
+        """Whether the module freezes, perhaps not permanently, what is named here."""
         return _frozen_name(expression) in self.frozen
 
     def covers_self_in(self, node: ast.ClassDef) -> bool:

@@ -81,7 +81,7 @@ def _is_of(module: Module, call: ast.Call, made: frozenset[ast.Call]) -> bool:
 
 
 def _is_compiled_in(module: Module, made: ast.Call) -> bool:
-    """Whether the function that a call runs compiles what it gives back."""
+    """Whether the function that a call runs compiles what it returns."""
     for value in values(module, made.func):
         if not isinstance(value, Routine):
             continue

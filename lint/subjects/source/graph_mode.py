@@ -88,7 +88,7 @@ def _users(module: Module, op: ast.Call) -> Iterator[Module]:
 
 
 def fetched_in_vain(module: Module) -> Iterator[tuple[ast.Call, str]]:
-    """Where updates are fetched and never run, and why."""
+    """Yield places where updates are fetched and never run, and why."""
     used = _updates_are_run(module)
     for call in fetched_updates(module):
         if "UPDATE_OPS" not in ast.unparse(call):
@@ -161,7 +161,7 @@ def _is_partly_given(value: Value, flag: str) -> bool:
 
 
 def _is_known(module: Module, params: ast.expr | None) -> bool:
-    """Whether it is told which parameters the normalizer gets."""
+    """Whether it specifies which parameters the normalizer gets."""
     if params is None:
         return True
     found = values(module, params)

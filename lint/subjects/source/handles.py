@@ -1,6 +1,6 @@
-"""By which names, and by which calls, a function of a module may be run.
+"""Names and calls by which a function of a module may be run.
 
-A step is handed on before it is called: to `tf.function`, to a training loop as an
+A step is passed on before it is called: to `tf.function`, to a training loop as an
 argument, to `strategy.run(step, args=...)`, to an attribute. The names are read off the
 text alone; whether a call by such a name runs the function is for `values` to say.
 """
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .module import Module
     from .scopes import Function
 
-# What gives back a function that does what the one does that it is given.
+# Wrappers that return a function that behaves like the one they are given.
 WRAPPERS = (
     *("function", "jit", "partial", "checkpoint", "remat", "recompute_grad"),
     *("grad", "value_and_grad"),
@@ -43,7 +43,7 @@ def names_of(module: Module, function: Function) -> frozenset[str]:
 
 @remembered
 def runs_of(module: Module) -> list[tuple[ast.expr, ast.Call]]:
-    """What `strategy.run(step, args=...)` and its like run, and the call it makes."""
+    """List what `strategy.run(step, args=...)` and the like run, and their calls."""
     found = []
     for word in _RUNNERS:
         for call in module.calls_by_name.get(word, ()):

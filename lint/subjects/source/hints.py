@@ -1,4 +1,4 @@
-"""What is only guessed, from the names that people choose.
+"""Guesses from the names that people choose.
 
 No name proves anything: a hint makes a finding milder or keeps it back, and never makes
 one. Names are read as words, so that `model_ids` speaks of no mode.
@@ -55,7 +55,7 @@ def _has(pattern: re.Pattern[str], text: str) -> bool:
 
 
 def is_flag_like(name: str) -> bool:
-    """Whether an argument of that name may tell the phase."""
+    """Whether an argument of that name may pass the phase."""
     return _has(_FLAG, name)
 
 

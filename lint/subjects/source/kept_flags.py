@@ -1,4 +1,4 @@
-"""Flags that a layer is built with and tells its own, whatever `call` is told."""
+"""Flags that a layer is built with and passes to its own, whatever `call` gets."""
 
 from __future__ import annotations
 

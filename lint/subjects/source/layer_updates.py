@@ -43,7 +43,7 @@ def leaves_updates_in_layers(module: Module) -> bool:
 
 
 def trains_layers(module: Module) -> bool:
-    """Whether they are surely told somewhere that they are being trained."""
+    """Whether they are surely put in training mode somewhere."""
     calls = list(reached_calls(module))
     around = {module, *(each for each, _ in calls)}
     around |= {
@@ -56,7 +56,7 @@ def trains_layers(module: Module) -> bool:
 
 
 def _phases(module: Module, call: ast.Call) -> list[object | None] | None:
-    """What a call of Keras's BN is given as `training`, unless it is one phase only."""
+    """Return what Keras's BN is given as `training`, unless it is one phase only."""
     given = argument_values(module, call, FLAG, packed=False)
     if given not in ([False], [True]) and any(
         isinstance(value, Result)

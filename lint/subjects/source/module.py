@@ -1,4 +1,4 @@
-"""One Python module or notebook, parsed: its text, its tree and its scopes.
+"""A Python module or notebook, parsed: its text, its tree and its scopes.
 
 What else is asked of a module is a question in a file of its own, which keeps the
 answer in `answers`.

@@ -58,7 +58,7 @@ def number(module: Module, expression: ast.expr, depth: int = 0) -> float | None
 
 
 def length_of(module: Module, data: ast.expr, depth: int = 0) -> int | None:
-    """How many samples an array has, at most; None where that is not known."""
+    """Return the most samples an array may have; None if not known."""
     return _once(_length, module, data, depth)
 
 

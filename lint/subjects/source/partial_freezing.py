@@ -44,7 +44,7 @@ def _sorts_out_batch_norm(module: Module, loop: ast.For, name: str) -> bool:
         case _:
             return False
     if any(isinstance(each, ast.Call) for one in body for each in ast.walk(one)):
-        return False  # it may go on with what is inside
+        return False  # it may continue with what is inside
     match test:
         case ast.UnaryOp(op=ast.Not(), operand=inner) if not orelse:
             return _is_of_batch_norm(module, inner, name) and _sets(body, name, True)

@@ -43,7 +43,7 @@ def penalties_through_batch_norm(module: Module) -> Iterator[ast.Call]:
 
 
 def _penalised_in_graphs(module: Module) -> Iterator[ast.Call]:
-    """The same by `tf.gradients(score, [input])` of TensorFlow 1, less one."""
+    """Yield calls penalised by TF 1's `tf.gradients(score, [input])`, less one."""
     for gradient in module.calls_by_name.get("gradients", ()):
         if len(gradient.args) < 2 or not _is_one_away(module, gradient):
             continue
@@ -66,7 +66,7 @@ def _penalised_in_graphs(module: Module) -> Iterator[ast.Call]:
 
 
 def _penalised_in_losses(module: Module) -> Iterator[ast.Call]:
-    """The same by `K.gradients(score, inputs)` in a loss that is given the inputs."""
+    """Yield calls penalised by `K.gradients(score, inputs)` in a loss on the inputs."""
     for gradient in module.calls_by_name.get("gradients", ()):
         loss = module.scopes.enclosing_function(gradient)
         match gradient.args:
@@ -165,7 +165,7 @@ def _penalised(module: Module, node: ast.With, tape: ast.Name) -> Iterator[ast.C
 
 
 def _given_to(call: ast.Call) -> set[str]:
-    """What a call is given, as written, and the parts of a list in its first place."""
+    """Return a call's arguments, as written, and the items of a list in first place."""
     given = {ast.unparse(each) for each in call.args}
     for part in call.args[:1]:
         if isinstance(part, ast.List | ast.Tuple):
@@ -174,7 +174,7 @@ def _given_to(call: ast.Call) -> set[str]:
 
 
 def _inputs(module: Module, call: ast.Call, tape: ast.Name) -> Iterator[str]:
-    """What `tape.gradient(score, input)` is for, unless that is variables."""
+    """Yield the inputs of `tape.gradient(score, input)`, unless they are variables."""
     match call:
         case ast.Call(
             func=ast.Attribute(value=ast.Name() as used, attr="gradient"),

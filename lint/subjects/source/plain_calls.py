@@ -162,7 +162,7 @@ def _is_left_open(routine: Routine) -> bool:
 
 
 def _called_layer(module: Module, call: ast.Call) -> str | None:
-    """The preprocessing layer that is called and not told the phase."""
+    """Return the preprocessing layer that is called without the phase."""
     if not says(module, call).is_nothing:
         return None
     for value in values(module, call.func):
@@ -183,7 +183,7 @@ def _leaking_name(module: Module, value: object) -> str | None:
 
 
 def _trains_by_default(module: Module, of: Class) -> bool:
-    """Whether a layer of the project trains unless told not to, and leaks that."""
+    """Whether a layer of the project trains by default, and leaks that."""
     if world(module).assumed or not world(module).has(AUGMENTATION_LEAKS):
         return False
     call = method_of(of, "call")

@@ -67,7 +67,7 @@ class Project:
 
     @cached_property
     def requirements(self) -> Requirements:
-        """Which Keras the project itself asks for."""
+        """Return which Keras the project itself asks for."""
         return read_requirements(self.root)
 
     def load(self, path: Path) -> Module | None:
@@ -98,7 +98,7 @@ class Project:
 
     @cached_property
     def _words(self) -> dict[Path, tuple[frozenset[str], str]]:
-        """What each file imports and what capitalised names are in it, and its text.
+        """Return each file's imports and capitalised names, and its text.
 
         Nothing in a project that is too large.
         """

@@ -1,4 +1,4 @@
-"""What runs in a training step, and whether a call there loses the phase."""
+"""Functions that run in a training step, and calls there that lose the phase."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Running:
         return self.shown is self.call
 
     def networks(self) -> Iterator[Network]:
-        """What is called: as written, and as the callers on the way know it."""
+        """Yield the network: as written, and as each caller on the way knows it."""
         yield self.module, self.call.func
         step, name = self, self.call.func
         while isinstance(name, ast.Name) and step.routine and step.caller:
@@ -134,7 +134,7 @@ def running(
 
 
 def trained_kinds(network: Network, call: ast.Call) -> frozenset[str]:
-    """What a Keras network holds, unless the call tells it the phase by itself."""
+    """Return what a Keras network holds, unless the call passes the phase by itself."""
     kinds: frozenset[str] = frozenset()
     for module, expression in (network, *handed_in(*network)):
         found = [each for each in values(module, expression) if _is_network(each)]
@@ -174,7 +174,7 @@ def _is_network(value: object) -> bool:
 
 
 def _is_told(network: object) -> bool:
-    """Whether its `call` trains unless it is told otherwise."""
+    """Whether its `call` trains by default."""
     match network:
         case Self(of) | Result(of=Class() as of):
             routine = method_of(of, "call")

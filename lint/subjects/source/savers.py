@@ -86,7 +86,7 @@ def _names_trainable(module: Module, expression: ast.expr, depth: int) -> bool:
 
 
 def _assigned(module: Module, name: str) -> Iterator[ast.expr]:
-    """All that is assigned to a name or an attribute anywhere in the module."""
+    """Yield all that is assigned to a name or an attribute anywhere in the module."""
     for node in module.scopes.of(ast.Assign):
         match node:
             case ast.Assign(targets=[ast.Name() | ast.Attribute() as target]):

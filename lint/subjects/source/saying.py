@@ -1,4 +1,4 @@
-"""What a call says of the phase: nothing, a constant, what came, or something.
+"""The phase that a call passes: none, a constant, the caller's, or another.
 
 The one place that knows how a flag is given: by the name `training`, by `**`, or by
 place. By place Keras 3 takes tensors only, so that there nothing is said by it.
@@ -34,7 +34,7 @@ FLAG_OF_FUNCTIONS = "is_training"  # of contrib and slim
 
 
 class How(Enum):
-    """What a call says."""
+    """The kinds of phase that a call can pass."""
 
     NOTHING = auto()
     CONSTANT = auto()
@@ -44,7 +44,7 @@ class How(Enum):
 
 @dataclass(frozen=True)
 class Said:
-    """What one call says of the phase.
+    """The phase that one call passes.
 
     Attributes:
         how: whether and how it says it.
@@ -64,7 +64,7 @@ class Said:
 
     @property
     def is_nothing(self) -> bool:
-        """Whether it leaves the phase to whoever is asked next."""
+        """Whether it leaves the phase to the next value that is asked."""
         return self.how is How.NOTHING
 
     def is_constant(self, flag: bool | None) -> bool:
@@ -76,7 +76,7 @@ _NOTHING = Said(How.NOTHING)
 
 
 def says(module: Module, call: ast.Call, *, name: str = FLAG) -> Said:
-    """What the call says of the phase, by the flag of that name."""
+    """Return what the call says about the phase, by the flag of that name."""
     for each in call.keywords:
         if each.arg == name:
             return meaning(module, each, each.value)
@@ -91,7 +91,7 @@ def says(module: Module, call: ast.Call, *, name: str = FLAG) -> Said:
 
 
 def says_otherwise(call: ast.Call) -> bool:
-    """Whether it may tell the phase by a flag of another name."""
+    """Whether it may pass the phase by a flag of another name."""
     return any(
         each.arg not in (None, FLAG) and hints.is_flag_like(str(each.arg))
         for each in call.keywords
@@ -99,7 +99,7 @@ def says_otherwise(call: ast.Call) -> bool:
 
 
 def meaning(module: Module, node: ast.AST, given: ast.expr) -> Said:
-    """What an argument says, its value being followed within its function."""
+    """Return what an argument says, following its value within its function."""
     value = local_value(module, given)
     constant = _constant(value)
     if constant is not None:
@@ -122,7 +122,7 @@ def _constant(value: ast.AST | None) -> tuple[bool | None] | None:
 
 
 def local_value(module: Module, expression: ast.expr) -> ast.AST:
-    """What the expression stands for: a name's only value within its function."""
+    """Return the expression, or a name's only value within its function."""
     if isinstance(expression, ast.Name):
         match module.scopes.lookup(expression):
             case scope, [Binding(kind=Kind.VALUE, node=node)] if (

@@ -1,4 +1,4 @@
-"""Which layer stands directly before a BN layer, in source."""
+"""Layers directly before a BN layer, in source."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def _applied(module: Module) -> Iterator[Before]:
 
 
 def _reads(module: Module) -> dict[ast.AST, int]:
-    """How often what a variable is bound to may be read."""
+    """Count how often the value of each variable may be read."""
     found: dict[ast.AST, int] = {}
     for node in module.scopes.of(ast.Name):
         if isinstance(node.ctx, ast.Load):

@@ -1,4 +1,4 @@
-"""What a condition comes to, by what the calls and constructions in sight pass.
+"""Outcomes of conditions, by what the calls and constructions in sight pass.
 
 `Tower(8, use_bn=False)` builds no batch normalization, and runs none, however its code
 may go on. A parameter is what the call passes by which its function is run, where that
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 class Other(Enum):
-    """What is no constant."""
+    """A value that is not a constant."""
 
     UNKNOWN = auto()
     THING = auto()  # a layer, a class or the like, which counts as true
@@ -134,7 +134,7 @@ def _find_conditions(
 
 
 def _all(outcomes: Iterator[object]) -> bool | None:
-    """What all outcomes come to; the search ends as soon as two differ."""
+    """Return the common outcome; the search ends as soon as two differ."""
     found: bool | None = None
     for each in outcomes:
         if each is Other.UNKNOWN:

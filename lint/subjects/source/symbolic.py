@@ -22,7 +22,7 @@ _FITTING = ("compile", "fit", "fit_generator", "train_on_batch")
 
 
 class _Search:
-    """One question: what has been visited, and whether something was cut short."""
+    """A search for one question: what it has visited, and whether it was cut short."""
 
     def __init__(self) -> None:
         self.visited: set[ast.AST] = set()
@@ -150,7 +150,7 @@ def _graph(network: Value) -> list[tuple[Module, ast.expr]]:
 
 
 def _made_of(module: Module, expression: ast.expr) -> Iterator[tuple[Module, ast.expr]]:
-    """What an expression is made of, one step back."""
+    """Yield what an expression is made of, one step back."""
     children = ast.iter_child_nodes(expression)
     if isinstance(expression, ast.Name):
         found = module.scopes.lookup(expression)

@@ -26,7 +26,7 @@ _COMPILING = ("compile", "make_train_function")
 def toggled_in_loops(module: Module) -> Iterator[tuple[ast.AST, ast.expr]]:
     """Every change of `trainable` of a network with BN in such a loop: where, of what.
 
-    It is told by `x.trainable = ...`, or by a function that does so.
+    It is set by `x.trainable = ...`, or by a function that does so.
     """
     if not module.mentions(".trainable"):
         return

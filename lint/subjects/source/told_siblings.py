@@ -1,7 +1,8 @@
-"""Layers that are not told the phase where the layers beside them are.
+"""Layers called without the phase, beside layers that get it.
 
-As a rule the call around them tells it. Where nothing calls the class as a layer, as in
-`network.call(x, training=True)` or a `fit` on JAX, they are left in inference mode.
+As a rule they inherit it from the call around them. Where nothing calls the class as a
+layer, as in `network.call(x, training=True)` or a `fit` on JAX, they are left in
+inference mode.
 """
 
 from __future__ import annotations
@@ -33,11 +34,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A call of a layer that depends on the phase, beside one that is told it.
+    """A call of a layer that depends on the phase, beside one that gets it.
 
     Attributes:
         call: the call.
-        beside: what is told, as written.
+        beside: the layer that gets the phase, as written.
     """
 
     call: ast.Call

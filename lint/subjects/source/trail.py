@@ -1,4 +1,4 @@
-"""What is being followed right now: guards against cycles and endless searches."""
+"""The trail being followed: guards against cycles and endless searches."""
 
 from __future__ import annotations
 

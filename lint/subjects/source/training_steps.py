@@ -95,7 +95,7 @@ def _under_tapes(module: Module) -> Iterator[LostFlag]:
 
 
 def _minimised(module: Module) -> Iterator[LostFlag]:
-    """What `optimizer.minimize` calls to get its loss."""
+    """Yield the flags lost in what `optimizer.minimize` calls to get its loss."""
     for call in module.calls_by_name.get("minimize", ()):
         variables = [*call.args[1:2], *_given(call, "var_list")]
         for value in values(module, call.args[0]) if call.args else ():
@@ -115,7 +115,7 @@ def _is_tape(module: Module, item: ast.withitem) -> bool:
 def _trained(
     module: Module, node: ast.With, tapes: set[ast.Name]
 ) -> list[ast.expr] | None:
-    """What the tape's gradients are taken for, if an optimizer applies them.
+    """Return what the tape's gradients are taken for, if an optimizer applies them.
 
     Another tape in the function may have the same name.
     """
@@ -134,7 +134,7 @@ def _trained(
                     sources += [*call.args[1:2], *_given(call, "var_list")]
     applied = any(last_word(call.func) in _APPLYING for call in calls)
     if not applied and isinstance(function, ast.FunctionDef):
-        # The gradients may be returned to whoever applies them.
+        # The gradients may be returned to a caller that applies them.
         applied = bool(returns_of(module, function)) and _applies_somewhere(module)
     return sources if applied and sources else None
 

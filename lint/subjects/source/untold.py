@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Untold:
-    """A call of a layer that depends on the phase and is not told it.
+    """A call, without the phase, of a layer that depends on it.
 
     Attributes:
         call: the call.
@@ -59,7 +59,7 @@ def untold_on_jax(module: Module) -> Iterator[Untold]:
 
 
 def _untold_in(of: Class) -> Iterator[Untold]:
-    """Those in the module of a model class whose `call` learns the phase."""
+    """Yield the calls in the module of a model class whose `call` gets the phase."""
     call = method_of(of, "call")
     if call is None or not takes_training(call.node):
         return  # BN101 asks for it

@@ -1,4 +1,4 @@
-"""How a project uses the instances of a class."""
+"""Uses of the instances of a class in a project."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _INFERRING = (
 
 @dataclass(frozen=True)
 class Usage:
-    """What modules do with the instances of a class.
+    """The uses that modules make of the instances of a class.
 
     Attributes:
         fitted: whether one is fitted by itself.
@@ -45,10 +45,10 @@ class Usage:
         parts: how many of these become parts of other networks.
         calls: how many calls there are of one.
         told: how many of these pass the flag that was asked for.
-        stateless: whether one is told to train in `stateless_call`.
+        stateless: whether one is put in training mode in `stateless_call`.
         backends: what the modules run Keras on that train one, where they say so.
         traced: how many others build a graph, which hands `training` on.
-        led: whether one is told to train, by something else than `fit`.
+        led: whether one is put in training mode by something other than `fit`.
     """
 
     fitted: bool
@@ -63,7 +63,7 @@ class Usage:
     led: bool
 
     def __add__(self, other: Usage) -> Usage:
-        """What both modules do."""
+        """Return the uses of both modules together."""
         return Usage(
             self.fitted or other.fitted,
             self.inferring or other.inferring,
@@ -251,7 +251,7 @@ def _made_in(value: Value) -> Iterator[ast.AST]:
 
 
 def _leads(module: Module, call: ast.Call, flag: str) -> bool:
-    """Whether a call may tell a network to train, by the flag's name."""
+    """Whether a call may put a network in training mode, by the flag's name."""
     return keyword(call, flag) is not None and _may_be_true(
         says(module, call, name=flag)
     )
@@ -262,7 +262,7 @@ def _may_be_true(said: Said) -> bool:
 
 
 def _is_led_by_step(module: Module, of: Class, flag: str) -> bool:
-    """Whether a function that it is handed to tells an instance to train."""
+    """Whether a function that it is passed to puts an instance in training mode."""
     for each in running(module, [module.tree], own_tapes=True):
         if each.caller is not None and _leads(each.module, each.call, flag):
             for network in each.networks():

@@ -47,7 +47,7 @@ class Routine:
 
 @dataclass(frozen=True)
 class Result:
-    """What a call gives back: an instance of a class, or a function's result."""
+    """The result of a call: an instance of a class, or what a function returns."""
 
     of: Known | Class
     module: Module
