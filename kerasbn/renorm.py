@@ -31,7 +31,7 @@ Tensor = Any
 def stock_arguments(
     renorm: bool, clipping: Mapping[str, float] | None, momentum: float
 ) -> dict[str, Any]:
-    """The arguments for the constructor of stock: none if it does not know renorm.
+    """The arguments for stock's constructor: none if it does not support renorm.
 
     Raises:
         ValueError: If renorm is wanted and the installed Keras does not know it.
@@ -56,8 +56,8 @@ def stock_arguments(
 class RunningMoments:
     """The running mean and stddev that each of the last batches was corrected by.
 
-    A pass for gradients alone (see `kernels.is_repeated`) comes when they have
-    moved. It is to find what its batch met at first.
+    A pass for gradients alone (see `kernels.is_repeated`) comes after they have moved.
+    It must find the values that its batch met at first.
     """
 
     def __init__(self) -> None:

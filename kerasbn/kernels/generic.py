@@ -158,7 +158,7 @@ def normalize(x: Tensor, mean: Tensor, variance: Tensor, how: Normalization) -> 
 
 
 def repeats() -> bool:
-    """Never as far as is known."""
+    """Never, as far as is known."""
     return False
 
 

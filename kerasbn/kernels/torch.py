@@ -79,7 +79,7 @@ def _is_native(x: Tensor, *others: Tensor | None) -> bool:
     They are not made for the transformations of `torch.func`, for forward
     differentiation, for empty batches, nor for every device.
     """
-    # PyTorch has no public way to ask for `vmap` and its like; it asks itself so.
+    # PyTorch has no public way to detect `vmap` and the like; it does so itself.
     if not x.numel() or torch._C._are_functorch_transforms_active():
         return False
     given = [x, *(t for t in others if t is not None)]
@@ -95,7 +95,7 @@ def _as_channels(
     x: Tensor, kept: tuple[int, ...]
 ) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
     """`x` as `(A, C, B)` or `(N, C)`, and the function that undoes it."""
-    if kept == (x.dim() - 1,) and x.is_contiguous():  # The usual, in little time.
+    if kept == (x.dim() - 1,) and x.is_contiguous():  # The usual case, done quickly.
         return x.reshape(-1, x.shape[-1]), lambda y: y.reshape(x.shape)
     in_memory = sorted(range(x.dim()), key=lambda axis: -x.stride(axis))
     stored = tuple(axis for axis in in_memory if axis in kept)

@@ -30,7 +30,7 @@ class RenormStatistics:
     Attributes:
         moving_stddev: The running deviation for inference, which the variance follows.
         mean: The running mean that training normalizes with.
-        stddev: The running deviation that it does so with.
+        stddev: The running deviation that training normalizes with.
     """
 
     moving_stddev: Variable
@@ -40,7 +40,7 @@ class RenormStatistics:
 
 @dataclass(frozen=True)
 class RunningStatistics:
-    """The variables of a built layer that a batch moves, and their new values.
+    """The variables of a built layer that a batch moves, and their updates.
 
     Attributes:
         layer: Has `momentum`, `epsilon`, `renorm_momentum` and the initializers.
@@ -104,7 +104,7 @@ class RunningStatistics:
         return rate
 
     def forget_weight(self) -> None:
-        """Say that nothing is known about the weight of what was loaded."""
+        """Record that the weight of the loaded statistics is unknown."""
         if self.weight is not None:
             self.weight.reset()
 
@@ -113,8 +113,8 @@ class RunningStatistics:
     ) -> None:
         """Set all of them from the statistics of whole data.
 
-        With a weight, they count as complete or, in an average of all batches, as
-        that of these.
+        With a weight, they count as complete or, in an average of all batches, as the
+        average of these.
 
         Args:
             mean: The mean, of the kept shape as all of these.
@@ -148,7 +148,7 @@ class RunningStatistics:
 def read(variable: Variable, dtype: Any) -> Tensor:
     """Its value in a dtype."""
     value = ops.convert_to_tensor(variable)
-    if hasattr(value, "assign"):  # TensorFlow's is still to be read.
+    if hasattr(value, "assign"):  # TensorFlow's variable is still to be read.
         return ops.cast(value, dtype)
     return in_dtype(value, dtype)
 

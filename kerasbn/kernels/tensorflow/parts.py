@@ -2,7 +2,7 @@
 
 The operation adds up rows one by one in float32. So it gets a part of the rows at a
 time, as many as the caches of a CPU hold, and within a part groups of rows, each with
-channels of its own. What else it makes of them is not used.
+channels of its own. Its other results are not used.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def moments(x: Tensor) -> tuple[Tensor, Tensor]:
 def _division(x: Tensor) -> tuple[int, int]:
     """Return how many parts to split the rows into, and how many groups per part.
 
-    Powers of two, into which the sizes of images divide most often without a rest.
+    Powers of two, which most often divide the sizes of images without remainder.
     """
     elements = usual_count(x.shape)
     parts = min(_power_of_two(elements // PART), MOST_PARTS)

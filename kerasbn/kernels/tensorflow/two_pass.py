@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Tensor = Any
 
 PARTS = 8
-FEW = 64 * PARTS  # Numbers whose sum is not worth to be taken in parts.
+FEW = 64 * PARTS  # Numbers whose sum is not worth splitting into parts.
 
 
 def normalize_batch(x: Tensor, how: Normalization) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,7 +1,7 @@
 """Arguments that `arg_scope` of slim and contrib gives the BN built under it.
 
-A scope also holds for what the functions called in it build, in other modules as well.
-So all scopes count that may be open when a module's functions run: its own, and those
+A scope also applies to what the functions called in it build, in other modules as well.
+So every scope that may be open when a module's functions run counts: its own, and those
 of the modules that import it, directly or through another.
 """
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .module import Module
 
 _SCOPE = "arg_scope"
-# Under another name it is not followed.
+# It is not followed under another name.
 _RENAMED = re.compile(r"\barg_scope\s+as\b|=\s*[\w.]*\barg_scope\s*$", re.MULTILINE)
 
 
@@ -44,7 +44,7 @@ def given_in_scopes(module: Module, name: str) -> list[object | None]:
 
 
 def hands_out_scopes(module: Module) -> bool:
-    """Whether scopes are returned that are entered in no sight, with more, perhaps."""
+    """Whether scopes are returned and entered out of sight, where more may be added."""
     handed_out = any(
         isinstance(parent, ast.Return) or getattr(parent, "optional_vars", None)
         for call in module.calls_by_name.get(_SCOPE, ())

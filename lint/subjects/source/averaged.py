@@ -56,7 +56,7 @@ def _averages(module: Module, call: ast.Call) -> bool:
 
 
 def _is_given_to_batch_norm(module: Module, made: ast.Call) -> bool:
-    """Whether a network with BN is compiled or fitted with what is made."""
+    """Whether a network with BN is compiled or fitted with the result."""
     for word in _TRAINING:
         for call in module.calls_by_name.get(word, ()):
             given = [*call.args, *(each.value for each in call.keywords)]

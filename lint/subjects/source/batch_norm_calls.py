@@ -36,7 +36,7 @@ def flag_of(module: Module, call: ast.Call) -> Said | None:
         case _ if not any(
             each.arg in (FLAG, FLAG_OF_FUNCTIONS) for each in call.keywords
         ):
-            return None  # most calls, spared the search for what they call
+            return None  # most calls need no search for what they call
     for name in (FLAG, FLAG_OF_FUNCTIONS):
         said = says(module, call, name=name)
         given = isinstance(said.node, ast.keyword) and said.node.arg == name
@@ -60,7 +60,7 @@ def is_batch_norm(module: Module, call: ast.Call) -> bool:
     if is_function(module, call):
         return bool(call.keywords)  # its second argument is not the flag
     if calls_base(module, call):
-        # A layer that extends BN to keep it still says so by False.
+        # A layer that extends BN to keep it frozen passes False.
         said = says(module, call)
         return not (said.how is How.CONSTANT and not said.flag)
     for value in values(module, call.func):

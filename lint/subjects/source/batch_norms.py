@@ -53,7 +53,7 @@ class Momentum:
         keyword: `momentum`, or `decay` in contrib and slim.
         location: where to change it.
         call: the call that gives it.
-        literal: the number as it stands in some source.
+        literal: the number as written in the source.
         origin: where the number comes from, if that is another line; or where it goes,
             if it has several places.
     """
@@ -82,7 +82,7 @@ class _Argument:
 def momenta(module: Module) -> Iterator[Momentum]:
     """Every momentum that is given to BN layers, each number once.
 
-    One that has several places stands for all of them, where the number itself is.
+    A number used in several places is given once, at the number itself.
     """
     if not module.mentions("momentum", "decay", "BatchNorm", "batch_norm"):
         return
@@ -178,7 +178,7 @@ def _momenta(module: Module) -> Iterator[Momentum]:
 
 
 def _may_say_momentum(call: ast.Call) -> bool:
-    """A quick look that spares most calls the search for what they call."""
+    """A quick check that saves most calls the search for what they call."""
     return len(call.args) > 1 or any(
         each.arg is None or each.arg.endswith((*_WORDS, "_params"))
         for each in call.keywords
@@ -204,7 +204,7 @@ def _of_call(module: Module, call: ast.Call, target: ast.expr) -> Iterator[Momen
         name = batch_norm_name(value)
         constructor = _constructor(value)
         if name is not None and constructor is not None:
-            # The arguments mean what the subclass makes of them.
+            # The subclass defines what the arguments mean.
             if _hands_keywords_on(constructor):
                 given = keyword(call, "momentum")
                 for argument in _packed(module, call, "momentum", [given]):
@@ -316,7 +316,7 @@ def _numbers(
 def _place(
     module: Module, call: ast.Call, expression: ast.expr, value: Literal
 ) -> ast.AST:
-    """The argument to change: of the BN layer itself, or of a call that hands it on."""
+    """The argument to change: that of the BN layer, or of a call that passes it on."""
     if value.module is module and value.node is not expression:
         parent = module.scopes.parents.get(value.node)
         if isinstance(parent, ast.keyword):

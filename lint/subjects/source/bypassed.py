@@ -29,7 +29,7 @@ _STEP = "train_step"
 
 
 def bypassing_calls(module: Module) -> Iterator[ast.Call]:
-    """Every `x.call(...)` without a flag, where training may come by and x holds BN."""
+    """Every `x.call(...)` without a flag, where x holds BN and may be in training."""
     if not module.mentions(".call("):
         return
     for call in module.calls_by_name.get("call", ()):
@@ -93,7 +93,7 @@ def _is_wrapped(module: Module, layer: ast.expr, of: Class) -> bool:
 def base_calls_without_flag(module: Module) -> Iterator[ast.Call]:
     """Every `super().call(x)` of a BN layer that the phase never reaches in Keras 3."""
     if not world(module).has(CALL_NEEDS_TRAINING):
-        return  # before, the layer asks for the phase by itself
+        return  # before that, the layer asks for the phase by itself
     for call in module.calls_by_name.get("call", ()):
         function = module.scopes.enclosing_function(call)
         owner = None if function is None else module.owner_of(function)
@@ -166,7 +166,7 @@ def _ignores_flag(value: object) -> bool:
 
 
 def _uses_flag(function: Function | None) -> bool:
-    """Whether its body has a word for the phase, or for whatever came with it."""
+    """Whether its body mentions the phase, or the options that may hold it."""
     if function is None or isinstance(function, ast.Lambda):
         return True
     words = {
@@ -218,7 +218,7 @@ def _holds_batch_norm(module: Module, network: ast.expr, value: object) -> bool:
 
 
 def _may_train(module: Module, call: ast.Call, is_self: bool) -> bool:
-    """Whether it stands in a training step, or for a part of it, in a `call`."""
+    """Whether it is in a training step, or for a part of it, in a `call`."""
     if _stands_in_tape(module, call):
         return True
     function = module.scopes.enclosing_function(call)

@@ -36,7 +36,7 @@ def calls_elsewhere(
 ) -> list[tuple[Module, ast.Call, int]]:
     """The calls of a function in other files.
 
-    With each comes how many leading parameters it leaves to Python (`self`).
+    Each comes with the number of leading parameters that Python fills in (`self`).
     """
     return list(_calls_elsewhere(module, function))
 
@@ -62,7 +62,7 @@ def _calls_elsewhere(
 
 @remembered
 def is_called_widely(module: Module, function: Function) -> bool:
-    """Whether so many files may call it that they surely do so in different ways."""
+    """Whether it may be called by so many files that they surely differ in how."""
     if isinstance(function, ast.Lambda):
         return False
     imported, called = _names_of(module, function)

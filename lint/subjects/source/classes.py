@@ -39,7 +39,7 @@ def keras_kind(of: Class) -> Literal["model", "sequential", "layer"] | None:
 
 
 def extends_flagged(of: Class) -> bool:
-    """Whether it is one of Keras' own layers that depend on the phase, extended."""
+    """Whether it extends one of Keras's own layers that depend on the phase."""
     return any(
         isinstance(base, Known) and bool(names.holds(base.name)) for base in lineage(of)
     )
@@ -136,9 +136,9 @@ def _is_name(expression: ast.expr, function: Function) -> bool:
 def passes_flag_itself(call: ast.Call, routine: Routine) -> bool:
     """Whether a call in a `call` settles `training`, whatever Keras would pass.
 
-    `training=training` hands on what came, `**kwargs` of the `call` itself hands on
-    that nothing came; a constant or anything else settles it, and so does giving the
-    parameter another value first.
+    `training=training` passes on the caller's flag, and the `call`'s own `**kwargs`
+    passes on that there is none; a constant or anything else settles it, and so does
+    giving the parameter another value first.
     """
     said = says(routine.module, call)
     if said.how is How.PASSED_ON and said.function is routine.node:

@@ -73,7 +73,7 @@ def class_holds(of: Class, surely: bool = False, at_any_rate: bool = False) -> K
     """Return what instances of a class hold, and their `call` uses.
 
     `surely` leaves out what only one of several alternatives holds. `at_any_rate`
-    counts dropout whose rate is 0 only because no one in sight asks for another.
+    counts dropout whose rate is 0 only because nothing in sight sets another.
     """
     return _Search(surely=surely, at_any_rate=at_any_rate).of_class(of)
 
@@ -106,7 +106,7 @@ class _Search:
 
     @contextmanager
     def _running(self, run: Run | None) -> Iterator[None]:
-        """While what is looked at is run by that call; None leaves it as it is."""
+        """Search as if run by that call; None changes nothing."""
         before = self._run
         self._run = run or before
         yield
@@ -132,7 +132,7 @@ class _Search:
         found: list[Kinds] = []
         for module, part in parts:
             if self._surely and len(parts) > 1:
-                self._visited = set(before)  # each is looked at for itself
+                self._visited = set(before)  # each is examined on its own
             found.append(self.expression(module, part))
         self._visited = before
         if not found:

@@ -26,10 +26,10 @@ _LEAST_PIXELS = 8
 
 
 def default_data_format(module: Module) -> str | None:
-    """The format of layers that are given none; None where it is not known.
+    """The default format of layers; None where it is not known.
 
-    Before Keras 3, a file in the home folder often said it, for Theano's sake. Then it
-    is known only where the module sets it, or where the shapes of images show it.
+    Before Keras 3, a file in the home folder often set it, for Theano. Then it is known
+    only where the module sets it, or where the shapes of images show it.
     """
     given = [call for each in _SETTERS for call in module.calls_by_name.get(each, ())]
     if given:

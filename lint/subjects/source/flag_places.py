@@ -106,7 +106,7 @@ def _asks_for_phase(module: Module, test: ast.expr) -> bool:
 
 
 def _called_otherwise(module: Module, call: ast.Call, owner: ast.ClassDef) -> bool:
-    """Whether the class calls the same with another flag elsewhere, so knows of it."""
+    """Whether the class calls the same layer with another flag elsewhere."""
     if hints.is_meant_random(owner.name) or _only_infers(module, owner):
         return True
     called = ast.unparse(call.func)

@@ -24,8 +24,8 @@ def freezes(module: Module) -> Freezes:
 class Freezes:
     """The `x.trainable = ...` assignments of one module.
 
-    Networks are known by the last word of what is frozen (`base` of `self.base`), which
-    is coarse on purpose: what may be frozen is left alone.
+    Networks are identified by the last word of their name (`base` of `self.base`),
+    which is coarse on purpose: what may be frozen is left alone.
     """
 
     def __init__(self, module: Module):
@@ -49,13 +49,13 @@ class Freezes:
         return any(node.lineno <= line <= last for line in self._lines_of_self)
 
     def for_good(self, expression: ast.expr) -> bool:
-        """Whether it freezes it and never sets it free again."""
+        """Whether it freezes it and never unfreezes it again."""
         name = _frozen_name(expression)
         return name in self.frozen and name not in self.released
 
 
 def _settings(module: Module) -> Iterator[tuple[str, ast.expr]]:
-    """The names of what is frozen or set free, each with the value it is given."""
+    """The names of what is frozen or unfrozen, each with the value it is given."""
     for node in module.scopes.nodes:
         match node:
             case ast.Assign(targets=targets, value=value):
@@ -68,7 +68,7 @@ def _settings(module: Module) -> Iterator[tuple[str, ast.expr]]:
             ):
                 yield from _one_setting(module, node, base, value)
             case ast.Call() if hints.freezes(last_word(node.func)):
-                # What such a helper does exactly is not asked.
+                # What such a helper does exactly is not checked.
                 handed = [*node.args, *(each.value for each in node.keywords)]
                 if not handed and isinstance(node.func, ast.Attribute):
                     handed.append(node.func.value)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 _TRAINING = ("minimize", "apply_gradients")
 _OPTIMIZER = re.compile(r"(tensorflow\.train|contrib\.opt)\.\w*Optimizer\w*$")
-# Where their functions may come from; others need not be searched for them.
+# Where their functions may come from; other modules need no search for them.
 _FUNCTIONS = re.compile(r"\b(contrib|slim|tf_slim|v1|tf\.layers|tensorflow\.layers)\b")
 _NO_COLLECTION = re.compile(r"updates_collections['\"]?\s*[=:]\s*None")
 _TRAINS = re.compile(r"\b(minimize|apply_gradients|create_train_op|optimize_loss)\(")
@@ -70,14 +70,14 @@ def _needs_updates(module: Module) -> bool:
 def loses_updates(module: Module, op: ast.Call) -> bool:
     """Whether BN is trained by a training op, and nothing runs its updates.
 
-    The network may also be built by another file, which has its training op made here.
+    The network may also be built by another file whose training op is made here.
     """
     users = [module] if _needs_updates(module) else list(_users(module, op))
     return bool(users) and not any(_updates_are_run(each) for each in (module, *users))
 
 
 def _users(module: Module, op: ast.Call) -> Iterator[Module]:
-    """The other files that hand a loss of BN to the function a training op is in."""
+    """The other files that pass a loss of BN to the function a training op is in."""
     function = module.scopes.enclosing_function(op)
     if function is not None:
         for other, call, _ in calls_elsewhere(module, function):

@@ -32,7 +32,7 @@ class Misnamed:
         of: the class.
         argument: the parameter.
         default: its default: True, False or None.
-        kinds: what the layers are that it is handed to.
+        kinds: the kinds of the layers that it is passed to.
     """
 
     of: Class

@@ -1,7 +1,7 @@
 """The identity of networks, by which two that are built alike differ.
 
 `values` finds what something is; this module finds which one it is. A network is known
-by the place where it was made or handed in, and its parts by the way from there: two
+by the place where it was made or passed in, and its parts by the way from there: two
 calls of the same builder give two networks.
 """
 
@@ -27,10 +27,10 @@ Origin = tuple[object, ...]
 def is_part_of(
     part: tuple[Module, ast.expr], whole: tuple[Module, ast.expr], around: ast.AST
 ) -> bool:
-    """Whether the one is surely the other, or something that it holds.
+    """Whether the first is surely the second, or something that it holds.
 
-    What the functions `around` which the question is asked were given is not followed
-    to their callers: two parameters are two networks.
+    Arguments of the functions `around` the place are not followed to their callers: two
+    parameters are two networks.
     """
     module = whole[0]
     here = {around, *module.scopes.ancestors(around)}

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Found = Known | Whole | tuple["Module", Binding]
 
-# What these names mean is known even where a project has folders called so.
+# The meaning of these names is known even if a project has folders of that name.
 _OUTSIDE = {"keras", "tensorflow", "tf_keras", "tf_slim", "kerasbn", "functools", "jax"}
 
 

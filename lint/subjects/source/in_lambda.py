@@ -21,7 +21,7 @@ _LAMBDA = Known("keras.layers.Lambda")
 
 
 def batch_norms_in_lambda(module: Module) -> Iterator[ast.expr]:
-    """Yield what holds BN and is called in the function of a `Lambda`, each place once."""
+    """Yield what a `Lambda` calls that holds BN, each place once."""
     seen = set()
     for call in module.calls_by_name.get("Lambda", ()):
         if _LAMBDA not in values(module, call.func):

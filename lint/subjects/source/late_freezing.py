@@ -1,4 +1,4 @@
-"""Layers that are frozen, or set free, when their model was compiled already."""
+"""Layers that are frozen, or unfrozen, after their model was compiled."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ class _Events:
 def late_changes(module: Module, *, before_fit: bool) -> Iterator[ast.Assign]:
     """Every `x.trainable = ...` of a network with BN that comes too late.
 
-    One that restores what holds for the model anyway, as in adversarial networks, is
-    left out.
+    Changes that restore what the model was compiled with, as in adversarial networks,
+    are left out.
 
     Args:
         module: the module.
@@ -90,8 +90,8 @@ def late_changes(module: Module, *, before_fit: bool) -> Iterator[ast.Assign]:
 def fitted_frozen(module: Module) -> Iterator[ast.Assign]:
     """Every `x.trainable = False` between `x.compile` and the first training of x.
 
-    That is how adversarial networks are written in Keras 2, where the discriminator
-    keeps learning by itself. Changes by other means are left out.
+    Adversarial networks are written that way in Keras 2, where the discriminator keeps
+    learning on its own. Changes by other means are left out.
     """
     handed = {
         ast.unparse(argument)

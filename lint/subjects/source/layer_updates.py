@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
     from .module import Module
 
-# Where Keras trains, operations run at once, or functions are traced.
+# Calls where Keras trains, operations run at once, or functions are traced.
 _RUNS_LAYERS = re.compile(
     r"\.fit\w*\(|train_on_batch|GradientTape|\benable_eager|Estimator|tf\.function"
 )
-# Where the phase of the whole graph is that of training.
+# Calls that put the whole graph in training mode.
 _TRAINS_LAYERS = re.compile(
     r"learning_phase\(\)\s*:(?!\s*(0|False))|set_learning_phase\((1|True)\)"
 )

@@ -119,7 +119,7 @@ def is_layer(module: Module, call: ast.Call) -> bool:
 
 
 def leaves_it_open(module: Module, call: ast.Call) -> bool:
-    """Whether it calls BN or a network with BN and says nothing of the phase."""
+    """Whether it calls BN or a network with BN without a phase."""
     if not says(module, call).is_nothing:
         return False
     if any(isinstance(each, Self) for each in values(module, call.func)):

@@ -37,7 +37,7 @@ def loops_that_miss(module: Module) -> Iterator[tuple[ast.For, str]]:
 
 
 def _sorts_out_batch_norm(module: Module, loop: ast.For, name: str) -> bool:
-    """Whether BN is frozen, or all but BN set free, by nothing else than its class."""
+    """Whether BN is frozen, or all but BN unfrozen, by its class alone."""
     match loop.body:
         case [ast.If(test=test, body=body, orelse=orelse)]:
             pass

@@ -55,7 +55,7 @@ def settles_base(of: Class) -> bool:
         for call in calls_in(routine.module, routine.node)
         if isinstance(call.func, ast.Attribute) and call.func.attr == "call"
     ]
-    return all(up)  # without any, the layer does something of its own
+    return all(up)  # without any, the layer does its own work
 
 
 def freezes_itself(of: Class) -> bool:

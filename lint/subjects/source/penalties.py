@@ -101,7 +101,7 @@ def _penalised_in_losses(module: Module) -> Iterator[ast.Call]:
 def _runs_batch_norm(value: Value, depth: int = 0) -> bool:
     """Whether a function surely calls BN, itself or in a function that it calls.
 
-    What it is given does not count: fakes come from a generator that may hold BN.
+    Its arguments do not count: fakes come from a generator that may hold BN.
     """
     if not isinstance(value, Routine) or depth > _DEPTH:
         return False
@@ -111,7 +111,7 @@ def _runs_batch_norm(value: Value, depth: int = 0) -> bool:
             continue
         for called in values(module, call.func):
             if isinstance(called, Known) and called.name in names.BATCH_NORM_FUNCTIONS:
-                # Untold, its phase depends on which function it is.
+                # Without a flag, its phase depends on which function it is.
                 said = says(module, call, name=FLAG)
                 other = says(module, call, name=FLAG_OF_FUNCTIONS)
                 return any(
@@ -159,7 +159,7 @@ def _penalised(module: Module, node: ast.With, tape: ast.Name) -> Iterator[ast.C
             continue
         said = says(module, call)
         if said.is_nothing or (said.how is How.CONSTANT and not said.flag):
-            continue  # in inference mode each sample is for itself
+            continue  # in inference mode each sample is independent
         if names.BATCH_NORM in holds(module, call.func):
             yield call
 

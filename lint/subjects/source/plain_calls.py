@@ -102,7 +102,7 @@ def _comes_after(module: Module, call: ast.Call, other: ast.Call) -> bool:
 def _takes_over(module: Module, call: ast.Call) -> bool:
     """Whether it calls what holds BN, which then is in the phase of the call before.
 
-    Up to Keras 3.9 that is so even if it is handed a flag that is None.
+    Up to Keras 3.9 that is so even if the flag passed is None.
     """
     said = says(module, call)
     none = said.how is How.PASSED_ON or said.is_constant(None)
@@ -156,7 +156,7 @@ def _in_class(module: Module, of: Class) -> str | None:
 
 
 def _is_left_open(routine: Routine) -> bool:
-    """Whether a method calls BN and says nothing of the phase."""
+    """Whether a method calls BN without a phase."""
     calls = calls_in(routine.module, routine.node)
     return any(_takes_over(routine.module, call) for call in calls)
 
@@ -209,5 +209,5 @@ def _is_plain(module: Module, call: ast.Call) -> bool:
             and last_word(each.context_expr.func) == "GradientTape"
             for each in outer.items
         ):
-            return False  # BN102 speaks of these.
+            return False  # BN102 reports these.
     return not builds_graph(module, call, is_layer=False)

@@ -1,4 +1,4 @@
-"""Whether a layer drops anything: it does not at a rate of 0, wherever that is said."""
+"""Whether a layer drops anything: it does not at a rate of 0, wherever that is set."""
 
 from __future__ import annotations
 

@@ -135,7 +135,7 @@ def _name(module: Module, name: ast.Name) -> Iterator[Value]:
     rebound = len({binding.kind for binding in found[1]}) > 1
     for binding in found[1]:
         for value in bound(module, binding):
-            # A parameter that may get another value hardly keeps a bad default.
+            # A parameter that may get another value is unlikely to keep a bad default.
             handed = rebound and binding.kind is Kind.PARAMETER
             if not (handed and isinstance(value, Literal)):
                 yield value
@@ -388,7 +388,7 @@ def _member(of: Class, instance: Value, name: str) -> Iterator[Value]:
 def calls_of(module: Module, function: Function) -> list[tuple[ast.Call, int]]:
     """The calls of a function in its own module.
 
-    With each comes how many leading parameters it leaves to Python (`self`).
+    Each comes with the number of leading parameters that Python fills in (`self`).
     """
     owner = module.owner_of(function)
     name = getattr(function, "name", "")

@@ -71,8 +71,8 @@ class Running:
     def loses_flag(self) -> Running | None:
         """The call, or the one before it, that leaves the phase out; None if none.
 
-        A parameter that is passed on is what the callers on the way pass, or all that
-        there are.
+        A parameter that is passed on is what the callers on the way pass, or else all
+        callers.
         """
         if says_otherwise(self.call) or _is_cut_off(self.module, self.call):
             return None

@@ -38,7 +38,7 @@ def run_of(
 
 @remembered
 def _deciding(_module: Module, node: ast.AST) -> frozenset[str]:
-    """The names, in a function or class, that conditions, rates or layers hang on."""
+    """The names, in a function or class, that conditions, rates or layers depend on."""
     found: set[str] = set()
     set_to: dict[str, set[str]] = {}
     for each in ast.walk(node):

@@ -1,7 +1,7 @@
 """The phase that a call passes: none, a constant, the caller's, or another.
 
 The one place that knows how a flag is given: by the name `training`, by `**`, or by
-place. By place Keras 3 takes tensors only, so that there nothing is said by it.
+position. By position Keras 3 takes only tensors, so there no flag is read from it.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def says(module: Module, call: ast.Call, *, name: str = FLAG) -> Said:
         if each.arg is None:
             return _unpacked(module, each)
     if last_word(call.func) == "stateless_call":
-        return _NOTHING  # by place it takes variables and inputs
+        return _NOTHING  # by position it takes variables and inputs
     if len(call.args) > 1 or any(isinstance(each, ast.Starred) for each in call.args):
         return _by_place(module, call, name)
     return _NOTHING
@@ -183,7 +183,7 @@ def _signatures(value: Value) -> Iterator[tuple[Function, int]]:
 
 
 def _placed(module: Module, given: ast.expr, of_layer: bool) -> Said:
-    """A flag by place; Keras 3 has layers fail on one, so that it is not read."""
+    """A flag by position; Keras 3 layers fail on one, so it is not read."""
     if of_layer and not (world(module).legacy or world(module).assumed):
         return Said(How.SOMETHING, given)
     return meaning(module, given, given)

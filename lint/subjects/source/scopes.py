@@ -47,7 +47,7 @@ class Binding:
     Attributes:
         kind: how.
         node: the expression, definition, alias or parameter.
-        ready: the position from which on the binding holds.
+        ready: the position from which the binding holds.
         place: the node that shows in which block it is.
         index: which item of the expression; None for any.
         dotted: for imports, the imported name with its leading dots.
@@ -166,7 +166,7 @@ class Scopes:
     def _enter(self, node: ast.AST, scope: Scope) -> Scope:
         _bind(node, scope)
         if isinstance(node, ast.Global):
-            for name in node.names:  # What is bound here is bound in the module.
+            for name in node.names:  # Names bound here are bound in the module.
                 scope.bindings[name] = self.top.bindings[name]
         if not isinstance(node, ScopeNode) or isinstance(node, ast.Module):
             return scope

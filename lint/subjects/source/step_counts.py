@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .module import Module
 
 _FITTING = ("fit", "fit_generator")
-# `**these` may be anything, and so counted Keras 1.
+# `**these` may be anything; the others are how Keras 1 counted.
 _UNSAID = (None, "nb_epoch", "samples_per_epoch")
 # Calls that train an unknown number of steps, or continue an earlier training.
 _OTHERS = ("train_on_batch", "GradientTape", "minimize", "load_weights", "load_model")
@@ -42,7 +42,7 @@ def most_steps(module: Module) -> int | None:
 
 
 def _steps_per_epoch(module: Module, call: ast.Call) -> float | None:
-    """Said in numbers, or the batches that data of a known length make."""
+    """The steps given in numbers, or the number of batches of data of known length."""
     given = keyword(call, "steps_per_epoch")
     if given is not None:
         return number(module, given)

@@ -1,8 +1,8 @@
 """Outcomes of conditions, by what the calls and constructions in sight pass.
 
-`Tower(8, use_bn=False)` builds no batch normalization, and runs none, however its code
-may go on. A parameter is what the call passes by which its function is run, where that
-is known, and else what all calls in sight pass.
+`Tower(8, use_bn=False)` builds and runs no batch normalization, whatever else its code
+contains. A parameter has the value passed by the call that runs its function, if that
+call is known, else the values that all calls in sight pass.
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ class Run:
         function: what is run.
         module: where the call stands.
         call: the call.
-        skipped: how many leading parameters it leaves to Python.
+        skipped: how many leading parameters Python fills in.
         outer: the call by which the function is run that the call stands in.
-        key: equal for calls that pass the same for all that anything hangs on.
+        key: equal for calls whose relevant arguments are equal.
     """
 
     function: Function
@@ -69,7 +69,7 @@ def truth(module: Module, test: ast.expr, run: Run | None = None) -> bool | None
     """Whether a condition holds, always or never; None where that is not known."""
     key = (truth, test, run and run.key)
     if key not in module.answers:
-        module.answers[key] = None  # what asks for itself is not known
+        module.answers[key] = None  # a condition that depends on itself is not known
         module.answers[key] = _all(_Search(run).outcomes(module, test, run, 0))
     known: bool | None = module.answers[key]
     return known
@@ -78,7 +78,7 @@ def truth(module: Module, test: ast.expr, run: Run | None = None) -> bool | None
 def constants_of(
     module: Module, expression: ast.expr, run: Run | None = None
 ) -> list[object]:
-    """The constants that it may be, with `Other` for what is none."""
+    """The constants that it may be, with `Other` for anything else."""
     return list(dict.fromkeys(_Search(run).outcomes(module, expression, run, 0)))
 
 

@@ -35,15 +35,15 @@ def builds_graph(module: Module, call: ast.Call, is_layer: bool) -> bool:
     found = [_origin(module, each, _Search()) for each in inputs]
     if True in found:
         return True
-    # A helper that builds its BN on the spot can hardly serve anything else.
+    # A helper that builds its own BN can hardly serve anything else.
     return is_layer and isinstance(call.func, ast.Call) and None in found
 
 
 def _origin(module: Module, expression: ast.expr, search: _Search) -> bool | None:
     """Whether a tensor comes from `keras.Input`; None if from an unknown caller.
 
-    What is found is kept in the module, since each layer of a long graph asks again
-    for all before it.
+    The result is kept in the module, since each layer of a long graph asks again for
+    all layers before it.
     """
     key = (builds_graph, expression)
     if key in module.answers:

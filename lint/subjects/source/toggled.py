@@ -1,4 +1,4 @@
-"""Networks that are frozen and set free in a loop that compiles nothing.
+"""Networks that are frozen and unfrozen in a loop that compiles nothing.
 
 In Keras 2 a compiled model keeps what was trainable when it was compiled.
 """
@@ -74,7 +74,7 @@ def _by_function(module: Module) -> Iterator[tuple[ast.AST, ast.expr]]:
 
 
 def _sets_trainable(function: Function) -> bool:
-    """Whether a function sets its first argument free, or freezes it."""
+    """Whether a function unfreezes its first argument, or freezes it."""
     given = parameters(function)
     return any(
         isinstance(each, ast.Assign)

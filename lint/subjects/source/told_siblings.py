@@ -49,7 +49,7 @@ class LeftOut:
 def left_out(module: Module) -> Iterator[LeftOut]:
     """Every such call in the `call` of a Keras class, and in what it uses, each once.
 
-    What is an error on JAX is left out.
+    Errors on JAX are left out.
     """
     found = {each.call: each for each in _left_out(module)}
     if found and world(module).has(FIT_ON_JAX_BYPASSES_CALLING):

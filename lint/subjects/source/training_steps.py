@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from .module import Module
 
-# What does not do its work in inference mode; augmentation does.
+# Layers that are inactive in inference mode; augmentation is not.
 _LOST = frozenset({names.BATCH_NORM, names.DROPOUT, names.NOISE})
 _APPLYING = ("apply_gradients", "minimize", "apply", "stateless_apply", "apply_updates")
 
@@ -174,7 +174,7 @@ def _lost(
         called = ast.unparse(each.call.func)
         lost = None if called in told else each.loses_flag()
         if lost is None or last_word(lost.call.func) == "call":
-            continue  # BN109 speaks of x.call(...)
+            continue  # BN109 reports x.call(...)
         for network in each.networks():
             kinds = trained_kinds(network, each.call) & _LOST
             if kinds and any(is_part_of(network, owner, step) for owner in trained):
@@ -213,7 +213,7 @@ def _in_jax(module: Module) -> Iterator[LostFlag]:
 
 
 def _differentiated(module: Module) -> Iterator[Routine]:
-    """The functions given to `jax.grad` and its kin, or decorated with it."""
+    """The functions given to `jax.grad` and the like, or decorated with it."""
     for word in ("grad", "value_and_grad"):
         for call in module.calls_by_name.get(word, ()):
             for argument in call.args[:1]:

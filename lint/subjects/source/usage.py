@@ -46,8 +46,8 @@ class Usage:
         calls: how many calls there are of one.
         told: how many of these pass the flag that was asked for.
         stateless: whether one is put in training mode in `stateless_call`.
-        backends: what the modules run Keras on that train one, where they say so.
-        traced: how many others build a graph, which hands `training` on.
+        backends: the backends of the modules that train one, where they set one.
+        traced: how many others build a graph, which passes `training` on.
         led: whether one is put in training mode by something other than `fit`.
     """
 
@@ -79,7 +79,7 @@ class Usage:
 
     @property
     def harmless(self) -> bool:
-        """Whether it is only used in ways that hand `training` on, or to infer."""
+        """Whether it is only used in ways that pass `training` on, or to infer."""
         only_part = self.made > 0 and self.parts == self.made
         always_told = self.calls > 0 and self.told + self.traced == self.calls
         ways = (only_part, always_told, self.led, self.inferring)
@@ -87,9 +87,9 @@ class Usage:
 
 
 def usage_of(module: Module, of: Class, flag: str = FLAG) -> Usage:
-    """Look at every use of the class, and of its subclasses, in the project.
+    """Find every use of the class, and of its subclasses, in the project.
 
-    Other files are read only where the class's own does not fit it.
+    Other files are read only if the class's own file does not fit it.
     """
     usage = _usage_in(module, of, flag)
     if usage.fitted:
@@ -155,7 +155,7 @@ def _elsewhere(of: Class) -> Iterator[tuple[Module, Class]]:
 
 
 def _is_of_torch(module: Module) -> bool:
-    """Whether it has classes of the same name perhaps, but not of Keras."""
+    """Whether it may have classes of the same name, but not of Keras."""
     of_keras = module.mentions("keras", "tensorflow", ".fit(", "import *")
     return module.mentions("torch") and not of_keras
 
