@@ -139,7 +139,7 @@ healthy = bool(np.abs(moving_mean).max() > 0)
 
 
 def _is_estimated(layer: BatchNorm) -> bool:
-    """Whether it has statistics to keep: other than Keras's initial ones."""
+    """Whether it has statistics to keep: other than Keras' initial ones."""
     statistics = layer.read_statistics()
     return statistics is not None and bool(
         statistics.mean.any() or (statistics.variance != 1).any()

@@ -118,7 +118,7 @@ healthy = bool(np.abs(moving_mean - x.mean(axis=0)).max() < 1)
 def _untouched(layer: BatchNorm, statistics: Statistics) -> bool:
     """Whether every moving mean and variance has its initial value.
 
-    Where the file has no configuration of the layer, Keras's own zeros and ones are
+    Where the file has no configuration of the layer, Keras' own zeros and ones are
     assumed: no data leave exactly these behind.
     """
     usual = {"moving_mean_initializer": "zeros", "moving_variance_initializer": "ones"}

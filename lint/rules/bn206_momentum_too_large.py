@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..subjects.model import BatchNorm, Model, Statistics
     from ..subjects.source import Module
 
-# With Keras's own default the training was short, which BN204 reports.
+# With Keras' own default the training was short, which BN204 reports.
 _USUAL = 0.99
 _ROUNDING = 1 - 1e-3
 

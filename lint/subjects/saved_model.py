@@ -167,7 +167,7 @@ def _reader(
 
 
 def _may_be_unbuilt(graph: Graph) -> bool:
-    """Whether it is a Sequential model that never saw an input, and has no weights."""
+    """Whether it is a Sequential model that was never built, and has no weights."""
     return "input_layers" not in graph.model["config"] and not any(
         layer.class_name == "InputLayer" for layer in graph.layers.values()
     )

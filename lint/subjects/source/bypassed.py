@@ -166,7 +166,7 @@ def _ignores_flag(value: object) -> bool:
 
 
 def _uses_flag(function: Function | None) -> bool:
-    """Whether its body mentions the phase, or the options that may hold it."""
+    """Whether its body mentions the phase, or `locals`, which hold it."""
     if function is None or isinstance(function, ast.Lambda):
         return True
     words = {

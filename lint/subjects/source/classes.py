@@ -39,7 +39,7 @@ def keras_kind(of: Class) -> Literal["model", "sequential", "layer"] | None:
 
 
 def extends_flagged(of: Class) -> bool:
-    """Whether it extends one of Keras's own layers that depend on the phase."""
+    """Whether it extends one of Keras' own layers that depend on the phase."""
     return any(
         isinstance(base, Known) and bool(names.holds(base.name)) for base in lineage(of)
     )

@@ -118,7 +118,7 @@ def _may_be_freed(module: Module, made: frozenset[ast.Call]) -> bool:
 
 
 def _precedes(module: Module, first: ast.AST, second: ast.AST, depth: int = 0) -> bool:
-    """Whether the code that runs both surely reaches the first one first."""
+    """Whether the code that runs both seems to reach the first one first."""
     here = module.scopes.enclosing_function(first)
     there = module.scopes.enclosing_function(second)
     if here is there:

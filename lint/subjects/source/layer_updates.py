@@ -56,7 +56,7 @@ def trains_layers(module: Module) -> bool:
 
 
 def _phases(module: Module, call: ast.Call) -> list[object | None] | None:
-    """Return what Keras's BN is given as `training`, unless it is one phase only."""
+    """Return what Keras' BN is given as `training`, unless it is one phase only."""
     given = argument_values(module, call, FLAG, packed=False)
     if given not in ([False], [True]) and any(
         isinstance(value, Result)

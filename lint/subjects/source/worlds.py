@@ -92,7 +92,7 @@ _FRAMEWORK = re.compile(
 class _Sign:
     """A pattern, and words of which every text has one that the pattern is found in.
 
-    Looking for words takes a hundredth of the time.
+    Searching for words takes a hundredth of the time.
     """
 
     def __init__(self, words: str, pattern: str):
