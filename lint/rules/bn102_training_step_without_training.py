@@ -24,10 +24,10 @@ class TrainingStepWithoutTraining(Rule):
     Reports calls of a network that holds batch normalization, without `training=True`,
     where gradients are taken to train it: under `tf.GradientTape`, in a function
     differentiated by JAX, before PyTorch's `loss.backward()`. It is a warning where the
-    network only drops out or adds noise. Functions of the project are followed, with
-    the flags that they pass on, and networks that other files pass to a step are seen.
-    Of the networks that are only passed in, with nothing else known, the first in a
-    file is reported as info. Gradients that no optimizer applies, networks that are not
+    network only has dropout or noise. Functions of the project are followed, with the
+    flags that they pass on, and networks that other files pass to a step are seen. Of
+    the networks that are only passed in, with nothing else known, the first in a file
+    is reported as info. Gradients that no optimizer applies, networks that are not
     trained there, frozen ones and those whose `call` has the default `training=True`
     are left alone.
 

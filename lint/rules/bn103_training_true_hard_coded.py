@@ -42,8 +42,8 @@ class TrainingTrueHardCoded(Rule):
     moving with whatever is predicted. Pass on the `training` that `call` was given.
 
     ## Fix
-    Leaves the argument out, or in an evaluation step gives False; both are unsafe, as
-    the flag may be meant.
+    Leaves the argument out, or passes False in an evaluation step; both are unsafe, as
+    the flag may be intended.
 
     ## Limits
     From 3.0 to 3.15 `fit` and `predict` override the flag of a call in a Functional

@@ -43,7 +43,7 @@ class TrainingFalseHardCoded(Rule):
     same; only leaving the argument out lets the phase of the caller through.
 
     ## Fix
-    Leaves the argument out, which is unsafe, as it may be meant.
+    Leaves the argument out, which is unsafe, as it may be intended.
 
     ## Limits
     From 3.0 to 3.15 `fit` and `predict` override the flag of a call in a Functional

@@ -33,8 +33,8 @@ class FunctionalTrainingFlag(Rule):
     the code says it does not. Freeze with `trainable=False`: that is obeyed.
 
     ## Fix
-    Leaves `training=True` out, which is unsafe, as it may be meant. `training=False` is
-    left to you: only you know what should be frozen.
+    Leaves `training=True` out, which is unsafe, as it may be intended. `training=False`
+    is left to you: only you know what should be frozen.
 
     ## Limits
     Keras 2 and Keras 3.16 obey the flag: there BN103 and BN104 apply.

@@ -91,7 +91,7 @@ healthy = bool(np.abs(gamma - 1).max() > 0)  # It was trained.
 
 
 def _lambdas(parent: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """Every Lambda layer at any depth, with its path."""
+    """Yield every Lambda layer at any depth, with its path."""
     for layer in parent._flatten_layers(include_self=False, recursive=False):
         below = f"{path}/{layer.name}" if path else layer.name
         if _is(layer, "Lambda") and callable(getattr(layer, "function", None)):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class StatelessUpdatesDropped(Rule):
-    """The new running statistics that `stateless_call` gives back are thrown away.
+    """The new running statistics that `stateless_call` returns are thrown away.
 
     ## What it does
     Reports `model.stateless_call(..., training=True)` of a network that holds batch
@@ -28,7 +28,7 @@ class StatelessUpdatesDropped(Rule):
     its result. If they are dropped, inference normalises with mean 0 and variance 1.
 
     ## Limits
-    Only what is unpacked at once is followed, and callers in the same file.
+    Only results that are unpacked at once are followed, and callers in the same file.
 
     ## References
     - https://keras.io/guides/writing_a_custom_training_loop_in_jax/
@@ -60,7 +60,7 @@ healthy = bool(np.abs(moving_mean).max() > 0)
         """Report every call whose new statistics are dropped."""
         for call in source.dropped_updates(module):
             yield self.finding(
-                "the second item of what this gives back, the new running statistics, "
-                "is not used, so they never move; keep it for the next step",
+                "the second item that this returns, the new running statistics, is not "
+                "used, so they never move; keep it for the next step",
                 module.location(call),
             )

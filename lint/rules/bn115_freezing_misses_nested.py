@@ -29,7 +29,8 @@ class FreezingMissesNested(Rule):
     the layers of that network.
 
     ## Limits
-    Only models that are built in sight. A base that was given `input_tensor` is flat.
+    Only models that are built in sight are checked. A base built with `input_tensor` is
+    flat.
 
     ## References
     - https://keras.io/guides/transfer_learning/

@@ -33,7 +33,7 @@ class UntrainedInTrainingMode(Rule):
     `training=False`.
 
     ## Fix
-    Gives False, which is unsafe, as the flag may be meant.
+    Passes False, which is unsafe, as the flag may be intended.
 
     ## Limits
     Networks that are trained elsewhere in the file are left alone, as generators are

@@ -42,8 +42,8 @@ class MomentumTooSmall(Rule):
     only if nothing but batch normalization uses it.
 
     ## Limits
-    A momentum of 0 is sometimes meant, in meta-learning for instance: silence that line
-    with `# noqa: BN201`. Where the file later sets a layer's `.momentum`, it is
+    A momentum of 0 is sometimes intended, in meta-learning for instance: silence that
+    line with `# noqa: BN201`. Where the file later sets a layer's `.momentum`, it is
     reported as info. A default that the function may replace is not followed.
 
     ## References

@@ -77,6 +77,7 @@ healthy = bool(max(shifts) < 1)
             yield self.finding(
                 "its batch normalization keeps one pair of statistics for several "
                 "inputs; if these are not alike, inference differs from training, "
-                "which no recalibration cures: give each a branch of its own",
+                "which no recalibration cures: give each input its own batch "
+                "normalization",
                 module.location(call),
             )

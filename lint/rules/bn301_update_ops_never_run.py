@@ -22,10 +22,9 @@ class UpdateOpsNeverRun(Rule):
     Reports `optimizer.minimize` and `apply_gradients` of TensorFlow 1 where the network
     holds `tf.layers.batch_normalization`, or `batch_norm` of contrib or slim, and
     nothing in the module, in what it calls or in what imports it runs the collection
-    `UPDATE_OPS`; also where one file builds the network and the function of another
-    makes its training op. With `updates_collections=None`,
-    `slim.learning.create_train_op` or `tf.contrib.layers.optimize_loss` there is
-    nothing to do.
+    `UPDATE_OPS`; also where one file builds the network and a function in another makes
+    its training op. With `updates_collections=None`, `slim.learning.create_train_op` or
+    `tf.contrib.layers.optimize_loss` there is nothing to do.
 
     Fetching the collection without using it is not enough, nor is a
     `tf.control_dependencies` in which no op is made. Where the network is not seen,

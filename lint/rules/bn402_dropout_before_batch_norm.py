@@ -26,9 +26,9 @@ class DropoutBeforeBatchNorm(Rule):
 
     ## Why is this bad
     Dropout makes the variance larger, but only in training, and that is when batch
-    normalization measures it: in inference the output has a standard deviation that is
-    too small, for inputs of mean 0 by the factor √(1 - rate). Put dropout after all
-    batch normalization.
+    normalization measures it: in inference the standard deviation of the output is too
+    small, by a factor of √(1 - rate) for inputs of mean 0. Put dropout after all batch
+    normalization.
 
     ## Limits
     Dropout further upstream shifts the variance too, and is not reported. Networks

@@ -35,7 +35,7 @@ _ESTIMATES = re.compile(
 
 
 def averaged_weights(module: Module) -> Iterator[ast.Call]:
-    """Every optimizer or callback that averages the weights of a network with BN."""
+    """Yield each optimizer or callback that averages weights of a network with BN."""
     if not module.mentions("use_ema", "EMA", "SWA", "MovingAverage", "AverageModel"):
         return
     if module.matches(_ESTIMATES) or _runs_in_training_mode(module):

@@ -80,7 +80,7 @@ class _Argument:
 
 @found_once
 def momenta(module: Module) -> Iterator[Momentum]:
-    """Every momentum that is given to BN layers, each number once.
+    """Yield the momenta that are given to BN layers, each number once.
 
     A number used in several places is given once, at the number itself.
     """

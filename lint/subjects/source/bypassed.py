@@ -29,7 +29,7 @@ _STEP = "train_step"
 
 
 def bypassing_calls(module: Module) -> Iterator[ast.Call]:
-    """Every `x.call(...)` without a flag, where x holds BN and may be in training."""
+    """Yield each `x.call(...)` without a flag, where x holds BN and may train."""
     if not module.mentions(".call("):
         return
     for call in module.calls_by_name.get("call", ()):
@@ -45,7 +45,7 @@ def bypassing_calls(module: Module) -> Iterator[ast.Call]:
 
 
 def flags_ignored(module: Module) -> Iterator[ast.Call]:
-    """Every `x.call(..., training=True)` of what holds BN and does nothing with it."""
+    """Yield each `x.call(..., training=True)` where x holds BN and ignores the flag."""
     if not module.mentions(".call(") or module.mentions("learning_phase"):
         return
     for call in module.calls_by_name.get("call", ()):
@@ -65,7 +65,7 @@ def flags_ignored(module: Module) -> Iterator[ast.Call]:
 
 
 def wrapped_calls(module: Module) -> Iterator[ast.Call]:
-    """Every `self.layer.call(x)` without a flag in the `call` of a wrapper."""
+    """Yield each `self.layer.call(x)` without a flag in the `call` of a wrapper."""
     if not module.mentions(".call("):
         return
     for call in module.calls_by_name.get("call", ()):
@@ -91,7 +91,7 @@ def _is_wrapped(module: Module, layer: ast.expr, of: Class) -> bool:
 
 
 def base_calls_without_flag(module: Module) -> Iterator[ast.Call]:
-    """Every `super().call(x)` of a BN layer that the phase never reaches in Keras 3."""
+    """Yield each `super().call(x)` of BN that the phase never reaches in Keras 3."""
     if not world(module).has(CALL_NEEDS_TRAINING):
         return  # before that, the layer asks for the phase by itself
     for call in module.calls_by_name.get("call", ()):
@@ -110,7 +110,7 @@ def base_calls_without_flag(module: Module) -> Iterator[ast.Call]:
 
 
 def calls_without_parameter(module: Module) -> Iterator[Method]:
-    """Every `call` of a BN layer of the project that cannot receive the phase."""
+    """Yield each `call` of a BN layer of the project that cannot receive the phase."""
     if not module.mentions("def call"):
         return
     for node in module.classes:

@@ -24,7 +24,7 @@ _COPYING = ("assign", "assign_add", "assign_sub", "copy_")
 
 
 def copies_without_statistics(module: Module) -> Iterator[tuple[ast.Call, bool]]:
-    """Every `zip` of the trainable variables of two networks with BN that copies.
+    """Yield each `zip` of the trainable variables of two networks with BN that copies.
 
     Each comes with whether the target is called in training mode only, where its
     statistics do not count.

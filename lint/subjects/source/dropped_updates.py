@@ -20,7 +20,7 @@ _SECOND = 1  # outputs, new non-trainable variables, losses
 
 
 def dropped_updates(module: Module) -> Iterator[ast.Call]:
-    """Every `stateless_call` in training mode whose second result is not used."""
+    """Yield each `stateless_call` in training mode whose second result is not used."""
     for call in module.calls_by_name.get("stateless_call", ()):
         said = says(module, call)
         if said.is_nothing or (said.how is How.CONSTANT and not said.flag):

@@ -41,7 +41,7 @@ class Evaluated:
 
 
 def trained_in_evaluation(module: Module) -> Iterator[Evaluated]:
-    """Every such call of a network that holds BN or dropout, or is passed in."""
+    """Yield each such call of a network that holds BN or dropout, or is passed in."""
     for call in module.calls:
         flag = keyword(call, FLAG)
         if flag is None or not says(module, call).is_constant(True):

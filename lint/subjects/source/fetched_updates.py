@@ -45,7 +45,7 @@ def runs_updates(module: Module) -> bool:
 
 
 def fetched_updates(module: Module) -> Iterator[ast.Call]:
-    """Every call that fetches the updates from their collection."""
+    """Yield each call that fetches the updates from their collection."""
     for word in ("get_collection", "get_collection_ref"):
         for call in module.calls_by_name.get(word, ()):
             asked = " ".join(ast.unparse(each) for each in call.args[:1])

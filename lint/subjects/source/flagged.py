@@ -89,7 +89,7 @@ class Flagged:
 
 @found_once
 def flagged_calls(module: Module) -> Iterator[Flagged]:
-    """Every call of BN, or of what holds BN, with a constant flag."""
+    """Yield each call of BN, or of what holds BN, with a constant flag."""
     if not module.matches(_ANY_FLAG):
         return
     fitted: set[ast.AST] | None = None

@@ -28,7 +28,7 @@ _CALLS_UP = 3  # from where something is done to where that is ordered
 
 
 def frozen_in_parts(module: Module) -> Iterator[ast.Assign]:
-    """Every `x.trainable = False` that comes before the first training of x.
+    """Yield each `x.trainable = False` that comes before the first training of x.
 
     x must have been compiled before, be trained later, and never be unfrozen.
     """

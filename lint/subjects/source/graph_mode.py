@@ -43,7 +43,7 @@ _TRAINS = re.compile(r"\b(minimize|apply_gradients|create_train_op|optimize_loss
 
 
 def training_ops(module: Module) -> Iterator[ast.Call]:
-    """Every call that makes the op by which an optimizer of TensorFlow 1 trains."""
+    """Yield each call that makes the training op of a TensorFlow 1 optimizer."""
     for word in _TRAINING:
         for call in module.calls_by_name.get(word, ()):
             if call.args and isinstance(call.args[0], ast.Lambda):

@@ -42,7 +42,7 @@ class Misnamed:
 
 
 def misnamed_flags(module: Module) -> Iterator[Misnamed]:
-    """Every flag of a `call` in the module that only the caller could pass."""
+    """Yield each flag of a `call` in the module that only the caller could pass."""
     for node in module.classes:
         of = Class(module, node)
         call = members(module, node).methods.get("call")

@@ -37,7 +37,7 @@ class Kept:
 
 
 def kept_flags(module: Module) -> Iterator[Kept]:
-    """Every such call in the `call` of a Keras class and what it uses, each once."""
+    """Yield such calls in the `call` of a Keras class and what it uses, each once."""
     if not module.matches(_KEPT):
         return
     seen: set[ast.keyword] = set()

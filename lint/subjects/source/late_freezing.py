@@ -69,7 +69,7 @@ class _Events:
 
 
 def late_changes(module: Module, *, before_fit: bool) -> Iterator[ast.Assign]:
-    """Every `x.trainable = ...` of a network with BN that comes too late.
+    """Yield each `x.trainable = ...` of a network with BN that comes too late.
 
     Changes that restore what the model was compiled with, as in adversarial networks,
     are left out.
@@ -88,7 +88,7 @@ def late_changes(module: Module, *, before_fit: bool) -> Iterator[ast.Assign]:
 
 
 def fitted_frozen(module: Module) -> Iterator[ast.Assign]:
-    """Every `x.trainable = False` between `x.compile` and the first training of x.
+    """Yield each `x.trainable = False` between `x.compile` and the first training of x.
 
     Adversarial networks are written that way in Keras 2, where the discriminator keeps
     learning on its own. Changes by other means are left out.

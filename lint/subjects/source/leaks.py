@@ -43,7 +43,7 @@ class Leak:
 
 
 def leaked_flags(module: Module) -> Iterator[Leak]:
-    """Every such call in the classes of the module, each once."""
+    """Yield such calls in the classes of the module, each once."""
     lines = [
         number for number, line in enumerate(module.lines, 1) if _FLAG.search(line)
     ]

@@ -22,7 +22,7 @@ _MODELS = ("keras.Model", "keras.Sequential", "keras.applications.")
 
 
 def loops_that_miss(module: Module) -> Iterator[tuple[ast.For, str]]:
-    """Every such loop, with the network inside, as it is called."""
+    """Yield each such loop, with the network inside, as it is called."""
     if not (module.mentions("isinstance") and module.mentions("trainable")):
         return
     for node in module.scopes.of(ast.For):

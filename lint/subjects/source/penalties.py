@@ -28,7 +28,7 @@ _APPLYING = ("apply_gradients", "minimize", "apply")
 
 
 def penalties_through_batch_norm(module: Module) -> Iterator[ast.Call]:
-    """Every call of a network with BN whose gradient by its input is penalised."""
+    """Yield each call of a network with BN whose gradient by its input is penalised."""
     yield from _penalised_in_graphs(module)
     yield from _penalised_in_losses(module)
     if not module.mentions("GradientTape"):

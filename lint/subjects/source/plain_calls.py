@@ -31,7 +31,7 @@ _TRAINS_BY_DEFAULT = re.compile(r"\bdef call\([^)]*\btraining\b[^,)=]*=\s*True\b
 
 
 def leaking_calls(module: Module) -> Iterator[tuple[ast.Call, str]]:
-    """Every such call of a network with BN, and the layer that puts it in training."""
+    """Yield each such call of a network with BN, and the layer that makes it train."""
     for call in module.calls if _may_hold_networks(module) else ():
         if len(call.args) != 1 or call.keywords or unpacks(call):
             continue
@@ -50,7 +50,7 @@ def leaking_calls(module: Module) -> Iterator[tuple[ast.Call, str]]:
 
 
 def leaks_in_call(module: Module) -> Iterator[tuple[ast.Call, str]]:
-    """Every call of such a layer in a class's own `call`, where BN comes after it.
+    """Yield each call of such a layer in a class's own `call`, where BN comes after it.
 
     Random layers are left out: `call` of a network that has these is for training.
     """

@@ -52,7 +52,7 @@ _GRADIENTS = {"jax.grad", "jax.value_and_grad"}
 
 
 def values(module: Module, expression: ast.expr) -> tuple[Value, ...]:
-    """Every value the expression may have, as far as the source shows."""
+    """Return every value the expression may have, as far as the source shows."""
     key = (values, expression)
     known: tuple[Value, ...] | None = module.answers.get(key)
     if known is not None:

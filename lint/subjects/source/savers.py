@@ -27,7 +27,7 @@ _ALL_TRAINABLE = re.compile(
 
 
 def saved_without_statistics(module: Module) -> Iterator[ast.Call]:
-    """Every `Saver` of trainable variables alone, by which a network of BN is saved."""
+    """Yield each `Saver` of trainable variables alone that saves a network with BN."""
     savers = module.calls_by_name.get("Saver", ())
     if not savers or module.matches(_SAVES_MORE):
         return

@@ -45,7 +45,7 @@ class Before:
 
 
 def layers_before(module: Module) -> Iterator[Before]:
-    """Every pair in the module, each once."""
+    """Yield the pairs in the module, each once."""
     if not module.mentions("BatchNorm"):
         return
     seen = set()

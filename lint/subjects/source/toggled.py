@@ -24,7 +24,7 @@ _COMPILING = ("compile", "make_train_function")
 
 
 def toggled_in_loops(module: Module) -> Iterator[tuple[ast.AST, ast.expr]]:
-    """Every change of `trainable` of a network with BN in such a loop: where, of what.
+    """Yield each change of `trainable` in such a loop: where, and of what network.
 
     It is set by `x.trainable = ...`, or by a function that does so.
     """

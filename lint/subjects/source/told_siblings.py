@@ -47,7 +47,7 @@ class LeftOut:
 
 @found_once
 def left_out(module: Module) -> Iterator[LeftOut]:
-    """Every such call in the `call` of a Keras class, and in what it uses, each once.
+    """Yield such calls in the `call` of a Keras class, and in what it uses, each once.
 
     Errors on JAX are left out.
     """

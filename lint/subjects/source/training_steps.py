@@ -52,7 +52,7 @@ class LostFlag:
 
 
 def lost_flags(module: Module) -> Iterator[LostFlag]:
-    """Every call in a training step that leaves out `training`."""
+    """Yield each call in a training step that leaves out `training`."""
     steps = ("GradientTape", "minimize", "stateless_call", "backward")
     if not module.mentions(*steps) or "set_learning_phase" in module.calls_by_name:
         return

@@ -47,7 +47,7 @@ class Untold:
 
 @found_once
 def untold_on_jax(module: Module) -> Iterator[Untold]:
-    """Every such call in the model classes that are fitted on JAX, each once."""
+    """Yield such calls in the model classes that are fitted on JAX, each once."""
     if not module.mentions(FLAG) or backend(module) not in (None, "jax"):
         return
     seen: set[ast.Call] = set()
