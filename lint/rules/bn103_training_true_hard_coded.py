@@ -26,18 +26,19 @@ class TrainingTrueHardCoded(Rule):
     network that holds it, inside the `call` of a Keras class or where a graph is built,
     and in a function that is named as an evaluation or a step of one, such as
     `test_step` or `evaluate`. There it is reported as info for a network with dropout,
-    in a function that is not a step, or without batch normalization in sight. So is a
-    constructor flag that a layer passes on in its `call`. Calls of a model in a
-    training loop, branches on the phase, Monte Carlo dropout and augmentation are left
-    alone. It is reported as info in a graph beside dropout with the same flag, as in
-    pix2pix, and for TensorFlow 1 in a function that makes the training op.
+    in a function that is not a step, or without batch normalization in sight. A
+    constructor flag that a layer passes on in its `call` is reported as info, too.
+    Calls of a model in a training loop, branches on the phase, Monte Carlo dropout and
+    augmentation are left alone. It is reported as info in a graph beside dropout with
+    the same flag, as in pix2pix, and for TensorFlow 1 in a function that makes the
+    training op.
 
     A live model is also run once on random inputs, as `predict` runs it, and left as it
-    was. Each batch normalization that normalises with the batch in that run is
+    was. Each batch normalization that normalizes with the batch in that run is
     reported.
 
     ## Why is this bad
-    In `predict` too the layer then normalises with the statistics of the batch: the
+    In `predict` too the layer then normalizes with the statistics of the batch: the
     output for one sample depends on its neighbours, and the running statistics keep
     moving with whatever is predicted. Pass on the `training` that `call` was given.
 

@@ -39,7 +39,7 @@ class TrainingFalseHardCoded(Rule):
 
     ## Why is this bad
     The layer never trains: its running statistics stay at zero mean and unit
-    variance, so it normalises nothing. From Keras 3.10 on an explicit `None` does the
+    variance, so it normalizes nothing. From Keras 3.10 on an explicit `None` does the
     same; only leaving the argument out lets the phase of the caller through.
 
     ## Fix

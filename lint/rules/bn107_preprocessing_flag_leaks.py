@@ -31,7 +31,7 @@ class PreprocessingFlagLeaks(Rule):
 
     ## Why is this bad
     Up to Keras 3.15 these layers assume `training=True` unless a flag is passed, and
-    the layers after them inherit it: `model(x)` then normalises with the statistics of
+    the layers after them inherit it: `model(x)` then normalizes with the statistics of
     the batch and moves the running ones. Calls by `predict`, `evaluate` and `model(x,
     training=False)` are right.
 

@@ -45,10 +45,10 @@ class FrozenAfterCompile(Rule):
     each keeps what it was first trained with.
 
     ## Limits
-    Only where all of it happens in the same function, in the order of the text; for the
-    frozen discriminator in the same file. A late change has no effect on
-    TensorFlow as long as the batches keep their shape; on JAX, Keras 3 fails with an
-    error instead, and on PyTorch the change takes effect at once.
+    All of it must happen in the same function, in the order of the text; for the frozen
+    discriminator, in the same file. A late change has no effect on TensorFlow as long
+    as the batches keep their shape; on JAX, Keras 3 fails with an error instead, and on
+    PyTorch the change takes effect at once.
 
     ## References
     - https://keras.io/guides/transfer_learning/

@@ -27,7 +27,7 @@ class BatchNormInLambda(Rule):
     ## Why is this bad
     A `Lambda` layer does not track the layers that its function uses: gamma and beta
     are never trained, and the running statistics are never saved, so a loaded model
-    normalises with statistics other than those of the trained one. Call the layer
+    normalizes with statistics other than those of the trained one. Call the layer
     itself, or write a layer of your own that holds it.
 
     ## Limits

@@ -25,7 +25,7 @@ class StatelessUpdatesDropped(Rule):
 
     ## Why is this bad
     `stateless_call` changes nothing: the new running statistics are the second item of
-    its result. If they are dropped, inference normalises with mean 0 and variance 1.
+    its result. If they are dropped, inference normalizes with mean 0 and variance 1.
 
     ## Limits
     Only results that are unpacked at once are followed, and callers in the same file.

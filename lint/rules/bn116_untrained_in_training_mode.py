@@ -96,7 +96,7 @@ healthy = bool(np.array_equal(before, teacher.predict(x, verbose=0)))
         for flag in source.actions_in_training(module):
             yield self.finding(
                 "nothing is trained where an action is chosen, but training=True "
-                "normalises each state by its own batch and moves the running "
+                "normalizes each state by its own batch and moves the running "
                 "statistics; pass training=False",
                 module.location(flag),
                 fix=source.replaced(module, flag, "False", safe=False),

@@ -27,7 +27,7 @@ class GradientPenalty(Rule):
 
     ## Why is this bad
     In training mode the score of a sample depends on all others in the batch, and so
-    does its gradient: what is penalised is not the slope of the critic at that sample.
+    does its gradient: what is penalized is not the slope of the critic at that sample.
     Use `LayerNormalization` in the critic.
 
     ## Limits
@@ -87,10 +87,10 @@ healthy = bool(np.abs(by_others.numpy()).max() == 0)
 """
 
     def check_source(self, module: Module) -> Iterator[Finding]:
-        """Report every call of a network whose slope is penalised."""
+        """Report every call of a network whose slope is penalized."""
         for call in source.penalties_through_batch_norm(module):
             yield self.finding(
-                "the gradient of each sample is penalised, but through batch "
+                "the gradient of each sample is penalized, but through batch "
                 "normalization it depends on the others in the batch; use "
                 "LayerNormalization in this network",
                 module.location(call),

@@ -26,7 +26,7 @@ class StatisticsNeverUpdated(Rule):
     trained; this is a warning only, since imported weights can look the same.
 
     ## Why is this bad
-    The layer never normalised anything: it ran in inference mode throughout
+    The layer never normalized anything: it ran in inference mode throughout
     training. This is the trace of a lost `training` flag, in a `call` without the
     parameter (BN101) or a training loop that does not pass it (BN102).
 

@@ -25,7 +25,7 @@ class StatisticsNotConverged(Rule):
     initial value. Reports layers of a model where that is more than 5 %.
 
     ## Why is this bad
-    Inference normalises with a mean too near 0 and a variance too near 1, so it
+    Inference normalizes with a mean too near 0 and a variance too near 1, so it
     performs worse than training suggested. With momentum 0.99 it takes 299 steps to get
     below 5 %, with 0.999 it takes 2995.
 
@@ -34,11 +34,11 @@ class StatisticsNotConverged(Rule):
     that was compiled again, or built on a pretrained one, has had more updates than its
     optimizer counts. A variance lower than m^t proves this, and the rule is then silent
     about the whole model; deep networks nearly always have one. In a small model whose
-    variances are all higher, converged statistics look like biased ones, and the
-    finding is wrong; so do those that were set in another way, such as by
-    `kerasbn.recalibrate`. The rule is also silent for frozen layers, for
-    `zero_debias=True`, which has no such bias, and inside other layers, such as
-    `TimeDistributed`, which may update them several times a step.
+    variances are all higher, converged statistics cannot be distinguished from biased
+    ones, and the finding may be wrong; the same holds for statistics that were set in
+    another way, such as by `kerasbn.recalibrate`. The rule is also silent for frozen
+    layers, for `zero_debias=True`, which has no such bias, and inside other layers,
+    such as `TimeDistributed`, which may update them several times a step.
     """
 
     code = "BN204"

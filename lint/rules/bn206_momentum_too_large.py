@@ -26,12 +26,12 @@ class MomentumTooLarge(Rule):
     ## What it does
     Reports a momentum above 0.99 whose window of 1 / (1 - momentum) batches is longer
     than the training: in a saved model by the steps that its optimizer has taken, in
-    source where every `fit` says its steps in numbers, constants and expressions of
+    source where every `fit` gives its steps in numbers, constants and expressions of
     these, or is given a Keras data set whose length is known.
 
     ## Why is this bad
     After the last step more than a third of each running statistic is still its initial
-    0 or 1, so inference normalises with numbers that the data never had. Use a smaller
+    0 or 1, so inference normalizes with numbers that the data never had. Use a smaller
     momentum, or the same one with `zero_debias=True` of kerasbn.
 
     ## Limits

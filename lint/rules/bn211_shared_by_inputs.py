@@ -23,7 +23,7 @@ class SharedByInputs(Rule):
     `keras.Input` of the same graph.
 
     ## Why is this bad
-    In training each call is normalised by its own batch, in inference all by one pair
+    In training each call is normalized by its own batch, in inference all by one pair
     of statistics: if the inputs are not alike, these fit neither, and no recalibration
     helps. Give each input batch normalization of its own.
 

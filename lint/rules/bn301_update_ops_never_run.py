@@ -36,7 +36,7 @@ class UpdateOpsNeverRun(Rule):
     ## Why is this bad
     In TensorFlow 1 batch normalization only collects the ops that update its running
     statistics: unless the training op depends on them, they never run, and inference
-    normalises with mean 0 and variance 1.
+    normalizes with mean 0 and variance 1.
 
     ## Limits
     The rule checks that some op is built inside `tf.control_dependencies`, not that it

@@ -26,7 +26,7 @@ class Tf1TrainingFlagOmitted(Rule):
 
     ## Why is this bad
     The defaults are opposite, and each is right only half the time: `tf.layers` takes
-    False, so that it never normalises with the batch and never updates its statistics;
+    False, so that it never normalizes with the batch and never updates its statistics;
     contrib and slim take True, so that in evaluation, too, the output for one sample
     depends on the others in its batch.
 
@@ -58,7 +58,7 @@ y = tf.layers.batch_normalization(x)
             harm = (
                 "in evaluation too it uses the statistics of the batch"
                 if default
-                else "it never normalises with the batch, nor updates its statistics"
+                else "it never normalizes with the batch, nor updates its statistics"
             )
             yield self.finding(
                 f"{flag} is left out, and by default it is {default}: {harm}; pass "

@@ -26,7 +26,7 @@ class StatisticsNotSaved(Rule):
 
     ## Why is this bad
     The running statistics are variables, but not trainable ones: without them, a
-    restored network normalises with mean 0 and variance 1, or fails because they are
+    restored network normalizes with mean 0 and variance 1, or fails because they are
     uninitialized.
 
     ## Fix

@@ -59,7 +59,7 @@ y = model(np.random.default_rng(0).normal(5, 2, size=(16, 6, 6, 3)), training=Tr
     good = bad.replace("axis=1", "axis=-1")
     proof = """\
 means = keras.ops.convert_to_numpy(y).mean(axis=(0, 1, 2))
-healthy = bool(np.abs(means).max() < 1e-3)  # Each channel is normalised.
+healthy = bool(np.abs(means).max() < 1e-3)  # Each channel is normalized.
 """
 
     def check_source(self, module: Module) -> Iterator[Finding]:

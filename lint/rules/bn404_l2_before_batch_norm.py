@@ -30,7 +30,7 @@ class L2BeforeBatchNorm(Rule):
 
     ## Why is this bad
     Batch normalization divides by the standard deviation of the output, so the size of
-    the kernel makes no difference to the network: the penalty does not regularise, but
+    the kernel makes no difference to the network: the penalty does not regularize, but
     gradually makes the effective learning rate larger.
 
     ## Limits

@@ -28,7 +28,7 @@ _APPLYING = ("apply_gradients", "minimize", "apply")
 
 
 def penalties_through_batch_norm(module: Module) -> Iterator[ast.Call]:
-    """Yield each call of a network with BN whose gradient by its input is penalised."""
+    """Yield each call of a network with BN whose gradient by its input is penalized."""
     yield from _penalised_in_graphs(module)
     yield from _penalised_in_losses(module)
     if not module.mentions("GradientTape"):
@@ -43,7 +43,7 @@ def penalties_through_batch_norm(module: Module) -> Iterator[ast.Call]:
 
 
 def _penalised_in_graphs(module: Module) -> Iterator[ast.Call]:
-    """Yield calls penalised by TF 1's `tf.gradients(score, [input])`, less one."""
+    """Yield calls penalized by TF 1's `tf.gradients(score, [input])`, less one."""
     for gradient in module.calls_by_name.get("gradients", ()):
         if len(gradient.args) < 2 or not _is_one_away(module, gradient):
             continue
@@ -66,7 +66,7 @@ def _penalised_in_graphs(module: Module) -> Iterator[ast.Call]:
 
 
 def _penalised_in_losses(module: Module) -> Iterator[ast.Call]:
-    """Yield calls penalised by `K.gradients(score, inputs)` in a loss on the inputs."""
+    """Yield calls penalized by `K.gradients(score, inputs)` in a loss on the inputs."""
     for gradient in module.calls_by_name.get("gradients", ()):
         loss = module.scopes.enclosing_function(gradient)
         match gradient.args:
