@@ -149,7 +149,7 @@ def _constructor(value: Value) -> Routine | None:
 
 
 def _hands_keywords_on(constructor: Routine) -> bool:
-    """Whether momentum goes through `**kwargs` to the layer as it came."""
+    """Whether momentum goes through `**kwargs` to the layer unchanged."""
     node, module = constructor.node, constructor.module
     packed = node.args.kwarg
     if packed is None or "momentum" in parameters(node):
@@ -269,7 +269,7 @@ def _packed(
             if isinstance(value, Items):
                 entry = dict_entries(value).get(word)
                 if entry is not None:
-                    # What stands in another file is shown where it is unpacked.
+                    # An argument in another file is shown where it is unpacked.
                     here = None if value.module is module else expression
                     yield _Argument(value.module, entry, here)
 

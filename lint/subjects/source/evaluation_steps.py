@@ -75,7 +75,7 @@ def _is_handed_in(module: Module, network: ast.expr, function: ast.FunctionDef) 
 
 
 def _is_itself(module: Module, network: ast.expr) -> bool:
-    """Whether a model steps by itself, whose `call` is none that holds anything."""
+    """Whether it is the model itself, called in a step of its own."""
     return any(isinstance(each, Self) for each in values(module, network))
 
 

@@ -55,7 +55,7 @@ def _of_call(of: Class) -> list[Function]:
 def _depends_on_phase(
     module: Module, call: ast.Call, function: Function | None
 ) -> bool:
-    """Whether a branch around the call asks for the phase."""
+    """Whether a branch around the call depends on the phase."""
     inner: ast.AST = call
     for outer in module.scopes.ancestors(call):
         if outer is function:

@@ -65,7 +65,7 @@ def is_training_flag(name: str) -> bool:
 
 
 def speaks_of_phase(text: str) -> bool:
-    """Whether a condition asks for the phase, or whether something is frozen."""
+    """Whether a condition checks the phase, or whether something is frozen."""
     return _has(_PHASE, text)
 
 

@@ -11,7 +11,7 @@ NOTEBOOK_BYTES = 100_000_000  # most of it is pictures
 REQUIREMENT_BYTES = 20_000_000
 REQUIREMENT_FILES = 20
 MODULES = 2_000  # that are read of a project
-FILES_CALLING = 3  # a function, beyond which what they pass is not asked
+FILES_CALLING = 3  # of a function; their arguments are not followed if there are more
 FILES_SEARCHED = 1_000  # of a project, for the names in them
 
 VALUES = 40  # more alternatives than this are not distinguished

@@ -86,7 +86,7 @@ def _may_leak(network: Result) -> bool:
 
 
 def _may_hold_networks(module: Module) -> bool:
-    """Whether it builds such a layer; or, as it is no test, may be handed networks."""
+    """Whether it builds such a layer; or is not a test, and may get networks."""
     return module.matches(MAY_LEAK) or not module.is_test
 
 

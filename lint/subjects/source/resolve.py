@@ -177,7 +177,7 @@ def _evaluated(found: Iterable[Found]) -> Iterator[Value]:
 def _parts(value: Value, index: int | None) -> Iterator[Value]:
     """Yield what comes out of a collection: the item at that index, or any."""
     if not isinstance(value, Items):
-        # [Block() for ...] stands for its items, and so does what is handed in.
+        # [Block() for ...] stands for its items, and so do arguments.
         if isinstance(value, Result | Class | Parameter):
             yield value
         return

@@ -38,7 +38,7 @@ Network = tuple["Module", ast.expr]
 
 @dataclass(frozen=True)
 class Running:
-    """A call that runs in a training step; `shown` stands in the linted module.
+    """A call that runs in a training step; `shown` is in the linted module.
 
     `routine` is the function that it is in and `caller` what called that, if the step
     only leads to it.
@@ -52,7 +52,7 @@ class Running:
 
     @property
     def is_shown(self) -> bool:
-        """Whether the call itself stands in the linted module."""
+        """Whether the call itself is in the linted module."""
         return self.shown is self.call
 
     def networks(self) -> Iterator[Network]:
@@ -77,7 +77,7 @@ class Running:
         if says_otherwise(self.call) or _is_cut_off(self.module, self.call):
             return None
         step, said, name = self, says(self.module, self.call), FLAG
-        untold = True  # what is left out says nothing either
+        untold = True  # an argument left out passes no phase either
         while said.how is How.PASSED_ON:
             caller, routine = step.caller, step.routine
             if caller is None or routine is None:
@@ -144,7 +144,7 @@ def trained_kinds(network: Network, call: ast.Call) -> frozenset[str]:
 
 
 def _is_untold(function: Function, name: str) -> bool:
-    """Whether a parameter that is left out says nothing: its default is None, False."""
+    """Whether a parameter left out passes no phase: its default is None or False."""
     match default_of(function, name):
         case ast.Constant(value=False | None):
             return True

@@ -38,7 +38,7 @@ class How(Enum):
 
     NOTHING = auto()
     CONSTANT = auto()
-    PASSED_ON = auto()  # a parameter of the function around it, as it came
+    PASSED_ON = auto()  # a parameter of the function around it, unchanged
     SOMETHING = auto()
 
 
@@ -133,7 +133,7 @@ def local_value(module: Module, expression: ast.expr) -> ast.AST:
 
 
 def _unpacked(module: Module, packed: ast.keyword) -> Said:
-    """`**these`, which may hold a flag; those that came to the function itself."""
+    """`**these`, which may hold a flag; the function's own `**kwargs`."""
     if isinstance(packed.value, ast.Name):
         function = module.scopes.enclosing_function(packed)
         own = None if function is None else function.args.kwarg

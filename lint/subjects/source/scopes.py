@@ -78,7 +78,7 @@ class Scope:
         return isinstance(self.node, ast.ClassDef)
 
 
-# Exact types, as every node of every file is asked for these.
+# Exact types, as every node of every file is checked for these.
 _NAMING = frozenset(
     (
         *(ast.Assign, ast.AnnAssign, ast.NamedExpr, ast.AugAssign, ast.Global),

@@ -53,7 +53,7 @@ class Run:
         module: where the call stands.
         call: the call.
         skipped: how many leading parameters Python fills in.
-        outer: the call by which the function is run that the call stands in.
+        outer: the call that runs the function in which the call is.
         key: equal for calls whose relevant arguments are equal.
     """
 
@@ -303,7 +303,7 @@ def _callers(
 ) -> Iterator[tuple[Module, ast.Call, int, Run | None]]:
     """The call by which a function is run, where it is known, or all in sight.
 
-    Those of other files come last, so that they are read only if that is asked for.
+    Those of other files come last, so that they are read only if needed.
     """
     known = run
     while known is not None and known.function is not function:

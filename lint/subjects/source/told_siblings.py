@@ -119,7 +119,7 @@ def _depends_on_phase(module: Module, call: ast.Call) -> bool:
 
 
 def _is_plain(layer: Result) -> bool:
-    """Whether it is surely a layer of Keras that asks for no phase, as most are."""
+    """Whether it is surely a Keras layer that needs no phase, as most are."""
     return (
         isinstance(layer.of, Known)
         and layer.of.name.startswith("keras.layers.")
@@ -151,7 +151,7 @@ def _reads_flag(of: Class) -> bool:
 
 
 def _is_asked_before(module: Module, call: ast.Call, function: Function) -> bool:
-    """Whether a branch around it asks for the phase, or a name says it samples."""
+    """Whether a branch around it checks the phase, or a name says it samples."""
     for outer in module.scopes.ancestors(call):
         if outer is function:
             break

@@ -44,7 +44,7 @@ class Usage:
         made: how many are made.
         parts: how many of these become parts of other networks.
         calls: how many calls there are of one.
-        told: how many of these pass the flag that was asked for.
+        told: how many of these pass the flag in question.
         stateless: whether one is put in training mode in `stateless_call`.
         backends: the backends of the modules that train one, where they set one.
         traced: how many others build a graph, which passes `training` on.
