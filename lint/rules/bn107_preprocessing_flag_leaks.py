@@ -32,11 +32,11 @@ class PreprocessingFlagLeaks(Rule):
     ## Why is this bad
     Up to Keras 3.15 these layers assume `training=True` unless a flag is passed, and
     the layers after them inherit it: `model(x)` then normalizes with the statistics of
-    the batch and moves the running ones. Calls by `predict`, `evaluate` and `model(x,
-    training=False)` are right.
+    the batch and moves the running ones. Not affected: `predict`, `evaluate` and
+    `model(x, training=False)`.
 
     ## Limits
-    A model that is only ever used by `fit` and `predict` never meets this. In source,
+    A model that is only ever used by `fit` and `predict` is never affected. In source,
     calls that only build the model, and those inside another network, are left alone.
 
     ## References
