@@ -1,10 +1,10 @@
 """Work with a file in a process that can be ended.
 
 The HDF5 library can loop for ever, or crash, on a few changed bytes
-(HDFGroup/hdf5#1707, h5py/h5py#2088), and Python can neither interrupt nor survive
-that. So another process does the work and hands over what came of it. A fork costs
-milliseconds, but is safe only where no other thread runs. NumPy and h5py are not
-needed here: who works with one file only leaves loading them to the fork.
+(HDFGroup/hdf5#1707, h5py/h5py#2088), and Python can neither interrupt nor survive that.
+So another process does the work and returns the result. A fork costs milliseconds, but
+is safe only where no other thread runs. NumPy and h5py are not needed here: with a
+single file, only the fork loads them.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ __all__ = [
 T = TypeVar("T")
 
 SECONDS = 5
-"""How much processor time it may take, many times what the largest models need."""
+"""How much processor time it may take: many times what the largest models need."""
 
 PATIENCE = 25
-"""How many seconds it may take in all, be it that the machine is busy."""
+"""How many seconds it may take in all, even on a busy machine."""
 
 CRASH = "the HDF5 library crashes on it"
 
-# They run threads of their own, which `threading` does not know of.
+# They run threads of their own, which `threading` does not list.
 _WITH_THREADS = ("tensorflow", "jax", "torch")
 
 _is_isolated = False
@@ -58,7 +58,7 @@ def isolated(function: Callable[[], T]) -> T:
     """Call a function in a process of its own, if one can be forked here.
 
     Args:
-        function: what reads files, but changes nothing here.
+        function: reads files, but changes nothing here.
 
     Returns:
         What it returns, which must be possible to pickle.
@@ -78,7 +78,7 @@ def isolated(function: Callable[[], T]) -> T:
 
 
 def is_isolated() -> bool:
-    """Whether this is such a process, which whoever waits for it ends."""
+    """Whether this is such a process, which its waiting parent ends."""
     return _is_isolated
 
 
@@ -91,11 +91,11 @@ def may_fork() -> bool:
 
 
 def in_fork(function: Callable[[], bytes]) -> bytes | str:
-    """What a function returns in a forked process, or why it returned nothing."""
+    """Return the result of a function in a forked process, or why there is none."""
     global _is_isolated
     reading, writing = os.pipe()
     child = os.fork()
-    if child == 0:  # Nothing here may return, or run what the parent is to run.
+    if child == 0:  # Nothing here may return, or run the parent's code.
         try:
             _is_isolated = True
             limit_processor_time()
@@ -139,7 +139,7 @@ def has_computed_too_long(exit_status: int | None) -> bool:
 
 
 def late() -> str:
-    """What is wrong where nothing came within the time."""
+    """Return the message for a process that did not answer in time."""
     return f"the HDF5 library did not return after {SECONDS} s"
 
 

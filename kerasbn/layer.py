@@ -97,19 +97,19 @@ class BatchNormalization(keras.layers.BatchNormalization):
     `kerasbn.combine_replicas` before.
 
     **Virtual batches.** With `virtual_batch_size`, training normalizes each group of
-    that many consecutive samples, the last of which may be smaller, with statistics
-    of its own (ghost batch normalization): as noisy as small batches, which can train
-    to better results than large ones. Running statistics move towards the average of
-    the groups' means and variances, each with the weight of its samples; so inference
-    is as trained, and does not depend on groups.
+    that many consecutive samples, the last of which may be smaller, with statistics of
+    its own (ghost batch normalization): as noisy as small batches, which can train
+    better than large ones. Running statistics move towards the average of the groups'
+    means and variances, each with the weight of its samples; so inference fits
+    training, and does not depend on groups.
 
-    **Accumulated gradients.** With `gradient_accumulation_steps` in the optimizer,
-    each of the batches whose gradients are added up is normalized with its own
-    statistics, and moves the running ones. Those of all of them together cannot be
-    had: the first is normalized, and forgotten, before the last is seen. So the
-    gradient is not that of one large batch, and a momentum is the share that stays
-    per batch, not per step: `momentum ** (1 / gradient_accumulation_steps)` averages
-    over as many samples. `kerasbn.recalibrate` gives running statistics of all data.
+    **Accumulated gradients.** With `gradient_accumulation_steps` in the optimizer, each
+    of the batches whose gradients are added up is normalized with its own statistics,
+    and moves the running ones. Statistics of all of them together are not available:
+    the first is normalized, and forgotten, before the last is seen. So the gradient is
+    not that of one large batch, and a momentum is the share kept per batch, not per
+    step: `momentum ** (1 / gradient_accumulation_steps)` averages over as many samples.
+    `kerasbn.recalibrate` gives running statistics of all data.
 
     **Loading.** Statistics that come without the weight they have collected, from
     a layer without `zero_debias` or as a plain list of arrays, count as complete:
@@ -231,7 +231,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
         self.momentum: Any = momentum
         # Stock takes it on TensorFlow only.
         self.synchronized = checked_flag("synchronized", synchronized)
-        self.renorm = renorm  # A Keras that does not know it does not set it.
+        self.renorm = renorm  # A Keras without this argument does not set it.
         self.zero_debias = checked_flag("zero_debias", zero_debias)
         self.virtual_batch_size = checked_group_size(virtual_batch_size)
         if self.synchronized and virtual_batch_size is not None:
@@ -317,7 +317,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
     def call(
         self, inputs: Tensor, training: bool | None = None, mask: Tensor | None = None
     ) -> Tensor:
-        """Normalize `inputs`, in training mode also move the running statistics."""
+        """Normalize `inputs`; in training mode, also move the running statistics."""
         if mask is not None and len(mask.shape) != len(inputs.shape) - 1:
             raise ValueError(
                 "The mask must have one dimension less than the inputs. "
@@ -419,7 +419,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
         """The configuration; stock can read it when only its options are used."""
         config = super().get_config()
         if not isinstance(self.axis, int):
-            # Twice, as Keras drops a list of several under "axis" from legacy `.h5`.
+            # Twice, as Keras drops a list of axes under "axis" from legacy `.h5` files.
             config["axis"] = config["axes"] = list(self.axis)
         if self.zero_debias:
             config["zero_debias"] = True
@@ -438,20 +438,20 @@ class BatchNormalization(keras.layers.BatchNormalization):
 def _at_least_float32(dtype: Any) -> str:
     """Half precision overflows in sums and is too coarse for running statistics.
 
-    Not `keras.backend.result_type`, which on PyTorch makes float32 of float64 too.
+    Not `keras.backend.result_type`, which on PyTorch also turns float64 into float32.
     """
     is_double = keras.backend.standardize_dtype(dtype) == "float64"
     return "float64" if is_double else "float32"
 
 
 def _wider(dtype: Any, other: str) -> str:
-    """The dtype of the two that holds the values of both."""
+    """Return the one of two dtypes that holds the values of both."""
     dtype = keras.backend.standardize_dtype(dtype)
     return dtype if dtype == other else keras.backend.result_type(dtype, other)
 
 
 def _in_shape(array: Any, shape: tuple[int, ...]) -> Any:
-    """The array in `shape` if only dimensions of 1 differ, else as it is.
+    """Return the array in `shape` if only dimensions of 1 differ, else unchanged.
 
     tf.keras 2 kept the weights of several axes in the input's rank, for example
     `(1, 28, 28, 1)` for `(28, 28)`.

@@ -31,7 +31,7 @@ Tensor = Any
 def stock_arguments(
     renorm: bool, clipping: Mapping[str, float] | None, momentum: float
 ) -> dict[str, Any]:
-    """The arguments for the constructor of stock: none if it does not know renorm.
+    """The arguments for stock's constructor: none if it does not support renorm.
 
     Raises:
         ValueError: If renorm is wanted and the installed Keras does not know it.
@@ -56,8 +56,8 @@ def stock_arguments(
 class RunningMoments:
     """The running mean and stddev that each of the last batches was corrected by.
 
-    A pass for gradients alone (see `kernels.is_repeated`) comes when they have
-    moved. It is to find what its batch met at first.
+    A pass for gradients alone (see `kernels.is_repeated`) comes after they have moved.
+    It must find the values that its batch met at first.
     """
 
     def __init__(self) -> None:
@@ -65,7 +65,7 @@ class RunningMoments:
         self._met: deque[tuple[Tensor, tuple[Tensor, Tensor]]] = deque(maxlen=32)
 
     def met_by(self, mean: Tensor, now: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        """What the batch of this mean met, which is `now` if it is new."""
+        """Return what the batch of this mean met, which is `now` if it is new."""
         if kernels.is_repeated():
             return self._recalled(mean, now)
         if kernels.active.may_be_repeated(mean):
@@ -77,7 +77,7 @@ class RunningMoments:
     def _recalled(
         self, mean: Tensor, now: tuple[Tensor, Tensor]
     ) -> tuple[Tensor, Tensor]:
-        """That of the nearest mean, as not every sum is the same again to the bit."""
+        """Return what the nearest mean met: equal sums can differ in the last bits."""
 
         def difference(met: tuple[Tensor, Any]) -> float:
             return float(ops.max(ops.abs(met[0] - ops.stop_gradient(mean))))

@@ -19,7 +19,7 @@ __all__ = ["Kernel", "Normalization", "Normalized", "active", "is_repeated"]
 
 
 def _of_backend(backend: str) -> Kernel:
-    """The kernel for a Keras backend: `generic` where it has no own."""
+    """The kernel for a Keras backend: `generic` where it has none of its own."""
     own = backend in ("tensorflow", "jax", "torch")
     name = f"{__name__}.{backend if own else 'generic'}"
     return cast("Kernel", importlib.import_module(name))

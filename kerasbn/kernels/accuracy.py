@@ -1,4 +1,4 @@
-"""When moments found in float32 are no longer those of the data."""
+"""The limits up to which moments found in float32 are accurate."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ LIMIT = 64.0
 def is_inaccurate(
     mean: Tensor, variance: Tensor, epsilon: float, limit: Tensor | float = LIMIT
 ) -> Tensor:
-    """Where the mean is so far above the deviation that it has to be taken off first.
+    """Whether the mean is so far above the deviation that it must be subtracted first.
 
-    A sum of N rows one by one is off by at most N / 2 * 2^-24 of itself, and comes
-    near that where rows differ so little that all additions round the same way. The
-    variance, taken around the mean found so, is too large by the square of what that
-    is off, and outputs by what the mean is off. Up to 8 deviations and for blocks of
-    a few hundred rows, as kernels take them, that is far below 1e-6 and 5e-6.
-    An output does not depend on deviations far below `sqrt(epsilon)`.
+    The relative error of a sum of N rows added one by one is at most N / 2 * 2^-24, and
+    comes near that where rows differ so little that all additions round the same way.
+    The variance around such a mean is too large by the square of the mean's error, and
+    outputs are off by that error. Up to 8 deviations and for blocks of a few hundred
+    rows, as kernels use them, that is far below 1e-6 and 5e-6. An output does not
+    depend on deviations far below `sqrt(epsilon)`.
 
-    And where the error of the mean swamps the variance, the variance as found is at
-    most that error's square: the mean is far above its root, too, and is seen.
+    Where the error of the mean swamps the variance, the variance found is at most that
+    error's square: the mean is far above its root, too, and is detected.
 
     Args:
         mean: As found.

@@ -1,4 +1,4 @@
-"""What kernels are given, and what they return."""
+"""The inputs and results of kernels."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Correction = Callable[
 
 @dataclass(frozen=True)
 class Normalization:
-    """How to normalize.
+    """The options of a normalization.
 
     Statistics, gamma and beta all have the *kept shape*, the input's shape along
     `kept`, and the *wide dtype*: float64 if the input is float64, else float32.
@@ -27,8 +27,7 @@ class Normalization:
         epsilon: Positive number.
         gamma: Tensor of the kept shape, or `None` for 1.
         beta: The same, or `None` for 0.
-        correction: What makes the gamma and beta to apply to a batch, `None` for
-            nothing.
+        correction: Computes the gamma and beta to apply to a batch, `None` for none.
     """
 
     kept: tuple[int, ...]
@@ -66,7 +65,7 @@ class Normalized(NamedTuple):
 
 
 class Kernel(Protocol):
-    """Batch statistics and normalization; modules with these functions fit."""
+    """Batch statistics and normalization, as a module with these functions."""
 
     def normalize_batch(self, x: Tensor, how: Normalization) -> Normalized:
         """Normalize with the moments of the batch, as `generic.normalize_batch`."""
@@ -79,7 +78,7 @@ class Kernel(Protocol):
     def repeats(self) -> bool:
         """Whether this call repeats an earlier one, for gradients alone.
 
-        Rematerialization does so: statistics have moved before.
+        Rematerialization does that: the statistics have already moved.
         """
 
     def may_be_repeated(self, x: Tensor) -> bool:

@@ -129,7 +129,7 @@ def moments(
 
 
 def _not_negative(variance: Tensor) -> Tensor:
-    """What rounding has made of 0 is 0; a gradient passes through it all the same."""
+    """Replace negative rounding errors by 0, without blocking the gradient."""
     return variance + ops.stop_gradient(ops.where(variance < 0, -variance, 0))
 
 
@@ -158,7 +158,7 @@ def normalize(x: Tensor, mean: Tensor, variance: Tensor, how: Normalization) -> 
 
 
 def repeats() -> bool:
-    """Never as far as is known."""
+    """Never, as far as is known."""
     return False
 
 
@@ -168,7 +168,7 @@ def may_be_repeated(x: Tensor) -> bool:
 
 
 def count(x: Tensor, kept: tuple[int, ...], mask: Tensor | None = None) -> Tensor:
-    """How many positions are counted, in the dtype of `x`, per index of a mask."""
+    """Count the positions per index of a mask, in the dtype of `x`."""
     reduced = reduced_axes(len(x.shape), kept)
     positions = None if mask is None else _positions(x, mask)
     return _without(_count(x, positions, reduced), reduced)

@@ -1,7 +1,7 @@
 """Batch statistics and normalization in JAX.
 
-XLA fuses what is written plainly, and sums in trees. What can be gained is not to
-hinder it, and to have it compile what is called outside of `jax.jit` too.
+XLA fuses plain code, and sums in trees. All there is to gain is not to hinder it, and
+to have it compile calls outside of `jax.jit` too.
 """
 
 from __future__ import annotations
@@ -76,8 +76,8 @@ def _normalize_batch(
 def _moments(x: Tensor, kept: tuple[int, ...]) -> tuple[Tensor, Tensor, Tensor]:
     """The first value of each index, the mean less that, and the variance.
 
-    What is lost to rounding where |mean| >> std is less by far if a value of the
-    data is taken off before anything is added up. Where XLA fuses, it costs nothing.
+    Where |mean| >> std, far less is lost to rounding if a value of the data is
+    subtracted before anything is summed. Where XLA fuses, it costs nothing.
     """
     sizes, axes = merged(x.shape, kept)
     wide = generic.widened(x).reshape(sizes)

@@ -79,7 +79,7 @@ def _is_native(x: Tensor, *others: Tensor | None) -> bool:
     They are not made for the transformations of `torch.func`, for forward
     differentiation, for empty batches, nor for every device.
     """
-    # PyTorch has no public way to ask for `vmap` and its like; it asks itself so.
+    # PyTorch has no public way to detect `vmap` and the like; it does so itself.
     if not x.numel() or torch._C._are_functorch_transforms_active():
         return False
     given = [x, *(t for t in others if t is not None)]
@@ -95,7 +95,7 @@ def _as_channels(
     x: Tensor, kept: tuple[int, ...]
 ) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
     """`x` as `(A, C, B)` or `(N, C)`, and the function that undoes it."""
-    if kept == (x.dim() - 1,) and x.is_contiguous():  # The usual, in little time.
+    if kept == (x.dim() - 1,) and x.is_contiguous():  # The usual case, done quickly.
         return x.reshape(-1, x.shape[-1]), lambda y: y.reshape(x.shape)
     in_memory = sorted(range(x.dim()), key=lambda axis: -x.stride(axis))
     stored = tuple(axis for axis in in_memory if axis in kept)
@@ -129,7 +129,7 @@ class _OnBatch(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor, Tensor]:
         mean, variance = _moments(x)
         shift, shifted, rest = None, x, mean
-        if x.device.type == "cpu":  # Others sum in trees, and take off the mean first.
+        if x.device.type == "cpu":  # Others sum in trees, and subtract the mean first.
             inaccurate = is_inaccurate(mean, variance, epsilon)
             if inaccurate.any():
                 mean, variance = _exact_moments(x)
@@ -180,7 +180,7 @@ def _by_moments(
     by_variance: Tensor | None,
     count: int,
 ) -> Iterator[Tensor]:
-    """What the gradients by the moments add to that by `x`."""
+    """Yield what the gradients by the moments add to the gradient by `x`."""
     if by_mean is not None:
         yield _spread(by_mean / count, x).expand_as(x).to(x.dtype)
     if by_variance is not None:
@@ -189,7 +189,7 @@ def _by_moments(
 
 
 def _spread(t: Tensor, x: Tensor) -> Tensor:
-    """One number per channel, in a shape that broadcasts to `x`."""
+    """Reshape one number per channel so that it broadcasts to `x`."""
     return t.reshape(1, -1, *[1] * (x.dim() - 2))
 
 
@@ -230,7 +230,7 @@ def _moments(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _exact_moments(x: Tensor) -> tuple[Tensor, Tensor]:
-    """The same in float64, which takes long."""
+    """Return the moments computed in float64, which is slow."""
     positions = [axis for axis in range(x.dim()) if axis != 1]
     variance, mean = torch.var_mean(x.double(), positions, correction=0)
     return mean, variance
@@ -243,7 +243,7 @@ def _narrowed(t: Tensor, x: Tensor) -> Tensor:
 
 @functools.cache
 def _groups(rows: int) -> int:
-    """How many groups to make of the rows, as even as can be."""
+    """Return how many groups to split the rows into, as evenly as possible."""
     at_least = -(-rows // FEW)
     sizes = range(at_least, 2 * at_least + 1)
     return next((n for n in sizes if rows % n == 0), sizes[-1])

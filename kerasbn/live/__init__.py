@@ -12,7 +12,7 @@ folded       the folded model for a live one
 float64      copies that compute in float64
 inference    runs of models on random inputs
 promotion    Keras' rules of type promotion, with float64 in them
-compiling    the compiled state, handed on
+compiling    the compiled state, passed on
 """
 
 from kerasbn.live.calls import computes_its_graph, has_graph

@@ -1,4 +1,4 @@
-"""The compiled state of a live model, handed on to a model made from it."""
+"""The compiled state of a live model, passed on to a model made from it."""
 
 from __future__ import annotations
 

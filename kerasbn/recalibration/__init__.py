@@ -1,4 +1,4 @@
-"""Running statistics estimated anew from data, with the weights as they are."""
+"""Running statistics estimated again from data, with the weights as they are."""
 
 from kerasbn.recalibration.estimate import RecalibratedLayer, recalibrate
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def input_batches(
     data: Any, batch_size: int, steps: int | None
 ) -> tuple[Iterator[Any], int | None]:
-    """The batches of inputs in the data and their number, `None` if unknown.
+    """Return the batches of inputs in the data and their number, `None` if unknown.
 
     Args:
         data: Arrays, or anything that yields batches, see `recalibrate`.
@@ -58,7 +58,7 @@ def _slices(data: Any, batch_size: int) -> tuple[Iterator[Any], int]:
         def part(array: Any) -> Any:
             return None if array is None else array[start : start + batch_size]
 
-        # As `x` alone: several inputs are not to be taken for `(x, y)`.
+        # As `x` alone: several inputs must not be mistaken for `(x, y)`.
         return (tree.map_structure(part, data),)
 
     return map(batch, starts), len(starts)

@@ -1,4 +1,4 @@
-"""Running a model operation by operation, whatever of it was compiled."""
+"""Running a model operation by operation, even if parts were compiled."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 def eagerly() -> Iterator[None]:
     """Within this context compiled functions run as plain Python.
 
-    A function compiled before (`tf.function`, `jax.jit`) would run as it was, and
-    not call what has been put in the place of a layer's `call`. PyTorch keeps no
-    record for gradients meanwhile, which would hold all activations in memory.
+    A function compiled earlier (`tf.function`, `jax.jit`) would run unchanged, and not
+    call the replacement of a layer's `call`. Meanwhile PyTorch records no gradients,
+    which would keep all activations in memory.
     """
     backend = keras.backend.backend()
     if backend == "tensorflow":

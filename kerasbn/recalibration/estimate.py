@@ -1,4 +1,4 @@
-"""`recalibrate`: data pass through a model, and its running statistics are theirs."""
+"""`recalibrate`: estimate a model's running statistics by passing data through it."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RecalibratedLayer:
-    """What became of one layer's running statistics.
+    """The outcome for one layer's running statistics.
 
     Attributes:
         path: The names of the models and layers around it and its own, `inner/bn1`.
-        samples: How many positions were counted for each mean and variance, at most.
+        samples: The largest number of positions counted for any mean and variance.
         mean_shift: The largest change of a mean, in new standard deviations.
         variance_ratio: The largest factor between an old and a new variance, >= 1.
     """
@@ -48,23 +48,22 @@ def recalibrate(
 ) -> list[RecalibratedLayer]:
     """Estimate the running statistics of a model's batch normalization from data.
 
-    For when they are not those of the weights: after weights were averaged or
-    edited, after a training in which they never moved or with too small a momentum,
-    or before the model is used on other data. Every
-    `keras.layers.BatchNormalization` in the model is included, kerasbn's and those
-    within nested models and custom layers, and **frozen ones too**: a running
-    statistic is not learned, and an old one does not fit new inputs. Nothing else
-    changes: no weight, optimizer, seed or other state; and if anything fails,
-    nothing at all.
+    Use it when they do not fit the weights: after weights were averaged or edited,
+    after a training in which they never moved or with too small a momentum, or before
+    the model is used on other data. Every `keras.layers.BatchNormalization` in the
+    model is included, kerasbn's and those within nested models and custom layers, and
+    **frozen ones too**: a running statistic is not learned, and an old one does not fit
+    new inputs. Nothing else changes: no weight, optimizer, seed or other state; and if
+    anything fails, nothing at all.
 
-    The data pass once. Meanwhile each of these layers normalizes with the statistics
-    of the batch, as in training, so that the layers behind it see what they were
-    trained on. Everything else is in **inference mode: dropout, noise and random
-    augmentation are off**. PyTorch's `update_bn` leaves them on; but the estimate is
-    for inference, and a dropout of rate p makes the variance of what it passes on
-    1/(1-p) times as large, or more where the mean is not 0 ([Li et al.,
-    2019](https://arxiv.org/abs/1801.05134)).
-    Batches should be as large as in training or larger.
+    The data pass once. Meanwhile each of these layers normalizes with the statistics of
+    the batch, as in training, so that the layers after it see what they were trained
+    on. Everything else is in **inference mode: dropout, noise and random augmentation
+    are off**. PyTorch's `update_bn` leaves them on; but the estimate is for inference,
+    and a dropout of rate p makes the variance of what it passes on 1/(1-p) times as
+    large, or more where the mean is not 0 ([Li et al.,
+    2019](https://arxiv.org/abs/1801.05134)). Batches should be as large as in training
+    or larger.
 
     The new statistics are those of all samples pooled, by the law of total variance,
 
@@ -156,7 +155,7 @@ def _pass(
 ) -> None:
     """Pass the batches through the model; no variable changes."""
     progress = keras.utils.Progbar(number, verbose=verbose, unit_name="step")
-    scope = keras.StatelessScope()  # One for all, so that what is random goes on.
+    scope = keras.StatelessScope()  # One for all, so that random states continue.
     step = 0
     for step, batch in enumerate(batches, start=1):
         with eagerly(), scope, observed(observers):

@@ -1,4 +1,4 @@
-"""What reaches the batch normalization layers of a model while data pass."""
+"""Observation of the inputs of a model's batch normalization layers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Tensor = Any
 
 
 class Observer:
-    """Takes the place of a layer's `call`, and pools the statistics of its inputs.
+    """A replacement of a layer's `call` that pools the statistics of its inputs.
 
     The layer then normalizes with those of the batch: they are assigned to its
     running statistics and it is called in inference mode. So frozen layers, renorm
@@ -72,7 +72,7 @@ class Observer:
         return bool(self.layer.synchronized) and replicas.active.several()
 
     def add_other_processes(self, pools: Sequence[Pool | None]) -> None:
-        """Pool what this layer has seen in all processes, this one included."""
+        """Pool the statistics of this layer from all processes, this one included."""
         self.pool = None
         for pool in pools:
             if self.pool is None:
@@ -102,7 +102,7 @@ class Observer:
 
 @contextmanager
 def observed(observers: Iterable[Observer]) -> Iterator[None]:
-    """Within this context the observers take their layers' calls."""
+    """Within this context, let the observers handle their layers' calls."""
     with ExitStack() as stack:
         for observer in observers:
             stack.enter_context(_attribute(observer.layer, "call", observer))
@@ -111,7 +111,7 @@ def observed(observers: Iterable[Observer]) -> Iterator[None]:
 
 @contextmanager
 def _attribute(instance: Any, name: str, value: Any) -> Iterator[None]:
-    """Shadow an attribute of one instance, past Keras' tracking of attributes."""
+    """Shadow an attribute of one instance, bypassing Keras' attribute tracking."""
     own = vars(instance)
     before = {name: own[name]} if name in own else {}
     own[name] = value

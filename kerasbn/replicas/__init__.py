@@ -7,15 +7,15 @@ positions for instance:
     W = sum(w)    mean = sum(w * mean_i) / W
     variance = sum(w * (variance_i + (mean_i - mean)^2)) / W
 
-What differs between backends is in the modules of this package named after them,
-five functions each:
+Everything that differs between backends is in the modules named after them, with five
+functions each:
 
 - `several()`: whether the code that calls it runs in one of several replicas.
 - `total(tensor)`: the sum of `tensor` over all replicas, in each of them and with
   gradients. All replicas must call it, in the same order.
 - `holds_all(variable)`: whether `variable` holds the values of other replicas too.
 - `gathered(variable)`: the values of all replicas, along a new first axis.
-- `of_all(thing)`: what each process has of a thing on the host. All must call it.
+- `of_all(thing)`: each process's value of a thing on the host. All must call it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Tensor = Any
 
 
 def _of_backend(backend: str) -> ModuleType:
-    """The module for a Keras backend: `single` where it needs no own."""
+    """The module for a Keras backend: `single` where it needs none of its own."""
     match backend:
         case "tensorflow":
             from kerasbn.replicas import tensorflow

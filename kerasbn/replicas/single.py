@@ -1,4 +1,4 @@
-"""One replica, or JAX: its arrays span all devices, so their sums do so already."""
+"""A single replica, or JAX, whose arrays and thus their sums span all devices."""
 
 from __future__ import annotations
 
@@ -30,5 +30,5 @@ def gathered(variable: Any) -> Tensor:
 
 
 def of_all(thing: Any) -> list[Any]:
-    """What each process has of a thing: there is one process."""
+    """List the value of each process: there is one process."""
     return [thing]

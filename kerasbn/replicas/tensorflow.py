@@ -39,5 +39,5 @@ def gathered(variable: Any) -> Tensor:
 
 
 def of_all(thing: Any) -> list[Any]:
-    """What each process has of a thing: one process has all replicas."""
+    """List the value of each process: one process has all replicas."""
     return [thing]

@@ -37,7 +37,7 @@ def gathered(variable: Any) -> Tensor:
 
 
 def of_all(thing: Any) -> list[Any]:
-    """What each process has of a thing; each of them must call it."""
+    """List the value of each process; each of them must call it."""
     if not several():
         return [thing]
     things = [None] * distributed.get_world_size()
@@ -48,8 +48,8 @@ def of_all(thing: Any) -> list[Any]:
 class _Total(torch.autograd.Function):
     """A sum over all processes; so is its gradient, of any order.
 
-    Each process differentiates a loss of its own. A part has a share in all of
-    them, by way of the sum: its gradient is the sum of all processes' gradients.
+    Each process differentiates a loss of its own. A part contributes to all of them
+    through the sum: its gradient is the sum of all processes' gradients.
     """
 
     @staticmethod

@@ -25,12 +25,12 @@ Variable = Any
 
 @dataclass(frozen=True)
 class RenormStatistics:
-    """What Batch Renormalization adds to the mean and variance for inference.
+    """Statistics that Batch Renormalization adds to the mean and variance.
 
     Attributes:
         moving_stddev: The running deviation for inference, which the variance follows.
         mean: The running mean that training normalizes with.
-        stddev: The running deviation that it does so with.
+        stddev: The running deviation that training normalizes with.
     """
 
     moving_stddev: Variable
@@ -40,7 +40,7 @@ class RenormStatistics:
 
 @dataclass(frozen=True)
 class RunningStatistics:
-    """The variables of a built layer that a batch moves, and what becomes of them.
+    """The variables of a built layer that a batch moves, and their updates.
 
     Attributes:
         layer: Has `momentum`, `epsilon`, `renorm_momentum` and the initializers.
@@ -58,7 +58,7 @@ class RunningStatistics:
 
     @classmethod
     def of(cls, layer: Any) -> RunningStatistics:
-        """Those of a built layer, kerasbn's or stock."""
+        """Return the statistics of a built layer, kerasbn's or stock."""
         renorm = None
         if getattr(layer, "renorm", False):
             renorm = RenormStatistics(
@@ -104,17 +104,17 @@ class RunningStatistics:
         return rate
 
     def forget_weight(self) -> None:
-        """Say that nothing is known about the weight of what was loaded."""
+        """Record that the weight of the loaded statistics is unknown."""
         if self.weight is not None:
             self.weight.reset()
 
     def replace(
         self, mean: Array, variance: Array, batches: Array, has: NDArray[np.bool_]
     ) -> None:
-        """Set all of them anew from the statistics of whole data.
+        """Set all of them from the statistics of whole data.
 
-        With a weight, they count as complete or, in an average of all batches, as
-        that of these.
+        With a weight, they count as complete or, in an average of all batches, as the
+        average of these.
 
         Args:
             mean: The mean, of the kept shape as all of these.
@@ -136,7 +136,7 @@ class RunningStatistics:
             variable.assign(np.where(has, values, array(variable)))
 
     def _replace_weight(self, batches: Array) -> None:
-        """The weight is per index, but for the last axis: there all count alike."""
+        """The weight is per index, except on the last axis, where all count equally."""
         assert self.weight is not None
         w = self.weight.w
         alike = tuple(axis for axis, size in enumerate(w.shape) if size == 1)
@@ -148,7 +148,7 @@ class RunningStatistics:
 def read(variable: Variable, dtype: Any) -> Tensor:
     """Its value in a dtype."""
     value = ops.convert_to_tensor(variable)
-    if hasattr(value, "assign"):  # TensorFlow's is still to be read.
+    if hasattr(value, "assign"):  # TensorFlow's variable is still to be read.
         return ops.cast(value, dtype)
     return in_dtype(value, dtype)
 

@@ -15,7 +15,7 @@ Tensor = Any
 
 
 def combined(statistics: RunningStatistics) -> list[tuple[Any, Tensor]]:
-    """What running statistics that each replica has moved are over all replicas.
+    """Combine running statistics that each replica has moved, over all replicas.
 
     Replicas with more weight `w` count for more. The new `w` is the mean of all:
     together they are one layer that has seen as many batches as each of them.
@@ -40,7 +40,7 @@ def combined(statistics: RunningStatistics) -> list[tuple[Any, Tensor]]:
 def _combined_renorm(
     renorm: RenormStatistics, mean: Tensor, w: Tensor
 ) -> list[tuple[Any, Tensor]]:
-    """The same for the variables of renorm, which have deviations for variances."""
+    """Combine the variables of renorm, which hold deviations instead of variances."""
     moving_stddev = active.gathered(renorm.moving_stddev)
     renorm_mean = active.gathered(renorm.mean)
     stddev = active.gathered(renorm.stddev)

@@ -1,6 +1,6 @@
 """The rules: every module `bn…` in this folder holds one.
 
-They are found by looking into the folder, so a new rule is one new file.
+They are found by listing the folder, so a new rule is one new file.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ UNREADABLE = "BN001"
 
 @cache
 def all_rules() -> tuple[Rule, ...]:
-    """One instance of every rule, sorted by code."""
+    """Return an instance of every rule, sorted by code."""
     modules = [
         import_module(f".{module.name}", __name__)
         for module in iter_modules(__path__)
@@ -52,7 +52,7 @@ def all_rules() -> tuple[Rule, ...]:
 
 
 def rule_by_code(word: str) -> Rule:
-    """The one rule of this code or name, in either case.
+    """Return the rule with this code or name, in either case.
 
     Raises:
         UsageError: if there is none.
@@ -64,7 +64,7 @@ def rule_by_code(word: str) -> Rule:
 
 
 def rules_matching(selector: str) -> tuple[Rule, ...]:
-    """The rules a selector means: a code, a name, the start of codes, or `ALL`.
+    """Return the rules a selector means: a code, a name, a code prefix, or `ALL`.
 
     Raises:
         UsageError: if there is none.
@@ -84,10 +84,10 @@ def enabled_rules(
 ) -> tuple[Rule, ...]:
     """The rules that are on.
 
-    Without `select` these are the ones that are on by default, and so they are of
-    `BN`; what `extend_select` means comes to them. Where a rule is both selected and
-    ignored, the more specific selector wins, and `ignore` wins a tie. Unreadable
-    targets are reported whatever is selected, unless they are ignored.
+    Without `select`, or with `BN`, these are the rules that are on by default; those of
+    `extend_select` are added. Where a rule is both selected and ignored, the more
+    specific selector wins, and `ignore` wins a tie. Unreadable targets are reported
+    whatever is selected, unless they are ignored.
 
     Raises:
         UsageError: if a selector means no rule.
@@ -113,12 +113,12 @@ def enabled_rules(
 
 
 def selector_means(selector: str, code: str, name: str) -> bool:
-    """Whether a code, a name, the start of codes, or `ALL` means this rule."""
+    """Whether a code, a name, a code prefix, or `ALL` means this rule."""
     return _specificity(selector, code, name) > 0
 
 
 def _specificity(selector: str, code: str, name: str) -> int:
-    """How precisely a selector means a rule; 0 if it does not."""
+    """Return how precisely a selector means a rule; 0 if it does not."""
     if selector.upper() == EVERY_RULE:
         return 1
     if selector.lower() == name:

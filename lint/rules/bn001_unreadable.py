@@ -23,7 +23,7 @@ class Unreadable(Rule):
     `--ignore BN001` silences it.
 
     ## Why is this bad
-    What was not read was not checked, whatever it contains.
+    Nothing in an unread file or cell was checked, whatever it contains.
     """
 
     code = "BN001"
@@ -33,6 +33,6 @@ class Unreadable(Rule):
     good = 'print("Python 3")\n'
 
     def check_unread(self, problem: Unread) -> Iterator[Finding]:
-        """Every target that should have been readable."""
+        """Report every target that should have been readable."""
         if problem.code == self.code:
             yield self.finding(problem.reason, problem.location)

@@ -1,4 +1,4 @@
-"""BN002: a model does not tell how its layers are connected."""
+"""BN002: a model does not show how its layers are connected."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class NotInspectable(Rule):
     """A model could be checked only in part, because its graph is not known.
 
     ## What it does
-    Reports a model of a class of your own, a subclass of `keras.Model`. Such a
-    model is code: how `call` calls its layers is nowhere in the model. Its saved
-    file does not even list its layers, only their weights. The running statistics
-    in it are checked all the same. In a saved Functional or Sequential model it
-    reports each batch normalization inside a layer of your own likewise.
+    Reports a model of a class of your own, a subclass of `keras.Model`. Such a model is
+    code: how `call` calls its layers is nowhere in the model. Its saved file does not
+    even list its layers, only their weights. The running statistics are still checked.
+    In a saved Functional or Sequential model, each batch normalization inside a layer
+    of your own is reported too.
 
     A live model is run once in training and once in inference mode, on random inputs of
     its shapes; where that fails, the message says why.

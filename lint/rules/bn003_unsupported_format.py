@@ -1,4 +1,4 @@
-"""BN003: a file of a format that holds too little to check."""
+"""BN003: a file in a format that holds too little to check."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 
 class UnsupportedFormat(Rule):
-    """A file is of a format that cannot be checked.
+    """A file is in a format that cannot be checked.
 
     ## What it does
-    Reports a target that is no Python source, notebook, `.keras` or whole-model
+    Reports a target that is not a Python source file, notebook, `.keras` or whole-model
     `.h5` file: an exported SavedModel, a LiteRT or ONNX model, a file that holds
-    weights alone. In a folder such files are passed over.
+    weights alone. In a folder, such files are skipped.
 
     ## Why is this bad
-    Such a file has neither the momentum nor the calls of the layers, so nothing was
+    Such a file holds neither the momentum nor the calls of the layers, so nothing was
     checked.
     """
 
@@ -33,6 +33,6 @@ class UnsupportedFormat(Rule):
     good = 'model.save("model.keras")\n'
 
     def check_unread(self, problem: Unread) -> Iterator[Finding]:
-        """Every target of a format that is not supported."""
+        """Report every target in an unsupported format."""
         if problem.code == self.code:
             yield self.finding(problem.reason, Location(problem.path))

@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 
 
 class UnusedSuppression(Rule):
-    """A comment silences a rule of ours that finds nothing there.
+    """A comment silences a model-lint rule that finds nothing there.
 
     ## What it does
     Reports `# noqa: BN201`, `# model-lint: ignore[BN201]` and the like, where the rule
-    ran and had nothing to say. Codes of other linters, bare comments, and rules that
-    were not selected are left alone.
+    ran and found nothing. Codes of other linters, bare comments, and rules that were
+    not selected are left alone.
 
     ## Why is this bad
     A comment that silences nothing now will silence the next mistake on that line. It
-    also tells readers that something is wrong which is right.
+    also makes readers think that correct code is wrong.
 
     ## Fix
-    The code is taken out, and with the last code the comment.
+    Removes the code, and the whole comment with its last code.
     """
 
     code = "BN004"
@@ -48,7 +48,7 @@ bn = keras.layers.BatchNormalization(momentum=0.9)
     def check_suppressions(
         self, module: Module, unused: list[Suppression]
     ) -> Iterator[Finding]:
-        """Every selector that silenced nothing."""
+        """Report every selector that silenced nothing."""
         for each in unused:
             yield self.finding(
                 f"nothing is silenced by {each.selector} here",
@@ -60,7 +60,7 @@ bn = keras.layers.BatchNormalization(momentum=0.9)
 def _removal(
     module: Module, suppression: Suppression, unused: list[Suppression]
 ) -> Edit:
-    """Takes the whole comment out if no selector in it is used, else this one."""
+    """Remove the whole comment if no selector in it is used, else this selector."""
     line = module.lines[suppression.line - 1]
     first, last = suppression.comment
     inside = line[first - 1 : last - 1]

@@ -1,4 +1,4 @@
-"""BN101: a model class whose `call` cannot be told that it is being trained."""
+"""BN101: a model class whose `call` cannot receive `training`."""
 
 from __future__ import annotations
 
@@ -29,20 +29,21 @@ class ModelCallWithoutTraining(Rule):
     """A Keras model class whose `call` lacks `training` holds layers that need it.
 
     ## What it does
-    Reports the `call` of a `keras.Model` subclass that has no parameter `training`,
-    if the class holds, itself or in a block, batch normalization, dropout, noise or
-    random augmentation whose own call leaves the phase open. It is a warning where
-    nothing in sight fits the class, and nothing where it is only a part of other
-    networks, only infers, borrows the layers of a network that is trained, has a
-    `train_step` of its own, is always told, or told to train by a loop. It is an
-    information where such a layer is only one of several alternatives, or where an
-    unfitted class is called a block or a layer.
+    Reports the `call` of a `keras.Model` subclass that has no parameter `training`, if
+    the class holds, itself or in a block, batch normalization, dropout, noise or random
+    augmentation whose own call leaves the phase open. It is a warning where nothing in
+    sight fits the class. It is not reported where the class is only a part of other
+    networks, only infers, borrows the layers of a network that is trained, has its own
+    `train_step`, always receives the phase, or is put in training mode by a loop. It is
+    reported as info where such a layer is only one of several alternatives, or where
+    the name of an unfitted class says block or layer.
 
     Where the file is surely for Keras 3, a layer class with such a `call` that nothing
-    in its file uses is an information: others may run it by itself.
+    in its file uses is reported as info: others may run it on its own.
 
     A live model is also run once on random inputs, as `fit` runs it, and left as it
-    was. Reported is each batch normalization that `training` does not reach then.
+    was. Each batch normalization that `training` does not reach in that run is
+    reported.
 
     ## Why is this bad
     In Keras 3 `fit` passes `training` to a model only if its `call` has the
@@ -51,13 +52,13 @@ class ModelCallWithoutTraining(Rule):
     forgave this.
 
     ## Fix
-    Adds `training=None` to the parameters. It is not added where the body has a use for
-    a name like it.
+    Adds `training=None` to the parameters. It is not added where the body already uses
+    a similar name.
 
     ## Limits
     Keras 3 only. Add `training=None` to the parameters and pass it on: on TensorFlow
-    and PyTorch the layers find it by themselves, but on JAX they do not (BN113). Uses
-    in other files are not seen in projects of more than 1000 files.
+    and PyTorch the layers inherit it anyway, but on JAX they do not (BN113). Uses in
+    other files are not seen in projects of more than 1000 files.
 
     ## References
     - https://keras.io/guides/making_new_layers_and_models_via_subclassing/
@@ -98,7 +99,7 @@ healthy = bool(np.abs(moving_mean).max() > 0)
 """
 
     def check_source(self, module: Module) -> Iterator[Finding]:
-        """Every model class with such a `call`."""
+        """Report every model class with such a `call`."""
         if not (
             module.mentions("def call")
             and source.world(module).has(CALL_NEEDS_TRAINING)
@@ -148,7 +149,7 @@ healthy = bool(np.abs(moving_mean).max() > 0)
         yield from self._layers(module)
 
     def _layers(self, module: Module) -> Iterator[Finding]:
-        """Every layer class with such a `call`, which its users may run by itself."""
+        """Report every layer class with such a `call`: users may run it on its own."""
         if source.world(module).assumed:
             return
         for node in module.classes:
@@ -176,7 +177,7 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                 )
 
     def check_model(self, model: Model) -> Iterator[Finding]:
-        """The class of a live model, or layers that its run showed untold."""
+        """Report the class of a live model, or layers that got no flag in its run."""
         if model.live is None or not world_of_model(model.keras_version).has(
             CALL_NEEDS_TRAINING
         ):
@@ -211,7 +212,7 @@ def _message(name: str, kinds: frozenset[str]) -> str:
 def _fix(module: Module, call: ast.FunctionDef | ast.AsyncFunctionDef) -> Fix | None:
     """The parameter, unless the body means something else by a name like it.
 
-    The layers find the phase by themselves once the model's call can be told it.
+    The layers inherit the phase once the model's call has the parameter.
     """
     words = {
         node.id if isinstance(node, ast.Name) else node.value
@@ -285,7 +286,7 @@ def _settles_training(call: Any) -> bool:
 
 
 def _live_kinds(model: Any) -> frozenset[str]:
-    """What the layers are that the model has built and that depend on `training`."""
+    """Return the kinds of the model's built layers that depend on `training`."""
     kinds: frozenset[str] = frozenset()
     for layer in getattr(model, "_flatten_layers", list)():
         if getattr(layer, "built", False) and getattr(layer, "trainable", True):

@@ -21,20 +21,20 @@ class TrainingStepWithoutTraining(Rule):
     """A training step calls a network with batch normalization without `training`.
 
     ## What it does
-    Reports calls of a network that holds batch normalization, without
-    `training=True`, where gradients are taken to train it: under
-    `tf.GradientTape`, in a function differentiated by JAX, before PyTorch's
-    `loss.backward()`. It is a warning where the network only drops out or adds noise.
-    Functions of the project are followed, with the flags that they hand on, and what
-    other files hand to a step is seen. Of networks of which nothing is seen but that
-    they are handed in, the first in a file is an information. Gradients that no
-    optimizer applies, networks that are not trained there, frozen ones and those whose
-    `call` has the default `training=True` are left alone.
+    Reports calls of a network that holds batch normalization, without `training=True`,
+    where gradients are taken to train it: under `tf.GradientTape`, in a function
+    differentiated by JAX, before PyTorch's `loss.backward()`. It is a warning where the
+    network only has dropout or noise. Functions of the project are followed, with the
+    flags that they pass on, and networks that other files pass to a step are seen. Of
+    the networks that are only passed in, with nothing else known, the first in a file
+    is reported as info. Gradients that no optimizer applies, networks that are not
+    trained there, frozen ones and those whose `call` has the default `training=True`
+    are left alone.
 
     ## Why is this bad
-    A network that is called without `training` in a step of your own runs in
-    inference mode: the running statistics never move, and dropout never drops.
-    PyTorch's `model.train()` does not tell it either.
+    A network that is called without `training` in a step of your own runs in inference
+    mode: the running statistics never move, and dropout never drops. PyTorch's
+    `model.train()` does not set the phase either.
 
     ## Fix
     Adds `training=True` to the call. In a function that an evaluation may share, the
@@ -42,8 +42,8 @@ class TrainingStepWithoutTraining(Rule):
 
     ## Limits
     Two networks are the same only if they were made at the same place: where it is
-    not plain which network the gradients are for, nothing is reported. Functions with
-    a tape of their own are not followed from an outer one.
+    unclear which network the gradients are for, nothing is reported. Functions with a
+    tape of their own are not followed from an outer one.
 
     ## References
     - https://keras.io/guides/writing_a_custom_training_loop_in_tensorflow/
@@ -82,7 +82,7 @@ healthy = bool(np.abs(moving_mean).max() > 0)
 """
 
     def check_source(self, module: Module) -> Iterator[Finding]:
-        """Every call in a training step that leaves out `training`."""
+        """Report every call in a training step that leaves out `training`."""
         known = list(source.lost_flags(module))
         nodes = [lost.node for lost in known]
         for call in source.handed_in_networks(module):
@@ -91,7 +91,7 @@ healthy = bool(np.abs(moving_mean).max() > 0)
             network = ast.unparse(call.func)
             yield self.finding(
                 f"{network}(...) under GradientTape without training=True: if the "
-                "network that is handed in holds batch normalization or dropout, it "
+                "network that is passed in holds batch normalization or dropout, it "
                 "never updates its statistics and never drops; pass training=True",
                 module.location(call),
                 Severity.INFO,
@@ -107,7 +107,7 @@ healthy = bool(np.abs(moving_mean).max() > 0)
 
 
 def _fix(module: Module, lost: source.LostFlag) -> Fix | None:
-    """The argument; in a function that an evaluation may share it is not safe."""
+    """Return the fix; it is unsafe in a function that an evaluation may share."""
     if not lost.is_call:
         return None
     return source.with_argument(

@@ -1,4 +1,4 @@
-"""BN103: batch normalization that is told to train for ever."""
+"""BN103: batch normalization that is always in training mode."""
 
 from __future__ import annotations
 
@@ -23,27 +23,28 @@ class TrainingTrueHardCoded(Rule):
 
     ## What it does
     Reports `training=True` written out in a call of batch normalization, or of a
-    network that holds it, inside the `call` of a Keras class or where a graph is
-    built, and in a function that is named as an evaluation or a step of one, such as
-    `test_step` or `evaluate`. There it is an information for a network with dropout,
-    in a function that is no step, or without batch normalization in sight. So is a
-    flag of the constructor that a layer hands on in its `call`.
+    network that holds it, inside the `call` of a Keras class or where a graph is built,
+    and in a function that is named as an evaluation or a step of one, such as
+    `test_step` or `evaluate`. There it is reported as info for a network with dropout,
+    in a function that is not a step, or without batch normalization in sight. A
+    constructor flag that a layer passes on in its `call` is reported as info, too.
     Calls of a model in a training loop, branches on the phase, Monte Carlo dropout and
-    augmentation are left alone. It is an information in a graph beside dropout that is
-    told the same, as in pix2pix,
-    and for TensorFlow 1 in a function that makes the op that trains.
+    augmentation are left alone. It is reported as info in a graph beside dropout with
+    the same flag, as in pix2pix, and for TensorFlow 1 in a function that makes the
+    training op.
 
     A live model is also run once on random inputs, as `predict` runs it, and left as it
-    was. Reported is each batch normalization that normalises with the batch then.
+    was. Each batch normalization that normalizes with the batch in that run is
+    reported.
 
     ## Why is this bad
-    In `predict` too the layer then normalises with the statistics of the batch: the
-    output for one sample depends on its neighbours, and the running statistics go on
+    In `predict` too the layer then normalizes with the statistics of the batch: the
+    output for one sample depends on its neighbours, and the running statistics keep
     moving with whatever is predicted. Pass on the `training` that `call` was given.
 
     ## Fix
-    Leaves the argument out, or in an evaluation step gives False; both are unsafe, as
-    the flag may be meant.
+    Leaves the argument out, or passes False in an evaluation step; both are unsafe, as
+    the flag may be intended.
 
     ## Limits
     From 3.0 to 3.15 `fit` and `predict` override the flag of a call in a Functional
@@ -103,7 +104,7 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
         for kept in source.kept_flags(module):
             yield self.finding(
                 f"self.{kept.name} is what the layer was built with, whatever its call "
-                "is told: built with True, it uses the batch's own statistics in "
+                "receives: built with True, it uses the batch's own statistics in "
                 "predict too, and with False it never updates its own; pass "
                 "training=training",
                 module.location(kept.flag),
@@ -119,7 +120,7 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
             )
 
     def check_model(self, model: Model) -> Iterator[Finding]:
-        """What inference shows, and flags in the graph, where they are honoured."""
+        """Report what inference shows, and graph flags where they are honoured."""
         for path, behaviour in unflagged_behaviours(model):
             if seen := _seen(behaviour):
                 yield self.finding(
@@ -140,7 +141,7 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
 
 
 def _in_evaluation(call: source.Evaluated) -> str:
-    """What becomes of the evaluation, by what the network holds."""
+    """Describe the effect on the evaluation, by what the network holds."""
     of_batch = (
         "its result depends on what else is in the batch, and the running statistics "
         "move with the test data"
@@ -153,7 +154,7 @@ def _in_evaluation(call: source.Evaluated) -> str:
 
 
 def _seen(behaviour: Behaviour) -> str:
-    """What a layer did in inference that shows the statistics of the batch."""
+    """Describe the sign, in inference, that a layer used the batch's statistics."""
     depended = "its output for one sample depends on the others of the batch"
     moved = "its running statistics move"
     both = (

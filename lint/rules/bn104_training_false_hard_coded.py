@@ -1,4 +1,4 @@
-"""BN104: batch normalization that is told never to train."""
+"""BN104: batch normalization that is never in training mode."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ class TrainingFalseHardCoded(Rule):
 
     ## What it does
     Reports `training=False` written out in a call of batch normalization, or of a
-    network that holds it, inside the `call` of a Keras class, and in a graph where
-    it is honoured; from Keras 3.10 on `training=None` in a `call` as well. Reported is
-    also the default `training=False` of a method that `call` uses, if nothing ever
-    passes it another. It is only an information where the network seems meant to keep
-    still, such as a backbone.
+    network that holds it, inside the `call` of a Keras class, and in a graph where it
+    is honoured; from Keras 3.10 on, `training=None` in a `call` as well. The default
+    `training=False` of a method that `call` uses is also reported, if nothing ever
+    passes another value. It is only reported as info where the network seems meant to
+    stay frozen, such as a backbone.
 
     A live model is also run once on random inputs, as `fit` runs it, and left as it
-    was. Reported is each batch normalization that is told not to train then; it is an
-    information where the layer has statistics to keep.
+    was. Each batch normalization that gets `training=False` in that run is reported, as
+    info where the layer has statistics to keep.
 
     ## Why is this bad
     The layer never trains: its running statistics stay at zero mean and unit
-    variance, so it normalises nothing. From Keras 3.10 on an explicit `None` does the
+    variance, so it normalizes nothing. From Keras 3.10 on an explicit `None` does the
     same; only leaving the argument out lets the phase of the caller through.
 
     ## Fix
-    Leaves the argument out, which is unsafe, as it may be meant.
+    Leaves the argument out, which is unsafe, as it may be intended.
 
     ## Limits
     From 3.0 to 3.15 `fit` and `predict` override the flag of a call in a Functional
@@ -113,14 +113,14 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                 )
 
     def check_model(self, model: Model) -> Iterator[Finding]:
-        """What training shows, and flags in the graph, where they are honoured."""
+        """Report what training shows, and graph flags where they are honoured."""
         estimated = {each.path for each in model.batch_norms if _is_estimated(each)}
         for path, behaviour in unflagged_behaviours(model):
             if behaviour.held_still and False in behaviour.flags:
                 yield self.finding(
-                    "told training=False when the model was run as fit runs it: its "
-                    "running statistics did not move; pass training=training, or set "
-                    "trainable=False if the layer is meant to be frozen",
+                    "called with training=False when the model was run as fit runs it: "
+                    "its running statistics did not move; pass training=training, or "
+                    "set trainable=False if the layer is meant to be frozen",
                     model.at(path),
                     Severity.INFO if path in estimated else None,
                 )
@@ -133,13 +133,13 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                     "training; build the graph without the argument, or set "
                     "trainable=False if the layer is meant to be frozen",
                     model.at(layer.path),
-                    # A whole network that keeps still is a recipe of fine-tuning.
+                    # A whole network in inference mode is a recipe for fine-tuning.
                     None if layer.is_layer else Severity.INFO,
                 )
 
 
 def _is_estimated(layer: BatchNorm) -> bool:
-    """Whether it has statistics to keep: others than those that Keras begins with."""
+    """Whether it has statistics to keep: other than Keras' initial ones."""
     statistics = layer.read_statistics()
     return statistics is not None and bool(
         statistics.mean.any() or (statistics.variance != 1).any()

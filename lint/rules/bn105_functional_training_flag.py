@@ -22,10 +22,10 @@ class FunctionalTrainingFlag(Rule):
     """A Functional graph gives batch normalization a `training` that `fit` overrides.
 
     ## What it does
-    Reports `training=True` or `training=False` in the call of batch normalization,
-    or of a network that holds it, where a Functional graph is built for Keras 3.0 to
-    3.15, unless the layer or network is frozen. It is an information where the same
-    file neither compiles nor fits the graph, which may serve for inference alone.
+    Reports `training=True` or `training=False` in the call of batch normalization, or
+    of a network that holds it, where a Functional graph is built for Keras 3.0 to 3.15,
+    unless the layer or network is frozen. It is reported as info where the same file
+    neither compiles nor fits the graph, which may be for inference alone.
 
     ## Why is this bad
     In these versions `fit` and `predict` override the flag: a base network called
@@ -33,8 +33,8 @@ class FunctionalTrainingFlag(Rule):
     the code says it does not. Freeze with `trainable=False`: that is obeyed.
 
     ## Fix
-    Leaves `training=True` out, which is unsafe, as it may be meant. What is to be
-    frozen in place of `training=False` is for you to say.
+    Leaves `training=True` out, which is unsafe, as it may be intended. `training=False`
+    is left to you: only you know what should be frozen.
 
     ## Limits
     Keras 2 and Keras 3.16 obey the flag: there BN103 and BN104 apply.

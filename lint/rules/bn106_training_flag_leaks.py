@@ -1,4 +1,4 @@
-"""BN106: a flag for one layer that the next ones get, too."""
+"""BN106: a flag for one layer that the next ones get as well."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class TrainingFlagLeaks(Rule):
     networks and classes that only infer are left alone.
 
     ## Why is this bad
-    In Keras 3 a layer that is not told takes the flag that was last given to any
-    layer in the same `call`: after False the running statistics never move, after
-    True they go on moving in `predict`. Pass `training=training` to each.
+    In Keras 3 a layer called without a flag takes the one last given to any layer in
+    the same `call`: after False the running statistics never move, after True they keep
+    moving in `predict`. Pass `training=training` to each.
 
     ## Limits
     Keras 3 only. A flag inside another layer's own `call` leaks as well, but is not
-    followed. On JAX, `fit` runs the outermost `call` in such a way that nothing is
-    inherited there (BN113).
+    followed. On JAX, nothing is inherited in the outermost `call` when `fit` runs it
+    (BN113).
 
     ## References
     - https://keras.io/guides/making_new_layers_and_models_via_subclassing/
@@ -73,7 +73,7 @@ healthy = bool(np.abs(moving_mean).max() > 0)
 """
 
     def check_source(self, module: Module) -> Iterator[Finding]:
-        """Every call that an earlier flag reaches."""
+        """Report every call that an earlier flag reaches."""
         for leak in source.leaked_flags(module):
             if any(leak.call is each.call for each in source.untold_on_jax(module)):
                 continue  # BN113: nothing is inherited there
@@ -98,7 +98,7 @@ def _harm(flag: bool | None) -> str:
 
 
 def _only_infers(module: Module, leak: source.Leak) -> bool:
-    """Whether its class is a wrapper of something that was trained before."""
+    """Whether its class wraps something that was trained before."""
     usage = source.usage_of(module, leak.of)
     named_so = source.hints.only_infers(leak.of.node.name)
     return not usage.fitted and (usage.inferring or named_so)

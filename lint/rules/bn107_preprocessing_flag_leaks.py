@@ -26,17 +26,17 @@ class PreprocessingFlagLeaks(Rule):
     `Resizing` or `CenterCrop`, comes before batch normalization that is not frozen; in
     source, every call `model(x)` of such a model that leaves out `training`, and where
     the `call` of a class applies `Resizing` or its like before batch normalization. In
-    source surely for Keras 3, layers whose own `call` has the default `training=True`
-    count as random ones.
+    source that is surely for Keras 3, layers whose own `call` has the default
+    `training=True` count as random layers.
 
     ## Why is this bad
-    Up to Keras 3.15 these layers take `training=True` unless they are told otherwise,
-    and the layers after them take it over: `model(x)` then normalises with the
-    statistics of the batch and moves the running ones. `predict`, `evaluate` and
-    `model(x, training=False)` are right.
+    Up to Keras 3.15 these layers assume `training=True` unless a flag is passed, and
+    the layers after them inherit it: `model(x)` then normalizes with the statistics of
+    the batch and moves the running ones. Not affected: `predict`, `evaluate` and
+    `model(x, training=False)`.
 
     ## Limits
-    A model that is only ever used by `fit` and `predict` never meets this. In source,
+    A model that is only ever used by `fit` and `predict` is never affected. In source,
     calls that only build the model, and those inside another network, are left alone.
 
     ## References
@@ -74,12 +74,11 @@ healthy = bool(np.abs(moving_mean).max() == 0)  # Nothing was trained.
 """
 
     def check_source(self, module: Module) -> Iterator[Finding]:
-        """Every plain call of such a model, and what leaks inside a `call`."""
+        """Report every plain call of such a model, and leaks inside a `call`."""
         for call, layer in source.leaking_calls(module):
             yield self.finding(
-                f"{layer} puts batch normalization in training mode here, since "
-                "nothing tells the phase; pass training=False"
-                + source.world(module).caveat,
+                f"{layer} puts batch normalization in training mode here, since no "
+                "phase is passed; pass training=False" + source.world(module).caveat,
                 module.location(call),
             )
         for call, layer in source.leaks_in_call(module):

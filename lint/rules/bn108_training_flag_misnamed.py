@@ -21,18 +21,18 @@ class TrainingFlagMisnamed(Rule):
 
     ## What it does
     Reports a parameter such as `is_training` or `train` of the `call` of a Keras model
-    or layer that has no `training`, if it has a default and is handed on to batch
+    or layer that has no `training`, if it has a default and is passed on to batch
     normalization, dropout or noise. It is a warning where nothing in sight fits or
-    calls the class, and nothing where some call passes the flag by that name.
+    calls the class, and is not reported where some call passes the flag by that name.
 
     ## Why is this bad
     Keras passes the phase only under the name `training`, so the parameter keeps its
     default: with False or None the running statistics never move and dropout never
-    drops, with True they go on moving in `predict`.
+    drops, with True they keep moving in `predict`.
 
     ## Limits
-    Up to Keras 3.9 a layer that hands on None is told by the model around it, and in
-    Keras 2 a model is, too; the rule is silent there.
+    Up to Keras 3.9 a layer that passes on None gets the phase from the model around it,
+    and in Keras 2 so does a model; the rule is silent there.
 
     ## References
     - https://keras.io/guides/making_new_layers_and_models_via_subclassing/
@@ -72,7 +72,7 @@ healthy = bool(np.abs(moving_mean).max() > 0)
 """
 
     def check_source(self, module: Module) -> Iterator[Finding]:
-        """Every such parameter."""
+        """Report every such parameter."""
         if not module.mentions("def call"):
             return
         for flag in source.misnamed_flags(module):
@@ -88,7 +88,7 @@ healthy = bool(np.abs(moving_mean).max() > 0)
 
 
 def _severity(module: Module, flag: source.Misnamed) -> Severity | None:
-    """How sure it is that the flag keeps its default; None if it may not."""
+    """Return the severity, by how surely the flag keeps its default; None if not."""
     is_model = source.keras_kind(flag.of) != "layer"
     if flag.default is None:
         lost = CALL_NEEDS_TRAINING if is_model else NONE_IS_INFERENCE

@@ -17,23 +17,23 @@ if TYPE_CHECKING:
 
 
 class CallMethodBypassed(Rule):
-    """Batch normalization is run by its method `call`, which knows of no phase.
+    """Batch normalization is run by its method `call`, which sets no phase.
 
     ## What it does
     Reports `layer.call(x)` without `training`, for batch normalization or a network
     that holds it, in the `call` of a Keras class, in a `train_step` and under
     `tf.GradientTape`, and `net.call(x, training=True)` in such a step where that `call`
     does nothing with its flag, which is an error. In Keras 3 it also reports the
-    `super().call(x)` of a class that extends batch normalization and nowhere asks for
-    the phase; other calls of `super().call` are left alone. It is an information where
-    such a class has a `call` without `training`, and where a wrapper of Keras runs the
-    `call` of what it wraps untold.
+    `super().call(x)` of a class that extends batch normalization and never asks for the
+    phase; other calls of `super().call` are left alone. It is reported as info where
+    such a class has a `call` without `training`, and where a Keras wrapper runs the
+    `call` of what it wraps without passing the phase.
 
     ## Why is this bad
     Only `layer(x)` finds out whether it is being trained, builds the layer and tracks
-    it: by `layer.call(x)` batch normalization runs in inference mode and never
-    updates its statistics, or fails because it was not built. What a `call` calls in
-    turn does not learn of the flag by itself then.
+    it: by `layer.call(x)` batch normalization runs in inference mode and never updates
+    its statistics, or fails because it was not built. The layers that this `call` runs
+    do not inherit the flag either.
 
     ## Limits
     Where the phase is passed and used, as in `net.call(x, training=training)`, nothing
@@ -76,12 +76,12 @@ healthy = bool(np.abs(moving_mean).max() > 0)
 """
 
     def check_source(self, module: Module) -> Iterator[Finding]:
-        """Every such call."""
+        """Report every such call."""
         for call in source.bypassing_calls(module):
             assert isinstance(call.func, ast.Attribute)
             layer = ast.unparse(call.func.value)
             yield self.finding(
-                f"{layer}.call(...) is not told of training, so batch normalization "
+                f"{layer}.call(...) does not get `training`, so batch normalization "
                 f"never updates its statistics; write {layer}(...)",
                 module.location(call),
             )
@@ -97,7 +97,7 @@ healthy = bool(np.abs(moving_mean).max() > 0)
             )
         for call in source.wrapped_calls(module):
             yield self.finding(
-                f"{ast.unparse(call.func)}(...) is not told of training: batch "
+                f"{ast.unparse(call.func)}(...) does not get `training`: batch "
                 "normalization and dropout that are wrapped so stay in inference mode; "
                 "write self.layer(...), and pass training=training on if it takes it",
                 module.location(call),
@@ -116,7 +116,7 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                 )
         for call in untold:
             yield self.finding(
-                f"{ast.unparse(call.func)}(...) is not told of training, so this batch "
+                f"{ast.unparse(call.func)}(...) does not get `training`, so this batch "
                 "normalization never updates its statistics; take training=None and "
                 f"pass training=training{source.world(module).caveat}",
                 module.location(call),

@@ -1,4 +1,4 @@
-"""BN110: a `call` that trains unless it is told otherwise."""
+"""BN110: a `call` that trains by default."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class TrainingDefaultTrue(Rule):
-    """A `call` has the default `training=True` and hands it to batch normalization.
+    """A `call` has the default `training=True` and passes it to batch normalization.
 
     ## What it does
     Reports the default True of the parameter `training` in the `call` of a Keras model
@@ -63,7 +63,7 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
 """
 
     def check_source(self, module: Module) -> Iterator[Finding]:
-        """Every such default."""
+        """Report every such default."""
         if not module.mentions("def call"):
             return
         for node in module.classes:

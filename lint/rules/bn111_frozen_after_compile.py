@@ -1,4 +1,4 @@
-"""BN111: layers that are frozen or set free too late."""
+"""BN111: layers that are frozen or unfrozen too late."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class FrozenAfterCompile(Rule):
-    """Layers with batch normalization are frozen or set free without a new `compile`.
+    """Layers with batch normalization are frozen or unfrozen without a new `compile`.
 
     ## What it does
     Reports `x.trainable = ...`, for a network with batch normalization, between two
@@ -26,29 +26,29 @@ class FrozenAfterCompile(Rule):
     Keras 2 also between its `compile` and its first `fit`. Where that only restores
     what the model was compiled with, as in adversarial networks, it is left alone.
 
-    In Keras 2 a network that is frozen and set free in a loop that trains and compiles
-    nothing is an information: that has no effect.
+    In Keras 2 a network that is frozen and unfrozen in a loop that trains and compiles
+    nothing is reported as info: it has no effect.
 
     In Keras 3 it reports, as an error, `x.trainable = False` between the `compile` and
-    the first training of x, if nothing sets x free again. The functions that compile,
-    freeze and train it may be different ones.
+    the first training of x, if nothing unfreezes x again. Different functions may
+    compile, freeze and train it.
 
     ## Why is this bad
-    A model goes on training just the layers that were free when its training function
-    was made, which is by `compile` in Keras 2 and at the first training in Keras 3.
-    What is frozen after that goes on updating its weights and statistics, and what is
-    set free after it does not learn, until `compile` is called again.
+    A model keeps training just the layers that were trainable when its training
+    function was made: by `compile` in Keras 2, at the first training in Keras 3. Layers
+    frozen later keep updating their weights and statistics, and layers unfrozen later
+    do not learn, until `compile` is called again.
 
     So in Keras 3 a discriminator that is compiled, and then frozen for the combined
-    model, as was right in Keras 2, never learns anything itself. Set it free before
-    each training of its own, and freeze it before each of the combined model: each
-    keeps what it was first trained with.
+    model, as was right in Keras 2, never learns anything itself. Unfreeze it before
+    each training of its own, and freeze it before each training of the combined model:
+    each keeps what it was first trained with.
 
     ## Limits
-    Only where all of it happens in the same function, in the order of the text; for the
-    frozen discriminator in the same file. A late change has no effect on
-    TensorFlow as long as the batches keep their shape; on JAX, Keras 3 fails with an
-    error instead, and on PyTorch the change takes effect at once.
+    All of it must happen in the same function, in the order of the text; for the frozen
+    discriminator, in the same file. A late change has no effect on TensorFlow as long
+    as the batches keep their shape; on JAX, Keras 3 fails with an error instead, and on
+    PyTorch the change takes effect at once.
 
     ## References
     - https://keras.io/guides/transfer_learning/
@@ -81,7 +81,7 @@ healthy = bool(np.array_equal(before, after))
 """
 
     def check_source(self, module: Module) -> Iterator[Finding]:
-        """Every change that comes too late."""
+        """Report every change that comes too late."""
         if not module.mentions(".trainable") or module.may_hide("compile("):
             return
         before_fit = source.world(module).has(FREEZING_NEEDS_COMPILE)

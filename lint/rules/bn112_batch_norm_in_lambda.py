@@ -1,4 +1,4 @@
-"""BN112: batch normalization that no model knows of."""
+"""BN112: batch normalization that no model tracks."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class BatchNormInLambda(Rule):
 
     ## Why is this bad
     A `Lambda` layer does not track the layers that its function uses: gamma and beta
-    are never trained, and the running statistics are never saved, so a model that is
-    loaded normalises with other statistics than the one that was trained. Call the
-    layer itself, or write a layer of your own that holds it.
+    are never trained, and the running statistics are never saved, so a loaded model
+    normalizes with statistics other than those of the trained one. Call the layer
+    itself, or write a layer of your own that holds it.
 
     ## Limits
-    In a live model the function's own variables, defaults and globals are looked at,
-    not what it may reach through them.
+    In a live model only the function's own variables, defaults and globals are
+    examined, not what it may reach through them.
 
     ## References
     - https://keras.io/api/layers/core_layers/lambda/
@@ -63,7 +63,7 @@ healthy = bool(np.abs(gamma - 1).max() > 0)  # It was trained.
 """
 
     def check_source(self, module: Module) -> Iterator[Finding]:
-        """Every such call, or the function where it is in another file."""
+        """Report every such call, or the function where it is in another file."""
         if not module.mentions("Lambda"):
             return
         for place in source.batch_norms_in_lambda(module):
@@ -75,7 +75,7 @@ healthy = bool(np.abs(gamma - 1).max() > 0)  # It was trained.
             )
 
     def check_model(self, model: Model) -> Iterator[Finding]:
-        """Every Lambda layer of a live model whose function holds such a layer."""
+        """Report every Lambda layer of a live model that holds such a layer."""
         if model.live is None:
             return
         tracked = {id(each) for each in model.live._flatten_layers()}
@@ -91,7 +91,7 @@ healthy = bool(np.abs(gamma - 1).max() > 0)  # It was trained.
 
 
 def _lambdas(parent: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """Every Lambda layer at any depth, with its path."""
+    """Yield every Lambda layer at any depth, with its path."""
     for layer in parent._flatten_layers(include_self=False, recursive=False):
         below = f"{path}/{layer.name}" if path else layer.name
         if _is(layer, "Lambda") and callable(getattr(layer, "function", None)):

@@ -25,12 +25,12 @@ class TrainingFlagNotPassedOn(Rule):
 
     ## What it does
     Reports, in the `call` of a model class that is fitted on JAX, each call of a layer
-    that holds batch normalization, dropout, noise or random augmentation and is not
-    told `training`. The source is for JAX if it, or the file that fits the model, sets
+    that holds batch normalization, dropout, noise or random augmentation and does not
+    get `training`. The source is for JAX if it, or the file that fits the model, sets
     `KERAS_BACKEND` so, or imports JAX and neither TensorFlow nor PyTorch.
 
-    In any Keras, a layer that is not told the phase in a `call` where another is told
-    `training=training` is an information: as a rule it finds the phase by itself.
+    In any Keras, a layer called without the phase in a `call` where another gets
+    `training=training` is reported as info: it usually inherits the phase.
 
     A live model is also run once on random inputs, as `fit` runs it, and left as it
     was, if the backend that is loaded is JAX.
@@ -39,7 +39,7 @@ class TrainingFlagNotPassedOn(Rule):
     On JAX, `fit`, like `stateless_call`, runs the `call` of the outermost model by
     itself, so that its layers do not inherit the flag as they do on TensorFlow and
     PyTorch: the running statistics never move and dropout never drops. Pass
-    `training=training` to each; what these call in turn is told.
+    `training=training` to each; the layers inside these then inherit it.
 
     ## Fix
     Passes `training=training`, where `call` has it and the layer takes it.
@@ -88,13 +88,13 @@ healthy = bool(np.abs(moving_mean).max() > 0)
 """
 
     def check_source(self, module: Module) -> Iterator[Finding]:
-        """Every such call, and those left out beside others that are told."""
+        """Report every such call, and those beside others that get the flag."""
         if not module.mentions("def call"):
             return
         for left in source.left_out(module):
             yield self.finding(
-                f"{ast.unparse(left.call.func)} is not told of training, as "
-                f"{left.beside} is: where `call` is run by itself, as by "
+                f"{ast.unparse(left.call.func)} does not get `training`, as "
+                f"{left.beside} does: where `call` is run by itself, as by "
                 "network.call(...) or by fit on JAX, it stays in inference mode; pass "
                 "training=training",
                 module.location(left.call),
@@ -104,14 +104,14 @@ healthy = bool(np.abs(moving_mean).max() > 0)
             return
         for untold in source.untold_on_jax(module):
             yield self.finding(
-                "on JAX, fit does not hand the phase on to this call, which is not "
-                f"told: {harm(untold.kinds)}; pass training=training",
+                "on JAX, fit does not pass the phase on to this call, which gets no "
+                f"flag: {harm(untold.kinds)}; pass training=training",
                 module.location(untold.call),
                 fix=source.told(module, untold),
             )
 
     def check_model(self, model: Model) -> Iterator[Finding]:
-        """Layers of a live model that its run showed untold on JAX alone."""
+        """Report layers of a live model that got no flag in its run, on JAX alone."""
         if model.live is None or not world_of_model(model.keras_version).has(
             FIT_ON_JAX_BYPASSES_CALLING
         ):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class StatelessUpdatesDropped(Rule):
-    """The new running statistics that `stateless_call` gives back are thrown away.
+    """The new running statistics that `stateless_call` returns are thrown away.
 
     ## What it does
     Reports `model.stateless_call(..., training=True)` of a network that holds batch
@@ -24,12 +24,11 @@ class StatelessUpdatesDropped(Rule):
     name that is not used, or is returned to callers that do not use it.
 
     ## Why is this bad
-    `stateless_call` changes nothing: the running statistics that a step of training
-    leads to are the second item of what it gives back. Where that is dropped, inference
-    normalises with mean 0 and variance 1.
+    `stateless_call` changes nothing: the new running statistics are the second item of
+    its result. If they are dropped, inference normalizes with mean 0 and variance 1.
 
     ## Limits
-    Only what is unpacked at once is followed, and callers in the same file.
+    Only results that are unpacked at once are followed, and callers in the same file.
 
     ## References
     - https://keras.io/guides/writing_a_custom_training_loop_in_jax/
@@ -58,10 +57,10 @@ healthy = bool(np.abs(moving_mean).max() > 0)
 """
 
     def check_source(self, module: Module) -> Iterator[Finding]:
-        """Every call whose new statistics are dropped."""
+        """Report every call whose new statistics are dropped."""
         for call in source.dropped_updates(module):
             yield self.finding(
-                "the second item of what this gives back, the new running statistics, "
-                "is not used, so they never move; keep it for the next step",
+                "the second item that this returns, the new running statistics, is not "
+                "used, so they never move; keep it for the next step",
                 module.location(call),
             )

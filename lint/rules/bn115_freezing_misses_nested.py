@@ -19,17 +19,18 @@ class FreezingMissesNested(Rule):
     """A loop over `model.layers` does not reach the batch normalization of a base.
 
     ## What it does
-    Reports loops over `model.layers` that freeze batch normalization, or set free all
-    else, by `isinstance`, where a network with batch normalization that is not frozen
-    is one layer of the model.
+    Reports loops over `model.layers` that freeze batch normalization, or unfreeze
+    everything else, by `isinstance`, where a network with batch normalization that is
+    not frozen is one layer of the model.
 
     ## Why is this bad
     `model.layers` holds a network that was called as one layer, so that the loop sees
-    none of its batch normalization: its statistics and weights go on moving. Loop over
+    none of its batch normalization: its statistics and weights keep moving. Loop over
     the layers of that network.
 
     ## Limits
-    Only models that are built in sight. A base that was given `input_tensor` is flat.
+    Only models that are built in sight are checked. A base built with `input_tensor` is
+    flat.
 
     ## References
     - https://keras.io/guides/transfer_learning/
@@ -60,7 +61,7 @@ healthy = bool(np.abs(moving_mean).max() == 0)  # frozen, as it was meant to be
 """
 
     def check_source(self, module: Module) -> Iterator[Finding]:
-        """Every such loop."""
+        """Report every such loop."""
         for loop, inner in source.loops_that_miss(module):
             yield self.finding(
                 f"this loop sees {inner} as one layer, and none of its batch "

@@ -22,17 +22,18 @@ class UntrainedInTrainingMode(Rule):
     Reports `training=True` in the call of a network with batch normalization in a
     training step that takes gradients for other networks only, if nothing in the file
     takes any for this one: a teacher. It is a warning where the network is fitted or
-    loaded in the same file, else an information. Also reported is such a call in a
-    function that is named as choosing an action, and takes no gradients.
+    loaded in the same file, else it is reported as info. Such a call is also reported
+    in a function whose name says that it chooses an action, and which takes no
+    gradients.
 
     ## Why is this bad
-    Nothing of the network is to change, but its running statistics move with whatever
-    passes through it, and what it gives for one sample depends on the others of the
-    batch: an agent that acts on one state at a time sees a batch of one. Pass
+    The network is meant to stay as it is, but its running statistics move with whatever
+    passes through it, and its output for one sample depends on the others in the batch:
+    an agent that acts on one state at a time sees a batch of one. Pass
     `training=False`.
 
     ## Fix
-    Gives False, which is unsafe, as the flag may be meant.
+    Passes False, which is unsafe, as the flag may be intended.
 
     ## Limits
     Networks that are trained elsewhere in the file are left alone, as generators are
@@ -83,7 +84,7 @@ healthy = bool(np.array_equal(before, teacher.predict(x, verbose=0)))
 """
 
     def check_source(self, module: Module) -> Iterator[Finding]:
-        """Every teacher, and every network that acts, in training mode."""
+        """Report every teacher, and every network that acts, in training mode."""
         for flag, surely in source.teachers_in_training(module):
             yield self.finding(
                 "no gradient is taken for this network, but training=True moves its "
@@ -95,7 +96,7 @@ healthy = bool(np.array_equal(before, teacher.predict(x, verbose=0)))
         for flag in source.actions_in_training(module):
             yield self.finding(
                 "nothing is trained where an action is chosen, but training=True "
-                "normalises each state by its own batch and moves the running "
+                "normalizes each state by its own batch and moves the running "
                 "statistics; pass training=False",
                 module.location(flag),
                 fix=source.replaced(module, flag, "False", safe=False),

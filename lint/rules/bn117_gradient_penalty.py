@@ -21,13 +21,13 @@ class GradientPenalty(Rule):
     ## What it does
     Reports the call of a network with batch normalization in training mode, under a
     `tf.GradientTape` whose gradients are taken for its input and whose size is
-    calculated, in a file that trains by an optimizer. Of TensorFlow 1 it reports
+    calculated, in a file that trains by an optimizer. For TensorFlow 1 it reports
     `tf.gradients(critic(x), [x])` whose size is compared with 1, if the function
     `critic` runs batch normalization.
 
     ## Why is this bad
-    In training mode the score of a sample depends on all others of the batch, and so
-    does its gradient: what is penalised is not the slope of the critic at that sample.
+    In training mode the score of a sample depends on all others in the batch, and so
+    does its gradient: what is penalized is not the slope of the critic at that sample.
     Use `LayerNormalization` in the critic.
 
     ## Limits
@@ -87,11 +87,11 @@ healthy = bool(np.abs(by_others.numpy()).max() == 0)
 """
 
     def check_source(self, module: Module) -> Iterator[Finding]:
-        """Every call of a network whose slope is penalised."""
+        """Report every call of a network whose slope is penalized."""
         for call in source.penalties_through_batch_norm(module):
             yield self.finding(
-                "the gradient of each sample is penalised, but through batch "
-                "normalization it depends on the others of the batch; use "
+                "the gradient of each sample is penalized, but through batch "
+                "normalization it depends on the others in the batch; use "
                 "LayerNormalization in this network",
                 module.location(call),
             )

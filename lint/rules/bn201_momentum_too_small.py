@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..subjects.model import Model
     from ..subjects.source import Module
 
-# What PyTorch code says, where momentum is the weight of the new batch.
+# Usual values in PyTorch code, where momentum is the weight of the new batch.
 _OF_PYTORCH = (0.1, 0.05, 0.03, 0.01, 0.001)
 _SUSPICIOUS = 0.8
 _LOW = 0.9
@@ -25,26 +25,26 @@ class MomentumTooSmall(Rule):
     """Momentum is so small that the running statistics forget all but the last batches.
 
     ## What it does
-    Reports batch normalization with a momentum below 0.9: an error for the values
-    that PyTorch code uses (0.1, 0.05, 0.03, 0.01, 0.001), a warning for others below
-    0.8, an information below 0.9. Constants, defaults, `functools.partial`, `**dict`
-    and arguments handed on by functions of the project are followed. In contrib and
-    slim the argument is called `decay`.
+    Reports batch normalization with a momentum below 0.9: an error for the values that
+    PyTorch code uses (0.1, 0.05, 0.03, 0.01, 0.001), a warning for others below 0.8,
+    and info below 0.9. Constants, defaults, `functools.partial`, `**dict` and arguments
+    passed on by functions of the project are followed. In contrib and slim the argument
+    is called `decay`.
 
     ## Why is this bad
-    Keras keeps `momentum` of the old statistic at each step, so the running
-    statistics average about 1 / (1 - momentum) batches: with 0.1 just the last one,
-    and inference depends on which batch happened to come last. PyTorch means the
-    opposite by the word: its 0.1 is 0.9 in Keras.
+    Keras keeps a share of `momentum` of the old statistic at each step, so the running
+    statistics average about 1 / (1 - momentum) batches: with 0.1 just the last one, and
+    inference depends on which batch happened to come last. PyTorch means the opposite
+    by the word: its 0.1 is 0.9 in Keras.
 
     ## Fix
-    Changes PyTorch's values to what they are in Keras, 0.1 to 0.9; a number that has a
-    name only if nothing but batch normalization uses it.
+    Changes PyTorch's values to their equivalents in Keras, 0.1 to 0.9; a named number
+    only if nothing but batch normalization uses it.
 
     ## Limits
-    A momentum of 0 is sometimes meant, in meta-learning for instance: silence that
-    line with `# noqa: BN201`. Where the file sets `.momentum` of a layer later, it is
-    an information. A default that the function may replace is not followed.
+    A momentum of 0 is sometimes intended, in meta-learning for instance: silence that
+    line with `# noqa: BN201`. Where the file later sets a layer's `.momentum`, it is
+    reported as info. A default that the function may replace is not followed.
 
     ## References
     - https://keras.io/api/layers/normalization_layers/batch_normalization/
@@ -79,12 +79,12 @@ healthy = bool(error < 0.5)
 """
 
     def check_source(self, module: Module) -> Iterator[Finding]:
-        """Every momentum that is given to BN and too small."""
+        """Report every momentum that is given to BN and too small."""
         for momentum in source.momenta(module):
             severity = _severity(momentum.value)
             if severity is not None:
                 if source.changes_later(module):
-                    severity = Severity.INFO  # a schedule may begin low
+                    severity = Severity.INFO  # a schedule may start low
                 what = f"{momentum.keyword}={momentum.value:g}"
                 origin = f" ({momentum.origin})" if momentum.origin else ""
                 message = _message(what + origin, momentum.value)
@@ -92,7 +92,7 @@ healthy = bool(error < 0.5)
                 yield self.finding(message, momentum.location, severity, fix)
 
     def check_model(self, model: Model) -> Iterator[Finding]:
-        """Every BN layer whose momentum is too small."""
+        """Report every BN layer whose momentum is too small."""
         for layer in model.batch_norms:
             momentum = layer.momentum
             severity = None if momentum is None else _severity(momentum)
@@ -102,7 +102,7 @@ healthy = bool(error < 0.5)
 
 
 def _severity(momentum: float) -> Severity | None:
-    """How bad it is; None outside [0, 0.9)."""
+    """Return the severity; None outside [0, 0.9)."""
     if not 0 <= momentum < _LOW:
         return None
     if momentum in _OF_PYTORCH:
@@ -111,7 +111,7 @@ def _severity(momentum: float) -> Severity | None:
 
 
 def _fix(module: Module, momentum: source.Momentum) -> Fix | None:
-    """What PyTorch means by the value, put where it stands."""
+    """Replace the value by its equivalent in Keras."""
     if momentum.value not in _OF_PYTORCH or source.changes_later(module):
         return None
     number = source.sole_number(module, momentum)

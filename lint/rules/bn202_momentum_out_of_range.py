@@ -1,4 +1,4 @@
-"""BN202: a momentum with which no average can come about."""
+"""BN202: a momentum with which the running average cannot converge."""
 
 from __future__ import annotations
 
@@ -17,16 +17,15 @@ if TYPE_CHECKING:
 
 
 class MomentumOutOfRange(Rule):
-    """Momentum is not in [0, 1), so that no running average can come about.
+    """Momentum is not in [0, 1), so the running average cannot converge.
 
     ## What it does
     Reports batch normalization whose momentum (`decay` in contrib and slim) is
     negative, 1 or more.
 
     ## Why is this bad
-    With 1 the running statistics never move, with more they grow without bound, and
-    with less than 0 the old statistic enters with the wrong sign. Keras accepts any
-    number in silence.
+    With 1 the running statistics never move, above 1 they grow without bound, and below
+    0 the old statistic enters with the wrong sign. Keras silently accepts any number.
 
     ## References
     - https://keras.io/api/layers/normalization_layers/batch_normalization/
@@ -58,7 +57,7 @@ healthy = bool(np.abs(moving_mean - x.mean(axis=0)).max() < 1)
 """
 
     def check_source(self, module: Module) -> Iterator[Finding]:
-        """Every momentum that is given to BN and out of range."""
+        """Report every momentum that is given to BN and out of range."""
         for momentum in source.momenta(module):
             if not 0 <= momentum.value < 1:
                 what = f"{momentum.keyword}={momentum.value:g}"
@@ -67,7 +66,7 @@ healthy = bool(np.abs(moving_mean - x.mean(axis=0)).max() < 1)
                 yield self.finding(message, momentum.location)
 
     def check_model(self, model: Model) -> Iterator[Finding]:
-        """Every BN layer whose momentum is out of range."""
+        """Report every BN layer whose momentum is out of range."""
         for layer in model.batch_norms:
             momentum = layer.momentum
             if momentum is not None and not 0 <= momentum < 1:

@@ -26,16 +26,15 @@ class StatisticsNeverUpdated(Rule):
     trained; this is a warning only, since imported weights can look the same.
 
     ## Why is this bad
-    The layer never normalised anything: it ran in inference mode throughout
+    The layer never normalized anything: it ran in inference mode throughout
     training. This is the trace of a lost `training` flag, in a `call` without the
     parameter (BN101) or a training loop that does not pass it (BN102).
 
     ## Limits
     Where only the weights of a layer are known, as in a subclassed model, the usual
-    initial statistics are taken for it, and gamma or beta count as changed if they are
-    not the same in all channels. Silent for layers with `trainable=False`, and
-    where a custom initializer of the statistics leaves it open what the initial values
-    were.
+    initial statistics are assumed, and gamma or beta count as changed if they are not
+    the same in all channels. Silent for layers with `trainable=False`, and where a
+    custom initializer of the statistics leaves the initial values unknown.
     """
 
     code = "BN203"
@@ -91,7 +90,7 @@ healthy = bool(np.abs(moving_mean - x.mean(axis=0)).max() < 1)
 """
 
     def check_model(self, model: Model) -> Iterator[Finding]:
-        """Every layer that was trained and never updated."""
+        """Report every layer that was trained and never updated."""
         for layer in model.batch_norms:
             if layer.frozen:
                 continue
@@ -109,7 +108,8 @@ healthy = bool(np.abs(moving_mean - x.mean(axis=0)).max() < 1)
                 yield self.finding(
                     "running statistics never updated: gamma or beta have changed, "
                     "mean and variance still have their initial values; unless the "
-                    "weights were imported so, it was not called in training mode",
+                    "weights were imported that way, it was not called in training "
+                    "mode",
                     model.at(layer.path),
                     Severity.WARNING,
                 )
@@ -119,7 +119,7 @@ def _untouched(layer: BatchNorm, statistics: Statistics) -> bool:
     """Whether every moving mean and variance has its initial value.
 
     Where the file has no configuration of the layer, Keras' own zeros and ones are
-    taken: no data leave exactly these behind.
+    assumed: no data leave exactly these behind.
     """
     usual = {"moving_mean_initializer": "zeros", "moving_variance_initializer": "ones"}
     config = {**usual, **layer.config}
@@ -152,7 +152,7 @@ def _all_are(values: NDArray[Any], initial: float | None) -> bool:
 
 
 def _constant(initializer: Any) -> float | None:
-    """The value that an initializer gives to every element, if it does."""
+    """Return the value of every element, if the initializer is constant."""
     if isinstance(initializer, str):
         initializer = {"class_name": initializer}
     if not isinstance(initializer, dict):

@@ -21,21 +21,21 @@ class StatisticsNotConverged(Rule):
     """Training was too short for the momentum: running statistics are still biased.
 
     ## What it does
-    After t steps a running statistic with momentum m is still m^t of its initial
-    value. Reports layers of a model where that is more than 5 %.
+    After t steps a running statistic with momentum m still holds a share m^t of its
+    initial value. Reports layers of a model where that is more than 5 %.
 
     ## Why is this bad
-    Inference normalises with a mean too near 0 and a variance too near 1, so it does
-    worse than training showed. With momentum 0.99 it takes 299 steps to get below
-    5 %, with 0.999 it takes 2995.
+    Inference normalizes with a mean too near 0 and a variance too near 1, so it
+    performs worse than training suggested. With momentum 0.99 it takes 299 steps to get
+    below 5 %, with 0.999 it takes 2995.
 
     ## Limits
-    The number of steps is the optimizer's, and a file without one is passed over. A
-    model that was compiled anew, or built on a pretrained one, has had more updates
-    than its optimizer counts. A variance lower than m^t proves this, and the rule is
-    then silent about the whole model; deep networks nearly always have one. In a
-    small model whose variances are all higher, converged statistics cannot be told
-    from biased ones, and the finding is wrong; neither can those that were set in
+    The number of steps is the optimizer's, and a file without one is skipped. A model
+    that was compiled again, or built on a pretrained one, has had more updates than its
+    optimizer counts. A variance lower than m^t proves this, and the rule is then silent
+    about the whole model; deep networks nearly always have one. In a small model whose
+    variances are all higher, converged statistics cannot be distinguished from biased
+    ones, and the finding may be wrong; the same holds for statistics that were set in
     another way, such as by `kerasbn.recalibrate`. The rule is also silent for frozen
     layers, for `zero_debias=True`, which has no such bias, and inside other layers,
     such as `TimeDistributed`, which may update them several times a step.
@@ -72,7 +72,7 @@ healthy = bool(np.abs(moving_mean - x.mean(axis=0)).max() < 1)
 """
 
     def check_model(self, model: Model) -> Iterator[Finding]:
-        """Every layer that was updated, but too few times."""
+        """Report every layer that was updated, but too few times."""
         biased = list(_biased(model))
         if any(_was_updated_more(statistics, left) for _, statistics, left in biased):
             return
@@ -90,7 +90,7 @@ healthy = bool(np.abs(moving_mean - x.mean(axis=0)).max() < 1)
 
 
 def _biased(model: Model) -> Iterator[tuple[BatchNorm, Statistics, float]]:
-    """The layers with too few steps, if all were counted, and what is left: m^t."""
+    """Yield layers with too few steps, if all were counted, and the share left: m^t."""
     for layer in model.batch_norms if model.iterations else ():
         left = _initial_part_left(layer, model.iterations or 0)
         if left is not None and left > NEGLIGIBLE:
@@ -100,7 +100,7 @@ def _biased(model: Model) -> Iterator[tuple[BatchNorm, Statistics, float]]:
 
 
 def _initial_part_left(layer: BatchNorm, steps: int) -> float | None:
-    """m^t, or None where the statistics are no plain running average of all steps."""
+    """Return m^t, or None where the statistics are not a plain average of all steps."""
     if "momentum" not in layer.config or layer.config.get("zero_debias"):
         return None
     momentum = layer.momentum
@@ -115,7 +115,7 @@ def _was_updated(statistics: Statistics) -> bool:
     """Whether the statistics are sound, and not the initial ones."""
     mean, variance = statistics.mean, statistics.variance
     changed = bool((mean != 0).any() or (variance != 1).any())
-    return changed and bool((variance == variance).all())  # BN207 tells of NaN.
+    return changed and bool((variance == variance).all())  # BN207 reports NaN.
 
 
 def _was_updated_more(statistics: Statistics, left: float) -> bool:

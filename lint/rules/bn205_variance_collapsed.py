@@ -1,4 +1,4 @@
-"""BN205: running variances that no varying input leaves behind."""
+"""BN205: running variances that no varying input can produce."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ..subjects.model import BatchNorm, Model, Statistics
 
 _CHANNELS_TO_COMPARE = 4
-_EQUAL = 1e-5  # Decay alone is the same in each channel, but for rounding.
+_EQUAL = 1e-5  # Decay alone is the same in each channel, up to rounding.
 _LOW = 0.5  # Of the initial 1.
 _NOTHING = 1e-12
 
@@ -29,12 +29,12 @@ class VarianceCollapsed(Rule):
     ## Why is this bad
     The layer saw batches without any variance, most often a single sample per batch,
     and so in training its output was constant whatever the input. Inference divides by
-    a variance that only decays, and returns something else altogether.
+    a variance that only decays, and returns something else entirely.
 
     ## Limits
     With fewer than four channels, only a variance of practically 0 is reported, since
     few numbers may be equal by chance. A layer whose inputs are all the same for
-    another reason, such as dead activations, looks alike.
+    another reason, such as dead activations, looks the same.
     """
 
     code = "BN205"
@@ -59,7 +59,7 @@ healthy = bool((np.abs(variance / x.var(axis=0) - 1) < 0.5).all())
 """
 
     def check_model(self, model: Model) -> Iterator[Finding]:
-        """Every such layer."""
+        """Report every such layer."""
         for layer in model.batch_norms:
             statistics = None if layer.frozen else layer.read_statistics()
             if statistics is not None and _is_collapsed(layer, statistics):
@@ -75,7 +75,7 @@ healthy = bool((np.abs(variance / x.var(axis=0) - 1) < 0.5).all())
 def _is_collapsed(layer: BatchNorm, statistics: Statistics) -> bool:
     """Whether all variances shrank from 1 without ever seeing a batch that varies."""
     variance = statistics.variance
-    if not variance.size or not (variance >= 0).all():  # BN207 tells of these.
+    if not variance.size or not (variance >= 0).all():  # BN207 reports these.
         return False
     if "moving_variance_initializer" in layer.config and not _starts_at_one(layer):
         return False

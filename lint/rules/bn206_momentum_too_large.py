@@ -1,4 +1,4 @@
-"""BN206: a momentum for far longer training than there was."""
+"""BN206: a momentum for far longer training than took place."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..subjects.model import BatchNorm, Model, Statistics
     from ..subjects.source import Module
 
-# With Keras' own default the training was short, of which BN204 speaks.
+# With Keras' own default the training was short, which BN204 reports.
 _USUAL = 0.99
 _ROUNDING = 1 - 1e-3
 
@@ -26,18 +26,18 @@ class MomentumTooLarge(Rule):
     ## What it does
     Reports a momentum above 0.99 whose window of 1 / (1 - momentum) batches is longer
     than the training: in a saved model by the steps that its optimizer has taken, in
-    source where every `fit` says its steps in numbers, constants and what is calculated
-    of these, or is given a data set of Keras whose length is known.
+    source where every `fit` gives its steps in numbers, constants and expressions of
+    these, or is given a Keras data set whose length is known.
 
     ## Why is this bad
-    After the last step more than a third of the running statistics is still their
-    initial 0 and 1, so inference normalises with numbers that the data never had. Take
-    a smaller momentum, or the same with `zero_debias=True` of kerasbn.
+    After the last step more than a third of each running statistic is still its initial
+    0 or 1, so inference normalizes with numbers that the data never had. Use a smaller
+    momentum, or the same one with `zero_debias=True` of kerasbn.
 
     ## Limits
     The steps of an earlier training do not count in the optimizer of a later one. The
-    rule is silent about a model in which a variance proves that there were more, for
-    frozen layers, and for layers inside others.
+    rule is silent about a model in which a variance proves that there were more steps,
+    about frozen layers, and about layers inside others.
     """
 
     code = "BN206"
@@ -63,7 +63,7 @@ healthy = bool(np.abs(moving_mean - x.mean(axis=0)).max() < 1)
 """
 
     def check_source(self, module: Module) -> Iterator[Finding]:
-        """Every momentum whose window is longer than all training in the module."""
+        """Report every momentum whose window exceeds all training in the module."""
         if not module.mentions("fit(", "fit_generator("):
             return
         steps = source.most_steps(module)
@@ -75,7 +75,7 @@ healthy = bool(np.abs(moving_mean - x.mean(axis=0)).max() < 1)
                 )
 
     def check_model(self, model: Model) -> Iterator[Finding]:
-        """Every layer whose window is longer than the training."""
+        """Report every layer whose window is longer than the training."""
         steps = model.iterations or 0
         found = list(_too_large(model, steps))
         if any(_was_updated_more(*each) for each in found):
@@ -88,7 +88,7 @@ healthy = bool(np.abs(moving_mean - x.mean(axis=0)).max() < 1)
 def _too_large(
     model: Model, steps: int
 ) -> Iterator[tuple[BatchNorm, Statistics, float, int]]:
-    """The layers that were updated fewer times than their window is long."""
+    """Return the layers with fewer updates than their window is long."""
     for layer in model.batch_norms if steps else ():
         momentum = layer.momentum
         if momentum is None or not _USUAL < momentum < 1 or layer.frozen:
@@ -110,7 +110,7 @@ def _was_updated_more(
 
 
 def _window(momentum: float) -> float:
-    """How many batches a running statistic averages, roughly."""
+    """Return roughly how many batches a running statistic averages."""
     return 1 / (1 - momentum)
 
 

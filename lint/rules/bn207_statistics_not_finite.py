@@ -23,11 +23,11 @@ class StatisticsNotFinite(Rule):
     ## Why is this bad
     Inference returns NaN in those channels, and further training never heals it,
     because a running average keeps a NaN for ever. One batch with a NaN in it, or one
-    training step that diverged, is enough; the loss may look well again afterwards.
+    training step that diverged, is enough; the loss may look fine again afterwards.
 
     ## Limits
-    What went wrong cannot be seen in the model. `keras.callbacks.TerminateOnNaN` or
-    a check of the data stops it where it begins.
+    The model does not show what went wrong. `keras.callbacks.TerminateOnNaN` or a check
+    of the data stops it where it begins.
     """
 
     code = "BN207"
@@ -59,7 +59,7 @@ healthy = bool(np.isfinite(model.predict(np.ones((1, 4)), verbose=0)).all())
 """
 
     def check_model(self, model: Model) -> Iterator[Finding]:
-        """Every layer with such a value."""
+        """Report every layer with such a value."""
         for layer in model.batch_norms:
             statistics = layer.read_statistics()
             if statistics is None:
@@ -74,7 +74,7 @@ healthy = bool(np.isfinite(model.predict(np.ones((1, 4)), verbose=0)).all())
 
 
 def _impossible(statistics: Statistics) -> Iterator[str]:
-    import numpy as np  # Where there are arrays, it is loaded; source needs none.
+    import numpy as np  # It is loaded wherever there are arrays; source needs none.
 
     for name in ("mean", "variance"):
         values = np.asarray(getattr(statistics, name), np.float64)

@@ -1,4 +1,4 @@
-"""BN208: averaged weights beside statistics that are not theirs."""
+"""BN208: averaged weights with running statistics that are not theirs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class AveragedWeights(Rule):
     ## What it does
     Reports optimizers with `use_ema=True`, the callback `SwapEMAWeights`, and `SWA` and
     `MovingAverage` of TensorFlow Addons, where a network with batch normalization is
-    compiled or fitted with them and nothing in the file estimates its statistics anew.
+    compiled or fitted with them and nothing in the file estimates its statistics again.
 
     ## Why is this bad
     Only trainable weights are averaged. The running statistics are still those of the
@@ -31,7 +31,7 @@ class AveragedWeights(Rule):
 
     ## Limits
     Functions such as `recalibrate` or `update_bn` are known by their names. Averages
-    that a callback of your own makes are not looked at.
+    made by a callback of your own are not examined.
 
     ## References
     - https://keras.io/api/callbacks/swap_ema_weights/
@@ -77,11 +77,11 @@ healthy = bool(shift.max() < 0.1)
 """
 
     def check_source(self, module: Module) -> Iterator[Finding]:
-        """Every optimizer or callback that averages such weights."""
+        """Report every optimizer or callback that averages such weights."""
         for call in source.averaged_weights(module):
             yield self.finding(
                 "the weights are averaged, but the running statistics of batch "
-                "normalization stay those of the last weights; estimate them again in "
+                "normalization stay those of the last weights; estimate them again at "
                 "the end: kerasbn.recalibrate(model, dataset)",
                 module.location(call),
             )

@@ -21,17 +21,16 @@ class BatchOfOne(Rule):
     ## What it does
     Reports `fit(..., batch_size=1)`, and data sets with `.batch(1)`, for a network that
     holds batch normalization: a warning where a layer such as `Dense` stands before it,
-    an information where it may be that there are several values per channel, as in
-    images.
+    and info where there may be several values per channel, as in images.
 
     ## Why is this bad
-    A batch of one value per channel has variance 0: in training the layer gives its
-    beta whatever comes in, and the network learns nothing. With images each one is
-    normalised by itself in training, and by the average over all in inference. Use
+    A batch of one value per channel has variance 0: in training the layer outputs its
+    beta whatever comes in, and the network learns nothing. Images are each normalized
+    by their own statistics in training, and by the average over all in inference. Use
     larger batches, or `LayerNormalization` or `GroupNormalization`.
 
     ## Limits
-    Loops of your own are not looked at.
+    Custom training loops are not examined.
 
     ## References
     - https://arxiv.org/abs/1803.08494
@@ -60,16 +59,16 @@ model.fit(x, x, batch_size=size, epochs=2, verbose=0)
     good = bad.replace("size = 1", "size = 32")
     proof = """\
 hidden = model.layers[0](x[:size])
-normalised = keras.ops.convert_to_numpy(model.layers[1](hidden, training=True))
+normalized = keras.ops.convert_to_numpy(model.layers[1](hidden, training=True))
 beta = keras.ops.convert_to_numpy(model.layers[1].beta)
-healthy = bool(np.abs(normalised - beta).max() > 0.1)
+healthy = bool(np.abs(normalized - beta).max() > 0.1)
 """
 
     def check_source(self, module: Module) -> Iterator[Finding]:
-        """Every fit with one sample per batch."""
+        """Report every fit with one sample per batch."""
         for place, surely in source.batches_of_one(module):
             yield self.finding(
-                "with one sample per batch, batch normalization normalises each by "
+                "with one sample per batch, batch normalization normalizes each by "
                 "itself in training, and a single value per channel to nothing but "
                 "beta; use larger batches, or LayerNormalization or GroupNormalization",
                 module.location(place),

@@ -1,4 +1,4 @@
-"""BN210: a target network that follows in its weights and not in its statistics."""
+"""BN210: a target network that follows the weights but not the statistics."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ class TargetWithoutStatistics(Rule):
 
     ## What it does
     Reports loops over `zip(target.trainable_variables, network.trainable_variables)`
-    that assign the ones to the others, where both hold batch normalization and nothing
-    in the file names the non-trainable variables. It is an information where the target
-    is only called with `training=True`.
+    that assign one network's variables to the other, where both hold batch
+    normalization and nothing in the file names the non-trainable variables. It is
+    reported as info where the target is only called with `training=True`.
 
     ## Why is this bad
-    Running statistics are no trainable variables: the target gets the other's weights
-    and keeps its own old statistics, with which it computes something else. Loop over
+    Running statistics are not trainable variables: the target gets the other's weights
+    but keeps its own old statistics, so it computes something else. Loop over
     `variables`, or `weights`, which hold both.
 
     ## Limits
-    The networks must be seen where they are built.
+    Only networks that are built in sight are checked.
 
     ## References
     - https://github.com/keras-team/keras-io/pull/246
@@ -66,11 +66,11 @@ healthy = bool(np.allclose(one, other, atol=1e-4))
 """
 
     def check_source(self, module: Module) -> Iterator[Finding]:
-        """Every such loop."""
+        """Report every such loop."""
         for call, in_training in source.copies_without_statistics(module):
             yield self.finding(
-                "trainable variables hold no running statistics, so those of the "
-                "network that is copied to stay as they were; loop over `variables`",
+                "trainable variables do not include the running statistics, so the "
+                "target's stay as they were; loop over `variables`",
                 module.location(call),
                 Severity.INFO if in_training else None,
             )

@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
 
 class SharedByInputs(Rule):
-    """One network with batch normalization reads several inputs of a graph.
+    """A network with batch normalization reads several inputs of a graph.
 
     ## What it does
-    Reports, as an information, that a network with batch normalization is called on a
-    second `keras.Input` of the same graph.
+    Reports, as info, that a network with batch normalization is called on a second
+    `keras.Input` of the same graph.
 
     ## Why is this bad
-    In training each call is normalised by its own batch, in inference all by one pair
+    In training each call is normalized by its own batch, in inference all by one pair
     of statistics: if the inputs are not alike, these fit neither, and no recalibration
     helps. Give each input batch normalization of its own.
 
     ## Limits
-    Whether the inputs are alike, as for two images in a Siamese network, the source
-    does not say.
+    The source does not say whether the inputs are alike, as two images in a Siamese
+    network are.
 
     ## References
     - https://github.com/keras-team/keras/issues/11927
@@ -72,11 +72,12 @@ healthy = bool(max(shifts) < 1)
 """
 
     def check_source(self, module: Module) -> Iterator[Finding]:
-        """Every second call on another input."""
+        """Report every second call on another input."""
         for call in source.shared_by_inputs(module):
             yield self.finding(
                 "its batch normalization keeps one pair of statistics for several "
                 "inputs; if these are not alike, inference differs from training, "
-                "which no recalibration cures: give each a branch of its own",
+                "which no recalibration cures: give each input its own batch "
+                "normalization",
                 module.location(call),
             )

@@ -1,4 +1,4 @@
-"""BN301: TensorFlow 1, whose training op must run the updates itself."""
+"""BN301: a TensorFlow 1 training op that does not run the updates."""
 
 from __future__ import annotations
 
@@ -22,27 +22,26 @@ class UpdateOpsNeverRun(Rule):
     Reports `optimizer.minimize` and `apply_gradients` of TensorFlow 1 where the network
     holds `tf.layers.batch_normalization`, or `batch_norm` of contrib or slim, and
     nothing in the module, in what it calls or in what imports it runs the collection
-    `UPDATE_OPS`; also where one file builds the network and the function of another
-    makes its training op. With `updates_collections=None`,
-    `slim.learning.create_train_op` or `tf.contrib.layers.optimize_loss` there is
-    nothing to do.
+    `UPDATE_OPS`; also where one file builds the network and a function in another makes
+    its training op. With `updates_collections=None`, `slim.learning.create_train_op` or
+    `tf.contrib.layers.optimize_loss` there is nothing to do.
 
-    To fetch the collection and not to use it is not enough, nor is a
+    Fetching the collection without using it is not enough, nor is a
     `tf.control_dependencies` in which no op is made. Where the network is not seen,
     such a fetch is a warning, and so is one that asks the default graph in a function
-    that makes another. For Keras layers, whose updates are in no collection, it is one
-    where nothing asks for `updates` and they are told that they are trained, else an
-    information.
+    that makes another. For Keras layers, whose updates are in no collection, it is a
+    warning where nothing asks for `updates` and the layers are put in training mode,
+    else it is reported as info.
 
     ## Why is this bad
     In TensorFlow 1 batch normalization only collects the ops that update its running
-    statistics: unless the training op depends on them they never run, and inference
-    normalises with mean 0 and variance 1.
+    statistics: unless the training op depends on them, they never run, and inference
+    normalizes with mean 0 and variance 1.
 
     ## Limits
-    Whether it is the training op that is built inside `tf.control_dependencies` is not
-    looked at, only whether anything is. Batch normalization that is always told the
-    same phase has no use for the statistics (BN103, BN302).
+    The rule checks that some op is built inside `tf.control_dependencies`, not that it
+    is the training op. Batch normalization that always gets the same phase does not
+    need the statistics (BN103, BN302).
 
     ## References
     - https://www.tensorflow.org/api_docs/python/tf/compat/v1/layers/batch_normalization
@@ -72,7 +71,7 @@ with tf.control_dependencies(tf.get_collection(tf.GraphKeys.UPDATE_OPS)):
 """
 
     def check_source(self, module: Module) -> Iterator[Finding]:
-        """Every training op, where nothing runs the updates."""
+        """Report every training op, where nothing runs the updates."""
         if not module.mentions("minimize(", "apply_gradients("):
             return
         ops = list(source.training_ops(module))
@@ -98,8 +97,8 @@ with tf.control_dependencies(tf.get_collection(tf.GraphKeys.UPDATE_OPS)):
             told = Severity.WARNING if source.trains_layers(module) else Severity.INFO
             for op in ops:
                 yield self.finding(
-                    "nothing runs the updates of batch normalization, which as a layer "
-                    "of Keras puts them into no collection; build this op under "
+                    "nothing runs the updates of batch normalization, which as a Keras "
+                    "layer adds them to no collection; build this op under "
                     "tf.control_dependencies(layer.updates)",
                     module.location(op),
                     told,

@@ -1,4 +1,4 @@
-"""BN302: batch normalization of TensorFlow 1 that is left with its default."""
+"""BN302: batch normalization of TensorFlow 1 that is left at its default."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ if TYPE_CHECKING:
 
 
 class Tf1TrainingFlagOmitted(Rule):
-    """Batch normalization of TensorFlow 1 is not told whether it is being trained.
+    """Batch normalization of TensorFlow 1 is called without its training flag.
 
     ## What it does
     Reports `tf.layers.batch_normalization` without `training`, and `batch_norm` of
-    contrib or slim without `is_training`, also as a `normalizer_fn`, of an `arg_scope`
-    as well. Where an `arg_scope`, of the module or of one that imports it, gives
+    contrib or slim without `is_training`, also as a `normalizer_fn`, in an `arg_scope`
+    too. Where an `arg_scope`, of the module or of one that imports it, gives
     `is_training` or may give it, contrib and slim are left alone.
 
     ## Why is this bad
-    The defaults are opposite, and each is right only half of the time: `tf.layers`
-    takes False, so that it never normalises with the batch and never updates its
-    statistics; contrib and slim take True, so that in evaluation, too, the output for
-    one sample depends on the others in its batch.
+    The defaults are opposite, and each is right only half the time: `tf.layers` takes
+    False, so that it never normalizes with the batch and never updates its statistics;
+    contrib and slim take True, so that in evaluation, too, the output for one sample
+    depends on the others in its batch.
 
     ## Limits
-    A graph that is built for training alone, or for inference alone, may be right;
-    then say so with the argument.
+    A graph that is built only for training, or only for inference, may be right; then
+    say so with the argument.
 
     ## References
     - https://www.tensorflow.org/api_docs/python/tf/compat/v1/layers/batch_normalization
@@ -51,14 +51,14 @@ y = tf.layers.batch_normalization(x)
     good = bad.replace("normalization(x)", "normalization(x, training=is_training)")
 
     def check_source(self, module: Module) -> Iterator[Finding]:
-        """Every call that leaves the flag out."""
+        """Report every call that leaves the flag out."""
         if not module.mentions("batch_norm", "BatchNormalization"):
             return
         for call, flag, default in source.calls_without_flag(module):
             harm = (
                 "in evaluation too it uses the statistics of the batch"
                 if default
-                else "it never normalises with the batch, nor updates its statistics"
+                else "it never normalizes with the batch, nor updates its statistics"
             )
             yield self.finding(
                 f"{flag} is left out, and by default it is {default}: {harm}; pass "

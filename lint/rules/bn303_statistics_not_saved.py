@@ -25,13 +25,13 @@ class StatisticsNotSaved(Rule):
     or names the statistics or a `variables_collections`, it is left alone.
 
     ## Why is this bad
-    The running statistics are variables, but not trainable ones: without them, who
-    restores the checkpoint normalises with mean 0 and variance 1, or is told that they
-    are uninitialized.
+    The running statistics are variables, but not trainable ones: without them, a
+    restored network normalizes with mean 0 and variance 1, or fails because they are
+    uninitialized.
 
     ## Fix
-    `tf.train.Saver()` saves all variables. If the checkpoint shall stay small, add
-    those whose names hold `moving_mean` or `moving_variance`.
+    `tf.train.Saver()` saves all variables. If the checkpoint must stay small, add those
+    whose names contain `moving_mean` or `moving_variance`.
 
     ## References
     - https://www.tensorflow.org/api_docs/python/tf/compat/v1/layers/batch_normalization
@@ -55,7 +55,7 @@ def save(session, path):
     good = bad.replace("Saver(tf.trainable_variables())", "Saver()")
 
     def check_source(self, module: Module) -> Iterator[Finding]:
-        """Every saver that leaves them out."""
+        """Report every saver that leaves them out."""
         if not module.mentions("Saver"):
             return
         for call in source.saved_without_statistics(module):

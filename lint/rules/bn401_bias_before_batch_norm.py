@@ -1,4 +1,4 @@
-"""BN401: a bias that batch normalization takes away again."""
+"""BN401: a bias that batch normalization cancels."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class BiasBeforeBatchNorm(Rule):
     activation whose output nothing but batch normalization reads. Off by default.
 
     ## Why is this bad
-    Batch normalization subtracts the mean of each channel, and with it the bias: it
-    gets no gradient and only costs memory and time. `beta` has its place; write
+    Batch normalization subtracts the mean of each channel, and with it the bias, which
+    gets no gradient and only costs memory and time. `beta` replaces it; write
     `use_bias=False`.
 
     ## Limits
@@ -65,7 +65,7 @@ healthy = not useless  # What 10 steps of training left of the bias is rounding.
 """
 
     def check_source(self, module: Module) -> Iterator[Finding]:
-        """Every such layer in the module, where it is built."""
+        """Report every such layer in the module, where it is built."""
         for pair in source.layers_before(module):
             if not (pair.alone and is_linear(pair.kind)):
                 continue
@@ -76,13 +76,11 @@ healthy = not useless  # What 10 steps of training left of the bias is rounding.
                 yield self.finding(_MESSAGE, module.location(pair.layer))
 
     def check_model(self, model: Model) -> Iterator[Finding]:
-        """Every such layer of the model."""
+        """Report every such layer of the model."""
         for pair in layers_before.layers_before(model):
             has_bias = pair.layer.config.get("use_bias", True)
             if pair.alone and pair.is_linear and has_bias and pair.on_channels:
                 yield self.finding(_MESSAGE, model.at(pair.layer.path))
 
 
-_MESSAGE = (
-    "the batch normalization after it takes the bias away again; use use_bias=False"
-)
+_MESSAGE = "the batch normalization after it cancels the bias; use use_bias=False"

@@ -1,4 +1,4 @@
-"""BN402: dropout that shifts the variance which batch normalization measures."""
+"""BN402: dropout that shifts the variance that batch normalization measures."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class DropoutBeforeBatchNorm(Rule):
 
     ## Why is this bad
     Dropout makes the variance larger, but only in training, and that is when batch
-    normalization measures it: in inference the output has a standard deviation that is
-    too small, for inputs of mean 0 by the factor √(1 - rate). Put dropout behind all
-    batch normalization.
+    normalization measures it: in inference the standard deviation of the output is too
+    small, by a factor of √(1 - rate) for inputs of mean 0. Put dropout after all batch
+    normalization.
 
     ## Limits
-    Dropout further before shifts the variance too, and is not reported. Networks
-    often live with it.
+    Dropout further upstream shifts the variance too, and is not reported. Networks
+    often tolerate it.
 
     ## References
     - https://arxiv.org/abs/1801.05134
@@ -81,7 +81,7 @@ healthy = bool((np.abs(variance - x.var(axis=0)) < 0.5).all())  # Not 2, for 1 /
 """
 
     def check_source(self, module: Module) -> Iterator[Finding]:
-        """Every such dropout in the module, where it is built."""
+        """Report every such dropout in the module, where it is built."""
         for pair in source.layers_before(module):
             if pair.kind in DROPOUT:
                 given = source.arguments(module, pair.layer, "Dropout")
@@ -90,7 +90,7 @@ healthy = bool((np.abs(variance - x.var(axis=0)) < 0.5).all())  # Not 2, for 1 /
                     yield self.finding(_message(rate), module.location(pair.layer))
 
     def check_model(self, model: Model) -> Iterator[Finding]:
-        """Every such dropout of the model."""
+        """Report every such dropout of the model."""
         for pair in layers_before.layers_before(model):
             rate = pair.layer.config.get("rate") if pair.kind in DROPOUT else None
             if isinstance(rate, int | float) and 0 < rate < 1:
@@ -102,5 +102,5 @@ def _message(rate: float) -> str:
     return (
         "the batch normalization after it measures a variance that inference does not "
         f"have: of inputs with mean 0 it then returns {factor:.2g} of the standard "
-        "deviation that it should; put dropout behind it"
+        "deviation that it should; put dropout after it"
     )

@@ -1,4 +1,4 @@
-"""BN403: batch normalization along another axis than the channels before it."""
+"""BN403: batch normalization along an axis other than that of the channels."""
 
 from __future__ import annotations
 
@@ -18,21 +18,22 @@ if TYPE_CHECKING:
 
 
 class AxisNotChannels(Rule):
-    """Batch normalization keeps another axis than that of the convolution's channels.
+    """Batch normalization uses an axis other than that of the convolution's channels.
 
     ## What it does
     Reports batch normalization directly after a convolution whose `axis` is not the
     axis of the channels, by the convolution's `data_format`. In source both must be
-    told, or be the defaults of Keras 3; before Keras 3, the module must set the format,
-    or the shape of its images show it. An `axis` that is a list is left alone.
+    specified, or be the defaults of Keras 3; before Keras 3, the module must set the
+    format, or the shape of its images must show it. An `axis` that is a list is left
+    alone.
 
     ## Why is this bad
     Each row or column of the image gets its own mean and variance, and all channels
-    share them, which is hardly meant: `axis` is 1 for `channels_first` and -1 for
-    `channels_last`.
+    share them, which is hardly ever intended: `axis` is 1 for `channels_first` and -1
+    for `channels_last`.
 
     ## Limits
-    Only what directly follows the convolution is seen.
+    Only a layer directly after the convolution is checked.
 
     ## References
     - https://keras.io/api/layers/normalization_layers/batch_normalization/
@@ -58,11 +59,11 @@ y = model(np.random.default_rng(0).normal(5, 2, size=(16, 6, 6, 3)), training=Tr
     good = bad.replace("axis=1", "axis=-1")
     proof = """\
 means = keras.ops.convert_to_numpy(y).mean(axis=(0, 1, 2))
-healthy = bool(np.abs(means).max() < 1e-3)  # Each channel is normalised.
+healthy = bool(np.abs(means).max() < 1e-3)  # Each channel is normalized.
 """
 
     def check_source(self, module: Module) -> Iterator[Finding]:
-        """Every such layer in the module, where it is built."""
+        """Report every such layer in the module, where it is built."""
         default = source.default_data_format(module)
         told = ("axis", "data_format", "BatchNormalization(1")
         if default != "channels_first" and not module.mentions(*told):
@@ -85,7 +86,7 @@ healthy = bool(np.abs(means).max() < 1e-3)  # Each channel is normalised.
                 )
 
     def check_model(self, model: Model) -> Iterator[Finding]:
-        """Every such layer of the model."""
+        """Report every such layer of the model."""
         for pair in layers_before.layers_before(model):
             data_format = pair.layer.config.get("data_format")
             known = data_format in ("channels_first", "channels_last")

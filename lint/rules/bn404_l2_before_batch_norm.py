@@ -30,11 +30,11 @@ class L2BeforeBatchNorm(Rule):
 
     ## Why is this bad
     Batch normalization divides by the standard deviation of the output, so the size of
-    the kernel makes no difference to the network: the penalty does not regularise, but
-    by and by makes the effective learning rate larger.
+    the kernel makes no difference to the network: the penalty does not regularize, but
+    gradually makes the effective learning rate larger.
 
     ## Limits
-    This is often wanted, as a schedule of the learning rate by other means.
+    This is often wanted, as a learning rate schedule by other means.
 
     ## References
     - https://arxiv.org/abs/1706.05350
@@ -65,7 +65,7 @@ healthy = not np.allclose(y, z, atol=0.01)  # The size of the kernel matters.
 """
 
     def check_source(self, module: Module) -> Iterator[Finding]:
-        """Every such layer in the module, where it is built."""
+        """Report every such layer in the module, where it is built."""
         for pair in source.layers_before(module):
             if not (pair.alone and is_linear(pair.kind)):
                 continue
@@ -77,7 +77,7 @@ healthy = not np.allclose(y, z, atol=0.01)  # The size of the kernel matters.
                 yield self.finding(_MESSAGE, module.location(pair.layer))
 
     def check_model(self, model: Model) -> Iterator[Finding]:
-        """Every such layer of the model."""
+        """Report every such layer of the model."""
         for pair in layers_before.layers_before(model):
             config = pair.layer.config
             penalty = config.get(f"{_BY_KIND.get(pair.kind, 'kernel')}_regularizer")
@@ -92,7 +92,7 @@ _MESSAGE = (
 
 
 def _is_l2(penalty: Any) -> bool:
-    """Whether a penalty, as Keras writes it, has a part of L2."""
+    """Whether a penalty, as Keras writes it, has an L2 part."""
     if isinstance(penalty, str):
         return penalty in _L2
     config = penalty.get("config") if isinstance(penalty, dict) else None

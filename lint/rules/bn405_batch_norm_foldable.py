@@ -24,16 +24,16 @@ class BatchNormFoldable(Rule):
 
     ## What it does
     Counts the batch normalization layers that directly follow a dense layer or a
-    convolution which can take them in. Off by default.
+    convolution that can absorb them. Off by default.
 
     ## Why is this bad
     In inference such a layer only multiplies and adds, which the layer before it can do
-    at no cost: folded, the model returns the same and runs faster. `model-fold` proves
-    it.
+    at no cost: folded, the model returns the same output and runs faster. `model-fold`
+    proves it.
 
     ## Limits
-    Only for a model that is done with training. `model-fold` may find more; here just
-    the plain cases are counted.
+    Only for a model that is done with training. `model-fold` may find more; only the
+    plain cases are counted here.
 
     ## References
     - https://arxiv.org/abs/1712.05877 (section 3.2)
@@ -66,7 +66,7 @@ healthy = not kerasbn.fold_batch_norm(model).folded
 """
 
     def check_model(self, model: Model) -> Iterator[Finding]:
-        """How many layers of a model there are, if there is one."""
+        """Report how many such layers a model has, if any."""
         if model.graph is None or world_of_model(model.keras_version).legacy:
             return
         told = {each.path for each in model.batch_norms if any(each.training_flags)}
@@ -85,7 +85,7 @@ healthy = not kerasbn.fold_batch_norm(model).folded
 
 
 def _is_foldable(pair: Before) -> bool:
-    """Whether the layer before takes the BN layer in, whatever is around them."""
+    """Whether the layer before absorbs the BN layer, whatever is around them."""
     before, after = pair.layer.config, pair.batch_norm.config
     changed = any(before.get(each) for each in (*_CONSTRAINTS, "lora_rank"))
     same_precision = _precision(before) == _precision(after)

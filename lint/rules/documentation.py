@@ -11,19 +11,19 @@ WHY = "Why is this bad"
 
 
 def summary(rule: Rule) -> str:
-    """One line that says what the rule reports."""
+    """Return one line that says what the rule reports."""
     return _text(rule).partition("\n")[0]
 
 
 def why(rule: Rule) -> str:
-    """The first sentence of the rationale, on one line."""
+    """Return the first sentence of the rationale, on one line."""
     _, _, rationale = _text(rule).partition(f"## {WHY}\n")
     paragraph = " ".join(rationale.split("\n## ")[0].split())
     return re.split(r"(?<=[.!?]) (?=[A-Z`])", paragraph)[0]
 
 
 def subjects(rule: Rule) -> list[str]:
-    """What the rule speaks of: saved models, live models, source."""
+    """Return what the rule checks: saved models, live models, source."""
     found = []
     if _overrides(rule, "check_model"):
         found.append(_models(rule))

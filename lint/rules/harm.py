@@ -1,4 +1,4 @@
-"""What becomes of layers that are not told whether they are trained."""
+"""The harm to layers that do not know whether they are being trained."""
 
 from __future__ import annotations
 
@@ -18,5 +18,5 @@ _HARM = {
 
 
 def harm(kinds: Collection[str]) -> str:
-    """What happens to layers of these kinds, in words."""
+    """Describe in words what happens to layers of these kinds."""
     return ", ".join(text for kind, text in _HARM.items() if kind in kinds)

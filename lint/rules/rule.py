@@ -1,4 +1,4 @@
-"""What every rule is made of."""
+"""The base class of every rule."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Rule:
-    """One pitfall: its rationale, its examples, its proof, and how it is found.
+    """A pitfall: its rationale, its examples, its proof, and how it is found.
 
     A rule is one file, `bn<number>_<name>.py`. Its class docstring is its
     documentation in Markdown: one summary line, which the index shows, then
@@ -34,10 +34,10 @@ class Rule:
     a framework; None where nothing can be run.
 
     A finding in source may come with a `fix`, made by a function of
-    `subjects.source.edits`, each of which answers None where the text does not allow
-    it. A fix is `safe` if nobody could have meant the code as it was. Whoever applies
-    it lints the result: where the finding stays, or another one comes up that has no
-    fix, the source is left as it was.
+    `subjects.source.edits`, each of which returns None where the text does not allow
+    it. A fix is `safe` if nobody could have meant the code as it was. The code that
+    applies a fix lints the result: if the finding remains, or a new one without a fix
+    appears, the source is left as it was.
 
     `backend` is the one that the proof needs, if it shows nothing on others.
 
@@ -81,7 +81,7 @@ class Rule:
         severity: Severity | None = None,
         fix: Fix | None = None,
     ) -> Finding:
-        """A finding of this rule, at its usual severity unless told otherwise."""
+        """Return a finding of this rule, at its usual severity unless one is given."""
         return Finding(
             self.code, self.name, severity or self.severity, message, location, fix
         )

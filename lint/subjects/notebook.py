@@ -91,7 +91,7 @@ def _blank(cell: str) -> str:
     if first.startswith("%%") and not _PYTHON_CELL.match(first):
         return "\n" * (len(lines) - 1)
     result: list[str] = []
-    continued = False  # A line that ends in a backslash goes on in the next.
+    continued = False  # A line that ends in a backslash continues in the next.
     for line in lines:
         magic = bool(_MAGIC.match(line)) and not _is_open("\n".join(result))
         shell = not magic and bool(_SHELL_VALUE.match(line))

@@ -49,8 +49,8 @@ def open_saved_model(path: Path) -> Iterator[Model]:
 def _damage_is_unusable() -> Iterator[None]:
     """Convert either of h5py's errors for a damaged HDF5 file.
 
-    The content of a configuration is checked when it is read, so that a bug of ours is
-    not mistaken for damage.
+    The content of a configuration is checked when it is read, so that a bug of
+    model-lint is not mistaken for damage.
     """
     try:
         yield
@@ -167,7 +167,7 @@ def _reader(
 
 
 def _may_be_unbuilt(graph: Graph) -> bool:
-    """Whether it is a Sequential model that never saw an input, and has no weights."""
+    """Whether it is a Sequential model that was never built, and has no weights."""
     return "input_layers" not in graph.model["config"] and not any(
         layer.class_name == "InputLayer" for layer in graph.layers.values()
     )

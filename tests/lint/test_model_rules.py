@@ -110,7 +110,7 @@ def test_nested_models_that_are_right() -> None:
 
 
 class Lacking(keras.Model):
-    """Its call cannot be told of training."""
+    """Its call cannot receive `training`."""
 
     def __init__(self, *layers: keras.layers.Layer) -> None:
         super().__init__()

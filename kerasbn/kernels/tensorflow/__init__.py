@@ -1,10 +1,10 @@
 """Batch statistics and normalization in TensorFlow.
 
 Outside XLA, one fused operation does in 3.5 passes over the tensor what plain
-operations do in 20; it knows rows of channels, `(N, 1, 1, C)`, so the kept axes must
-be the last. Elsewhere, and inside XLA, which does the fusing itself, plain operations
-with a gradient in closed form take the fewest passes. Small tensors are as fast as
-few operations are started.
+operations do in 20; it knows rows of channels, `(N, 1, 1, C)`, so the kept axes must be
+the last. Elsewhere, and inside XLA, which does the fusing itself, plain operations with
+a gradient in closed form take the fewest passes. Small tensors are fast if few
+operations are started.
 """
 
 from __future__ import annotations

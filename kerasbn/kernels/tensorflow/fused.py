@@ -26,7 +26,7 @@ Tensor = Any
 
 DTYPES = (tf.float32, tf.float16, tf.bfloat16)
 ROWS = (0, 1, 2)
-FEW_ROWS = 2**10  # So few are exact enough when added up one by one.
+FEW_ROWS = 2**10  # This few are exact enough when added one by one.
 
 
 def suits(x: Tensor, kept: tuple[int, ...]) -> bool:
@@ -60,7 +60,7 @@ def normalize(x: Tensor, mean: Tensor, variance: Tensor, how: Normalization) -> 
 
 
 def _as_rows(x: Tensor, kept: tuple[int, ...]) -> Tensor:
-    """`x` as `(N, 1, 1, C)`, or as it is when the operation knows its form."""
+    """`x` as `(N, 1, 1, C)`, or unchanged if the operation accepts its shape."""
     if len(x.shape) == 4 and kept == (3,):
         return x
     return tf.reshape(x, (-1, 1, 1, math.prod(x.shape[axis] for axis in kept)))
@@ -271,7 +271,7 @@ def _apply_with_gradient(
     variance: Tensor,
     epsilon: float,
 ) -> Tensor:
-    """The same; TensorFlow's own gradient leaves out the moments."""
+    """`y` with its gradient; TensorFlow's own gradient leaves out the moments."""
 
     @tf.custom_gradient
     def applied(

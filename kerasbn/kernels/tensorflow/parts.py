@@ -2,7 +2,7 @@
 
 The operation adds up rows one by one in float32. So it gets a part of the rows at a
 time, as many as the caches of a CPU hold, and within a part groups of rows, each with
-channels of its own. What else it makes of them is not used.
+channels of its own. Its other results are not used.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ def moments(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _division(x: Tensor) -> tuple[int, int]:
-    """How many parts to make of the rows, and how many groups of each.
+    """Return how many parts to split the rows into, and how many groups per part.
 
-    Powers of two, into which the sizes of images divide most often without a rest.
+    Powers of two, which most often divide the sizes of images without remainder.
     """
     elements = usual_count(x.shape)
     parts = min(_power_of_two(elements // PART), MOST_PARTS)
@@ -76,7 +76,7 @@ def _of_part(x: Tensor) -> tuple[Tensor, Tensor]:
 def _joined(
     mean: Tensor, variance: Tensor, rest: Tensor, rows: Size, whole: Size
 ) -> tuple[Tensor, Tensor]:
-    """Those of the whole groups and of the rest of the rows, if there is any."""
+    """Join the moments of the whole groups with those of the remaining rows, if any."""
     number = count([rows - whole], "float32")
     rest_mean = tf.reduce_sum(rest, 0) / number
     rest_variance = (

@@ -1,4 +1,4 @@
-"""What a route depends on: where its operations run, and how many elements they get."""
+"""Conditions for a route: where its operations run, and on how many elements."""
 
 from __future__ import annotations
 

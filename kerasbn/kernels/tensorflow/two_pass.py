@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Tensor = Any
 
 PARTS = 8
-FEW = 64 * PARTS  # Numbers whose sum is not worth to be taken in parts.
+FEW = 64 * PARTS  # Numbers whose sum is not worth splitting into parts.
 
 
 def normalize_batch(x: Tensor, how: Normalization) -> tuple[Tensor, Tensor, Tensor]:
@@ -61,7 +61,7 @@ def normalize_batch(x: Tensor, how: Normalization) -> tuple[Tensor, Tensor, Tens
         return values * (PARTS if in_parts else 1.0) / rows
 
     # What is lost to rounding where |mean| >> std is less by far if one of the values
-    # is taken off first: in the place of the mean, for which that is done anyway.
+    # is subtracted first: in place of the mean, which would be subtracted anyway.
     wide = tf.cast(tf.reshape(x, sizes), dtype)
     origin = _first(wide, reduced)
     differences = wide - origin
@@ -119,7 +119,7 @@ def _in_parts(values: Tensor, length: int | Tensor) -> Tensor:
 def normalize_small_batch(
     x: Tensor, how: Normalization
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The same from few operations, written as what is called fastest eagerly."""
+    """Normalize in two passes with few operations, in the fastest eager form."""
     axes = reduced_axes(len(x.shape), how.kept)
     if not is_few([x.shape[axis] for axis in axes]):
         return generic.normalize_batch(x, how)[:3]

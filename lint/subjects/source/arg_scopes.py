@@ -1,7 +1,7 @@
-"""What `arg_scope` of slim and contrib gives the batch normalization built under it.
+"""Arguments that `arg_scope` of slim and contrib gives the BN built under it.
 
-A scope also holds for what the functions called in it build, in other modules as well.
-So all scopes count that may be open when a module's functions run: its own, and those
+A scope also applies to what the functions called in it build, in other modules as well.
+So every scope that may be open when a module's functions run counts: its own, and those
 of the modules that import it, directly or through another.
 """
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from .module import Module
 
 _SCOPE = "arg_scope"
-# Under another name it is not followed.
+# It is not followed under another name.
 _RENAMED = re.compile(r"\barg_scope\s+as\b|=\s*[\w.]*\barg_scope\s*$", re.MULTILINE)
 
 
 def given_in_scopes(module: Module, name: str) -> list[object | None]:
-    """What scopes may give BN for an argument: constants, and None for the unknown.
+    """Return what scopes may give BN for an argument: constants, None if unknown.
 
     Empty if surely no scope gives it.
     """
@@ -44,7 +44,7 @@ def given_in_scopes(module: Module, name: str) -> list[object | None]:
 
 
 def hands_out_scopes(module: Module) -> bool:
-    """Whether scopes are returned that are entered in no sight, with more, perhaps."""
+    """Whether scopes are returned and entered out of sight, where more may be added."""
     handed_out = any(
         isinstance(parent, ast.Return) or getattr(parent, "optional_vars", None)
         for call in module.calls_by_name.get(_SCOPE, ())
@@ -84,7 +84,7 @@ def modules_around(module: Module) -> Iterable[Module]:
 
 
 def _target(call: ast.Call) -> ast.expr | None:
-    """What a scope is opened with: functions, or another scope."""
+    """Return what a scope is opened with: functions, or another scope."""
     return call.args[0] if call.args else keyword(call, "list_ops_or_scope")
 
 
@@ -150,7 +150,7 @@ def _helpers(module: Module, target: ast.expr | None) -> Iterator[Routine]:
 
 
 def _given(module: Module, call: ast.Call, name: str) -> Iterator[object | None]:
-    """What one scope gives BN: itself, or in the parameters of its normalizer."""
+    """Yield what a scope gives BN: itself, or in the parameters of its normalizer."""
     params = keyword(call, "normalizer_params")
     if params is not None:
         yield from _entry(module, params, name)
@@ -180,7 +180,7 @@ def _may_be_for_batch_norm(module: Module, call: ast.Call) -> bool:
 
 
 def _entry(module: Module, packed: ast.expr, name: str) -> Iterator[object | None]:
-    """What a dict holds under a name, and None if it may hold more than is seen."""
+    """Yield what a dict holds under a name, and None if it may hold unseen values."""
     found = values(module, packed)
     if not found or not all(isinstance(each, Items) for each in found):
         yield None

@@ -26,7 +26,7 @@ _AVERAGING = re.compile(
 )
 _OPTIMIZER = re.compile(r"keras\.optimizers\.")
 _TRAINING = ("fit", "fit_generator", "compile")
-# What estimates the statistics anew, by its name.
+# Functions that estimate the statistics again, by name.
 _ESTIMATES = re.compile(
     r"\b(recalibrat\w*|re_?estimat\w*|update_bn|(adapt|refresh|reset)_\w*(bn|batch_?norm"
     r"|stat)\w*)\b",
@@ -35,7 +35,7 @@ _ESTIMATES = re.compile(
 
 
 def averaged_weights(module: Module) -> Iterator[ast.Call]:
-    """Every optimizer or callback that averages the weights of a network with BN."""
+    """Yield each optimizer or callback that averages weights of a network with BN."""
     if not module.mentions("use_ema", "EMA", "SWA", "MovingAverage", "AverageModel"):
         return
     if module.matches(_ESTIMATES) or _runs_in_training_mode(module):
@@ -56,7 +56,7 @@ def _averages(module: Module, call: ast.Call) -> bool:
 
 
 def _is_given_to_batch_norm(module: Module, made: ast.Call) -> bool:
-    """Whether a network with BN is compiled or fitted with what is made."""
+    """Whether a network with BN is compiled or fitted with the result."""
     for word in _TRAINING:
         for call in module.calls_by_name.get(word, ()):
             given = [*call.args, *(each.value for each in call.keywords)]

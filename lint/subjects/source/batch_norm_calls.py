@@ -1,4 +1,4 @@
-"""Which calls are of BN itself, as a layer or as a function, and their flag."""
+"""Calls of BN itself, as a layer or as a function, and their flag."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def is_function(module: Module, call: ast.Call) -> bool:
 
 
 def flag_of(module: Module, call: ast.Call) -> Said | None:
-    """What the call says, by the flag that it has, unless it says nothing."""
+    """Return what the call's flag says, or None if it has none."""
     match call:
         case ast.Call(args=[_, ast.Constant(value=bool() | None), *_]):
             pass
         case _ if not any(
             each.arg in (FLAG, FLAG_OF_FUNCTIONS) for each in call.keywords
         ):
-            return None  # most calls, spared the search for what they call
+            return None  # most calls need no search for what they call
     for name in (FLAG, FLAG_OF_FUNCTIONS):
         said = says(module, call, name=name)
         given = isinstance(said.node, ast.keyword) and said.node.arg == name
@@ -60,7 +60,7 @@ def is_batch_norm(module: Module, call: ast.Call) -> bool:
     if is_function(module, call):
         return bool(call.keywords)  # its second argument is not the flag
     if calls_base(module, call):
-        # A layer that extends BN to keep it still says so by False.
+        # A layer that extends BN to keep it frozen passes False.
         said = says(module, call)
         return not (said.how is How.CONSTANT and not said.flag)
     for value in values(module, call.func):
@@ -71,7 +71,7 @@ def is_batch_norm(module: Module, call: ast.Call) -> bool:
 
 
 def is_of_graphs(module: Module, call: ast.Call) -> bool:
-    """Whether BN of `tf.layers` is called, which infers unless it is told to train."""
+    """Whether BN of `tf.layers` is called, which infers unless its flag is True."""
     return is_function(module, call) or any(
         isinstance(base, Known) and base.name.startswith("tensorflow.layers.")
         for value in values(module, call.func)

@@ -1,4 +1,4 @@
-"""Where a module builds BN layers, and with which momentum."""
+"""The BN layers that a module builds, and their momentum."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Momentum:
         keyword: `momentum`, or `decay` in contrib and slim.
         location: where to change it.
         call: the call that gives it.
-        literal: the number as it stands in some source.
+        literal: the number as written in the source.
         origin: where the number comes from, if that is another line; or where it goes,
             if it has several places.
     """
@@ -80,9 +80,9 @@ class _Argument:
 
 @found_once
 def momenta(module: Module) -> Iterator[Momentum]:
-    """Every momentum that is given to BN layers, each number once.
+    """Yield the momenta that are given to BN layers, each number once.
 
-    One that has several places stands for all of them, where the number itself is.
+    A number used in several places is given once, at the number itself.
     """
     if not module.mentions("momentum", "decay", "BatchNorm", "batch_norm"):
         return
@@ -97,7 +97,7 @@ def momenta(module: Module) -> Iterator[Momentum]:
 def _at_source(
     module: Module, literal: Literal, first: Momentum, places: Iterable[Location]
 ) -> Momentum:
-    """One momentum for all that a number is given to, at the number if it is here."""
+    """Return one momentum for all that share a number, at the number if it is here."""
     lines = list(dict.fromkeys(_line(each) for each in places))
     where = ", ".join(lines[:_MOST_SHOWN]) + ", ..." * (len(lines) > _MOST_SHOWN)
     location = first.location
@@ -149,7 +149,7 @@ def _constructor(value: Value) -> Routine | None:
 
 
 def _hands_keywords_on(constructor: Routine) -> bool:
-    """Whether momentum goes through `**kwargs` to the layer as it came."""
+    """Whether momentum goes through `**kwargs` to the layer unchanged."""
     node, module = constructor.node, constructor.module
     packed = node.args.kwarg
     if packed is None or "momentum" in parameters(node):
@@ -178,7 +178,7 @@ def _momenta(module: Module) -> Iterator[Momentum]:
 
 
 def _may_say_momentum(call: ast.Call) -> bool:
-    """A quick look that spares most calls the search for what they call."""
+    """A quick check that saves most calls the search for what they call."""
     return len(call.args) > 1 or any(
         each.arg is None or each.arg.endswith((*_WORDS, "_params"))
         for each in call.keywords
@@ -204,7 +204,7 @@ def _of_call(module: Module, call: ast.Call, target: ast.expr) -> Iterator[Momen
         name = batch_norm_name(value)
         constructor = _constructor(value)
         if name is not None and constructor is not None:
-            # The arguments mean what the subclass makes of them.
+            # The subclass defines what the arguments mean.
             if _hands_keywords_on(constructor):
                 given = keyword(call, "momentum")
                 for argument in _packed(module, call, "momentum", [given]):
@@ -222,7 +222,7 @@ def _of_call(module: Module, call: ast.Call, target: ast.expr) -> Iterator[Momen
 def _arguments(
     module: Module, call: ast.Call, name: str, word: str, direct: bool
 ) -> Iterator[_Argument]:
-    """What gives momentum: by name, by position, by `**`."""
+    """Yield the arguments that give momentum: by name, by position, by `**`."""
     given = keyword(call, word)
     if given is not None:
         yield _Argument(module, given)
@@ -253,7 +253,7 @@ def _of_keras_1(module: Module, call: ast.Call) -> bool:
 def _packed(
     module: Module, call: ast.Call, word: str, given: list[ast.expr | None]
 ) -> Iterator[_Argument]:
-    """What is given by name first, then what is given by `**` and in other dicts."""
+    """Yield arguments given by name, then those given by `**` and in other dicts."""
     direct, *dicts = given
     if direct is not None:
         yield _Argument(module, direct)
@@ -269,7 +269,7 @@ def _packed(
             if isinstance(value, Items):
                 entry = dict_entries(value).get(word)
                 if entry is not None:
-                    # What stands in another file is shown where it is unpacked.
+                    # An argument in another file is shown where it is unpacked.
                     here = None if value.module is module else expression
                     yield _Argument(value.module, entry, here)
 
@@ -277,7 +277,7 @@ def _packed(
 def _entered(
     module: Module, call: ast.Call, packed: ast.expr, word: str
 ) -> ast.expr | None:
-    """What `kw["momentum"] = ...` or `kw.update(momentum=...)` last put in before."""
+    """Return what `kw["momentum"] = ...` or `kw.update(momentum=...)` last set."""
     if not isinstance(packed, ast.Name):
         return None
     scope = module.scopes.scope_of(call)
@@ -316,7 +316,7 @@ def _numbers(
 def _place(
     module: Module, call: ast.Call, expression: ast.expr, value: Literal
 ) -> ast.AST:
-    """The argument to change: of the BN layer itself, or of a call that hands it on."""
+    """The argument to change: that of the BN layer, or of a call that passes it on."""
     if value.module is module and value.node is not expression:
         parent = module.scopes.parents.get(value.node)
         if isinstance(parent, ast.keyword):

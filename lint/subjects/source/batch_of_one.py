@@ -21,9 +21,9 @@ _FLAT = {"Dense", "EinsumDense", "GlobalAveragePooling2D", "Flatten", "Embedding
 
 
 def batches_of_one(module: Module) -> Iterator[tuple[ast.AST, bool]]:
-    """Every `batch_size=1` of a network with BN, and whether that is surely harmful.
+    """Yield each `batch_size=1` of a network with BN, and whether it is surely harmful.
 
-    It is where BN comes after a layer that leaves one value per channel.
+    It is harmful where BN comes after a layer that leaves one value per channel.
     """
     for word in _FITTING:
         for call in module.calls_by_name.get(word, ()):

@@ -25,8 +25,8 @@ _TRAINED_BY = (
 def only_borrows(of: Class) -> bool:
     """Whether all that depends on the phase in a class belongs to another network.
 
-    That is so if its constructor is handed layers of a network, or a network that is
-    trained where it is handed in.
+    That is so if its constructor gets layers of a network, or a network that is trained
+    where it is passed in.
     """
     constructor = method_of(of, "__init__")
     used = [

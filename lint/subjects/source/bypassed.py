@@ -29,7 +29,7 @@ _STEP = "train_step"
 
 
 def bypassing_calls(module: Module) -> Iterator[ast.Call]:
-    """Every `x.call(...)` without a flag, where training may come by and x holds BN."""
+    """Yield each `x.call(...)` without a flag, where x holds BN and may train."""
     if not module.mentions(".call("):
         return
     for call in module.calls_by_name.get("call", ()):
@@ -45,7 +45,7 @@ def bypassing_calls(module: Module) -> Iterator[ast.Call]:
 
 
 def flags_ignored(module: Module) -> Iterator[ast.Call]:
-    """Every `x.call(..., training=True)` of what holds BN and does nothing with it."""
+    """Yield each `x.call(..., training=True)` where x holds BN and ignores the flag."""
     if not module.mentions(".call(") or module.mentions("learning_phase"):
         return
     for call in module.calls_by_name.get("call", ()):
@@ -65,7 +65,7 @@ def flags_ignored(module: Module) -> Iterator[ast.Call]:
 
 
 def wrapped_calls(module: Module) -> Iterator[ast.Call]:
-    """Every `self.layer.call(x)` without a flag in the `call` of a wrapper."""
+    """Yield each `self.layer.call(x)` without a flag in the `call` of a wrapper."""
     if not module.mentions(".call("):
         return
     for call in module.calls_by_name.get("call", ()):
@@ -91,9 +91,9 @@ def _is_wrapped(module: Module, layer: ast.expr, of: Class) -> bool:
 
 
 def base_calls_without_flag(module: Module) -> Iterator[ast.Call]:
-    """Every `super().call(x)` of a BN layer that the phase never reaches in Keras 3."""
+    """Yield each `super().call(x)` of BN that the phase never reaches in Keras 3."""
     if not world(module).has(CALL_NEEDS_TRAINING):
-        return  # before, the layer asks for the phase by itself
+        return  # before that, the layer asks for the phase by itself
     for call in module.calls_by_name.get("call", ()):
         function = module.scopes.enclosing_function(call)
         owner = None if function is None else module.owner_of(function)
@@ -110,7 +110,7 @@ def base_calls_without_flag(module: Module) -> Iterator[ast.Call]:
 
 
 def calls_without_parameter(module: Module) -> Iterator[Method]:
-    """Every `call` of a BN layer of the project that no caller can tell the phase."""
+    """Yield each `call` of a BN layer of the project that cannot receive the phase."""
     if not module.mentions("def call"):
         return
     for node in module.classes:
@@ -131,7 +131,7 @@ def calls_without_parameter(module: Module) -> Iterator[Method]:
 
 
 def _says_nothing(module: Module, call: ast.Call) -> bool:
-    """Whether it is told nothing: by `**options` either, into which no flag comes.
+    """Whether it gets no flag: nor by `**options`, into which none is put.
 
     Keras 3 passes the phase only to a `call` that names it.
     """
@@ -166,7 +166,7 @@ def _ignores_flag(value: object) -> bool:
 
 
 def _uses_flag(function: Function | None) -> bool:
-    """Whether its body has a word for the phase, or for whatever came with it."""
+    """Whether its body mentions the phase, or `locals`, which hold it."""
     if function is None or isinstance(function, ast.Lambda):
         return True
     words = {
@@ -218,7 +218,7 @@ def _holds_batch_norm(module: Module, network: ast.expr, value: object) -> bool:
 
 
 def _may_train(module: Module, call: ast.Call, is_self: bool) -> bool:
-    """Whether it stands in a training step, or for a part of it, in a `call`."""
+    """Whether it is in a training step, or for a part of it, in a `call`."""
     if _stands_in_tape(module, call):
         return True
     function = module.scopes.enclosing_function(call)

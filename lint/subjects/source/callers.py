@@ -1,4 +1,4 @@
-"""What the other files of a project hand to a function."""
+"""Arguments that other files of a project pass to a function."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def handed_in(
     module: Module, expression: ast.expr
 ) -> Iterator[tuple[Module, ast.expr]]:
-    """What callers in other files pass for the parameters the expression stands for."""
+    """Yield what callers in other files pass for the expression's parameters."""
     for value in values(module, expression):
         if isinstance(value, Parameter):
             for other, call, skipped in calls_elsewhere(value.module, value.function):
@@ -36,7 +36,7 @@ def calls_elsewhere(
 ) -> list[tuple[Module, ast.Call, int]]:
     """The calls of a function in other files.
 
-    With each comes how many leading parameters it leaves to Python (`self`).
+    Each comes with the number of leading parameters that Python fills in (`self`).
     """
     return list(_calls_elsewhere(module, function))
 
@@ -62,7 +62,7 @@ def _calls_elsewhere(
 
 @remembered
 def is_called_widely(module: Module, function: Function) -> bool:
-    """Whether so many files may call it that they surely do so in different ways."""
+    """Whether it may be called by so many files that they surely differ in how."""
     if isinstance(function, ast.Lambda):
         return False
     imported, called = _names_of(module, function)
@@ -74,7 +74,7 @@ def is_called_widely(module: Module, function: Function) -> bool:
 def _names_of(
     module: Module, function: ast.FunctionDef | ast.AsyncFunctionDef
 ) -> tuple[str, str]:
-    """What other files import to call a function, and what they call."""
+    """Return what other files import to call a function, and what they call."""
     owner = module.owner_of(function)
     imported = function.name if owner is None else owner.name
     return imported, imported if function.name == "__init__" else function.name

@@ -1,4 +1,4 @@
-"""What rules ask of a class: is it a Keras model, and what does its `call` do?"""
+"""Facts about a class: whether it is a Keras model, and what its `call` does."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LAYER_BASES = {"keras.layers.Layer", "keras.layers.Wrapper"}
 
 
 def keras_kind(of: Class) -> Literal["model", "sequential", "layer"] | None:
-    """What the class is to Keras, as far as its known bases tell."""
+    """Return what the class is to Keras, as far as its known bases show."""
     for base in lineage(of):
         if isinstance(base, Known):
             if base.name == "keras.Model":
@@ -39,7 +39,7 @@ def keras_kind(of: Class) -> Literal["model", "sequential", "layer"] | None:
 
 
 def extends_flagged(of: Class) -> bool:
-    """Whether it is one of Keras' own layers that depend on the phase, extended."""
+    """Whether it extends one of Keras' own layers that depend on the phase."""
     return any(
         isinstance(base, Known) and bool(names.holds(base.name)) for base in lineage(of)
     )
@@ -108,7 +108,7 @@ def is_functional(of: Class) -> bool:
 
 
 def graph_of(of: Class) -> Iterator[tuple[Module, ast.expr]]:
-    """What a class gives `super().__init__`: its outputs, or its list of layers."""
+    """Yield what a class gives `super().__init__`: its outputs or list of layers."""
     for name in ("__init__", "__new__"):
         routine = method_of(of, name)
         if routine is None:
@@ -136,9 +136,9 @@ def _is_name(expression: ast.expr, function: Function) -> bool:
 def passes_flag_itself(call: ast.Call, routine: Routine) -> bool:
     """Whether a call in a `call` settles `training`, whatever Keras would pass.
 
-    `training=training` hands on what came, `**kwargs` of the `call` itself hands on
-    that nothing came; a constant or anything else settles it, and so does giving the
-    parameter another value first.
+    `training=training` passes on the caller's flag, and the `call`'s own `**kwargs`
+    passes on that there is none; a constant or anything else settles it, and so does
+    giving the parameter another value first.
     """
     said = says(routine.module, call)
     if said.how is How.PASSED_ON and said.function is routine.node:

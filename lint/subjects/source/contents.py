@@ -1,4 +1,4 @@
-"""Which layers that depend on `training` an expression holds.
+"""Layers that depend on `training`, held by an expression.
 
 A network is followed back from its output through the calls that made it, a class
 through what its `call` uses. Only what is surely there counts: what cannot be seen
@@ -60,7 +60,7 @@ _NO_LAYERS = {"shape", "dtype", "name", "trainable_variables", "trainable_weight
 
 
 def holds(module: Module, expression: ast.expr, even_frozen: bool = False) -> Kinds:
-    """What the layer, network or tensor holds that an expression stands for."""
+    """Return the kinds held by the layer, network or tensor of an expression."""
     return _holds(module, expression, even_frozen)
 
 
@@ -70,16 +70,16 @@ def _holds(module: Module, expression: ast.expr, even_frozen: bool) -> Kinds:
 
 
 def class_holds(of: Class, surely: bool = False, at_any_rate: bool = False) -> Kinds:
-    """What instances of a class hold, and their `call` uses.
+    """Return what instances of a class hold, and their `call` uses.
 
     `surely` leaves out what only one of several alternatives holds. `at_any_rate`
-    counts dropout whose rate is 0 only because no one in sight asks for another.
+    counts dropout whose rate is 0 only because nothing in sight sets another.
     """
     return _Search(surely=surely, at_any_rate=at_any_rate).of_class(of)
 
 
 class _Search:
-    """One question: what has been visited, and how far it may still go."""
+    """A search for one question: what it has visited, and how far it may still go."""
 
     def __init__(
         self,
@@ -106,7 +106,7 @@ class _Search:
 
     @contextmanager
     def _running(self, run: Run | None) -> Iterator[None]:
-        """While what is looked at is run by that call; None leaves it as it is."""
+        """Search as if run by that call; None changes nothing."""
         before = self._run
         self._run = run or before
         yield
@@ -115,7 +115,7 @@ class _Search:
     def _is_optional(
         self, module: Module, node: ast.AST, use: ast.AST | None = None
     ) -> bool:
-        """Whether only an `if` leads there, where it shall be sure."""
+        """Whether only an `if` leads there, where it must be sure."""
         if not self._surely:
             return False
         around = set(module.scopes.ancestors(use)) if use is not None else set()
@@ -127,12 +127,12 @@ class _Search:
         return False
 
     def _alternatives(self, parts: list[tuple[Module, ast.expr]]) -> Kinds:
-        """What one of several holds, or if it shall be sure, what all of them hold."""
+        """Return what any part holds, or what all hold if it must be sure."""
         before = self._visited
         found: list[Kinds] = []
         for module, part in parts:
             if self._surely and len(parts) > 1:
-                self._visited = set(before)  # each is looked at for itself
+                self._visited = set(before)  # each is examined on its own
             found.append(self.expression(module, part))
         self._visited = before
         if not found:
@@ -195,7 +195,7 @@ class _Search:
             yield self.expression(module, argument)
 
     def _made(self, maker: Value, module: Module, call: ast.Call) -> Kinds:
-        """What the instance holds that calling `maker` makes."""
+        """Return what the instance that `maker` returns holds."""
         match maker:
             case Known(name):
                 if never_drops(
@@ -239,7 +239,7 @@ class _Search:
                 yield self.expression(module, added)
 
     def _handed_in(self, binding: Binding) -> tuple[Value, ...]:
-        """What the call passes for a parameter by which its function is run."""
+        """Return what the call that runs the function passes for a parameter."""
         run = self._run
         while run is not None and run.function is not binding.place:
             run = run.outer
@@ -250,7 +250,7 @@ class _Search:
         return () if passed is None else values(run.module, passed)
 
     def _bound(self, module: Module, expression: ast.expr, index: int | None) -> Kinds:
-        """What a name holds that is bound to an expression, or to one item of it."""
+        """Return what a name bound to an expression, or to one of its items, holds."""
         if index is None or not isinstance(expression, ast.Call):
             return self.expression(module, expression)
         found = NOTHING
@@ -261,7 +261,7 @@ class _Search:
         return found
 
     def _value(self, value: Value) -> Kinds:
-        """What an instance holds, however it was come by."""
+        """Return what an instance holds, however it was obtained."""
         match value:
             case Result(module=module, call=call):
                 if not self._even_frozen and is_named_frozen(module, call):
@@ -274,7 +274,7 @@ class _Search:
         return NOTHING
 
     def _grown(self, module: Module, made: ast.Call) -> Kinds:
-        """What is added to a network under the name it is first given."""
+        """Return what is added to a network under the name it is first given."""
         found = NOTHING
         match module.scopes.parents.get(made):
             case ast.Assign(targets=[ast.Name(id=name)]):
@@ -297,7 +297,7 @@ class _Search:
             yield self.expression(module, base)
 
     def _member(self, of: Class, name: str) -> Kinds:
-        """What `self.name` holds."""
+        """Return what `self.name` holds."""
         given: list[tuple[Module, ast.expr]] = []
         added = NOTHING
         for each in project_lineage(of):
@@ -317,7 +317,7 @@ class _Search:
         return added | self._alternatives(given)
 
     def of_class(self, of: Class) -> Kinds:
-        """What instances of a class hold, and their `call` uses."""
+        """Return what instances of a class hold, and their `call` uses."""
         if not self._enter(of) or freezes_itself(of):
             return NOTHING
         self._depth += 1

@@ -1,4 +1,4 @@
-"""Target networks that follow another one in their weights, not in their statistics."""
+"""Target networks that follow another network's weights but not its statistics."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _COPYING = ("assign", "assign_add", "assign_sub", "copy_")
 
 
 def copies_without_statistics(module: Module) -> Iterator[tuple[ast.Call, bool]]:
-    """Every `zip` of the trainable variables of two networks with BN that copies.
+    """Yield each `zip` of the trainable variables of two networks with BN that copies.
 
-    With each comes whether the one copied to is called in training mode only, where
-    its statistics do not count.
+    Each comes with whether the target is called in training mode only, where its
+    statistics do not count.
     """
     if not module.mentions(*_TRAINABLE) or module.mentions(*_MORE):
         return
@@ -45,7 +45,7 @@ def copies_without_statistics(module: Module) -> Iterator[tuple[ast.Call, bool]]
 
 
 def _owner(module: Module, expression: ast.expr) -> ast.expr | None:
-    """`net` of `net.trainable_variables`, also by way of a name."""
+    """The `net` of `net.trainable_variables`, also through a name."""
     match expression:
         case ast.Attribute(value=network, attr=name) if name in _TRAINABLE:
             return network
@@ -61,7 +61,7 @@ def _owner(module: Module, expression: ast.expr) -> ast.expr | None:
 
 
 def _passed(module: Module, name: ast.Name) -> ast.expr | None:
-    """What the one caller in sight passes for a parameter, if it is variables."""
+    """Return what the only caller in sight passes for it, if that is variables."""
     function = module.scopes.enclosing_function(name)
     if not isinstance(function, Function):
         return None

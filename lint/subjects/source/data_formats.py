@@ -1,4 +1,4 @@
-"""Where the channels of images are, for layers that are not told."""
+"""The position of an image's channels, for layers that do not specify it."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 FIRST, LAST = "channels_first", "channels_last"
 _SETTERS = ("set_image_data_format", "set_image_dim_ordering")
 _FORMATS = {FIRST: FIRST, LAST: LAST, "th": FIRST, "tf": LAST}
-# By these a module may ask for the format, or be told it.
+# By these a module may ask for the format, or receive it.
 _ELSEWHERE = ("data_format", "dim_ordering", FIRST, LAST)
 _COLORS = (1, 3)
 _LEAST_PIXELS = 8
 
 
 def default_data_format(module: Module) -> str | None:
-    """The format of layers that are given none; None where it is not known.
+    """The default format of layers; None where it is not known.
 
-    Before Keras 3, a file in the home folder often said it, for Theano's sake. Then it
-    is known only where the module sets it, or where the shapes of images show it.
+    Before Keras 3, a file in the home folder often set it, for Theano. Then it is known
+    only where the module sets it, or where the shapes of images show it.
     """
     given = [call for each in _SETTERS for call in module.calls_by_name.get(each, ())]
     if given:
@@ -70,7 +70,7 @@ def _number(module: Module, expression: ast.expr) -> object:
 
 
 def _shown_by(shape: tuple[object, ...]) -> str | None:
-    """Where the channels are, by the shape of an image; first, only if it is square."""
+    """Return the data format a shape shows; channels first only if it is square."""
     *image, channels = shape
     if channels in _COLORS and _are_pixels(image):
         return LAST

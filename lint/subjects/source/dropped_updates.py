@@ -1,4 +1,4 @@
-"""Calls of `stateless_call` whose new statistics go nowhere."""
+"""Calls of `stateless_call` whose new statistics are dropped."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SECOND = 1  # outputs, new non-trainable variables, losses
 
 
 def dropped_updates(module: Module) -> Iterator[ast.Call]:
-    """Every `stateless_call` in training mode whose second result is not used."""
+    """Yield each `stateless_call` in training mode whose second result is not used."""
     for call in module.calls_by_name.get("stateless_call", ()):
         said = says(module, call)
         if said.is_nothing or (said.how is How.CONSTANT and not said.flag):
@@ -32,7 +32,7 @@ def dropped_updates(module: Module) -> Iterator[ast.Call]:
 
 
 def _is_dropped(module: Module, call: ast.expr) -> bool:
-    """Whether nothing reads the second item of what a call gives back."""
+    """Whether nothing reads the second item of a call's result."""
     parent = module.scopes.parents.get(call)
     match parent:
         case ast.Subscript(value=value, slice=ast.Constant(value=int() as index)) if (
@@ -47,7 +47,7 @@ def _is_dropped(module: Module, call: ast.expr) -> bool:
 
 
 def _is_unread(module: Module, name: ast.Name, assigned: ast.AST) -> bool:
-    """Whether a name is bound and then not read, or returned to who drops it."""
+    """Whether a bound name is not read, or is returned to callers that drop it."""
     uses = [
         node
         for node in module.scopes.of(ast.Name)
@@ -63,7 +63,7 @@ def _is_unread(module: Module, name: ast.Name, assigned: ast.AST) -> bool:
 
 
 def _is_returned_in_vain(module: Module, use: ast.Name) -> bool:
-    """Whether a function gives it back, and each caller in sight drops that."""
+    """Whether a function returns it, and each caller in sight drops that."""
     path: list[int] = []
     node: ast.AST = use
     for outer in module.scopes.ancestors(use):

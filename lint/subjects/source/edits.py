@@ -1,6 +1,6 @@
-"""The changes of source that fixes are made of, small enough to keep all formatting.
+"""The source edits that fixes are made of, small enough to keep all formatting.
 
-Each function answers None where the text does not allow its change with certainty.
+Each function returns None where the text does not surely allow its change.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def without_argument(
 
 
 def _removal(tokens: list[TokenInfo], first: int, after: int) -> Change:
-    """Takes out the tokens from `first` until `after`, and one comma beside them."""
+    """Remove the tokens from `first` until `after`, and one comma beside them."""
     has_comma = tokens[after].string == ","
     last = after if has_comma else after - 1
     line_ends = tokens[last + 1].type == tokenize.NL
@@ -103,7 +103,7 @@ def _removal(tokens: list[TokenInfo], first: int, after: int) -> Change:
 def _appended(
     tokens: list[TokenInfo], opening: int, closing: int, text: str
 ) -> list[Change]:
-    """Adds to what stands between two brackets, in the way it is laid out."""
+    """Add to what is between two brackets, following its layout."""
     inside = range(opening + 1, closing)
     visible = [index for index in inside if tokens[index].type not in _INVISIBLE]
     if not visible:
@@ -167,7 +167,7 @@ def _closing(module: Module, call: ast.Call) -> int | None:
 
 
 def _first(tokens: list[TokenInfo], start: int, string: str) -> int | None:
-    """The first such token from `start` on that stands in no brackets."""
+    """The first such token from `start` on that is outside brackets."""
     depth = 0
     for index in range(start, len(tokens)):
         if depth == 0 and tokens[index].string == string:
@@ -219,7 +219,7 @@ def _next_comma(tokens: list[TokenInfo], start: int, closing: int) -> int:
 
 
 def _last_element(tokens: list[TokenInfo], opening: int, last: int) -> int:
-    """Where the last argument between brackets begins; `last` may be its comma."""
+    """Return where the last bracketed argument begins; `last` may be its comma."""
     begin, depth = opening + 1, 0
     for index in range(opening + 1, last):
         if depth == 0 and tokens[index].string == ",":

@@ -1,4 +1,4 @@
-"""What is put into dicts after they are made."""
+"""Entries that are put into dicts after they are made."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @remembered
 def entries(module: Module) -> dict[str, list[ast.Assign | ast.Call]]:
-    """What puts an entry into a dict, by its name: `kw[...] =`, `kw.update()`."""
+    """Map dict names to what puts entries into them: `kw[...] =`, `kw.update()`."""
     index: dict[str, list[ast.Assign | ast.Call]] = {}
     for node in module.scopes.of(ast.Assign):
         match node.targets:

@@ -30,9 +30,9 @@ class Evaluated:
 
     Attributes:
         flag: the argument.
-        kinds: what the network holds of BN and dropout; nothing if it is handed in,
-            so that it is not in sight.
-        surely: whether it holds BN, and no name or dropout lets it be meant.
+        kinds: what the network holds of BN and dropout; nothing if it is passed in, so
+            that it is not in sight.
+        surely: whether it holds BN, and no name or dropout suggests intent.
     """
 
     flag: ast.expr
@@ -41,7 +41,7 @@ class Evaluated:
 
 
 def trained_in_evaluation(module: Module) -> Iterator[Evaluated]:
-    """Every such call of a network that holds BN or dropout, or is handed in."""
+    """Yield each such call of a network that holds BN or dropout, or is passed in."""
     for call in module.calls:
         flag = keyword(call, FLAG)
         if flag is None or not says(module, call).is_constant(True):
@@ -57,7 +57,7 @@ def trained_in_evaluation(module: Module) -> Iterator[Evaluated]:
         if names.BATCH_NORM in kinds:
             yield Evaluated(flag, kinds, is_step or names.DROPOUT not in kinds)
         elif "predict" in function.name:
-            continue  # it may well mean to sample by its dropout
+            continue  # it may well sample by its dropout on purpose
         elif (
             kinds
             or _is_handed_in(module, network, function)
@@ -67,7 +67,7 @@ def trained_in_evaluation(module: Module) -> Iterator[Evaluated]:
 
 
 def _is_handed_in(module: Module, network: ast.expr, function: ast.FunctionDef) -> bool:
-    """Whether nothing is known of it but that the function gets it."""
+    """Whether nothing is known about it except that the function gets it."""
     found = values(module, network)
     return bool(found) and all(
         isinstance(each, Parameter) and each.function is function for each in found
@@ -75,7 +75,7 @@ def _is_handed_in(module: Module, network: ast.expr, function: ast.FunctionDef) 
 
 
 def _is_itself(module: Module, network: ast.expr) -> bool:
-    """Whether a model steps by itself, whose `call` is none that holds anything."""
+    """Whether it is the model itself, called in a step of its own."""
     return any(isinstance(each, Self) for each in values(module, network))
 
 
@@ -97,7 +97,7 @@ def _evaluation(module: Module, call: ast.Call) -> ast.FunctionDef | None:
             case ast.With() if _is_tape(outer):
                 return None
             case ast.For(iter=over) if "range" not in ast.unparse(over):
-                loops = True  # over data, not again and again over the same
+                loops = True  # over data, not repeatedly over the same data
             case _ if isinstance(
                 outer, ast.Lambda | ast.ClassDef | _Repeated | ast.For
             ):
@@ -128,5 +128,5 @@ def _is_meant(module: Module, function: ast.FunctionDef) -> bool:
     around.append(module.path.stem)
     said = [function.name, *around]
     if not hints.is_evaluation_step(function.name):
-        said.append(ast.unparse(function))  # by such a name alone it is a guess
+        said.append(ast.unparse(function))  # such a name alone is only a guess
     return any(map(hints.is_meant_random, said)) or any(map(hints.is_test, around))

@@ -1,4 +1,4 @@
-"""Where the updates of BN are fetched in TensorFlow 1, and whether they then run."""
+"""Places that fetch the updates of BN in TensorFlow 1, and whether these then run."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
     from .module import Module
 
-# What runs the updates by itself, or fetches them in a way of its own.
+# Names that run the updates by themselves, or fetch them in their own way.
 _RUNS_UPDATES = re.compile(
     r"\b(create_train_op|optimize_loss|get_updates_for|make_train_op|slim\.learning)\b"
     r"|\.updates\b|add_update\("
 )
-# A list of the code's own, whatever is put in there.
+# A list of the code's own, whatever it holds.
 _OWN_UPDATES = re.compile(r"\bself\.updates\s*=")
 _FETCH = re.compile(r"UPDATE_OPS|update", re.IGNORECASE)
 _ENTERS = re.compile(r"as_default|Session")
@@ -45,7 +45,7 @@ def runs_updates(module: Module) -> bool:
 
 
 def fetched_updates(module: Module) -> Iterator[ast.Call]:
-    """Every call that fetches the updates from their collection."""
+    """Yield each call that fetches the updates from their collection."""
     for word in ("get_collection", "get_collection_ref"):
         for call in module.calls_by_name.get(word, ()):
             asked = " ".join(ast.unparse(each) for each in call.args[:1])
@@ -54,7 +54,7 @@ def fetched_updates(module: Module) -> Iterator[ast.Call]:
 
 
 def _is_used(module: Module, fetched: ast.Call) -> bool:
-    """Whether something is done with what was fetched, other than to show it."""
+    """Whether the fetched updates are used, not just shown."""
     for outer in module.scopes.ancestors(fetched):
         match outer:
             case ast.Call(func=function) if last_word(function) == "print":
@@ -91,7 +91,7 @@ def _is_wasted(module: Module, node: ast.AST) -> bool:
 def _makes_no_op(dependent: ast.With) -> bool:
     """Whether a block only names things, or makes an optimizer that it does not use.
 
-    `tf.control_dependencies` holds for the ops that are made inside it.
+    `tf.control_dependencies` applies to the ops that are made inside it.
     """
     made = [
         node

@@ -1,4 +1,4 @@
-"""Where a call with a constant flag stands, if the flag counts there."""
+"""The surroundings of a call with a constant flag, if the flag counts there."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 
 class Where(Enum):
-    """What surrounds a call."""
+    """The surroundings of a call."""
 
     CALL = auto()  # the `call` of a Keras class, or a method it uses
     GRAPH = auto()  # the building of a Functional graph
 
 
 def where_is(module: Module, call: ast.Call, is_layer: bool) -> Where | None:
-    """What surrounds a call; None if a flag says nothing there that counts."""
+    """Return the surroundings of a call; None if a flag does not count there."""
     function = module.scopes.enclosing_function(call)
     owner = None if function is None else module.owner_of(function)
     if function is not None and owner is not None:
@@ -55,7 +55,7 @@ def _of_call(of: Class) -> list[Function]:
 def _depends_on_phase(
     module: Module, call: ast.Call, function: Function | None
 ) -> bool:
-    """Whether a branch around the call asks for the phase."""
+    """Whether a branch around the call depends on the phase."""
     inner: ast.AST = call
     for outer in module.scopes.ancestors(call):
         if outer is function:
@@ -106,7 +106,7 @@ def _asks_for_phase(module: Module, test: ast.expr) -> bool:
 
 
 def _called_otherwise(module: Module, call: ast.Call, owner: ast.ClassDef) -> bool:
-    """Whether the class calls the same with another flag elsewhere, so knows of it."""
+    """Whether the class calls the same layer with another flag elsewhere."""
     if hints.is_meant_random(owner.name) or _only_infers(module, owner):
         return True
     called = ast.unparse(call.func)

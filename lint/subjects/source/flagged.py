@@ -89,7 +89,7 @@ class Flagged:
 
 @found_once
 def flagged_calls(module: Module) -> Iterator[Flagged]:
-    """Every call of BN, or of what holds BN, with a constant flag."""
+    """Yield each call of BN, or of what holds BN, with a constant flag."""
     if not module.matches(_ANY_FLAG):
         return
     fitted: set[ast.AST] | None = None
@@ -104,7 +104,7 @@ def flagged_calls(module: Module) -> Iterator[Flagged]:
                 module, call, names.DROPOUT
             )
             if not drops:
-                continue  # dropout is told by a constant to sample, or not to
+                continue  # a constant makes dropout sample, or not
         where = where_is(module, call, is_layer)
         flag = said.flag
         helper = ""
@@ -116,7 +116,7 @@ def flagged_calls(module: Module) -> Iterator[Flagged]:
                 continue
             flag = passed
         elif where is Where.GRAPH and _is_named(said):
-            continue  # it may well be a switch that is meant to be edited
+            continue  # it may be a switch that is meant to be edited
         assert said.node is not None
         if where is Where.GRAPH and fitted is None:
             fitted = fitted_graph(module)
@@ -140,7 +140,7 @@ def flagged_calls(module: Module) -> Iterator[Flagged]:
 
 
 def flag_left_out(module: Module, flagged: Flagged) -> Fix | None:
-    """Leaves the phase to the caller; it is not safe, as the flag may be meant.
+    """Leave the phase to the caller; this is unsafe, as the flag may be meant.
 
     A BN layer that calls its base must pass the phase on, for nothing else does. Beside
     calls that pass it on, this one does so, too.
@@ -177,7 +177,7 @@ def _is_passed_on(
 def _is_kept_still(module: Module, call: ast.Call, in_sight: bool) -> bool:
     """Whether its name says so, or it is or may be trained already.
 
-    Of a network that is handed in nobody knows, unless what is handed in is in sight.
+    Unknown for a network that is passed in, unless the argument is in sight.
     """
     trained = any(
         (isinstance(each, Parameter) and not in_sight) or _has_weights(each)
@@ -196,9 +196,9 @@ def _has_weights(network: Value) -> bool:
 
 
 def _maybe_frozen(module: Module, call: ast.Call) -> bool:
-    """Whether something is frozen here of which it is not known what it covers."""
+    """Whether something is frozen here whose extent is not known."""
     if freezes(module).covers(call.func):
-        return False  # frozen, and set free again
+        return False  # frozen, and unfrozen again
     if module.may_hide("trainable"):
         return True
     return bool(freezes(module).frozen) or any(
@@ -236,7 +236,7 @@ def _passed_flag(
 ) -> bool | None:
     """The one flag that a parameter, or an attribute, is always given; None else.
 
-    In a `call` that is only asked of a BN layer that calls what it extends.
+    In a `call`, that only applies to a BN layer that calls its base.
     """
     if not isinstance(said.node, ast.keyword) or is_function(module, call):
         return None
@@ -253,7 +253,7 @@ def _passed_flag(
 def _is_left_at_false(module: Module, said: Said) -> bool:
     """Whether a method that `call` uses passes on its own False, which no call changes.
 
-    Whatever else may call it, or hand it to something that does, leaves that open.
+    Any other possible caller leaves that open.
     """
     method = said.function
     if said.how is not How.PASSED_ON or not isinstance(method, ast.FunctionDef):
@@ -281,7 +281,7 @@ def _is_left_at_false(module: Module, said: Said) -> bool:
 
 
 def _is_used_elsewhere(module: Module, name: str) -> bool:
-    """Whether another file may use that method; so it is in a project too large."""
+    """Whether another file may use that method; true if the project is too large."""
     use = re.compile(rf"\.\s*{name}\b|[\"']{name}[\"']")
     texts = list(module.project.texts())
     others = [each for each in texts if each != module.text]

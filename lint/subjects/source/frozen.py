@@ -1,4 +1,4 @@
-"""Which networks and layers a module freezes with `trainable = False`."""
+"""Networks and layers that a module freezes with `trainable = False`."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 @remembered
 def freezes(module: Module) -> Freezes:
-    """What the module freezes."""
+    """Return what the module freezes."""
     return Freezes(module)
 
 
 class Freezes:
-    """What `x.trainable = ...` says in one module.
+    """The `x.trainable = ...` assignments of one module.
 
-    Networks are known by the last word of what is frozen (`base` of `self.base`), which
-    is coarse on purpose: what may be frozen is left alone.
+    Networks are identified by the last word of their name (`base` of `self.base`),
+    which is coarse on purpose: what may be frozen is left alone.
     """
 
     def __init__(self, module: Module):
@@ -40,7 +40,7 @@ class Freezes:
                 (self.released if is_true else self.frozen).add(name)
 
     def covers(self, expression: ast.expr) -> bool:
-        """Whether the module freezes, perhaps not for ever, what is named here."""
+        """Whether the module freezes, perhaps not permanently, what is named here."""
         return _frozen_name(expression) in self.frozen
 
     def covers_self_in(self, node: ast.ClassDef) -> bool:
@@ -49,13 +49,13 @@ class Freezes:
         return any(node.lineno <= line <= last for line in self._lines_of_self)
 
     def for_good(self, expression: ast.expr) -> bool:
-        """Whether it freezes it and never sets it free again."""
+        """Whether it freezes it and never unfreezes it again."""
         name = _frozen_name(expression)
         return name in self.frozen and name not in self.released
 
 
 def _settings(module: Module) -> Iterator[tuple[str, ast.expr]]:
-    """The names of what is frozen or set free, each with the value it is given."""
+    """The names of what is frozen or unfrozen, each with the value it is given."""
     for node in module.scopes.nodes:
         match node:
             case ast.Assign(targets=targets, value=value):
@@ -68,7 +68,7 @@ def _settings(module: Module) -> Iterator[tuple[str, ast.expr]]:
             ):
                 yield from _one_setting(module, node, base, value)
             case ast.Call() if hints.freezes(last_word(node.func)):
-                # What such a helper does exactly is not asked.
+                # What such a helper does exactly is not checked.
                 handed = [*node.args, *(each.value for each in node.keywords)]
                 if not handed and isinstance(node.func, ast.Attribute):
                     handed.append(node.func.value)

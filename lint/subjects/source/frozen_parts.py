@@ -1,7 +1,7 @@
 """Networks that one function compiles, another freezes, and a third trains.
 
-So are adversarial networks written: the discriminator is compiled where it is built,
-frozen where the combined model is, and trained in a loop that is given both.
+Adversarial networks are written this way: the discriminator is compiled where it is
+built, frozen where the combined model is, and trained in a loop that is given both.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ _CALLS_UP = 3  # from where something is done to where that is ordered
 
 
 def frozen_in_parts(module: Module) -> Iterator[ast.Assign]:
-    """Every `x.trainable = False` that comes before the first training of x.
+    """Yield each `x.trainable = False` that comes before the first training of x.
 
-    x must have been compiled before, be trained later, and be set free nowhere.
+    x must have been compiled before, be trained later, and never be unfrozen.
     """
     for change, network in _changes(module, value=False):
         made = _made_at(module, network)
@@ -81,7 +81,7 @@ def _is_of(module: Module, call: ast.Call, made: frozenset[ast.Call]) -> bool:
 
 
 def _is_compiled_in(module: Module, made: ast.Call) -> bool:
-    """Whether the function that a call runs compiles what it gives back."""
+    """Whether the function that a call runs compiles what it returns."""
     for value in values(module, made.func):
         if not isinstance(value, Routine):
             continue
@@ -100,7 +100,7 @@ def _is_compiled_in(module: Module, made: ast.Call) -> bool:
 
 
 def _may_be_freed(module: Module, made: frozenset[ast.Call]) -> bool:
-    """Whether it is set free somewhere, or handed to what may do so."""
+    """Whether it is unfrozen somewhere, or passed to something that may do so."""
     if any(
         not made.isdisjoint(_made_at(module, network))
         for _, network in _changes(module, value=True)
@@ -118,7 +118,7 @@ def _may_be_freed(module: Module, made: frozenset[ast.Call]) -> bool:
 
 
 def _precedes(module: Module, first: ast.AST, second: ast.AST, depth: int = 0) -> bool:
-    """Whether what runs both comes to the first one first, as far as it is seen."""
+    """Whether the code that runs both seems to reach the first one first."""
     here = module.scopes.enclosing_function(first)
     there = module.scopes.enclosing_function(second)
     if here is there:

@@ -36,14 +36,14 @@ if TYPE_CHECKING:
 
 _TRAINING = ("minimize", "apply_gradients")
 _OPTIMIZER = re.compile(r"(tensorflow\.train|contrib\.opt)\.\w*Optimizer\w*$")
-# Where their functions may come from; others need not be searched for them.
+# Where their functions may come from; other modules need no search for them.
 _FUNCTIONS = re.compile(r"\b(contrib|slim|tf_slim|v1|tf\.layers|tensorflow\.layers)\b")
 _NO_COLLECTION = re.compile(r"updates_collections['\"]?\s*[=:]\s*None")
 _TRAINS = re.compile(r"\b(minimize|apply_gradients|create_train_op|optimize_loss)\(")
 
 
 def training_ops(module: Module) -> Iterator[ast.Call]:
-    """Every call that makes the op by which an optimizer of TensorFlow 1 trains."""
+    """Yield each call that makes the training op of a TensorFlow 1 optimizer."""
     for word in _TRAINING:
         for call in module.calls_by_name.get(word, ()):
             if call.args and isinstance(call.args[0], ast.Lambda):
@@ -70,14 +70,14 @@ def _needs_updates(module: Module) -> bool:
 def loses_updates(module: Module, op: ast.Call) -> bool:
     """Whether BN is trained by a training op, and nothing runs its updates.
 
-    The network may also be built by another file, which has its training op made here.
+    The network may also be built by another file whose training op is made here.
     """
     users = [module] if _needs_updates(module) else list(_users(module, op))
     return bool(users) and not any(_updates_are_run(each) for each in (module, *users))
 
 
 def _users(module: Module, op: ast.Call) -> Iterator[Module]:
-    """The other files that hand a loss of BN to the function a training op is in."""
+    """The other files that pass a loss of BN to the function a training op is in."""
     function = module.scopes.enclosing_function(op)
     if function is not None:
         for other, call, _ in calls_elsewhere(module, function):
@@ -88,7 +88,7 @@ def _users(module: Module, op: ast.Call) -> Iterator[Module]:
 
 
 def fetched_in_vain(module: Module) -> Iterator[tuple[ast.Call, str]]:
-    """Where updates are fetched and never run, and why."""
+    """Yield places where updates are fetched and never run, and why."""
     used = _updates_are_run(module)
     for call in fetched_updates(module):
         if "UPDATE_OPS" not in ast.unparse(call):
@@ -161,7 +161,7 @@ def _is_partly_given(value: Value, flag: str) -> bool:
 
 
 def _is_known(module: Module, params: ast.expr | None) -> bool:
-    """Whether it is told which parameters the normalizer gets."""
+    """Whether it specifies which parameters the normalizer gets."""
     if params is None:
         return True
     found = values(module, params)

@@ -23,8 +23,8 @@ _APPLYING = ("apply_gradients", "minimize")
 def handed_in_networks(module: Module) -> Iterator[ast.Call]:
     """The first such call in the module under a tape that trains the network.
 
-    One is enough: of what is handed in nobody knows that it holds anything that
-    depends on the phase.
+    One is enough: it is unknown whether a network that is passed in depends on the
+    phase.
     """
     if (
         not module.mentions("GradientTape")

@@ -1,4 +1,4 @@
-"""What a `call` hands its flag on to, also where it has a name of its own."""
+"""Layers to which a `call` passes its flag on, also under another name."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Misnamed:
         of: the class.
         argument: the parameter.
         default: its default: True, False or None.
-        kinds: what the layers are that it is handed to.
+        kinds: the kinds of the layers that it is passed to.
     """
 
     of: Class
@@ -42,7 +42,7 @@ class Misnamed:
 
 
 def misnamed_flags(module: Module) -> Iterator[Misnamed]:
-    """Every flag of a `call` in the module that only the caller could pass."""
+    """Yield each flag of a `call` in the module that only the caller could pass."""
     for node in module.classes:
         of = Class(module, node)
         call = members(module, node).methods.get("call")
@@ -65,7 +65,7 @@ def _is_flag(argument: ast.arg) -> bool:
 def kinds_handed_on(
     module: Module, function: Function, name: str, depth: int = 0
 ) -> frozenset[str]:
-    """What the layers are that a function gives its parameter as their flag."""
+    """Return the kinds of layers that get a function's parameter as their flag."""
     kinds: frozenset[str] = frozenset()
     for call in calls_in(module, function):
         taken = [
@@ -82,7 +82,7 @@ def kinds_handed_on(
 
 
 def _taken_by(value: object, call: ast.Call, name: str, depth: int) -> frozenset[str]:
-    """What a layer is, or holds, that takes the parameter as its flag."""
+    """Return the kinds a layer is, or holds, that takes the parameter as its flag."""
     match value:
         case Result(of=Known(maker)):
             by_name = any(

@@ -1,8 +1,8 @@
-"""By which names, and by which calls, a function of a module may be run.
+"""Names and calls by which a function of a module may be run.
 
-A step is handed on before it is called: to `tf.function`, to a training loop as an
-argument, to `strategy.run(step, args=...)`, to an attribute. The names are read off the
-text alone; whether a call by such a name runs the function is for `values` to say.
+A step is passed on before it is called: to `tf.function`, to a training loop as an
+argument, to `strategy.run(step, args=...)`, to an attribute. The names are read from
+the text alone; `values` decides whether a call by such a name runs the function.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from .module import Module
     from .scopes import Function
 
-# What gives back a function that does what the one does that it is given.
+# Wrappers that return a function that behaves like the one they are given.
 WRAPPERS = (
     *("function", "jit", "partial", "checkpoint", "remat", "recompute_grad"),
     *("grad", "value_and_grad"),
 )
-# What runs a function with `args=(...)`.
+# Methods that run a function with `args=(...)`.
 _RUNNERS = ("run", "experimental_run_v2", "experimental_run", "call_for_each_replica")
 
 
 @remembered
 def names_of(module: Module, function: Function) -> frozenset[str]:
-    """The last words of what is called where the function may be run."""
+    """The last words of the calls that may run the function."""
     name = getattr(function, "name", "")
     found, pending = {name}, [name]
     for _ in range(NUMBERS_HANDED):
@@ -43,7 +43,7 @@ def names_of(module: Module, function: Function) -> frozenset[str]:
 
 @remembered
 def runs_of(module: Module) -> list[tuple[ast.expr, ast.Call]]:
-    """What `strategy.run(step, args=...)` and its like run, and the call it makes."""
+    """List what `strategy.run(step, args=...)` and the like run, and their calls."""
     found = []
     for word in _RUNNERS:
         for call in module.calls_by_name.get(word, ()):
@@ -115,7 +115,7 @@ def _definitions(module: Module) -> dict[str, list[ast.FunctionDef]]:
 
 @remembered
 def _handed_to(module: Module, name: str) -> frozenset[str]:
-    """The names that what has this name is given by assignments and by calls."""
+    """The names that the thing of this name gets by assignments and by calls."""
     found: set[str] = set()
     for node in _references(module).get(name, ()):
         found.update(_flows_to(module, node))
@@ -132,7 +132,7 @@ def _flows_to(module: Module, node: ast.expr) -> Iterator[str]:
             yield from [name] if name else []
             call = module.scopes.parents.get(parent)
         case ast.Call(func=called) if called is node:
-            yield ""  # it is called on the spot, and has no name
+            yield ""  # it is called right away, and has no name
         case ast.Call(args=args) if node in args:
             for function in _definitions(module).get(last_word(parent.func), ()):
                 parameters = [*function.args.posonlyargs, *function.args.args]

@@ -1,7 +1,7 @@
-"""What is only guessed, from the names that people choose.
+"""Guesses from the names that people choose.
 
-No name proves anything: a hint makes a finding milder or keeps it back, and never makes
-one. Names are read as words, so that `model_ids` speaks of no mode.
+No name proves anything: a hint makes a finding milder or suppresses it, and never
+creates one. Names are read as words, so that `model_ids` does not mention a mode.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
-# The phase, as code names a flag for it, and where it asks for it.
+# Usual names for a flag of the phase, and words by which code checks it.
 _FLAG = re.compile(r"(is|in|un|re|pre|non|on)?train|infer|phase|mode$|modes$")
 _PHASE = re.compile(rf"{_FLAG.pattern}|eval|test|freez|frozen|valid|predict")
 _TRAINING_FLAG = re.compile(
@@ -20,7 +20,7 @@ _TRAINING_FLAG = re.compile(
 _INFERS = re.compile(r"infer|serv(e|er|ing)$|export|predict|deploy|scor(er|ing)$")
 _EVALUATES = re.compile(r"eval")
 
-# Networks that are meant to keep still, or to stay in training mode.
+# Networks that are meant to stay frozen, or to stay in training mode.
 _KEPT_STILL = re.compile(
     r"teacher|target|ema|momentum|frozen|freeze|pretrain|backbone|base|extract|vgg"
     r"|resnet|encoder_k|perceptual|reference|anchor|infer|predict",
@@ -55,7 +55,7 @@ def _has(pattern: re.Pattern[str], text: str) -> bool:
 
 
 def is_flag_like(name: str) -> bool:
-    """Whether an argument of that name may tell the phase."""
+    """Whether an argument of that name may pass the phase."""
     return _has(_FLAG, name)
 
 
@@ -65,7 +65,7 @@ def is_training_flag(name: str) -> bool:
 
 
 def speaks_of_phase(text: str) -> bool:
-    """Whether a condition asks for the phase, or whether something is frozen."""
+    """Whether a condition checks the phase, or whether something is frozen."""
     return _has(_PHASE, text)
 
 
@@ -110,7 +110,7 @@ def is_test(name: str) -> bool:
 
 
 def is_part(name: str) -> bool:
-    """Whether a class of that name is hardly fitted by itself."""
+    """Whether a class of that name is hardly ever fitted by itself."""
     return _PART.search(name) is not None
 
 

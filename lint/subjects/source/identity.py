@@ -1,8 +1,8 @@
-"""Which network an expression stands for, so that two that are built alike differ.
+"""The identity of networks, by which two that are built alike differ.
 
-`values` tells what something is; here is told which one it is. A network is known by
-the place where it was made or handed in, and its parts by the way from there: two calls
-of the same builder give two networks.
+`values` finds what something is; this module finds which one it is. A network is known
+by the place where it was made or passed in, and its parts by the way from there: two
+calls of the same builder give two networks.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ Origin = tuple[object, ...]
 def is_part_of(
     part: tuple[Module, ast.expr], whole: tuple[Module, ast.expr], around: ast.AST
 ) -> bool:
-    """Whether the one is surely the other, or something that it holds.
+    """Whether the first is surely the second, or something that it holds.
 
-    What the functions `around` which the question is asked were given is not followed
-    to their callers: two parameters are two networks.
+    Arguments of the functions `around` the place are not followed to their callers: two
+    parameters are two networks.
     """
     module = whole[0]
     here = {around, *module.scopes.ancestors(around)}
@@ -43,7 +43,7 @@ def is_part_of(
 
 
 def origins_of(module: Module, network: ast.expr) -> set[Origin]:
-    """Where a network may have been made, by all ways that lead to it."""
+    """Return the places where a network may have been made, by all ways to it."""
     return set(_Search(()).origins(module, network))
 
 
@@ -116,7 +116,7 @@ class _Search:
                 yield from self.origins(module, passed)
 
     def _given(self, module: Module, base: ast.expr, name: str) -> Iterator[Origin]:
-        """What `self.name` is made of; it is the same in all methods."""
+        """Yield the origins of `self.name`, which are the same in all methods."""
         for value in values(module, base):
             if isinstance(value, Self):
                 for each in project_lineage(value.of):

@@ -1,4 +1,4 @@
-"""What a name from outside a module is bound to: found, not yet evaluated."""
+"""Bindings of names from outside a module: found, not yet evaluated."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 Found = Known | Whole | tuple["Module", Binding]
 
-# What these names mean is known even where a project has folders called so.
+# The meaning of these names is known even if a project has folders of that name.
 _OUTSIDE = {"keras", "tensorflow", "tf_keras", "tf_slim", "kerasbn", "functools", "jax"}
 
 
 def exported(module: Module, name: str) -> Iterator[Found]:
-    """What the name is in that module, once it has been imported."""
+    """Yield what the name is in that module, once it has been imported."""
     bindings = module.scopes.top.bindings.get(name)
     if bindings:
         for binding in bindings:
@@ -35,7 +35,7 @@ def exported(module: Module, name: str) -> Iterator[Found]:
 
 
 def imported(module: Module, dotted: str) -> Iterator[Found]:
-    """What an import binds: something of the project, else something known by name."""
+    """Yield what an import binds: part of the project, else something known by name."""
     outside = dotted.partition(".")[0] in _OUTSIDE
     found = None if outside else module.project.find(module.path, dotted)
     if found is not None:

@@ -21,7 +21,7 @@ _LAMBDA = Known("keras.layers.Lambda")
 
 
 def batch_norms_in_lambda(module: Module) -> Iterator[ast.expr]:
-    """What is called in the function of a `Lambda` and holds BN, each place once."""
+    """Yield what a `Lambda` calls that holds BN, each place once."""
     seen = set()
     for call in module.calls_by_name.get("Lambda", ()):
         if _LAMBDA not in values(module, call.func):
@@ -45,7 +45,7 @@ def _called(module: Module, given: ast.expr) -> Iterator[tuple[Module, ast.expr]
 
 
 def _uses_batch_norm(module: Module, call: ast.Call) -> bool:
-    """Whether it calls BN or a network with BN that is not told to keep still."""
+    """Whether it calls BN, or a network with BN, without `training=False`."""
     said = says(module, call)
     if said.how is How.CONSTANT and not said.flag:
         return False

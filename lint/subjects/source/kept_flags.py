@@ -1,4 +1,4 @@
-"""Flags that a layer is built with and tells its own, whatever `call` is told."""
+"""Flags that a layer is built with and passes to its own, whatever `call` gets."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Kept:
 
 
 def kept_flags(module: Module) -> Iterator[Kept]:
-    """Every such call in the `call` of a Keras class and what it uses, each once."""
+    """Yield such calls in the `call` of a Keras class and what it uses, each once."""
     if not module.matches(_KEPT):
         return
     seen: set[ast.keyword] = set()

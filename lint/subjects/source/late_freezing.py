@@ -1,4 +1,4 @@
-"""Layers that are frozen, or set free, when their model was compiled already."""
+"""Layers that are frozen, or unfrozen, after their model was compiled."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class _Change:
 
 @dataclass
 class _Events:
-    """What happens in one scope, by position."""
+    """The events in one scope, by position."""
 
     compiled: dict[str, list[Position]] = field(
         default_factory=lambda: defaultdict(list)
@@ -51,7 +51,7 @@ class _Events:
     changed: list[_Change] = field(default_factory=list)
 
     def value_at(self, change: _Change, place: Position) -> bool | None:
-        """What the network of a change was at a place; None if that is not known."""
+        """Return the value for a change's network at a place; None if unknown."""
         before = [each for each in self.changed if start(each.node) < place]
         same = [each for each in before if each.network == change.network]
         if same:
@@ -59,7 +59,7 @@ class _Events:
         return None if any(each.base == change.base for each in before) else True
 
     def until(self, change: _Change) -> tuple[float, float]:
-        """Where the network is changed again."""
+        """Return where the network is changed again."""
         later = (
             start(each.node)
             for each in self.changed
@@ -69,10 +69,10 @@ class _Events:
 
 
 def late_changes(module: Module, *, before_fit: bool) -> Iterator[ast.Assign]:
-    """Every `x.trainable = ...` of a network with BN that comes too late.
+    """Yield each `x.trainable = ...` of a network with BN that comes too late.
 
-    One that restores what holds for the model anyway, as in adversarial networks, is
-    left out.
+    Changes that restore what the model was compiled with, as in adversarial networks,
+    are left out.
 
     Args:
         module: the module.
@@ -88,10 +88,10 @@ def late_changes(module: Module, *, before_fit: bool) -> Iterator[ast.Assign]:
 
 
 def fitted_frozen(module: Module) -> Iterator[ast.Assign]:
-    """Every `x.trainable = False` between `x.compile` and the first training of x.
+    """Yield each `x.trainable = False` between `x.compile` and the first training of x.
 
-    That is how adversarial networks are written in Keras 2, where the discriminator
-    goes on learning by itself. What is changed by other means is left out.
+    Adversarial networks are written that way in Keras 2, where the discriminator keeps
+    learning on its own. Changes by other means are left out.
     """
     handed = {
         ast.unparse(argument)
@@ -111,7 +111,7 @@ def fitted_frozen(module: Module) -> Iterator[ast.Assign]:
 
 
 def _events(module: Module, *, by_class: bool = False) -> dict[ast.AST, _Events]:
-    """What happens in each scope; or in each class, where it is about its `self`."""
+    """Return the events of each scope, or of each class for those about its `self`."""
     found: dict[ast.AST, _Events] = defaultdict(_Events)
 
     def events_of(node: ast.AST, name: str) -> _Events:
@@ -152,7 +152,7 @@ def _is_late(events: _Events, name: str, change: _Change, before_fit: bool) -> b
         if not fitted:
             return False
         settled = min(fitted)
-    # Compiled anew, this model or, as in adversarial networks, one that is built on it.
+    # Compiled again: this model or, as in adversarial networks, one built on it.
     between = (each for places in events.compiled.values() for each in places)
     if any(place < each < max(fits) for each in between):
         return False
@@ -162,7 +162,7 @@ def _is_late(events: _Events, name: str, change: _Change, before_fit: bool) -> b
 def _unrolled(
     module: Module, node: ast.AST, network: ast.expr
 ) -> tuple[ast.expr, ast.expr]:
-    """What a change is of, a loop variable being what it goes through, and its base."""
+    """Return what a change is of, with loop variables replaced, and its base."""
     for loop in module.scopes.ancestors(node):
         if isinstance(loop, ast.For) and ast.unparse(loop.target) in (
             ast.unparse(network),

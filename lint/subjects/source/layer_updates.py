@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
     from .module import Module
 
-# Where Keras trains, operations run at once, or functions are traced.
+# Calls where Keras trains, operations run at once, or functions are traced.
 _RUNS_LAYERS = re.compile(
     r"\.fit\w*\(|train_on_batch|GradientTape|\benable_eager|Estimator|tf\.function"
 )
-# Where the phase of the whole graph is that of training.
+# Calls that put the whole graph in training mode.
 _TRAINS_LAYERS = re.compile(
     r"learning_phase\(\)\s*:(?!\s*(0|False))|set_learning_phase\((1|True)\)"
 )
@@ -43,7 +43,7 @@ def leaves_updates_in_layers(module: Module) -> bool:
 
 
 def trains_layers(module: Module) -> bool:
-    """Whether they are surely told somewhere that they are being trained."""
+    """Whether they are surely put in training mode somewhere."""
     calls = list(reached_calls(module))
     around = {module, *(each for each, _ in calls)}
     around |= {
@@ -56,7 +56,7 @@ def trains_layers(module: Module) -> bool:
 
 
 def _phases(module: Module, call: ast.Call) -> list[object | None] | None:
-    """What a call of Keras's BN is given as `training`, unless it is one phase only."""
+    """Return what Keras' BN is given as `training`, unless it is one phase only."""
     given = argument_values(module, call, FLAG, packed=False)
     if given not in ([False], [True]) and any(
         isinstance(value, Result)

@@ -43,7 +43,7 @@ class Leak:
 
 
 def leaked_flags(module: Module) -> Iterator[Leak]:
-    """Every such call in the classes of the module, each once."""
+    """Yield such calls in the classes of the module, each once."""
     lines = [
         number for number, line in enumerate(module.lines, 1) if _FLAG.search(line)
     ]
@@ -119,7 +119,7 @@ def is_layer(module: Module, call: ast.Call) -> bool:
 
 
 def leaves_it_open(module: Module, call: ast.Call) -> bool:
-    """Whether it calls BN or a network with BN and says nothing of the phase."""
+    """Whether it calls BN or a network with BN without a phase."""
     if not says(module, call).is_nothing:
         return False
     if any(isinstance(each, Self) for each in values(module, call.func)):

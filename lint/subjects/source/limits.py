@@ -1,7 +1,7 @@
-"""How far searches of source go before they give up, in one place.
+"""Limits at which searches of source give up, in one place.
 
-Each is far beyond what code that people write needs, and keeps code that nobody wrote
-by hand from taking for ever.
+Each is far beyond what handwritten code needs, and keeps generated code from taking for
+ever.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ NOTEBOOK_BYTES = 100_000_000  # most of it is pictures
 REQUIREMENT_BYTES = 20_000_000
 REQUIREMENT_FILES = 20
 MODULES = 2_000  # that are read of a project
-FILES_CALLING = 3  # a function, beyond which what they pass is not asked
+FILES_CALLING = 3  # of a function; their arguments are not followed if there are more
 FILES_SEARCHED = 1_000  # of a project, for the names in them
 
-VALUES = 40  # more alternatives than this are not worth telling apart
+VALUES = 40  # more alternatives than this are not distinguished
 BINDINGS = 100  # of one name, that one use of it may see
 NESTING = 60  # expressions that lead to one another
 STEPS = 20_000  # from one expression to the next, for one question

@@ -1,4 +1,4 @@
-"""What a class binds on itself and on its instances, and what functions return."""
+"""Names that a class binds on itself and its instances, and results of functions."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class Members:
         }
 
     def given(self, name: str) -> list[ast.expr]:
-        """What is assigned to `name` in the body or to `self.name`, or added to it."""
+        """Return what is assigned, or added, to `name` in the body or `self.name`."""
         return self.assigned(name) + self._added.get(name, [])
 
     def assigned(self, name: str) -> list[ast.expr]:
-        """What is assigned to `name` in the body or to `self.name`."""
+        """Return what is assigned to `name` in the body or to `self.name`."""
         if self._attributes is None:
             self._attributes = defaultdict(list)
             self._read(self._attributes)
@@ -81,7 +81,7 @@ def returns_of(_module: Module, function: Function) -> list[ast.expr]:
 
 
 def self_name(function: Function) -> str | None:
-    """What a method calls its instance."""
+    """Return the name of a method's instance."""
     positional = [*function.args.posonlyargs, *function.args.args]
     return positional[0].arg if positional else None
 

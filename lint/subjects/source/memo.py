@@ -1,4 +1,4 @@
-"""Answers that are found once and kept with the module they are about."""
+"""Answers that are found once and kept with their module."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Answer = TypeVar("Answer")
 
 
 def remembered(question: Question) -> Question:
-    """Keep what a question about a module, or about a node in it, has found."""
+    """Remember the answer to a question about a module, or about a node in it."""
 
     @wraps(question)
     def answered(module: Module, *about: Any) -> Any:
@@ -29,9 +29,9 @@ def remembered(question: Question) -> Question:
 
 
 def remembered_of_class(question: Question) -> Question:
-    """Keep what a question about a class has found, if nothing cut the search short.
+    """Remember the answer to a question about a class, if the search was complete.
 
-    What is asked on the way from another question may be cut short by a circle.
+    A search on the way from another question may be cut short by a cycle.
     """
 
     @wraps(question)

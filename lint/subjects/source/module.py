@@ -1,7 +1,7 @@
-"""One Python module or notebook, parsed: its text, its tree and its scopes.
+"""A Python module or notebook, parsed: its text, its tree and its scopes.
 
-What else is asked of a module is a question in a file of its own, which keeps the
-answer in `answers`.
+Every other question about a module has a file of its own, and keeps its answer in
+`answers`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Numbers that the source says, if only by what it calculates, and lengths of data."""
+"""Numbers that the source gives, directly or by calculation, and lengths of data."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ _ROUNDING: dict[str, Callable[[float], float]] = {
     "math.floor": floor,
     "numpy.floor": floor,
 }
-# How many samples these have to train with.
+# The number of training samples of these data sets.
 _LENGTHS = {
     "keras.datasets.mnist.load_data": 60_000,
     "keras.datasets.fashion_mnist.load_data": 60_000,
     "keras.datasets.cifar10.load_data": 50_000,
     "keras.datasets.cifar100.load_data": 50_000,
 }
-# What keeps the first dimension of an array.
+# Calls that keep the first dimension of an array.
 _METHODS = {"astype", "copy"}
 _FUNCTIONS = {
     *("numpy.array", "numpy.asarray", "numpy.expand_dims", "tensorflow.cast"),
@@ -58,7 +58,7 @@ def number(module: Module, expression: ast.expr, depth: int = 0) -> float | None
 
 
 def length_of(module: Module, data: ast.expr, depth: int = 0) -> int | None:
-    """How many samples an array has, at most; None where that is not known."""
+    """Return the most samples an array may have; None if not known."""
     return _once(_length, module, data, depth)
 
 
@@ -68,7 +68,7 @@ def _once(
     expression: ast.expr,
     depth: int,
 ) -> Answer | None:
-    """The answer, looked for once; None if it leads back to itself, or too far."""
+    """The answer, searched for once; None if it leads back to itself, or too far."""
     key = question, expression
     if key not in module.answers:
         module.answers[key] = None
@@ -117,7 +117,7 @@ def _of_call(
 
 
 def _only_value(module: Module, name: ast.Name) -> ast.expr | None:
-    """The expression that a name stands for, if it can be no other."""
+    """The expression that a name stands for, if there is only one."""
     match module.scopes.lookup(name):
         case _, [binding] if binding.kind is Kind.VALUE:
             return binding.node if isinstance(binding.node, ast.expr) else None

@@ -1,4 +1,4 @@
-"""Which networks the gradients of a training step are for."""
+"""The networks that the gradients of a training step are for."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ _MODELS = ("keras.Model", "keras.Sequential", "keras.applications.")
 
 
 def loops_that_miss(module: Module) -> Iterator[tuple[ast.For, str]]:
-    """Every such loop, with the network inside, as it is called."""
+    """Yield each such loop, with the network inside, as it is called."""
     if not (module.mentions("isinstance") and module.mentions("trainable")):
         return
     for node in module.scopes.of(ast.For):
@@ -37,14 +37,14 @@ def loops_that_miss(module: Module) -> Iterator[tuple[ast.For, str]]:
 
 
 def _sorts_out_batch_norm(module: Module, loop: ast.For, name: str) -> bool:
-    """Whether BN is frozen, or all but BN set free, by nothing else than its class."""
+    """Whether BN is frozen, or all but BN unfrozen, by its class alone."""
     match loop.body:
         case [ast.If(test=test, body=body, orelse=orelse)]:
             pass
         case _:
             return False
     if any(isinstance(each, ast.Call) for one in body for each in ast.walk(one)):
-        return False  # it may go on with what is inside
+        return False  # it may continue with what is inside
     match test:
         case ast.UnaryOp(op=ast.Not(), operand=inner) if not orelse:
             return _is_of_batch_norm(module, inner, name) and _sets(body, name, True)

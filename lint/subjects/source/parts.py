@@ -1,4 +1,4 @@
-"""What a network or class is put together of, and what of it is frozen by its name."""
+"""The parts of a network or class, and those that are frozen by name."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def settles_base(of: Class) -> bool:
         for call in calls_in(routine.module, routine.node)
         if isinstance(call.func, ast.Attribute) and call.func.attr == "call"
     ]
-    return all(up)  # without any, the layer does something of its own
+    return all(up)  # without any, the layer does its own work
 
 
 def freezes_itself(of: Class) -> bool:
@@ -75,7 +75,7 @@ def items_of(function: Routine, index: int) -> Iterator[ast.expr]:
 
 
 def added_to(module: Module, name: str, scope: ast.AST) -> Iterator[ast.expr]:
-    """What `name.add(...)` or `name.append(...)` puts into a network or list."""
+    """Yield what `name.add(...)` or `name.append(...)` puts into a network or list."""
     for word in ("add", "append"):
         for call in module.calls_by_name.get(word, ()):
             match call:

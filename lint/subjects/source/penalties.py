@@ -28,7 +28,7 @@ _APPLYING = ("apply_gradients", "minimize", "apply")
 
 
 def penalties_through_batch_norm(module: Module) -> Iterator[ast.Call]:
-    """Every call of a network with BN whose gradient by its input is penalised."""
+    """Yield each call of a network with BN whose gradient by its input is penalized."""
     yield from _penalised_in_graphs(module)
     yield from _penalised_in_losses(module)
     if not module.mentions("GradientTape"):
@@ -43,7 +43,7 @@ def penalties_through_batch_norm(module: Module) -> Iterator[ast.Call]:
 
 
 def _penalised_in_graphs(module: Module) -> Iterator[ast.Call]:
-    """The same by `tf.gradients(score, [input])` of TensorFlow 1, less one."""
+    """Yield calls penalized by TF 1's `tf.gradients(score, [input])`, less one."""
     for gradient in module.calls_by_name.get("gradients", ()):
         if len(gradient.args) < 2 or not _is_one_away(module, gradient):
             continue
@@ -66,7 +66,7 @@ def _penalised_in_graphs(module: Module) -> Iterator[ast.Call]:
 
 
 def _penalised_in_losses(module: Module) -> Iterator[ast.Call]:
-    """The same by `K.gradients(score, inputs)` in a loss that is given the inputs."""
+    """Yield calls penalized by `K.gradients(score, inputs)` in a loss on the inputs."""
     for gradient in module.calls_by_name.get("gradients", ()):
         loss = module.scopes.enclosing_function(gradient)
         match gradient.args:
@@ -101,7 +101,7 @@ def _penalised_in_losses(module: Module) -> Iterator[ast.Call]:
 def _runs_batch_norm(value: Value, depth: int = 0) -> bool:
     """Whether a function surely calls BN, itself or in a function that it calls.
 
-    What it is given does not count: fakes come from a generator that may hold BN.
+    Its arguments do not count: fakes come from a generator that may hold BN.
     """
     if not isinstance(value, Routine) or depth > _DEPTH:
         return False
@@ -111,7 +111,7 @@ def _runs_batch_norm(value: Value, depth: int = 0) -> bool:
             continue
         for called in values(module, call.func):
             if isinstance(called, Known) and called.name in names.BATCH_NORM_FUNCTIONS:
-                # Untold, its phase depends on which function it is.
+                # Without a flag, its phase depends on which function it is.
                 said = says(module, call, name=FLAG)
                 other = says(module, call, name=FLAG_OF_FUNCTIONS)
                 return any(
@@ -159,13 +159,13 @@ def _penalised(module: Module, node: ast.With, tape: ast.Name) -> Iterator[ast.C
             continue
         said = says(module, call)
         if said.is_nothing or (said.how is How.CONSTANT and not said.flag):
-            continue  # in inference mode each sample is for itself
+            continue  # in inference mode each sample is independent
         if names.BATCH_NORM in holds(module, call.func):
             yield call
 
 
 def _given_to(call: ast.Call) -> set[str]:
-    """What a call is given, as written, and the parts of a list in its first place."""
+    """Return a call's arguments, as written, and the items of a list in first place."""
     given = {ast.unparse(each) for each in call.args}
     for part in call.args[:1]:
         if isinstance(part, ast.List | ast.Tuple):
@@ -174,7 +174,7 @@ def _given_to(call: ast.Call) -> set[str]:
 
 
 def _inputs(module: Module, call: ast.Call, tape: ast.Name) -> Iterator[str]:
-    """What `tape.gradient(score, input)` is for, unless that is variables."""
+    """Yield the inputs of `tape.gradient(score, input)`, unless they are variables."""
     match call:
         case ast.Call(
             func=ast.Attribute(value=ast.Name() as used, attr="gradient"),

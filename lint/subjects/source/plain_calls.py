@@ -31,7 +31,7 @@ _TRAINS_BY_DEFAULT = re.compile(r"\bdef call\([^)]*\btraining\b[^,)=]*=\s*True\b
 
 
 def leaking_calls(module: Module) -> Iterator[tuple[ast.Call, str]]:
-    """Every such call of a network with BN, and the layer that puts it in training."""
+    """Yield each such call of a network with BN, and the layer that makes it train."""
     for call in module.calls if _may_hold_networks(module) else ():
         if len(call.args) != 1 or call.keywords or unpacks(call):
             continue
@@ -50,7 +50,7 @@ def leaking_calls(module: Module) -> Iterator[tuple[ast.Call, str]]:
 
 
 def leaks_in_call(module: Module) -> Iterator[tuple[ast.Call, str]]:
-    """Every call of such a layer in a class's own `call`, where BN comes after it.
+    """Yield each call of such a layer in a class's own `call`, where BN comes after it.
 
     Random layers are left out: `call` of a network that has these is for training.
     """
@@ -86,7 +86,7 @@ def _may_leak(network: Result) -> bool:
 
 
 def _may_hold_networks(module: Module) -> bool:
-    """Whether it builds such a layer; or, as it is no test, may be handed networks."""
+    """Whether it builds such a layer; or is not a test, and may get networks."""
     return module.matches(MAY_LEAK) or not module.is_test
 
 
@@ -102,7 +102,7 @@ def _comes_after(module: Module, call: ast.Call, other: ast.Call) -> bool:
 def _takes_over(module: Module, call: ast.Call) -> bool:
     """Whether it calls what holds BN, which then is in the phase of the call before.
 
-    Up to Keras 3.9 that is so even if it is handed a flag that is None.
+    Up to Keras 3.9 that is so even if the flag passed is None.
     """
     said = says(module, call)
     none = said.how is How.PASSED_ON or said.is_constant(None)
@@ -156,13 +156,13 @@ def _in_class(module: Module, of: Class) -> str | None:
 
 
 def _is_left_open(routine: Routine) -> bool:
-    """Whether a method calls BN and says nothing of the phase."""
+    """Whether a method calls BN without a phase."""
     calls = calls_in(routine.module, routine.node)
     return any(_takes_over(routine.module, call) for call in calls)
 
 
 def _called_layer(module: Module, call: ast.Call) -> str | None:
-    """The preprocessing layer that is called and not told the phase."""
+    """Return the preprocessing layer that is called without the phase."""
     if not says(module, call).is_nothing:
         return None
     for value in values(module, call.func):
@@ -183,7 +183,7 @@ def _leaking_name(module: Module, value: object) -> str | None:
 
 
 def _trains_by_default(module: Module, of: Class) -> bool:
-    """Whether a layer of the project trains unless told not to, and leaks that."""
+    """Whether a layer of the project trains by default, and leaks that."""
     if world(module).assumed or not world(module).has(AUGMENTATION_LEAKS):
         return False
     call = method_of(of, "call")
@@ -209,5 +209,5 @@ def _is_plain(module: Module, call: ast.Call) -> bool:
             and last_word(each.context_expr.func) == "GradientTape"
             for each in outer.items
         ):
-            return False  # BN102 speaks of these.
+            return False  # BN102 reports these.
     return not builds_graph(module, call, is_layer=False)

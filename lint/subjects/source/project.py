@@ -29,7 +29,7 @@ _SOURCES = (".py", ".ipynb")
 _IMPORT = re.compile(
     r"^[ \t]*(?:from|import)\b(?:[^(\n]*\([^)]{0,4000}\)|.*)", re.MULTILINE
 )
-# Folders that hold what others wrote.
+# Folders of third-party code.
 _FOREIGN = re.compile(r"\.|__|(site-packages|node_modules|build|dist|v?env)$")
 
 # Encodings of short names, whose decoders take time with the square of the length.
@@ -37,7 +37,7 @@ _NAMES_OF_HOSTS = ("punycode", "idna")
 
 
 class UnreadableSource(Exception):  # noqa: N818 - it says what it is
-    """A file that is no Python that can be read, with the place if there is one."""
+    """A file that is not readable as Python, with the place if there is one."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class Project:
 
     @cached_property
     def requirements(self) -> Requirements:
-        """Which Keras the project itself asks for."""
+        """Return which Keras the project itself asks for."""
         return read_requirements(self.root)
 
     def load(self, path: Path) -> Module | None:
@@ -77,7 +77,7 @@ class Project:
     def naming(self, *names: str, calling: str = "") -> Iterator[Module]:
         """The project's files that import one of the names, or name such a class.
 
-        Those that do not have the word `calling` in them are left out, unread.
+        Those without the word `calling` in them are left out, unread.
         """
         for path in self.files_naming(*names, calling=calling):
             module = self._load(path)
@@ -85,7 +85,7 @@ class Project:
                 yield module
 
     def files_naming(self, *names: str, calling: str = "") -> list[Path]:
-        """The paths of these files, none of which is read for that."""
+        """The paths of these files, without reading any."""
         return [
             path
             for path, (words, text) in self._words.items()
@@ -93,14 +93,14 @@ class Project:
         ]
 
     def texts(self) -> Iterator[str]:
-        """The texts of the project's files; none of a project that is too large."""
+        """The texts of the project's files; none if the project is too large."""
         return (text for _, text in self._words.values())
 
     @cached_property
     def _words(self) -> dict[Path, tuple[frozenset[str], str]]:
-        """What each file imports and what capitalised names are in it, and its text.
+        """Return each file's imports and capitalised names, and its text.
 
-        Nothing in a project that is too large.
+        Nothing if the project is too large.
         """
         paths: list[Path] = []
         for folder, folders, files in os.walk(self.root):
@@ -130,7 +130,7 @@ class Project:
         return None
 
     def _starts(self, folder: Path, level: int) -> list[Path]:
-        """The folders in which an import begins to look."""
+        """The folders in which an import starts to search."""
         if level:
             for _ in range(level - 1):
                 folder = folder.parent
@@ -232,8 +232,8 @@ def _parse(text: str) -> ast.Module:
         raise UnreadableSource(f"too large to read as source: {len(text)} characters")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # bad escapes are not this linter's matter
-            # Notebooks may await at the top.
+            warnings.simplefilter("ignore")  # bad escapes are not this linter's concern
+            # Notebooks may use `await` at the top level.
             allowed = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
             return compile(text, "<source>", "exec", allowed, dont_inherit=True)
     except SyntaxError as error:

@@ -1,4 +1,4 @@
-"""Whether a layer drops anything: it does not at a rate of 0, wherever that is said."""
+"""Whether a layer drops anything: it does not at a rate of 0, wherever that is set."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def never_drops(
 
 
 def drops_inside(module: Module, name: str, call: ast.Call, run: Run | None) -> bool:
-    """Whether a recurrent or attention layer drops, which it does only if told so."""
+    """Whether a recurrent or attention layer drops, which it does only if asked to."""
     if not name.startswith(_WITH_DROPOUT):
         return False
     for argument in ("dropout", "recurrent_dropout"):

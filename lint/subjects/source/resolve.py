@@ -1,7 +1,7 @@
-"""What an expression may stand for, found without running anything.
+"""Values that an expression may have, found without running anything.
 
 `values(module, expression)` gives every value that the expression may have as far as
-the source tells; a value that cannot be known is simply missing. Names are followed
+the source shows; a value that cannot be known is simply missing. Names are followed
 through imports, assignments, attributes, parameters, returns and `functools.partial`.
 """
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from .module import Module
 
-# What gives back the function that it is given, as far as what it does is asked.
+# Wrappers that return their function, as far as its behaviour matters.
 _SAME_FUNCTION = {
     *("tensorflow.function", "tensorflow.compat.v1.function", "jax.jit"),
     *("tensorflow.recompute_grad", "jax.checkpoint", "jax.remat", "torch.compile"),
@@ -52,7 +52,7 @@ _GRADIENTS = {"jax.grad", "jax.value_and_grad"}
 
 
 def values(module: Module, expression: ast.expr) -> tuple[Value, ...]:
-    """Every value the expression may have, as far as the source tells."""
+    """Return every value the expression may have, as far as the source shows."""
     key = (values, expression)
     known: tuple[Value, ...] | None = module.answers.get(key)
     if known is not None:
@@ -102,7 +102,7 @@ def _evaluate(module: Module, expression: ast.expr) -> Iterator[Value]:
 
 
 def _guarded(module: Module, test: ast.expr, side: ast.expr) -> Iterator[Value]:
-    """One side of `m if m > 0.5 else 1 - m`, where not every value of `m` comes."""
+    """Yield one side of `m if m > 0.5 else 1 - m`, which not every `m` reaches."""
     asked = isinstance(side, ast.Name) and any(
         isinstance(each, ast.Name) and each.id == side.id for each in ast.walk(test)
     )
@@ -135,7 +135,7 @@ def _name(module: Module, name: ast.Name) -> Iterator[Value]:
     rebound = len({binding.kind for binding in found[1]}) > 1
     for binding in found[1]:
         for value in bound(module, binding):
-            # A parameter that may get another value hardly keeps a bad default.
+            # A parameter that may get another value is unlikely to keep a bad default.
             handed = rebound and binding.kind is Kind.PARAMETER
             if not (handed and isinstance(value, Literal)):
                 yield value
@@ -175,9 +175,9 @@ def _evaluated(found: Iterable[Found]) -> Iterator[Value]:
 
 
 def _parts(value: Value, index: int | None) -> Iterator[Value]:
-    """What comes out of a collection: the item of that index, or any."""
+    """Yield what comes out of a collection: the item at that index, or any."""
     if not isinstance(value, Items):
-        # [Block() for ...] stands for its items, and so does what is handed in.
+        # [Block() for ...] stands for its items, and so do arguments.
         if isinstance(value, Result | Class | Parameter):
             yield value
         return
@@ -222,7 +222,7 @@ def _constants(module: Module, expression: ast.expr) -> list[object]:
 
 
 def attribute_of(value: Value, attribute: str) -> Iterator[Value]:
-    """What `value.attribute` may be."""
+    """Yield what `value.attribute` may be."""
     match value:
         case Known(name):
             yield Known(names.canonical(f"{name}.{attribute}"))
@@ -283,7 +283,7 @@ def _asked_for(module: Module, call: ast.Call) -> Iterator[Value]:
 
 
 def returned(routine: Routine) -> Iterator[Value]:
-    """What a function of the project gives back."""
+    """Yield what a function of the project returns."""
     for expression in returns_of(routine.module, routine.node):
         yield from values(routine.module, expression)
 
@@ -308,7 +308,7 @@ def _parameter(module: Module, argument: ast.arg) -> Iterator[Value]:
 def _passed(
     module: Module, function: Function, name: str
 ) -> tuple[list[ast.expr], bool]:
-    """What callers in the module pass for a parameter, and whether any omits it."""
+    """Return what callers in the module pass for it, and whether any omits it."""
     passed: list[ast.expr] = []
     calls = calls_of(module, function)
     omitted = not calls
@@ -367,7 +367,7 @@ def method_of(of: Class, name: str) -> Routine | None:
 
 
 def _member(of: Class, instance: Value, name: str) -> Iterator[Value]:
-    """What `instance.name` may be, from the class body and from what methods set."""
+    """Yield what `instance.name` may be, from the class body and what methods set."""
     method = method_of(of, name)
     if method is not None:
         decorators = [last_word(each) for each in method.node.decorator_list]  # type: ignore[union-attr]
@@ -388,7 +388,7 @@ def _member(of: Class, instance: Value, name: str) -> Iterator[Value]:
 def calls_of(module: Module, function: Function) -> list[tuple[ast.Call, int]]:
     """The calls of a function in its own module.
 
-    With each comes how many leading parameters it leaves to Python (`self`).
+    Each comes with the number of leading parameters that Python fills in (`self`).
     """
     owner = module.owner_of(function)
     name = getattr(function, "name", "")

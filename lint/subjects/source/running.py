@@ -1,4 +1,4 @@
-"""What runs in a training step, and whether a call there loses the phase."""
+"""Functions that run in a training step, and calls there that lose the phase."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Network = tuple["Module", ast.expr]
 
 @dataclass(frozen=True)
 class Running:
-    """A call that runs in a training step; `shown` stands in the linted module.
+    """A call that runs in a training step; `shown` is in the linted module.
 
     `routine` is the function that it is in and `caller` what called that, if the step
     only leads to it.
@@ -52,11 +52,11 @@ class Running:
 
     @property
     def is_shown(self) -> bool:
-        """Whether the call itself stands in the linted module."""
+        """Whether the call itself is in the linted module."""
         return self.shown is self.call
 
     def networks(self) -> Iterator[Network]:
-        """What is called: as written, and as the callers on the way know it."""
+        """Yield the network: as written, and as each caller on the way knows it."""
         yield self.module, self.call.func
         step, name = self, self.call.func
         while isinstance(name, ast.Name) and step.routine and step.caller:
@@ -71,13 +71,13 @@ class Running:
     def loses_flag(self) -> Running | None:
         """The call, or the one before it, that leaves the phase out; None if none.
 
-        A parameter that is passed on is what the callers on the way pass, or all that
-        there are.
+        A parameter that is passed on is what the callers on the way pass, or else all
+        callers.
         """
         if says_otherwise(self.call) or _is_cut_off(self.module, self.call):
             return None
         step, said, name = self, says(self.module, self.call), FLAG
-        untold = True  # what is left out says nothing either
+        untold = True  # an argument left out passes no phase either
         while said.how is How.PASSED_ON:
             caller, routine = step.caller, step.routine
             if caller is None or routine is None:
@@ -134,7 +134,7 @@ def running(
 
 
 def trained_kinds(network: Network, call: ast.Call) -> frozenset[str]:
-    """What a Keras network holds, unless the call tells it the phase by itself."""
+    """Return what a Keras network holds, unless the call passes the phase by itself."""
     kinds: frozenset[str] = frozenset()
     for module, expression in (network, *handed_in(*network)):
         found = [each for each in values(module, expression) if _is_network(each)]
@@ -144,7 +144,7 @@ def trained_kinds(network: Network, call: ast.Call) -> frozenset[str]:
 
 
 def _is_untold(function: Function, name: str) -> bool:
-    """Whether a parameter that is left out says nothing: its default is None, False."""
+    """Whether a parameter left out passes no phase: its default is None or False."""
     match default_of(function, name):
         case ast.Constant(value=False | None):
             return True
@@ -174,7 +174,7 @@ def _is_network(value: object) -> bool:
 
 
 def _is_told(network: object) -> bool:
-    """Whether its `call` trains unless it is told otherwise."""
+    """Whether its `call` trains by default."""
     match network:
         case Self(of) | Result(of=Class() as of):
             routine = method_of(of, "call")

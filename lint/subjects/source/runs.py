@@ -1,4 +1,4 @@
-"""How a call runs a function or constructor, as far as anything in it hangs on that."""
+"""The way a call runs a function or constructor, if its result depends on that."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def run_of(
     routine: Routine, module: Module, call: ast.Call, outer: Run | None
 ) -> Run | None:
-    """How a call runs a function, if anything in that depends on what is passed."""
+    """Return how a call runs a function, if that depends on what is passed."""
     function = routine.node
     owner = routine.module.owner_of(function)
     is_made = owner is not None and getattr(function, "name", "") == "__init__"
@@ -38,7 +38,7 @@ def run_of(
 
 @remembered
 def _deciding(_module: Module, node: ast.AST) -> frozenset[str]:
-    """The names, in a function or class, that conditions, rates or layers hang on."""
+    """The names, in a function or class, that conditions, rates or layers depend on."""
     found: set[str] = set()
     set_to: dict[str, set[str]] = {}
     for each in ast.walk(node):

@@ -27,7 +27,7 @@ _ALL_TRAINABLE = re.compile(
 
 
 def saved_without_statistics(module: Module) -> Iterator[ast.Call]:
-    """Every `Saver` of trainable variables alone, by which a network of BN is saved."""
+    """Yield each `Saver` of trainable variables alone that saves a network with BN."""
     savers = module.calls_by_name.get("Saver", ())
     if not savers or module.matches(_SAVES_MORE):
         return
@@ -86,7 +86,7 @@ def _names_trainable(module: Module, expression: ast.expr, depth: int) -> bool:
 
 
 def _assigned(module: Module, name: str) -> Iterator[ast.expr]:
-    """All that is assigned to a name or an attribute anywhere in the module."""
+    """Yield all that is assigned to a name or an attribute anywhere in the module."""
     for node in module.scopes.of(ast.Assign):
         match node:
             case ast.Assign(targets=[ast.Name() | ast.Attribute() as target]):

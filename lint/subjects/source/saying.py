@@ -1,7 +1,7 @@
-"""What a call says of the phase: nothing, a constant, what came, or something.
+"""The phase that a call passes: none, a constant, the caller's, or another.
 
 The one place that knows how a flag is given: by the name `training`, by `**`, or by
-place. By place Keras 3 takes tensors only, so that there nothing is said by it.
+position. By position Keras 3 takes only tensors, so there no flag is read from it.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ FLAG_OF_FUNCTIONS = "is_training"  # of contrib and slim
 
 
 class How(Enum):
-    """What a call says."""
+    """The kinds of phase that a call can pass."""
 
     NOTHING = auto()
     CONSTANT = auto()
-    PASSED_ON = auto()  # a parameter of the function around it, as it came
+    PASSED_ON = auto()  # a parameter of the function around it, unchanged
     SOMETHING = auto()
 
 
 @dataclass(frozen=True)
 class Said:
-    """What one call says of the phase.
+    """The phase that one call passes.
 
     Attributes:
         how: whether and how it says it.
@@ -64,7 +64,7 @@ class Said:
 
     @property
     def is_nothing(self) -> bool:
-        """Whether it leaves the phase to whoever is asked next."""
+        """Whether it leaves the phase to the next value that is asked."""
         return self.how is How.NOTHING
 
     def is_constant(self, flag: bool | None) -> bool:
@@ -76,7 +76,7 @@ _NOTHING = Said(How.NOTHING)
 
 
 def says(module: Module, call: ast.Call, *, name: str = FLAG) -> Said:
-    """What the call says of the phase, by the flag of that name."""
+    """Return what the call says about the phase, by the flag of that name."""
     for each in call.keywords:
         if each.arg == name:
             return meaning(module, each, each.value)
@@ -84,14 +84,14 @@ def says(module: Module, call: ast.Call, *, name: str = FLAG) -> Said:
         if each.arg is None:
             return _unpacked(module, each)
     if last_word(call.func) == "stateless_call":
-        return _NOTHING  # by place it takes variables and inputs
+        return _NOTHING  # by position it takes variables and inputs
     if len(call.args) > 1 or any(isinstance(each, ast.Starred) for each in call.args):
         return _by_place(module, call, name)
     return _NOTHING
 
 
 def says_otherwise(call: ast.Call) -> bool:
-    """Whether it may tell the phase by a flag of another name."""
+    """Whether it may pass the phase by a flag of another name."""
     return any(
         each.arg not in (None, FLAG) and hints.is_flag_like(str(each.arg))
         for each in call.keywords
@@ -99,7 +99,7 @@ def says_otherwise(call: ast.Call) -> bool:
 
 
 def meaning(module: Module, node: ast.AST, given: ast.expr) -> Said:
-    """What an argument says, its value being followed within its function."""
+    """Return what an argument says, following its value within its function."""
     value = local_value(module, given)
     constant = _constant(value)
     if constant is not None:
@@ -122,7 +122,7 @@ def _constant(value: ast.AST | None) -> tuple[bool | None] | None:
 
 
 def local_value(module: Module, expression: ast.expr) -> ast.AST:
-    """What the expression stands for: a name's only value within its function."""
+    """Return the expression, or a name's only value within its function."""
     if isinstance(expression, ast.Name):
         match module.scopes.lookup(expression):
             case scope, [Binding(kind=Kind.VALUE, node=node)] if (
@@ -133,7 +133,7 @@ def local_value(module: Module, expression: ast.expr) -> ast.AST:
 
 
 def _unpacked(module: Module, packed: ast.keyword) -> Said:
-    """`**these`, which may hold a flag; those that came to the function itself."""
+    """`**these`, which may hold a flag; the function's own `**kwargs`."""
     if isinstance(packed.value, ast.Name):
         function = module.scopes.enclosing_function(packed)
         own = None if function is None else function.args.kwarg
@@ -183,7 +183,7 @@ def _signatures(value: Value) -> Iterator[tuple[Function, int]]:
 
 
 def _placed(module: Module, given: ast.expr, of_layer: bool) -> Said:
-    """A flag by place; Keras 3 has layers fail on one, so that it is not read."""
+    """A flag by position; Keras 3 layers fail on one, so it is not read."""
     if of_layer and not (world(module).legacy or world(module).assumed):
         return Said(How.SOMETHING, given)
     return meaning(module, given, given)

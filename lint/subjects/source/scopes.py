@@ -1,4 +1,4 @@
-"""Who binds which name where, and which binding a use sees.
+"""The bindings of names in each scope, and the binding that a use sees.
 
 One walk over a syntax tree gives every node its parent and its scope, and every scope
 its bindings. Flow is followed roughly but soundly enough for a linter: in straight code
@@ -30,7 +30,7 @@ Node = TypeVar("Node", bound=ast.AST)
 
 
 class Kind(Enum):
-    """How a name came by its value."""
+    """The way a name got its value."""
 
     VALUE = auto()  # name = expression
     ITEM = auto()  # one of several targets, or a loop variable: a part of it
@@ -42,12 +42,12 @@ class Kind(Enum):
 
 @dataclass(frozen=True, eq=False)
 class Binding:
-    """One place where a name gets a value.
+    """A place where a name gets a value.
 
     Attributes:
         kind: how.
         node: the expression, definition, alias or parameter.
-        ready: the position from which on the binding holds.
+        ready: the position from which the binding holds.
         place: the node that shows in which block it is.
         index: which item of the expression; None for any.
         dotted: for imports, the imported name with its leading dots.
@@ -78,7 +78,7 @@ class Scope:
         return isinstance(self.node, ast.ClassDef)
 
 
-# Exact types, as every node of every file is asked for these.
+# Exact types, as every node of every file is checked for these.
 _NAMING = frozenset(
     (
         *(ast.Assign, ast.AnnAssign, ast.NamedExpr, ast.AugAssign, ast.Global),
@@ -87,7 +87,7 @@ _NAMING = frozenset(
         *(ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda),
     )
 )
-# Fields that hold no nodes, or only such as nobody asks for: operators and contexts.
+# Fields without nodes, or with nodes that are never needed: operators and contexts.
 _PLAIN = frozenset(
     (
         *("ctx", "op", "ops", "id", "attr", "module", "level", "asname"),
@@ -166,7 +166,7 @@ class Scopes:
     def _enter(self, node: ast.AST, scope: Scope) -> Scope:
         _bind(node, scope)
         if isinstance(node, ast.Global):
-            for name in node.names:  # What is bound here is bound in the module.
+            for name in node.names:  # Names bound here are bound in the module.
                 scope.bindings[name] = self.top.bindings[name]
         if not isinstance(node, ScopeNode) or isinstance(node, ast.Module):
             return scope
@@ -230,7 +230,7 @@ class Scopes:
         return None
 
     def precedes(self, first: ast.AST, second: ast.AST) -> bool:
-        """Whether what runs the second has run the first, as far as blocks tell."""
+        """Whether what runs the second has run the first, as far as blocks show."""
         return self._blocks(first) <= self._blocks(second)
 
     def may_precede(self, first: ast.AST, second: ast.AST) -> bool:
@@ -257,7 +257,7 @@ class Scopes:
             if _exclusive(theirs, blocks):
                 continue
             result.append(binding)
-            if theirs <= blocks:  # in every round that comes to it, it is bound anew
+            if theirs <= blocks:  # it is bound again in every round that reaches it
                 line = binding.ready[0]
                 loops = [each for each in loops if not each[0] <= line <= each[1]]
                 return _in_loops(ordered, first, loops) + result
@@ -297,7 +297,7 @@ class Scopes:
 def _in_loops(
     ordered: list[Binding], count: int, loops: list[tuple[int, int]]
 ) -> list[Binding]:
-    """Those of the first `count` that are seen in the next round of a loop."""
+    """Return those of the first `count` that the next round of a loop sees."""
     if not loops:
         return []
     found = (
@@ -317,17 +317,17 @@ def last_word(expression: ast.expr) -> str:
 
 
 def start(node: ast.AST) -> Position:
-    """Where a node begins."""
+    """Return where a node begins."""
     return getattr(node, "lineno", 0), getattr(node, "col_offset", 0)
 
 
 def end(node: ast.AST) -> Position:
-    """Where a node ends."""
+    """Return where a node ends."""
     return getattr(node, "end_lineno", 0), getattr(node, "end_col_offset", 0)
 
 
 def arguments_of(function: Function) -> list[ast.arg]:
-    """All named parameters in order, and those that collect the rest."""
+    """Return all named parameters in order, and those that collect the rest."""
     named = function.args
     rest = [each for each in (named.vararg, named.kwarg) if each is not None]
     return [*named.posonlyargs, *named.args, *named.kwonlyargs, *rest]

@@ -1,4 +1,4 @@
-"""Which layer stands directly before a BN layer, in source."""
+"""Layers directly before a BN layer, in source."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .module import Module
 
 _LAYERS = "keras.layers."
-# What is given by position, after those that may not be constants.
+# Positional arguments, after those that may not be constants.
 _POSITIONAL = {
     "BatchNormalization": ("axis", "momentum", "epsilon"),
     "Dense": ("units", "activation", "use_bias"),
@@ -45,7 +45,7 @@ class Before:
 
 
 def layers_before(module: Module) -> Iterator[Before]:
-    """Every pair in the module, each once."""
+    """Yield the pairs in the module, each once."""
     if not module.mentions("BatchNorm"):
         return
     seen = set()
@@ -59,7 +59,7 @@ def layers_before(module: Module) -> Iterator[Before]:
 def arguments(module: Module, made: ast.Call, kind: str) -> dict[str, Any] | None:
     """The constant arguments of a construction; None where any may be hidden.
 
-    What is given but not a constant is there as an `ast.expr`.
+    Arguments that are not constants are given as `ast.expr`.
     """
     if unpacks(made):
         return None
@@ -107,7 +107,7 @@ def _pair(
 
 
 def _applied(module: Module) -> Iterator[Before]:
-    """`bn(conv(x))`, also by way of a variable."""
+    """The pairs in `bn(conv(x))`, also through a variable."""
     reads: dict[ast.AST, int] | None = None
     for call in module.calls:
         match call.args:
@@ -125,7 +125,7 @@ def _applied(module: Module) -> Iterator[Before]:
 
 
 def _reads(module: Module) -> dict[ast.AST, int]:
-    """How often what a variable is bound to may be read."""
+    """Count how often the value of each variable may be read."""
     found: dict[ast.AST, int] = {}
     for node in module.scopes.of(ast.Name):
         if isinstance(node.ctx, ast.Load):

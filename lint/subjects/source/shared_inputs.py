@@ -21,7 +21,7 @@ _INPUT = Known("keras.layers.Input")
 
 
 def shared_by_inputs(module: Module) -> Iterator[ast.Call]:
-    """Every second call of a network with BN on another input of the graph."""
+    """Yield each second call of a network with BN on another input of the graph."""
     if not module.mentions("Input"):
         return
     seen: dict[object, ast.expr] = {}

@@ -1,7 +1,7 @@
 """Whether a number is the momentum of batch normalization and nothing else.
 
-A number that stands in the call itself is. One that has a name is if every use of the
-name, followed into functions of the module, is a momentum of batch normalization too.
+A number in the call itself is. A named number is if every use of the name, followed
+into functions of the module, is a momentum of batch normalization too.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How many steps a `fit` takes, where the source says it in numbers."""
+"""Number of steps of a `fit`, where the source gives it in numbers."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from .module import Module
 
 _FITTING = ("fit", "fit_generator")
-# `**these` may be anything, and so counted Keras 1.
+# `**these` may be anything; the others are how Keras 1 counted.
 _UNSAID = (None, "nb_epoch", "samples_per_epoch")
-# What trains without telling, or goes on with what was trained before.
+# Calls that train an unknown number of steps, or continue an earlier training.
 _OTHERS = ("train_on_batch", "GradientTape", "minimize", "load_weights", "load_model")
 
 
 def most_steps(module: Module) -> int | None:
     """The steps of all `fit` of a module together.
 
-    None where one does not tell, may run more than once, or is not the only training.
+    None where one is unknown, may run more than once, or is not the only training.
     """
     calls = [call for word in _FITTING for call in module.calls_by_name.get(word, ())]
     if not calls or any(word in module.calls_by_name for word in _OTHERS):
@@ -42,7 +42,7 @@ def most_steps(module: Module) -> int | None:
 
 
 def _steps_per_epoch(module: Module, call: ast.Call) -> float | None:
-    """Said in numbers, or the batches that data of a known length make."""
+    """The steps given in numbers, or the number of batches of data of known length."""
     given = keyword(call, "steps_per_epoch")
     if given is not None:
         return number(module, given)

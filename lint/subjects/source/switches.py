@@ -1,8 +1,8 @@
-"""What a condition comes to, by what the calls and constructions in sight pass.
+"""Outcomes of conditions, by what the calls and constructions in sight pass.
 
-`Tower(8, use_bn=False)` builds no batch normalization, and runs none, however its code
-may go on. A parameter is what the call passes by which its function is run, where that
-is known, and else what all calls in sight pass.
+`Tower(8, use_bn=False)` builds and runs no batch normalization, whatever else its code
+contains. A parameter has the value passed by the call that runs its function, if that
+call is known, else the values that all calls in sight pass.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 class Other(Enum):
-    """What is no constant."""
+    """A value that is not a constant."""
 
     UNKNOWN = auto()
     THING = auto()  # a layer, a class or the like, which counts as true
@@ -52,9 +52,9 @@ class Run:
         function: what is run.
         module: where the call stands.
         call: the call.
-        skipped: how many leading parameters it leaves to Python.
-        outer: the call by which the function is run that the call stands in.
-        key: equal for calls that pass the same for all that anything hangs on.
+        skipped: how many leading parameters Python fills in.
+        outer: the call that runs the function in which the call is.
+        key: equal for calls whose relevant arguments are equal.
     """
 
     function: Function
@@ -69,7 +69,7 @@ def truth(module: Module, test: ast.expr, run: Run | None = None) -> bool | None
     """Whether a condition holds, always or never; None where that is not known."""
     key = (truth, test, run and run.key)
     if key not in module.answers:
-        module.answers[key] = None  # what asks for itself is not known
+        module.answers[key] = None  # a condition that depends on itself is not known
         module.answers[key] = _all(_Search(run).outcomes(module, test, run, 0))
     known: bool | None = module.answers[key]
     return known
@@ -78,7 +78,7 @@ def truth(module: Module, test: ast.expr, run: Run | None = None) -> bool | None
 def constants_of(
     module: Module, expression: ast.expr, run: Run | None = None
 ) -> list[object]:
-    """The constants that it may be, with `Other` for what is none."""
+    """The constants that it may be, with `Other` for anything else."""
     return list(dict.fromkeys(_Search(run).outcomes(module, expression, run, 0)))
 
 
@@ -134,7 +134,7 @@ def _find_conditions(
 
 
 def _all(outcomes: Iterator[object]) -> bool | None:
-    """What all outcomes come to; the search ends as soon as two differ."""
+    """Return the common outcome; the search ends as soon as two differ."""
     found: bool | None = None
     for each in outcomes:
         if each is Other.UNKNOWN:
@@ -303,7 +303,7 @@ def _callers(
 ) -> Iterator[tuple[Module, ast.Call, int, Run | None]]:
     """The call by which a function is run, where it is known, or all in sight.
 
-    Those of other files come last, so that they are read only if that is asked for.
+    Those of other files come last, so that they are read only if needed.
     """
     known = run
     while known is not None and known.function is not function:

@@ -22,7 +22,7 @@ _FITTING = ("compile", "fit", "fit_generator", "train_on_batch")
 
 
 class _Search:
-    """One question: what has been visited, and whether something was cut short."""
+    """A search for one question: what it has visited, and whether it was cut short."""
 
     def __init__(self) -> None:
         self.visited: set[ast.AST] = set()
@@ -35,15 +35,15 @@ def builds_graph(module: Module, call: ast.Call, is_layer: bool) -> bool:
     found = [_origin(module, each, _Search()) for each in inputs]
     if True in found:
         return True
-    # A helper that builds its BN on the spot can hardly serve anything else.
+    # A helper that builds its own BN can hardly serve anything else.
     return is_layer and isinstance(call.func, ast.Call) and None in found
 
 
 def _origin(module: Module, expression: ast.expr, search: _Search) -> bool | None:
     """Whether a tensor comes from `keras.Input`; None if from an unknown caller.
 
-    What is found is kept in the module, since each layer of a long graph asks again
-    for all before it.
+    The result is kept in the module, since each layer of a long graph asks again for
+    all layers before it.
     """
     key = (builds_graph, expression)
     if key in module.answers:
@@ -150,7 +150,7 @@ def _graph(network: Value) -> list[tuple[Module, ast.expr]]:
 
 
 def _made_of(module: Module, expression: ast.expr) -> Iterator[tuple[Module, ast.expr]]:
-    """What an expression is made of, one step back."""
+    """Yield what an expression is made of, one step back."""
     children = ast.iter_child_nodes(expression)
     if isinstance(expression, ast.Name):
         found = module.scopes.lookup(expression)

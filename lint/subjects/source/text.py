@@ -120,7 +120,7 @@ class Text:
         return self.path.parent.name if is_package else self.path.stem
 
     def location(self, node: ast.AST) -> Location:
-        """Where a node is, in lines and characters that count from 1."""
+        """Return where a node is, in lines and characters counted from 1."""
         return self.place(self.start(node), self.end(node))
 
     def start(self, node: ast.AST) -> tuple[int, int]:
@@ -135,7 +135,7 @@ class Text:
         return line, self._column(line, getattr(node, "end_col_offset", 0) or 0)
 
     def place(self, start: tuple[int, int], end: tuple[int, int]) -> Location:
-        """Where a stretch of the text is, whose lines and columns count from 1."""
+        """Return the location of a stretch, with lines and columns counted from 1."""
         line, column = start
         end_line, end_column = end
         cell, before, shift = self._cell(line)
@@ -149,7 +149,7 @@ class Text:
         )
 
     def header(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> Location:
-        """Where a function's `def` and name are, without its body."""
+        """Return where a function's `def` and name are, without its body."""
         place = self.location(node)
         word = "def " if type(node).__name__ == "FunctionDef" else "async def "
         column = (place.column or 1) + len(word + node.name)

@@ -1,4 +1,4 @@
-"""Networks that are frozen and set free in a loop that compiles nothing.
+"""Networks that are frozen and unfrozen in a loop that compiles nothing.
 
 In Keras 2 a compiled model keeps what was trainable when it was compiled.
 """
@@ -24,9 +24,9 @@ _COMPILING = ("compile", "make_train_function")
 
 
 def toggled_in_loops(module: Module) -> Iterator[tuple[ast.AST, ast.expr]]:
-    """Every change of `trainable` of a network with BN in such a loop: where, of what.
+    """Yield each change of `trainable` in such a loop: where, and of what network.
 
-    It is told by `x.trainable = ...`, or by a function that does so.
+    It is set by `x.trainable = ...`, or by a function that does so.
     """
     if not module.mentions(".trainable"):
         return
@@ -74,7 +74,7 @@ def _by_function(module: Module) -> Iterator[tuple[ast.AST, ast.expr]]:
 
 
 def _sets_trainable(function: Function) -> bool:
-    """Whether a function sets its first argument free, or freezes it."""
+    """Whether a function unfreezes its first argument, or freezes it."""
     given = parameters(function)
     return any(
         isinstance(each, ast.Assign)

@@ -1,7 +1,8 @@
-"""Layers that are not told the phase where the layers beside them are.
+"""Layers called without the phase, beside layers that get it.
 
-As a rule the call around them tells it. Where nothing calls the class as a layer, as in
-`network.call(x, training=True)` or a `fit` on JAX, they are left in inference mode.
+As a rule they inherit it from the call around them. Where nothing calls the class as a
+layer, as in `network.call(x, training=True)` or a `fit` on JAX, they are left in
+inference mode.
 """
 
 from __future__ import annotations
@@ -33,11 +34,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A call of a layer that depends on the phase, beside one that is told it.
+    """A call of a layer that depends on the phase, beside one that gets it.
 
     Attributes:
         call: the call.
-        beside: what is told, as written.
+        beside: the layer that gets the phase, as written.
     """
 
     call: ast.Call
@@ -46,9 +47,9 @@ class LeftOut:
 
 @found_once
 def left_out(module: Module) -> Iterator[LeftOut]:
-    """Every such call in the `call` of a Keras class, and in what it uses, each once.
+    """Yield such calls in the `call` of a Keras class, and in what it uses, each once.
 
-    What is an error on JAX is left out.
+    Errors on JAX are left out.
     """
     found = {each.call: each for each in _left_out(module)}
     if found and world(module).has(FIT_ON_JAX_BYPASSES_CALLING):
@@ -118,7 +119,7 @@ def _depends_on_phase(module: Module, call: ast.Call) -> bool:
 
 
 def _is_plain(layer: Result) -> bool:
-    """Whether it is surely a layer of Keras that asks for no phase, as most are."""
+    """Whether it is surely a Keras layer that needs no phase, as most are."""
     return (
         isinstance(layer.of, Known)
         and layer.of.name.startswith("keras.layers.")
@@ -150,7 +151,7 @@ def _reads_flag(of: Class) -> bool:
 
 
 def _is_asked_before(module: Module, call: ast.Call, function: Function) -> bool:
-    """Whether a branch around it asks for the phase, or a name says it samples."""
+    """Whether a branch around it checks the phase, or a name says it samples."""
     for outer in module.scopes.ancestors(call):
         if outer is function:
             break

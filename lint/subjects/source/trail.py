@@ -1,4 +1,4 @@
-"""What is being followed right now: guards against cycles and endless searches."""
+"""The trail being followed: guards against cycles and endless searches."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Trail:
-    """The expressions on the way from a question to where the search stands."""
+    """The expressions on the way from a question to the current one."""
 
     def __init__(self) -> None:
         self._open: set[ast.AST] = set()
@@ -24,7 +24,7 @@ class Trail:
         return not self._open
 
     def enter(self, node: ast.AST) -> bool:
-        """Step into a node; False where that leads in a circle or too far."""
+        """Step into a node; False where that leads into a cycle or too far."""
         if not self._open:
             self._steps, self._incomplete = 0, False
         self._steps += 1
@@ -37,7 +37,7 @@ class Trail:
     def leave(self, node: ast.AST) -> bool:
         """Step out; True if what was found there is complete and may be kept.
 
-        What a circle cut short is only right for the node that was asked about.
+        A result cut short by a cycle is only right for the node that was asked about.
         """
         self._open.discard(node)
         return not self._open or not self._incomplete

@@ -1,4 +1,4 @@
-"""Which networks a module trains, and which it has trained or loaded before."""
+"""Networks that a module trains, and those it has trained or loaded before."""
 
 from __future__ import annotations
 
@@ -71,5 +71,5 @@ def was_trained(module: Module, network: ast.expr) -> bool:
 
 @remembered
 def places(module: Module, network: ast.expr) -> frozenset[tuple[object, ...]]:
-    """Where a network may have been made, by all ways that lead to it."""
+    """Return the places where a network may have been made, by all ways to it."""
     return frozenset(origins_of(module, network))

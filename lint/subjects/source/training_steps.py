@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from .module import Module
 
-# What does not do its work in inference mode; augmentation does.
+# Layers that are inactive in inference mode; augmentation is not.
 _LOST = frozenset({names.BATCH_NORM, names.DROPOUT, names.NOISE})
 _APPLYING = ("apply_gradients", "minimize", "apply", "stateless_apply", "apply_updates")
 
@@ -52,7 +52,7 @@ class LostFlag:
 
 
 def lost_flags(module: Module) -> Iterator[LostFlag]:
-    """Every call in a training step that leaves out `training`."""
+    """Yield each call in a training step that leaves out `training`."""
     steps = ("GradientTape", "minimize", "stateless_call", "backward")
     if not module.mentions(*steps) or "set_learning_phase" in module.calls_by_name:
         return
@@ -95,7 +95,7 @@ def _under_tapes(module: Module) -> Iterator[LostFlag]:
 
 
 def _minimised(module: Module) -> Iterator[LostFlag]:
-    """What `optimizer.minimize` calls to get its loss."""
+    """Yield the flags lost in what `optimizer.minimize` calls to get its loss."""
     for call in module.calls_by_name.get("minimize", ()):
         variables = [*call.args[1:2], *_given(call, "var_list")]
         for value in values(module, call.args[0]) if call.args else ():
@@ -115,7 +115,7 @@ def _is_tape(module: Module, item: ast.withitem) -> bool:
 def _trained(
     module: Module, node: ast.With, tapes: set[ast.Name]
 ) -> list[ast.expr] | None:
-    """What the tape's gradients are taken for, if an optimizer applies them.
+    """Return what the tape's gradients are taken for, if an optimizer applies them.
 
     Another tape in the function may have the same name.
     """
@@ -134,7 +134,7 @@ def _trained(
                     sources += [*call.args[1:2], *_given(call, "var_list")]
     applied = any(last_word(call.func) in _APPLYING for call in calls)
     if not applied and isinstance(function, ast.FunctionDef):
-        # The gradients may be returned to whoever applies them.
+        # The gradients may be returned to a caller that applies them.
         applied = bool(returns_of(module, function)) and _applies_somewhere(module)
     return sources if applied and sources else None
 
@@ -174,7 +174,7 @@ def _lost(
         called = ast.unparse(each.call.func)
         lost = None if called in told else each.loses_flag()
         if lost is None or last_word(lost.call.func) == "call":
-            continue  # BN109 speaks of x.call(...)
+            continue  # BN109 reports x.call(...)
         for network in each.networks():
             kinds = trained_kinds(network, each.call) & _LOST
             if kinds and any(is_part_of(network, owner, step) for owner in trained):
@@ -213,7 +213,7 @@ def _in_jax(module: Module) -> Iterator[LostFlag]:
 
 
 def _differentiated(module: Module) -> Iterator[Routine]:
-    """The functions given to `jax.grad` and its kin, or decorated with it."""
+    """The functions given to `jax.grad` and the like, or decorated with it."""
     for word in ("grad", "value_and_grad"):
         for call in module.calls_by_name.get(word, ()):
             for argument in call.args[:1]:

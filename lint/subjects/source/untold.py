@@ -1,7 +1,8 @@
-"""Calls in a model's `call` that say nothing of the phase, where no one else does.
+"""Calls in a model's `call` that get no phase, neither passed nor inherited.
 
-On JAX, `fit` and `stateless_call` run the `call` of the outermost model by itself. What
-it calls then inherits no flag; what these call in turn inherits theirs, as everywhere.
+On JAX, `fit` and `stateless_call` run the `call` of the outermost model by itself. The
+layers that it calls then inherit no flag; the layers inside these inherit theirs, as
+everywhere.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Untold:
-    """A call of a layer that depends on the phase and is not told it.
+    """A call, without the phase, of a layer that depends on it.
 
     Attributes:
         call: the call.
@@ -46,7 +47,7 @@ class Untold:
 
 @found_once
 def untold_on_jax(module: Module) -> Iterator[Untold]:
-    """Every such call in the model classes that are fitted on JAX, each once."""
+    """Yield such calls in the model classes that are fitted on JAX, each once."""
     if not module.mentions(FLAG) or backend(module) not in (None, "jax"):
         return
     seen: set[ast.Call] = set()
@@ -59,10 +60,10 @@ def untold_on_jax(module: Module) -> Iterator[Untold]:
 
 
 def _untold_in(of: Class) -> Iterator[Untold]:
-    """Those in the module of a model class whose `call` learns the phase."""
+    """Yield the calls in the module of a model class whose `call` gets the phase."""
     call = method_of(of, "call")
     if call is None or not takes_training(call.node):
-        return  # BN101 asks for it
+        return  # BN101 asks for the parameter
     if keras_kind(of) not in ("model", "sequential"):
         return
     for routine in reached(of, "call"):
@@ -74,12 +75,12 @@ def _untold_in(of: Class) -> Iterator[Untold]:
 
 
 def told(module: Module, untold: Untold) -> Fix | None:
-    """Passes the flag on, where it is at hand and surely taken."""
+    """Return the fix that passes the flag on, where it exists and is surely taken."""
     flags = module.scopes.scope_of(untold.call).bindings.get(FLAG, ())
     if not flags or any(each.kind is not Kind.PARAMETER for each in flags):
         return None
     if len(untold.call.args) > 1:
-        return None  # it may have been meant by place
+        return None  # it may have been meant by position
     for value in values(module, untold.call.func):
         called = _call_of(value)
         if called is not None and not takes_training(called.node):

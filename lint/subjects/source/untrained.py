@@ -25,7 +25,7 @@ _OPTIMIZING = (*GRADIENTS, "backward", "step")
 def teachers_in_training(module: Module) -> Iterator[tuple[ast.expr, bool]]:
     """The flag of each call in a training step that trains other networks alone.
 
-    With each comes whether the network has surely been trained before.
+    Each comes with whether the network has surely been trained before.
     """
     for call, flag, function in _calls(module):
         trains = any(
@@ -80,7 +80,7 @@ def _optimizes(module: Module, function: Function) -> bool:
 
 
 def _is_given_back(module: Module, call: ast.Call) -> bool:
-    """Whether something is made of what the network gives."""
+    """Whether the network's output is used."""
     return not isinstance(module.scopes.parents.get(call), ast.Expr)
 
 

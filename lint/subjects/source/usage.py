@@ -1,4 +1,4 @@
-"""How a project uses the instances of a class."""
+"""Uses of the instances of a class in a project."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _INFERRING = (
 
 @dataclass(frozen=True)
 class Usage:
-    """What modules do with the instances of a class.
+    """The uses that modules make of the instances of a class.
 
     Attributes:
         fitted: whether one is fitted by itself.
@@ -44,11 +44,11 @@ class Usage:
         made: how many are made.
         parts: how many of these become parts of other networks.
         calls: how many calls there are of one.
-        told: how many of these pass the flag that was asked for.
-        stateless: whether one is told to train in `stateless_call`.
-        backends: what the modules run Keras on that train one, where they say so.
-        traced: how many others build a graph, which hands `training` on.
-        led: whether one is told to train, by something else than `fit`.
+        told: how many of these pass the flag in question.
+        stateless: whether one is put in training mode in `stateless_call`.
+        backends: the backends of the modules that train one, where they set one.
+        traced: how many others build a graph, which passes `training` on.
+        led: whether one is put in training mode by something other than `fit`.
     """
 
     fitted: bool
@@ -63,7 +63,7 @@ class Usage:
     led: bool
 
     def __add__(self, other: Usage) -> Usage:
-        """What both modules do."""
+        """Return the uses of both modules together."""
         return Usage(
             self.fitted or other.fitted,
             self.inferring or other.inferring,
@@ -79,7 +79,7 @@ class Usage:
 
     @property
     def harmless(self) -> bool:
-        """Whether it is only used in ways that hand `training` on, or to infer."""
+        """Whether it is only used in ways that pass `training` on, or to infer."""
         only_part = self.made > 0 and self.parts == self.made
         always_told = self.calls > 0 and self.told + self.traced == self.calls
         ways = (only_part, always_told, self.led, self.inferring)
@@ -87,9 +87,9 @@ class Usage:
 
 
 def usage_of(module: Module, of: Class, flag: str = FLAG) -> Usage:
-    """Look at every use of the class, and of its subclasses, in the project.
+    """Find every use of the class, and of its subclasses, in the project.
 
-    Other files are read only where the class's own does not fit it.
+    Other files are read only if the class's own file does not fit it.
     """
     usage = _usage_in(module, of, flag)
     if usage.fitted:
@@ -155,7 +155,7 @@ def _elsewhere(of: Class) -> Iterator[tuple[Module, Class]]:
 
 
 def _is_of_torch(module: Module) -> bool:
-    """Whether it has classes of the same name perhaps, but not of Keras."""
+    """Whether it may have classes of the same name, but not of Keras."""
     of_keras = module.mentions("keras", "tensorflow", ".fit(", "import *")
     return module.mentions("torch") and not of_keras
 
@@ -251,7 +251,7 @@ def _made_in(value: Value) -> Iterator[ast.AST]:
 
 
 def _leads(module: Module, call: ast.Call, flag: str) -> bool:
-    """Whether a call may tell a network to train, by the flag's name."""
+    """Whether a call may put a network in training mode, by the flag's name."""
     return keyword(call, flag) is not None and _may_be_true(
         says(module, call, name=flag)
     )
@@ -262,7 +262,7 @@ def _may_be_true(said: Said) -> bool:
 
 
 def _is_led_by_step(module: Module, of: Class, flag: str) -> bool:
-    """Whether a function that it is handed to tells an instance to train."""
+    """Whether a function that it is passed to puts an instance in training mode."""
     for each in running(module, [module.tree], own_tapes=True):
         if each.caller is not None and _leads(each.module, each.call, flag):
             for network in each.networks():

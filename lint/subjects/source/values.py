@@ -47,7 +47,7 @@ class Routine:
 
 @dataclass(frozen=True)
 class Result:
-    """What a call gives back: an instance of a class, or a function's result."""
+    """The result of a call: an instance of a class, or what a function returns."""
 
     of: Known | Class
     module: Module
@@ -63,7 +63,7 @@ class Self:
 
 @dataclass(frozen=True)
 class Literal:
-    """A constant that stands in the source."""
+    """A constant written in the source."""
 
     value: object
     module: Module
@@ -80,7 +80,7 @@ class Items:
 
 @dataclass(frozen=True)
 class Parameter:
-    """The parameter of a function, beside whatever values it is seen to get."""
+    """The parameter of a function, besides any values that it is seen to get."""
 
     module: Module
     function: Function

@@ -1,4 +1,4 @@
-"""Which Keras a source is written for: by its imports, or what its project asks for."""
+"""The Keras a source is written for: by its imports, or what its project requires."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Requirements:
-    """Which Keras a project asks for; None where it does not say."""
+    """The Keras a project requires; None where it does not say."""
 
     keras: Version | None = None
 
 
 @remembered
 def world(module: Module) -> World:
-    """Which Keras a module is written for."""
+    """Return which Keras a module is written for."""
     return world_of(module.keras_version, module.text, module.project.requirements)
 
 
 @remembered
 def backend(module: Module) -> str | None:
-    """What it runs Keras 3 on, where it says so."""
+    """Return the backend on which it runs Keras 3, where it says so."""
     return backend_of(module.text)
 
 
@@ -92,7 +92,7 @@ _FRAMEWORK = re.compile(
 class _Sign:
     """A pattern, and words of which every text has one that the pattern is found in.
 
-    Looking for words takes a hundredth of the time.
+    Searching for words takes a hundredth of the time.
     """
 
     def __init__(self, words: str, pattern: str):
@@ -235,7 +235,7 @@ def _declared(text: str) -> str:
 
 
 def _inside(data: object, *names: str) -> object:
-    """What a table holds under these names, one inside the other."""
+    """Return what a table holds under these names, each inside the one before."""
     for name in names:
         data = data.get(name) if isinstance(data, dict) else None
     return data
