@@ -65,7 +65,7 @@ ONE = {
     "+ constant": (0, lambda x: x + np.arange(x.shape[-1], dtype="float64")),
     "+ places": (0, lambda x: x + by_place(x)),
     "places -": (0, lambda x: ops.subtract(by_place(x), x)),
-    "Add places": (0, lambda x: L.Add()([x, by_place(x)])),
+    "Add places": (0, lambda x: L.Add()([x, by_place(x)[None]])),
     "* places": (0, lambda x: x * by_place(x)),
     "constant -": (0, lambda x: 1.5 - x),
     "* constant": (0, lambda x: x * 2.0),
@@ -153,6 +153,8 @@ def apply(make, *tensors):
         return make(*tensors)
     except (ValueError, ZeroDivisionError):  # It does not take these shapes.
         return None
+    except AttributeError:  # Keras takes what is multiplied by a constant for sparse.
+        return None
 
 
 @pytest.fixture(autouse=True)
@@ -189,7 +191,7 @@ def test_folding_changes_nothing(shape, program, nested, lively, seed):
 
 
 @pytest.mark.long
-@random_graphs(200)
+@random_graphs(80)
 def test_folding_changes_nothing_in_many(shape, program, nested, lively, seed):
     check_folding(shape, program, nested, lively, seed)
 
