@@ -108,14 +108,16 @@ def times(rows):
 
 
 def models(rows):
-    """With the backend's own BN, bare of all guards, and with none."""
+    """With the backend's own BN, bare of all guards, and with none, if measured."""
     header = ["", "stock", "kerasbn", "bare", "without BN", "ratio", "of bare"]
     lines = []
     for row in rows:
-        times = [row["stock"], row["ours"], row["bare"], row["without"]]
-        milliseconds = [f"{time:.0f} ms" for time in times]
-        of_bare, low, high = row["of_bare"]
-        of_bare = f"{of_bare:.2f} ({low:.2f}-{high:.2f})"
+        times = [row.get(name) for name in ("stock", "ours", "bare", "without")]
+        milliseconds = ["" if time is None else f"{time:.0f} ms" for time in times]
+        of_bare = ""
+        if "of_bare" in row:
+            middle, low, high = row["of_bare"]
+            of_bare = f"{middle:.2f} ({low:.2f}-{high:.2f})"
         lines.append([row["model"], *milliseconds, ratio(row), of_bare])
     return table(header, lines)
 
