@@ -46,8 +46,8 @@ def is_about_reading(rule: Rule) -> bool:
 
 
 def markdown(rule: Rule) -> str:
-    """The whole page: rationale, bad and good example."""
-    return "\n".join(
+    """Return the whole page: rationale, bad and good example."""
+    return "\n\n".join(
         [
             _text(rule).strip(),
             "## Bad",
