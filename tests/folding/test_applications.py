@@ -25,7 +25,7 @@ def networks():
         yield pytest.param(name, batch_norms, marks=marks)
 
 
-@pytest.mark.parametrize(("name", "batch_norms"), networks())
+@pytest.mark.parametrize(("name", "batch_norms"), list(networks()))
 def test_every_batch_norm_is_folded(name, batch_norms, tmp_path):
     build = getattr(keras.applications, name)
     model = randomise(build(weights=None, input_shape=(96, 96, 3), classes=10))
