@@ -14,6 +14,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 HERE = pathlib.Path(__file__).parent
 LIMIT = 400  # Seconds; each takes less than 30 on a free machine.
 
