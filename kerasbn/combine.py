@@ -27,8 +27,8 @@ def combine_replicas(model: keras.layers.Layer) -> None:
 
     - TensorFlow: call it outside of `strategy.run`. What is saved as `.keras` or
       `.weights.h5` is combined automatically in the same way. Checkpoints, legacy
-        `.h5`, `get_weights()` and exported models are not: without this call they hold
-        the means over replicas, in which the variance between replicas is missing.
+      `.h5`, `get_weights()` and exported models are not: without this call they hold
+      the means over replicas, in which the variance between replicas is missing.
     - PyTorch: the replicas are the processes of the default group of
       `torch.distributed`. Without this call each process saves its own statistics.
     - JAX: there is nothing to combine; the statistics already cover all devices.
