@@ -40,7 +40,7 @@ __all__ = [
 
 T = TypeVar("T")
 
-SECONDS = 5
+SECONDS = 10
 """How much processor time it may take: many times what the largest models need."""
 
 PATIENCE = 25
