@@ -46,10 +46,10 @@ from .resolve import method_of, project_lineage
 from .savers import saved_without_statistics
 from .sequence import arguments, layers_before, library_classes
 from .shared_inputs import shared_by_inputs
+from .sibling_flags import LeftOut, leaves_untold, left_out
 from .sole_use import sole_number
 from .step_counts import most_steps
 from .toggled import toggled_in_loops
-from .told_siblings import LeftOut, leaves_untold, left_out
 from .training_steps import LostFlag, lost_flags
 from .untold import told, untold_on_jax
 from .untrained import actions_in_training, teachers_in_training
