@@ -28,8 +28,9 @@ def results():
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(FOLDER)
         yield cache(lambda name: importlib.import_module(name).run(short=True))
-    for name in (*SCRIPTS, *HELPERS):
-        sys.modules.pop(name, None)
+    for name in list(sys.modules):
+        if name.partition(".")[0] in (*SCRIPTS, *HELPERS):
+            del sys.modules[name]
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

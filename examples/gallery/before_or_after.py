@@ -99,7 +99,7 @@ def learn(trainer: Trainer, data, network: str, seed: int, rate: float, short: b
 def fold(model, data) -> tuple[int, int, float]:
     """Fold, and compare the predictions."""
     result = kerasbn.fold_batch_norm(model)
-    before, after = (array(each(data.x_val)) for each in (model, result.model))
+    before, after = (array(network(data.x_val)) for network in (model, result.model))
     count = len(result.folded)
     return count, count + len(result.kept), float(np.abs(before - after).max())
 

@@ -113,7 +113,7 @@ def report(results: dict) -> str:
     ]
     worst = {
         dtype: max(
-            values.max() for (_, each), values in results.items() if each == dtype
+            values.max() for (_, name), values in results.items() if name == dtype
         )
         for dtype in ("float32", "float64")
     }

@@ -91,7 +91,7 @@ def run(short: bool = False) -> dict:
         pairs=4 if short else PAIRS,
     )
     before, after = (
-        array(each(data.x_val)).argmax(-1) for each in (trained.model, folded)
+        array(network(data.x_val)).argmax(-1) for network in (trained.model, folded)
     )
     results["same"] = bool((before == after).all())
     results["accuracy"] = accuracy(folded, data.x_val, data.y_val)
@@ -132,8 +132,8 @@ def report(results: dict) -> str:
     step = {name: np.median(times) for name, times in results["step_ms"].items()}
     rows = []
     for name, steps in results["steps"].items():
-        reached = [each for each in steps if np.isfinite(each)]
-        seconds = [each * step[name] / 1000 for each in reached]
+        reached = [count for count in steps if np.isfinite(count)]
+        seconds = [count * step[name] / 1000 for count in reached]
         rows.append(
             [
                 name,
@@ -152,11 +152,11 @@ def report(results: dict) -> str:
     times = [
         [
             name,
-            f"{np.median(each):.2f}",
+            f"{np.median(times):.2f}",
             f"{quartiles[name][1]:.2f} "
             f"({quartiles[name][0]:.2f}..{quartiles[name][2]:.2f})",
         ]
-        for name, each in predict.items()
+        for name, times in predict.items()
     ]
     gain = {name: float(np.median(steps)) for name, steps in results["steps"].items()}
     cost = step[BN] / step[NONE]

@@ -172,9 +172,9 @@ def largest(model, scaled: Data, raw: Data) -> tuple[float, float]:
 def fold(model, raw: Data) -> dict:
     """Fold the layer into the first Dense layer and compare what both predict."""
     folded = kerasbn.fold_batch_norm(model)
-    before, after = (array(each(raw.x_val)) for each in (model, folded.model))
+    before, after = (array(network(raw.x_val)) for network in (model, folded.model))
     return {
-        "into": [each["into"] for each in folded.folded],
+        "into": [entry["into"] for entry in folded.folded],
         "layers": [type(layer).__name__ for layer in folded.model.layers],
         "difference": float(np.abs(before - after).max()),
         "same": bool((before.argmax(-1) == after.argmax(-1)).all()),
@@ -236,8 +236,8 @@ def report(results: dict) -> str:
                 + "; ".join(texts)
                 + ". Folded into the first Dense "
                 "layer, the layer is gone and predictions differ by "
-                f"{max(each['difference'] for each in folds):.0e} at most "
-                f"({'same' if all(each['same'] for each in folds) else 'not the same'} "
+                f"{max(fold['difference'] for fold in folds):.0e} at most "
+                f"({'same' if all(fold['same'] for fold in folds) else 'not the same'} "
                 "digits)."
             ),
         ]

@@ -44,19 +44,19 @@ class Landscape:
         self._variables = model.trainable_variables
         outputs = [model.get_layer(name).output for name in watched]
         self._inside = keras.Model(model.input, [*outputs, model.output])
-        self._noises = [each for each in model.layers if isinstance(each, Noise)]
+        self._noises = [layer for layer in model.layers if isinstance(layer, Noise)]
         self._compiled = _compiled(self._loss_and_slopes)
         self.noise_seed = 0
 
     @property
     def weights(self) -> list[np.ndarray]:
         """The trainable weights now."""
-        return [array(each).copy() for each in self._variables]
+        return [array(variable).copy() for variable in self._variables]
 
     @property
     def kernels(self) -> list[int]:
         """Where in the weights the matrices of the hidden layers are."""
-        names = [each.path for each in self._variables]
+        names = [variable.path for variable in self._variables]
         return [
             index
             for index, name in enumerate(names)
@@ -74,7 +74,7 @@ class Landscape:
         )
         return (
             float(loss),
-            [array(each) for each in slopes],
+            [array(slope) for slope in slopes],
             [array(o) for o in outputs],
         )
 
@@ -102,7 +102,7 @@ def _compiled(function):
 
 def norm(slopes: list[np.ndarray]) -> float:
     """Give the Euclidean norm of a list of arrays."""
-    return float(np.sqrt(sum((each.astype(float) ** 2).sum() for each in slopes)))
+    return float(np.sqrt(sum((slope.astype(float) ** 2).sum() for slope in slopes)))
 
 
 def moved(weights, slopes, rate: float, only: range | list[int] | None = None):

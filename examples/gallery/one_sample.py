@@ -112,7 +112,7 @@ def run(short: bool = False) -> dict:
         ways.append(tuple(modes))
     results["ways"][NO_FLAG] = ways
     found = lint.check(trainer.model)
-    results["findings"] = sorted({each.code for each in found})
+    results["findings"] = sorted({finding.code for finding in found})
 
     trainer, ways, moved = Trainer(dense_network), [], []
     for seed in seeds:

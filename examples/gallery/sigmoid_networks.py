@@ -94,12 +94,12 @@ def run(short: bool = False) -> dict:
 def look(model, data) -> tuple[list[float], list[float]]:
     """Give the share of saturated activations and the gradient's norm, by layer."""
     x, y = data.x[:256], data.y[:256]
-    hidden = [each for each in model.layers if each.name.startswith("act")]
-    inside = keras.Model(model.input, [each.output for each in hidden])
+    hidden = [layer for layer in model.layers if layer.name.startswith("act")]
+    inside = keras.Model(model.input, [layer.output for layer in hidden])
     kept = model.get_weights()
     outputs = inside(x, training=True)
-    outputs = [array(each) for each in (outputs if len(hidden) > 1 else [outputs])]
-    kernels = [each.kernel for each in model.layers if each.name.startswith("dense")]
+    outputs = [array(output) for output in (outputs if len(hidden) > 1 else [outputs])]
+    kernels = [layer.kernel for layer in model.layers if layer.name.startswith("dense")]
     slopes = gradients(model, x, y, kernels)
     model.set_weights(kept)
     saturated = [float(np.mean((out < 0.05) | (out > 0.95))) for out in outputs]
@@ -183,16 +183,16 @@ def draw(results: dict):
     for panel in (left, middle):
         panel.set_xlabel("hidden layer")
         panel.set_xticks(x)
-    depths = sorted({each for each, *_ in results["accuracy"]})
+    depths = sorted({depth for depth, *_ in results["accuracy"]})
     for number, (kind, name, colour) in enumerate(bars):
-        for place, each in enumerate(depths):
-            runs = results["accuracy"][(each, *kind)]
+        for place, depth in enumerate(depths):
+            runs = results["accuracy"][(depth, *kind)]
             at, value = place + 0.2 * (number - (len(bars) - 1) / 2), np.median(runs)
             label = name if not place else None
             right.bar(at, value, 0.18, color=colour, label=label)
             error = [[value - min(runs)], [max(runs) - value]]
             right.errorbar(at, value, error, color=BLACK, capsize=2)
-    right.set_xticks(range(len(depths)), [f"{each} layers" for each in depths])
+    right.set_xticks(range(len(depths)), [f"{depth} layers" for depth in depths])
     right.set(ylabel="validation accuracy in %", title="trained", ylim=(0, 105))
     middle.legend(fontsize="small")
     return figure

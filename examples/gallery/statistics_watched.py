@@ -82,10 +82,10 @@ def run(short: bool = False) -> dict:
                 trainer.start(seed).train(data, steps, 60, [watch])
             results["notices"][name] += len(watch.notices)
             results["accuracy"].setdefault(name, []).append(trainer.accuracy(data))
-            seen = [each for each in watch.layers if each.path.endswith("seen")]
+            seen = [layer for layer in watch.layers if layer.path.endswith("seen")]
             for number, layer in enumerate(seen, 1):
                 results["at"] = [step for step, _ in layer.inputs]
-                quantiles = np.array([each for _, each in layer.inputs])
+                quantiles = np.array([row for _, row in layer.inputs])
                 results["inputs"].setdefault((name, number), []).append(quantiles)
     return results
 
@@ -182,10 +182,10 @@ def draw(results: dict):
             panel.set_title(f"{name}: sigmoid {number}", fontsize="medium")
     for column in range(len(WIDTHS)):
         pair = axes[:, column]
-        low = min(each.get_ylim()[0] for each in pair)
-        high = max(each.get_ylim()[1] for each in pair)
-        for each in pair:
-            each.set_ylim(low, high)
+        low = min(panel.get_ylim()[0] for panel in pair)
+        high = max(panel.get_ylim()[1] for panel in pair)
+        for panel in pair:
+            panel.set_ylim(low, high)
         pair[1].set_xlabel("training steps")
     for row in axes:
         row[0].set_ylabel("input of the sigmoid")

@@ -84,7 +84,7 @@ def run(short: bool = False) -> dict:
                 looks.append(look(scene, data.x[chosen], data.y[chosen], step))
                 looks[-1]["accuracy"] = trainer.accuracy(data)
             run_of_looks = {
-                name: np.array([each[name] for each in looks]) for name in looks[0]
+                name: np.array([look[name] for look in looks]) for name in looks[0]
             }
             results["looks"].setdefault(kind, []).append(run_of_looks)
             shapes, change = shapes_of(trainer.model, data)
@@ -109,7 +109,7 @@ def build(kind: str):
 
 def watched(model) -> list[str]:
     """Name the layers whose outputs the activations are given."""
-    names = [each.name for each in model.layers]
+    names = [layer.name for layer in model.layers]
     return [names[names.index(f"act{n}") - 1] for n in range(1, DEPTH + 1)]
 
 
@@ -183,22 +183,22 @@ def shapes_of(model, data) -> tuple[np.ndarray, float]:
         The medians over the units of their absolute values, (layers, 2), and the
         largest difference that batch normalization made to either.
     """
-    names = [each.name for each in model.layers]
+    names = [layer.name for layer in model.layers]
     linear = [f"dense{n}" for n in range(1, DEPTH + 1)]
     given = [
         f"bn{n}" if f"bn{n}" in names else f"dense{n}" for n in range(1, DEPTH + 1)
     ]
     outputs = [model.get_layer(name).output for name in linear + given]
     values = keras.Model(model.input, outputs)(data.x[:1000], training=False)
-    units = [array(each).astype(float) for each in values]
+    units = [array(value).astype(float) for value in values]
     before, after = [], []
     for inputs, outputs in zip(units[:DEPTH], units[DEPTH:], strict=True):
         varies = inputs.std(0) > 1e-3 * inputs.std()
-        for moments, each in ((before, inputs), (after, outputs)):
-            moments.append(np.array([f(each[:, varies]) for f in (skew, kurtosis)]))
+        for moments, rows in ((before, inputs), (after, outputs)):
+            moments.append(np.array([f(rows[:, varies]) for f in (skew, kurtosis)]))
     pairs = zip(before, after, strict=True)
     change = max(float(np.abs(one - other).max()) for one, other in pairs)
-    return np.array([np.median(np.abs(each), axis=1) for each in after]), change
+    return np.array([np.median(np.abs(moment), axis=1) for moment in after]), change
 
 
 def middle(results: dict, kind: str, name: str) -> list[float]:

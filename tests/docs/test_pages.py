@@ -54,7 +54,8 @@ class TestGallery:
     def scripts(self, tmp_path):
         folder = tmp_path / "gallery"
         folder.mkdir()
-        (folder / "common.py").write_text('"""What the scripts share."""\n')
+        (folder / "common").mkdir()
+        (folder / "common" / "__init__.py").write_text('"""What the scripts share."""\n')
         return folder
 
     def script(self, scripts, name, text='"""Does it help?\n\nIt does.\n"""\n'):
