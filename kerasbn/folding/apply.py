@@ -15,6 +15,7 @@ from kerasbn.errors import UnusableFileError
 from kerasbn.folding.absorb import ABSORBERS, penalties
 from kerasbn.folding.affine import batch_norm_affine, batch_norm_weights
 from kerasbn.folding.conditions import kept_axes, linear_entry, read_batch_norm
+from kerasbn.folding.plan import make_plan
 from kerasbn.folding.rounded import Rounded
 from kerasbn.folding.wide import whole
 from kerasbn.graph import rewrite
@@ -286,3 +287,14 @@ def _identity(layer: Layer) -> dict[str, Any]:
         "config": {**kept, "trainable": layer.trainable},
         "registered_name": None,
     }
+
+
+def plan_and_apply(graph: Graph, archive: Archive) -> FoldedModel:
+    """Fold a graph; BN layers whose fold overflows half precision stay."""
+    staying: dict[str, str] = {}
+    while True:
+        folded = FoldedModel(graph, archive, make_plan(graph, archive, staying))
+        too_large = folded.too_large()
+        if not too_large:
+            return folded
+        staying |= too_large

@@ -9,21 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 from kerasbn.archive import open_archive, write_archive
 from kerasbn.errors import UnusableFileError
-from kerasbn.folding import optimizer
-from kerasbn.folding.apply import FoldedModel
+from kerasbn.folding import notes, optimizer
+from kerasbn.folding.apply import plan_and_apply
 from kerasbn.folding.handover import KERAS, Exported, Format, exported, format_of
 from kerasbn.folding.outcome import NO_PROOF, Proof
-from kerasbn.folding.plan import make_plan
 from kerasbn.folding.report import FoldResult, NotEqualError
 from kerasbn.folding.sizes import size_after
-from kerasbn.folding.unopened import notes_on_unopened
 from kerasbn.graph import NO_TRUST, NotAGraphError, Trust, read_graph
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from kerasbn.archive import Archive
-    from kerasbn.graph import Graph
+    from kerasbn.folding.apply import FoldedModel
 
 
 def _silent(_: str) -> None:
@@ -135,8 +133,10 @@ def _fold(
         folded = _folded_model(archive)
         if dry_run:
             after = size_after(folded, None)
-            notes = [*_notes_of_file(folded, archive), *regularizers(folded)]
-            return FoldResult.of(folded, source, destination, after=after, notes=notes)
+            planned = [*notes.of_file(folded, archive), *notes.of_penalties(folded)]
+            return FoldResult.of(
+                folded, source, destination, after=after, notes=planned
+            )
         with (
             format_.replacing(destination, force=force, source=source) as temporary,
             _keras_file(temporary, format_) as written,
@@ -167,9 +167,9 @@ def _fold(
                 after=size_after(folded, temporary),
                 proof=proof,
                 notes=[
-                    *_notes_of_file(folded, archive),
-                    *regularizers(folded),
-                    *underflows(folded),
+                    *notes.of_file(folded, archive),
+                    *notes.of_penalties(folded),
+                    *notes.of_lost_weights(folded),
                 ],
                 message=message,
                 export=export,
@@ -213,29 +213,6 @@ def _proof(
     return verify(folded, written, trust, custom_objects, progress)
 
 
-def _notes_of_file(folded: FoldedModel, archive: Archive) -> list[str]:
-    notes = notes_on_unopened(folded.graph)
-    if archive.is_keras_2:
-        notes.append("translated from Keras 2, without its compilation")
-        notes += folded.archive.notes
-    return notes
-
-
-def regularizers(folded: FoldedModel) -> list[str]:
-    """A note on the regularizers that are dropped."""
-    dropped = folded.dropped_penalties
-    return [f"regularizers dropped: {', '.join(dropped)}"] if dropped else []
-
-
-def underflows(folded: FoldedModel) -> list[str]:
-    """A note for each layer whose weights are too small for their dtype."""
-    return [
-        f"weights of {path} are too small for its dtype and were rounded to zero or "
-        "nearly so; a wider dtype would keep them"
-        for path in folded.lost()
-    ]
-
-
 def _folded_model(archive: Archive) -> FoldedModel:
     try:
         if archive.is_keras_2:
@@ -248,15 +225,4 @@ def _folded_model(archive: Archive) -> FoldedModel:
             f"{error} Fold the Functional or Sequential models inside it, or rebuild "
             "it with keras.Model(inputs, outputs)."
         ) from error
-    return without_what_overflows(graph, archive)
-
-
-def without_what_overflows(graph: Graph, archive: Archive) -> FoldedModel:
-    """The folded model; BN layers whose fold overflows half precision stay."""
-    staying: dict[str, str] = {}
-    while True:
-        folded = FoldedModel(graph, archive, make_plan(graph, archive, staying))
-        too_large = folded.too_large()
-        if not too_large:
-            return folded
-        staying |= too_large
+    return plan_and_apply(graph, archive)

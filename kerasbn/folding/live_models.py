@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from kerasbn import live
-from kerasbn.folding.fold import regularizers, underflows, without_what_overflows
+from kerasbn.folding import notes
+from kerasbn.folding.apply import plan_and_apply
 from kerasbn.folding.outcome import NO_PROOF, KeptBatchNorm
 from kerasbn.folding.proof.live import verify_live
 from kerasbn.folding.report import FoldResult, NotEqualError
@@ -33,10 +34,14 @@ def fold_live_model(model: Any, verify: bool) -> FoldResult:
             "or fold the models inside it."
         ) from error
     weights = cast("Archive", live.LiveWeights(original.layers, model))
-    folded = without_what_overflows(original.graph, weights)
+    folded = plan_and_apply(original.graph, weights)
     rebuilt = rebuild(original, folded)
-    notes = [*regularizers(folded), *underflows(folded), *_shared(rebuilt)]
-    notes += live.compile_for_inference(rebuilt.model, model)
+    found = [
+        *notes.of_penalties(folded),
+        *notes.of_lost_weights(folded),
+        *_shared(rebuilt),
+        *live.compile_for_inference(rebuilt.model, model),
+    ]
     if verify:
         proof = verify_live(folded, original, rebuilt)
     else:
@@ -55,7 +60,7 @@ def fold_live_model(model: Any, verify: bool) -> FoldResult:
         None,
         after=size_after(folded, None),
         proof=proof,
-        notes=notes,
+        notes=found,
         message=message,
     )
     hidden = [

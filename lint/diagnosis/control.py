@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..subjects.probing.moments import moments
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
 
 Tensor = Any
 
@@ -61,18 +57,3 @@ class Measured:
         if mask is not None:
             named["mask"] = mask
         return self._call(inputs, training=False, **named)
-
-
-@contextmanager
-def in_place(replacements: Sequence[Any]) -> Iterator[None]:
-    """Within this context, let the replacements handle their layers' calls.
-
-    Instance attributes shadow the methods, bypassing Keras' attribute tracking.
-    """
-    for each in replacements:
-        vars(each.layer)["call"] = each
-    try:
-        yield
-    finally:
-        for each in replacements:
-            vars(each.layer).pop("call", None)

@@ -17,8 +17,9 @@ from ..subjects.probing.backends import (
     ways_to_run_often,
 )
 from ..subjects.probing.observing import Observer
+from ..subjects.replaced_calls import replaced_calls
 from ..subjects.trainer import receives_training
-from .control import Forced, Measured, in_place
+from .control import Forced, Measured
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -200,7 +201,7 @@ class Runner:
 
     def _forward(self, mode: Mode, x: Any, y: Any, sample_weight: Any) -> Any:
         forced = [Forced(self._layers[path], value) for path, value in mode.forced]
-        with in_place(forced):
+        with replaced_calls((each.layer, each) for each in forced):
             outputs = self._run(x, **self._flag(mode))
         outputs = outputs[0] if self._run is not self._model else outputs
         if not self.has_loss:
@@ -214,13 +215,13 @@ class Runner:
 
     def _measure(self, mode: Mode, x: Any, y: Any, sample_weight: Any) -> Any:
         measured = {path: Measured(each) for path, each in self._layers.items()}
-        with in_place(list(measured.values())):
+        with replaced_calls((each.layer, each) for each in measured.values()):
             self._run(x, **self._flag(mode))
         return {path: each.calls for path, each in measured.items()}
 
     def _observe(self, mode: Mode, x: Any, y: Any, sample_weight: Any, run: Any) -> Any:
         observers = {path: Observer(each, False) for path, each in self._layers.items()}
-        with in_place(list(observers.values())):
+        with replaced_calls((each.layer, each) for each in observers.values()):
             run(x, **self._flag(mode))
         return (
             {path: each.seen for path, each in observers.items()},

@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 import threading
 from collections import Counter
-from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from ..subjects.replaced_calls import replaced_calls
+
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator, Sequence
+    from collections.abc import Hashable, Sequence
+    from contextlib import AbstractContextManager
 
     from .layers import WatchedLayer
 
@@ -34,20 +36,12 @@ class CallCounter:
         self._counts: dict[Hashable, Counter[str]] = {}
         self._is_known = True
 
-    @contextmanager
-    def counting(self) -> Iterator[None]:
-        """Count within this context.
-
-        Instance attributes shadow the methods, bypassing Keras' attribute tracking.
-        """
-        for each in self._layers:
-            counted = partial(self._counted, each.path, each.layer.call)
-            vars(each.layer)["call"] = counted
-        try:
-            yield
-        finally:
-            for each in self._layers:
-                vars(each.layer).pop("call", None)
+    def counting(self) -> AbstractContextManager[None]:
+        """Count within this context."""
+        return replaced_calls(
+            (watched.layer, partial(self._counted, watched.path, watched.layer.call))
+            for watched in self._layers
+        )
 
     def per_step(self, layer: WatchedLayer, steps: int) -> int | None:
         """Return the number of calls of the layer per step; None if it was not seen.

@@ -11,6 +11,7 @@ import numpy as np
 from ..subjects.probing.backends import ways_to_run
 from ..subjects.probing.moments import moments
 from ..subjects.probing.undisturbed import undisturbed
+from ..subjects.replaced_calls import replaced_calls
 from ..subjects.trainer import receives_training
 from .statistics import flat
 from .values import synchronize
@@ -94,13 +95,8 @@ class Trial:
         observers = [
             _InputObserver(each.layer, (each.calls or 1) > 1) for each in self._layers
         ]
-        try:
-            for observer in observers:
-                vars(observer.layer)["call"] = observer
+        with replaced_calls((each.layer, each) for each in observers):
             training = self._forward(x, y, sample_weight, training=True)
-        finally:
-            for observer in observers:
-                vars(observer.layer).pop("call", None)
         self.calls = [each.calls for each in observers]
         values = [each.values for each in observers]
         return inference, training, values, [each.moments for each in observers]

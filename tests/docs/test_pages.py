@@ -55,7 +55,9 @@ class TestGallery:
         folder = tmp_path / "gallery"
         folder.mkdir()
         (folder / "common").mkdir()
-        (folder / "common" / "__init__.py").write_text('"""What the scripts share."""\n')
+        (folder / "common" / "__init__.py").write_text(
+            '"""What the scripts share."""\n'
+        )
         return folder
 
     def script(self, scripts, name, text='"""Does it help?\n\nIt does.\n"""\n'):

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+from typing import Any
 
 Tensor = Any  # of the backend, perhaps a traced one
 
@@ -105,21 +101,6 @@ class Observer:
 
         variables = (self.layer.moving_mean, self.layer.moving_variance)
         return [ops.copy(each.value) for each in variables]
-
-
-@contextmanager
-def observed(observers: Sequence[Observer]) -> Iterator[None]:
-    """Within this context, let the observers handle their layers' calls.
-
-    Instance attributes shadow the methods, bypassing Keras' attribute tracking.
-    """
-    for observer in observers:
-        vars(observer.layer)["call"] = observer
-    try:
-        yield
-    finally:
-        for observer in observers:
-            del vars(observer.layer)["call"]
 
 
 def _unequal(ones: list[Tensor], others: list[Tensor]) -> Tensor:

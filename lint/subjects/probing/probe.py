@@ -10,10 +10,11 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from ..model import Behaviour, Probe
+from ..replaced_calls import replaced_calls
 from ..trainer import receives_training, trains_by_itself
 from .backends import as_trainer_runs, ways_to_run
 from .inputs import possible_calls
-from .observing import Observer, observed
+from .observing import Observer
 from .undisturbed import undisturbed
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def _observe(
     observers = {path: Observer(each, training) for path, each in layers.items()}
 
     def observe(arguments: Any, named: Any) -> list[Any]:
-        with observed(list(observers.values())):
+        with replaced_calls((each.layer, each) for each in observers.values()):
             run(*arguments, **named, **flag)
         return [observer.seen for observer in observers.values()]
 
