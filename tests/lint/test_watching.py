@@ -1,6 +1,7 @@
 """Watching real trainings: what is warned of, what is not, and that nothing changes."""
 
 import contextlib
+import io
 import itertools
 
 import keras
@@ -677,12 +678,26 @@ class TestTensorBoard:
             watching(tensorboard=wrong)
 
 
-def test_the_table_of_many_layers_is_short(capsys):
-    model = TestPicture.deep(40)
-    fitted(model, *data(), watching(verbose=True))
-    out = capsys.readouterr().out
-    assert "30 more" in out
-    assert out.count("batch_norm") <= 10
+@pytest.fixture(scope="module")
+def many_layers(tmp_path_factory):
+    """What a training of 40 layers prints, and its picture."""
+    picture = tmp_path_factory.mktemp("many_layers") / "watch.png"
+    watch = watching(plot=picture, every=5, verbose=True)
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        assert fitted(deep(40), *data(), watch) == []
+    return printed.getvalue(), picture
+
+
+def deep(count):
+    keras.utils.set_random_seed(0)
+    norms = [layers.BatchNormalization(momentum=0.5) for _ in range(count)]
+    return keras.Sequential([keras.Input((4,)), *norms, layers.Dense(1)])
+
+
+def test_the_table_of_many_layers_is_short(many_layers):
+    printed, _ = many_layers
+    assert "30 more" in printed
+    assert printed.count("batch_norm") <= 10
 
 
 class TestPicture:
@@ -692,24 +707,17 @@ class TestPicture:
         heights = []
         for count in (1, 3, 6):
             watch = watching(plot=tmp_path / "watch.png")
-            assert fitted(self.deep(count), *data(), watch) == []
+            assert fitted(deep(count), *data(), watch) == []
             heights.append(imread(tmp_path / "watch.png").shape[0])
         assert heights[1] - heights[0] == 2 * 220
         assert heights[2] - heights[1] == 220 + 140  # The fourth, and the map.
         assert [each.name for each in tmp_path.iterdir()] == ["watch.png"]
 
-    @staticmethod
-    def deep(count):
-        keras.utils.set_random_seed(0)
-        norms = [layers.BatchNormalization(momentum=0.5) for _ in range(count)]
-        return keras.Sequential([keras.Input((4,)), *norms, layers.Dense(1)])
-
-    def test_of_many_layers_is_no_larger_than_a_screen_or_two(self, tmp_path):
+    def test_of_many_layers_is_no_larger_than_a_screen_or_two(self, many_layers):
         from matplotlib.image import imread
 
-        watch = watching(plot=tmp_path / "watch.png", every=5)
-        assert fitted(self.deep(40), *data(), watch) == []
-        assert imread(tmp_path / "watch.png").shape[0] < 2000
+        _, picture = many_layers
+        assert imread(picture).shape[0] < 2000
 
     def test_of_a_format_that_is_not_known_is_reported_after_the_training(
         self, tmp_path
