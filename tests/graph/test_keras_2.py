@@ -10,7 +10,7 @@ import pytest
 import lint
 from kerasbn.archive import UnsupportedFormatError, UnusableFileError, open_archive
 from kerasbn.archive.translated import in_keras_3
-from kerasbn.folding import fold, fold_file
+from kerasbn.folding import apply, fold_file
 from kerasbn.graph import read_graph
 from kerasbn.graph.keras2 import translate
 from kerasbn.graph.keras2.operator_shapes import of_operator
@@ -261,7 +261,7 @@ def test_a_mistake_of_ours_is_not_taken_for_damage(tmp_path, monkeypatch, error)
         raise error("ours")
 
     path = write(tmp_path / "in.h5", model(*CONV_BN))
-    monkeypatch.setattr(fold, "make_plan", broken)
+    monkeypatch.setattr(apply, "make_plan", broken)
     with pytest.raises(error, match="ours"):
         fold_file(path, tmp_path / "out.keras", verify=False)
     monkeypatch.setattr(saved_model, "read_layers", broken)

@@ -20,9 +20,10 @@ from kerasbn.graph.keras2.objects import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     Config = Mapping[str, Any]
+    ModelEntry = Callable[[Config], dict[str, Any]]
 
 _EXTRAS = ("_initializer", "_regularizer", "_constraint")
 _KERNEL = "kernel_initializer kernel_regularizer kernel_constraint "
@@ -218,12 +219,15 @@ def class_of(name: str) -> str | None:
     return name if name in _ARGUMENTS else None
 
 
-def layer_entry(entry: Mapping[str, Any], name: str) -> dict[str, Any]:
+def layer_entry(
+    entry: Mapping[str, Any], name: str, model_entry: ModelEntry
+) -> dict[str, Any]:
     """Return the entry of a layer in the form of a `.keras` file of Keras 3.
 
     Args:
         entry: the layer's entry in a configuration of Keras 2.
         name: its new name.
+        model_entry: translates the entry of a model inside the layer.
 
     Raises:
         TranslationError: if the layer or one of its arguments is not known.
@@ -240,7 +244,7 @@ def layer_entry(entry: Mapping[str, Any], name: str) -> dict[str, Any]:
     config: dict[str, Any] = {"name": name}
     for key, value in {**_DEFAULTS.get(old, {}), **given}.items():
         if key != "name":
-            config.update(_argument(old, new, key, value))
+            config.update(_argument(old, new, key, value, model_entry))
     config["dtype"] = policy(given.get("dtype"))
     if new == "BatchNormalization":
         _one_axis(config)
@@ -259,7 +263,9 @@ def keras_3_entry(class_name: str, config: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _argument(old: str, new: str, key: str, value: Any) -> dict[str, Any]:
+def _argument(
+    old: str, new: str, key: str, value: Any, model_entry: ModelEntry
+) -> dict[str, Any]:
     """Return an argument under its name in Keras 3; nothing if it has no effect."""
     key = _RENAMED.get((old, key), key)
     if key in ("trainable", "dtype"):
@@ -276,25 +282,24 @@ def _argument(old: str, new: str, key: str, value: Any) -> dict[str, Any]:
         found = extra(key.rpartition("_")[2], value)
         return {} if found is None else {key: found}
     if key in ("layer", "backward_layer", "cell"):
-        return {} if value is None else {key: _inner(value)}
+        return {} if value is None else {key: _inner(value, model_entry)}
     if key == "cells":
-        return {key: [_inner(each) for each in value]}
+        return {key: [_inner(cell, model_entry) for cell in value]}
     if key in ("negative_slope", "threshold", "alpha", "max_value"):
         value = value.get("value") if isinstance(value, dict) else value
     return {key: value}
 
 
-def _inner(entry: Any) -> dict[str, Any]:
+def _inner(entry: Any, model_entry: ModelEntry) -> dict[str, Any]:
     """Translate a layer inside a wrapper, or a cell."""
     if not isinstance(entry, dict):
         raise TranslationError(f"it holds {str(entry)[:60]!r}, which is not a layer")
     if is_graph(entry):
-        from kerasbn.graph.keras2.translation import translate
-
-        return translate(entry).config
+        return model_entry(entry)
     config = entry.get("config")
     name = config.get("name") if isinstance(config, dict) else None
-    return layer_entry(entry, str(name or entry.get("class_name")).replace("/", "_"))
+    name = str(name or entry.get("class_name")).replace("/", "_")
+    return layer_entry(entry, name, model_entry)
 
 
 def _one_axis(config: dict[str, Any]) -> None:

@@ -323,15 +323,19 @@ class _Model:
         return [self._end(item) for item in value]
 
 
+def _model_entry(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return translate(entry).config
+
+
 def _layers(entry: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     """Return a layer's replacement: itself, and Keras 2's hard sigmoid after it."""
     if not is_hard_sigmoid(entry):
-        return [layer_entry(entry, name)]
+        return [layer_entry(entry, name, _model_entry)]
     dtype = policy(entry["config"].get("dtype"))
     scaled = {"name": f"{name}_scaled", "dtype": dtype, "scale": 0.2, "offset": 0.5}
     clipped = {"name": f"{name}_clipped", "dtype": dtype, "max_value": 1.0}
     return [
-        layer_entry(without_activation(entry), name),
+        layer_entry(without_activation(entry), name, _model_entry),
         keras_3_entry("Rescaling", scaled),
         keras_3_entry("ReLU", clipped),
     ]
