@@ -11,20 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from lint.rules import all_rules
-from lint.subjects.source import Project, read_module
+from .fixtures import FIXTURES, Found, expected_in, found_in
 
-FOLDER = Path(__file__).parents[2] / "fixtures" / "source" / "references"
+FOLDER = FIXTURES / "source" / "references"
 REFERENCES = tomllib.loads(
     Path(__file__).with_name("references.toml").read_text(encoding="utf-8")
 )["reference"]
 PATTERNS = sorted({each["pattern"] for each in REFERENCES})
-RULES = [rule for rule in all_rules() if rule.code >= "BN1" and rule.default]
-CODES = {rule.code for rule in RULES}
-_EXPECTED = re.compile(r"# expect: (BN\d{3}) ([EWI])")
-_VERSION = re.compile(r"# keras ([\d.]+)")
-
-Found = tuple[str, int | None, str, str]
 
 
 def files_of(pattern: str) -> list[Path]:
@@ -33,48 +26,22 @@ def files_of(pattern: str) -> list[Path]:
     return [single] if single.is_file() else sorted((FOLDER / pattern).glob("*.py"))
 
 
-def expected_in(pattern: str) -> list[Found]:
-    """File, line, code and severity of each finding that a comment expects."""
-    return [
-        (path.name, number, match[1], match[2])
-        for path in files_of(pattern)
-        for number, line in enumerate(path.read_text().splitlines(), 1)
-        for match in _EXPECTED.finditer(line)
-    ]
-
-
-def found_in(pattern: str) -> list[Found]:
-    """The same of each finding that there is."""
+def found_in_files_of(pattern: str) -> list[Found]:
     paths = files_of(pattern)
-    project = Project(paths[0].parent)
-    found: list[Found] = []
-    for path in paths:
-        named = _VERSION.match(path.read_text())
-        version = named[1] if named else None
-        module = read_module(path, project, keras_version=version)
-        for rule in RULES:
-            found += [
-                (path.name, each.line, each.code, each.severity.letter)
-                for each in rule.check_source(module)
-            ]
-    return sorted(found)
+    return found_in(*paths, root=paths[0].parent)
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_pattern_is_found(pattern: str) -> None:
-    expected = expected_in(pattern)
-    known = sorted(each for each in expected if each[2] in CODES)
-    assert found_in(pattern) == known
-    missing = {code for _, _, code, _ in expected} - CODES
-    if missing:
-        pytest.skip(f"not in the registry yet: {', '.join(sorted(missing))}")
+    expected = expected_in(*files_of(pattern))
+    assert expected
+    assert found_in_files_of(pattern) == expected
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_corrected_pattern_is_silent(pattern: str) -> None:
-    assert files_of(f"{pattern}_fixed")
-    assert not expected_in(f"{pattern}_fixed")
-    assert found_in(f"{pattern}_fixed") == []
+    assert not expected_in(*files_of(f"{pattern}_fixed"))
+    assert found_in_files_of(f"{pattern}_fixed") == []
 
 
 def test_every_fixture_is_of_a_reference() -> None:
@@ -110,5 +77,7 @@ def test_reference_is_complete(reference: dict[str, str | int]) -> None:
         r"/(issues/\d+|pull/\d+|commit/[0-9a-f]{40})",
         str(reference["confirmation"]),
     )
-    rules = {code for _, _, code, _ in expected_in(str(reference["pattern"]))}
+    rules = {
+        code for _, _, code, _ in expected_in(*files_of(str(reference["pattern"])))
+    }
     assert reference["rule"] in rules

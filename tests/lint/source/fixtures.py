@@ -1,0 +1,66 @@
+"""The sources under `tests/fixtures`, and the findings that their comments expect.
+
+A comment `# expect: BN101 W` stands in each line with a finding. The first line of a
+source may name the Keras that it is for, `# keras 3.4`, or the only rules that are
+asked, `# rules BN401`.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lint.rules import all_rules, rules_matching
+from lint.rules.rule import Rule
+from lint.subjects.source import Module, Project, read_module
+
+if TYPE_CHECKING:
+    from lint.findings import Finding
+
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+RULES = tuple(
+    rule
+    for rule in all_rules()
+    if rule.default and type(rule).check_source is not Rule.check_source
+)
+"""The rules on source that are on by default."""
+
+_EXPECTED = re.compile(r"# expect: (BN\d{3}) ([EWI])")
+_VERSION = re.compile(r"# keras ([\d.]+)")
+_RULES = re.compile(r"# rules (\S+)")
+
+Found = tuple[str, int | None, str, str]
+
+
+def expected_in(*paths: Path) -> list[Found]:
+    """File, line, code and severity of each finding that a comment expects."""
+    return sorted(
+        (path.name, number, match[1], match[2])
+        for path in paths
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        for match in _EXPECTED.finditer(line)
+    )
+
+
+def found_in(*paths: Path, root: Path) -> list[Found]:
+    """File, line, code and severity of each finding in the sources of a project."""
+    project = Project(root)
+    return sorted(
+        (path.name, finding.line, finding.code, finding.severity.letter)
+        for path in paths
+        for finding in findings_in(path, read(path, project))
+    )
+
+
+def read(path: Path, project: Project) -> Module:
+    """Read a source for the Keras that its first line may name."""
+    named = _VERSION.match(path.read_text())
+    return read_module(path, project, keras_version=named[1] if named else None)
+
+
+def findings_in(path: Path, module: Module) -> list[Finding]:
+    """Ask the rules that the first line of a source names, or those by default."""
+    named = _RULES.match(path.read_text())
+    rules = rules_matching(named[1]) if named else RULES
+    return [finding for rule in rules for finding in rule.check_source(module)]
