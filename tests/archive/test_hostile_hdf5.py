@@ -190,7 +190,7 @@ def test_group_with_a_wrong_name_is_not_taken(tampered, value):
         file[GROUP].attrs["name"] = value
 
     with open_archive(tampered(change)) as archive:
-        # A name that is no text tells nothing; another text tells that it is another.
+        # A name that is no text says nothing; another text says that it is another.
         assert len(archive.variables("bn_conv")) == (0 if value == "other" else 4)
 
 

@@ -1,4 +1,4 @@
-"""Whose a weight of a legacy `.h5` file is, when only its name tells."""
+"""Which layer a weight of a legacy `.h5` file is of, when only its name says so."""
 
 import keras
 import numpy as np

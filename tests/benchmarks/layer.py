@@ -47,7 +47,7 @@ VARIANTS = {
     "renorm": ("float32", {"renorm": True}),
     "synchronized": ("float32", {"synchronized": True}),
 }
-# What stock, or JAX unless told otherwise, does not have.
+# What stock, or JAX by default, does not have.
 MISSING = {"jax": {"float64", "synchronized"}, "torch": {"synchronized"}}
 
 

@@ -1,6 +1,6 @@
 """How long `model-lint` takes: for model files, and for source beside flake8.
 
-Whole processes, in turn. A model file is told beside a process that only imports h5py
+Whole processes, in turn. A model file is timed beside a process that only imports h5py
 (with NumPy), json and zipfile, without which none can be read. Source is 1,000 files of
 installed packages, read by both linters in one process each; flake8 must be installed.
 """

@@ -328,7 +328,7 @@ def test_sizes(tmp_path, suffix):
     x = L.SeparableConv2D(5, 3)(x)
     x = L.BatchNormalization(center=False)(x)
     x = L.Flatten()(x)
-    if suffix == ".keras":  # A legacy file does not tell where a cell's weights belong.
+    if suffix == ".keras":  # A legacy file does not say where a cell's weights belong.
         x = L.LSTM(6)(L.Reshape((16, 5))(x))
     x = L.Dense(2)(x)
     x = L.BatchNormalization()(x)  # An output: it becomes Identity.

@@ -147,7 +147,7 @@ def test_batch_norm_behind_a_nested_model_that_is_used_twice():
 
 
 def test_a_nested_model_whose_inputs_are_given_by_name():
-    """Which tensor is which input only Keras' code tells, so it is not crossed."""
+    """Only Keras' code says which tensor is which input, so it is not crossed."""
     one, other = keras.Input((3,), name="one"), keras.Input((3,), name="other")
     inner = keras.Model([one, other], [L.Dense(3)(one), L.Dense(3)(other)], name="m")
     a, b = keras.Input((3,), name="a"), keras.Input((3,), name="b")

@@ -76,7 +76,7 @@ def inner_model():
 
 
 KINDS = ("add", "operator", "shared", "bn", "dense")
-# What each step takes is told by numbers, modulo the tensors that there are by then.
+# Numbers choose what each step takes, modulo the tensors that there are by then.
 NUMBERS = st.integers(0, 20)
 STEPS = st.tuples(st.sampled_from(KINDS), st.lists(NUMBERS, min_size=2, max_size=3))
 

@@ -146,7 +146,7 @@ def test_findings_of_a_frozen_baseline_are_sorted(known, command):
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "expected"),
     [
         (None, "cannot be read: No such file"),
         ("", "malformed"),
@@ -169,7 +169,7 @@ def test_findings_of_a_frozen_baseline_are_sorted(known, command):
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_what_is_malformed_is_one_message(folder, command, content, told):
+def test_what_is_malformed_is_one_message(folder, command, content, expected):
     (folder / "a.py").write_text(BAD_SOURCE)
     if content is not None:
         (folder / "known.json").write_bytes(content.encode("latin-1"))
@@ -177,7 +177,7 @@ def test_what_is_malformed_is_one_message(folder, command, content, told):
     assert outcome.status == 2
     assert outcome.out == ""
     assert outcome.err.startswith("Error: The baseline ")
-    assert told in outcome.err
+    assert expected in outcome.err
     assert "--write-baseline" in outcome.err
     assert outcome.err.count("\n") == 1
 

@@ -361,7 +361,7 @@ class TestProcess:
         process = subprocess.Popen(
             [*self.COMMAND, "slow:model"], stderr=subprocess.PIPE
         )
-        # The command now waits for somebody to write; the open tells that it does.
+        # The command now waits for somebody to write; the open shows that it does.
         with fifo.open("w"):
             for _ in range(3):  # The first may come while Python cannot raise it.
                 process.send_signal(signal.SIGINT)

@@ -492,8 +492,8 @@ class TestCommand:
 
     def test_fixable_in_json_is_whether_there_is_a_fix(self, folder):
         (folder / "a.py").write_text(BAD_SOURCE + BAD_SOURCE.replace("0.1", "0.7"))
-        told = [each.to_json()["fixable"] for each in lint.check("a.py")]
-        assert told == [True, False]
+        fixable = [each.to_json()["fixable"] for each in lint.check("a.py")]
+        assert fixable == [True, False]
 
 
 def test_rules_with_fixes():

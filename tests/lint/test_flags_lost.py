@@ -19,18 +19,18 @@ class Named(layers.BatchNormalization):
 
 
 class Block(layers.Layer):
-    """Tells one of its layers the phase, and leaves the other to whoever calls it."""
+    """Passes the flag on to one of its layers, and not to the other."""
 
     def __init__(self):
         super().__init__()
-        self.told, self.left = (layers.BatchNormalization() for _ in range(2))
-        for each in (self.told, self.left):
+        self.flagged, self.left = (layers.BatchNormalization() for _ in range(2))
+        for each in (self.flagged, self.left):
             each.build((None, 4))
         self.built = True
 
     def call(self, x, training=None):
         left = self.left(x)
-        return left + self.told(x, training=training)
+        return left + self.flagged(x, training=training)
 
 
 class Kept(layers.Layer):
@@ -64,7 +64,7 @@ def test_options_bring_no_flag_to_the_call_of_a_layer(kind, learns):
 def test_a_layer_left_out_beside_another_is_told_by_the_call_around_it_alone():
     block = Block()
     block.call(X, training=True)
-    assert (moved(block.told), moved(block.left)) == (True, False)
+    assert (moved(block.flagged), moved(block.left)) == (True, False)
     block(X, training=True)
     assert moved(block.left)
 

@@ -52,8 +52,8 @@ class Own(keras.Model):
 
     def call(self, x, training=None):
         for part in self.parts:
-            told = {"training": training} if part.name.startswith("batch") else {}
-            x = part(x, **told)
+            flag = {"training": training} if part.name.startswith("batch") else {}
+            x = part(x, **flag)
         return x
 
 

@@ -175,7 +175,7 @@ def test_counts_no_more_than_are_folded():
     ("name", "expected"), [("MobileNetV2", "52 of 52"), ("DenseNet121", "59 of 121")]
 )
 def test_known_numbers_of_foldable_layers(name, expected):
-    """Those that the design of the fold tells, counted there by folding them."""
+    """Those that the design of the fold names, counted there by folding them."""
     model = getattr(keras.applications, name)(weights=None)
     (found,) = lint.check(model, select=["BN405"])
     assert f"at least {expected} " in found.message

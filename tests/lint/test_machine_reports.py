@@ -58,8 +58,8 @@ class TestEveryFormat:
     def test_takes_any_text(self, output_format, tmp_path):
         path = AWKWARD.replace("\ud800", "\udc80")  # as a file system has it
         awkward = finding(message=AWKWARD, path=path, line=1, layer=AWKWARD)
-        for told in (awkward, replace(awkward, severity=Severity.INFO)):
-            text = written(report(told), output_format)
+        for one in (awkward, replace(awkward, severity=Severity.INFO)):
+            text = written(report(one), output_format)
             (tmp_path / "report").write_text(text, "utf-8", errors="replace")
             check(output_format, text)
 

@@ -52,10 +52,10 @@ print("moved", bool(model.layers[0].moving_mean.value.abs().max() > 0))
 def test_training_step(backend, step, subprocess_python) -> None:
     pytest.importorskip(backend)
     begin = BEGIN.format(backend=backend)
-    silent, told = step.format(flag=""), step.format(flag=", training=True")
-    assert is_found(begin + silent)
-    assert not is_found(begin + told)
-    done = subprocess_python(begin + silent + told)
+    without, with_flag = step.format(flag=""), step.format(flag=", training=True")
+    assert is_found(begin + without)
+    assert not is_found(begin + with_flag)
+    done = subprocess_python(begin + without + with_flag)
     assert "moved False\nmoved True" in done.out, done.err
 
 

@@ -69,8 +69,8 @@ def test_what_is_right():
     frozen = layers.BatchNormalization(trainable=False)
     assert not found(sequential(layers.RandomFlip(), frozen))
     inputs = keras.Input(SHAPE)
-    told = layers.RandomFlip()(inputs, training=False)
-    assert not found(keras.Model(inputs, layers.BatchNormalization()(told)))
+    flipped = layers.RandomFlip()(inputs, training=False)
+    assert not found(keras.Model(inputs, layers.BatchNormalization()(flipped)))
 
 
 @pytest.mark.parametrize(

@@ -79,9 +79,9 @@ def test_proof_on_its_backend(rule: Rule, subprocess_python) -> None:
     pytest.importorskip(rule.backend or "")
     healthy = f"{rule.proof}\nprint('healthy', healthy)"
     found = f"import lint\nprint('found', len(lint.check(model, select={[rule.code]})))"
-    for text, told in ((rule.bad, "False\nfound 1"), (rule.good, "True\nfound 0")):
+    for text, outcome in ((rule.bad, "False\nfound 1"), (rule.good, "True\nfound 0")):
         done = subprocess_python(f"{text}\n{healthy}\n{found}")
-        assert f"healthy {told}" in done.out, done.err
+        assert f"healthy {outcome}" in done.out, done.err
 
 
 @pytest.mark.parametrize("rule", [each for each in PROVEN if not each.backend], ids=ids)

@@ -23,7 +23,7 @@ class Forced(BN):
 
 @keras.saving.register_keras_serializable("subclass_tests")
 class Bare(BN):
-    """Its configuration tells nothing, so only its weights do."""
+    """Its configuration says nothing; its weights do."""
 
     def __init__(self, name=None, **_):
         super().__init__(name=name)

@@ -27,7 +27,7 @@ def net(bn=None, **options):
     return keras.Sequential([keras.Input((4,)), bn, layers.Dense(1)])
 
 
-class Untold(keras.Model):
+class WithoutFlag(keras.Model):
     """Its `call` lacks `training`."""
 
     def __init__(self):
@@ -110,7 +110,9 @@ class TestFit:
 
     def test_statistics_that_do_not_move(self):
         with pytest.warns(lint.WatchWarning, match="did not change") as all:
-            assert fitted(Untold(), *data(mean=5), watching()) == [("not moving", "bn")]
+            assert fitted(WithoutFlag(), *data(mean=5), watching()) == [
+                ("not moving", "bn")
+            ]
         assert len([each for each in all if each.category is lint.WatchWarning]) == 1
 
     def test_frozen_ones_need_not(self):
@@ -191,7 +193,7 @@ class TestFit:
 
     def test_a_warning_is_where_fit_was_called(self):
         with pytest.warns(lint.WatchWarning) as all:
-            fitted(Untold(), *data(mean=5), watching())
+            fitted(WithoutFlag(), *data(mean=5), watching())
         warned = [each for each in all if each.category is lint.WatchWarning]
         assert {each.filename for each in warned} == {__file__}
 
@@ -371,13 +373,13 @@ def steps_of(model, training):
     """A training loop of this backend, which yields after each step what it holds."""
     x, y = data(mean=5)
     batches = [(x[i : i + 16], y[i : i + 16]) for i in range(0, 320, 16)]
-    told = {"training": True} if training else {}
+    flag = {"training": True} if training else {}
     return {"tensorflow": _tape, "jax": _stateless, "torch": _backward}[BACKEND](
-        model, batches, told
+        model, batches, flag
     )
 
 
-def _tape(model, batches, told):
+def _tape(model, batches, flag):
     import tensorflow as tf
 
     optimizer = keras.optimizers.SGD(0.01)
@@ -385,7 +387,7 @@ def _tape(model, batches, told):
     @tf.function
     def train_step(x, y):
         with tf.GradientTape() as tape:
-            loss = tf.reduce_mean((model(x, **told) - y) ** 2)
+            loss = tf.reduce_mean((model(x, **flag) - y) ** 2)
         gradients = tape.gradient(loss, model.trainable_variables)
         optimizer.apply(gradients, model.trainable_variables)
 
@@ -394,14 +396,14 @@ def _tape(model, batches, told):
         yield x, y, {}
 
 
-def _stateless(model, batches, told):
+def _stateless(model, batches, flag):
     import jax
 
     trainable = [each.value for each in model.trainable_variables]
     state = [each.value for each in model.non_trainable_variables]
 
     def loss(trainable, state, x, y):
-        y_pred, state = model.stateless_call(trainable, state, x, **told)
+        y_pred, state = model.stateless_call(trainable, state, x, **flag)
         return ((y_pred - y) ** 2).mean(), state
 
     for x, y in batches:
@@ -412,13 +414,13 @@ def _stateless(model, batches, told):
         yield x, y, held
 
 
-def _backward(model, batches, told):
+def _backward(model, batches, flag):
     import torch
 
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
     for x, y in batches:
         optimizer.zero_grad()
-        ((model(torch.tensor(x), **told) - torch.tensor(y)) ** 2).mean().backward()
+        ((model(torch.tensor(x), **flag) - torch.tensor(y)) ** 2).mean().backward()
         optimizer.step()
         yield torch.tensor(x), torch.tensor(y), {}
 
@@ -523,7 +525,7 @@ class TestLoop:
 class TestRemedies:
     """What is said removes the harm: each is followed here, and silence comes of it."""
 
-    def own_step(self, told):
+    def own_step(self, flag):
         import tensorflow as tf
 
         class Own(keras.Model):
@@ -538,7 +540,7 @@ class TestRemedies:
             def train_step(self, batch):
                 x, y = batch
                 with tf.GradientTape() as tape:
-                    loss = tf.reduce_mean((self(x, **told) - y) ** 2)
+                    loss = tf.reduce_mean((self(x, **flag) - y) ** 2)
                 gradients = tape.gradient(loss, self.trainable_variables)
                 self.optimizer.apply(gradients, self.trainable_variables)
                 return {"loss": loss}
@@ -556,8 +558,8 @@ class TestRemedies:
         assert fitted(self.own_step({"training": True}), x, y, watching()) == []
 
     @pytest.mark.filterwarnings("ignore:Gradients do not exist")
-    @pytest.mark.parametrize("told", [True, False])
-    def test_of_a_fixed_teacher(self, told):
+    @pytest.mark.parametrize("flag", [True, False])
+    def test_of_a_fixed_teacher(self, flag):
         keras.utils.set_random_seed(0)
         teacher = net(momentum=0.5)
 
@@ -569,12 +571,12 @@ class TestRemedies:
                 self.head = layers.Dense(1)
 
             def call(self, x, training=None):
-                aim = ops.stop_gradient(self.teacher(x, training=told))
+                aim = ops.stop_gradient(self.teacher(x, training=flag))
                 return self.head(self.bn(x, training=training)) + 0 * aim
 
         x, y = data(mean=5)
         watch = watching()
-        if not told:
+        if not flag:
             assert fitted(Student(), x, y, watch) == []
             return
         with pytest.warns(lint.WatchWarning, match="call it with training=False"):

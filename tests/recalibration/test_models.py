@@ -25,7 +25,7 @@ class Block(layers.Layer):
 
 
 class Subclassed(keras.Model):
-    """Its `call` has no `training`, its BN is told that it is false."""
+    """Its `call` has no `training`, its BN gets False."""
 
     def __init__(self):
         super().__init__()

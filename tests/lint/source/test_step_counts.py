@@ -1,4 +1,4 @@
-"""How many steps a training has, as far as its source tells."""
+"""How many steps a training has, as far as its source says."""
 
 from __future__ import annotations
 
