@@ -87,7 +87,7 @@ def test_a_function_of_the_users_own_is_compiled_with():
     assert kerasbn.upgrade(model).compiled
 
 
-class Unregistered(keras.losses.Loss):
+class Unsavable(keras.losses.Loss):
     """Its configuration lacks what its constructor needs."""
 
     def __init__(self, weight):
@@ -100,7 +100,7 @@ class Unregistered(keras.losses.Loss):
 
 def test_a_loss_that_no_file_can_hold_is_compiled_with():
     model = keras.Sequential([keras.Input((4,)), layers.BatchNormalization()])
-    model.compile("sgd", Unregistered(2.0), metrics=[keras.metrics.MeanSquaredError()])
+    model.compile("sgd", Unsavable(2.0), metrics=[keras.metrics.MeanSquaredError()])
     copy = kerasbn.upgrade(model)
     assert copy.loss is model.loss
     assert model.evaluate(data((8, 4)), data((8, 4)), verbose=0) == pytest.approx(

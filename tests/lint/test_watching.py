@@ -27,7 +27,7 @@ def net(bn=None, **options):
     return keras.Sequential([keras.Input((4,)), bn, layers.Dense(1)])
 
 
-class WithoutFlag(keras.Model):
+class Flagless(keras.Model):
     """Its `call` lacks `training`."""
 
     def __init__(self):
@@ -110,7 +110,7 @@ class TestFit:
 
     def test_statistics_that_do_not_move(self):
         with pytest.warns(lint.WatchWarning, match="did not change") as all:
-            assert fitted(WithoutFlag(), *data(mean=5), watching()) == [
+            assert fitted(Flagless(), *data(mean=5), watching()) == [
                 ("not moving", "bn")
             ]
         assert len([each for each in all if each.category is lint.WatchWarning]) == 1
@@ -193,7 +193,7 @@ class TestFit:
 
     def test_a_warning_is_where_fit_was_called(self):
         with pytest.warns(lint.WatchWarning) as all:
-            fitted(WithoutFlag(), *data(mean=5), watching())
+            fitted(Flagless(), *data(mean=5), watching())
         warned = [each for each in all if each.category is lint.WatchWarning]
         assert {each.filename for each in warned} == {__file__}
 
