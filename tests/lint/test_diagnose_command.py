@@ -53,6 +53,15 @@ class TestReport:
         done = command("diagnose", saved, "--data", "x.npz", "--json")
         assert json.loads(done.out)["compared"] == "outputs"
 
+    def test_of_a_legacy_file_whose_loss_keras_cannot_load(self, command, folder):
+        save("model.h5", loss="mse")
+        with pytest.raises(ValueError, match="deserialize"):
+            keras.models.load_model("model.h5")
+        done = command("diagnose", "model.h5", "--data", "data.npz", "--json")
+        report = json.loads(done.out)
+        assert report["compared"] == "losses"
+        assert [cause["name"] for cause in report["causes"]] == ["not converged"]
+
     def test_of_a_model_by_its_name(self, command, saved):
         code = "import keras\nmodel = keras.models.load_model('model.keras')\n"
         Path("diagnosed_by_name.py").write_text(code)
@@ -75,6 +84,15 @@ class TestRefused:
         assert "Traceback" not in done.err
         assert done.out == ""
         return done.err
+
+    def test_a_loss_that_a_legacy_file_only_names(self, command, folder):
+        def own_loss(y, prediction):
+            return (y - prediction) ** 2
+
+        save("own.h5", loss=own_loss)
+        message = self.refused(command, "own.h5", "--data", "data.npz")
+        assert "compiled with 'own_loss'" in message
+        assert "--import MODULE" in message
 
     def test_objects_in_the_data(self, command, saved):
         np.savez("bad.npz", x=np.asarray([{}, 3], object))
