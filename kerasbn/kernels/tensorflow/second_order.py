@@ -32,7 +32,7 @@ def fused_gradient(**given: Any) -> Sequence[Tensor]:
         return tuple(tf.raw_ops.FusedBatchNormGradV3(**given)[:3])
 
 
-@tf.RegisterGradient(_NAME)  # type: ignore[untyped-decorator]
+@tf.RegisterGradient(_NAME)
 def _second_order(operation: Any, *upstream: Tensor) -> Sequence[Tensor | None]:
     """The gradients by what the operation was given; its moments are constants."""
     by_y, x, gamma, mean, variance = map(tf.identity, operation.inputs[:5])
