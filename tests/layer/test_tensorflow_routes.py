@@ -220,15 +220,23 @@ def test_statistics_have_gradients_in_a_graph_traced_without_a_tape(shape):
     np.testing.assert_allclose(array(tape.gradient(value, x)), expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize("traced_before", [False, True])
 @pytest.mark.parametrize("shape", [(4, 4, 8), (16, 16, 8)], ids=str)
-def test_running_statistics_have_gradients_in_inference(shape):
+def test_running_statistics_have_gradients_in_inference(shape, traced_before):
     layer = BatchNormalization()
     layer.build((64, *shape))
     x = tf.random.stateless_normal((64, *shape), (0, 0))
     mean, variance = layer.moving_mean.value, layer.moving_variance.value
+
+    def call(x):
+        return layer(x, training=False)
+
+    if traced_before:  # It is not known then that there will be a tape.
+        call = tf.function(call, autograph=False)
+        call(x)
     with tf.GradientTape() as tape:
         tape.watch([mean, variance])
-        value = tf.reduce_sum(layer(x, training=False))
+        value = tf.reduce_sum(call(x))
     by_mean, by_variance = tape.gradient(value, [mean, variance])
     count = 64 * shape[0] * shape[1]
     np.testing.assert_allclose(array(by_mean), -count / np.sqrt(1.001), rtol=1e-5)

@@ -15,7 +15,11 @@ from keras import ops
 
 from kerasbn.kernels.accuracy import LIMIT, is_inaccurate
 from kerasbn.kernels.tensorflow import parts, raw_sums
-from kerasbn.kernels.tensorflow.second_order import fused_gradient
+from kerasbn.kernels.tensorflow.gradients import (
+    applied_gradient,
+    fused_gradient,
+    with_own_gradients,
+)
 from kerasbn.kernels.tensorflow.situation import count, has_accelerator, is_recorded
 
 if TYPE_CHECKING:
@@ -265,15 +269,16 @@ def _apply(
     epsilon: float,
 ) -> Tensor:
     """`y` from given moments."""
-    return tf.raw_ops.FusedBatchNormV3(
-        x=x,
-        scale=gamma,
-        offset=beta,
-        mean=mean,
-        variance=variance,
-        epsilon=epsilon,
-        is_training=False,
-    )[0]
+    with with_own_gradients():
+        return tf.raw_ops.FusedBatchNormV3(
+            x=x,
+            scale=gamma,
+            offset=beta,
+            mean=mean,
+            variance=variance,
+            epsilon=epsilon,
+            is_training=False,
+        )[0]
 
 
 def _apply_with_gradient(
@@ -284,49 +289,15 @@ def _apply_with_gradient(
     variance: Tensor,
     epsilon: float,
 ) -> Tensor:
-    """`y` with its gradient; TensorFlow's own gradient leaves out the moments."""
+    """`y` with its gradient, for a tape that watches now."""
 
     @tf.custom_gradient
     def applied(
         x: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, variance: Tensor
     ) -> tuple[Any, Any]:
         def gradient(by_y: Tensor) -> Sequence[Tensor]:
-            by_x, by_gamma, by_beta = _by_applied(
-                by_y, x, gamma, mean, variance, epsilon
-            )
-            by_mean = -by_beta * gamma * tf.math.rsqrt(variance + epsilon)
-            by_variance = -0.5 * by_gamma * gamma / (variance + epsilon)
-            return by_x, by_gamma, by_beta, by_mean, by_variance
+            return applied_gradient(by_y, x, gamma, mean, variance, epsilon)
 
         return _apply(x, gamma, beta, mean, variance, epsilon), gradient
 
     return applied(x, gamma, beta, mean, variance)
-
-
-def _by_applied(
-    by_y: Tensor,
-    x: Tensor,
-    gamma: Tensor,
-    mean: Tensor,
-    variance: Tensor,
-    epsilon: float,
-) -> Sequence[Tensor]:
-    """The gradients by x, gamma and beta; those of these know the moments, too.
-
-    Those of the operation do not. So it is given constants, and the moments enter
-    outside of it, with a difference that is 0 but has a gradient.
-    """
-    inverse = tf.math.rsqrt(variance + epsilon)
-    constant = tf.stop_gradient(mean)
-    by_x, by_scale, by_beta = fused_gradient(
-        y_backprop=by_y,
-        x=x,
-        scale=gamma * inverse,
-        reserve_space_1=constant,
-        reserve_space_2=tf.ones_like(mean),
-        reserve_space_3=tf.zeros(0),
-        epsilon=0.0,
-        is_training=False,
-    )
-    by_gamma = (by_scale - (mean - constant) * by_beta) * inverse
-    return by_x, by_gamma, by_beta
