@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from contextlib import contextmanager
 from functools import partial
 from io import StringIO
 from pathlib import Path
@@ -16,7 +15,6 @@ import kerasbn
 from kerasbn.errors import UnusableFileError
 from kerasbn.folding import FoldResult, NotEqualError, fold_file
 from kerasbn.folding.handover import format_of
-from kerasbn.folding.report import check_picture
 from kerasbn.folding.terminal import print_result, progress
 from kerasbn.starting import import_modules, load_keras
 from kerasbn.writing import (
@@ -24,12 +22,11 @@ from kerasbn.writing import (
     discard,
     interruptible,
     open_standard_streams,
-    replacing,
     say,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Sequence
 
 
 WRITTEN, NOT_EQUAL, UNUSABLE = 0, 1, 2
@@ -144,17 +141,16 @@ def main(
                         "To verify or to export the folded model",
                         ", or use --no-verify",
                     )
-                with _drawing(picture, source, place, force) as draw:
-                    result = fold_file(
-                        source,
-                        destination,
-                        not no_verify,
-                        force=force,
-                        dry_run=dry_run,
-                        trust=trust,
-                        progress=step,
-                    )
-                    draw(result)
+                result = fold_file(
+                    source,
+                    destination,
+                    not no_verify,
+                    force=force,
+                    dry_run=dry_run,
+                    trust=trust,
+                    picture=picture,
+                    progress=step,
+                )
             except Exception:
                 interruption.check()  # A library may have raised this on the signal.
                 raise
@@ -206,19 +202,6 @@ def _print_json(result: FoldResult) -> None:
     click.echo(json.dumps(result.to_json(), indent=2))
     if sys.stdout is not None:
         sys.stdout.flush()
-
-
-@contextmanager
-def _drawing(
-    picture: Path | None, source: Path, destination: Path, force: bool
-) -> Iterator[Callable[[FoldResult], object]]:
-    """Yield a function that draws a result, and keep the picture if all goes well."""
-    if picture is None:
-        yield lambda _: None
-        return
-    check_picture(picture, source, destination)
-    with replacing(picture, force=force, label="picture") as temporary:
-        yield lambda result: temporary.write_text(result.picture(), encoding="utf-8")
 
 
 if __name__ == "__main__":

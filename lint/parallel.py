@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 _FEWEST_EACH = 100
 # Neighbouring files import each other, and a process reads an import only once.
 _CHUNK = 25
+# So often, in seconds, a process looks whether the one that started it is there.
+_EVERY = 1.0
 
 
 def check_files(
@@ -61,7 +64,29 @@ def _start(config: Config) -> None:
     for name in ("SIGINT", "SIGHUP"):  # The parent ends the run.
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
+    _end_with_parent()
     _linter = Linter(config)
+
+
+def _end_with_parent() -> None:
+    """End this process soon after its parent, which may be killed.
+
+    A process that waits for work holds both ends of the pipe that it waits on, so that
+    it never ends by itself. A thread that watches would keep it from forking, see
+    `kerasbn.isolation.may_fork`.
+    """
+    from multiprocessing import parent_process
+
+    parent = parent_process()
+    if parent is None or not hasattr(signal, "setitimer"):
+        return
+
+    def end_if_alone(*_: object) -> None:
+        if os.getppid() != parent.pid:
+            os._exit(1)
+
+    signal.signal(signal.SIGALRM, end_if_alone)
+    signal.setitimer(signal.ITIMER_REAL, _EVERY, _EVERY)
 
 
 def _check(path: Path) -> Result:

@@ -13,9 +13,10 @@ from kerasbn.folding import notes, optimizer
 from kerasbn.folding.apply import plan_and_apply
 from kerasbn.folding.handover import KERAS, Exported, Format, exported, format_of
 from kerasbn.folding.outcome import NO_PROOF, Proof
-from kerasbn.folding.report import FoldResult, NotEqualError
+from kerasbn.folding.report import FoldResult, NotEqualError, check_picture
 from kerasbn.folding.sizes import size_after
 from kerasbn.graph import NO_TRUST, NotAGraphError, Trust, read_graph
+from kerasbn.writing import check_writable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -66,6 +67,7 @@ def fold_file(
     force: bool = False,
     dry_run: bool = False,
     trust: bool = False,
+    picture: str | Path | None = None,
     progress: Callable[[str], object] = _silent,
 ) -> FoldResult:
     """Fold the BN layers of a saved model into the linear layers around them.
@@ -89,6 +91,8 @@ def fold_file(
             may be run to verify or export it. Without it only Keras' own layers and
             classes that are registered with Keras are run. Do not trust files from
             strangers.
+        picture: an `.svg` file to write as well, also with `dry_run`; see
+            `FoldResult.picture`. `force` is for it, too.
         progress: called with the name of each step, such as "Writing".
 
     Returns:
@@ -97,13 +101,17 @@ def fold_file(
     Raises:
         NotEqualError: if the folded model, or its export, is not equal; nothing was
             written.
-        UnusableFileError: if `source` cannot be read, or `destination` not written.
+        UnusableFileError: if `source` cannot be read, or `destination` or `picture` not
+            written.
     """
     format_ = format_of(destination)
     source, destination = Path(source), Path(destination)
     format_.check_installed()
     if not dry_run:
         format_.check(destination, force=force)
+    if picture is not None:
+        picture = check_picture(picture, source, destination)
+        check_writable(picture, force=force, label="picture")
     return _fold(
         source,
         destination,
@@ -112,6 +120,7 @@ def fold_file(
         force=force,
         dry_run=dry_run,
         trust=Trust(everything=trust),
+        picture=picture,
         progress=progress,
     )
 
@@ -126,6 +135,7 @@ def _fold(
     dry_run: bool = False,
     custom_objects: Mapping[str, Any] | None = None,
     trust: Trust = NO_TRUST,
+    picture: Path | None = None,
     progress: Callable[[str], object] = _silent,
 ) -> FoldResult:
     progress("Reading and planning")
@@ -134,9 +144,11 @@ def _fold(
         if dry_run:
             after = size_after(folded, None)
             planned = [*notes.of_file(folded, archive), *notes.of_penalties(folded)]
-            return FoldResult.of(
+            result = FoldResult.of(
                 folded, source, destination, after=after, notes=planned
             )
+            _keep_picture(result, picture, force)
+            return result
         with (
             format_.replacing(destination, force=force, source=source) as temporary,
             _keras_file(temporary, format_) as written,
@@ -176,7 +188,14 @@ def _fold(
             )
             if message is not None:
                 raise NotEqualError(message, result)
+            # The model comes last: if this fails, nothing was written.
+            _keep_picture(result, picture, force)
     return result
+
+
+def _keep_picture(result: FoldResult, picture: Path | None, force: bool) -> None:
+    if picture is not None:
+        result.save_picture(picture, force=force)
 
 
 @contextmanager
@@ -192,9 +211,8 @@ def _keras_file(place: Path, format_: Format) -> Iterator[Path]:
 def _what_differs(proof: Proof, export: Exported | None) -> str | None:
     if proof.equal is False:
         return (
-            "The folded model is not equal to the original: relative error "
-            f"{proof.float64:.1e} in float64. Nothing was written. Please report this "
-            "model."
+            f"The folded model is not equal to the original: {proof.difference}. "
+            "Nothing was written. Please report this model."
         )
     if export is not None and not export.equal:
         return export.message

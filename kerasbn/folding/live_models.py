@@ -50,9 +50,8 @@ def fold_live_model(model: Any, verify: bool) -> FoldResult:
     message = None
     if proof.equal is False:
         message = (
-            "The folded model is not equal to the original: relative error "
-            f"{proof.float64:.1e} in float64, {proof.float32:.1e} in its own "
-            "precision. Please report this model."
+            f"The folded model is not equal to the original: {proof.difference}. "
+            "Please report this model."
         )
     result = FoldResult.of(
         folded,

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import Literal, TypedDict
+
+UNLIKE = "outputs differ in shape, in whole numbers or in which of them are finite"
+"""What an infinite relative error means."""
 
 
 class Folded(TypedDict):
@@ -43,6 +47,7 @@ class Proof:
             float64.
         not_run: the paths of changed layers that could not be run.
         notes: further remarks for the reader of the proof.
+        problem: why it is not equal, if that is known without a comparison.
     """
 
     scope: Literal["whole", "parts"] | None = None
@@ -52,6 +57,19 @@ class Proof:
     noise: float | None = None
     not_run: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    problem: str | None = None
+
+    @property
+    def difference(self) -> str:
+        """How what was run differs, in words."""
+        if self.problem is not None:
+            return self.problem
+        if inf in (self.float64, self.float32):
+            return UNLIKE
+        usual = ""
+        if self.float32 is not None:
+            usual = f", {self.float32:.1e} in its own precision"
+        return f"relative error {self.float64:.1e} in float64{usual}"
 
     @property
     def verdict(self) -> str:

@@ -178,13 +178,17 @@ class FoldResult:
         """
         return draw(self.network, self.headline)
 
-    def save_picture(self, path: str | Path) -> None:
+    def save_picture(self, path: str | Path, *, force: bool = True) -> None:
         """Write the picture to an `.svg` file, which appears only once it is complete.
+
+        Args:
+            path: the file.
+            force: whether to replace one.
 
         Raises:
             UnusableFileError: if `path` does not end in `.svg` or cannot be written.
         """
-        with replacing(check_picture(path), label="picture") as temporary:
+        with replacing(check_picture(path), force=force, label="picture") as temporary:
             temporary.write_text(self.picture(), encoding="utf-8")
 
     @property
@@ -198,6 +202,8 @@ class FoldResult:
         error = self.proof.float64
         if error is None:
             return self.proof.verdict
+        if not self.proof.equal:
+            return f"{self.proof.verdict}: {self.proof.difference}"
         return f"{self.proof.verdict}: relative error {error:.1e} in float64"
 
     def _repr_html_(self) -> str:

@@ -219,4 +219,4 @@ def _count(x: Tensor, positions: Tensor | None, reduced: tuple[int, ...]) -> Ten
         return ops.reshape(ops.cast(count, x.dtype), [1] * len(sizes))
     count = total(ops.cast(positions, x.dtype), reduced)
     last = len(sizes) - 1  # A mask has no such axis: it counts each position whole.
-    return count * sizes[last] if last in reduced else count
+    return count * ops.cast(sizes[last], x.dtype) if last in reduced else count

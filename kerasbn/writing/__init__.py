@@ -12,6 +12,7 @@ from kerasbn.errors import UnusableFileError
 from kerasbn.writing.files import (
     check_folder,
     check_place,
+    check_writable,
     is_same_file,
     replacing,
     replacing_folder,
@@ -25,6 +26,7 @@ __all__ = [
     "UnusableFileError",
     "check_folder",
     "check_place",
+    "check_writable",
     "discard",
     "interruptible",
     "is_same_file",

@@ -134,6 +134,19 @@ def check_place(destination: Path, *, force: bool, label: str = "file") -> None:
         raise _exists(label, destination)
 
 
+def check_writable(destination: Path, *, force: bool, label: str) -> None:
+    """Refuse what `replacing` would refuse, before any work is done.
+
+    Raises:
+        UnusableFileError: see there.
+    """
+    import tempfile  # It takes long, and few need it.
+
+    check_place(destination, force=force, label=label)
+    with _explained(destination, label):
+        tempfile.TemporaryFile(dir=_real(destination).parent).close()
+
+
 def check_folder(
     destination: Path, *, force: bool, label: str, is_one: Callable[[Path], bool]
 ) -> None:

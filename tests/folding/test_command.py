@@ -29,7 +29,7 @@ number, event, source, destination, *options = sys.argv[1:]
 signal.signal(int(number), signal.SIG_DFL)  # A background job ignores Ctrl-C.
 state = {"armed": True}
 def hook(name, args):
-    place = args[0] if name in ("open", "os.rename") else None
+    place = args[0] if name in ("open", "os.rename", "os.remove") else None
     if name != event or not state["armed"] or not isinstance(place, (str, os.PathLike)):
         return
     folder = os.path.dirname(os.path.realpath(destination))
@@ -199,15 +199,63 @@ def test_parameters_are_those_that_keras_counts(tmp_path):
 
 @pytest.mark.skipif(os.name == "nt", reason="signals differ")
 @pytest.mark.parametrize("force", [[], ["--force"]])
-def test_a_signal_comes_too_late_once_the_model_is_written(saved, tmp_path, force):
-    """Its status would say that nothing was written. Here the picture is to come."""
+@pytest.mark.parametrize(
+    ("event", "suffix", "status", "written"),
+    [
+        ("os.rename", ".svg", 143, []),
+        # It looks for what is left of the temporary file.
+        ("os.remove", ".keras", 0, ["out.keras", "picture.svg"]),
+    ],
+)
+def test_a_signal_leaves_both_model_and_picture_or_neither(
+    saved, tmp_path, force, event, suffix, status, written
+):
     early = "os.path.dirname(os.fspath(place)) == folder and os.listdir(folder)"
     assert early in STOPPED
-    late = STOPPED.replace(early, "os.fspath(place).endswith('.svg')")
+    late = STOPPED.replace(early, f"os.fspath(place).endswith({suffix!r})")
     destination, picture = tmp_path / "out.keras", tmp_path / "picture.svg"
     number = str(int(signal.SIGTERM))
-    command = [sys.executable, "-c", late, number, "os.rename", saved, destination]
+    command = [sys.executable, "-c", late, number, event, saved, destination]
     options = ["--no-verify", "--picture", picture, *force]
     done = subprocess.run([*command, *options], capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert sorted(tmp_path.iterdir()) == [destination, picture]
+    assert done.returncode == status, done.stderr
+    assert sorted(each.name for each in tmp_path.iterdir()) == written
+
+
+@pytest.mark.parametrize("dry_run", [[], ["--dry-run"]])
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ("folder.svg", "Is a directory"),
+        ("pipe.svg", "a device, a pipe"),
+        ("missing/p.svg", "No such file or directory"),
+        ("out.keras/p.svg", "No such file or directory"),
+        ("/proc/p.svg", "No such file or directory"),  # Root may write elsewhere.
+    ],
+)
+def test_a_picture_that_cannot_be_written_is_said_before_anything_is_read(
+    tmp_path, place, message, dry_run
+):
+    (tmp_path / "folder.svg").mkdir()
+    os.mkfifo(tmp_path / "pipe.svg")
+    options = ["--no-verify", "--picture", tmp_path / place, *dry_run, "--force"]
+    done = run(tmp_path / "missing.keras", tmp_path / "out.keras", *options)
+    assert done.exit_code == 2
+    assert f"The picture cannot be written: {message}" in done.stderr or (
+        "The picture would replace a device, a pipe" in done.stderr
+    )
+    assert not (tmp_path / "out.keras").exists()
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyError(1)])
+def test_where_the_picture_fails_there_is_no_model(saved, tmp_path, monkeypatch, error):
+    def draw(_):
+        raise error
+
+    monkeypatch.setattr(kerasbn.FoldResult, "picture", draw)
+    picture = tmp_path / "p.svg"
+    done = run(saved, tmp_path / "out.keras", "--no-verify", "--picture", picture)
+    assert done.exit_code == 2
+    if isinstance(error, OSError):
+        assert "The picture cannot be written: No space left" in done.stderr
+    assert list(tmp_path.iterdir()) == []

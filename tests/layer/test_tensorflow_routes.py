@@ -220,15 +220,23 @@ def test_statistics_have_gradients_in_a_graph_traced_without_a_tape(shape):
     np.testing.assert_allclose(array(tape.gradient(value, x)), expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize("traced_before", [False, True])
 @pytest.mark.parametrize("shape", [(4, 4, 8), (16, 16, 8)], ids=str)
-def test_running_statistics_have_gradients_in_inference(shape):
+def test_running_statistics_have_gradients_in_inference(shape, traced_before):
     layer = BatchNormalization()
     layer.build((64, *shape))
     x = tf.random.stateless_normal((64, *shape), (0, 0))
     mean, variance = layer.moving_mean.value, layer.moving_variance.value
+
+    def call(x):
+        return layer(x, training=False)
+
+    if traced_before:  # It is not known then that there will be a tape.
+        call = tf.function(call, autograph=False)
+        call(x)
     with tf.GradientTape() as tape:
         tape.watch([mean, variance])
-        value = tf.reduce_sum(layer(x, training=False))
+        value = tf.reduce_sum(call(x))
     by_mean, by_variance = tape.gradient(value, [mean, variance])
     count = 64 * shape[0] * shape[1]
     np.testing.assert_allclose(array(by_mean), -count / np.sqrt(1.001), rtol=1e-5)
@@ -263,23 +271,35 @@ def test_second_derivatives_in_inference_know_the_running_statistics(shape):
     def of_layer(x, gamma, beta, mean, variance):
         return layer.stateless_call([gamma, beta], [mean, variance], x)[0]
 
-    def second(function, dtype):
-        arguments, v = (
-            [tf.constant(a, dtype) for a in each] for each in (given, along)
-        )
-        with tf.GradientTape() as outer:
-            outer.watch(arguments)
-            with tf.GradientTape() as inner:
-                inner.watch(arguments)
-                value = tf.reduce_sum(tf.tanh(function(*arguments)))
-            first = inner.gradient(value, arguments)
-            product = sum(tf.reduce_sum(g * a) for g, a in zip(first, v, strict=True))
-        return outer.gradient(product, arguments)
+    def of_dtype(dtype):
+        return ([tf.constant(a, dtype) for a in each] for each in (given, along))
 
-    pairs = zip(second(of_layer, "float32"), second(formula, "float64"), strict=True)
-    for actual, expected in pairs:
-        scale = np.abs(expected).max()
-        np.testing.assert_allclose(actual, expected, atol=1e-4 * scale)
+    def first(function, *arguments):
+        with tf.GradientTape() as tape:
+            tape.watch(arguments)
+            value = tf.reduce_sum(tf.tanh(function(*arguments)))
+        return tape.gradient(value, arguments)
+
+    def reverse_twice(function, dtype):
+        arguments, v = of_dtype(dtype)
+        with tf.GradientTape() as tape:
+            tape.watch(arguments)
+            found = zip(first(function, *arguments), v, strict=True)
+            product = sum(tf.reduce_sum(g * a) for g, a in found)
+        return tape.gradient(product, arguments)
+
+    def forward_around_a_graph(function, dtype):
+        arguments, v = of_dtype(dtype)
+        graph = tf.function(lambda *a: first(function, *a), autograph=False)
+        with tf.autodiff.ForwardAccumulator(arguments, v) as accumulator:
+            found = graph(*arguments)
+        return [accumulator.jvp(g) for g in found]
+
+    expected = reverse_twice(formula, "float64")
+    for way in (reverse_twice, forward_around_a_graph):
+        for actual, wanted in zip(way(of_layer, "float32"), expected, strict=True):
+            scale = np.abs(wanted).max()
+            np.testing.assert_allclose(actual, wanted, atol=1e-4 * scale)
 
 
 @pytest.mark.parametrize("training", [False, True])
@@ -323,6 +343,24 @@ def test_a_constant_mask_inside_xla_costs_no_digits():
     counted = x[mask].astype("float64")
     expected = (x - counted.mean(0)) / np.sqrt(counted.var(0) + 1e-3)
     np.testing.assert_allclose(call(x), expected, atol=5e-6)
+
+
+def test_a_mask_counts_positions_along_axes_of_unknown_size():
+    rng = np.random.default_rng(0)
+    x = rng.normal(3, 2, (4, 5, 6)).astype("float32")
+    mask = rng.random((4, 5)) < 0.7
+    known, unknown = (BatchNormalization(axis=1, momentum=0.0) for _ in range(2))
+    known(x, training=True, mask=tf.constant(mask))
+    unknown.build((None, 5, None))
+    signature = tf.TensorSpec((None, 5, None)), tf.TensorSpec((None, 5), "bool")
+    call = tf.function(
+        lambda x, mask: unknown(x, training=True, mask=mask),
+        input_signature=signature,
+        autograph=False,
+    )
+    call(x, mask)
+    for one, other in zip(statistics(known), statistics(unknown), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-6)
 
 
 @pytest.mark.parametrize("rows", [64, 4096])

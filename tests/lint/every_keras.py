@@ -144,7 +144,8 @@ PROOFS_IN_TENSORFLOW_1 = {
     healthy = any("moving_mean" in each for each in names)""",
 }
 
-# Runs the texts that it is given, each on its own; nothing of this project is needed.
+# Runs the texts that it is given, each on its own. Nothing of this project is needed:
+# it may not support that Keras, and `recalibrate` is then a function of a few lines.
 INSIDE = """
 import json, os, sys
 from importlib.util import find_spec
@@ -162,6 +163,22 @@ if name == "tf_keras":
     from types import SimpleNamespace
     sys.modules["keras"] = keras
     keras.ops = SimpleNamespace(convert_to_numpy=lambda value: value.numpy())
+
+
+def recalibrate(model, x):
+    norms = [each for each in model.layers if hasattr(each, "moving_mean")]
+    momenta = [each.momentum for each in norms]
+    for each in norms:
+        each.momentum = 0.0
+    model(x, training=True)
+    for each, momentum in zip(norms, momenta):
+        each.momentum = momentum
+
+
+if find_spec("kerasbn") is None:
+    from types import ModuleType
+    sys.modules["kerasbn"] = ModuleType("kerasbn")
+    sys.modules["kerasbn"].recalibrate = recalibrate
 results = []
 for text, wanted in texts:
     space = {"__name__": "example"}

@@ -5,7 +5,10 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import signal
+import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -51,6 +54,31 @@ def test_a_process_that_crashes_is_one_message(many, monkeypatch):
     statuses = list(range(1, 10))  # in place of files
     with pytest.raises(UsageError, match="crashed"):
         list(parallel.check_files(statuses, None, Config(), 2))
+
+
+WAITING = """
+import time
+from lint import parallel
+from lint.config import Config
+
+parallel._FEWEST_EACH = parallel._CHUNK = 1
+parallel._check = time.sleep
+for _ in parallel.check_files([0, 0, 600], None, Config(), 2):
+    print(flush=True)
+"""
+
+
+def test_processes_end_with_a_run_that_is_killed():
+    with subprocess.Popen(
+        [sys.executable, "-c", WAITING], stdout=subprocess.PIPE, start_new_session=True
+    ) as run:
+        assert run.stdout.readline()
+        run.kill()
+        try:
+            run.communicate(timeout=20)  # The pipe is open until all have ended.
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(run.pid, signal.SIGKILL)
 
 
 def test_few_files_need_no_processes(folder):

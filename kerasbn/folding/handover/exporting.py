@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager, redirect_stdout
 from io import StringIO
+from math import isfinite
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,6 +16,7 @@ from warnings import catch_warnings, simplefilter
 
 from kerasbn.archive import write_archive
 from kerasbn.errors import UnusableFileError
+from kerasbn.folding.outcome import UNLIKE
 from kerasbn.graph import unknown_parts
 
 if TYPE_CHECKING:
@@ -51,10 +53,15 @@ class Exported(NamedTuple):
     @property
     def message(self) -> str:
         """The error message for an export that differs."""
+        how = UNLIKE
+        if isfinite(self.error):
+            how = (
+                f"relative error {self.error:.1e}, where rounding explains "
+                f"{self.limit:.1e}"
+            )
         return (
-            f"The {self.format} export is not equal to the original: relative error "
-            f"{self.error:.1e}, where rounding explains {self.limit:.1e}. Nothing was "
-            "written; write a .keras file instead, and report this to Keras."
+            f"The {self.format} export is not equal to the original: {how}. Nothing "
+            "was written; write a .keras file instead, and report this to Keras."
         )
 
 

@@ -65,8 +65,8 @@ def verify_live(folded: FoldedModel, original: LiveModel, rebuilt: Rebuilt) -> P
     try:
         usual = relative_difference(expected, outputs(rebuilt.model, inputs))
     except Exception as error:
-        note = f"the folded model cannot be run: {first_line(error)}"
-        return Proof("whole", False, np.inf, np.inf, notes=(note,))
+        problem = f"the folded model cannot be run: {first_line(error)}"
+        return Proof("whole", False, np.inf, np.inf, problem=problem)
     try:
         exact = sides.in_float64(inputs, expected)
     except Exception as error:

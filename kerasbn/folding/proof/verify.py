@@ -36,7 +36,7 @@ from kerasbn.folding.proof.running_segments import CannotRunSegment, segment_dif
 from kerasbn.folding.proof.segments import segments
 from kerasbn.folding.proof.shapes import find_shapes
 from kerasbn.folding.proof.whole import compare_whole
-from kerasbn.folding.proof.written import is_written
+from kerasbn.folding.proof.written import flaw
 from kerasbn.graph import NO_TRUST, Trust
 
 if TYPE_CHECKING:
@@ -75,8 +75,8 @@ def verify(
     registered = trust.registered | keras.saving.get_custom_objects().keys()
     trust = Trust(frozenset(registered), trust.everything)
     progress("Verifying what was written")
-    if not is_written(folded, written):
-        return Proof("whole", equal=False, float64=np.inf)
+    if problem := flaw(folded, written):
+        return Proof("whole", equal=False, float64=np.inf, problem=problem)
     progress("Verifying the whole model")
     whole = compare_whole(folded, written, trust, custom_objects)
     parts = compare_segments(folded, trust, progress)

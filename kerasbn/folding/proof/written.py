@@ -18,7 +18,7 @@ from kerasbn.graph import read_graph
 from kerasbn.graph.reading import is_serialised_tensor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -28,34 +28,38 @@ if TYPE_CHECKING:
     from kerasbn.graph import Graph, Node, Tensor
 
 
-def is_written(folded: FoldedModel, path: Path) -> bool:
-    """Whether the file at `path` holds the folded model.
+def flaw(folded: FoldedModel, path: Path) -> str | None:
+    """Return how the file at `path` differs from the folded model; None if it does not.
 
     Its folded weights must be the float64 ones, rounded, and all others those of the
     original, bit for bit; its layers must be called as the original's are, except for
     the BN layers that went.
     """
     with open_own(path) as archive:
-        return _same_graphs(folded, archive) and _same_weights(folded, archive)
+        if not _same_graphs(folded, archive):
+            return "the file that was written connects or configures layers otherwise"
+        for layer in _other_weights(folded, archive):
+            whose = f"of `{layer}`" if layer else "of the model itself"
+            return f"the file that was written does not hold the weights {whose}"
+    return None
 
 
-def _same_weights(folded: FoldedModel, archive: Archive) -> bool:
+def _other_weights(folded: FoldedModel, archive: Archive) -> Iterator[str]:
+    """Yield the paths of layers whose weights are not as meant; "" is the model."""
     changed = folded.weights
     for path, values in changed.items():
         if not _same_bits(values, (each.read() for each in archive.variables(path))):
-            return False
+            yield path
     unchanged = [
         path
         for path in layer_groups(folded.graph.model)
         if path not in folded.plan.gone and path not in changed
     ]
     with h5py.File(BytesIO(), "w") as scratch:
-        return all(
-            _same_arrays(
-                _stored(folded.archive, path, scratch), _stored(archive, path, scratch)
-            )
-            for path in ("", *unchanged)
-        )
+        for path in ("", *unchanged):
+            ones = _stored(folded.archive, path, scratch)
+            if not _same_arrays(ones, _stored(archive, path, scratch)):
+                yield path
 
 
 def _stored(archive: Archive, path: str, scratch: h5py.File) -> dict[str, NDArray[Any]]:

@@ -15,6 +15,11 @@ from keras import ops
 
 from kerasbn.kernels.accuracy import LIMIT, is_inaccurate
 from kerasbn.kernels.tensorflow import parts, raw_sums
+from kerasbn.kernels.tensorflow.gradients import (
+    applied_gradient,
+    fused_gradient,
+    with_own_gradients,
+)
 from kerasbn.kernels.tensorflow.situation import count, has_accelerator, is_recorded
 
 if TYPE_CHECKING:
@@ -129,7 +134,7 @@ def _gradient(
 
     def gradient(by_y: Tensor, *_: Tensor) -> Sequence[Tensor]:
         # It can be differentiated once more, with respect to `x` too.
-        return tf.raw_ops.FusedBatchNormGradV3(
+        return fused_gradient(
             y_backprop=by_y,
             x=x,
             scale=gamma,
@@ -137,7 +142,7 @@ def _gradient(
             reserve_space_2=saved[1],
             reserve_space_3=saved[2],
             epsilon=epsilon,
-        )[:3]
+        )
 
     return gradient
 
@@ -148,16 +153,28 @@ def _with_gradient(x: Tensor, mean: Tensor, variance: Tensor) -> tuple[Tensor, T
         return mean, variance
     rows = count(ops.shape(x)[:-1], "float32")
 
+    # One gradient each, so that that of the variance is given the mean as a function of
+    # the rows: within a gradient TensorFlow can have no other function with its own,
+    # if a `ForwardAccumulator` is around the `tf.function`.
     @tf.custom_gradient
-    def moments(x: Tensor) -> tuple[Any, Any]:
-        def gradient(by_mean: Tensor, by_variance: Tensor) -> Tensor:
-            deviations = tf.cast(x, "float32") - moments(x)[0]
-            by_x = (by_mean + 2.0 * by_variance * deviations) / rows
+    def mean_of(x: Tensor) -> tuple[Any, Any]:
+        def gradient(by_mean: Tensor) -> Tensor:
+            by_x = tf.broadcast_to(by_mean / rows, tf.shape(x))
             return tf.cast(by_x, x.dtype)
 
-        return (tf.identity(mean), tf.identity(variance)), gradient
+        return tf.identity(mean), gradient
 
-    return moments(x)
+    @tf.custom_gradient
+    def variance_of(x: Tensor, mean: Tensor) -> tuple[Any, Any]:
+        def gradient(by_variance: Tensor) -> tuple[Tensor, Tensor]:
+            deviations = tf.cast(x, "float32") - mean
+            by_x = tf.cast(by_variance * (2.0 / rows) * deviations, x.dtype)
+            return by_x, tf.zeros_like(mean)  # Deviations from the mean add up to 0.
+
+        return tf.identity(variance), gradient
+
+    found = mean_of(x)
+    return found, variance_of(x, found)
 
 
 def _moments(x: Tensor, epsilon: float) -> Sequence[Tensor]:
@@ -252,15 +269,16 @@ def _apply(
     epsilon: float,
 ) -> Tensor:
     """`y` from given moments."""
-    return tf.raw_ops.FusedBatchNormV3(
-        x=x,
-        scale=gamma,
-        offset=beta,
-        mean=mean,
-        variance=variance,
-        epsilon=epsilon,
-        is_training=False,
-    )[0]
+    with with_own_gradients():
+        return tf.raw_ops.FusedBatchNormV3(
+            x=x,
+            scale=gamma,
+            offset=beta,
+            mean=mean,
+            variance=variance,
+            epsilon=epsilon,
+            is_training=False,
+        )[0]
 
 
 def _apply_with_gradient(
@@ -271,62 +289,15 @@ def _apply_with_gradient(
     variance: Tensor,
     epsilon: float,
 ) -> Tensor:
-    """`y` with its gradient; TensorFlow's own gradient leaves out the moments."""
+    """`y` with its gradient, for a tape that watches now."""
 
     @tf.custom_gradient
     def applied(
         x: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, variance: Tensor
     ) -> tuple[Any, Any]:
         def gradient(by_y: Tensor) -> Sequence[Tensor]:
-            by_x, by_gamma, by_beta = _by_applied(
-                by_y, x, gamma, mean, variance, epsilon
-            )
-            by_mean = -by_beta * gamma * tf.math.rsqrt(variance + epsilon)
-            by_variance = -0.5 * by_gamma * gamma / (variance + epsilon)
-            return by_x, by_gamma, by_beta, by_mean, by_variance
+            return applied_gradient(by_y, x, gamma, mean, variance, epsilon)
 
         return _apply(x, gamma, beta, mean, variance, epsilon), gradient
 
     return applied(x, gamma, beta, mean, variance)
-
-
-def _by_applied(
-    by_y: Tensor,
-    x: Tensor,
-    gamma: Tensor,
-    mean: Tensor,
-    variance: Tensor,
-    epsilon: float,
-) -> Sequence[Tensor]:
-    """The gradients by x, gamma and beta; those of these know the moments, too."""
-
-    def plain(*given: Tensor) -> Sequence[Tensor]:
-        by_y, x, gamma, mean, variance = given
-        wide, by_y = tf.cast(x, gamma.dtype), tf.cast(by_y, gamma.dtype)
-        inverse = tf.math.rsqrt(variance + epsilon)
-        by_x = tf.cast(by_y * (gamma * inverse), x.dtype)
-        by_gamma = tf.reduce_sum(by_y * (wide - mean), ROWS) * inverse
-        return by_x, by_gamma, tf.reduce_sum(by_y, ROWS)
-
-    @tf.custom_gradient
-    def fused(*given: Tensor) -> tuple[Any, Any]:
-        def gradient(*upstream: Tensor) -> Sequence[Tensor]:
-            with tf.GradientTape() as tape:
-                tape.watch(given)
-                found = plain(*given)
-            return tape.gradient(found, given, upstream)
-
-        by_y, x, gamma, mean, variance = given
-        found = tf.raw_ops.FusedBatchNormGradV3(
-            y_backprop=by_y,
-            x=x,
-            scale=gamma,
-            reserve_space_1=mean,
-            reserve_space_2=variance,
-            reserve_space_3=tf.zeros(0),
-            epsilon=epsilon,
-            is_training=False,
-        )[:3]
-        return found, gradient
-
-    return fused(by_y, x, gamma, mean, variance)
