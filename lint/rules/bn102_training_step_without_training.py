@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from typing import TYPE_CHECKING
 
 from ..findings import Severity
@@ -28,9 +27,9 @@ class TrainingStepWithoutTraining(Rule):
     flags that they pass on, and networks that other files pass to a step are seen. Of
     the networks that are only passed in, loaded, or made by another library, with
     nothing else known, the first in a file is reported as info; methods that the step
-    of a base class in another file runs are seen. Gradients that no optimizer applies, networks that are not
-    trained there, frozen ones and those whose `call` has the default `training=True`
-    are left alone.
+    of a base class in another file runs are seen. Gradients that no optimizer applies,
+    networks that are not trained there, frozen ones and those whose `call` has the
+    default `training=True` are left alone.
 
     ## Why is this bad
     A network that is called without `training` in a step of your own runs in inference

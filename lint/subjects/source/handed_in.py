@@ -60,7 +60,7 @@ def handed_in_networks(module: Module) -> Iterator[tuple[ast.Call, str]]:
 
 
 def _steps(module: Module) -> Iterator[_Step]:
-    """The tapes of a module in functions that take gradients, where some are applied."""
+    """The tapes of a module, in functions, where gradients are applied somewhere."""
     if not module.mentions("GradientTape") or not any(
         word in module.calls_by_name for word in _APPLYING
     ):
@@ -134,7 +134,7 @@ def _trained(step: _Step) -> set[str]:
 
 
 def _is_unknown(module: Module, network: ast.expr) -> bool:
-    """Whether all that is known of it is that it is passed in, loaded or of a library."""
+    """Whether it is only known to be passed in, loaded or of another library."""
     found = values(module, network)
     return bool(found) and all(
         isinstance(each, Parameter)
