@@ -55,6 +55,7 @@ from .untold import told, untold_on_jax
 from .untrained import actions_in_training, teachers_in_training
 from .usage import Usage, trains_by_loops_alone, usage_of
 from .values import Class, default_of, parameters
+from .without_flag import WithoutFlag, passes_flags_on, without_flag
 from .worlds import world
 
 __all__ = [
@@ -71,6 +72,7 @@ __all__ = [
     "UnreadableSource",
     "Usage",
     "Where",
+    "WithoutFlag",
     "actions_in_training",
     "arguments",
     "averaged_weights",
@@ -120,6 +122,7 @@ __all__ = [
     "most_steps",
     "only_borrows",
     "parameters",
+    "passes_flags_on",
     "penalties_through_batch_norm",
     "project_lineage",
     "read_module",
@@ -139,6 +142,7 @@ __all__ = [
     "usage_of",
     "with_argument",
     "with_parameter",
+    "without_flag",
     "world",
     "wrapped_calls",
 ]

@@ -42,6 +42,10 @@ _ACTS = re.compile(r"polic|^act$|^action|^get_action|choose|select_action")
 _PART = re.compile(
     r"(?:Block|Layer|Residual|Bottleneck|Cell|Unit|Stem|Neck|Head)s?(?:V?\d\w*)?$"
 )
+_FUNCTION = re.compile(
+    r"act|fn$|func|loss|metric|norm|transform|process|sampl|init|callable|callback"
+    r"|combin|aggregat|reduc|pool|distance|kernel|wrapp|maker|factory|builder"
+)
 _FREEZES = re.compile(r"(?<!un)(?<!de)freez", re.I)
 
 
@@ -117,3 +121,8 @@ def is_part(name: str) -> bool:
 def freezes(name: str) -> bool:
     """Whether a function of that name freezes what it is given."""
     return _FREEZES.search(name) is not None
+
+
+def is_function(name: str) -> bool:
+    """Whether something of that name that is called may well be no layer."""
+    return _has(_FUNCTION, name)
