@@ -1,6 +1,7 @@
 """Python source as the rules see it, and all that they ask of it."""
 
 from . import hints
+from .always_on import always_on
 from .averaged import averaged_weights
 from .batch_norms import Momentum, changes_later, momenta
 from .batch_of_one import batches_of_one
@@ -32,7 +33,7 @@ from .graph_mode import (
 from .handed_in import handed_in_networks
 from .handed_on import Misnamed, kinds_handed_on, misnamed_flags
 from .in_lambda import batch_norms_in_lambda
-from .kept_flags import kept_flags
+from .kept_flags import Kept, kept_flags
 from .late_freezing import fitted_frozen, late_changes
 from .layer_updates import leaves_updates_in_layers, trains_layers
 from .leaks import Leak, leaked_flags
@@ -62,6 +63,7 @@ __all__ = [
     "Class",
     "Evaluated",
     "Flagged",
+    "Kept",
     "Leak",
     "LeftOut",
     "LostFlag",
@@ -74,6 +76,7 @@ __all__ = [
     "Where",
     "WithoutFlag",
     "actions_in_training",
+    "always_on",
     "arguments",
     "averaged_weights",
     "base_calls_without_flag",

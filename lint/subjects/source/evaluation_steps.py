@@ -10,6 +10,7 @@ from .. import names
 from . import hints
 from .classes import calls_in, keyword
 from .contents import Kinds, holds
+from .members import attribute_of_self
 from .resolve import values
 from .saying import FLAG, says
 from .scopes import last_word
@@ -60,17 +61,19 @@ def trained_in_evaluation(module: Module) -> Iterator[Evaluated]:
             continue  # it may well sample by its dropout on purpose
         elif (
             kinds
-            or _is_handed_in(module, network, function)
+            or _is_unknown(module, network, call)
             or (is_step and _is_itself(module, network))
         ):
             yield Evaluated(flag, kinds, surely=False)
 
 
-def _is_handed_in(module: Module, network: ast.expr, function: ast.FunctionDef) -> bool:
-    """Whether nothing is known about it except that the function gets it."""
+def _is_unknown(module: Module, network: ast.expr, call: ast.Call) -> bool:
+    """Whether nothing is known about a network that is passed in, or of a subclass."""
     found = values(module, network)
-    return bool(found) and all(
-        isinstance(each, Parameter) and each.function is function for each in found
+    inherited = not found and attribute_of_self(network, "self") is not None
+    return bool(call.args) and (
+        inherited
+        or (bool(found) and all(isinstance(each, Parameter) for each in found))
     )
 
 
