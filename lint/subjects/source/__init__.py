@@ -39,6 +39,7 @@ from .layer_updates import leaves_updates_in_layers, trains_layers
 from .leaks import Leak, leaked_flags
 from .members import members
 from .module import Module
+from .own_averages import own_averages
 from .partial_freezing import loops_that_miss
 from .penalties import penalties_through_batch_norm
 from .plain_calls import leaking_calls, leaks_in_call
@@ -124,6 +125,7 @@ __all__ = [
     "momenta",
     "most_steps",
     "only_borrows",
+    "own_averages",
     "parameters",
     "passes_flags_on",
     "penalties_through_batch_norm",
