@@ -89,7 +89,7 @@ healthy = bool(np.abs(moving_mean).max() > 0)
             if call in nodes:
                 continue
             yield self.finding(
-                f"{network}(...) under GradientTape without training=True: if this "
+                f"{network}(...) in a training step without training=True: if this "
                 "network, which is not in sight, holds batch normalization or dropout, "
                 "it never updates its statistics and never drops; pass training=True",
                 module.location(call),

@@ -24,6 +24,7 @@ from .flag_places import Where
 from .flagged import Flagged, flag_left_out, flagged_calls
 from .frozen import freezes
 from .frozen_parts import frozen_in_parts
+from .graph_flags import graph_flags
 from .graph_mode import (
     calls_without_flag,
     fetched_in_vain,
@@ -100,6 +101,7 @@ __all__ = [
     "flags_ignored",
     "freezes",
     "frozen_in_parts",
+    "graph_flags",
     "handed_in_networks",
     "hints",
     "is_functional",

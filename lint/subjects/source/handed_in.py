@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from . import hints
@@ -13,9 +14,9 @@ from .members import attribute_of_self, self_name
 from .owners import owners
 from .resolve import method_of, project_lineage, values
 from .running import running
-from .saying import says_otherwise
+from .saying import says, says_otherwise
 from .scopes import last_word
-from .values import Class, Known, Parameter, Result, unpacks
+from .values import Class, Known, Parameter, Result, Routine, unpacks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -57,6 +58,7 @@ def handed_in_networks(module: Module) -> Iterator[tuple[ast.Call, str]]:
         for found in _lost(module, step, [method]):
             yield found
             return
+    yield from islice(_lost_in_jax(module), 1)
 
 
 def _steps(module: Module) -> Iterator[_Step]:
@@ -100,16 +102,40 @@ def _lost(
     for each in running(module, body) if trained else ():
         called = ast.unparse(each.call.func)
         if (
-            called in trained
+            (called in trained or called.rpartition(".")[0] in trained)
             and isinstance(each.call.func, ast.Name | ast.Attribute)
             and (each.call.args or each.call.keywords)
             and (isinstance(each.call.func, ast.Attribute) or each.routine is None)
             and not says_otherwise(each.call)
+            and not hints.is_function(called)
             and _is_unknown(each.module, each.call.func)
         ):
             lost = each if _has_no_flag(each.call) else each.loses_flag()
             if lost is not None:
                 yield lost.shown, called
+
+
+def _lost_in_jax(module: Module) -> Iterator[tuple[ast.Call, str]]:
+    """The calls of `stateless_call` in a function of which JAX takes gradients."""
+    if not module.mentions("stateless_call"):
+        return
+    differentiated = {
+        value.node
+        for word in ("grad", "value_and_grad")
+        for call in module.calls_by_name.get(word, ())
+        for given in call.args[:1]
+        for value in values(module, given)
+        if isinstance(value, Routine)
+    }
+    for call in module.calls_by_name.get("stateless_call", ()):
+        if (
+            module.scopes.enclosing_function(call) in differentiated
+            and isinstance(call.func, ast.Attribute)
+            and says(module, call).is_nothing
+            and not says_otherwise(call)
+            and _is_unknown(module, call.func.value)
+        ):
+            yield call, ast.unparse(call.func)
 
 
 def _has_no_flag(call: ast.Call) -> bool:

@@ -44,7 +44,7 @@ _PART = re.compile(
 )
 _FUNCTION = re.compile(
     r"act|fn$|func|loss|metric|norm|transform|process|sampl|init|callable|callback"
-    r"|combin|aggregat|reduc|pool|distance|kernel|wrapp|maker|factory|builder"
+    r"|criteri|combin|aggregat|reduc|pool|distance|kernel|wrapp|maker|factory|builder"
 )
 _FREEZES = re.compile(r"(?<!un)(?<!de)freez", re.I)
 

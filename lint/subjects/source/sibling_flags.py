@@ -22,6 +22,7 @@ from .members import members
 from .memo import found_once
 from .resolve import method_of, values
 from .saying import FLAG, says_otherwise
+from .sublayers import gets_phase_elsewhere, may_depend_on_phase
 from .untold import is_told, untold_on_jax
 from .values import Class, Known, Result, parameters
 from .worlds import world
@@ -72,8 +73,8 @@ def _left_out(module: Module) -> Iterator[LeftOut]:
                 continue
             if any(first <= line <= last for line in told):
                 yield from _beside_others(module, routine.node)
-            elif keras_kind(of) == "layer" and _tells_none(module, routine.node):
-                yield from islice(_untold(module, routine.node), 1)
+            elif _tells_none(module, routine.node):
+                yield from islice(_inconsistent(module, of, routine.node), 1)
 
 
 def leaves_untold(of: Class) -> bool:
@@ -94,10 +95,18 @@ def _beside_others(module: Module, function: Function) -> Iterator[LeftOut]:
             yield replace(each, beside=ast.unparse(told.func))
 
 
+def _inconsistent(module: Module, of: Class, function: Function) -> Iterator[LeftOut]:
+    """What a layer leaves out, or a model that passes the phase on elsewhere."""
+    for each in _untold(module, function):
+        if keras_kind(of) == "layer" or gets_phase_elsewhere(module, each.call):
+            yield each
+
+
 def _untold(module: Module, function: Function) -> Iterator[LeftOut]:
     for call in calls_in(module, function):
         if (
-            isinstance(call.func, ast.Attribute | ast.Name | ast.Subscript)
+            call.args
+            and isinstance(call.func, ast.Attribute | ast.Name | ast.Subscript)
             and not is_told(module, call)
             and not says_otherwise(call)
             and _depends_on_phase(module, call)
@@ -115,6 +124,8 @@ def _passes_on(call: ast.Call) -> bool:
 
 def _depends_on_phase(module: Module, call: ast.Call) -> bool:
     """Whether a layer is called that holds BN or dropout, or reads the flag itself."""
+    if may_depend_on_phase(module, call):
+        return True
     if not is_layer(module, call) or all(
         isinstance(each, Result) and _is_plain(each)
         for each in values(module, call.func)

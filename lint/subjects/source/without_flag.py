@@ -146,21 +146,27 @@ def _loses_flag(of: Class) -> bool:
 
 def _wraps(of: Class, is_layer: bool) -> bool:
     """Whether its `call` runs layers that are passed to its constructor."""
+    run = _run_in_call(of)
+    if "layer" in run and Known("keras.layers.Wrapper") in lineage(of):
+        return True
     return any(
         not hints.is_function(name)
         and _is_given(of, name)
         and (not is_layer or _treats_as_layer(of, name))
-        for name in sorted(_run_in_call(of))
+        for name in sorted(run)
     )
 
 
 def _run_in_call(of: Class) -> set[str]:
     """The attributes that `call` calls without a flag, or passes to a function."""
     found: set[str | None] = set()
+    needed = world(of.module).has(CALL_NEEDS_TRAINING)  # **options get no phase then
     for routine in reached(of, "call"):
         me = self_name(routine.node)
         for call in calls_in(routine.module, routine.node):
-            if says(routine.module, call).is_nothing and not says_otherwise(call):
+            said = says(routine.module, call)
+            untold = said.is_nothing or (said.packed and needed)
+            if untold and not says_otherwise(call):
                 found.add(attribute_of_self(call.func, me) if call.args else None)
                 found.update(attribute_of_self(each, me) for each in call.args)
     return {each for each in found if each is not None}
@@ -171,7 +177,7 @@ def _is_given(of: Class, name: str) -> bool:
     given = [
         value
         for each in members(of.module, of.node).given(name)
-        for value in values(of.module, each)
+        for value in values(of.module, _converted(each))
     ]
     return (
         constructor is not None
@@ -181,6 +187,14 @@ def _is_given(of: Class, name: str) -> bool:
             for each in given
         )
     )
+
+
+def _converted(expression: ast.expr) -> ast.expr:
+    """What a method such as `module.to(device)` is called on, and likely returns."""
+    match expression:
+        case ast.Call(func=ast.Attribute(value=ast.Name() as base, attr="to" | "copy")):
+            return base
+    return expression
 
 
 def _treats_as_layer(of: Class, name: str) -> bool:
