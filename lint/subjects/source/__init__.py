@@ -20,6 +20,7 @@ from .data_formats import default_data_format
 from .dropped_updates import dropped_updates
 from .edits import replaced, with_argument, with_parameter
 from .evaluation_steps import Evaluated, trained_in_evaluation
+from .fixed_axis import fixed_axes
 from .flag_places import Where
 from .flagged import Flagged, flag_left_out, flagged_calls
 from .frozen import freezes
@@ -51,7 +52,7 @@ from .sequence import arguments, layers_before, library_classes
 from .shared_inputs import shared_by_inputs
 from .sibling_flags import LeftOut, leaves_untold, left_out
 from .sole_use import sole_number
-from .step_counts import most_steps
+from .step_counts import default_momenta, most_steps
 from .toggled import toggled_in_loops
 from .training_steps import LostFlag, lost_flags
 from .untold import told, untold_on_jax
@@ -91,11 +92,13 @@ __all__ = [
     "class_holds",
     "copies_without_statistics",
     "default_data_format",
+    "default_momenta",
     "default_of",
     "dropped_updates",
     "extends_flagged",
     "fetched_in_vain",
     "fitted_frozen",
+    "fixed_axes",
     "flag_left_out",
     "flagged_calls",
     "flags_ignored",
