@@ -29,7 +29,8 @@ class TrainingTrueHardCoded(Rule):
     in a function that is not a step, or without batch normalization in sight. A
     constructor flag that a layer passes on in its `call` is reported as info, too, and
     so is True for dropout there, for a layer beside others that get the phase, or for
-    a method where `call` has no `training`.
+    a method where `call` has no `training`; there also a function such as
+    `tf.nn.dropout`, which always drops.
     Calls of a model in a training loop, branches on the phase, Monte Carlo dropout and
     augmentation are left alone. It is reported as info in a graph beside dropout with
     the same flag, as in pix2pix, and for TensorFlow 1 in a function that makes the
@@ -110,12 +111,9 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
                 module.location(kept.flag),
                 Severity.INFO,
             )
-        for flag, called in source.always_on(module):
+        for each in source.always_on(module):
             yield self.finding(
-                f"{called} is run as in training by predict too: what drops or is "
-                "random in it stays so; pass training=training, unless that is meant",
-                module.location(flag),
-                Severity.INFO,
+                _when_on(each), module.location(each.node), Severity.INFO
             )
         for call in source.trained_in_evaluation(module):
             yield self.finding(
@@ -158,6 +156,20 @@ def _in_evaluation(call: source.Evaluated) -> str:
     if names.DROPOUT in call.kinds:
         return "its dropout drops, so that the result is random"
     return f"if the network holds batch normalization, {of_batch}"
+
+
+def _when_on(each: source.AlwaysOn) -> str:
+    """Describe what never stops, and how to make it."""
+    if each.is_function:
+        return (
+            f"{each.called} drops in predict too, as this call has no `training` to "
+            "ask; use a Dropout layer, or take training=None and drop only if it is "
+            "true, unless that is meant"
+        )
+    return (
+        f"{each.called} is run as in training by predict too: what drops or is random "
+        "in it stays so; pass training=training, unless that is meant"
+    )
 
 
 def _when_kept(kept: source.Kept) -> str:

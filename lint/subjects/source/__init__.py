@@ -1,7 +1,7 @@
 """Python source as the rules see it, and all that they ask of it."""
 
 from . import hints
-from .always_on import always_on
+from .always_on import AlwaysOn, always_on
 from .averaged import averaged_weights
 from .batch_norms import Momentum, changes_later, momenta
 from .batch_of_one import batches_of_one
@@ -63,6 +63,7 @@ from .without_flag import WithoutFlag, passes_flags_on, without_flag
 from .worlds import world
 
 __all__ = [
+    "AlwaysOn",
     "Class",
     "Evaluated",
     "Flagged",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .. import names
@@ -14,6 +15,7 @@ from .flag_places import Where, where_is
 from .members import attribute_of_self, members, self_name
 from .resolve import method_of, values
 from .saying import FLAG, says
+from .scopes import last_word
 from .values import Class, Known, Parameter, Result, Routine, parameters
 
 if TYPE_CHECKING:
@@ -24,16 +26,39 @@ if TYPE_CHECKING:
     from .values import Value
 
 _RANDOM = frozenset({names.DROPOUT, names.NOISE})
+# Functions that drop whenever they are called.
+_FUNCTIONS = {
+    *("tensorflow.nn.dropout", "keras.random.dropout", "keras.backend.dropout"),
+    *("tensorflow.nn.experimental.stateless_dropout", "keras.random.alpha_dropout"),
+}
+_DROPS = re.compile(r"(?<!layers)\.(stateless_|alpha_)?dropout\(")
 _ON = re.compile(r"\btraining\s*=\s*(True\b|[\w.]+\s*(>|!=))")
 
 
-def always_on(module: Module) -> Iterator[tuple[ast.keyword, str]]:
-    """Yield the flag of each such call, and what is called, as written.
+@dataclass(frozen=True)
+class AlwaysOn:
+    """A call in a `call` of Keras that is run as in training whatever the phase.
 
-    It is dropout or noise; a layer beside others that get the caller's phase; or a
-    method of a class whose `call` has no phase to pass.
+    Attributes:
+        node: the flag, or the call of a function that drops by itself.
+        called: what is called, as written.
+        is_function: whether it is such a function.
     """
-    if not (module.mentions("def call") and module.matches(_ON)) or module.is_test:
+
+    node: ast.AST
+    called: str
+    is_function: bool = False
+
+
+def always_on(module: Module) -> Iterator[AlwaysOn]:
+    """Yield each such call.
+
+    It is dropout or noise; a layer beside others that get the caller's phase; a method
+    of a class whose `call` has no phase to pass; or there, a function that drops.
+    """
+    if not module.mentions("def call") or module.is_test:
+        return
+    if not (module.matches(_ON) or module.matches(_DROPS)):
         return
     seen: set[ast.Call] = set()
     for node in module.classes:
@@ -46,6 +71,9 @@ def always_on(module: Module) -> Iterator[tuple[ast.keyword, str]]:
             calls = calls_in(module, routine.node)
             passed_on = any(map(_is_passed_on, calls))
             for call in calls:
+                if _drops_by_itself(of, routine, call):
+                    yield AlwaysOn(call, ast.unparse(call.func), is_function=True)
+                    continue
                 flag = _flag_that_is_on(module, call)
                 if (
                     flag is not None
@@ -54,7 +82,27 @@ def always_on(module: Module) -> Iterator[tuple[ast.keyword, str]]:
                     and where_is(module, call, is_layer=False) is Where.CALL
                 ):
                     seen.add(call)
-                    yield flag, ast.unparse(call.func)
+                    yield AlwaysOn(flag, ast.unparse(call.func))
+
+
+def _drops_by_itself(of: Class, routine: Routine, call: ast.Call) -> bool:
+    """Whether it is a function that drops, where nothing knows the phase."""
+    if not last_word(call.func).endswith("dropout") or not _has_no_phase(of):
+        return False
+    module, function = of.module, routine.node
+    return (
+        any(
+            isinstance(each, Known) and each.name in _FUNCTIONS
+            for each in values(module, call.func)
+        )
+        and module.scopes.enclosing_function(call) is function
+        and not hints.is_meant_random(of.node.name)
+        and not any(
+            hints.speaks_of_phase(getattr(each, "id", "") or getattr(each, "attr", ""))
+            for each in ast.walk(function)
+        )
+        and not any(map(hints.is_flag_like, parameters(function)))
+    )
 
 
 def _is_passed_on(call: ast.Call) -> bool:

@@ -14,7 +14,7 @@ from .members import attribute_of_self
 from .resolve import values
 from .saying import FLAG, says
 from .scopes import last_word
-from .values import Parameter, Self, parameters
+from .values import Parameter, Routine, Self, parameters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,6 +63,7 @@ def trained_in_evaluation(module: Module) -> Iterator[Evaluated]:
             kinds
             or _is_unknown(module, network, call)
             or (is_step and _is_itself(module, network))
+            or (is_step and _takes_flag(module, network))
         ):
             yield Evaluated(flag, kinds, surely=False)
 
@@ -80,6 +81,14 @@ def _is_unknown(module: Module, network: ast.expr, call: ast.Call) -> bool:
 def _is_itself(module: Module, network: ast.expr) -> bool:
     """Whether it is the model itself, called in a step of its own."""
     return any(isinstance(each, Self) for each in values(module, network))
+
+
+def _takes_flag(module: Module, function: ast.expr) -> bool:
+    """Whether it is a function of the project that takes the phase."""
+    found = values(module, function)
+    return bool(found) and all(
+        isinstance(each, Routine) and FLAG in parameters(each.node) for each in found
+    )
 
 
 def _evaluation(module: Module, call: ast.Call) -> ast.FunctionDef | None:

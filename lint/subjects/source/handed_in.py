@@ -5,15 +5,15 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from . import hints
-from .classes import calls_in, keyword
+from .classes import calls_in, keras_kind, keyword
 from .members import attribute_of_self, self_name
 from .owners import owners
 from .resolve import method_of, project_lineage, values
-from .running import running
+from .running import Running, running
 from .saying import says, says_otherwise
 from .scopes import last_word
 from .values import Class, Known, Parameter, Result, Routine, unpacks
@@ -58,7 +58,7 @@ def handed_in_networks(module: Module) -> Iterator[tuple[ast.Call, str]]:
         for found in _lost(module, step, [method]):
             yield found
             return
-    yield from islice(_lost_in_jax(module), 1)
+    yield from islice(chain(_lost_in_jax(module), _lost_in_torch(module)), 1)
 
 
 def _steps(module: Module) -> Iterator[_Step]:
@@ -102,10 +102,8 @@ def _lost(
     for each in running(module, body) if trained else ():
         called = ast.unparse(each.call.func)
         if (
-            (called in trained or called.rpartition(".")[0] in trained)
-            and isinstance(each.call.func, ast.Name | ast.Attribute)
+            _is_trained(each, trained)
             and (each.call.args or each.call.keywords)
-            and (isinstance(each.call.func, ast.Attribute) or each.routine is None)
             and not says_otherwise(each.call)
             and not hints.is_function(called)
             and _is_unknown(each.module, each.call.func)
@@ -113,6 +111,29 @@ def _lost(
             lost = each if _has_no_flag(each.call) else each.loses_flag()
             if lost is not None:
                 yield lost.shown, called
+
+
+def _lost_in_torch(module: Module) -> Iterator[tuple[ast.Call, str]]:
+    """The calls of what a Keras model is given, in a step that runs `backward`."""
+    for backward in module.calls_by_name.get("backward", ()):
+        function = module.scopes.enclosing_function(backward)
+        owner = None if function is None else module.owner_of(function)
+        if function is None or owner is None:
+            continue
+        if keras_kind(Class(module, owner)) != "model":
+            continue
+        for call in calls_in(module, function):
+            name = attribute_of_self(call.func, self_name(function))
+            if (
+                name is not None
+                and call.args
+                and call.lineno < backward.lineno
+                and not hints.is_function(name)
+                and says(module, call).is_nothing
+                and not says_otherwise(call)
+                and _is_unknown(module, call.func)
+            ):
+                yield call, ast.unparse(call.func)
 
 
 def _lost_in_jax(module: Module) -> Iterator[tuple[ast.Call, str]]:
@@ -145,6 +166,21 @@ def _has_no_flag(call: ast.Call) -> bool:
         or hints.is_flag_like(ast.unparse(each))
         for each in (*call.args[1:], *(word.value for word in call.keywords))
     )
+
+
+def _is_trained(each: Running, trained: set[str]) -> bool:
+    """Whether a network is called that is, or is part of, one of those.
+
+    A name in a function stands for what the step passes for it.
+    """
+    match each.call.func:
+        case ast.Attribute(value=base):
+            return not trained.isdisjoint(map(ast.unparse, (each.call.func, base)))
+        case ast.Name():
+            *_, (_, network) = each.networks()
+            known = each.routine is None or network is not each.call.func
+            return known and ast.unparse(network) in trained
+    return False
 
 
 def _trained(step: _Step) -> set[str]:

@@ -31,10 +31,11 @@ _MEANT_RANDOM = re.compile(
     r"|[Aa]ugment|dropout|[Ss]ampl"
 )
 _STEP = re.compile(
-    r"(^|_)(test|eval|evaluation|val|valid|validation)_(step|batch|epoch)(_fn)?$"
+    r"(^|_)(test|eval|evaluation|val|valid|validation|predict|inference)"
+    r"_(step|batch|epoch|iteration)(_fn)?$"
 )
 _EVALUATION = re.compile(
-    r"^_*((evaluat|validat)(e|ion)|recogni[sz]e|predict|infer(ence)?|eval|val)"
+    r"^_*((evaluat|validat)(e|ion)|recogni[sz]e|predict|infer(ence)?|eval|valid|val)"
     r"(_(model|network|process|epoch|one_epoch|loop|dataset|data|set|batch|fn))?$"
 )
 _TESTS = re.compile(r"^(test_|Test[A-Z])|(_test|Tests?|TestCase)$|^test$")

@@ -116,10 +116,8 @@ def _untold(module: Module, function: Function) -> Iterator[LeftOut]:
 
 
 def _passes_on(call: ast.Call) -> bool:
-    return any(
-        each.arg == FLAG and isinstance(each.value, ast.Name) and each.value.id == FLAG
-        for each in call.keywords
-    )
+    given = [each.value for each in call.keywords if each.arg == FLAG] or call.args[1:]
+    return any(isinstance(each, ast.Name) and each.id == FLAG for each in given)
 
 
 def _depends_on_phase(module: Module, call: ast.Call) -> bool:
