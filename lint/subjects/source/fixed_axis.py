@@ -25,20 +25,20 @@ _FLATTENS = re.compile(r"Dense$|Flatten$|Global\w*Pool\w*$|Reshape$")
 def fixed_axes(module: Module) -> Iterator[tuple[ast.Call, int]]:
     """Yield the first BN beside a convolution whose axis fits one format alone.
 
-    It comes with its axis. The module compares the format with something, and no BN or
-    convolution in it is given an axis or a format that is chosen.
+    It comes with its axis. The code takes images of either format: it compares the
+    format with something, and no layer has another; or the convolution beside BN is
+    given a format that is no constant.
     """
-    if not module.mentions(*_ASKS) or not _compares(module):
+    if not (module.mentions("BatchNorm") and module.mentions(*_ASKS, "data_format")):
         return
     layers = [call for call in module.calls if last_word(call.func)[:1].isupper()]
-    if any(_has_own_format(call) for call in layers):
-        return
     found = [call for call in layers if _is_batch_norm(module, call)]
     axes = [_axis(module, call) for call in found]
-    if None in axes:
-        return
+    asks = None not in axes and _compares(module)
+    if any(_has_own_format(call) for call in layers):
+        asks = False
     for call, axis in zip(found, axes, strict=True):
-        if axis is not None and _is_on_images(module, call, layers, axis):
+        if axis is not None and _is_on_images(module, call, layers, axis, asks):
             yield call, axis
             return
 
@@ -84,21 +84,34 @@ def _axis(module: Module, call: ast.Call) -> int | None:
 
 
 def _is_on_images(
-    module: Module, made: ast.Call, layers: list[ast.Call], axis: int
+    module: Module, made: ast.Call, layers: list[ast.Call], axis: int, asks: bool
 ) -> bool:
-    """Whether it stands beside a convolution in its function; by default, after it."""
+    """Whether it stands beside a convolution in its function; by default, after it.
+
+    Unless the module `asks` for the format, the convolution must be given one.
+    """
     function = module.scopes.enclosing_function(made)
     beside = [
-        (call.lineno, last_word(call.func))
+        call
         for call in layers
         if module.scopes.enclosing_function(call) is function
+        and (asks or _is_chosen(call) or _FLATTENS.search(last_word(call.func)))
     ]
     if axis == 1:
-        return any(_CONVOLUTION.match(name) for _, name in beside)
-    before = [name for line, name in beside if line < made.lineno]
-    for name in reversed(before):
-        if _FLATTENS.search(name):
+        return any(_is_convolution(call) for call in beside)
+    before = [call for call in beside if call.lineno < made.lineno]
+    for call in reversed(before):
+        if _FLATTENS.search(last_word(call.func)):
             return False
-        if _CONVOLUTION.match(name):
+        if _is_convolution(call):
             return axis in (-1, 3)
     return False
+
+
+def _is_convolution(call: ast.Call) -> bool:
+    return _CONVOLUTION.match(last_word(call.func)) is not None
+
+
+def _is_chosen(call: ast.Call) -> bool:
+    """Whether a layer is given a format that is a name's or an attribute's."""
+    return isinstance(keyword(call, "data_format"), ast.Name | ast.Attribute)
