@@ -69,8 +69,8 @@ healthy = bool(np.abs(means).max() < 1e-3)  # Each channel is normalized.
         for made, fixed in source.fixed_axes(module):
             yield self.finding(
                 f"axis={fixed} fits one format of images, and this code takes either: "
-                "in the other, rows or columns are normalized; use axis=1 if the format "
-                'is "channels_first", else -1',
+                "in the other, rows or columns are normalized; use axis=1 if it is "
+                '"channels_first", else -1',
                 module.location(made),
                 Severity.INFO,
             )

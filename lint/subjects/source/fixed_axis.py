@@ -10,7 +10,7 @@ from .batch_norms import batch_norm_name
 from .classes import keyword
 from .resolve import values
 from .scopes import last_word
-from .values import Known, Literal, unpacks
+from .values import Known, unpacks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +33,7 @@ def fixed_axes(module: Module) -> Iterator[tuple[ast.Call, int]]:
         return
     layers = [call for call in module.calls if last_word(call.func)[:1].isupper()]
     found = [call for call in layers if _is_batch_norm(module, call)]
-    axes = [_axis(module, call) for call in found]
+    axes = [_axis(call) for call in found]
     asks = None not in axes and _compares(module)
     if any(_has_own_format(call) for call in layers):
         asks = False
@@ -70,16 +70,18 @@ def _has_own_format(call: ast.Call) -> bool:
     )
 
 
-def _axis(module: Module, call: ast.Call) -> int | None:
-    """The axis as a constant; None if it is chosen, or may be."""
+def _axis(call: ast.Call) -> int | None:
+    """The axis as written, or the default; None if it is chosen, or may be."""
     given = call.args[0] if call.args else keyword(call, "axis")
     if unpacks(call):
         return None
     if given is None:
         return -1
-    match values(module, given):
-        case [Literal(value=int() as axis)]:
+    match given:
+        case ast.Constant(value=int() as axis):
             return axis
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() as axis)):
+            return -axis
     return None
 
 
