@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .scopes import Function
 
 _APPLYING = ("apply_gradients", "minimize")
+_STEPS = ("GradientTape", "stateless_call", "backward")
 _LOSES = re.compile(r"\bdef \w*loss\w*\(\s*self\b")
 # Networks that do not tell what they hold; those of other kinds have no Keras layers.
 _OPAQUE = re.compile(
@@ -48,6 +49,8 @@ def handed_in_networks(module: Module) -> Iterator[tuple[ast.Call, str]]:
     It comes with the network as written. One is enough: it is unknown whether a network
     that is passed in depends on the phase.
     """
+    if not (module.mentions(*_STEPS) or module.matches(_LOSES)):
+        return
     if "set_learning_phase" in module.calls_by_name:
         return
     for step in _steps(module):
