@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _APPLYING = ("apply_gradients", "minimize")
 _STEPS = ("GradientTape", "stateless_call", "backward")
-_LOSES = re.compile(r"\bdef \w*loss\w*\(\s*self\b")
+_LOSES = re.compile(r"def \w*loss\w*\(\s*self\b")
 # Networks that do not tell what they hold; those of other kinds have no Keras layers.
 _OPAQUE = re.compile(
     r"keras\.models\.(load_model|clone_model|model_from_(json|yaml|config))$"
