@@ -35,6 +35,8 @@ def may_depend_on_phase(module: Module, call: ast.Call) -> bool:
         return True
     if any(_library_of(each) in libraries for each in found):
         return True
+    if found and all(isinstance(each, Parameter) for each in found):
+        return True
     return held in told and all(
         isinstance(each, Parameter | Items) or _library_maker(each) for each in found
     )
