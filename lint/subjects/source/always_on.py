@@ -31,8 +31,7 @@ _FUNCTIONS = {
     *("tensorflow.nn.dropout", "keras.random.dropout", "keras.backend.dropout"),
     *("tensorflow.nn.experimental.stateless_dropout", "keras.random.alpha_dropout"),
 }
-_DROPS = re.compile(r"(?<!layers)\.(stateless_|alpha_)?dropout\(")
-_ON = re.compile(r"\btraining\s*=\s*(True\b|[\w.]+\s*(>|!=))")
+_ON = re.compile(r"training\s*=\s*(True\b|[\w.]+\s*(>|!=))")
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ def always_on(module: Module) -> Iterator[AlwaysOn]:
     """
     if not module.mentions("def call") or module.is_test:
         return
-    if not (module.matches(_ON) or module.matches(_DROPS)):
+    if not (module.mentions("dropout(") or module.matches(_ON)):
         return
     seen: set[ast.Call] = set()
     for node in module.classes:

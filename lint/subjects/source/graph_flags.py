@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from .module import Module
 
-_HANDED_ON = re.compile(r"\btraining\s*=\s*(is_)?train\w*\b")
+_HANDED_ON = re.compile(r"training\s*=\s*(is_)?train\w*\b")
 
 
 def graph_flags(module: Module) -> Iterator[ast.keyword]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .module import Module
     from .values import Value
 
-_KEPT = re.compile(r"\btraining\s*=\s*self\.")
+_KEPT = re.compile(r"training\s*=\s*self\.")
 
 
 @dataclass(frozen=True)
