@@ -87,8 +87,8 @@ class TimedWatch(lint.Watch):
     def on_train_batch_begin(self, batch, logs=None):
         self._timed(super().on_train_batch_begin)(batch, logs)
 
-    def on_train_batch_end(self, batch, logs=None):
-        self._timed(super().on_train_batch_end)(batch, logs)
+    def on_epoch_end(self, epoch, logs=None):
+        self._timed(super().on_epoch_end)(epoch, logs)
 
     def on_train_end(self, logs=None):
         self._timed(super().on_train_end)(logs)
