@@ -107,25 +107,20 @@ class Watch(keras.callbacks.Callback):
             own_step=own_step,
             histograms=Histograms(self._log_folder),
         )
+        self._first: int | None = None
         self._tap = Tap(self.model, self._monitor)
         self._tap.open()
         self._monitor.begin(self._value)
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         assert self._monitor is not None
+        self._note_steps()
         self._first = batch
         self._tap.keeps_next = self._monitor.wants_batch()
 
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        assert self._monitor is not None
-        done = self.model.steps_per_execution
-        steps = self.params.get("steps")
-        if steps:
-            done = min(done, steps - self._first)  # There may be fewer at the end.
-        self._monitor.after_step(self._monitor.step + done, self._value)
-
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         assert self._monitor is not None
+        self._note_steps()
         if self._logs and logs is not None:
             logs.update(self._monitor.numbers(self._value))
 
@@ -134,6 +129,22 @@ class Watch(keras.callbacks.Callback):
         self._tap.close()
         self._monitor.end(self._value)
         finish(self._monitor, self._plot, self._verbose)
+
+    def _note_steps(self) -> None:
+        """Look, if that is due, after the steps since the last call.
+
+        Not in `on_train_batch_end`: with a callback that has that, Keras waits for each
+        step before it prepares the next.
+        """
+        if self._first is None or not self._tap.has_run():
+            return
+        assert self._monitor is not None
+        done = self.model.steps_per_execution
+        steps = self.params.get("steps")
+        if steps:
+            done = min(done, steps - self._first)  # There may be fewer at the end.
+        self._first = None
+        self._monitor.after_step(self._monitor.step + done, self._value)
 
     def _value(self, variable: Any) -> Any:
         synchronize(self.model)

@@ -19,6 +19,7 @@ from .judging import (
 )
 from .layers import WatchedLayer
 from .notices import Notices
+from .statistics import flat
 from .trial import Losses, Trial
 
 if TYPE_CHECKING:
@@ -108,9 +109,11 @@ class Monitor:
             self._learn_calls(step)
         self.step = step
         if self.layers and self._samples.is_due(step):
+            self._wait(value)
             with self._samples.look(step):
                 self._sample(value)
         if self._batch is not None and self._trials.is_due(step):
+            self._wait(value)
             with self._trials.look(step):
                 self._try()
                 self._judge_losses(at_the_end=False)
@@ -141,6 +144,11 @@ class Monitor:
                 judge_still(layer, self.notices, self.step, self._advice)
         self._judge_losses(at_the_end=True)
         self.notices.say()
+
+    def _wait(self, value: Value) -> None:
+        """Wait for the steps so far, whose time is not that of a look."""
+        if self.layers and self.layers[0].layer.built:
+            flat(value(self.layers[0].layer.moving_mean))
 
     def _learn_calls(self, steps: int) -> None:
         """Use the counts; a step that was compiled before cannot be counted."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,7 @@ class Tap:
             "torch": self._from_list,
         }
         self.keeps_next = False
+        self._has_run = False
         self._replayed: list[Any] = []
         self._replay: Any = None
         self._taken_from = ways.get(keras.backend.backend())
@@ -57,10 +59,20 @@ class Tap:
         if self._taken_from is not None and self.keeps_next:
             self.keeps_next = False
             arguments = self._taken_from(*arguments)
-        if self._monitor.step:
-            return self._train_function(*arguments)
-        with self._monitor.counter.counting():
-            return self._train_function(*arguments)
+        with nullcontext() if self._monitor.step else self._monitor.counter.counting():
+            found = self._train_function(*arguments)
+        self._has_run = True
+        return found
+
+    def has_run(self) -> bool:
+        """Whether a step was done since the last call; True if it cannot be known.
+
+        Keras announces one more step than there are batches, if it does not know how
+        many there are.
+        """
+        has_run = self._has_run or self._model.train_function is not self
+        self._has_run = False
+        return has_run
 
     def _keep(self, batch: Any) -> None:
         import keras

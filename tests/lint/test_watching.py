@@ -232,6 +232,11 @@ class TestFit:
         for _ in range(2):
             assert fitted(model, *data(mean=5), watch) == []
 
+    def test_keras_need_not_wait_for_each_step(self):
+        """As it does for any callback that has this method."""
+        default = keras.callbacks.Callback.on_train_batch_end
+        assert lint.Watch.on_train_batch_end is default
+
     def test_a_training_that_fails_leaves_one_that_works(self):
         class Fails(keras.callbacks.Callback):
             def on_train_batch_end(self, batch, logs=None):
