@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 Tensor = Any
 
+AT_ONCE = 2**3  # Rows whose norms are taken in one pass over memory.
 BLOCK = 2**5  # Rows.
 LARGE_BLOCK = 2**6  # Of many rows, as each block leaves a row of numbers to add up.
 MANY = 2**17
@@ -61,7 +62,9 @@ def _sums(flat: Tensor, rows: Size, block: int) -> tuple[Tensor, Tensor]:
     # Row i goes to block i % number.
     blocks = tf.reshape(flat[:whole], (block, number * channels))
     total = tf.linalg.matmul(tf.ones((1, block)), blocks)
-    norms = tf.raw_ops.EuclideanNorm(input=blocks, axis=[0])
+    # Of few rows at a time, which are far apart in memory; so are the rows of these.
+    norms = _norms(tf.reshape(blocks, (AT_ONCE, -1)))
+    norms = _norms(tf.reshape(norms, (block // AT_ONCE, -1)))
 
     def over_blocks(values: Tensor) -> Tensor:
         return tf.reduce_sum(tf.reshape(values, (number, channels)), 0)
@@ -75,3 +78,8 @@ def _sums(flat: Tensor, rows: Size, block: int) -> tuple[Tensor, Tensor]:
         total + tf.reduce_sum(rest, 0),
         squares + tf.reduce_sum(tf.square(rest), 0),
     )
+
+
+def _norms(rows: Tensor) -> Tensor:
+    """The norm of each column."""
+    return tf.raw_ops.EuclideanNorm(input=rows, axis=[0])
