@@ -18,6 +18,8 @@ HAS_BACKENDS = ("kerasbn/kernels/", "kerasbn/replicas/")
 # usable where no framework is loaded.
 MAY_IMPORT_KERAS = (
     "kerasbn/layer.py",
+    "kerasbn/forward.py",
+    "kerasbn/storing.py",
     "kerasbn/moving_average.py",
     "kerasbn/renorm.py",
     "kerasbn/statistics/",
@@ -51,7 +53,8 @@ STOREYS = {
         ("errors", "comparing", "arguments", "moving_average", "replicas"),
         ("isolation", "writing", "config_tree", "kernels"),
         ("graph", "statistics", "renorm"),
-        ("archive", "layer"),
+        ("archive", "forward", "storing"),
+        ("layer",),
         ("live",),
         ("folding", "choosing", "combine", "recalibration"),
         ("exchange", "freezing"),

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 Tensor = Any
 
+normalize_masked_batch = generic.normalize_masked_batch
+
 FEW = 2**8  # Rows, so few that one by one is exact enough.
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 from keras import ops
 
 from kerasbn import kernels
+from kerasbn.kernels.dtypes import in_dtype
 from kerasbn.moving_average import step, where
 
 if TYPE_CHECKING:
@@ -145,18 +145,9 @@ class RunningStatistics:
         w.assign(np.where(batches > 0, new, array(w)))
 
 
-def read(variable: Variable, dtype: Any) -> Tensor:
+def read(variable: Variable, dtype: str) -> Tensor:
     """Its value in a dtype."""
-    value = ops.convert_to_tensor(variable)
-    if hasattr(value, "assign"):  # TensorFlow's variable is still to be read.
-        return ops.cast(value, dtype)
-    return in_dtype(value, dtype)
-
-
-def in_dtype(tensor: Tensor, dtype: Any) -> Tensor:
-    """The tensor in a dtype; `ops.cast` takes long, also where it is that already."""
-    is_so = keras.backend.standardize_dtype(tensor.dtype) == dtype
-    return tensor if is_so else ops.cast(tensor, dtype)
+    return in_dtype(ops.convert_to_tensor(variable), dtype)
 
 
 def array(variable: Variable) -> Array:
