@@ -17,9 +17,7 @@ HAS_BACKENDS = ("kerasbn/kernels/", "kerasbn/replicas/")
 # The only modules that import Keras, by path or by folder. Everything else stays
 # usable where no framework is loaded.
 MAY_IMPORT_KERAS = (
-    "kerasbn/layer.py",
-    "kerasbn/forward.py",
-    "kerasbn/storing.py",
+    "kerasbn/layer/",
     "kerasbn/moving_average.py",
     "kerasbn/renorm.py",
     "kerasbn/statistics/",
@@ -53,8 +51,7 @@ STOREYS = {
         ("errors", "comparing", "arguments", "moving_average", "replicas"),
         ("isolation", "writing", "config_tree", "kernels"),
         ("graph", "statistics", "renorm"),
-        ("archive", "forward", "storing"),
-        ("layer",),
+        ("archive", "layer"),
         ("live",),
         ("folding", "choosing", "combine", "recalibration"),
         ("exchange", "freezing"),

@@ -10,7 +10,7 @@ from keras import ops
 
 from kerasbn import kernels
 from kerasbn.kernels.dtypes import in_dtype
-from kerasbn.moving_average import step, where
+from kerasbn.moving_average import select, step
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,7 +57,7 @@ class RunningStatistics:
     renorm: RenormStatistics | None = None
 
     @classmethod
-    def of(cls, layer: Any) -> RunningStatistics:
+    def from_layer(cls, layer: Any) -> RunningStatistics:
         """Return the statistics of a built layer, kerasbn's or stock."""
         renorm = None
         if getattr(layer, "renorm", False):
@@ -88,7 +88,7 @@ class RunningStatistics:
         moved = _move(self.renorm.moving_stddev, stddev, rate, counted)
         new = ops.relu(ops.square(moved) - epsilon)
         _assign(
-            self.variance, where(counted, new, ops.convert_to_tensor(self.variance))
+            self.variance, select(counted, new, ops.convert_to_tensor(self.variance))
         )
 
     def _next_rate(self, counted: Tensor | None) -> Tensor | float:
@@ -161,7 +161,7 @@ def _move(
 ) -> Tensor:
     old = ops.convert_to_tensor(statistic)
     batch = batch if batch.dtype == old.dtype else ops.cast(batch, old.dtype)
-    new = where(counted, step(old, batch, rate), old)
+    new = select(counted, step(old, batch, rate), old)
     _assign(statistic, new)
     return new
 

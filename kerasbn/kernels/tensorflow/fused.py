@@ -210,7 +210,9 @@ def _accurately(
 
 
 def _unless(
-    inaccurate: Tensor, found: Sequence[Tensor], otherwise: Callable[..., Any]
+    inaccurate: Tensor,
+    found: Sequence[Tensor],
+    otherwise: Callable[[], Sequence[Tensor]],
 ) -> Sequence[Tensor]:
     """What was found, or what `otherwise` finds if any of it is inaccurate.
 

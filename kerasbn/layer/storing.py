@@ -35,7 +35,7 @@ class Storing(keras.layers.BatchNormalization):
     def save_own_variables(self, store: Any) -> None:
         """Save the layer's state: of all replicas, where one process has them all."""
         combined = {}
-        if self.built and replicas.active.holds_all(self.moving_mean):
+        if self.built and replicas.active.is_distributed(self.moving_mean):
             combined = {id(v): value for v, value in self.combined_statistics()}
         variables = self._trainable_variables + self._non_trainable_variables
         for index, variable in enumerate(variables):

@@ -47,7 +47,7 @@ class Normalizing(keras.layers.BatchNormalization):
                 shape,
                 self._statistics_dtype,
                 initializer,
-                of_each_replica=not self.synchronized,
+                per_replica=not self.synchronized,
             )
 
         def initial_stddev(shape: Shape, dtype: str | None = None) -> Tensor:
@@ -85,7 +85,7 @@ class Normalizing(keras.layers.BatchNormalization):
             last = len(input_shape) - 1
             sizes = zip(self._kept, shape, strict=True)
             self.moving_weight.build(tuple(1 if a == last else n for a, n in sizes))
-        self._statistics = RunningStatistics.of(self)
+        self._statistics = RunningStatistics.from_layer(self)
         self.input_spec = keras.InputSpec(
             ndim=len(input_shape),
             axes=dict(zip(self._kept, shape, strict=True)),

@@ -1,4 +1,8 @@
-"""The layer: `keras.layers.BatchNormalization` with more axes and better statistics."""
+"""The layer: `keras.layers.BatchNormalization` with more axes and better statistics.
+
+Here are its arguments and configuration; `forward` has its weights and what it
+computes from them, `storing` how they are saved and loaded.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +17,11 @@ from kerasbn.arguments import (
     checked_group_size,
     checked_momentum,
 )
-from kerasbn.forward import Normalizing
+from kerasbn.layer.forward import Normalizing
 from kerasbn.kernels.dtypes import at_least_float32
 from kerasbn.moving_average import MovingWeight
 from kerasbn.renorm import stock_arguments
-from kerasbn.storing import Storing
+from kerasbn.layer.storing import Storing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -236,7 +240,7 @@ class BatchNormalization(Normalizing, Storing):
         self.moving_weight = None
         if zero_debias or momentum is None:
             self.moving_weight = MovingWeight(
-                of_each_replica=not self.synchronized, dtype=self._statistics_dtype
+                per_replica=not self.synchronized, dtype=self._statistics_dtype
             )
 
     def get_config(self) -> dict[str, Any]:
