@@ -17,11 +17,11 @@ from kerasbn.arguments import (
     checked_group_size,
     checked_momentum,
 )
-from kerasbn.layer.forward import Normalizing
 from kerasbn.kernels.dtypes import at_least_float32
+from kerasbn.layer.forward import Normalizing
+from kerasbn.layer.storing import Storing
 from kerasbn.moving_average import MovingWeight
 from kerasbn.renorm import stock_arguments
-from kerasbn.layer.storing import Storing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
