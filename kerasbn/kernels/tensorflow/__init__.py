@@ -45,11 +45,10 @@ def normalize_masked_batch(
     x: Tensor, how: Normalization, mask: Tensor, substitute: tuple[Tensor, Tensor]
 ) -> Normalized:
     """See `generic.normalize_masked_batch`."""
-    forward = is_forward(x, how.gamma, how.beta, *substitute)
-    elsewhere = inside_xla() or is_vectorized() or is_deterministic()
-    if forward or elsewhere or not masked.suits(x, how.kept):
-        return generic.normalize_masked_batch(x, how, mask, substitute)
-    return masked.normalize_batch(x, how, mask, substitute)
+    is_plain = inside_xla() or is_vectorized() or is_deterministic()
+    is_plain = is_plain or is_forward(x, how.gamma, how.beta, *substitute)
+    route = masked if masked.suits(x, how.kept) and not is_plain else generic
+    return route.normalize_masked_batch(x, how, mask, substitute)
 
 
 def normalize(x: Tensor, mean: Tensor, variance: Tensor, how: Normalization) -> Tensor:

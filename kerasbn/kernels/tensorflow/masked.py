@@ -23,15 +23,19 @@ def suits(x: Tensor, kept: tuple[int, ...]) -> bool:
     return is_last and x.dtype == tf.float32 and not is_small(x)
 
 
-def normalize_batch(
+def normalize_masked_batch(
     x: Tensor, how: Normalization, mask: Tensor, substitute: tuple[Tensor, Tensor]
 ) -> Normalized:
-    """See `generic.normalize_batch`."""
+    """See `generic.normalize_masked_batch`."""
     rows = tf.reshape(x, (-1, 1, 1, x.shape[-1]))
     positions = tf.broadcast_to(tf.cast(mask, "bool"), ops.shape(x)[:-1])
     positions = tf.reshape(positions, (-1, 1, 1, 1))
-    mean, variance, rest, number = _moments(rows, positions, how.epsilon)
-    counted = number > 0
+    number = tf.math.count_nonzero(positions, dtype="int32")
+    counted, divisor = number > 0, tf.maximum(number, 1)
+    mean, variance, rest = _moments(tf.stop_gradient(rows), positions, divisor)
+    mean, variance = _with_gradient(
+        rows, mean, variance, positions, divisor, how.epsilon
+    )
     mean = tf.where(counted, mean, substitute[0])
     variance = tf.where(counted, variance, substitute[1])
     gamma, beta = how.affine(mean, variance)
@@ -45,40 +49,13 @@ def normalize_batch(
 
 
 def _moments(
-    x: Tensor, positions: Tensor, epsilon: float
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Mean, biased variance, what rounding took from the mean, and the row count.
-
-    Gradients pass through mean and variance.
-    """
-    number = tf.math.count_nonzero(positions, dtype="int32")
-    divisor = tf.cast(tf.maximum(number, 1), "float64")
-
-    @tf.custom_gradient
-    def moments(x: Tensor) -> tuple[Any, Any]:
-        mean, variance, rest = _found(x, positions, divisor)
-
-        def gradient(by_mean: Tensor, by_variance: Tensor, _: Tensor) -> Tensor:
-            rows = tf.cast(divisor, "float32")
-            again = moments(x)[0]
-            # (x - mean) * (2 * by_variance / rows) + by_mean / rows, in two passes.
-            scale, offset = 2.0 * by_variance / rows, by_mean / rows
-            one = tf.ones_like(again) - epsilon
-            by_x = operation.apply_with_gradient(x, scale, offset, again, one, epsilon)
-            return tf.where(positions, by_x, 0.0)
-
-        return (mean, variance, rest), gradient
-
-    return *moments(x), number
-
-
-def _found(
     x: Tensor, positions: Tensor, divisor: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Mean, biased variance, and what rounding took from the mean.
 
     The moments of the differences from a first mean: see `generic.moments`.
     """
+    divisor = tf.cast(divisor, "float64")
     first = raw_sums.total(tf.where(positions, x, 0.0)) / divisor
     origin = tf.cast(first, "float32")
     differences = tf.where(positions, x - origin, 0.0)
@@ -89,3 +66,30 @@ def _found(
     mean = tf.cast(exact, "float32")
     rest = tf.cast(exact - tf.cast(mean, "float64"), "float32")
     return mean, tf.cast(variance, "float32"), rest
+
+
+def _with_gradient(
+    x: Tensor,
+    mean: Tensor,
+    variance: Tensor,
+    positions: Tensor,
+    divisor: Tensor,
+    epsilon: float,
+) -> tuple[Tensor, Tensor]:
+    """The moments, as functions of the counted rows."""
+    rows = tf.cast(divisor, "float32")
+
+    @tf.custom_gradient
+    def moments(x: Tensor) -> tuple[Any, Any]:
+        def gradient(by_mean: Tensor, by_variance: Tensor) -> Tensor:
+            # (x - mean) * (2 * by_variance / rows) + by_mean / rows, in two passes.
+            scale, offset = 2.0 * by_variance / rows, by_mean / rows
+            one = tf.ones_like(variance) - epsilon
+            by_x = operation.apply_with_gradient(
+                x, scale, offset, moments(x)[0], one, epsilon
+            )
+            return tf.where(positions, by_x, 0.0)
+
+        return (tf.identity(mean), tf.identity(variance)), gradient
+
+    return moments(x)
