@@ -69,7 +69,7 @@ def step(statistic: Tensor, batch: Tensor, rate: Tensor | float) -> Tensor:
     return ops.where(rate < 0.5, statistic + rate * change, near)
 
 
-def where(counted: Tensor | None, new: Tensor, old: Tensor) -> Tensor:
+def select(counted: Tensor | None, new: Tensor, old: Tensor) -> Tensor:
     """Select `new` where a batch has counted positions, else `old`; all if `None`."""
     return new if counted is None else ops.where(counted, new, old)
 
@@ -79,11 +79,11 @@ def moving_variable(
     shape: tuple[int, ...],
     dtype: str,
     initializer: Any,
-    of_each_replica: bool,
+    per_replica: bool,
 ) -> Any:
     """Create a variable for a running statistic.
 
-    With `of_each_replica`, replicas of a TensorFlow strategy each update their own
+    With `per_replica`, replicas of a TensorFlow strategy each update their own
     value, and reading the variable outside of them gives the mean of all. Otherwise
     all update the same value in the same way. On other backends there is no
     difference.
@@ -94,8 +94,8 @@ def moving_variable(
         dtype=dtype,
         trainable=False,
         autocast=False,
-        aggregation="mean" if of_each_replica else "none",
-        synchronization="on_read" if of_each_replica else "auto",
+        aggregation="mean" if per_replica else "none",
+        synchronization="on_read" if per_replica else "auto",
         name=name,
     )
 
@@ -109,14 +109,14 @@ class MovingWeight(keras.layers.Layer):
     leaves it at 0: unknown.
     """
 
-    def __init__(self, of_each_replica: bool, **kwargs: Any) -> None:
+    def __init__(self, per_replica: bool, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.of_each_replica = of_each_replica
+        self.per_replica = per_replica
 
     def build(self, shape: tuple[int, ...]) -> None:
         """Create `w`, of a shape that broadcasts to the statistics."""
         self.w = moving_variable(
-            "w", shape, self.variable_dtype, "zeros", self.of_each_replica
+            "w", shape, self.variable_dtype, "zeros", self.per_replica
         )
 
     @property
@@ -131,7 +131,7 @@ class MovingWeight(keras.layers.Layer):
 
         Args:
             momentum: As for `advance`.
-            counted: Where the batch has counted positions, as for `where`.
+            counted: Where the batch has counted positions, as for `select`.
             moved: Boolean scalar, whether the statistics differ from the initial ones.
                 If they do and `w` is 0, then they were loaded without their weight and
                 count as complete: `w` is 1.
@@ -139,7 +139,7 @@ class MovingWeight(keras.layers.Layer):
         w = ops.convert_to_tensor(self.w)
         w = ops.where(ops.logical_and(moved, ops.all(w == 0)), 1, w)
         new, rate = advance(w, momentum)
-        return where(counted, new, w), rate
+        return select(counted, new, w), rate
 
     def reset(self) -> None:
         """Set `w` to 0: nothing is known about the statistics."""

@@ -17,7 +17,7 @@ HAS_BACKENDS = ("kerasbn/kernels/", "kerasbn/replicas/")
 # The only modules that import Keras, by path or by folder. Everything else stays
 # usable where no framework is loaded.
 MAY_IMPORT_KERAS = (
-    "kerasbn/layer.py",
+    "kerasbn/layer/",
     "kerasbn/moving_average.py",
     "kerasbn/renorm.py",
     "kerasbn/statistics/",

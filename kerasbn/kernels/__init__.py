@@ -18,14 +18,14 @@ from kerasbn.kernels.base import Kernel, Normalization, Normalized
 __all__ = ["Kernel", "Normalization", "Normalized", "active", "is_repeated"]
 
 
-def _of_backend(backend: str) -> Kernel:
+def _backend_kernel(backend: str) -> Kernel:
     """The kernel for a Keras backend: `generic` where it has none of its own."""
     own = backend in ("tensorflow", "jax", "torch")
     name = f"{__name__}.{backend if own else 'generic'}"
     return cast("Kernel", importlib.import_module(name))
 
 
-active = _of_backend(keras.backend.backend())
+active = _backend_kernel(keras.backend.backend())
 
 
 def is_repeated() -> bool:

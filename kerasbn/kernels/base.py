@@ -70,6 +70,15 @@ class Kernel(Protocol):
     def normalize_batch(self, x: Tensor, how: Normalization) -> Normalized:
         """Normalize with the moments of the batch, as `generic.normalize_batch`."""
 
+    def normalize_masked_batch(
+        self,
+        x: Tensor,
+        how: Normalization,
+        mask: Tensor,
+        substitute: tuple[Tensor, Tensor],
+    ) -> Normalized:
+        """Normalize with those of a part, as `generic.normalize_masked_batch`."""
+
     def normalize(
         self, x: Tensor, mean: Tensor, variance: Tensor, how: Normalization
     ) -> Tensor:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-import keras
 import numpy as np
 from keras import ops
 
 from kerasbn import replicas
 from kerasbn.kernels.base import Normalization, Normalized
+from kerasbn.kernels.dtypes import at_least_float32, in_dtype
 from kerasbn.kernels.layout import reduced_axes
 from kerasbn.kernels.sums import total
 
@@ -67,6 +67,20 @@ def normalize_batch(
         variance = ops.where(counted, variance, substitute[1])
     y = normalize(centered, rest, variance, _with_affine(how, mean, variance))
     return Normalized(ops.cast(y, x.dtype), mean, variance, counted)
+
+
+def normalize_masked_batch(
+    x: Tensor, how: Normalization, mask: Tensor, substitute: tuple[Tensor, Tensor]
+) -> Normalized:
+    """Normalize with the moments of the positions that a mask counts.
+
+    Args:
+        x: Float tensor.
+        how: The axes, gamma, beta, epsilon and correction.
+        mask: See `normalize_batch`.
+        substitute: See there.
+    """
+    return normalize_batch(x, how, mask, substitute=substitute)
 
 
 def _with_affine(how: Normalization, mean: Tensor, variance: Tensor) -> Normalization:
@@ -174,15 +188,9 @@ def count(x: Tensor, kept: tuple[int, ...], mask: Tensor | None = None) -> Tenso
     return _without(_count(x, positions, reduced), reduced)
 
 
-def wide_dtype(x: Tensor) -> str:
-    """float64 if `x` is, else float32: half precision overflows in sums."""
-    is_double = keras.backend.standardize_dtype(x.dtype) == "float64"
-    return "float64" if is_double else "float32"
-
-
 def widened(x: Tensor) -> Tensor:
-    """`x` in the wide dtype."""
-    return ops.cast(x, wide_dtype(x))
+    """`x` in the wide dtype: float64 if it is that, else float32."""
+    return in_dtype(x, at_least_float32(x.dtype))
 
 
 def spread(t: Tensor, x: Tensor, kept: tuple[int, ...]) -> Tensor:

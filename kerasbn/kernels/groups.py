@@ -48,12 +48,12 @@ def normalize_groups(
         parts = [part for part in parts if part[0] < part[1]] or parts[1:]
     found = [
         _normalize(
-            _grouped(x[start:end], groups, each),
+            _grouped(x[start:end], groups, length),
             _for_groups(how, groups),
-            None if mask is None else _grouped(mask[start:end], groups, each),
+            None if mask is None else _grouped(mask[start:end], groups, length),
             substitute,
         )
-        for start, end, groups, each in parts
+        for start, end, groups, length in parts
     ]
     y = ops.concatenate(
         [
@@ -78,11 +78,11 @@ def _grouped(t: Tensor, number: Tensor | int, size: Tensor | int) -> Tensor:
 
 
 def _for_groups(how: Normalization, number: Tensor | int) -> Normalization:
-    def for_each(t: Tensor | None) -> Tensor | None:
+    def repeated(t: Tensor | None) -> Tensor | None:
         return None if t is None else ops.broadcast_to(t, (number, *t.shape))
 
     kept = (0, *(axis + 1 for axis in how.kept))
-    gamma, beta = for_each(how.gamma), for_each(how.beta)
+    gamma, beta = repeated(how.gamma), repeated(how.beta)
     return dataclasses.replace(how, kept=kept, gamma=gamma, beta=beta)
 
 

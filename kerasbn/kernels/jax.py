@@ -17,6 +17,7 @@ from kerasbn.kernels.layout import merged, reduced_axes
 
 Tensor = Any
 
+normalize_masked_batch = generic.normalize_masked_batch
 repeats = generic.repeats
 may_be_repeated = generic.may_be_repeated
 

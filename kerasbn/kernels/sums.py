@@ -54,10 +54,10 @@ def _along(values: Tensor, run: tuple[int, ...]) -> Tensor:
     before, after = sizes[:first], sizes[end:]
     rows = math.prod(sizes[first:end])
     one_axis = ops.reshape(values, (math.prod(before), rows, math.prod(after)))
-    return ops.reshape(_of_rows(one_axis), (*before, *[1] * len(run), *after))
+    return ops.reshape(_sum_rows(one_axis), (*before, *[1] * len(run), *after))
 
 
-def _of_rows(values: Tensor) -> Tensor:
+def _sum_rows(values: Tensor) -> Tensor:
     """The sum over axis 1 of three."""
     before, rows, after = ops.shape(values)
     block = BLOCK

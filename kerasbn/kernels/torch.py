@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 Tensor = Any
 
+normalize_masked_batch = generic.normalize_masked_batch
+
+SMALL = 2**15  # Elements, `at::internal::GRAIN_SIZE`.
 FEW = 2**8  # Rows, so few that one by one is exact enough.
 
 
@@ -49,6 +52,8 @@ def normalize_batch(x: Tensor, how: Normalization) -> Normalized:
 
 def normalize(x: Tensor, mean: Tensor, variance: Tensor, how: Normalization) -> Tensor:
     """See `generic.normalize`."""
+    if _is_small(x) and not torch.is_grad_enabled():
+        return _normalize_small(x, mean, variance, how)
     learned = mean.requires_grad or variance.requires_grad
     if learned or not _is_native(x, how.gamma, how.beta, mean, variance):
         return generic.normalize(x, mean, variance, how)
@@ -59,6 +64,23 @@ def normalize(x: Tensor, mean: Tensor, variance: Tensor, how: Normalization) -> 
     channels, restored = _as_channels(x, how.kept)
     gamma, beta = _flat(how.gamma), _flat(how.beta)
     return restored(_affine(channels, gamma, beta, mean, variance, how.epsilon))
+
+
+def _normalize_small(
+    x: Tensor, mean: Tensor, variance: Tensor, how: Normalization
+) -> Tensor:
+    """The same by plain operations, without a gradient.
+
+    The native kernels split their work however little it is. Where the other cores are
+    busy that takes milliseconds.
+    """
+    shape = [size if a in how.kept else 1 for a, size in enumerate(x.shape)]
+    scale = (variance + how.epsilon).rsqrt_()
+    if how.gamma is not None:
+        scale = scale.mul_(how.gamma)
+    y = (x - mean.view(shape)).mul_(scale.view(shape))
+    y = y if how.beta is None else y.add_(how.beta.view(shape))
+    return y.to(x.dtype)
 
 
 def repeats() -> bool:
@@ -85,6 +107,11 @@ def _is_native(x: Tensor, *others: Tensor | None) -> bool:
     given = [x, *(t for t in others if t is not None)]
     is_dual = any(forward_ad.unpack_dual(t).tangent is not None for t in given)
     return x.device.type in ("cpu", "cuda") and not is_dual
+
+
+def _is_small(x: Tensor) -> bool:
+    """Whether PyTorch's plain operations would run in one thread of the CPU."""
+    return x.device.type == "cpu" and x.numel() <= SMALL
 
 
 def _flat(t: Tensor | None) -> Tensor | None:

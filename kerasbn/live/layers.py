@@ -45,7 +45,7 @@ def batch_norms_inside(
 
 def running_statistics(layer: Any) -> RunningStatistics:
     """Return the running statistics of a built BN layer, kerasbn's or stock."""
-    return RunningStatistics.of(layer)
+    return RunningStatistics.from_layer(layer)
 
 
 def is_own(layer: Any) -> bool:

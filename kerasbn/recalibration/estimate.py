@@ -115,14 +115,16 @@ def recalibrate(
         _check_positive("steps", steps)
     observers = _observers(model)
     _pass(model, observers, *input_batches(data, batch_size, steps), verbose)
-    pools = replicas.active.of_all([observer.pool for observer in observers])
+    pools = replicas.active.from_all_processes(
+        [observer.pool for observer in observers]
+    )
     for observer, *of_processes in zip(observers, *pools, strict=True):
         observer.add_other_processes(of_processes)
     reached = _reached(observers)
     moved = [_moved(observer) for observer in reached]
     for observer in reached:
         pool = _pool(observer)
-        RunningStatistics.of(observer.layer).replace(
+        RunningStatistics.from_layer(observer.layer).replace(
             pool.mean, pool.variance, pool.batches, pool.count > 0
         )
     return moved

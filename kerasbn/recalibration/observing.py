@@ -12,7 +12,7 @@ from keras import ops
 from kerasbn import replicas
 from kerasbn.arguments import resolved_axes
 from kerasbn.kernels import generic
-from kerasbn.moving_average import where
+from kerasbn.moving_average import select
 from kerasbn.recalibration.pooling import Array, Pool
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Observer:
             (self.layer.moving_variance, variance),
         ):
             batch = ops.cast(batch, statistic.dtype)
-            statistic.assign(where(counted, batch, ops.convert_to_tensor(statistic)))
+            statistic.assign(select(counted, batch, ops.convert_to_tensor(statistic)))
         if mask is not None:
             kwargs["mask"] = mask
         return self._call(inputs, training=False, **kwargs)

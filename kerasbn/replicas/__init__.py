@@ -7,49 +7,51 @@ positions for instance:
     W = sum(w)    mean = sum(w * mean_i) / W
     variance = sum(w * (variance_i + (mean_i - mean)^2)) / W
 
-Everything that differs between backends is in the modules named after them, with five
-functions each:
-
-- `several()`: whether the code that calls it runs in one of several replicas.
-- `total(tensor)`: the sum of `tensor` over all replicas, in each of them and with
-  gradients. All replicas must call it, in the same order.
-- `holds_all(variable)`: whether `variable` holds the values of other replicas too.
-- `gathered(variable)`: the values of all replicas, along a new first axis.
-- `of_all(thing)`: each process's value of a thing on the host. All must call it.
+Everything that differs between backends is in the modules named after them.
 """
 
 from __future__ import annotations
 
+import importlib
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol, cast
 
 import keras
 from keras import ops
 
-if TYPE_CHECKING:
-    from types import ModuleType
-
 Tensor = Any
 
 
-def _of_backend(backend: str) -> ModuleType:
+class Replicas(Protocol):
+    """What a backend has for replicas, as a module with these functions."""
+
+    def several(self) -> bool:
+        """Whether the code that calls this runs in one of several replicas."""
+
+    def total(self, tensor: Tensor) -> Tensor:
+        """The sum over all replicas, in each of them and with gradients.
+
+        All replicas must call it, in the same order.
+        """
+
+    def is_distributed(self, variable: Any) -> bool:
+        """Whether the variable holds the values of other replicas too."""
+
+    def gathered(self, variable: Any) -> Tensor:
+        """The values of all replicas, along a new first axis."""
+
+    def from_all_processes(self, value: Any) -> list[Any]:
+        """Each process's value on the host. All must call it."""
+
+
+def _backend_module(backend: str) -> Replicas:
     """The module for a Keras backend: `single` where it needs none of its own."""
-    match backend:
-        case "tensorflow":
-            from kerasbn.replicas import tensorflow
-
-            return tensorflow
-        case "torch":
-            from kerasbn.replicas import torch
-
-            return torch
-        case _:
-            from kerasbn.replicas import single
-
-            return single
+    own = backend in ("tensorflow", "torch")
+    name = f"{__name__}.{backend if own else 'single'}"
+    return cast("Replicas", importlib.import_module(name))
 
 
-active = _of_backend(keras.backend.backend())
+active = _backend_module(keras.backend.backend())
 
 
 def pooled(

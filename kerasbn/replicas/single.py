@@ -19,7 +19,7 @@ def total(tensor: Tensor) -> Tensor:
     return tensor
 
 
-def holds_all(variable: Any) -> bool:
+def is_distributed(variable: Any) -> bool:
     """Never: a variable has one value."""
     return False
 
@@ -29,6 +29,6 @@ def gathered(variable: Any) -> Tensor:
     return ops.expand_dims(variable, 0)
 
 
-def of_all(thing: Any) -> list[Any]:
+def from_all_processes(value: Any) -> list[Any]:
     """List the value of each process: there is one process."""
-    return [thing]
+    return [value]

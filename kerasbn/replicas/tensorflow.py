@@ -21,14 +21,14 @@ def total(tensor: Tensor) -> Tensor:
     return context.all_reduce(tf.distribute.ReduceOp.SUM, tensor)
 
 
-def holds_all(variable: Any) -> bool:
+def is_distributed(variable: Any) -> bool:
     """Whether the Keras variable was created in the scope of a strategy."""
     return isinstance(variable.value, tf.distribute.DistributedValues)
 
 
 def gathered(variable: Any) -> Tensor:
     """The values of all replicas; with several workers, each of them must call it."""
-    if not holds_all(variable):
+    if not is_distributed(variable):
         return tf.expand_dims(variable, 0)
     strategy = variable.value.distribute_strategy
     values = strategy.experimental_local_results(variable.value)
@@ -38,6 +38,6 @@ def gathered(variable: Any) -> Tensor:
     return tf.reshape(values, (strategy.num_replicas_in_sync, *variable.shape))
 
 
-def of_all(thing: Any) -> list[Any]:
+def from_all_processes(value: Any) -> list[Any]:
     """List the value of each process: one process has all replicas."""
-    return [thing]
+    return [value]

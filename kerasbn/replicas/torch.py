@@ -21,7 +21,7 @@ def total(tensor: Tensor) -> Tensor:
     return _Total.apply(tensor)
 
 
-def holds_all(variable: Any) -> bool:
+def is_distributed(variable: Any) -> bool:
     """Never: each process has the values of its own replica."""
     return False
 
@@ -36,13 +36,13 @@ def gathered(variable: Any) -> Tensor:
     return torch.stack(values)
 
 
-def of_all(thing: Any) -> list[Any]:
+def from_all_processes(value: Any) -> list[Any]:
     """List the value of each process; each of them must call it."""
     if not several():
-        return [thing]
-    things = [None] * distributed.get_world_size()
-    distributed.all_gather_object(things, thing)
-    return things
+        return [value]
+    values = [None] * distributed.get_world_size()
+    distributed.all_gather_object(values, value)
+    return values
 
 
 class _Total(torch.autograd.Function):

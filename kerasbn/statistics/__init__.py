@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 from keras import ops
 
 from kerasbn import kernels
-from kerasbn.moving_average import step, where
+from kerasbn.kernels.dtypes import in_dtype
+from kerasbn.moving_average import select, step
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,7 +57,7 @@ class RunningStatistics:
     renorm: RenormStatistics | None = None
 
     @classmethod
-    def of(cls, layer: Any) -> RunningStatistics:
+    def from_layer(cls, layer: Any) -> RunningStatistics:
         """Return the statistics of a built layer, kerasbn's or stock."""
         renorm = None
         if getattr(layer, "renorm", False):
@@ -88,7 +88,7 @@ class RunningStatistics:
         moved = _move(self.renorm.moving_stddev, stddev, rate, counted)
         new = ops.relu(ops.square(moved) - epsilon)
         _assign(
-            self.variance, where(counted, new, ops.convert_to_tensor(self.variance))
+            self.variance, select(counted, new, ops.convert_to_tensor(self.variance))
         )
 
     def _next_rate(self, counted: Tensor | None) -> Tensor | float:
@@ -145,18 +145,9 @@ class RunningStatistics:
         w.assign(np.where(batches > 0, new, array(w)))
 
 
-def read(variable: Variable, dtype: Any) -> Tensor:
+def read(variable: Variable, dtype: str) -> Tensor:
     """Its value in a dtype."""
-    value = ops.convert_to_tensor(variable)
-    if hasattr(value, "assign"):  # TensorFlow's variable is still to be read.
-        return ops.cast(value, dtype)
-    return in_dtype(value, dtype)
-
-
-def in_dtype(tensor: Tensor, dtype: Any) -> Tensor:
-    """The tensor in a dtype; `ops.cast` takes long, also where it is that already."""
-    is_so = keras.backend.standardize_dtype(tensor.dtype) == dtype
-    return tensor if is_so else ops.cast(tensor, dtype)
+    return in_dtype(ops.convert_to_tensor(variable), dtype)
 
 
 def array(variable: Variable) -> Array:
@@ -170,7 +161,7 @@ def _move(
 ) -> Tensor:
     old = ops.convert_to_tensor(statistic)
     batch = batch if batch.dtype == old.dtype else ops.cast(batch, old.dtype)
-    new = where(counted, step(old, batch, rate), old)
+    new = select(counted, step(old, batch, rate), old)
     _assign(statistic, new)
     return new
 

@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from keras import ops
 
 from kerasbn import BatchNormalization
 
 from . import reference
-from .helpers import call, statistics
+from .helpers import array, call, statistics
 
 rng = np.random.default_rng(0)
 # Rows that are and are not made of equal groups; channels last, first and apart.
@@ -31,6 +32,19 @@ def test_digits(shape, axis, ratio):
     np.testing.assert_allclose(statistics(layer)[1], variance, rtol=1e-6)
     expected = reference.normalize(x, axes, mean, variance, 1, 0)
     np.testing.assert_allclose(y, expected, atol=5e-6)
+
+
+@pytest.mark.parametrize("ratio", [0, 3, 100])
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_digits_in_half_precision(dtype, ratio):
+    """Of the values as they are in half precision."""
+    x = rng.standard_normal((2**16 + 3, 8), dtype="float32") + np.float32(ratio)
+    x = ops.cast(ops.convert_to_tensor(x), dtype)
+    layer = BatchNormalization(momentum=0.0, dtype=f"mixed_{dtype}")
+    layer(x, training=True)
+    mean, variance = reference.moments(array(ops.cast(x, "float32")), [1])
+    np.testing.assert_allclose(statistics(layer)[0], mean, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(statistics(layer)[1], variance, rtol=1e-6)
 
 
 @pytest.mark.parametrize("rows", [512, 1024, 4096])

@@ -96,14 +96,74 @@ def test_not_fused_inside_xla(training):
     assert "FusedBatchNormV3" not in operations(lambda x: inner(x), x, jit_compile=True)
 
 
-def test_not_fused_with_a_mask():
-    layer = BatchNormalization()
-    layer.build(LARGE)
-    mask = tf.TensorSpec(LARGE[:-1], "bool")
+@pytest.mark.parametrize(
+    ("axis", "shape", "dtype", "fused"),
+    [
+        (-1, LARGE, "float32", True),
+        (-1, (None, 96, 96, 8), "float32", True),
+        (1, LARGE, "float32", False),
+        ([2, 3], LARGE, "float32", False),
+        (-1, LARGE, "float64", False),
+        (-1, (8, 4, 4, 8), "float32", False),
+    ],
+    ids=str,
+)
+def test_fused_with_a_mask_where_the_channels_are_last(axis, shape, dtype, fused):
+    layer = BatchNormalization(axis, dtype=dtype)
+    layer.build(shape)
+    mask = tf.TensorSpec(shape[:-1], "bool")
     found = operations(
-        lambda x, mask: layer(x, training=True, mask=mask), tf.TensorSpec(LARGE), mask
+        lambda x, mask: layer(x, training=True, mask=mask),
+        tf.TensorSpec(shape, dtype),
+        mask,
     )
-    assert "FusedBatchNormV3" not in found
+    assert ("FusedBatchNormV3" in found) == fused
+
+
+@pytest.mark.parametrize("share", [0.7, 0.0], ids=["some", "none"])
+@pytest.mark.parametrize("mean", [3, 1e4])
+def test_fused_with_a_mask_as_in_float64(share, mean):
+    """Output, new statistics, and their gradients of first and second order.
+
+    In float64 the route is that of plain operations.
+    """
+    rng = np.random.default_rng(0)
+    mask = rng.random(LARGE[:-1]) < share
+    given = {
+        "x": rng.normal(mean, 1, LARGE),
+        "gamma": rng.uniform(0.5, 2, LARGE[-1]),
+        "beta": rng.normal(size=LARGE[-1]),
+        "mean": rng.normal(mean, 1, LARGE[-1]),
+        "variance": rng.uniform(0.5, 2, LARGE[-1]),
+    }
+    given = [value.astype("float32") for value in given.values()]
+    along = [rng.normal(size=value.shape) for value in given]
+
+    def found(dtype):
+        layer = BatchNormalization(dtype=dtype, momentum=0.5)
+        layer.build(LARGE)
+        values, direction = (
+            [tf.constant(value, dtype) for value in group] for group in (given, along)
+        )
+        with tf.GradientTape() as outer:
+            outer.watch(values)
+            with tf.GradientTape() as inner:
+                inner.watch(values)
+                x, gamma, beta, *moving = values
+                y, new = layer.stateless_call(
+                    [gamma, beta], moving, x, training=True, mask=mask
+                )
+                loss = tf.reduce_mean(tf.tanh(y))
+                loss += tf.reduce_sum((new[0] - mean) * new[1]) / 100
+            first = inner.gradient(loss, values)
+            product = sum(
+                tf.reduce_sum(g * v) for g, v in zip(first, direction, strict=True)
+            )
+        return [y, *new, *first, *outer.gradient(product, values)]
+
+    for one, other in zip(found("float32"), found("float64"), strict=True):
+        scale = np.abs(other).max()
+        np.testing.assert_allclose(one, other, atol=max(1e-3 * scale, 1e-9))
 
 
 def test_renorm_is_fused():

@@ -13,7 +13,7 @@ from typing import Any
 
 from kerasbn.kernels import generic
 from kerasbn.kernels.base import Normalization, Normalized
-from kerasbn.kernels.tensorflow import fused, two_pass
+from kerasbn.kernels.tensorflow import fused, masked, two_pass
 from kerasbn.kernels.tensorflow.situation import (
     inside_xla,
     is_deterministic,
@@ -39,6 +39,16 @@ def normalize_batch(x: Tensor, how: Normalization) -> Normalized:
     elif counted is None and is_small(x) and not inside_xla():
         route = two_pass.normalize_small_batch
     return Normalized(*route(x, how), counted)
+
+
+def normalize_masked_batch(
+    x: Tensor, how: Normalization, mask: Tensor, substitute: tuple[Tensor, Tensor]
+) -> Normalized:
+    """See `generic.normalize_masked_batch`."""
+    is_plain = inside_xla() or is_vectorized() or is_deterministic()
+    is_plain = is_plain or is_forward(x, how.gamma, how.beta, *substitute)
+    route = masked if masked.suits(x, how.kept) and not is_plain else generic
+    return route.normalize_masked_batch(x, how, mask, substitute)
 
 
 def normalize(x: Tensor, mean: Tensor, variance: Tensor, how: Normalization) -> Tensor:

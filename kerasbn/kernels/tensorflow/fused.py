@@ -1,8 +1,8 @@
-"""The fused operation, for rows of channels, `(N, 1, 1, C)`.
+"""Normalization by the fused operation, which works in 3.5 passes over the tensor.
 
-It works in 3.5 passes over the tensor. Its sums are taken row by row: the moments of
-many rows are found from sums of their own; where the mean is above the deviation, in
-parts; and where it is far above, in float64.
+Its sums are taken row by row: the moments of many rows are found from sums of their
+own; where the mean is above the deviation, in parts; and where it is far above, in
+float64.
 """
 
 from __future__ import annotations
@@ -13,13 +13,9 @@ from typing import TYPE_CHECKING, Any
 import tensorflow as tf
 from keras import ops
 
-from kerasbn.kernels.accuracy import LIMIT, is_inaccurate
-from kerasbn.kernels.tensorflow import parts, raw_sums
-from kerasbn.kernels.tensorflow.gradients import (
-    applied_gradient,
-    fused_gradient,
-    with_own_gradients,
-)
+from kerasbn.kernels.accuracy import is_inaccurate
+from kerasbn.kernels.tensorflow import operation, parts, raw_sums
+from kerasbn.kernels.tensorflow.gradients import ROWS
 from kerasbn.kernels.tensorflow.situation import count, has_accelerator, is_recorded
 
 if TYPE_CHECKING:
@@ -29,29 +25,25 @@ if TYPE_CHECKING:
 
 Tensor = Any
 
-DTYPES = (tf.float32, tf.float16, tf.bfloat16)
-ROWS = (0, 1, 2)
 FEW_ROWS = 2**10  # This few are exact enough when added one by one.
 
 
 def suits(x: Tensor, kept: tuple[int, ...]) -> bool:
     """Whether the operation knows the dtype, and the kept axes are the last."""
-    return x.dtype in DTYPES and kept[0] == len(x.shape) - len(kept)
+    return x.dtype in operation.DTYPES and kept[0] == len(x.shape) - len(kept)
 
 
 def normalize_batch(x: Tensor, how: Normalization) -> tuple[Tensor, Tensor, Tensor]:
     """`y`, mean and biased variance."""
     rows = _as_rows(x, how.kept)
-    if how.correction is None and not _are_many(rows):
-        y, mean, variance = _at_once(rows, *_affine(rows, how.gamma, how.beta), how)
-        mean, variance = _with_gradient(rows, mean, variance)
-    else:
-        moments = _moments(rows, how.epsilon)
-        mean, variance = _with_gradient(rows, *moments[:2])
-        shape = [x.shape[axis] for axis in how.kept]
-        affine = how.affine(tf.reshape(mean, shape), tf.reshape(variance, shape))
-        y = _normalize_rows(rows, *_affine(rows, *affine), moments, how)
     shape = [x.shape[axis] for axis in how.kept]
+    if _are_many(rows):
+        normalize_rows = _normalize_many
+    elif how.correction is None:
+        normalize_rows = _normalize_few
+    else:
+        normalize_rows = _normalize_few_corrected
+    y, mean, variance = normalize_rows(rows, how, shape)
     mean, variance = tf.reshape(mean, shape), tf.reshape(variance, shape)
     return tf.reshape(y, ops.shape(x)), mean, variance
 
@@ -60,7 +52,7 @@ def normalize(x: Tensor, mean: Tensor, variance: Tensor, how: Normalization) -> 
     """See `generic.normalize`."""
     rows = _as_rows(x, how.kept)
     given = *_affine(rows, how.gamma, how.beta), _flat(mean), _flat(variance)
-    apply = _apply_with_gradient if is_recorded() else _apply
+    apply = operation.apply_with_gradient if is_recorded() else operation.apply
     return tf.reshape(apply(rows, *given, how.epsilon), ops.shape(x))
 
 
@@ -93,58 +85,57 @@ def _are_many(x: Tensor) -> bool:
     return not few and not has_accelerator()
 
 
-def _at_once(
-    x: Tensor, gamma: Tensor, beta: Tensor, how: Normalization
+def _normalize_few(
+    x: Tensor, how: Normalization, shape: Sequence[int]
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """`y`, mean and biased variance of few rows; no gradient through the moments."""
+    """`y`, mean and biased variance of few rows."""
 
     # A gradient of its own: that of `tf.cond` would add passes over the tensor, and
     # that of the operation would take the statistics of the first attempt.
     @tf.custom_gradient
     def normalized(x: Tensor, gamma: Tensor, beta: Tensor) -> tuple[Any, Any]:
-        y, mean, variance, _, *saved = _accurately(x, gamma, beta, how.epsilon)
-        return (y, mean, variance), _gradient(x, gamma, saved, how.epsilon)
+        y, mean, variance, saved = _accurately(x, gamma, beta, how.epsilon)
+        gradient = operation.train_gradient(x, gamma, saved, how.epsilon)
+        return (y, mean, variance), gradient
 
-    return normalized(x, gamma, beta)
+    y, mean, variance = normalized(x, *_affine(x, how.gamma, how.beta))
+    return y, *_with_gradient(x, mean, variance)
 
 
-def _normalize_rows(
-    x: Tensor,
-    gamma: Tensor,
-    beta: Tensor,
-    moments: Sequence[Tensor],
-    how: Normalization,
-) -> Tensor:
-    """`y` from what `_moments` has found."""
-    mean, variance, rest, *saved = moments
+def _normalize_few_corrected(
+    x: Tensor, how: Normalization, shape: Sequence[int]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The same, with a gamma and beta that follow from the moments."""
+    wide = tf.cast(tf.stop_gradient(x), "float32")
+    ones_and_zeros = _affine(x, None, None)
+    standard, mean, variance, saved = _accurately(wide, *ones_and_zeros, how.epsilon)
 
     @tf.custom_gradient
     def normalized(x: Tensor, gamma: Tensor, beta: Tensor) -> tuple[Any, Any]:
-        offset = beta - rest * gamma * tf.math.rsqrt(variance + how.epsilon)
-        y = _apply(x, gamma, offset, mean, variance, how.epsilon)
-        return y, _gradient(x, gamma, saved, how.epsilon)
+        y = tf.cast(standard * gamma + beta, x.dtype)
+        return y, operation.train_gradient(x, gamma, saved, how.epsilon)
 
-    return normalized(x, gamma, beta)
+    mean, variance = _with_gradient(x, mean, variance)
+    affine = how.affine(tf.reshape(mean, shape), tf.reshape(variance, shape))
+    return normalized(x, *_affine(x, *affine)), mean, variance
 
 
-def _gradient(
-    x: Tensor, gamma: Tensor, saved: Sequence[Tensor], epsilon: float
-) -> Callable[..., Sequence[Tensor]]:
-    """The function from the gradient by `y` to those by x, gamma and beta."""
+def _normalize_many(
+    x: Tensor, how: Normalization, shape: Sequence[int]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """`y`, mean and biased variance of many rows."""
+    found, variance, shift = _moments(tf.stop_gradient(x), how.epsilon)
 
-    def gradient(by_y: Tensor, *_: Tensor) -> Sequence[Tensor]:
-        # It can be differentiated once more, with respect to `x` too.
-        return fused_gradient(
-            y_backprop=by_y,
-            x=x,
-            scale=gamma,
-            reserve_space_1=saved[0],
-            reserve_space_2=saved[1],
-            reserve_space_3=saved[2],
-            epsilon=epsilon,
-        )
+    @tf.custom_gradient
+    def normalized(x: Tensor, gamma: Tensor, beta: Tensor) -> tuple[Any, Any]:
+        given = found, variance
+        y = operation.apply(x, gamma, beta - shift * gamma, *given, how.epsilon)
+        saved = *given, tf.zeros(0)
+        return y, operation.train_gradient(x, gamma, saved, how.epsilon)
 
-    return gradient
+    moments = _with_gradient(x, found, variance)
+    affine = how.affine(*(tf.reshape(moment, shape) for moment in moments))
+    return normalized(x, *_affine(x, *affine)), *moments
 
 
 def _with_gradient(x: Tensor, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
@@ -178,63 +169,75 @@ def _with_gradient(x: Tensor, mean: Tensor, variance: Tensor) -> tuple[Tensor, T
 
 
 def _moments(x: Tensor, epsilon: float) -> Sequence[Tensor]:
-    """Mean, biased variance, `rest` and three tensors for the gradient.
+    """Mean and biased variance of many rows.
 
-    They are constants. The rest is what rounding took from the mean.
+    And what rounding took from the mean, in deviations: `y` is less by that.
     """
-    x = tf.stop_gradient(x)
-    if not _are_many(x):
-        return _accurately(x, *_affine(x, None, None), epsilon)[1:]
 
     def found_in_parts() -> Sequence[Tensor]:
         mean, variance = parts.moments(x)
-        return _unless_inaccurate(mean, variance, epsilon, lambda: _exactly(x))
+        inaccurate = is_inaccurate(mean, variance, epsilon)
+        return _unless(inaccurate, (mean, variance, tf.zeros_like(mean)), exactly)
 
-    if x.dtype == tf.float32:
-        mean, variance, limit = raw_sums.moments(x)
-        mean, variance, rest = _unless_inaccurate(
-            mean, variance, epsilon, found_in_parts, limit
-        )
-    else:
-        mean, variance, rest = found_in_parts()
-    return mean, variance, rest, mean, variance, tf.zeros(0)
+    def exactly() -> Sequence[Tensor]:
+        mean, variance, rest = _exactly(x)
+        return mean, variance, rest * tf.math.rsqrt(variance + epsilon)
 
-
-def _unless_inaccurate(
-    mean: Tensor,
-    variance: Tensor,
-    epsilon: float,
-    otherwise: Callable[[], Sequence[Tensor]],
-    limit: Tensor | float = LIMIT,
-) -> Sequence[Tensor]:
-    """Mean, biased variance and a rest of 0, or what else is found."""
+    if x.dtype != tf.float32:
+        return found_in_parts()
+    mean, variance, limit = raw_sums.moments(x)
     inaccurate = is_inaccurate(mean, variance, epsilon, limit)
-    return tf.cond(
-        tf.reduce_any(inaccurate),
-        otherwise,
-        lambda: (mean, variance, tf.zeros_like(mean)),
-    )
+    return _unless(inaccurate, (mean, variance, tf.zeros_like(mean)), found_in_parts)
 
 
 def _accurately(
     x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float
-) -> Sequence[Tensor]:
-    """`y` before what `_moments` gives, from one run of the operation if possible."""
-    rows = count(ops.shape(x)[:-1], "float32")
-    y, mean, variance, *saved = _operation(x, gamma, beta, epsilon)
-    # The operation divides by N - 1, or by 1 where N is 1.
-    variance *= 1.0 - 1.0 / rows
+) -> tuple[Tensor, Tensor, Tensor, Sequence[Tensor]]:
+    """`y`, mean, biased variance and three tensors for the gradient.
+
+    From one run of the operation if possible. No gradient passes through them.
+    """
+    x, gamma, beta = (tf.stop_gradient(t) for t in (x, gamma, beta))
+    y, mean, variance, saved = operation.train(x, gamma, beta, epsilon)
+    if has_accelerator():
+        # The operation divides by N - 1, or by 1 where N is 1.
+        variance *= 1.0 - 1.0 / count(ops.shape(x)[:-1], "float32")
+    else:
+        mean, variance, _ = saved
+        saved = []
     inaccurate = is_inaccurate(mean, variance, epsilon)
 
     def shifted() -> Sequence[Tensor]:
-        mean, variance, rest = _exactly(x)
+        mean, variance, _ = _exactly(x)
         shift = tf.cast(tf.where(inaccurate, mean, 0.0), x.dtype)
-        y, _, _, centre, *others = _operation(x - shift, gamma, beta, epsilon)
-        centre += tf.cast(shift, centre.dtype)
-        return [y, mean, variance, rest, centre, *others]
+        y, *_, others = operation.train(x - shift, gamma, beta, epsilon)
+        if not has_accelerator():
+            return y, mean, variance
+        others[0] += tf.cast(shift, others[0].dtype)
+        return y, mean, variance, *others
 
-    found = [y, mean, variance, tf.zeros_like(mean), *saved]
-    return tf.cond(tf.reduce_any(inaccurate), shifted, lambda: found)
+    y, mean, variance, *saved = _unless(
+        inaccurate, (y, mean, variance, *saved), shifted
+    )
+    return y, mean, variance, saved or (mean, variance, tf.zeros(0))
+
+
+def _unless(
+    inaccurate: Tensor,
+    found: Sequence[Tensor],
+    otherwise: Callable[[], Sequence[Tensor]],
+) -> Sequence[Tensor]:
+    """What was found, or what `otherwise` finds if any of it is inaccurate.
+
+    In a graph that is a function which must not be inlined: TensorFlow would visit all
+    of its operations in each step, to say that none is needed.
+    """
+    if not tf.executing_eagerly():
+        kept_apart = {"_noinline": True}
+        otherwise = tf.function(
+            otherwise, autograph=False, experimental_attributes=kept_apart
+        )
+    return tf.cond(tf.reduce_any(inaccurate), otherwise, lambda: tuple(found))
 
 
 def _exactly(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -243,61 +246,3 @@ def _exactly(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     mean = tf.cast(exact, "float32")
     rest = tf.cast(exact - tf.cast(mean, "float64"), "float32")
     return mean, tf.cast(variance, "float32"), rest
-
-
-def _operation(x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float) -> list[Tensor]:
-    """`y`, mean, unbiased variance and three tensors for the gradient."""
-    unused = tf.zeros(0)
-    return list(
-        tf.raw_ops.FusedBatchNormV3(
-            x=x,
-            scale=gamma,
-            offset=beta,
-            mean=unused,
-            variance=unused,
-            epsilon=epsilon,
-        )
-    )
-
-
-def _apply(
-    x: Tensor,
-    gamma: Tensor,
-    beta: Tensor,
-    mean: Tensor,
-    variance: Tensor,
-    epsilon: float,
-) -> Tensor:
-    """`y` from given moments."""
-    with with_own_gradients():
-        return tf.raw_ops.FusedBatchNormV3(
-            x=x,
-            scale=gamma,
-            offset=beta,
-            mean=mean,
-            variance=variance,
-            epsilon=epsilon,
-            is_training=False,
-        )[0]
-
-
-def _apply_with_gradient(
-    x: Tensor,
-    gamma: Tensor,
-    beta: Tensor,
-    mean: Tensor,
-    variance: Tensor,
-    epsilon: float,
-) -> Tensor:
-    """`y` with its gradient, for a tape that watches now."""
-
-    @tf.custom_gradient
-    def applied(
-        x: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, variance: Tensor
-    ) -> tuple[Any, Any]:
-        def gradient(by_y: Tensor) -> Sequence[Tensor]:
-            return applied_gradient(by_y, x, gamma, mean, variance, epsilon)
-
-        return _apply(x, gamma, beta, mean, variance, epsilon), gradient
-
-    return applied(x, gamma, beta, mean, variance)

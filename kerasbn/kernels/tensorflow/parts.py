@@ -34,7 +34,7 @@ def moments(x: Tensor) -> tuple[Tensor, Tensor]:
     size = rows // (parts * groups)  # Of a group.
     whole = size * parts * groups
     grouped = tf.reshape(flat[:whole], (parts * size, 1, 1, groups * channels))
-    found = [_of_part(grouped[i * size : (i + 1) * size]) for i in range(parts)]
+    found = [_part_moments(grouped[i * size : (i + 1) * size]) for i in range(parts)]
     means, variances = (
         tf.transpose(tf.reshape(tf.concat(each, 0), (parts * groups, channels)))
         for each in zip(*found, strict=True)
@@ -65,7 +65,7 @@ def _power_of_two(number: int) -> int:
     return 1 << max(number, 1).bit_length() - 1
 
 
-def _of_part(x: Tensor) -> tuple[Tensor, Tensor]:
+def _part_moments(x: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and unbiased variance."""
     ones, zeros, unused = tf.ones(x.shape[-1]), tf.zeros(x.shape[-1]), tf.zeros(0)
     return tf.raw_ops.FusedBatchNormV3(

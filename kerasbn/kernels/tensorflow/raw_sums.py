@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 Tensor = Any
 
+AT_ONCE = 2**3  # Rows whose norms are taken in one pass over memory.
 BLOCK = 2**5  # Rows.
 LARGE_BLOCK = 2**6  # Of many rows, as each block leaves a row of numbers to add up.
 MANY = 2**17
@@ -39,39 +40,59 @@ def moments(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         `(mean, variance, limit)`. The variance is right to 1e-6 where the square of
         the mean is at most `limit` times as large.
     """
-    channels = x.shape[-1]
-    flat = tf.reshape(x, (-1, channels))
-    sizes = x.shape[:-1] if None not in x.shape[:-1] else tf.unstack(tf.shape(x)[:-1])
-    rows = math.prod(sizes)
-    is_large = usual_count(x.shape[:-1]) > MANY
-    block = LARGE_BLOCK if is_large else BLOCK
-    total, squares = _sums(flat, rows, block)
-    number = count([rows], "float64")
-    mean = total / number
-    variance = tf.maximum(squares / number - tf.square(mean), 0.0)
-    limit = tf.minimum(LIMIT, 4.0 / block * tf.sqrt(tf.cast(number, "float32")))
+    number = count([_row_count(x)], "float64")
+    mean = total(x) / number
+    variance = tf.maximum(squares(x) / number - tf.square(mean), 0.0)
+    few_digits = 4.0 / _block_size(x) * tf.sqrt(tf.cast(number, "float32"))
+    limit = tf.minimum(LIMIT, few_digits)
     return tf.cast(mean, "float32"), tf.cast(variance, "float32"), limit
 
 
-def _sums(flat: Tensor, rows: Size, block: int) -> tuple[Tensor, Tensor]:
-    """Sums of the rows, and of their squares, in float64."""
-    channels = flat.shape[-1]
-    number = rows // block
-    whole = number * block
+def total(x: Tensor) -> Tensor:
+    """The sum of rows of channels, in float64."""
+    blocks, rest = _blocks(x)
+    sums = tf.linalg.matmul(tf.ones((1, blocks.shape[0])), blocks)
+    return _added_up(tf.cast(sums, "float64"), rest, x.shape[-1])
+
+
+def squares(x: Tensor) -> Tensor:
+    """The sum of the squares of rows of channels, in float64."""
+    blocks, rest = _blocks(x)
+    # Of few rows at a time, which are far apart in memory; so are the rows of these.
+    norms = _norms(tf.reshape(blocks, (AT_ONCE, -1)))
+    norms = _norms(tf.reshape(norms, (blocks.shape[0] // AT_ONCE, -1)))
+    rest = None if rest is None else tf.square(rest)
+    return _added_up(tf.square(tf.cast(norms, "float64")), rest, x.shape[-1])
+
+
+def _row_count(x: Tensor) -> Size:
+    known = None not in x.shape[:-1]
+    return math.prod(x.shape[:-1] if known else tf.unstack(tf.shape(x)[:-1]))
+
+
+def _block_size(x: Tensor) -> int:
+    return LARGE_BLOCK if usual_count(x.shape[:-1]) > MANY else BLOCK
+
+
+def _blocks(x: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Blocks side by side, as many rows as a block has; the rows left, in float64."""
+    channels, rows, size = x.shape[-1], _row_count(x), _block_size(x)
+    flat = tf.reshape(x, (-1, channels))
+    number = rows // size
+    whole = number * size
     # Row i goes to block i % number.
-    blocks = tf.reshape(flat[:whole], (block, number * channels))
-    total = tf.linalg.matmul(tf.ones((1, block)), blocks)
-    norms = tf.raw_ops.EuclideanNorm(input=blocks, axis=[0])
+    blocks = tf.reshape(flat[:whole], (size, number * channels))
+    is_divisible = isinstance(rows, int) and rows == whole
+    rest = None if is_divisible else tf.cast(flat[whole:], "float64")
+    return blocks, rest
 
-    def over_blocks(values: Tensor) -> Tensor:
-        return tf.reduce_sum(tf.reshape(values, (number, channels)), 0)
 
-    total = over_blocks(tf.cast(total, "float64"))
-    squares = over_blocks(tf.square(tf.cast(norms, "float64")))
-    if isinstance(rows, int) and rows == whole:
-        return total, squares
-    rest = tf.cast(flat[whole:], "float64")
-    return (
-        total + tf.reduce_sum(rest, 0),
-        squares + tf.reduce_sum(tf.square(rest), 0),
-    )
+def _added_up(values: Tensor, rest: Tensor | None, channels: int) -> Tensor:
+    """The sum of the blocks' values and of the rows that are left."""
+    sums = tf.reduce_sum(tf.reshape(values, (-1, channels)), 0)
+    return sums if rest is None else sums + tf.reduce_sum(rest, 0)
+
+
+def _norms(rows: Tensor) -> Tensor:
+    """The norm of each column."""
+    return tf.raw_ops.EuclideanNorm(input=rows, axis=[0])

@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras import ops
 
 from kerasbn.kernels import generic
+from kerasbn.kernels.dtypes import at_least_float32
 from kerasbn.kernels.layout import merged, neighbours, reduced_axes
 from kerasbn.kernels.sums import is_few, total
 from kerasbn.kernels.tensorflow.situation import (
@@ -45,7 +46,7 @@ def normalize_batch(x: Tensor, how: Normalization) -> tuple[Tensor, Tensor, Tens
     sizes, axes = merged(shape, how.kept)
     reduced = reduced_axes(len(sizes), axes)
     spread = [sizes[axis] if axis in axes else 1 for axis in range(len(sizes))]
-    dtype = generic.wide_dtype(x)
+    dtype = at_least_float32(x.dtype)
     rows = count([sizes[axis] for axis in reduced], dtype)
     few = usual_count([x.shape[a] for a in reduced_axes(len(shape), how.kept)]) < FEW
     in_parts = reduced[:1] == (0,) and inside_xla() and not few

@@ -1,38 +1,34 @@
-"""The layer: `keras.layers.BatchNormalization` with more axes and better statistics."""
+"""The layer: `keras.layers.BatchNormalization` with more axes and better statistics.
+
+Here are its arguments and configuration; `forward` has its weights and what it
+computes from them, `storing` how they are saved and loaded.
+"""
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import keras
-import numpy as np
-from keras import ops
 
-from kerasbn import kernels, replicas
 from kerasbn.arguments import (
     checked_axis,
     checked_epsilon,
     checked_flag,
     checked_group_size,
     checked_momentum,
-    resolved_axes,
 )
-from kerasbn.kernels import Normalization, generic
-from kerasbn.kernels.groups import normalize_groups
-from kerasbn.moving_average import MovingWeight, moving_variable
-from kerasbn.renorm import RunningMoments, bounded, corrected, stock_arguments
-from kerasbn.statistics import RunningStatistics, combining, in_dtype, read
+from kerasbn.kernels.dtypes import at_least_float32
+from kerasbn.layer.forward import Normalizing
+from kerasbn.layer.storing import Storing
+from kerasbn.moving_average import MovingWeight
+from kerasbn.renorm import stock_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Tensor = Any
-Shape = tuple[Any, ...]  # int, or None where the size is not known
-
 
 @keras.saving.register_keras_serializable(package="kerasbn")
-class BatchNormalization(keras.layers.BatchNormalization):
+class BatchNormalization(Normalizing, Storing):
     """Layer that normalizes its inputs, for every axis or set of axes.
 
     A drop-in replacement for `keras.layers.BatchNormalization`: with the arguments
@@ -240,180 +236,12 @@ class BatchNormalization(keras.layers.BatchNormalization):
                 f"Received: synchronized={synchronized}, "
                 f"virtual_batch_size={virtual_batch_size}"
             )
-        self._statistics_dtype = _at_least_float32(self.variable_dtype)
+        self._statistics_dtype = at_least_float32(self.variable_dtype)
         self.moving_weight = None
         if zero_debias or momentum is None:
             self.moving_weight = MovingWeight(
-                of_each_replica=not self.synchronized, dtype=self._statistics_dtype
+                per_replica=not self.synchronized, dtype=self._statistics_dtype
             )
-
-    def build(self, input_shape: Shape) -> None:
-        """Create the weights, in stock's order and of the kept shape."""
-        self._kept = resolved_axes(self.axis, input_shape)
-        shape = tuple(input_shape[axis] for axis in self._kept)
-        if None in shape:
-            raise ValueError(
-                "The axes to keep must have a static size. "
-                f"Received: axis={self.axis}, input_shape={input_shape}"
-            )
-
-        if self.virtual_batch_size is not None and self._kept[0] == 0:
-            raise ValueError(
-                "Samples that have statistics of their own are in no virtual batch. "
-                f"Received: axis={self.axis}, "
-                f"virtual_batch_size={self.virtual_batch_size}"
-            )
-
-        def add_statistic(name: str, initializer: Any) -> Any:
-            return moving_variable(
-                name,
-                shape,
-                self._statistics_dtype,
-                initializer,
-                of_each_replica=not self.synchronized,
-            )
-
-        def initial_stddev(shape: Shape, dtype: str | None = None) -> Tensor:
-            return ops.sqrt(self.moving_variance_initializer(shape, dtype=dtype))
-
-        if self.scale:
-            self.gamma = self.add_weight(
-                name="gamma",
-                shape=shape,
-                initializer=self.gamma_initializer,
-                regularizer=self.gamma_regularizer,
-                constraint=self.gamma_constraint,
-                autocast=False,
-            )
-        if self.center:
-            self.beta = self.add_weight(
-                name="beta",
-                shape=shape,
-                initializer=self.beta_initializer,
-                regularizer=self.beta_regularizer,
-                constraint=self.beta_constraint,
-                autocast=False,
-            )
-        mean, variance = self.moving_mean_initializer, self.moving_variance_initializer
-        self.moving_mean = add_statistic("moving_mean", mean)
-        self.moving_variance = add_statistic("moving_variance", variance)
-        if self.renorm:
-            self.moving_stddev = add_statistic("moving_stddev", initial_stddev)
-            self.renorm_mean = add_statistic("renorm_mean", mean)
-            self.renorm_stddev = add_statistic("renorm_stddev", initial_stddev)
-            self._running_moments = RunningMoments()
-        if self.moving_weight is not None:
-            # A mask spans all axes but the last, so it can count some indices of
-            # the others and not the rest: each of those has its own weight.
-            last = len(input_shape) - 1
-            sizes = zip(self._kept, shape, strict=True)
-            self.moving_weight.build(tuple(1 if a == last else n for a, n in sizes))
-        self._statistics = RunningStatistics.of(self)
-        self.input_spec = keras.InputSpec(
-            ndim=len(input_shape),
-            axes=dict(zip(self._kept, shape, strict=True)),
-        )
-
-    def call(
-        self, inputs: Tensor, training: bool | None = None, mask: Tensor | None = None
-    ) -> Tensor:
-        """Normalize `inputs`; in training mode, also move the running statistics."""
-        if mask is not None and len(mask.shape) != len(inputs.shape) - 1:
-            raise ValueError(
-                "The mask must have one dimension less than the inputs. "
-                f"Received: mask.shape={mask.shape}, inputs.shape={inputs.shape}"
-            )
-        x = ops.cast(inputs, _wider(inputs.dtype, self.compute_dtype))
-        if training and self.trainable:
-            y = self._normalize_batch(x, mask)
-        else:
-            y = self._normalize(x)
-        return in_dtype(y, self.compute_dtype)
-
-    def _normalize(self, x: Tensor) -> Tensor:
-        """Normalize with the running statistics."""
-        dtype = _at_least_float32(x.dtype)
-        moments = self._statistics.values(dtype)
-        return kernels.active.normalize(x, *moments, self._how(dtype))
-
-    def _how(self, dtype: str) -> Normalization:
-        return Normalization(
-            self._kept,
-            self.epsilon,
-            read(self.gamma, dtype) if self.scale else None,
-            read(self.beta, dtype) if self.center else None,
-        )
-
-    def _normalize_batch(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """Normalize with the statistics of the batch, and move the running ones."""
-        dtype = _at_least_float32(x.dtype)
-        how = self._how(dtype)
-        if self.renorm:
-            how = dataclasses.replace(how, correction=self._renormalized)
-        # Where nothing is counted the output, too, is that of inference.
-        substitute = self._statistics.values(dtype)
-        several = self.synchronized and replicas.active.several()
-        if self.virtual_batch_size is not None:
-            found = normalize_groups(x, how, self.virtual_batch_size, mask, substitute)
-        elif mask is not None or several:
-            found = generic.normalize_batch(x, how, mask, self.synchronized, substitute)
-        else:
-            found = kernels.active.normalize_batch(x, how)
-        y, mean, variance, counted = found
-        self._statistics.move(mean, variance, counted)
-        return y
-
-    def _renormalized(
-        self, mean: Tensor, variance: Tensor, gamma: Tensor | None, beta: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
-        """Gamma and beta with the correction of Batch Renormalization in them."""
-        floor = self.epsilon**0.5  # A young running stddev can be near 0.
-        now = read(self.renorm_mean, mean.dtype), read(self.renorm_stddev, mean.dtype)
-        running_mean, running_stddev = self._running_moments.met_by(mean, now)
-        return corrected(
-            gamma,
-            beta,
-            mean,
-            ops.sqrt(variance + self.epsilon),
-            running_mean,
-            bounded(running_stddev, floor),
-            self.renorm_clipping or {},
-        )
-
-    def set_weights(self, weights: Sequence[np.ndarray]) -> None:
-        """Set the weights, in the order of stock's, from a list of NumPy arrays."""
-        shapes = [tuple(variable.shape) for variable in self.weights]
-        if len(shapes) == len(weights):
-            weights = list(map(_in_shape, weights, shapes))
-        super().set_weights(weights)
-        self.finalize_state()
-
-    def finalize_state(self) -> None:
-        """Forget the weight of replaced statistics; Keras calls it after an `.h5`."""
-        if self.built:
-            self._statistics.forget_weight()
-
-    def save_own_variables(self, store: Any) -> None:
-        """Save the layer's state: of all replicas, where one process has them all."""
-        combined = {}
-        if self.built and replicas.active.holds_all(self.moving_mean):
-            combined = {id(v): value for v, value in self.combined_statistics()}
-        variables = self._trainable_variables + self._non_trainable_variables
-        for index, variable in enumerate(variables):
-            store[str(index)] = combined.get(id(variable), variable)
-
-    def combined_statistics(self) -> list[tuple[Any, Tensor]]:
-        """Pairs of a variable and its value over all replicas, none if they agree."""
-        return [] if self.synchronized else combining.combined(self._statistics)
-
-    def load_own_variables(self, store: Any) -> None:
-        """Load the layer's state from one group of a weights file."""
-        arrays = {key: store[key] for key in store.keys()}  # noqa: SIM118
-        variables = self._trainable_variables + self._non_trainable_variables
-        for index, variable in enumerate(variables):
-            if (key := str(index)) in arrays:
-                arrays[key] = _in_shape(arrays[key], tuple(variable.shape))
-        super().load_own_variables(arrays)
 
     def get_config(self) -> dict[str, Any]:
         """The configuration; stock can read it when only its options are used."""
@@ -433,28 +261,3 @@ class BatchNormalization(keras.layers.BatchNormalization):
         config = dict(config)
         config["axis"] = config.pop("axes", config.get("axis", -1))
         return super().from_config(config)
-
-
-def _at_least_float32(dtype: Any) -> str:
-    """Half precision overflows in sums and is too coarse for running statistics.
-
-    Not `keras.backend.result_type`, which on PyTorch also turns float64 into float32.
-    """
-    is_double = keras.backend.standardize_dtype(dtype) == "float64"
-    return "float64" if is_double else "float32"
-
-
-def _wider(dtype: Any, other: str) -> str:
-    """Return the one of two dtypes that holds the values of both."""
-    dtype = keras.backend.standardize_dtype(dtype)
-    return dtype if dtype == other else keras.backend.result_type(dtype, other)
-
-
-def _in_shape(array: Any, shape: tuple[int, ...]) -> Any:
-    """Return the array in `shape` if only dimensions of 1 differ, else unchanged.
-
-    tf.keras 2 kept the weights of several axes in the input's rank, for example
-    `(1, 28, 28, 1)` for `(28, 28)`.
-    """
-    same = [n for n in array.shape if n != 1] == [n for n in shape if n != 1]
-    return np.reshape(array, shape) if same and array.shape != shape else array
