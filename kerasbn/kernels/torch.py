@@ -75,11 +75,12 @@ def _normalize_small(
     busy that takes milliseconds.
     """
     shape = [size if a in how.kept else 1 for a, size in enumerate(x.shape)]
-    scale = (variance + how.epsilon).rsqrt_()
+    # Not in place: under `vmap` only some of these may be batched.
+    scale = torch.rsqrt(variance + how.epsilon)
     if how.gamma is not None:
-        scale = scale.mul_(how.gamma)
-    y = (x - mean.view(shape)).mul_(scale.view(shape))
-    y = y if how.beta is None else y.add_(how.beta.view(shape))
+        scale = scale * how.gamma
+    y = (x - mean.reshape(shape)) * scale.reshape(shape)
+    y = y if how.beta is None else y + how.beta.reshape(shape)
     return y.to(x.dtype)
 
 

@@ -59,6 +59,36 @@ def test_vmap_over_layers(shape, axis, training):
             torch.testing.assert_close(one[i], other, rtol=1e-4, atol=1e-5)
 
 
+def test_vmap_over_gamma_alone_without_gradients():
+    layer = BatchNormalization()
+    layer.build((32, 6))
+    x, gammas = random(32, 6), random(2, 6)
+    _, beta, *states = (v.value.detach() for v in layer.variables)
+
+    def member(gamma):
+        return layer.stateless_call([gamma, beta], states, x)[0]
+
+    with torch.no_grad():
+        y = torch.func.vmap(member)(gammas)
+    expected = x * gammas[:, None] / 1.001**0.5
+    torch.testing.assert_close(y, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16", "float64"])
+@pytest.mark.parametrize("options", [{}, {"center": False, "scale": False}])
+@pytest.mark.parametrize("axis", [-1, 1, [1, 3], [1, 2]], ids=str)
+def test_inference_is_the_same_with_and_without_gradients(axis, options, dtype):
+    """Without them small tensors take plain operations."""
+    layer = BatchNormalization(axis, dtype=dtype, **options)
+    x = random(4, 5, 6, 8)
+    layer(x, training=True)
+    y = layer(x)
+    with torch.no_grad():
+        plain = layer(x)
+    assert plain.dtype == y.dtype
+    torch.testing.assert_close(plain, y.detach())
+
+
 @pytest.mark.parametrize("training", [False, True])
 def test_the_memory_format_stays(training):
     x = random(4, 8, 6, 6).to(memory_format=torch.channels_last).requires_grad_()
