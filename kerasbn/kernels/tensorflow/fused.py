@@ -52,8 +52,8 @@ def normalize(x: Tensor, mean: Tensor, variance: Tensor, how: Normalization) -> 
     """See `generic.normalize`."""
     rows = _as_rows(x, how.kept)
     given = *_affine(rows, how.gamma, how.beta), _flat(mean), _flat(variance)
-    apply = operation.apply_with_gradient if is_recorded() else operation.apply
-    return tf.reshape(apply(rows, *given, how.epsilon), ops.shape(x))
+    y = operation.apply_with_gradient(rows, *given, how.epsilon)
+    return tf.reshape(y, ops.shape(x))
 
 
 def _as_rows(x: Tensor, kept: tuple[int, ...]) -> Tensor:

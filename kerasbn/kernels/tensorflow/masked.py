@@ -76,20 +76,28 @@ def _with_gradient(
     divisor: Tensor,
     epsilon: float,
 ) -> tuple[Tensor, Tensor]:
-    """The moments, as functions of the counted rows."""
+    """The moments, as functions of the counted rows; see `fused` for why two."""
     rows = tf.cast(divisor, "float32")
 
     @tf.custom_gradient
-    def moments(x: Tensor) -> tuple[Any, Any]:
-        def gradient(by_mean: Tensor, by_variance: Tensor) -> Tensor:
-            # (x - mean) * (2 * by_variance / rows) + by_mean / rows, in two passes.
-            scale, offset = 2.0 * by_variance / rows, by_mean / rows
-            one = tf.ones_like(variance) - epsilon
-            by_x = operation.apply_with_gradient(
-                x, scale, offset, moments(x)[0], one, epsilon
+    def mean_of(x: Tensor) -> tuple[Any, Any]:
+        def gradient(by_mean: Tensor) -> Tensor:
+            return tf.where(positions, by_mean / rows, 0.0)
+
+        return tf.identity(mean), gradient
+
+    @tf.custom_gradient
+    def variance_of(x: Tensor, mean: Tensor) -> tuple[Any, Any]:
+        def gradient(by_variance: Tensor) -> tuple[Tensor, Tensor]:
+            # One pass: (x - mean) * scale, by the operation.
+            scale, one = by_variance * (2.0 / rows), tf.ones_like(variance) - epsilon
+            deviations = operation.apply_with_gradient(
+                x, scale, tf.zeros_like(scale), mean, one, epsilon
             )
-            return tf.where(positions, by_x, 0.0)
+            by_x = tf.where(positions, deviations, 0.0)
+            return by_x, tf.zeros_like(mean)  # Deviations from the mean add up to 0.
 
-        return (tf.identity(mean), tf.identity(variance)), gradient
+        return tf.identity(variance), gradient
 
-    return moments(x)
+    found = mean_of(x)
+    return found, variance_of(x, found)

@@ -11,6 +11,7 @@ from kerasbn.kernels.tensorflow.gradients import (
     fused_gradient,
     with_own_gradients,
 )
+from kerasbn.kernels.tensorflow.situation import is_recorded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -88,7 +89,9 @@ def apply_with_gradient(
     variance: Tensor,
     epsilon: float,
 ) -> Tensor:
-    """`y` with its gradient, for a tape that watches now."""
+    """`y` with its gradient by all that is given."""
+    if not is_recorded():  # It is that of `with_own_gradients`.
+        return apply(x, gamma, beta, mean, variance, epsilon)
 
     @tf.custom_gradient
     def applied(
