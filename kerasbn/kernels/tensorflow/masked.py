@@ -33,9 +33,7 @@ def normalize_masked_batch(
     number = tf.math.count_nonzero(positions, dtype="int32")
     counted, divisor = number > 0, tf.maximum(number, 1)
     mean, variance, rest = _moments(tf.stop_gradient(rows), positions, divisor)
-    mean, variance = _with_gradient(
-        rows, mean, variance, positions, divisor, how.epsilon
-    )
+    mean, variance = _with_gradient(rows, mean, variance, positions, divisor)
     mean = tf.where(counted, mean, substitute[0])
     variance = tf.where(counted, variance, substitute[1])
     gamma, beta = how.affine(mean, variance)
@@ -74,7 +72,6 @@ def _with_gradient(
     variance: Tensor,
     positions: Tensor,
     divisor: Tensor,
-    epsilon: float,
 ) -> tuple[Tensor, Tensor]:
     """The moments, as functions of the counted rows; see `fused` for why two."""
     rows = tf.cast(divisor, "float32")
@@ -89,12 +86,8 @@ def _with_gradient(
     @tf.custom_gradient
     def variance_of(x: Tensor, mean: Tensor) -> tuple[Any, Any]:
         def gradient(by_variance: Tensor) -> tuple[Tensor, Tensor]:
-            # One pass: (x - mean) * scale, by the operation.
-            scale, one = by_variance * (2.0 / rows), tf.ones_like(variance) - epsilon
-            deviations = operation.apply_with_gradient(
-                x, scale, tf.zeros_like(scale), mean, one, epsilon
-            )
-            by_x = tf.where(positions, deviations, 0.0)
+            by_x = (x - mean) * (by_variance * (2.0 / rows))
+            by_x = tf.where(positions, by_x, 0.0)
             return by_x, tf.zeros_like(mean)  # Deviations from the mean add up to 0.
 
         return tf.identity(variance), gradient
