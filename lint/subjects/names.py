@@ -142,6 +142,16 @@ def holds(name: str) -> frozenset[str]:
     return frozenset()
 
 
+def mentions_batch_norm(text: str) -> bool:
+    """Whether a source may use something of Keras or TensorFlow that is or holds BN."""
+    return "atchNorm" in text or "batch_norm" in text or "applications" in text
+
+
+def mentions_dropout(text: str) -> bool:
+    """Whether a source may use a dropout layer of Keras."""
+    return "ropout" in text
+
+
 def is_application(name: str) -> bool:
     """Whether the canonical name is one of Keras' ready-made networks."""
     return name.startswith("keras.applications.")

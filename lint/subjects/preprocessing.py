@@ -20,7 +20,11 @@ _NOT_RANDOM = {
     *("Resizing", "CenterCrop", "AutoContrast", "Solarization", "Equalization"),
     *("MaxNumBoundingBoxes", "Pipeline"),
 }
-MAY_LEAK = re.compile(rf"\b({_RANDOM.pattern}|{'|'.join(sorted(_NOT_RANDOM))})\(")
+# The names of random initializers and generators are not meant.
+MAY_LEAK = re.compile(
+    r"(?:Random(?!(?:Normal|Uniform|State)\()[A-Z]\w*|RandAugment|AugMix|MixUp|CutMix"
+    rf"|{'|'.join(sorted(_NOT_RANDOM))})\("
+)
 """The construction of such a layer, in a text."""
 
 

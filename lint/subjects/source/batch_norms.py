@@ -10,6 +10,7 @@ from .. import names
 from .classes import calls_in, keyword
 from .entries import entries
 from .memo import found_once
+from .reach import may_reach
 from .resolve import lineage, method_of, values
 from .scopes import last_word, start
 from .values import (
@@ -84,7 +85,8 @@ def momenta(module: Module) -> Iterator[Momentum]:
 
     A number used in several places is given once, at the number itself.
     """
-    if not module.mentions("momentum", "decay", "BatchNorm", "batch_norm"):
+    mentioned = module.mentions("momentum", "decay", "BatchNorm", "batch_norm")
+    if not mentioned or not may_reach(module, names.mentions_batch_norm):
         return
     found: dict[Literal, dict[Location, Momentum]] = {}
     for each in _momenta(module):

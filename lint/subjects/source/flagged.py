@@ -23,6 +23,7 @@ from .edits import without_argument
 from .flag_places import Where, where_is
 from .frozen import freezes
 from .memo import found_once
+from .reach import may_reach
 from .resolve import calls_of, values
 from .saying import FLAG, How, Said, says
 from .scopes import last_word
@@ -90,7 +91,7 @@ class Flagged:
 @found_once
 def flagged_calls(module: Module) -> Iterator[Flagged]:
     """Yield each call of BN, or of what holds BN, with a constant flag."""
-    if not module.matches(_ANY_FLAG):
+    if not module.matches(_ANY_FLAG) or not may_reach(module, _may_be_flagged):
         return
     fitted: set[ast.AST] | None = None
     for call in module.calls:
@@ -137,6 +138,10 @@ def flagged_calls(module: Module) -> Iterator[Flagged]:
                 by_default_of=helper,
                 only_drops=drops,
             )
+
+
+def _may_be_flagged(text: str) -> bool:
+    return names.mentions_batch_norm(text) or names.mentions_dropout(text)
 
 
 def flag_left_out(module: Module, flagged: Flagged) -> Fix | None:
@@ -283,7 +288,7 @@ def _is_left_at_false(module: Module, said: Said) -> bool:
 def _is_used_elsewhere(module: Module, name: str) -> bool:
     """Whether another file may use that method; true if the project is too large."""
     use = re.compile(rf"\.\s*{name}\b|[\"']{name}[\"']")
-    texts = list(module.project.texts())
+    texts = module.project.texts.by_path.values()
     others = [each for each in texts if each != module.text]
     return not texts or any(use.search(each) for each in others)
 

@@ -45,7 +45,9 @@ class Leak:
 def leaked_flags(module: Module) -> Iterator[Leak]:
     """Yield such calls in the classes of the module, each once."""
     lines = [
-        number for number, line in enumerate(module.lines, 1) if _FLAG.search(line)
+        number
+        for number, line in enumerate(module.lines, 1)
+        if "training" in line and _FLAG.search(line)
     ]
     seen = set()
     for node in module.classes if lines else ():

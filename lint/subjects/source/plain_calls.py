@@ -13,6 +13,7 @@ from ..preprocessing import MAY_LEAK, is_random, leaks_training
 from .classes import calls_in, keras_kind, reached
 from .contents import holds
 from .leaks import is_layer
+from .reach import may_reach
 from .resolve import method_of, project_lineage, values
 from .saying import FLAG, How, says
 from .scopes import end, last_word
@@ -27,7 +28,18 @@ if TYPE_CHECKING:
     from .values import Routine
 
 _LAYERS = "keras.layers."
-_TRAINS_BY_DEFAULT = re.compile(r"\bdef call\([^)]*\btraining\b[^,)=]*=\s*True\b")
+# What builtins, and methods of networks, arrays and collections are called.
+_NO_NETWORKS = frozenset(
+    (
+        *dir(builtins),
+        *("append", "extend", "insert", "add", "update", "pop", "get", "index"),
+        *("join", "split", "format", "startswith", "endswith", "read", "write"),
+        *("astype", "reshape", "transpose", "mean", "sum", "item", "numpy"),
+        *("predict", "evaluate", "fit", "compile", "build", "summary", "get_layer"),
+        *("save", "save_weights", "load_weights", "get_weights", "set_weights"),
+    )
+)
+_TRAINS_BY_DEFAULT = re.compile(r"def call\([^)]*\btraining\b[^,)=]*=\s*True\b")
 
 
 def leaking_calls(module: Module) -> Iterator[tuple[ast.Call, str]]:
@@ -36,7 +48,7 @@ def leaking_calls(module: Module) -> Iterator[tuple[ast.Call, str]]:
         if len(call.args) != 1 or call.keywords or unpacks(call):
             continue
         name = last_word(call.func)
-        if not name or name[0].isupper() or hasattr(builtins, name):
+        if not name or name[0].isupper() or name in _NO_NETWORKS:
             continue  # A construction, or no network's name.
         networks = [
             each
@@ -87,7 +99,16 @@ def _may_leak(network: Result) -> bool:
 
 def _may_hold_networks(module: Module) -> bool:
     """Whether it builds such a layer; or is not a test, and may get networks."""
-    return module.matches(MAY_LEAK) or not module.is_test
+    return module.matches(MAY_LEAK) or (
+        not module.is_test
+        and may_reach(module, _may_build)
+        and may_reach(module, names.mentions_batch_norm)
+    )
+
+
+def _may_build(text: str) -> bool:
+    """Whether a text seems to build such a layer, or to define one."""
+    return bool(MAY_LEAK.search(text) or _TRAINS_BY_DEFAULT.search(text))
 
 
 def _comes_after(module: Module, call: ast.Call, other: ast.Call) -> bool:

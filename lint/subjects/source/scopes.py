@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 from bisect import bisect_left
-from collections import defaultdict
+from collections import defaultdict, deque
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from functools import cached_property
@@ -40,7 +40,7 @@ class Kind(Enum):
     OTHER = auto()  # bound to something that is not followed
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, slots=True)  # frozen ones take three times as long to make
 class Binding:
     """A place where a name gets a value.
 
@@ -111,6 +111,20 @@ _PARTS = _Parts()
 _BLOCKS = frozenset(("body", "orelse", "finalbody", "handlers"))
 
 
+def nodes_in(tree: ast.AST) -> Iterator[ast.AST]:
+    """Return what `ast.walk` does but for operators and contexts, in half the time."""
+    pending = deque((tree,))
+    while pending:
+        node = pending.popleft()
+        for name in reversed(_PARTS[type(node)]):
+            value = getattr(node, name, None)
+            if isinstance(value, list):
+                pending.extend(each for each in value if isinstance(each, ast.AST))
+            elif isinstance(value, ast.AST):
+                pending.append(value)
+        yield node
+
+
 class Scopes:
     """Parents, scopes and bindings of one syntax tree.
 
@@ -149,19 +163,21 @@ class Scopes:
             inner = self._enter(node, scope) if kind in _NAMING else scope
             for name in _PARTS[kind]:
                 value = getattr(node, name, None)
+                if not value:
+                    continue
                 # Defaults, decorators and bases are evaluated outside the body.
                 outside = inner is scope or name in ("decorator_list", "bases")
                 where = scope if outside else inner
-                if isinstance(value, ast.AST):
-                    parents[value] = node
-                    pending.append((value, where))
-                elif isinstance(value, list):
+                if type(value) is list:
                     for child in reversed(value):
                         if isinstance(child, ast.AST):
                             parents[child] = node
                             pending.append((child, where))
                     if name in _BLOCKS:
                         parts.update(dict.fromkeys(value, name))
+                elif isinstance(value, ast.AST):
+                    parents[value] = node
+                    pending.append((value, where))
 
     def _enter(self, node: ast.AST, scope: Scope) -> Scope:
         _bind(node, scope)

@@ -105,7 +105,7 @@ def trains_by_loops_alone(module: Module) -> bool:
 
     Whatever class it trains is then trained by that step, however it is chosen.
     """
-    texts = list(module.project.texts())
+    texts = module.project.texts.by_path.values()
     return not any(map(_FITS.search, texts)) and any(
         "GradientTape" in text and _PASSES_TRUE.search(text) for text in texts
     )
