@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import ast
-import inspect
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..findings import Severity
 from ..semantics import CALL_NEEDS_TRAINING, world_of_model
-from ..subjects import names, source
+from ..subjects import source
 from ..subjects.flagged_layers import unflagged_behaviours
-from ..subjects.trainer import trains_by_itself
+from ..subjects.live_call import call_lacks_training, kinds_in
 from .harm import harm
 from .rule import Rule
 
@@ -21,6 +20,14 @@ if TYPE_CHECKING:
     from ..subjects.model import Model
     from ..subjects.source import Module
 
+_ALONE = (
+    "run with training=True by itself before Keras 3.12, or by a model whose call "
+    "lacks it too"
+)
+_IN_GENERAL = (
+    "where nothing around it sets the phase, as in a training step of your own, in a "
+    "tf.Module or by layer.call(...)"
+)
 # Wrappers that leave the signature of `call` as it is.
 _TRANSPARENT = ("tf.function", "tensorflow.function", "function", "typechecked")
 
@@ -38,8 +45,10 @@ class ModelCallWithoutTraining(Rule):
     reported as info where such a layer is only one of several alternatives, or where
     the name of an unfitted class says block or layer.
 
-    Where the file is surely for Keras 3, a layer class with such a `call` that nothing
-    in its file uses is reported as info: others may run it on its own.
+    A layer class with such a `call` is reported as info, as others may run it on its
+    own: where the file is surely for Keras 3, each that nothing in its file uses, else
+    the first of them. So is a layer that wraps layers passed to its constructor, and,
+    in Keras 2, a model in a file that fits nothing.
 
     A live model is also run once on random inputs, as `fit` runs it, and left as it
     was. Each batch normalization that `training` does not reach in that run is
@@ -99,12 +108,15 @@ healthy = bool(np.abs(moving_mean).max() > 0)
 """
 
     def check_source(self, module: Module) -> Iterator[Finding]:
-        """Report every model class with such a `call`."""
-        if not (
-            module.mentions("def call")
-            and source.world(module).has(CALL_NEEDS_TRAINING)
-        ):
-            return
+        """Report model classes with such a `call`, then layers."""
+        if module.mentions("def call"):
+            models = []
+            if source.world(module).has(CALL_NEEDS_TRAINING):
+                models = list(self._models(module))
+            yield from models
+            yield from self._others(module, first=not models)
+
+    def _models(self, module: Module) -> Iterator[Finding]:
         seen = set()
         for node in module.classes:
             of = source.Class(module, node)
@@ -146,35 +158,42 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                 severity,
                 _fix(module, call),
             )
-        yield from self._layers(module)
 
-    def _layers(self, module: Module) -> Iterator[Finding]:
-        """Report every layer class with such a `call`: users may run it on its own."""
-        if source.world(module).assumed:
+    def _others(self, module: Module, first: bool) -> Iterator[Finding]:
+        """Report layers whose users may run them on their own, or else the first.
+
+        The first is not worth telling beside a finding about a model.
+        """
+        if module.is_test:
             return
-        for node in module.classes:
-            of = source.Class(module, node)
-            call = source.members(module, node).methods.get("call")
-            if (
-                call is None
-                or source.keras_kind(of) != "layer"
-                or source.takes_training(call)
-                or node.name in module.calls_by_name  # a part of what is in sight
-                or source.extends_flagged(of)  # BN109
-            ):
-                continue
-            kinds = source.class_holds(of, at_any_rate=True) - {names.AUGMENTATION}
-            if kinds or source.leaves_untold(of):
-                harmed = harm(kinds) or "its layers are left in inference mode"
-                yield self.finding(
-                    f"the call of the layer {node.name} has no parameter `training`: "
-                    "run with training=True by itself before Keras 3.12, or by a model "
-                    f"whose call lacks it too, {harmed}; write call(self, inputs, "
-                    "training=None) and pass it on",
-                    module.header(call),
-                    Severity.INFO,
-                    _fix(module, call),
-                )
+        found = list(source.without_flag(module))
+        world = source.world(module)
+        alone = [each for each in found if each.kinds and not each.is_part]
+        if alone and world.has(CALL_NEEDS_TRAINING) and not world.assumed:
+            for each in alone:
+                yield self._other(module, each, each.of.node.name, _ALONE)
+        elif (
+            found
+            and first
+            and (
+                any(not each.is_part for each in found)
+                or source.passes_flags_on(module)
+            )
+        ):
+            named = ", ".join(dict.fromkeys(each.of.node.name for each in found))
+            yield self._other(module, found[0], named, _IN_GENERAL)
+
+    def _other(
+        self, module: Module, of: source.WithoutFlag, named: str, when: str
+    ) -> Finding:
+        harmed = harm(of.kinds) or "what it calls is left in inference mode"
+        return self.finding(
+            f"the call of {named} has no parameter `training`: {when}, {harmed}; write "
+            "call(self, inputs, training=None) and pass it on",
+            module.header(of.call),
+            Severity.INFO,
+            _fix(module, of.call),
+        )
 
     def check_model(self, model: Model) -> Iterator[Finding]:
         """Report the class of a live model, or layers that got no flag in its run."""
@@ -184,8 +203,8 @@ healthy = bool(np.abs(moving_mean).max() > 0)
             return
         compiled = bool(getattr(model.live, "compiled", False))
         severity = None if compiled else Severity.WARNING
-        kinds = _live_kinds(model.live)
-        if kinds and _live_call_lacks_training(model.live):
+        kinds = kinds_in(model.live)
+        if kinds and call_lacks_training(model.live):
             message = _message(type(model.live).__name__, kinds)
             yield self.finding(message, model.at(None), severity)
             return
@@ -254,43 +273,3 @@ def _is_plain_model(
         and not any(source.method_of(of, name) for name in own_ways)
         and not source.is_functional(of)
     )
-
-
-def _live_call_lacks_training(model: Any) -> bool:
-    """Whether fit runs a `call` of the user's that cannot take `training`."""
-    if _is_graph(type(model)) or trains_by_itself(type(model)):
-        return False
-    try:
-        takes_it = "training" in inspect.signature(model.call).parameters
-    except (TypeError, ValueError):
-        return False
-    return not takes_it and not _settles_training(type(model).call)
-
-
-def _is_graph(kind: type) -> bool:
-    return any(
-        base.__module__.startswith("keras.")
-        and base.__name__ in ("Functional", "Sequential")
-        for base in kind.__mro__
-    )
-
-
-def _settles_training(call: Any) -> bool:
-    """Whether the function passes `training` on by itself, or cannot be looked into."""
-    code = getattr(inspect.unwrap(call), "__code__", None)
-    if code is None:
-        return True
-    # The names of keyword arguments are tuples among the constants of the code.
-    named = [each for each in code.co_consts if isinstance(each, tuple)]
-    return any("training" in each for each in named)
-
-
-def _live_kinds(model: Any) -> frozenset[str]:
-    """Return the kinds of the model's built layers that depend on `training`."""
-    kinds: frozenset[str] = frozenset()
-    for layer in getattr(model, "_flatten_layers", list)():
-        if getattr(layer, "built", False) and getattr(layer, "trainable", True):
-            for base in type(layer).__mro__:
-                if base.__module__.split(".")[0] in ("keras", "kerasbn"):
-                    kinds |= names.holds(f"keras.layers.{base.__name__}")
-    return kinds

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from typing import TYPE_CHECKING
 
 from ..findings import Severity
@@ -26,10 +25,11 @@ class TrainingStepWithoutTraining(Rule):
     differentiated by JAX, before PyTorch's `loss.backward()`. It is a warning where the
     network only has dropout or noise. Functions of the project are followed, with the
     flags that they pass on, and networks that other files pass to a step are seen. Of
-    the networks that are only passed in, with nothing else known, the first in a file
-    is reported as info. Gradients that no optimizer applies, networks that are not
-    trained there, frozen ones and those whose `call` has the default `training=True`
-    are left alone.
+    the networks that are only passed in, loaded, or made by another library, with
+    nothing else known, the first in a file is reported as info; methods that the step
+    of a base class in another file runs are seen. Gradients that no optimizer applies,
+    networks that are not trained there, frozen ones and those whose `call` has the
+    default `training=True` are left alone.
 
     ## Why is this bad
     A network that is called without `training` in a step of your own runs in inference
@@ -85,14 +85,13 @@ healthy = bool(np.abs(moving_mean).max() > 0)
         """Report every call in a training step that leaves out `training`."""
         known = list(source.lost_flags(module))
         nodes = [lost.node for lost in known]
-        for call in source.handed_in_networks(module):
+        for call, network in source.handed_in_networks(module):
             if call in nodes:
                 continue
-            network = ast.unparse(call.func)
             yield self.finding(
-                f"{network}(...) under GradientTape without training=True: if the "
-                "network that is passed in holds batch normalization or dropout, it "
-                "never updates its statistics and never drops; pass training=True",
+                f"{network}(...) in a training step without training=True: if this "
+                "network, which is not in sight, holds batch normalization or dropout, "
+                "it never updates its statistics and never drops; pass training=True",
                 module.location(call),
                 Severity.INFO,
             )

@@ -27,7 +27,10 @@ class TrainingTrueHardCoded(Rule):
     and in a function that is named as an evaluation or a step of one, such as
     `test_step` or `evaluate`. There it is reported as info for a network with dropout,
     in a function that is not a step, or without batch normalization in sight. A
-    constructor flag that a layer passes on in its `call` is reported as info, too.
+    constructor flag that a layer passes on in its `call` is reported as info, too, and
+    so is True for dropout there, for a layer beside others that get the phase, or for
+    a method where `call` has no `training`; there also a function such as
+    `tf.nn.dropout`, which always drops.
     Calls of a model in a training loop, branches on the phase, Monte Carlo dropout and
     augmentation are left alone. It is reported as info in a graph beside dropout with
     the same flag, as in pix2pix, and for TensorFlow 1 in a function that makes the
@@ -104,11 +107,13 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
         for kept in source.kept_flags(module):
             yield self.finding(
                 f"self.{kept.name} is what the layer was built with, whatever its call "
-                "receives: built with True, it uses the batch's own statistics in "
-                "predict too, and with False it never updates its own; pass "
-                "training=training",
+                f"receives: {_when_kept(kept)}; pass training=training",
                 module.location(kept.flag),
                 Severity.INFO,
+            )
+        for each in source.always_on(module):
+            yield self.finding(
+                _when_on(each), module.location(each.node), Severity.INFO
             )
         for call in source.trained_in_evaluation(module):
             yield self.finding(
@@ -151,6 +156,32 @@ def _in_evaluation(call: source.Evaluated) -> str:
     if names.DROPOUT in call.kinds:
         return "its dropout drops, so that the result is random"
     return f"if the network holds batch normalization, {of_batch}"
+
+
+def _when_on(each: source.AlwaysOn) -> str:
+    """Describe what never stops, and how to make it."""
+    if each.is_function:
+        return (
+            f"{each.called} drops in predict too, as this call has no `training` to "
+            "ask; use a Dropout layer, or take training=None and drop only if it is "
+            "true, unless that is meant"
+        )
+    return (
+        f"{each.called} is run as in training by predict too: what drops or is random "
+        "in it stays so; pass training=training, unless that is meant"
+    )
+
+
+def _when_kept(kept: source.Kept) -> str:
+    """Describe the effect of either value that the constructor may get."""
+    if names.BATCH_NORM in kept.kinds:
+        return (
+            "built with True, it uses the batch's own statistics in predict too, and "
+            "with False it never updates its own"
+        )
+    if names.DROPOUT in kept.kinds:
+        return "built with True, it drops in predict too, and with False never"
+    return "if what gets it holds batch normalization or dropout, that never changes"
 
 
 def _seen(behaviour: Behaviour) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from typing import TYPE_CHECKING
 
 from ..findings import Severity
@@ -25,7 +26,8 @@ class FunctionalTrainingFlag(Rule):
     Reports `training=True` or `training=False` in the call of batch normalization, or
     of a network that holds it, where a Functional graph is built for Keras 3.0 to 3.15,
     unless the layer or network is frozen. It is reported as info where the same file
-    neither compiles nor fits the graph, which may be for inference alone.
+    neither compiles nor fits the graph, which may be for inference alone. A flag of the
+    constructor that a Functional model hands into its own graph is reported as info.
 
     ## Why is this bad
     In these versions `fit` and `predict` override the flag: a base network called
@@ -80,6 +82,16 @@ healthy = bool(np.abs(moving_mean).max() == 0)  # as training=False promises
                     # False wants freezing instead, which is for the author to place.
                     source.flag_left_out(module, flagged) if flagged.value else None,
                 )
+
+        for flag in source.graph_flags(module):
+            assert isinstance(flag.value, ast.Name)
+            yield self.finding(
+                f"the graph keeps the {flag.value.id} that the model is built with: "
+                "fit and predict override it in Keras 3.0 to 3.15, and are overridden "
+                "by True or False elsewhere; leave it out",
+                module.location(flag),
+                Severity.INFO,
+            )
 
     def check_model(self, model: Model) -> Iterator[Finding]:
         """Constant flags in the graph of a version that overrides them."""

@@ -30,7 +30,8 @@ class TrainingFlagNotPassedOn(Rule):
     `KERAS_BACKEND` so, or imports JAX and neither TensorFlow nor PyTorch.
 
     In any Keras, a layer called without the phase in a `call` where another gets
-    `training=training` is reported as info: it usually inherits the phase.
+    `training=training` is reported as info: it usually inherits the phase. So is the
+    first of them where the `call` of a layer takes `training` and never uses it.
 
     A live model is also run once on random inputs, as `fit` runs it, and left as it
     was, if the backend that is loaded is JAX.
@@ -92,9 +93,10 @@ healthy = bool(np.abs(moving_mean).max() > 0)
         if not module.mentions("def call"):
             return
         for left in source.left_out(module):
+            how = f"as {left.beside} does" if left.beside else "which nothing here uses"
             yield self.finding(
-                f"{ast.unparse(left.call.func)} does not get `training`, as "
-                f"{left.beside} does: where `call` is run by itself, as by "
+                f"{ast.unparse(left.call.func)} does not get `training`, {how}: where "
+                "`call` is run by itself, as by "
                 "network.call(...) or by fit on JAX, it stays in inference mode; pass "
                 "training=training",
                 module.location(left.call),

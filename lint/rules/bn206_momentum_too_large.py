@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from ..findings import Severity
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from ..subjects.model import BatchNorm, Model, Statistics
     from ..subjects.source import Module
 
-# With Keras' own default the training was short, which BN204 reports.
+# With Keras' own default the training was short, which BN204 reports of models.
 _USUAL = 0.99
 _ROUNDING = 1 - 1e-3
 
@@ -27,7 +28,8 @@ class MomentumTooLarge(Rule):
     Reports a momentum above 0.99 whose window of 1 / (1 - momentum) batches is longer
     than the training: in a saved model by the steps that its optimizer has taken, in
     source where every `fit` gives its steps in numbers, constants and expressions of
-    these, or is given a Keras data set whose length is known.
+    these, or is given a Keras data set whose length is known. There the default of 0.99
+    is reported as info, once, if the training has fewer steps than its window.
 
     ## Why is this bad
     After the last step more than a third of each running statistic is still its initial
@@ -72,6 +74,14 @@ healthy = bool(np.abs(moving_mean - x.mean(axis=0)).max() < 1)
                 what = f"{momentum.keyword}={momentum.value:g}"
                 yield self.finding(
                     _message(what, momentum.value, steps or 0), momentum.location
+                )
+        if steps and steps < _window(_USUAL) and not module.is_test:
+            for call in islice(source.default_momenta(module), 1):
+                what = f"momentum={_USUAL:g}, the default,"
+                yield self.finding(
+                    _message(what, _USUAL, steps),
+                    module.location(call),
+                    Severity.INFO,
                 )
 
     def check_model(self, model: Model) -> Iterator[Finding]:

@@ -22,6 +22,7 @@ class AveragedWeights(Rule):
     Reports optimizers with `use_ema=True`, the callback `SwapEMAWeights`, and `SWA` and
     `MovingAverage` of TensorFlow Addons, where a network with batch normalization is
     compiled or fitted with them and nothing in the file estimates its statistics again.
+    A callback of the project that sets averaged weights is reported as info.
 
     ## Why is this bad
     Only trainable weights are averaged. The running statistics are still those of the
@@ -30,8 +31,7 @@ class AveragedWeights(Rule):
     once the averages are in place, with `kerasbn.recalibrate(model, dataset)`.
 
     ## Limits
-    Functions such as `recalibrate` or `update_bn` are known by their names. Averages
-    made by a callback of your own are not examined.
+    Functions such as `recalibrate` or `update_bn` are known by their names.
 
     ## References
     - https://keras.io/api/callbacks/swap_ema_weights/
@@ -84,4 +84,12 @@ healthy = bool(shift.max() < 0.1)
                 "normalization stay those of the last weights; estimate them again at "
                 "the end: kerasbn.recalibrate(model, dataset)",
                 module.location(call),
+            )
+        for call in source.own_averages(module):
+            yield self.finding(
+                "this callback sets averaged weights: if the network holds batch "
+                "normalization, its running statistics fit them only roughly; estimate "
+                "them again afterwards: kerasbn.recalibrate(model, dataset)",
+                module.location(call),
+                Severity.INFO,
             )

@@ -25,7 +25,9 @@ class AxisNotChannels(Rule):
     axis of the channels, by the convolution's `data_format`. In source both must be
     specified, or be the defaults of Keras 3; before Keras 3, the module must set the
     format, or the shape of its images must show it. An `axis` that is a list is left
-    alone.
+    alone. In code that decides by `image_data_format()`, or gives its convolutions a
+    `data_format` that is no constant, the first with a constant axis beside a
+    convolution is reported as info.
 
     ## Why is this bad
     Each row or column of the image gets its own mean and variance, and all channels
@@ -64,6 +66,14 @@ healthy = bool(np.abs(means).max() < 1e-3)  # Each channel is normalized.
 
     def check_source(self, module: Module) -> Iterator[Finding]:
         """Report every such layer in the module, where it is built."""
+        for made, fixed in source.fixed_axes(module):
+            yield self.finding(
+                f"axis={fixed} fits one format of images, and this code takes either: "
+                "in the other, rows or columns are normalized; use axis=1 if it is "
+                '"channels_first", else -1',
+                module.location(made),
+                Severity.INFO,
+            )
         default = source.default_data_format(module)
         told = ("axis", "data_format", "BatchNormalization(1")
         if default != "channels_first" and not module.mentions(*told):

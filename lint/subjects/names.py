@@ -52,6 +52,7 @@ _ALIASES = {
     "keras.models.Model": "keras.Model",
     "keras.engine.Model": "keras.Model",
     "keras.engine.training.Model": "keras.Model",
+    "keras.engine.network.Network": "keras.Model",
     "keras.models.Functional": "keras.Model",
     "keras.models.Sequential": "keras.Sequential",
     "keras.engine.sequential.Sequential": "keras.Sequential",

@@ -1,6 +1,7 @@
 """Python source as the rules see it, and all that they ask of it."""
 
 from . import hints
+from .always_on import AlwaysOn, always_on
 from .averaged import averaged_weights
 from .batch_norms import Momentum, changes_later, momenta
 from .batch_of_one import batches_of_one
@@ -19,10 +20,12 @@ from .data_formats import default_data_format
 from .dropped_updates import dropped_updates
 from .edits import replaced, with_argument, with_parameter
 from .evaluation_steps import Evaluated, trained_in_evaluation
+from .fixed_axis import fixed_axes
 from .flag_places import Where
 from .flagged import Flagged, flag_left_out, flagged_calls
 from .frozen import freezes
 from .frozen_parts import frozen_in_parts
+from .graph_flags import graph_flags
 from .graph_mode import (
     calls_without_flag,
     fetched_in_vain,
@@ -32,12 +35,13 @@ from .graph_mode import (
 from .handed_in import handed_in_networks
 from .handed_on import Misnamed, kinds_handed_on, misnamed_flags
 from .in_lambda import batch_norms_in_lambda
-from .kept_flags import kept_flags
+from .kept_flags import Kept, kept_flags
 from .late_freezing import fitted_frozen, late_changes
 from .layer_updates import leaves_updates_in_layers, trains_layers
 from .leaks import Leak, leaked_flags
 from .members import members
 from .module import Module
+from .own_averages import own_averages
 from .partial_freezing import loops_that_miss
 from .penalties import penalties_through_batch_norm
 from .plain_calls import leaking_calls, leaks_in_call
@@ -48,19 +52,22 @@ from .sequence import arguments, layers_before, library_classes
 from .shared_inputs import shared_by_inputs
 from .sibling_flags import LeftOut, leaves_untold, left_out
 from .sole_use import sole_number
-from .step_counts import most_steps
+from .step_counts import default_momenta, most_steps
 from .toggled import toggled_in_loops
 from .training_steps import LostFlag, lost_flags
 from .untold import told, untold_on_jax
 from .untrained import actions_in_training, teachers_in_training
 from .usage import Usage, trains_by_loops_alone, usage_of
 from .values import Class, default_of, parameters
+from .without_flag import WithoutFlag, passes_flags_on, without_flag
 from .worlds import world
 
 __all__ = [
+    "AlwaysOn",
     "Class",
     "Evaluated",
     "Flagged",
+    "Kept",
     "Leak",
     "LeftOut",
     "LostFlag",
@@ -71,7 +78,9 @@ __all__ = [
     "UnreadableSource",
     "Usage",
     "Where",
+    "WithoutFlag",
     "actions_in_training",
+    "always_on",
     "arguments",
     "averaged_weights",
     "base_calls_without_flag",
@@ -84,16 +93,19 @@ __all__ = [
     "class_holds",
     "copies_without_statistics",
     "default_data_format",
+    "default_momenta",
     "default_of",
     "dropped_updates",
     "extends_flagged",
     "fetched_in_vain",
     "fitted_frozen",
+    "fixed_axes",
     "flag_left_out",
     "flagged_calls",
     "flags_ignored",
     "freezes",
     "frozen_in_parts",
+    "graph_flags",
     "handed_in_networks",
     "hints",
     "is_functional",
@@ -119,7 +131,9 @@ __all__ = [
     "momenta",
     "most_steps",
     "only_borrows",
+    "own_averages",
     "parameters",
+    "passes_flags_on",
     "penalties_through_batch_norm",
     "project_lineage",
     "read_module",
@@ -139,6 +153,7 @@ __all__ = [
     "usage_of",
     "with_argument",
     "with_parameter",
+    "without_flag",
     "world",
     "wrapped_calls",
 ]

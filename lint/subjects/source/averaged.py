@@ -38,11 +38,16 @@ def averaged_weights(module: Module) -> Iterator[ast.Call]:
     """Yield each optimizer or callback that averages weights of a network with BN."""
     if not module.mentions("use_ema", "EMA", "SWA", "MovingAverage", "AverageModel"):
         return
-    if module.matches(_ESTIMATES) or _runs_in_training_mode(module):
+    if estimates_again(module):
         return
     for call in module.calls:
         if _averages(module, call) and _is_given_to_batch_norm(module, call):
             yield call
+
+
+def estimates_again(module: Module) -> bool:
+    """Whether something in the module may estimate the statistics again."""
+    return module.matches(_ESTIMATES) or _runs_in_training_mode(module)
 
 
 def _averages(module: Module, call: ast.Call) -> bool:

@@ -10,10 +10,11 @@ from .. import names
 from . import hints
 from .classes import calls_in, keyword
 from .contents import Kinds, holds
+from .members import attribute_of_self
 from .resolve import values
 from .saying import FLAG, says
 from .scopes import last_word
-from .values import Parameter, Self, parameters
+from .values import Parameter, Routine, Self, parameters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,23 +61,34 @@ def trained_in_evaluation(module: Module) -> Iterator[Evaluated]:
             continue  # it may well sample by its dropout on purpose
         elif (
             kinds
-            or _is_handed_in(module, network, function)
+            or _is_unknown(module, network, call)
             or (is_step and _is_itself(module, network))
+            or (is_step and _takes_flag(module, network))
         ):
             yield Evaluated(flag, kinds, surely=False)
 
 
-def _is_handed_in(module: Module, network: ast.expr, function: ast.FunctionDef) -> bool:
-    """Whether nothing is known about it except that the function gets it."""
+def _is_unknown(module: Module, network: ast.expr, call: ast.Call) -> bool:
+    """Whether nothing is known about a network that is passed in, or of a subclass."""
     found = values(module, network)
-    return bool(found) and all(
-        isinstance(each, Parameter) and each.function is function for each in found
+    inherited = not found and attribute_of_self(network, "self") is not None
+    return bool(call.args) and (
+        inherited
+        or (bool(found) and all(isinstance(each, Parameter) for each in found))
     )
 
 
 def _is_itself(module: Module, network: ast.expr) -> bool:
     """Whether it is the model itself, called in a step of its own."""
     return any(isinstance(each, Self) for each in values(module, network))
+
+
+def _takes_flag(module: Module, function: ast.expr) -> bool:
+    """Whether it is a function of the project that takes the phase."""
+    found = values(module, function)
+    return bool(found) and all(
+        isinstance(each, Routine) and FLAG in parameters(each.node) for each in found
+    )
 
 
 def _evaluation(module: Module, call: ast.Call) -> ast.FunctionDef | None:

@@ -31,16 +31,21 @@ _MEANT_RANDOM = re.compile(
     r"|[Aa]ugment|dropout|[Ss]ampl"
 )
 _STEP = re.compile(
-    r"(^|_)(test|eval|evaluation|val|valid|validation)_(step|batch|epoch)(_fn)?$"
+    r"(^|_)(test|eval|evaluation|val|valid|validation|predict|inference)"
+    r"_(step|batch|epoch|iteration)(_fn)?$"
 )
 _EVALUATION = re.compile(
-    r"^_*((evaluat|validat)(e|ion)|recogni[sz]e|predict)"
+    r"^_*((evaluat|validat)(e|ion)|recogni[sz]e|predict|infer(ence)?|eval|valid|val)"
     r"(_(model|network|process|epoch|one_epoch|loop|dataset|data|set|batch|fn))?$"
 )
 _TESTS = re.compile(r"^(test_|Test[A-Z])|(_test|Tests?|TestCase)$|^test$")
 _ACTS = re.compile(r"polic|^act$|^action|^get_action|choose|select_action")
 _PART = re.compile(
     r"(?:Block|Layer|Residual|Bottleneck|Cell|Unit|Stem|Neck|Head)s?(?:V?\d\w*)?$"
+)
+_FUNCTION = re.compile(
+    r"act|fn$|func|loss|metric|norm|transform|process|sampl|init|callable|callback"
+    r"|criteri|combin|aggregat|reduc|pool|distance|kernel|wrapp|maker|factory|builder"
 )
 _FREEZES = re.compile(r"(?<!un)(?<!de)freez", re.I)
 
@@ -117,3 +122,8 @@ def is_part(name: str) -> bool:
 def freezes(name: str) -> bool:
     """Whether a function of that name freezes what it is given."""
     return _FREEZES.search(name) is not None
+
+
+def is_function(name: str) -> bool:
+    """Whether something of that name that is called may well be no layer."""
+    return _has(_FUNCTION, name)

@@ -10,37 +10,45 @@ from typing import TYPE_CHECKING
 from .. import names
 from . import hints
 from .classes import calls_in, keras_kind, keyword, reached
-from .contents import holds
+from .contents import Kinds, holds
 from .members import attribute_of_self, members, self_name
+from .resolve import values
 from .saying import FLAG
-from .values import Class, parameters
+from .values import Class, Known, Result, Routine, parameters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .module import Module
+    from .values import Value
 
-_KEPT = re.compile(r"\btraining\s*=\s*self\.")
+_KEPT = re.compile(r"training\s*=\s*self\.")
 
 
 @dataclass(frozen=True)
 class Kept:
-    """A call of BN, or of what holds BN, with a flag of the constructor.
+    """A call of BN, of dropout, or of what may hold these, with a constructor's flag.
 
     Attributes:
         flag: the argument.
         name: the attribute that keeps the flag.
+        kinds: what the layer holds; nothing if it is not in sight.
     """
 
     flag: ast.keyword
     name: str
+    kinds: Kinds
 
 
 def kept_flags(module: Module) -> Iterator[Kept]:
-    """Yield such calls in the `call` of a Keras class and what it uses, each once."""
+    """Yield such calls in the `call` of a Keras class and what it uses, each once.
+
+    Of layers other than BN, the first of a class is enough.
+    """
     if not module.matches(_KEPT):
         return
     seen: set[ast.keyword] = set()
+    others: set[ast.ClassDef] = set()
     for node in module.classes:
         of = Class(module, node)
         if "call" not in members(module, node).methods or keras_kind(of) is None:
@@ -54,11 +62,38 @@ def kept_flags(module: Module) -> Iterator[Kept]:
                 name = None if given is None else attribute_of_self(given, me)
                 if name is None or not _is_from_constructor(module, node, name):
                     continue
-                if names.BATCH_NORM in holds(module, call.func):
-                    flag = next(each for each in call.keywords if each.arg == FLAG)
-                    if flag not in seen:
-                        seen.add(flag)
-                        yield Kept(flag, name)
+                flag = next(each for each in call.keywords if each.arg == FLAG)
+                kinds = holds(module, call.func) & {names.BATCH_NORM, names.DROPOUT}
+                if flag in seen or not (kinds or _is_out_of_sight(module, call.func)):
+                    continue
+                seen.add(flag)
+                if names.BATCH_NORM in kinds or node not in others:
+                    yield Kept(flag, name, kinds)
+                if names.BATCH_NORM not in kinds:
+                    others.add(node)
+
+
+def _is_out_of_sight(module: Module, layer: ast.expr) -> bool:
+    """Whether nothing is known of a layer that an instance holds."""
+    while isinstance(layer, ast.Subscript):
+        layer = layer.value
+    return isinstance(layer, ast.Attribute) and not any(
+        isinstance(each, Routine) or _is_class_of_keras(each)
+        for each in values(module, layer)
+    )
+
+
+def _is_class_of_keras(layer: Value) -> bool:
+    """Whether it is surely a layer of Keras or of the project; not what is made there.
+
+    A function may return any layer.
+    """
+    match layer:
+        case Result(of=Known(name)):
+            return name.rpartition(".")[2][:1].isupper()
+        case Result(of=Class()):
+            return True
+    return False
 
 
 def _is_from_constructor(module: Module, node: ast.ClassDef, name: str) -> bool:

@@ -1,4 +1,4 @@
-"""Layers called without the phase, beside layers that get it.
+"""Layers called without the phase where others get it, or where none does.
 
 As a rule they inherit it from the call around them. Where nothing calls the class as a
 layer, as in `network.call(x, training=True)` or a `fit` on JAX, they are left in
@@ -8,19 +8,21 @@ inference mode.
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from ...semantics import FIT_ON_JAX_BYPASSES_CALLING
 from .. import names
 from . import hints
-from .classes import calls_in, keras_kind, reached, takes_training
+from .classes import calls_in, keras_kind, keyword, reached, takes_training
 from .contents import holds
 from .leaks import is_layer
 from .members import members
 from .memo import found_once
 from .resolve import method_of, values
 from .saying import FLAG, says_otherwise
+from .sublayers import gets_phase_elsewhere, may_depend_on_phase
 from .untold import is_told, untold_on_jax
 from .values import Class, Known, Result, parameters
 from .worlds import world
@@ -38,11 +40,12 @@ class LeftOut:
 
     Attributes:
         call: the call.
-        beside: the layer that gets the phase, as written.
+        beside: the layer that gets the phase, as written; nothing if none gets it,
+            though the method around takes the phase.
     """
 
     call: ast.Call
-    beside: str
+    beside: str = ""
 
 
 @found_once
@@ -60,18 +63,18 @@ def left_out(module: Module) -> Iterator[LeftOut]:
 
 def _left_out(module: Module) -> Iterator[LeftOut]:
     told = [each.lineno for each in module.calls if _passes_on(each)]
-    for node in module.classes if told else ():
+    for node in module.classes if module.mentions(FLAG) else ():
         of = Class(module, node)
         if "call" not in members(module, node).methods or keras_kind(of) is None:
             continue
         for routine in reached(of, "call"):
             first, last = routine.node.lineno, routine.node.end_lineno or 0
-            if (
-                routine.module is module
-                and FLAG in parameters(routine.node)
-                and any(first <= line <= last for line in told)
-            ):
+            if routine.module is not module or FLAG not in parameters(routine.node):
+                continue
+            if any(first <= line <= last for line in told):
                 yield from _beside_others(module, routine.node)
+            elif _tells_none(module, routine.node):
+                yield from islice(_inconsistent(module, of, routine.node), 1)
 
 
 def leaves_untold(of: Class) -> bool:
@@ -86,30 +89,41 @@ def leaves_untold(of: Class) -> bool:
 
 
 def _beside_others(module: Module, function: Function) -> Iterator[LeftOut]:
-    calls = list(calls_in(module, function))
-    told = next(filter(_passes_on, calls), None)
-    if told is None:
-        return
-    for call in calls:
+    told = next(filter(_passes_on, calls_in(module, function)), None)
+    if told is not None:
+        for each in _untold(module, function):
+            yield replace(each, beside=ast.unparse(told.func))
+
+
+def _inconsistent(module: Module, of: Class, function: Function) -> Iterator[LeftOut]:
+    """What a layer leaves out, or a model that passes the phase on elsewhere."""
+    for each in _untold(module, function):
+        if keras_kind(of) == "layer" or gets_phase_elsewhere(module, each.call):
+            yield each
+
+
+def _untold(module: Module, function: Function) -> Iterator[LeftOut]:
+    for call in calls_in(module, function):
         if (
-            isinstance(call.func, ast.Attribute | ast.Name | ast.Subscript)
+            call.args
+            and isinstance(call.func, ast.Attribute | ast.Name | ast.Subscript)
             and not is_told(module, call)
             and not says_otherwise(call)
             and _depends_on_phase(module, call)
             and not _is_asked_before(module, call, function)
         ):
-            yield LeftOut(call, ast.unparse(told.func))
+            yield LeftOut(call)
 
 
 def _passes_on(call: ast.Call) -> bool:
-    return any(
-        each.arg == FLAG and isinstance(each.value, ast.Name) and each.value.id == FLAG
-        for each in call.keywords
-    )
+    given = [each.value for each in call.keywords if each.arg == FLAG] or call.args[1:]
+    return any(isinstance(each, ast.Name) and each.id == FLAG for each in given)
 
 
 def _depends_on_phase(module: Module, call: ast.Call) -> bool:
     """Whether a layer is called that holds BN or dropout, or reads the flag itself."""
+    if may_depend_on_phase(module, call):
+        return True
     if not is_layer(module, call) or all(
         isinstance(each, Result) and _is_plain(each)
         for each in values(module, call.func)
@@ -142,11 +156,25 @@ def _reads_flag_of(module: Module, call: ast.Call) -> bool:
 def _reads_flag(of: Class) -> bool:
     """Whether its `call` takes the flag and does something with it."""
     routine = method_of(of, "call")
-    if routine is None or not takes_training(routine.node):
-        return False
+    return (
+        routine is not None
+        and takes_training(routine.node)
+        and _mentions_flag(routine.node)
+    )
+
+
+def _tells_none(module: Module, function: Function) -> bool:
+    """Whether it neither uses its parameter nor passes another phase."""
+    return not _mentions_flag(function) and all(
+        keyword(each, FLAG) is None for each in calls_in(module, function)
+    )
+
+
+def _mentions_flag(function: Function) -> bool:
+    """Whether a function reads its parameter, or all at once by `locals`."""
     return any(
-        isinstance(each, ast.Name) and each.id == FLAG
-        for each in ast.walk(routine.node)
+        isinstance(each, ast.Name) and each.id in (FLAG, "locals")
+        for each in ast.walk(function)
     )
 
 

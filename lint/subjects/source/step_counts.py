@@ -5,17 +5,24 @@ from __future__ import annotations
 from math import ceil
 from typing import TYPE_CHECKING
 
+from .. import names
 from .classes import keyword
+from .frozen import freezes
 from .numbers import length_of, number
+from .resolve import values
+from .values import Known, unpacks
 
 if TYPE_CHECKING:
     import ast
+    from collections.abc import Iterator
 
     from .module import Module
 
 _FITTING = ("fit", "fit_generator")
 # `**these` may be anything; the others are how Keras 1 counted.
 _UNSAID = (None, "nb_epoch", "samples_per_epoch")
+_MOMENTUM_PLACE = 2
+_SETTLING = ("momentum", "zero_debias", "trainable")
 # Calls that train an unknown number of steps, or continue an earlier training.
 _OTHERS = ("train_on_batch", "GradientTape", "minimize", "load_weights", "load_model")
 
@@ -39,6 +46,26 @@ def most_steps(module: Module) -> int | None:
             return None
         total += ceil(steps) * epochs
     return ceil(total)
+
+
+def default_momenta(module: Module) -> Iterator[ast.Call]:
+    """Yield each construction of a BN layer of Keras that leaves its momentum at 0.99.
+
+    Frozen layers, and what wraps BN, are left out.
+    """
+    if freezes(module).frozen or module.may_hide("BatchNormalization"):
+        return
+    for call in module.calls_by_name.get("BatchNormalization", ()):
+        if (
+            any(
+                isinstance(each, Known) and each.name in names.BATCH_NORM_LAYERS
+                for each in values(module, call.func)
+            )
+            and len(call.args) < _MOMENTUM_PLACE
+            and not unpacks(call)
+            and not any(each.arg in _SETTLING for each in call.keywords)
+        ):
+            yield call
 
 
 def _steps_per_epoch(module: Module, call: ast.Call) -> float | None:

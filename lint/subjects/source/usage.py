@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .values import Value
 
 _FITTING = ("fit", "fit_generator", "train_on_batch")
-_FITS = re.compile(rf"\.(?:{'|'.join(_FITTING)})\(")
+FITS = re.compile(rf"\.(?:{'|'.join(_FITTING)})\(")
 _PASSES_TRUE = re.compile(r"\btraining\s*=\s*True\b")
 _LISTING = ("append", "add", "extend", "insert")
 _INFERRING = (
@@ -106,7 +106,7 @@ def trains_by_loops_alone(module: Module) -> bool:
     Whatever class it trains is then trained by that step, however it is chosen.
     """
     texts = module.project.texts.by_path.values()
-    return not any(map(_FITS.search, texts)) and any(
+    return not any(map(FITS.search, texts)) and any(
         "GradientTape" in text and _PASSES_TRUE.search(text) for text in texts
     )
 

@@ -1,0 +1,167 @@
+"""Layers other than BN that the `call` of a Keras class always runs as in training."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .. import names
+from . import hints
+from .classes import calls_in, keras_kind, keyword, reached, takes_training
+from .contents import holds
+from .flag_places import Where, where_is
+from .members import attribute_of_self, members, self_name
+from .resolve import method_of, values
+from .saying import FLAG, says
+from .scopes import last_word
+from .values import Class, Known, Parameter, Result, Routine, parameters
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .module import Module
+    from .scopes import Function
+    from .values import Value
+
+_RANDOM = frozenset({names.DROPOUT, names.NOISE})
+# Functions that drop whenever they are called.
+_FUNCTIONS = {
+    *("tensorflow.nn.dropout", "keras.random.dropout", "keras.backend.dropout"),
+    *("tensorflow.nn.experimental.stateless_dropout", "keras.random.alpha_dropout"),
+}
+_ON = re.compile(r"training\s*=\s*(True\b|[\w.]+\s*(>|!=))")
+
+
+@dataclass(frozen=True)
+class AlwaysOn:
+    """A call in a `call` of Keras that is run as in training whatever the phase.
+
+    Attributes:
+        node: the flag, or the call of a function that drops by itself.
+        called: what is called, as written.
+        is_function: whether it is such a function.
+    """
+
+    node: ast.AST
+    called: str
+    is_function: bool = False
+
+
+def always_on(module: Module) -> Iterator[AlwaysOn]:
+    """Yield each such call.
+
+    It is dropout or noise; a layer beside others that get the caller's phase; a method
+    of a class whose `call` has no phase to pass; or there, a function that drops.
+    """
+    if not module.mentions("def call") or module.is_test:
+        return
+    if not (module.mentions("dropout(") or module.matches(_ON)):
+        return
+    seen: set[ast.Call] = set()
+    for node in module.classes:
+        of = Class(module, node)
+        if "call" not in members(module, node).methods or keras_kind(of) is None:
+            continue
+        for routine in reached(of, "call"):
+            if routine.module is not module:
+                continue
+            calls = calls_in(module, routine.node)
+            passed_on = any(map(_is_passed_on, calls))
+            for call in calls:
+                if _drops_by_itself(of, routine, call):
+                    yield AlwaysOn(call, ast.unparse(call.func), is_function=True)
+                    continue
+                flag = _flag_that_is_on(module, call)
+                if (
+                    flag is not None
+                    and call not in seen
+                    and _matters(of, call, routine.node, passed_on)
+                    and where_is(module, call, is_layer=False) is Where.CALL
+                ):
+                    seen.add(call)
+                    yield AlwaysOn(flag, ast.unparse(call.func))
+
+
+def _drops_by_itself(of: Class, routine: Routine, call: ast.Call) -> bool:
+    """Whether it is a function that drops, where nothing knows the phase."""
+    if not last_word(call.func).endswith("dropout") or not _has_no_phase(of):
+        return False
+    module, function = of.module, routine.node
+    return (
+        any(
+            isinstance(each, Known) and each.name in _FUNCTIONS
+            for each in values(module, call.func)
+        )
+        and module.scopes.enclosing_function(call) is function
+        and not hints.is_meant_random(of.node.name)
+        and not any(
+            hints.speaks_of_phase(getattr(each, "id", "") or getattr(each, "attr", ""))
+            for each in ast.walk(function)
+        )
+        and not any(map(hints.is_flag_like, parameters(function)))
+    )
+
+
+def _is_passed_on(call: ast.Call) -> bool:
+    given = keyword(call, FLAG)
+    return isinstance(given, ast.Name) and given.id == FLAG
+
+
+def _flag_that_is_on(module: Module, call: ast.Call) -> ast.keyword | None:
+    """The flag of a call, if it is True or says that a rate is above 0."""
+    flag = next((each for each in call.keywords if each.arg == FLAG), None)
+    if flag is None:
+        return None
+    match flag.value:
+        case ast.Compare(
+            left=ast.Attribute(value=ast.Name(id="self"), attr=name),
+            ops=[ast.Gt() | ast.NotEq()],
+            comparators=[ast.Constant(value=0)],
+        ) if not hints.speaks_of_phase(name):
+            return flag
+    return flag if says(module, call).is_constant(True) else None
+
+
+def _matters(of: Class, call: ast.Call, function: Function, passed_on: bool) -> bool:
+    module = of.module
+    kinds = holds(module, call.func)
+    if names.BATCH_NORM in kinds:
+        return False  # BN103 says more about it
+    found = values(module, call.func)
+    if kinds & _RANDOM or any(map(_is_dropout, found)):
+        return True
+    if attribute_of_self(call.func, self_name(function)) is None:
+        return False
+    if any(isinstance(each, Routine) for each in found):
+        return _has_no_phase(of) and all(
+            isinstance(each, Routine) and FLAG in parameters(each.node)
+            for each in found
+        )
+    return passed_on and all(_may_depend_on_phase(each) for each in found)
+
+
+def _is_dropout(layer: Value) -> bool:
+    """Whether it is dropout or noise, at whatever rate."""
+    match layer:
+        case Result(of=Known(name), call=made):
+            return bool(names.holds(name) & _RANDOM) and not (
+                made.args and getattr(made.args[0], "value", None) == 0
+            )
+    return False
+
+
+def _has_no_phase(of: Class) -> bool:
+    call = method_of(of, "call")
+    return call is not None and not takes_training(call.node)
+
+
+def _may_depend_on_phase(layer: Value) -> bool:
+    """Whether it is passed in, of another library, or of the project."""
+    match layer:
+        case Parameter() | Result(of=Class()):
+            return True
+        case Result(of=Known(name)):
+            return not name.startswith(("keras.", "tensorflow."))
+    return False

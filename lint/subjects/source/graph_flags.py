@@ -1,0 +1,51 @@
+"""Flags of a constructor that builds a graph, which keeps them."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import TYPE_CHECKING
+
+from . import hints
+from .classes import calls_in, is_functional, keras_kind
+from .members import members
+from .saying import FLAG
+from .values import Class, default_of, parameters
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .module import Module
+
+_HANDED_ON = re.compile(r"training\s*=\s*(is_)?train\w*\b")
+
+
+def graph_flags(module: Module) -> Iterator[ast.keyword]:
+    """Yield the first flag that a model's `__init__` hands into its own graph."""
+    if not module.matches(_HANDED_ON) or not module.mentions("super"):
+        return
+    for node in module.classes:
+        constructor = members(module, node).methods.get("__init__")
+        if constructor is None or not any(
+            map(hints.is_training_flag, parameters(constructor))
+        ):
+            continue
+        of = Class(module, node)
+        if keras_kind(of) is None or not is_functional(of):
+            continue
+        flag = next(_handed_on(module, constructor), None)
+        if flag is not None:
+            yield flag
+
+
+def _handed_on(module: Module, constructor: ast.AST) -> Iterator[ast.keyword]:
+    assert isinstance(constructor, ast.FunctionDef | ast.AsyncFunctionDef)
+    for call in calls_in(module, constructor):
+        for each in call.keywords:
+            if (
+                each.arg == FLAG
+                and isinstance(each.value, ast.Name)
+                and each.value.id in parameters(constructor)
+                and default_of(constructor, each.value.id) is not None
+            ):
+                yield each

@@ -1,0 +1,72 @@
+"""Callbacks of a project that set a network's weights to an average of its own."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import TYPE_CHECKING
+
+from .averaged import estimates_again
+from .members import attribute_of_self, members
+from .resolve import lineage
+from .scopes import last_word
+from .values import Class, Known
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .module import Module
+
+_STATISTICS = re.compile(r"moving_(mean|var)|batch_?norm|momentum", re.IGNORECASE)
+_MEANS = ("mean", "average", "reduce_mean")
+
+
+def own_averages(module: Module) -> Iterator[ast.Call]:
+    """Yield each `set_weights(average)` of a callback that leaves BN to itself."""
+    if not module.mentions("Callback") or not module.mentions(
+        "get_weights", ".weights"
+    ):
+        return
+    if estimates_again(module):
+        return
+    for call in module.calls_by_name.get("set_weights", ()):
+        owner = module.scopes.enclosing_class(call)
+        if (
+            owner is not None
+            and len(call.args) == 1
+            and _is_callback(Class(module, owner))
+            and _is_average(module, owner, call.args[0])
+            and not any(_STATISTICS.search(each) for each in _names_in(owner))
+        ):
+            yield call
+            return
+
+
+def _is_callback(of: Class) -> bool:
+    return any(
+        isinstance(base, Known) and base.name.endswith("callbacks.Callback")
+        for base in lineage(of)
+    )
+
+
+def _is_average(module: Module, owner: ast.ClassDef, weights: ast.expr) -> bool:
+    """Whether the weights are calculated, in place or where they were kept."""
+    name = attribute_of_self(weights, "self")
+    given = [weights] if name is None else members(module, owner).given(name)
+    return any(_is_weighted(part) for each in given for part in ast.walk(each))
+
+
+def _is_weighted(node: ast.AST) -> bool:
+    match node:
+        case ast.BinOp(op=ast.Div() | ast.Mult()):
+            return True
+        case ast.Call(func=function):
+            return last_word(function) in _MEANS
+    return False
+
+
+def _names_in(owner: ast.ClassDef) -> Iterator[str]:
+    for each in ast.walk(owner):
+        match each:
+            case ast.Attribute(attr=name) | ast.Name(id=name) | ast.arg(arg=name):
+                yield name

@@ -1,0 +1,99 @@
+"""Layers out of sight that depend on the phase, by how the module treats them."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from . import hints
+from .classes import keyword
+from .memo import remembered
+from .resolve import values
+from .saying import FLAG
+from .values import Items, Known, Parameter, Result
+
+if TYPE_CHECKING:
+    from .module import Module
+    from .values import Value
+
+_KERAS_OR_OTHER = ("keras.", "kerasbn.", "tensorflow.", "torch.", "numpy.")
+_Held = tuple[ast.ClassDef | None, str]
+
+
+def may_depend_on_phase(module: Module, call: ast.Call) -> bool:
+    """Whether a layer is called that gets the phase elsewhere, or drops out.
+
+    That is, the same attribute of the same class, or another instance of a class of
+    another library; or such an instance is made with a rate of dropout.
+    """
+    held = _held(module, call)
+    if held is None or hints.is_function(held[1]):
+        return False
+    found = values(module, call.func)
+    told, libraries = _told(module)
+    if any(isinstance(each, Result) and _is_dropping(each) for each in found):
+        return True
+    if any(_library_of(each) in libraries for each in found):
+        return True
+    return held in told and all(
+        isinstance(each, Parameter | Items) or _library_maker(each) for each in found
+    )
+
+
+def gets_phase_elsewhere(module: Module, call: ast.Call) -> bool:
+    """Whether what the class holds and calls here gets the phase elsewhere in it."""
+    held = _held(module, call)
+    return held in _told(module)[0] and may_depend_on_phase(module, call)
+
+
+@remembered
+def _told(module: Module) -> tuple[frozenset[_Held], frozenset[str]]:
+    """The attributes, and the classes of other libraries, that get a phase."""
+    calls = [call for call in module.calls if keyword(call, FLAG) is not None]
+    held = {_held(module, call) for call in calls} - {None}
+    libraries = {
+        _library_of(value) for call in calls for value in values(module, call.func)
+    } - {""}
+    return frozenset(held), frozenset(libraries)  # type: ignore[arg-type]
+
+
+def _held(module: Module, call: ast.Call) -> _Held | None:
+    """The class and the attribute of `self` that holds what is called, or its items."""
+    layer = call.func
+    if isinstance(layer, ast.Name):
+        for outer in module.scopes.ancestors(call):
+            if isinstance(outer, ast.For) and layer.id in ast.unparse(outer.target):
+                layer = outer.iter
+                break
+    while isinstance(layer, ast.Subscript):
+        layer = layer.value
+    while isinstance(layer, ast.Call) and layer.args:  # reversed, zip, enumerate
+        layer = layer.args[-1]
+    match layer:
+        case ast.Attribute(value=ast.Name(id="self"), attr=name):
+            return module.scopes.enclosing_class(call), name
+    return None
+
+
+def _is_dropping(layer: Result) -> bool:
+    """Whether it is made by another library, with a rate of dropout other than 0."""
+    return bool(_library_of(layer)) and any(
+        each.arg is not None
+        and "drop" in each.arg
+        and getattr(each.value, "value", True) not in (0, 0.0, None, False)
+        for each in layer.call.keywords
+    )
+
+
+def _library_of(value: Value) -> str:
+    """The class of another library that it is an instance of; nothing if none."""
+    name = _library_maker(value)
+    return name if name.rpartition(".")[2][:1].isupper() else ""
+
+
+def _library_maker(value: Value) -> str:
+    """The class or the function of another library that made it; nothing if none."""
+    match value:
+        case Result(of=Known(name)) if not name.startswith(_KERAS_OR_OTHER):
+            return name
+    return ""

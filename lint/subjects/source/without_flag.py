@@ -1,0 +1,207 @@
+"""Classes whose `call` cannot receive the phase, where it matters to what they hold."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ...semantics import CALL_NEEDS_TRAINING
+from .. import names
+from . import hints
+from .classes import calls_in, extends_flagged, keras_kind, reached, takes_training
+from .contents import class_holds
+from .members import attribute_of_self, members, self_name
+from .resolve import lineage, method_of, values
+from .saying import says, says_otherwise
+from .sibling_flags import leaves_untold
+from .usage import FITS
+from .values import Class, Known, Parameter
+from .worlds import world
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .members import Method
+    from .module import Module
+
+_OWN_STEPS = ("train_step", "compute_loss_and_updates")
+# Layers of Keras that drop out if asked to; the override of `call` decides on it.
+_TAKES_PHASE = re.compile(
+    r"keras\.layers\.((Multi|Group)\w*Attention|(Additive)?Attention|TimeDistributed"
+    r"|Bidirectional|StackedRNNCells|RNN|(LSTM|GRU|SimpleRNN|ConvLSTM\dD)(Cell)?)$"
+)
+# What is done with layers, and not with functions.
+_OF_LAYERS = re.compile(
+    r"build|trainable\w*|(non_trainable_)?(weights|variables)|get_weights|layers|losses"
+    r"|updates|parameters|state_size|get_initial_state"
+)
+
+
+@dataclass(frozen=True)
+class WithoutFlag:
+    """A class whose `call` has no parameter `training`.
+
+    Attributes:
+        of: the class.
+        call: its `call`.
+        kinds: what it holds that depends on the phase; nothing if that is passed in.
+        is_part: whether the module builds one in a graph or in a Keras class that takes
+            the phase.
+    """
+
+    of: Class
+    call: Method
+    kinds: frozenset[str]
+    is_part: bool = False
+
+
+def without_flag(module: Module) -> Iterator[WithoutFlag]:
+    """Yield each such class of the module, but for BN itself.
+
+    In Keras 2, `fit` passes the phase to all layers of a model, so that models are left
+    out where something is fitted.
+    """
+    found = list(_lacking(module))
+    lacking = {each.of.node for each in found}
+    for each in found:
+        yield replace(each, is_part=_is_part(module, each.of, lacking))
+
+
+def _lacking(module: Module) -> Iterator[WithoutFlag]:
+    needed = world(module).has(CALL_NEEDS_TRAINING)
+    fits = module.matches(FITS) and not needed
+    for node in module.classes:
+        call = members(module, node).methods.get("call")
+        if call is None or takes_training(call) or _sets_phase(call):
+            continue
+        if hints.only_infers(node.name):
+            continue
+        of = Class(module, node)
+        kind = keras_kind(of)
+        if kind is None or extends_flagged(of) or _is_called_otherwise(of):
+            continue  # BN109 is about the former
+        is_layer = kind == "layer"
+        if not is_layer and (fits or any(method_of(of, step) for step in _OWN_STEPS)):
+            continue
+        kinds = class_holds(of, at_any_rate=True) - {names.AUGMENTATION}
+        if kinds and not is_layer and needed:
+            continue  # BN101 reports it by itself
+        if kinds or leaves_untold(of) or _loses_flag(of) or _wraps(of, is_layer):
+            yield WithoutFlag(of, call, kinds)
+
+
+def _is_called_otherwise(of: Class) -> bool:
+    """Whether it does not leave calling it to Keras."""
+    own = method_of(of, "__call__")
+    return own is not None and not any(
+        isinstance(each, ast.Name) and each.id == "super" for each in ast.walk(own.node)
+    )
+
+
+def _is_part(module: Module, of: Class, lacking: set[ast.ClassDef]) -> bool:
+    """Whether an instance gets the phase from what it is part of."""
+    for made in module.calls_by_name.get(of.node.name, ()):
+        owner = module.scopes.enclosing_class(made)
+        if owner is None:
+            if not _is_in_demo(module, made):
+                return True
+        elif owner not in lacking and keras_kind(Class(module, owner)) is not None:
+            return True
+    return False
+
+
+def _is_in_demo(module: Module, node: ast.AST) -> bool:
+    """Whether it only runs if the module does so by itself."""
+    return any(
+        isinstance(outer, ast.If) and "__name__" in ast.unparse(outer.test)
+        for outer in module.scopes.ancestors(node)
+    )
+
+
+def passes_flags_on(module: Module) -> bool:
+    """Whether the `call` of some class of the module takes the phase."""
+    return any(
+        takes_training(call)
+        for node in module.classes
+        for call in [members(module, node).methods.get("call")]
+        if call is not None
+    )
+
+
+def _sets_phase(call: Method) -> bool:
+    """Whether it takes the phase by another name (BN108)."""
+    given = [*call.args.args, *call.args.kwonlyargs]
+    return any(hints.is_training_flag(each.arg) for each in given)
+
+
+def _loses_flag(of: Class) -> bool:
+    """Whether it replaces the `call` of a layer of Keras that takes the phase."""
+    return any(
+        isinstance(base, Known) and _TAKES_PHASE.match(base.name) is not None
+        for base in lineage(of)
+    )
+
+
+def _wraps(of: Class, is_layer: bool) -> bool:
+    """Whether its `call` runs layers that are passed to its constructor."""
+    run = _run_in_call(of)
+    if "layer" in run and Known("keras.layers.Wrapper") in lineage(of):
+        return True
+    return any(
+        not hints.is_function(name)
+        and _is_given(of, name)
+        and (not is_layer or _treats_as_layer(of, name))
+        for name in sorted(run)
+    )
+
+
+def _run_in_call(of: Class) -> set[str]:
+    """The attributes that `call` calls without a flag, or passes to a function."""
+    found: set[str | None] = set()
+    needed = world(of.module).has(CALL_NEEDS_TRAINING)  # **options get no phase then
+    for routine in reached(of, "call"):
+        me = self_name(routine.node)
+        for call in calls_in(routine.module, routine.node):
+            said = says(routine.module, call)
+            untold = said.is_nothing or (said.packed and needed)
+            if untold and not says_otherwise(call):
+                found.add(attribute_of_self(call.func, me) if call.args else None)
+                found.update(attribute_of_self(each, me) for each in call.args)
+    return {each for each in found if each is not None}
+
+
+def _is_given(of: Class, name: str) -> bool:
+    constructor = method_of(of, "__init__")
+    given = [
+        value
+        for each in members(of.module, of.node).given(name)
+        for value in values(of.module, _converted(each))
+    ]
+    return (
+        constructor is not None
+        and bool(given)
+        and all(
+            isinstance(each, Parameter) and each.function is constructor.node
+            for each in given
+        )
+    )
+
+
+def _converted(expression: ast.expr) -> ast.expr:
+    """What a method such as `module.to(device)` is called on, and likely returns."""
+    match expression:
+        case ast.Call(func=ast.Attribute(value=ast.Name() as base, attr="to" | "copy")):
+            return base
+    return expression
+
+
+def _treats_as_layer(of: Class, name: str) -> bool:
+    """Whether the class does with an attribute what is done with layers alone."""
+    return any(
+        isinstance(each, ast.Attribute)
+        and _OF_LAYERS.fullmatch(each.attr) is not None
+        and attribute_of_self(each.value, "self") == name
+        for each in ast.walk(of.node)
+    )
