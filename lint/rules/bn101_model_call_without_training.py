@@ -119,31 +119,31 @@ healthy = bool(np.abs(moving_mean).max() > 0)
     def _models(self, module: Module) -> Iterator[Finding]:
         seen = set()
         for node in module.classes:
-            of = source.Class(module, node)
-            call = _call_of(of)
+            cls = source.Class(module, node)
+            call = _call_of(cls)
             if (
                 call is None
                 or source.takes_training(call)
-                or not _is_plain_model(of, call)
+                or not _is_plain_model(cls, call)
             ):
                 continue
             if call in seen:
                 continue  # of a mixin: one finding is enough
-            kinds = source.class_holds(of)
-            usage = source.usage_of(module, of) if kinds else None
+            kinds = source.class_holds(cls)
+            usage = source.usage_of(module, cls) if kinds else None
             if usage is None or usage.harmless:
                 continue
             if not usage.fitted and (
                 module.may_hide(node.name)
                 or source.hints.only_infers(node.name)
-                or source.only_borrows(of)
+                or source.only_borrows(cls)
             ):
                 continue
             severity = None if usage.fitted else Severity.WARNING
             if source.world(module).assumed:
                 severity = Severity.WARNING
             seen.add(call)
-            surely = source.class_holds(of, surely=True)
+            surely = source.class_holds(cls, surely=True)
             is_part = not usage.fitted and source.hints.is_part(node.name)
             if (
                 is_part
@@ -171,7 +171,7 @@ healthy = bool(np.abs(moving_mean).max() > 0)
         alone = [each for each in found if each.kinds and not each.is_part]
         if alone and world.has(CALL_NEEDS_TRAINING) and not world.assumed:
             for each in alone:
-                yield self._other(module, each, each.of.node.name, _ALONE)
+                yield self._other(module, each, each.cls.node.name, _ALONE)
         elif (
             found
             and first
@@ -180,19 +180,19 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                 or source.passes_flags_on(module)
             )
         ):
-            named = ", ".join(dict.fromkeys(each.of.node.name for each in found))
+            named = ", ".join(dict.fromkeys(each.cls.node.name for each in found))
             yield self._other(module, found[0], named, _IN_GENERAL)
 
     def _other(
-        self, module: Module, of: source.WithoutFlag, named: str, when: str
+        self, module: Module, cls: source.WithoutFlag, named: str, when: str
     ) -> Finding:
-        harmed = harm(of.kinds) or "what it calls is left in inference mode"
+        harmed = harm(cls.kinds) or "what it calls is left in inference mode"
         return self.finding(
             f"the call of {named} has no parameter `training`: {when}, {harmed}; write "
             "call(self, inputs, training=None) and pass it on",
-            module.header(of.call),
+            module.header(cls.call),
             Severity.INFO,
-            _fix(module, of.call),
+            _fix(module, cls.call),
         )
 
     def check_model(self, model: Model) -> Iterator[Finding]:
@@ -245,21 +245,21 @@ def _fix(module: Module, call: ast.FunctionDef | ast.AsyncFunctionDef) -> Fix | 
     return source.with_parameter(module, call, "training=None")
 
 
-def _call_of(of: source.Class) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
+def _call_of(cls: source.Class) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
     """The `call` in the class itself, or in a mixin beside it, which is no model."""
-    own = source.members(of.module, of.node).methods.get("call")
+    own = source.members(cls.module, cls.node).methods.get("call")
     if own is not None:
         return own
-    for base in source.project_lineage(of)[1:]:
+    for base in source.project_lineage(cls)[1:]:
         found = source.members(base.module, base.node).methods.get("call")
         if found is not None:
-            beside = base.module is of.module and source.keras_kind(base) is None
+            beside = base.module is cls.module and source.keras_kind(base) is None
             return found if beside else None
     return None
 
 
 def _is_plain_model(
-    of: source.Class, call: ast.FunctionDef | ast.AsyncFunctionDef
+    cls: source.Class, call: ast.FunctionDef | ast.AsyncFunctionDef
 ) -> bool:
     """Whether fit runs this `call` as it stands."""
     decorated = any(
@@ -268,8 +268,8 @@ def _is_plain_model(
     )
     own_ways = ("__call__", "train_step", "compute_loss_and_updates")
     return (
-        source.keras_kind(of) == "model"
+        source.keras_kind(cls) == "model"
         and not decorated
-        and not any(source.method_of(of, name) for name in own_ways)
-        and not source.is_functional(of)
+        and not any(source.method_of(cls, name) for name in own_ways)
+        and not source.is_functional(cls)
     )

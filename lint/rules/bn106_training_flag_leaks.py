@@ -99,6 +99,6 @@ def _harm(flag: bool | None) -> str:
 
 def _only_infers(module: Module, leak: source.Leak) -> bool:
     """Whether its class wraps something that was trained before."""
-    usage = source.usage_of(module, leak.of)
-    named_so = source.hints.only_infers(leak.of.node.name)
+    usage = source.usage_of(module, leak.cls)
+    named_so = source.hints.only_infers(leak.cls.node.name)
     return not usage.fitted and (usage.inferring or named_so)

@@ -121,7 +121,7 @@ def batch_norm_name(value: Value) -> str | None:
             name = name.removesuffix(".__init__")
             is_one = name in names.BATCH_NORM_LAYERS | names.BATCH_NORM_FUNCTIONS
             return name if is_one else None
-        case Partial(of=inner):
+        case Partial(function=inner):
             return batch_norm_name(inner)
         case Class():
             constructor = method_of(value, "__init__")
@@ -146,7 +146,7 @@ def changes_later(module: Module) -> bool:
 def _constructor(value: Value) -> Routine | None:
     """The `__init__` of a class of the project, its own or inherited there."""
     while isinstance(value, Partial):
-        value = value.of
+        value = value.function
     return method_of(value, "__init__") if isinstance(value, Class) else None
 
 

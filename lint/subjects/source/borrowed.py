@@ -22,16 +22,16 @@ _TRAINED_BY = (
 )
 
 
-def only_borrows(of: Class) -> bool:
+def only_borrows(cls: Class) -> bool:
     """Whether all that depends on the phase in a class belongs to another network.
 
     That is so if its constructor gets layers of a network, or a network that is trained
     where it is passed in.
     """
-    constructor = method_of(of, "__init__")
+    constructor = method_of(cls, "__init__")
     used = [
         (routine.module, attribute_of_self(call.func, self_name(routine.node)))
-        for routine, call in layer_calls(of)
+        for routine, call in layer_calls(cls)
         if holds(routine.module, call.func)
     ]
     if constructor is None or not used:
@@ -39,7 +39,7 @@ def only_borrows(of: Class) -> bool:
     given = [
         (each.module, expression)
         for _, name in used
-        for each in project_lineage(of)
+        for each in project_lineage(cls)
         for expression in members(each.module, each.node).given(name or "")
     ]
     return bool(given) and all(

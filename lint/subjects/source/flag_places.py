@@ -31,8 +31,8 @@ def where_is(module: Module, call: ast.Call, is_layer: bool) -> Where | None:
     function = module.scopes.enclosing_function(call)
     owner = None if function is None else module.owner_of(function)
     if function is not None and owner is not None:
-        of = Class(module, owner)
-        if keras_kind(of) is not None and function in _of_call(of):
+        cls = Class(module, owner)
+        if keras_kind(cls) is not None and function in _of_call(cls):
             settled = _depends_on_phase(module, call, function)
             return (
                 None
@@ -48,8 +48,8 @@ def where_is(module: Module, call: ast.Call, is_layer: bool) -> Where | None:
     return Where.GRAPH if builds_graph(module, call, is_layer) else None
 
 
-def _of_call(of: Class) -> list[Function]:
-    return [each.node for each in reached(of, "call")]
+def _of_call(cls: Class) -> list[Function]:
+    return [each.node for each in reached(cls, "call")]
 
 
 def _depends_on_phase(

@@ -194,7 +194,7 @@ def _is_kept_still(module: Module, call: ast.Call, in_sight: bool) -> bool:
 def _has_weights(network: Value) -> bool:
     """Whether it is a network of keras.applications that comes with its weights."""
     match network:
-        case Result(of=Known(name), call=made) if names.is_application(name):
+        case Result(maker=Known(name), call=made) if names.is_application(name):
             given = keyword(made, "weights")
             return not (isinstance(given, ast.Constant) and given.value is None)
     return False
@@ -215,8 +215,8 @@ def _has_endless_dropout(module: Module) -> bool:
     """Whether a dropout layer is called with a constant `training=True`."""
     return any(
         isinstance(value, Result)
-        and isinstance(value.of, Known)
-        and names.DROPOUT in names.holds(value.of.name)
+        and isinstance(value.maker, Known)
+        and names.DROPOUT in names.holds(value.maker.name)
         for call in module.calls
         if keyword(call, FLAG) is not None and says(module, call).is_constant(True)
         for value in values(module, call.func)

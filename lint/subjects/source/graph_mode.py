@@ -57,8 +57,8 @@ def training_ops(module: Module) -> Iterator[ast.Call]:
 def _is_optimizer(value: Value) -> bool:
     return (
         isinstance(value, Result)
-        and isinstance(value.of, Known)
-        and _OPTIMIZER.match(value.of.name) is not None
+        and isinstance(value.maker, Known)
+        and _OPTIMIZER.match(value.maker.name) is not None
     )
 
 
@@ -147,8 +147,8 @@ def _may_be_given_in_scopes(module: Module, flag: str, packed: bool) -> bool:
 def _applied(value: Value) -> str | None:
     """The name of a BN function, or of a layer of tf.layers that is called."""
     if isinstance(value, Result):
-        is_layer = value.of == Known("tensorflow.layers.BatchNormalization")
-        return value.of.name if is_layer and isinstance(value.of, Known) else None
+        is_layer = value.maker == Known("tensorflow.layers.BatchNormalization")
+        return value.maker.name if is_layer and isinstance(value.maker, Known) else None
     name = batch_norm_name(value)
     return name if name in names.BATCH_NORM_FUNCTIONS else None
 
@@ -188,9 +188,9 @@ def _bodies(value: Value) -> Iterator[tuple[Module, ast.AST]]:
     match value:
         case Routine(module=module, node=node) | Class(module=module, node=node):
             yield module, node
-        case Result(of=Class(module=module, node=node)):
+        case Result(maker=Class(module=module, node=node)):
             yield module, node
-        case Partial(of=inner):
+        case Partial(function=inner):
             yield from _bodies(inner)
 
 

@@ -85,15 +85,15 @@ def _steps(module: Module) -> Iterator[_Step]:
 def _inherited_steps(module: Module) -> Iterator[tuple[_Step, Function]]:
     """The methods that a training step of a base class in another file runs."""
     for node in module.classes if module.matches(_LOSES) else ():
-        of = Class(module, node)
-        for base in project_lineage(of)[1:] if node.bases else ():
+        cls = Class(module, node)
+        for base in project_lineage(cls)[1:] if node.bases else ():
             for step in _steps(base.module) if base.module is not module else ():
                 if base.module.owner_of(step.function) is not base.node:
                     continue
                 me = self_name(step.function)
                 for call in calls_in(base.module, step.function):
                     name = attribute_of_self(call.func, me)
-                    method = None if name is None else method_of(of, name)
+                    method = None if name is None else method_of(cls, name)
                     if method is not None and method.module is module:
                         yield step, method.node
 
@@ -205,8 +205,8 @@ def _is_unknown(module: Module, network: ast.expr) -> bool:
         isinstance(each, Parameter)
         or (
             isinstance(each, Result)
-            and isinstance(each.of, Known)
-            and _OPAQUE.match(each.of.name) is not None
+            and isinstance(each.maker, Known)
+            and _OPAQUE.match(each.maker.name) is not None
         )
         for each in found
     )

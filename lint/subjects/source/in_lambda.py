@@ -61,8 +61,8 @@ def _uses_batch_norm(module: Module, call: ast.Call) -> bool:
 
 def _is_network(value: Value) -> bool:
     match value:
-        case Result(of=Known(name)):
+        case Result(maker=Known(name)):
             return name.startswith(("keras.", "kerasbn."))
-        case Result(of=Class()):
+        case Result(maker=Class()):
             return True
     return False

@@ -50,10 +50,10 @@ def kept_flags(module: Module) -> Iterator[Kept]:
     seen: set[ast.keyword] = set()
     others: set[ast.ClassDef] = set()
     for node in module.classes:
-        of = Class(module, node)
-        if "call" not in members(module, node).methods or keras_kind(of) is None:
+        cls = Class(module, node)
+        if "call" not in members(module, node).methods or keras_kind(cls) is None:
             continue
-        for routine in reached(of, "call"):
+        for routine in reached(cls, "call"):
             if routine.module is not module:
                 continue
             me = self_name(routine.node)
@@ -89,9 +89,9 @@ def _is_class_of_keras(layer: Value) -> bool:
     A function may return any layer.
     """
     match layer:
-        case Result(of=Known(name)):
+        case Result(maker=Known(name)):
             return name.rpartition(".")[2][:1].isupper()
-        case Result(of=Class()):
+        case Result(maker=Class()):
             return True
     return False
 

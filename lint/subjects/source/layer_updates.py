@@ -61,7 +61,7 @@ def _phases(module: Module, call: ast.Call) -> list[object | None] | None:
     if given not in ([False], [True]) and any(
         isinstance(value, Result)
         and (
-            str(batch_norm_name(value.of)).startswith("keras.layers.")
+            str(batch_norm_name(value.maker)).startswith("keras.layers.")
             or _is_network(module, call, value)
         )
         for value in values(module, call.func)
@@ -73,8 +73,8 @@ def _phases(module: Module, call: ast.Call) -> list[object | None] | None:
 def _is_network(module: Module, call: ast.Call, value: Result) -> bool:
     """Whether a whole network of Keras that holds BN is called."""
     match value:
-        case Result(of=Known(name)):
+        case Result(maker=Known(name)):
             of_keras = name.startswith("keras.")
-        case Result(of=Class() as of):
-            of_keras = keras_kind(of) is not None
+        case Result(maker=Class() as cls):
+            of_keras = keras_kind(cls) is not None
     return of_keras and names.BATCH_NORM in holds(module, call.func)

@@ -42,10 +42,10 @@ def own_averages(module: Module) -> Iterator[ast.Call]:
             return
 
 
-def _is_callback(of: Class) -> bool:
+def _is_callback(cls: Class) -> bool:
     return any(
         isinstance(base, Known) and base.name.endswith("callbacks.Callback")
-        for base in lineage(of)
+        for base in lineage(cls)
     )
 
 

@@ -39,8 +39,8 @@ def _owners(
             yield network
         case ast.Attribute(value=base, attr=name):
             for value in values(module, base):
-                if isinstance(value, Self) and value.of.module is module:
-                    inner += members(module, value.of.node).given(name)
+                if isinstance(value, Self) and value.cls.module is module:
+                    inner += members(module, value.cls.node).given(name)
         case ast.Name():
             inner += _bound_to(module, source)
         case _:

@@ -95,9 +95,9 @@ def _nested(module: Module, network: ast.expr) -> str | None:
 
 
 def _is_net(value: Result) -> bool:
-    match value.of:
+    match value.maker:
         case Known(name):
             return name.startswith(_MODELS)
         case Class():
-            return keras_kind(value.of) in ("model", "sequential")
+            return keras_kind(value.maker) in ("model", "sequential")
     return False

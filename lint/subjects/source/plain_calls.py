@@ -68,10 +68,10 @@ def leaks_in_call(module: Module) -> Iterator[tuple[ast.Call, str]]:
     """
     seen = set()
     for node in module.classes if module.matches(MAY_LEAK) else ():
-        of = Class(module, node)
-        if keras_kind(of) is None:
+        cls = Class(module, node)
+        if keras_kind(cls) is None:
             continue
-        for routine in reached(of, "call"):
+        for routine in reached(cls, "call"):
             if routine.module is not module or routine.node in seen:
                 continue
             seen.add(routine.node)
@@ -90,7 +90,7 @@ def leaks_in_call(module: Module) -> Iterator[tuple[ast.Call, str]]:
 
 def _may_leak(network: Result) -> bool:
     """Whether such a layer is built in a module that a network is built in."""
-    classes = project_lineage(network.of) if isinstance(network.of, Class) else []
+    classes = project_lineage(network.maker) if isinstance(network.maker, Class) else []
     modules = {network.module, *(each.module for each in classes)}
     return any(
         each.matches(MAY_LEAK) or each.matches(_TRAINS_BY_DEFAULT) for each in modules
@@ -142,8 +142,8 @@ def _leaking_layer(
         return None
     for value in found_as:
         found = None
-        if isinstance(value.of, Class):
-            found = _in_class(module, value.of)
+        if isinstance(value.maker, Class):
+            found = _in_class(module, value.maker)
         found = found or _in_graph(module, network)
         if found is not None:
             return found
@@ -160,10 +160,10 @@ def _in_graph(module: Module, network: ast.expr) -> str | None:
     return None
 
 
-def _in_class(module: Module, of: Class) -> str | None:
-    if keras_kind(of) is None or method_of(of, "__call__") is not None:
+def _in_class(module: Module, cls: Class) -> str | None:
+    if keras_kind(cls) is None or method_of(cls, "__call__") is not None:
         return None
-    routines = reached(of, "call")
+    routines = reached(cls, "call")
     for routine in routines:
         calls = list(calls_in(routine.module, routine.node))
         for call in calls:
@@ -188,7 +188,7 @@ def _called_layer(module: Module, call: ast.Call) -> str | None:
         return None
     for value in values(module, call.func):
         if isinstance(value, Result):
-            name = _leaking_name(module, value.of)
+            name = _leaking_name(module, value.maker)
             if name is not None:
                 return name
     return None
@@ -203,12 +203,12 @@ def _leaking_name(module: Module, value: object) -> str | None:
     return name if leaks_training(name, world(module)) else None
 
 
-def _trains_by_default(module: Module, of: Class) -> bool:
+def _trains_by_default(module: Module, cls: Class) -> bool:
     """Whether a layer of the project trains by default, and leaks that."""
     if world(module).assumed or not world(module).has(AUGMENTATION_LEAKS):
         return False
-    call = method_of(of, "call")
-    if call is None or keras_kind(of) != "layer":
+    call = method_of(cls, "call")
+    if call is None or keras_kind(cls) != "layer":
         return False
     match default_of(call.node, FLAG):
         case ast.Constant(value=True):

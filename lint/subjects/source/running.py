@@ -112,13 +112,13 @@ def running(
         yield current
         for value in values(current.module, current.call.func):
             caller = current
-            if isinstance(value, Partial) and isinstance(value.of, Routine):
+            if isinstance(value, Partial) and isinstance(value.function, Routine):
                 call = joined(value.call, current.call)
                 shown = current.shown
                 caller = Running(
                     current.module, call, shown, current.routine, current.caller
                 )
-                value = value.of
+                value = value.function
             if not isinstance(value, Routine) or value.node in visited:
                 continue
             visited.add(value.node)
@@ -166,18 +166,18 @@ def _never_given(module: Module, said: Said) -> bool:
 
 def _is_network(value: object) -> bool:
     match value:
-        case Result(of=Known(name)):
+        case Result(maker=Known(name)):
             return name.startswith(("keras.", "kerasbn."))
-        case Self(of) | Result(of=Class() as of):
-            return keras_kind(of) is not None and method_of(of, "__call__") is None
+        case Self(cls) | Result(maker=Class() as cls):
+            return keras_kind(cls) is not None and method_of(cls, "__call__") is None
     return False
 
 
 def _is_told(network: object) -> bool:
     """Whether its `call` trains by default."""
     match network:
-        case Self(of) | Result(of=Class() as of):
-            routine = method_of(of, "call")
+        case Self(cls) | Result(maker=Class() as cls):
+            routine = method_of(cls, "call")
             default = routine and default_of(routine.node, FLAG)
             return isinstance(default, ast.Constant) and default.value is True
     return False

@@ -176,8 +176,8 @@ def _signatures(value: Value) -> Iterator[tuple[Function, int]]:
     match value:
         case Routine(node=function, owner=owner):
             yield function, int(owner is not None)
-        case Self(of) | Result(of=Class() as of):
-            routine = method_of(of, "call")
+        case Self(cls) | Result(maker=Class() as cls):
+            routine = method_of(cls, "call")
             if routine is not None:
                 yield routine.node, 1
 

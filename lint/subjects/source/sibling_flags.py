@@ -64,26 +64,26 @@ def left_out(module: Module) -> Iterator[LeftOut]:
 def _left_out(module: Module) -> Iterator[LeftOut]:
     told = [each.lineno for each in module.calls if _passes_on(each)]
     for node in module.classes if module.mentions(FLAG) else ():
-        of = Class(module, node)
-        if "call" not in members(module, node).methods or keras_kind(of) is None:
+        cls = Class(module, node)
+        if "call" not in members(module, node).methods or keras_kind(cls) is None:
             continue
-        for routine in reached(of, "call"):
+        for routine in reached(cls, "call"):
             first, last = routine.node.lineno, routine.node.end_lineno or 0
             if routine.module is not module or FLAG not in parameters(routine.node):
                 continue
             if any(first <= line <= last for line in told):
                 yield from _beside_others(module, routine.node)
             elif _tells_none(module, routine.node):
-                yield from islice(_inconsistent(module, of, routine.node), 1)
+                yield from islice(_inconsistent(module, cls, routine.node), 1)
 
 
-def leaves_untold(of: Class) -> bool:
+def leaves_untold(cls: Class) -> bool:
     """Whether its `call` leaves out a layer of the project that reads the flag."""
     return any(
         is_layer(routine.module, call)
         and not is_told(routine.module, call)
         and _reads_flag_of(routine.module, call)
-        for routine in reached(of, "call")
+        for routine in reached(cls, "call")
         for call in calls_in(routine.module, routine.node)
     )
 
@@ -95,10 +95,10 @@ def _beside_others(module: Module, function: Function) -> Iterator[LeftOut]:
             yield replace(each, beside=ast.unparse(told.func))
 
 
-def _inconsistent(module: Module, of: Class, function: Function) -> Iterator[LeftOut]:
+def _inconsistent(module: Module, cls: Class, function: Function) -> Iterator[LeftOut]:
     """What a layer leaves out, or a model that passes the phase on elsewhere."""
     for each in _untold(module, function):
-        if keras_kind(of) == "layer" or gets_phase_elsewhere(module, each.call):
+        if keras_kind(cls) == "layer" or gets_phase_elsewhere(module, each.call):
             yield each
 
 
@@ -135,9 +135,9 @@ def _depends_on_phase(module: Module, call: ast.Call) -> bool:
 def _is_plain(layer: Result) -> bool:
     """Whether it is surely a Keras layer that needs no phase, as most are."""
     return (
-        isinstance(layer.of, Known)
-        and layer.of.name.startswith("keras.layers.")
-        and not names.holds(layer.of.name)
+        isinstance(layer.maker, Known)
+        and layer.maker.name.startswith("keras.layers.")
+        and not names.holds(layer.maker.name)
         and not any(isinstance(each, ast.Call) for each in layer.call.args)
         and all(each.arg and "drop" not in each.arg for each in layer.call.keywords)
     )
@@ -147,15 +147,15 @@ def _reads_flag_of(module: Module, call: ast.Call) -> bool:
     """Whether a layer of the project is called that does something with the flag."""
     return any(
         isinstance(value, Result)
-        and isinstance(value.of, Class)
-        and _reads_flag(value.of)
+        and isinstance(value.maker, Class)
+        and _reads_flag(value.maker)
         for value in values(module, call.func)
     )
 
 
-def _reads_flag(of: Class) -> bool:
+def _reads_flag(cls: Class) -> bool:
     """Whether its `call` takes the flag and does something with it."""
-    routine = method_of(of, "call")
+    routine = method_of(cls, "call")
     return (
         routine is not None
         and takes_training(routine.node)

@@ -94,6 +94,6 @@ def _library_of(value: Value) -> str:
 def _library_maker(value: Value) -> str:
     """The class or the function of another library that made it; nothing if none."""
     match value:
-        case Result(of=Known(name)) if not name.startswith(_KERAS_OR_OTHER):
+        case Result(maker=Known(name)) if not name.startswith(_KERAS_OR_OTHER):
             return name
     return ""

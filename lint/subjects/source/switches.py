@@ -254,7 +254,7 @@ class _Search:
             (each.module, one)
             for owner in values(module, expression.value)
             if isinstance(owner, Self)
-            for each in project_lineage(owner.of)
+            for each in project_lineage(owner.cls)
             for one in members(each.module, each.node).assigned(expression.attr)
         ]
         if not given:
@@ -331,7 +331,7 @@ def _valued(module: Module, expression: ast.expr) -> Iterator[object]:
         match value:
             case Literal(value=constant):
                 yield constant
-            case Result(of=Class() | Known()) | Class() | Routine() | Self():
+            case Result(maker=Class() | Known()) | Class() | Routine() | Self():
                 yield Other.THING
             case Items(node=ast.List(elts=[_, *_]) | ast.Tuple(elts=[_, *_])):
                 yield Other.THING

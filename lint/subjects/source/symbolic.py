@@ -141,8 +141,8 @@ def _followed_back(
 
 def _graph(network: Value) -> list[tuple[Module, ast.expr]]:
     match network:
-        case Self(of) | Result(of=Class() as of):
-            return list(graph_of(of))
+        case Self(cls) | Result(maker=Class() as cls):
+            return list(graph_of(cls))
         case Result(module=module, call=call):
             given = [*call.args, *(each.value for each in call.keywords)]
             return [(module, each) for each in given]

@@ -52,24 +52,24 @@ def untold_on_jax(module: Module) -> Iterator[Untold]:
         return
     seen: set[ast.Call] = set()
     for node in module.classes:
-        of = Class(module, node)
-        found = [each for each in _untold_in(of) if each.call not in seen]
-        if found and _is_fitted_on_jax(of):
+        cls = Class(module, node)
+        found = [each for each in _untold_in(cls) if each.call not in seen]
+        if found and _is_fitted_on_jax(cls):
             seen.update(each.call for each in found)
             yield from found
 
 
-def _untold_in(of: Class) -> Iterator[Untold]:
+def _untold_in(cls: Class) -> Iterator[Untold]:
     """Yield the calls in the module of a model class whose `call` gets the phase."""
-    call = method_of(of, "call")
+    call = method_of(cls, "call")
     if call is None or not takes_training(call.node):
         return  # BN101 asks for the parameter
-    if keras_kind(of) not in ("model", "sequential"):
+    if keras_kind(cls) not in ("model", "sequential"):
         return
-    for routine in reached(of, "call"):
-        for each in calls_in(of.module, routine.node):
-            if routine.module is of.module and not is_told(of.module, each):
-                kinds = is_layer(of.module, each) and holds(of.module, each.func)
+    for routine in reached(cls, "call"):
+        for each in calls_in(cls.module, routine.node):
+            if routine.module is cls.module and not is_told(cls.module, each):
+                kinds = is_layer(cls.module, each) and holds(cls.module, each.func)
                 if kinds:
                     yield Untold(each, routine, kinds)
 
@@ -88,18 +88,18 @@ def told(module: Module, untold: Untold) -> Fix | None:
     return with_argument(module, untold.call, f"{FLAG}={FLAG}")
 
 
-def _is_fitted_on_jax(of: Class) -> bool:
-    if method_of(of, "stateless_call") or _steps_otherwise(of):
+def _is_fitted_on_jax(cls: Class) -> bool:
+    if method_of(cls, "stateless_call") or _steps_otherwise(cls):
         return False
-    usage = usage_of(of.module, of)
-    backends = usage.backends | {backend(of.module)} - {None}
+    usage = usage_of(cls.module, cls)
+    backends = usage.backends | {backend(cls.module)} - {None}
     return (usage.fitted or usage.stateless) and backends == {"jax"}
 
 
-def _steps_otherwise(of: Class) -> bool:
+def _steps_otherwise(cls: Class) -> bool:
     """Whether it has a training step of its own that may well call the model."""
     for name in ("train_step", "compute_loss_and_updates"):
-        own = method_of(of, name)
+        own = method_of(cls, name)
         if own is not None:
             words = {getattr(each, "attr", "") for each in ast.walk(own.node)}
             return words.isdisjoint(
@@ -127,6 +127,6 @@ def is_told(module: Module, call: ast.Call) -> bool:
 def _call_of(value: object) -> Routine | None:
     """The `call` of what a layer of the project is an instance of."""
     match value:
-        case Result(of=Class() as made):
+        case Result(maker=Class() as made):
             return method_of(made, "call")
     return None
