@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from ..findings import Severity
-from ..semantics import CALL_NEEDS_TRAINING, world_of_model
+from ..semantics import CALL_NEEDS_TRAINING, keras_of_model
 from ..subjects import source
 from ..subjects.flagged_layers import unflagged_behaviours
 from ..subjects.live_call import call_lacks_training, kinds_in
@@ -111,7 +111,7 @@ healthy = bool(np.abs(moving_mean).max() > 0)
         """Report model classes with such a `call`, then layers."""
         if module.mentions("def call"):
             models = []
-            if source.world(module).has(CALL_NEEDS_TRAINING):
+            if source.keras_for(module).has(CALL_NEEDS_TRAINING):
                 models = list(self._models(module))
             yield from models
             yield from self._others(module, first=not models)
@@ -129,7 +129,7 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                 continue
             if call in seen:
                 continue  # of a mixin: one finding is enough
-            kinds = source.class_holds(cls)
+            kinds = source.kinds_of_class(cls)
             usage = source.usage_of(module, cls) if kinds else None
             if usage is None or usage.harmless:
                 continue
@@ -140,10 +140,10 @@ healthy = bool(np.abs(moving_mean).max() > 0)
             ):
                 continue
             severity = None if usage.fitted else Severity.WARNING
-            if source.world(module).assumed:
+            if source.keras_for(module).assumed:
                 severity = Severity.WARNING
             seen.add(call)
-            surely = source.class_holds(cls, surely=True)
+            surely = source.kinds_of_class(cls, surely=True)
             is_part = not usage.fitted and source.hints.is_part(node.name)
             if (
                 is_part
@@ -153,7 +153,7 @@ healthy = bool(np.abs(moving_mean).max() > 0)
             ):
                 severity = Severity.INFO
             yield self.finding(
-                _message(node.name, surely or kinds) + source.world(module).caveat,
+                _message(node.name, surely or kinds) + source.keras_for(module).caveat,
                 module.header(call),
                 severity,
                 _fix(module, call),
@@ -167,9 +167,9 @@ healthy = bool(np.abs(moving_mean).max() > 0)
         if module.is_test:
             return
         found = list(source.without_flag(module))
-        world = source.world(module)
+        keras = source.keras_for(module)
         alone = [each for each in found if each.kinds and not each.is_part]
-        if alone and world.has(CALL_NEEDS_TRAINING) and not world.assumed:
+        if alone and keras.has(CALL_NEEDS_TRAINING) and not keras.assumed:
             for each in alone:
                 yield self._other(module, each, each.cls.node.name, _ALONE)
         elif (
@@ -197,7 +197,7 @@ healthy = bool(np.abs(moving_mean).max() > 0)
 
     def check_model(self, model: Model) -> Iterator[Finding]:
         """Report the class of a live model, or layers that got no flag in its run."""
-        if model.live is None or not world_of_model(model.keras_version).has(
+        if model.live is None or not keras_of_model(model.keras_version).has(
             CALL_NEEDS_TRAINING
         ):
             return

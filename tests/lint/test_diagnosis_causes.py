@@ -102,7 +102,7 @@ def test_never_moved_though_it_was_trained_with_batches(model):
     assert heals(model, diagnosis).healthy
 
 
-class Untold(keras.Model):
+class Unflagged(keras.Model):
     """Its `call` lacks `training`."""
 
     def __init__(self):
@@ -117,7 +117,7 @@ class Untold(keras.Model):
 
 
 def test_never_moved_as_it_was_not_told_that_it_trains():
-    diagnosis = lint.diagnose(fitted(Untold(), epochs=2), X, Y)
+    diagnosis = lint.diagnose(fitted(Unflagged(), epochs=2), X, Y)
     assert names(diagnosis) == {"never moved": "certain", "flag hard-coded": "certain"}
     assert diagnosis.remedy is None  # The weights know no normalization.
     (uses,) = diagnosis.modes.values()

@@ -69,7 +69,7 @@ class Inheriting(keras.Model):
         return self.block(x)
 
 
-class Untold(keras.Model):
+class Unflagged(keras.Model):
     """Fitted, this one is never told that it trains."""
 
     def __init__(self, block):
@@ -123,7 +123,7 @@ class TestFinds:
         assert "running statistics move" in finding.message
 
     def test_a_model_whose_call_is_not_told_once(self):
-        model = called(Untold(Block()))
+        model = called(Unflagged(Block()))
         assert found(model) == [("BN101", "warning", None)]
 
     @pytest.mark.parametrize("block", [Block, BN])
@@ -144,7 +144,7 @@ class TestFinds:
         assert found(model) == [("BN101", "warning", "block/bn")]
 
     def test_training_true_in_a_model_without_the_flag(self):
-        model = called(Untold(Block(training=True)))
+        model = called(Unflagged(Block(training=True)))
         assert ("BN103", "warning", "block/bn") in found(model)
 
 
@@ -185,7 +185,7 @@ class TestIsSilent:
         assert found(model) == []
 
     def test_about_training_where_the_model_steps_by_itself(self):
-        class Stepping(Untold):
+        class Stepping(Unflagged):
             def train_step(self, *arguments):
                 raise NotImplementedError
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from .. import names
 from . import hints
 from .classes import calls_in, keras_kind, keyword, reached, takes_training
-from .contents import holds
-from .flag_places import Where, where_is
+from .contents import kinds_held
+from .flag_places import FlagPlace, flag_place
 from .members import attribute_of_self, members, self_name
 from .resolve import method_of, values
 from .saying import FLAG, says
@@ -78,7 +78,7 @@ def always_on(module: Module) -> Iterator[AlwaysOn]:
                     flag is not None
                     and call not in seen
                     and _matters(cls, call, routine.node, passed_on)
-                    and where_is(module, call, is_layer=False) is Where.CALL
+                    and flag_place(module, call, is_layer=False) is FlagPlace.CALL
                 ):
                     seen.add(call)
                     yield AlwaysOn(flag, ast.unparse(call.func))
@@ -126,7 +126,7 @@ def _flag_that_is_on(module: Module, call: ast.Call) -> ast.keyword | None:
 
 def _matters(cls: Class, call: ast.Call, function: Function, passed_on: bool) -> bool:
     module = cls.module
-    kinds = holds(module, call.func)
+    kinds = kinds_held(module, call.func)
     if names.BATCH_NORM in kinds:
         return False  # BN103 says more about it
     found = values(module, call.func)
@@ -146,7 +146,7 @@ def _is_dropout(layer: Value) -> bool:
     """Whether it is dropout or noise, at whatever rate."""
     match layer:
         case Result(maker=Known(name), call=made):
-            return bool(names.holds(name) & _RANDOM) and not (
+            return bool(names.kinds_named(name) & _RANDOM) and not (
                 made.args and getattr(made.args[0], "value", None) == 0
             )
     return False

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from .. import names
 from .classes import calls_in, keyword
 from .entries import entries
+from .keras_versions import keras_for
 from .memo import found_once
 from .reach import may_reach
 from .resolve import lineage, method_of, values
@@ -27,7 +28,6 @@ from .values import (
     is_number,
     parameters,
 )
-from .worlds import world
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -248,7 +248,7 @@ def _of_keras_1(module: Module, call: ast.Call) -> bool:
         case [ast.Constant(value=float()), ast.Constant(value=int()), *_]:
             return True
         case [_, ast.Constant(value=int() as mode), *_]:
-            return world(module).legacy and mode > 1
+            return keras_for(module).legacy and mode > 1
     return False
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from .callers import calls_elsewhere
 from .classes import layer_calls
-from .contents import holds
+from .contents import kinds_held
 from .members import attribute_of_self, members, self_name
 from .resolve import calls_of, method_of, project_lineage
 from .scopes import Function, Kind
@@ -32,7 +32,7 @@ def only_borrows(cls: Class) -> bool:
     used = [
         (routine.module, attribute_of_self(call.func, self_name(routine.node)))
         for routine, call in layer_calls(cls)
-        if holds(routine.module, call.func)
+        if kinds_held(routine.module, call.func)
     ]
     if constructor is None or not used:
         return False

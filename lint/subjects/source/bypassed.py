@@ -10,13 +10,13 @@ from .. import names
 from . import hints
 from .batch_norm_calls import calls_base
 from .classes import keras_kind, reached
-from .contents import class_holds, holds
+from .contents import kinds_held, kinds_of_class
+from .keras_versions import keras_for
 from .members import members
 from .resolve import lineage, method_of, values
 from .saying import FLAG, says
 from .scopes import last_word
 from .values import Class, Known, Result, Self, parameters
-from .worlds import world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,7 +92,7 @@ def _is_wrapped(module: Module, layer: ast.expr, cls: Class) -> bool:
 
 def base_calls_without_flag(module: Module) -> Iterator[ast.Call]:
     """Yield each `super().call(x)` of BN that the phase never reaches in Keras 3."""
-    if not world(module).has(CALL_NEEDS_TRAINING):
+    if not keras_for(module).has(CALL_NEEDS_TRAINING):
         return  # before that, the layer asks for the phase by itself
     for call in module.calls_by_name.get("call", ()):
         function = module.scopes.enclosing_function(call)
@@ -209,11 +209,11 @@ def _has_flag(module: Module, call: ast.Call) -> bool:
 def _holds_batch_norm(module: Module, network: ast.expr, value: object) -> bool:
     match value:
         case Result(maker=Known(name)) if name.startswith(("keras.", "kerasbn.")):
-            return names.BATCH_NORM in holds(module, network)
+            return names.BATCH_NORM in kinds_held(module, network)
         case Result(maker=Class() as cls) if keras_kind(cls) is not None:
-            return names.BATCH_NORM in holds(module, network)
+            return names.BATCH_NORM in kinds_held(module, network)
         case Self(cls) if isinstance(network, ast.Name):  # super() is a call
-            return names.BATCH_NORM in class_holds(cls)
+            return names.BATCH_NORM in kinds_of_class(cls)
     return False
 
 

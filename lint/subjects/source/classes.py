@@ -41,7 +41,7 @@ def keras_kind(cls: Class) -> Literal["model", "sequential", "layer"] | None:
 def extends_flagged(cls: Class) -> bool:
     """Whether it extends one of Keras' own layers that depend on the phase."""
     return any(
-        isinstance(base, Known) and bool(names.holds(base.name))
+        isinstance(base, Known) and bool(names.kinds_named(base.name))
         for base in lineage(cls)
     )
 

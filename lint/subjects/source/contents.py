@@ -59,26 +59,30 @@ NOTHING: Kinds = frozenset()
 _NO_LAYERS = {"shape", "dtype", "name", "trainable_variables", "trainable_weights"}
 
 
-def holds(module: Module, expression: ast.expr, even_frozen: bool = False) -> Kinds:
+def kinds_held(
+    module: Module, expression: ast.expr, even_frozen: bool = False
+) -> Kinds:
     """Return the kinds held by the layer, network or tensor of an expression."""
-    return _holds(module, expression, even_frozen)
+    return _kinds_held(module, expression, even_frozen)
 
 
 @remembered
-def _holds(module: Module, expression: ast.expr, even_frozen: bool) -> Kinds:
-    return _Search(even_frozen).expression(module, expression)
+def _kinds_held(module: Module, expression: ast.expr, even_frozen: bool) -> Kinds:
+    return _LayerSearch(even_frozen).expression(module, expression)
 
 
-def class_holds(cls: Class, surely: bool = False, at_any_rate: bool = False) -> Kinds:
+def kinds_of_class(
+    cls: Class, surely: bool = False, at_any_rate: bool = False
+) -> Kinds:
     """Return what instances of a class hold, and their `call` uses.
 
     `surely` leaves out what only one of several alternatives holds. `at_any_rate`
     counts dropout whose rate is 0 only because nothing in sight sets another.
     """
-    return _Search(surely=surely, at_any_rate=at_any_rate).of_class(cls)
+    return _LayerSearch(surely=surely, at_any_rate=at_any_rate).of_class(cls)
 
 
-class _Search:
+class _LayerSearch:
     """A search for one question: what it has visited, and how far it may still go."""
 
     def __init__(
@@ -203,8 +207,8 @@ class _Search:
                 ):
                     return NOTHING
                 if drops_inside(module, name, call, self._run):
-                    return names.holds(name) | {names.DROPOUT}
-                return names.holds(name)
+                    return names.kinds_named(name) | {names.DROPOUT}
+                return names.kinds_named(name)
             case Class():
                 constructor = method_of(maker, "__init__")
                 run = None
@@ -324,7 +328,7 @@ class _Search:
         found = NOTHING
         for base in lineage(cls):
             if isinstance(base, Known) and not settles_base(cls):
-                found |= names.holds(base.name)
+                found |= names.kinds_named(base.name)
         for routine, call in layer_calls(cls):
             if is_dead(routine.module, call, self._run):
                 continue

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from .scopes import Function
 
 
-class Where(Enum):
+class FlagPlace(Enum):
     """The surroundings of a call."""
 
     CALL = auto()  # the `call` of a Keras class, or a method it uses
     GRAPH = auto()  # the building of a Functional graph
 
 
-def where_is(module: Module, call: ast.Call, is_layer: bool) -> Where | None:
+def flag_place(module: Module, call: ast.Call, is_layer: bool) -> FlagPlace | None:
     """Return the surroundings of a call; None if a flag does not count there."""
     function = module.scopes.enclosing_function(call)
     owner = None if function is None else module.owner_of(function)
@@ -37,15 +37,15 @@ def where_is(module: Module, call: ast.Call, is_layer: bool) -> Where | None:
             return (
                 None
                 if settled or _called_otherwise(module, call, owner)
-                else Where.CALL
+                else FlagPlace.CALL
             )
     if isinstance(function, ast.Lambda) or _depends_on_phase(module, call, function):
         return None
     if is_function(module, call):
-        return None if _other_phase_beside(module, call) else Where.GRAPH
+        return None if _other_phase_beside(module, call) else FlagPlace.GRAPH
     if _is_discarded(module, call):
         return None
-    return Where.GRAPH if builds_graph(module, call, is_layer) else None
+    return FlagPlace.GRAPH if builds_graph(module, call, is_layer) else None
 
 
 def _of_call(cls: Class) -> list[Function]:

@@ -18,9 +18,9 @@ from .batch_norm_calls import (
     is_of_graphs,
 )
 from .classes import calls_in, keyword
-from .contents import holds
+from .contents import kinds_held
 from .edits import without_argument
-from .flag_places import Where, where_is
+from .flag_places import FlagPlace, flag_place
 from .frozen import freezes
 from .memo import found_once
 from .reach import may_reach
@@ -75,7 +75,7 @@ class Flagged:
     value: bool | None
     call: ast.Call
     node: ast.AST
-    where: Where
+    where: FlagPlace
     is_layer: bool
     is_function: bool
     of_graphs: bool
@@ -106,20 +106,20 @@ def flagged_calls(module: Module) -> Iterator[Flagged]:
             )
             if not drops:
                 continue  # a constant makes dropout sample, or not
-        where = where_is(module, call, is_layer)
+        where = flag_place(module, call, is_layer)
         flag = said.flag
         helper = ""
-        if where is Where.CALL and _is_left_at_false(module, said):
+        if where is FlagPlace.CALL and _is_left_at_false(module, said):
             flag, helper = False, getattr(said.function, "name", "")
         elif said.how is not How.CONSTANT:
             passed = _passed_flag(module, call, said, where)
             if passed is None:
                 continue
             flag = passed
-        elif where is Where.GRAPH and _is_named(said):
+        elif where is FlagPlace.GRAPH and _is_named(said):
             continue  # it may be a switch that is meant to be edited
         assert said.node is not None
-        if where is Where.GRAPH and fitted is None:
+        if where is FlagPlace.GRAPH and fitted is None:
             fitted = fitted_graph(module)
         if where is not None:
             yield Flagged(
@@ -132,8 +132,8 @@ def flagged_calls(module: Module) -> Iterator[Flagged]:
                 of_graphs=is_of_graphs(module, call),
                 kept_still=_is_kept_still(module, call, in_sight=bool(helper)),
                 maybe_frozen=_maybe_frozen(module, call),
-                fitted=where is Where.GRAPH and call in (fitted or ()),
-                noisy=where is Where.GRAPH and _has_endless_dropout(module),
+                fitted=where is FlagPlace.GRAPH and call in (fitted or ()),
+                noisy=where is FlagPlace.GRAPH and _has_endless_dropout(module),
                 in_training=_stands_beside_optimizer(module, call),
                 by_default_of=helper,
                 only_drops=drops,
@@ -216,7 +216,7 @@ def _has_endless_dropout(module: Module) -> bool:
     return any(
         isinstance(value, Result)
         and isinstance(value.maker, Known)
-        and names.DROPOUT in names.holds(value.maker.name)
+        and names.DROPOUT in names.kinds_named(value.maker.name)
         for call in module.calls
         if keyword(call, FLAG) is not None and says(module, call).is_constant(True)
         for value in values(module, call.func)
@@ -237,7 +237,7 @@ def _is_named(said: Said) -> bool:
 
 
 def _passed_flag(
-    module: Module, call: ast.Call, said: Said, where: Where | None
+    module: Module, call: ast.Call, said: Said, where: FlagPlace | None
 ) -> bool | None:
     """The one flag that a parameter, or an attribute, is always given; None else.
 
@@ -246,7 +246,7 @@ def _passed_flag(
     if not isinstance(said.node, ast.keyword) or is_function(module, call):
         return None
     value = said.node.value
-    if where is Where.GRAPH:
+    if where is FlagPlace.GRAPH:
         if said.how is not How.PASSED_ON and not isinstance(value, ast.Attribute):
             return None
         found = constants_of(module, value)
@@ -301,4 +301,4 @@ def _is_network(module: Module, call: ast.Call, kind: str = names.BATCH_NORM) ->
     if any(isinstance(each, makers) for each in values(module, call.func)):
         return False
     even_frozen = not freezes(module).for_good(call.func)
-    return kind in holds(module, call.func, even_frozen)
+    return kind in kinds_held(module, call.func, even_frozen)

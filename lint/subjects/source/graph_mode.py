@@ -17,7 +17,7 @@ from .arg_scopes import (
 from .batch_norms import batch_norm_name
 from .callers import calls_elsewhere
 from .classes import calls_in, keyword
-from .contents import holds
+from .contents import kinds_held
 from .fetched_updates import (
     fetched_updates,
     is_outside_graph,
@@ -82,7 +82,7 @@ def _users(module: Module, op: ast.Call) -> Iterator[Module]:
     if function is not None:
         for other, call, _ in calls_elsewhere(module, function):
             given = [*call.args, *(each.value for each in call.keywords)]
-            built = any(names.BATCH_NORM in holds(other, each) for each in given)
+            built = any(names.BATCH_NORM in kinds_held(other, each) for each in given)
             if built and _needs_updates(other):
                 yield other
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from .. import names
 from . import hints
 from .classes import calls_in, keras_kind, takes_training
-from .contents import class_holds
+from .contents import kinds_of_class
 from .frozen import freezes
 from .limits import FLAGS_HANDED
 from .members import members
@@ -90,7 +90,7 @@ def _taken_by(value: object, call: ast.Call, name: str, depth: int) -> frozenset
                 for each in call.keywords
             )
             by_place = any(_is_name(each, name) for each in call.args[1:2])
-            return names.holds(maker) if by_name or by_place else frozenset()
+            return names.kinds_named(maker) if by_name or by_place else frozenset()
         case Self(cls) | Result(maker=Class() as cls) if depth < FLAGS_HANDED:
             routine = method_of(cls, "call")
             if routine is None:
@@ -104,7 +104,7 @@ def _taken_by(value: object, call: ast.Call, name: str, depth: int) -> frozenset
                     routine.module, routine.node, argument.arg, depth + 1
                 )
                 if argument.arg == "training":
-                    kinds |= class_holds(cls)
+                    kinds |= kinds_of_class(cls)
             return kinds
     return frozenset()
 

@@ -34,20 +34,20 @@ def is_part_of(
     """
     module = whole[0]
     here = {around, *module.scopes.ancestors(around)}
-    ours = set(_Search(here).origins(*part))
+    ours = set(_OriginSearch(here).origins(*part))
     return any(
         our[: len(their)] == their
-        for their in _Search(here).origins(*whole)
+        for their in _OriginSearch(here).origins(*whole)
         for our in ours
     )
 
 
 def origins_of(module: Module, network: ast.expr) -> set[Origin]:
     """Return the places where a network may have been made, by all ways to it."""
-    return set(_Search(()).origins(module, network))
+    return set(_OriginSearch(()).origins(module, network))
 
 
-class _Search:
+class _OriginSearch:
     def __init__(self, here: Iterable[ast.AST]) -> None:
         self._here = set(here)
         self._visited: set[ast.AST] = set()

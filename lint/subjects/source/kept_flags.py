@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from .. import names
 from . import hints
 from .classes import calls_in, keras_kind, keyword, reached
-from .contents import Kinds, holds
+from .contents import Kinds, kinds_held
 from .members import attribute_of_self, members, self_name
 from .resolve import values
 from .saying import FLAG
@@ -63,7 +63,10 @@ def kept_flags(module: Module) -> Iterator[Kept]:
                 if name is None or not _is_from_constructor(module, node, name):
                     continue
                 flag = next(each for each in call.keywords if each.arg == FLAG)
-                kinds = holds(module, call.func) & {names.BATCH_NORM, names.DROPOUT}
+                kinds = kinds_held(module, call.func) & {
+                    names.BATCH_NORM,
+                    names.DROPOUT,
+                }
                 if flag in seen or not (kinds or _is_out_of_sight(module, call.func)):
                     continue
                 seen.add(flag)

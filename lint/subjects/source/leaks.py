@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from .. import names
 from .classes import calls_in, keras_kind, keyword, reached
-from .contents import holds
+from .contents import kinds_held
 from .members import members
 from .resolve import method_of, values
 from .saying import FLAG, How, Said, says
@@ -128,4 +128,4 @@ def leaves_it_open(module: Module, call: ast.Call) -> bool:
         return False
     if any(isinstance(each, Self) for each in values(module, call.func)):
         return False
-    return is_layer(module, call) and names.BATCH_NORM in holds(module, call.func)
+    return is_layer(module, call) and names.BATCH_NORM in kinds_held(module, call.func)

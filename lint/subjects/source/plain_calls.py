@@ -11,7 +11,8 @@ from ...semantics import AUGMENTATION_LEAKS, NONE_IS_INFERENCE
 from .. import names
 from ..preprocessing import MAY_LEAK, is_random, leaks_training
 from .classes import calls_in, keras_kind, reached
-from .contents import holds
+from .contents import kinds_held
+from .keras_versions import keras_for
 from .leaks import is_layer
 from .reach import may_reach
 from .resolve import method_of, project_lineage, values
@@ -19,7 +20,6 @@ from .saying import FLAG, How, says
 from .scopes import end, last_word
 from .symbolic import builds_graph, network_parts
 from .values import Class, Known, Result, Self, default_of, unpacks
-from .worlds import world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,7 +81,7 @@ def leaks_in_call(module: Module) -> Iterator[tuple[ast.Call, str]]:
                 if (
                     layer is None
                     or is_random(layer)
-                    or not leaks_training(layer, world(module))
+                    or not leaks_training(layer, keras_for(module))
                 ):
                     continue  # a layer of the project may well be random, too
                 if any(_comes_after(module, call, other) for other in calls):
@@ -127,18 +127,18 @@ def _takes_over(module: Module, call: ast.Call) -> bool:
     """
     said = says(module, call)
     none = said.how is How.PASSED_ON or said.is_constant(None)
-    if not (said.is_nothing or (none and not world(module).has(NONE_IS_INFERENCE))):
+    if not (said.is_nothing or (none and not keras_for(module).has(NONE_IS_INFERENCE))):
         return False
     if any(isinstance(each, Self) for each in values(module, call.func)):
         return False
-    return is_layer(module, call) and names.BATCH_NORM in holds(module, call.func)
+    return is_layer(module, call) and names.BATCH_NORM in kinds_held(module, call.func)
 
 
 def _leaking_layer(
     module: Module, network: ast.expr, found_as: list[Result]
 ) -> str | None:
     """The preprocessing layer of a network that holds BN as well."""
-    if names.BATCH_NORM not in holds(module, network):
+    if names.BATCH_NORM not in kinds_held(module, network):
         return None
     for value in found_as:
         found = None
@@ -200,12 +200,12 @@ def _leaking_name(module: Module, value: object) -> str | None:
     if not (isinstance(value, Known) and value.name.startswith(_LAYERS)):
         return None
     name = value.name.removeprefix(_LAYERS)
-    return name if leaks_training(name, world(module)) else None
+    return name if leaks_training(name, keras_for(module)) else None
 
 
 def _trains_by_default(module: Module, cls: Class) -> bool:
     """Whether a layer of the project trains by default, and leaks that."""
-    if world(module).assumed or not world(module).has(AUGMENTATION_LEAKS):
+    if keras_for(module).assumed or not keras_for(module).has(AUGMENTATION_LEAKS):
         return False
     call = method_of(cls, "call")
     if call is None or keras_kind(cls) != "layer":

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..notebook import read_cells
 from ..unread import Unread
+from .keras_versions import Requirements, read_requirements
 from .limits import MODULES, NOTEBOOK_BYTES, SOURCE_BYTES
 from .module import Module
 from .module_files import ModuleFiles
@@ -20,7 +21,6 @@ from .project_texts import ProjectTexts
 from .reach import Reach
 from .text import CellPlace
 from .trail import Trail
-from .worlds import Requirements, read_requirements
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,7 +21,7 @@ def never_drops(
     module: Module, name: str, call: ast.Call, run: Run | None, literally: bool = False
 ) -> bool:
     """Whether it is dropout or noise with a rate of 0; or, literally, with that 0."""
-    if not names.holds(name) & {names.DROPOUT, names.NOISE}:
+    if not names.kinds_named(name) & {names.DROPOUT, names.NOISE}:
         return False
     given = [*call.args[:1], *(each.value for each in call.keywords[:1])][:1]
     if not given or (literally and not isinstance(given[0], ast.Constant)):

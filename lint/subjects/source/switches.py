@@ -139,10 +139,10 @@ def _all(outcomes: Iterator[object]) -> bool | None:
     for each in outcomes:
         if each is Other.UNKNOWN:
             return None
-        holds = each is Other.THING or bool(each)
-        if found not in (None, holds):
+        kinds_held = each is Other.THING or bool(each)
+        if found not in (None, kinds_held):
             return None
-        found = holds
+        found = kinds_held
     return found
 
 

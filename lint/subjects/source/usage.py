@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from .classes import keras_kind, keyword
 from .frozen import freezes
+from .keras_versions import backend
 from .resolve import method_of, project_lineage, values
 from .running import running
 from .saying import FLAG, Said, says
 from .scopes import last_word
 from .symbolic import builds_graph
 from .values import Class, Items, Known, Result, Self, argument_for, unpacks
-from .worlds import backend
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +44,7 @@ class Usage:
         made: how many are made.
         parts: how many of these become parts of other networks.
         calls: how many calls there are of one.
-        told: how many of these pass the flag in question.
+        flagged: how many of these pass the flag in question.
         stateless: whether one is put in training mode in `stateless_call`.
         backends: the backends of the modules that train one, where they set one.
         traced: how many others build a graph, which passes `training` on.
@@ -56,7 +56,7 @@ class Usage:
     made: int
     parts: int
     calls: int
-    told: int
+    flagged: int
     stateless: bool
     backends: frozenset[str]
     traced: int
@@ -70,7 +70,7 @@ class Usage:
             self.made + other.made,
             self.parts + other.parts,
             self.calls + other.calls,
-            self.told + other.told,
+            self.flagged + other.flagged,
             self.stateless or other.stateless,
             self.backends | other.backends,
             self.traced + other.traced,
@@ -81,8 +81,8 @@ class Usage:
     def harmless(self) -> bool:
         """Whether it is only used in ways that pass `training` on, or to infer."""
         only_part = self.made > 0 and self.parts == self.made
-        always_told = self.calls > 0 and self.told + self.traced == self.calls
-        ways = (only_part, always_told, self.led, self.inferring)
+        always_flagged = self.calls > 0 and self.flagged + self.traced == self.calls
+        ways = (only_part, always_flagged, self.led, self.inferring)
         return not self.fitted and any(ways)
 
 
@@ -114,24 +114,24 @@ def trains_by_loops_alone(module: Module) -> bool:
 def _usage_in(module: Module, cls: Class, flag: str) -> Usage:
     made = [call for call in module.calls if _makes(module, call, cls)]
     calls = [call for call in module.calls if _calls_instance(module, call, cls)]
-    fitted = _is_told_to(module, cls, _FITTING)
+    fitted = _calls_method(module, cls, _FITTING)
     stateless = any(_trains_stateless(module, cls))
     trained_on = backend(module) if fitted or stateless else None
     handed = _handed_to_networks(module) if made else set()
-    told = [call for call in calls if _is_told(call, cls, flag)]
-    open_calls = [call for call in calls if call not in told]
+    flagged = [call for call in calls if _passes_flag(call, cls, flag)]
+    open_calls = [call for call in calls if call not in flagged]
     return Usage(
         fitted=fitted,
-        inferring=_is_told_to(module, cls, _INFERRING)
-        or _is_told_to(module, cls, (*_INFERRING, *_FITTING), frozen=True),
+        inferring=_calls_method(module, cls, _INFERRING)
+        or _calls_method(module, cls, (*_INFERRING, *_FITTING), frozen=True),
         made=len(made),
         parts=sum(_is_part(module, call) or call in handed for call in made),
         calls=len(calls),
-        told=len(told),
+        flagged=len(flagged),
         stateless=stateless,
         backends=frozenset({trained_on} if trained_on else ()),
         traced=sum(builds_graph(module, call, is_layer=False) for call in open_calls),
-        led=any(_leads(module, call, flag) for call in told)
+        led=any(_leads(module, call, flag) for call in flagged)
         or (bool(made) and _is_led_by_step(module, cls, flag)),
     )
 
@@ -160,7 +160,7 @@ def _is_of_torch(module: Module) -> bool:
     return module.mentions("torch") and not of_keras
 
 
-def _is_told_to(
+def _calls_method(
     module: Module, cls: Class, words: tuple[str, ...], *, frozen: bool = False
 ) -> bool:
     return any(
@@ -204,7 +204,7 @@ def _calls_instance(module: Module, call: ast.Call, cls: Class) -> bool:
     return any(_is_instance(value, cls) for value in values(module, call.func))
 
 
-def _is_told(call: ast.Call, cls: Class, flag: str) -> bool:
+def _passes_flag(call: ast.Call, cls: Class, flag: str) -> bool:
     """Whether a call of an instance passes the flag, by its name or its place."""
     if keyword(call, flag) is not None:
         return True

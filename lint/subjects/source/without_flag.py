@@ -11,14 +11,14 @@ from ...semantics import CALL_NEEDS_TRAINING
 from .. import names
 from . import hints
 from .classes import calls_in, extends_flagged, keras_kind, reached, takes_training
-from .contents import class_holds
+from .contents import kinds_of_class
+from .keras_versions import keras_for
 from .members import attribute_of_self, members, self_name
 from .resolve import lineage, method_of, values
 from .saying import says, says_otherwise
-from .sibling_flags import leaves_untold
+from .sibling_flags import leaves_flag_out
 from .usage import FITS
 from .values import Class, Known, Parameter
-from .worlds import world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,7 +70,7 @@ def without_flag(module: Module) -> Iterator[WithoutFlag]:
 
 
 def _lacking(module: Module) -> Iterator[WithoutFlag]:
-    needed = world(module).has(CALL_NEEDS_TRAINING)
+    needed = keras_for(module).has(CALL_NEEDS_TRAINING)
     fits = module.matches(FITS) and not needed
     for node in module.classes:
         call = members(module, node).methods.get("call")
@@ -85,10 +85,10 @@ def _lacking(module: Module) -> Iterator[WithoutFlag]:
         is_layer = kind == "layer"
         if not is_layer and (fits or any(method_of(cls, step) for step in _OWN_STEPS)):
             continue
-        kinds = class_holds(cls, at_any_rate=True) - {names.AUGMENTATION}
+        kinds = kinds_of_class(cls, at_any_rate=True) - {names.AUGMENTATION}
         if kinds and not is_layer and needed:
             continue  # BN101 reports it by itself
-        if kinds or leaves_untold(cls) or _loses_flag(cls) or _wraps(cls, is_layer):
+        if kinds or leaves_flag_out(cls) or _loses_flag(cls) or _wraps(cls, is_layer):
             yield WithoutFlag(cls, call, kinds)
 
 
@@ -160,13 +160,15 @@ def _wraps(cls: Class, is_layer: bool) -> bool:
 def _run_in_call(cls: Class) -> set[str]:
     """The attributes that `call` calls without a flag, or passes to a function."""
     found: set[str | None] = set()
-    needed = world(cls.module).has(CALL_NEEDS_TRAINING)  # **options get no phase then
+    needed = keras_for(cls.module).has(
+        CALL_NEEDS_TRAINING
+    )  # **options get no phase then
     for routine in reached(cls, "call"):
         me = self_name(routine.node)
         for call in calls_in(routine.module, routine.node):
             said = says(routine.module, call)
-            untold = said.is_nothing or (said.packed and needed)
-            if untold and not says_otherwise(call):
+            passes_nothing = said.is_nothing or (said.packed and needed)
+            if passes_nothing and not says_otherwise(call):
                 found.add(attribute_of_self(call.func, me) if call.args else None)
                 found.update(attribute_of_self(each, me) for each in call.args)
     return {each for each in found if each is not None}
