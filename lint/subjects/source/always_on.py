@@ -13,16 +13,16 @@ from .classes import calls_in, keras_kind, keyword, reached, takes_training
 from .contents import kinds_held
 from .flag_places import FlagPlace, flag_place
 from .members import attribute_of_self, members, self_name
+from .nodes import last_word
 from .resolve import method_of, values
 from .saying import FLAG, says
-from .scopes import last_word
 from .values import Class, Known, Parameter, Result, Routine, parameters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .module import Module
-    from .scopes import Function
+    from .nodes import Function
     from .values import Value
 
 _RANDOM = frozenset({names.DROPOUT, names.NOISE})

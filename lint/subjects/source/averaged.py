@@ -7,11 +7,11 @@ import re
 from typing import TYPE_CHECKING
 
 from .. import names
+from .bindings import Kind
 from .classes import keyword
 from .contents import kinds_held
 from .resolve import values
 from .saying import says
-from .scopes import Kind
 from .values import Known, Result
 
 if TYPE_CHECKING:

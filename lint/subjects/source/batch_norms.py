@@ -11,9 +11,9 @@ from .classes import calls_in, keyword
 from .entries import entries
 from .keras_versions import keras_for
 from .memo import found_once
+from .nodes import last_word, start
 from .reach import may_reach
 from .resolve import lineage, method_of, values
-from .scopes import last_word, start
 from .values import (
     Class,
     Items,

@@ -5,16 +5,17 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from .bindings import Kind
 from .callers import calls_elsewhere
 from .classes import layer_calls
 from .contents import kinds_held
 from .members import attribute_of_self, members, self_name
 from .resolve import calls_of, method_of, project_lineage
-from .scopes import Function, Kind
 from .values import Class, argument_for
 
 if TYPE_CHECKING:
     from .module import Module
+    from .nodes import Function
 
 _TRAINED_BY = (
     *("fit", "fit_generator", "train_on_batch", "load_weights", "set_weights"),

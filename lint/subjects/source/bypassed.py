@@ -13,9 +13,9 @@ from .classes import keras_kind, reached
 from .contents import kinds_held, kinds_of_class
 from .keras_versions import keras_for
 from .members import members
+from .nodes import last_word
 from .resolve import lineage, method_of, values
 from .saying import FLAG, says
-from .scopes import last_word
 from .values import Class, Known, Result, Self, parameters
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from .members import Method
     from .module import Module
-    from .scopes import Function
+    from .nodes import Function
 
 _STEP = "train_step"
 

@@ -11,16 +11,16 @@ from .. import names
 from .limits import METHODS
 from .members import attribute_of_self, self_name
 from .memo import remembered, remembered_of_class
+from .nodes import last_word
 from .resolve import lineage, method_of, values
 from .saying import FLAG, How, says
-from .scopes import last_word
 from .values import Class, Known, Routine, parameters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .module import Module
-    from .scopes import Function
+    from .nodes import Function
 
 _LAYER_BASES = {"keras.layers.Layer", "keras.layers.Wrapper"}
 

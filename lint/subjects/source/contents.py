@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from .. import names
+from .bindings import Binding, Kind
 from .classes import (
     graph_of,
     keyword,
@@ -21,6 +22,7 @@ from .frozen import freezes
 from .limits import LAYERS_VISITED, NESTING
 from .members import attribute_of_self, is_false, members, returns_of, self_name
 from .memo import remembered
+from .nodes import ScopeNode
 from .parts import (
     added_to,
     freezes_itself,
@@ -34,7 +36,6 @@ from .rates import drops_inside, never_drops
 from .resolve import lineage, method_of, project_lineage, values
 from .runs import run_of
 from .saying import says
-from .scopes import Binding, Kind, ScopeNode
 from .switches import Run, is_certain, is_dead, truth
 from .values import (
     Class,

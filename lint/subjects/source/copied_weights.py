@@ -6,11 +6,12 @@ import ast
 from typing import TYPE_CHECKING
 
 from .. import names
+from .bindings import Kind
 from .contents import kinds_held
 from .identity import is_part_of
+from .nodes import Function, last_word
 from .resolve import calls_of, values
 from .saying import says
-from .scopes import Function, Kind, last_word
 from .values import argument_for
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from .classes import keyword
 from .keras_versions import keras_for
+from .nodes import last_word
 from .resolve import values
-from .scopes import last_word
 from .values import Literal
 
 if TYPE_CHECKING:

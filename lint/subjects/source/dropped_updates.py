@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from .. import names
 from .contents import kinds_held
+from .nodes import Function
 from .resolve import calls_of
 from .saying import How, says
-from .scopes import Function
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

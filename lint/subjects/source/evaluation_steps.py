@@ -11,9 +11,9 @@ from . import hints
 from .classes import calls_in, keyword
 from .contents import Kinds, kinds_held
 from .members import attribute_of_self
+from .nodes import last_word
 from .resolve import values
 from .saying import FLAG, says
-from .scopes import last_word
 from .values import Parameter, Routine, Self, parameters
 
 if TYPE_CHECKING:

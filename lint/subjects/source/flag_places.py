@@ -16,7 +16,7 @@ from .values import Class
 
 if TYPE_CHECKING:
     from .module import Module
-    from .scopes import Function
+    from .nodes import Function
 
 
 class FlagPlace(Enum):

@@ -23,10 +23,10 @@ from .edits import without_argument
 from .flag_places import FlagPlace, flag_place
 from .frozen import freezes
 from .memo import found_once
+from .nodes import last_word
 from .reach import may_reach
 from .resolve import calls_of, values
 from .saying import FLAG, How, Said, says
-from .scopes import last_word
 from .switches import constants_of
 from .symbolic import fitted_graph
 from .values import (

@@ -14,8 +14,8 @@ from .contents import kinds_held
 from .identity import origins_of
 from .members import returns_of
 from .memo import remembered
+from .nodes import Function, end
 from .resolve import calls_of, values
-from .scopes import Function, end
 from .values import Routine
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ from .arg_scopes import (
     scopes_around,
 )
 from .batch_norms import batch_norm_name
+from .bindings import Kind
 from .callers import calls_elsewhere
 from .classes import calls_in, keyword
 from .contents import kinds_held
@@ -25,7 +26,6 @@ from .fetched_updates import (
 )
 from .limits import FUNCTIONS
 from .resolve import values
-from .scopes import Kind
 from .values import Class, Items, Known, Partial, Result, Routine, dict_entries
 
 if TYPE_CHECKING:

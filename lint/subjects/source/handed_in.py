@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING
 from . import hints
 from .classes import calls_in, keras_kind, keyword
 from .members import attribute_of_self, self_name
+from .nodes import last_word
 from .owners import owners
 from .resolve import method_of, project_lineage, values
 from .running import Running, running
 from .saying import says, says_otherwise
-from .scopes import last_word
 from .values import Class, Known, Parameter, Result, Routine, unpacks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from .module import Module
-    from .scopes import Function
+    from .nodes import Function
 
 _APPLYING = ("apply_gradients", "minimize")
 _STEPS = ("GradientTape", "stateless_call", "backward")

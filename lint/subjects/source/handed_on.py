@@ -13,15 +13,15 @@ from .contents import kinds_of_class
 from .frozen import freezes
 from .limits import FLAGS_HANDED
 from .members import members
+from .nodes import arguments_of
 from .resolve import method_of, values
-from .scopes import arguments_of
 from .values import Class, Known, Result, Self, argument_for, default_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .module import Module
-    from .scopes import Function
+    from .nodes import Function
 
 
 @dataclass(frozen=True)

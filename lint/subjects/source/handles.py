@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from .limits import NUMBERS_HANDED
 from .memo import remembered
-from .scopes import last_word
+from .nodes import last_word
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .module import Module
-    from .scopes import Function
+    from .nodes import Function
 
 # Wrappers that return a function that behaves like the one they are given.
 WRAPPERS = (

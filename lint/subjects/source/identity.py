@@ -10,10 +10,11 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from .bindings import Binding, Kind
 from .limits import NAMES_VISITED
 from .members import members
+from .nodes import Function
 from .resolve import calls_of, project_lineage, values
-from .scopes import Binding, Function, Kind
 from .values import Class, Self, argument_for, is_self
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import builtins
 from typing import TYPE_CHECKING
 
 from .. import names
-from .scopes import Binding
+from .bindings import Binding
 from .values import Known, Whole
 
 if TYPE_CHECKING:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from .. import names
 from .contents import kinds_held
-from .scopes import start
+from .nodes import start
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .module import Module
-    from .scopes import Position
+    from .nodes import Position
 
 _FITTING = ("fit", "fit_generator", "train_on_batch")
 _COMPILING = ("compile", "make_train_function")

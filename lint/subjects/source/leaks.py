@@ -11,16 +11,16 @@ from .. import names
 from .classes import calls_in, keras_kind, keyword, reached
 from .contents import kinds_held
 from .members import members
+from .nodes import end
 from .resolve import method_of, values
 from .saying import FLAG, How, Said, says
-from .scopes import end
 from .values import Class, Known, Result, Self
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .module import Module
-    from .scopes import Function
+    from .nodes import Function
 
 _FLAG = re.compile(r"\btraining\s*=\s*(True|False|None)\b")
 

@@ -7,7 +7,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from .memo import remembered
-from .scopes import Function, nodes_in
+from .nodes import Function, nodes_in
 
 if TYPE_CHECKING:
     from .module import Module

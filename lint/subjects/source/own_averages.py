@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from .averaged import estimates_again
 from .members import attribute_of_self, members
+from .nodes import last_word
 from .resolve import lineage
-from .scopes import last_word
 from .values import Class, Known
 
 if TYPE_CHECKING:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from .bindings import Kind
 from .limits import NAMES_VISITED
 from .members import members
+from .nodes import Function
 from .resolve import calls_of, values
-from .scopes import Function, Kind
 from .values import Self, argument_for
 
 if TYPE_CHECKING:

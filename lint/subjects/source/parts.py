@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from .bindings import Binding, Kind
 from .classes import calls_in, passes_flag_itself, reached
 from .frozen import freezes
 from .members import is_false, members, returns_of
+from .nodes import Function
 from .resolve import calls_of, method_of, project_lineage
-from .scopes import Binding, Function, Kind
 from .values import Class, Routine, argument_for
 
 if TYPE_CHECKING:

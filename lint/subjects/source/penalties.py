@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from .. import names
 from .classes import calls_in, keyword
 from .contents import kinds_held
+from .nodes import last_word
 from .owners import owners
 from .resolve import values
 from .saying import FLAG, FLAG_OF_FUNCTIONS, How, local_value, says
-from .scopes import last_word
 from .values import Known, Routine
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ from .classes import calls_in, keras_kind, reached
 from .contents import kinds_held
 from .keras_versions import keras_for
 from .leaks import is_layer
+from .nodes import end, last_word
 from .reach import may_reach
 from .resolve import method_of, project_lineage, values
 from .saying import FLAG, How, says
-from .scopes import end, last_word
 from .symbolic import builds_graph, network_parts
 from .values import Class, Known, Result, Self, default_of, unpacks
 

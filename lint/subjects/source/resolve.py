@@ -11,12 +11,13 @@ import ast
 from typing import TYPE_CHECKING
 
 from .. import names
+from .bindings import Binding, Kind
 from .handles import joined, names_of, runs_of
 from .imports import Found, exported, imported, unbound
 from .limits import VALUES
 from .members import members, returns_of
 from .memo import remembered_of_class
-from .scopes import Binding, Function, Kind, last_word
+from .nodes import Function, last_word
 from .values import (
     Class,
     Items,

@@ -11,9 +11,9 @@ from .classes import calls_in, keras_kind
 from .contents import kinds_held
 from .handles import joined
 from .limits import STEPS_CALLED
+from .nodes import last_word
 from .resolve import calls_of, method_of, values
 from .saying import FLAG, How, says, says_otherwise
-from .scopes import last_word
 from .values import (
     Class,
     Known,
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from .module import Module
+    from .nodes import Function
     from .saying import Said
-    from .scopes import Function
 
 Network = tuple["Module", ast.expr]
 

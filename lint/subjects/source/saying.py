@@ -12,9 +12,10 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from . import hints
+from .bindings import Binding, Kind
 from .keras_versions import keras_for
+from .nodes import Function, last_word
 from .resolve import method_of, values
-from .scopes import Binding, Function, Kind, last_word
 from .values import (
     Class,
     Result,

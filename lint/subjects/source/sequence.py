@@ -8,8 +8,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from .. import names
+from .bindings import Kind
 from .resolve import values
-from .scopes import Kind
 from .values import Known, Literal, Result, unpacks
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ import ast
 from typing import TYPE_CHECKING
 
 from .. import names
+from .bindings import Kind
 from .contents import kinds_held
 from .resolve import values
-from .scopes import Kind
 from .trained import places
 from .values import Known, Result
 

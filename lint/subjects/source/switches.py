@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
+from .bindings import Kind
 from .callers import calls_elsewhere, is_called_widely
 from .limits import FLAGS_HANDED
 from .members import members
 from .memo import remembered
+from .nodes import Function, ScopeNode
 from .resolve import calls_of, project_lineage, values
-from .scopes import Function, Kind, ScopeNode
 from .values import (
     Class,
     Items,
@@ -70,7 +71,7 @@ def truth(module: Module, test: ast.expr, run: Run | None = None) -> bool | None
     key = (truth, test, run and run.key)
     if key not in module.answers:
         module.answers[key] = None  # a condition that depends on itself is not known
-        module.answers[key] = _all(_Search(run).outcomes(module, test, run, 0))
+        module.answers[key] = _all(_OutcomeSearch(run).outcomes(module, test, run, 0))
     known: bool | None = module.answers[key]
     return known
 
@@ -79,7 +80,7 @@ def constants_of(
     module: Module, expression: ast.expr, run: Run | None = None
 ) -> list[object]:
     """The constants that it may be, with `Other` for anything else."""
-    return list(dict.fromkeys(_Search(run).outcomes(module, expression, run, 0)))
+    return list(dict.fromkeys(_OutcomeSearch(run).outcomes(module, expression, run, 0)))
 
 
 def is_dead(module: Module, node: ast.AST, run: Run | None = None) -> bool:
@@ -139,14 +140,14 @@ def _all(outcomes: Iterator[object]) -> bool | None:
     for each in outcomes:
         if each is Other.UNKNOWN:
             return None
-        kinds_held = each is Other.THING or bool(each)
-        if found not in (None, kinds_held):
+        holds = each is Other.THING or bool(each)
+        if found not in (None, holds):
             return None
-        found = kinds_held
+        found = holds
     return found
 
 
-class _Search:
+class _OutcomeSearch:
     def __init__(self, run: Run | None) -> None:
         self._run = run
         self._visited: set[ast.AST] = set()

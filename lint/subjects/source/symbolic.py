@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from .bindings import Kind
 from .classes import graph_of
 from .limits import GRAPH, TENSORS_VISITED
 from .members import returns_of
+from .nodes import Function
 from .resolve import calls_of, values
-from .scopes import Function, Kind
 from .values import Class, Known, Result, Routine, Self, argument_for
 
 if TYPE_CHECKING:

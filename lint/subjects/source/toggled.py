@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .module import Module
-    from .scopes import Function
+    from .nodes import Function
 
 _TRAINING = ("train_on_batch", "fit", "fit_generator")
 _COMPILING = ("compile", "make_train_function")

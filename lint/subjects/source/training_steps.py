@@ -13,11 +13,11 @@ from .classes import calls_in, keyword
 from .contents import kinds_held
 from .identity import is_part_of
 from .members import returns_of
+from .nodes import Function, last_word
 from .owners import owners
 from .resolve import values
 from .running import Running, running, trained_kinds
 from .saying import FLAG
-from .scopes import Function, last_word
 from .values import Known, Result, Routine
 
 if TYPE_CHECKING:

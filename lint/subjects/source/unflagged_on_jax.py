@@ -11,6 +11,7 @@ import ast
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .bindings import Kind
 from .classes import calls_in, keras_kind, reached, takes_training
 from .contents import kinds_held
 from .edits import with_argument
@@ -19,7 +20,6 @@ from .leaks import is_layer
 from .memo import found_once
 from .resolve import method_of, values
 from .saying import FLAG, says
-from .scopes import Kind
 from .usage import usage_of
 from .values import Class, Result, Routine, argument_for, default_of
 

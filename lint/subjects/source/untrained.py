@@ -9,8 +9,8 @@ from .. import names
 from . import hints
 from .classes import calls_in, keras_kind, keyword
 from .contents import kinds_held
+from .nodes import Function, last_word
 from .saying import FLAG, says
-from .scopes import Function, last_word
 from .trained import GRADIENTS, is_trained, owners_in, was_trained
 from .values import Class
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from .classes import keras_kind, keyword
 from .frozen import freezes
 from .keras_versions import backend
+from .nodes import last_word
 from .resolve import method_of, project_lineage, values
 from .running import running
 from .saying import FLAG, Said, says
-from .scopes import last_word
 from .symbolic import builds_graph
 from .values import Class, Items, Known, Result, Self, argument_for, unpacks
 

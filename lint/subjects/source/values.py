@@ -6,7 +6,7 @@ import ast
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .scopes import Function, arguments_of
+from .nodes import Function, arguments_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
