@@ -34,9 +34,9 @@ from .parts import (
 )
 from .rates import drops_inside, never_drops
 from .resolve import lineage, method_of, project_lineage, values
-from .runs import run_of
+from .runs import Run, run_of
 from .saying import says
-from .switches import Run, is_certain, is_dead, truth
+from .switches import is_certain, is_dead, truth
 from .values import (
     Class,
     Items,

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from .. import names
 from .classes import keyword
-from .switches import Other, Run, constants_of
+from .comparisons import Other
+from .switches import constants_of
 
 if TYPE_CHECKING:
     from .module import Module
+    from .runs import Run
 
 
 # Whose recurrent, attention and transformer layers take a rate, which is 0 by default.
