@@ -68,9 +68,11 @@ class Scopes:
                 value = getattr(node, name, None)
                 if not value:
                     continue
-                # Defaults, decorators and bases are evaluated outside the body.
+                # Decorators, bases and defaults are evaluated outside the body.
                 outside = inner is scope or name in ("decorator_list", "bases")
                 where = scope if outside else inner
+                if kind is ast.arguments and name in ("defaults", "kw_defaults"):
+                    where = scope.parent or scope
                 if type(value) is list:
                     for child in reversed(value):
                         if isinstance(child, ast.AST):
