@@ -43,7 +43,7 @@ class Evaluated:
 
 def trained_in_evaluation(module: Module) -> Iterator[Evaluated]:
     """Yield each such call of a network that holds BN or dropout, or is passed in."""
-    for call in module.calls:
+    for call in module.calls if FLAG in module.text else ():
         flag = keyword(call, FLAG)
         if flag is None or not says(module, call).is_constant(True):
             continue
@@ -55,9 +55,11 @@ def trained_in_evaluation(module: Module) -> Iterator[Evaluated]:
             network = network.value
         kinds = kinds_held(module, network) & {names.BATCH_NORM, names.DROPOUT}
         is_step = hints.is_evaluation_step(function.name)
+        predicts = "predict" in function.name
         if names.BATCH_NORM in kinds:
-            yield Evaluated(flag, kinds, is_step or names.DROPOUT not in kinds)
-        elif "predict" in function.name:
+            alone = names.DROPOUT not in kinds
+            yield Evaluated(flag, kinds, alone or (is_step and not predicts))
+        elif predicts:
             continue  # it may well sample by its dropout on purpose
         elif (
             kinds

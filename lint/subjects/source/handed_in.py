@@ -19,7 +19,7 @@ from .saying import says, says_otherwise
 from .values import Class, Known, Parameter, Result, Routine, unpacks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from .module import Module
     from .nodes import Function
@@ -44,7 +44,7 @@ class _Step:
 
 
 def handed_in_networks(module: Module) -> Iterator[tuple[ast.Call, str]]:
-    """The first such call in the module under a tape that trains the network.
+    """The first such call in the module, in a step that trains the network.
 
     It comes with the network as written. One is enough: it is unknown whether a network
     that is passed in depends on the phase.
@@ -53,15 +53,13 @@ def handed_in_networks(module: Module) -> Iterator[tuple[ast.Call, str]]:
         return
     if "set_learning_phase" in module.calls_by_name:
         return
-    for step in _steps(module):
-        for found in _lost(module, step, step.tape.body):
-            yield found
-            return
-    for step, method in _inherited_steps(module):
-        for found in _lost(module, step, [method]):
-            yield found
-            return
-    yield from islice(chain(_lost_in_jax(module), _lost_in_torch(module)), 1)
+    found = chain(
+        (each for step in _steps(module) for each in _lost(module, step)),
+        _lost_in_inherited_steps(module),
+        _lost_in_jax(module),
+        _lost_in_torch(module),
+    )
+    yield from islice(found, 1)
 
 
 def _steps(module: Module) -> Iterator[_Step]:
@@ -82,8 +80,8 @@ def _steps(module: Module) -> Iterator[_Step]:
             yield _Step(module, tape, function)
 
 
-def _inherited_steps(module: Module) -> Iterator[tuple[_Step, Function]]:
-    """The methods that a training step of a base class in another file runs."""
+def _lost_in_inherited_steps(module: Module) -> Iterator[tuple[ast.Call, str]]:
+    """The calls in methods that a step of a base class in another file runs."""
     for node in module.classes if module.matches(_LOSES) else ():
         cls = Class(module, node)
         for base in project_lineage(cls)[1:] if node.bases else ():
@@ -95,13 +93,15 @@ def _inherited_steps(module: Module) -> Iterator[tuple[_Step, Function]]:
                     name = attribute_of_self(call.func, me)
                     method = None if name is None else method_of(cls, name)
                     if method is not None and method.module is module:
-                        yield step, method.node
+                        yield from _lost(module, step, method.node)
 
 
 def _lost(
-    module: Module, step: _Step, body: Iterable[ast.AST]
+    module: Module, step: _Step, method: Function | None = None
 ) -> Iterator[tuple[ast.Call, str]]:
+    """The calls under a step's tape, or in a method that it runs."""
     trained = _trained(step)
+    body = step.tape.body if method is None else [method]
     for each in running(module, body) if trained else ():
         called = ast.unparse(each.call.func)
         if (

@@ -35,7 +35,7 @@ _STEP = re.compile(
     r"_(step|batch|epoch|iteration)(_fn)?$"
 )
 _EVALUATION = re.compile(
-    r"^_*((evaluat|validat)(e|ion)|recogni[sz]e|predict|infer(ence)?|eval|valid|val)"
+    r"^_*((evaluat|validat)(e|ion)|recogni[sz]e|predict|infer|eval|valid|val)"
     r"(_(model|network|process|epoch|one_epoch|loop|dataset|data|set|batch|fn))?$"
 )
 _TESTS = re.compile(r"^(test_|Test[A-Z])|(_test|Tests?|TestCase)$|^test$")

@@ -107,6 +107,7 @@ def _left_out_in(module: Module, function: Function) -> Iterator[LeftOut]:
         if (
             call.args
             and isinstance(call.func, ast.Attribute | ast.Name | ast.Subscript)
+            and not _passes_on(call)
             and not gets_flag(module, call)
             and not says_otherwise(call)
             and _depends_on_phase(module, call)

@@ -21,7 +21,7 @@ _Held = tuple[ast.ClassDef | None, str]
 
 
 def may_depend_on_phase(module: Module, call: ast.Call) -> bool:
-    """Whether a layer is called that gets the phase elsewhere, or drops out.
+    """Whether a layer is called that is passed in, or gets the phase elsewhere.
 
     That is, the same attribute of the same class, or another instance of a class of
     another library; or such an instance is made with a rate of dropout.
@@ -34,6 +34,8 @@ def may_depend_on_phase(module: Module, call: ast.Call) -> bool:
     if any(isinstance(each, Result) and _is_dropping(each) for each in found):
         return True
     if any(_library_of(each) in libraries for each in found):
+        return True
+    if found and all(isinstance(each, Parameter) for each in found):
         return True
     return held in flagged and all(
         isinstance(each, Parameter | Items) or _library_maker(each) for each in found

@@ -61,7 +61,7 @@ def without_flag(module: Module) -> Iterator[WithoutFlag]:
     """Yield each such class of the module, but for BN itself.
 
     In Keras 2, `fit` passes the phase to all layers of a model, so that models are left
-    out where something is fitted.
+    out where something is fitted; what a tape runs is BN102's.
     """
     found = list(_lacking(module))
     lacking = {each.cls.node for each in found}
@@ -71,7 +71,7 @@ def without_flag(module: Module) -> Iterator[WithoutFlag]:
 
 def _lacking(module: Module) -> Iterator[WithoutFlag]:
     needed = keras_for(module).has(CALL_NEEDS_TRAINING)
-    fits = module.matches(FITS) and not needed
+    fits = not needed and (module.matches(FITS) or module.mentions("GradientTape"))
     for node in module.classes:
         call = members(module, node).methods.get("call")
         if call is None or takes_training(call) or _sets_phase(call):
