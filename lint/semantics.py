@@ -1,6 +1,6 @@
 """The meaning of `training` in each version of Keras.
 
-There are two worlds: in Keras 3 a model's trainer passes `training` only if the
+Keras 3 and Keras 2 differ: in Keras 3 a model's trainer passes `training` only if the
 signature of `call` has it, and a value that was passed explicitly reaches later layers;
 in Keras 2 and tf_keras the phase is global and forgiving. `tests/lint/every_keras.py`
 has a proof of every row of `MEANINGS`, and runs it on several versions of Keras.
@@ -88,7 +88,7 @@ MEANINGS = (
 
 
 @dataclass(frozen=True)
-class World:
+class KerasVersion:
     """The version of Keras that something is written for.
 
     Attributes:
@@ -131,7 +131,7 @@ def parse_version(text: str) -> Version | None:
     return tuple(int(part) for part in match.groups() if part is not None)
 
 
-def world_of_model(keras_version: str | None) -> World:
-    """Return the world of a saved or live model."""
+def keras_of_model(keras_version: str | None) -> KerasVersion:
+    """Return the Keras of a saved or live model."""
     version = parse_version(keras_version or "")
-    return World(version) if version else World(CURRENT, assumed=True)
+    return KerasVersion(version) if version else KerasVersion(CURRENT, assumed=True)

@@ -62,7 +62,7 @@ def never_moved(evidence: Evidence) -> Iterator[Cause]:
     if not layers:
         return
     steps = f" after {evidence.steps:,} training steps" if evidence.steps else ""
-    untold = [
+    without_flag = [
         each
         for each in layers
         if not each.frozen and evidence.modes[each.path]["fit"].uses == "running"
@@ -74,7 +74,7 @@ def never_moved(evidence: Evidence) -> Iterator[Cause]:
         else "likely",
         paths_of(layers),
         f"mean and variance still have their initial values{steps}"
-        + (", and `fit` runs the layer in inference mode" if untold else "")
+        + (", and `fit` runs the layer in inference mode" if without_flag else "")
         + ("; was the model trained at all?" if evidence.steps == 0 else ""),
         "make sure that the layer receives training=True in the training step: "
         "call(self, x, training=None) in a model's class, model(x, training=True) in "

@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from ..findings import Severity
-from ..semantics import CALL_NEEDS_TRAINING, world_of_model
+from ..semantics import CALL_NEEDS_TRAINING, keras_of_model
 from ..subjects import source
 from ..subjects.flagged_layers import unflagged_behaviours
 from ..subjects.live_call import call_lacks_training, kinds_in
@@ -111,7 +111,7 @@ healthy = bool(np.abs(moving_mean).max() > 0)
         """Report model classes with such a `call`, then layers."""
         if module.mentions("def call"):
             models = []
-            if source.world(module).has(CALL_NEEDS_TRAINING):
+            if source.keras_for(module).has(CALL_NEEDS_TRAINING):
                 models = list(self._models(module))
             yield from models
             yield from self._others(module, first=not models)
@@ -119,31 +119,31 @@ healthy = bool(np.abs(moving_mean).max() > 0)
     def _models(self, module: Module) -> Iterator[Finding]:
         seen = set()
         for node in module.classes:
-            of = source.Class(module, node)
-            call = _call_of(of)
+            cls = source.Class(module, node)
+            call = _call_of(cls)
             if (
                 call is None
                 or source.takes_training(call)
-                or not _is_plain_model(of, call)
+                or not _is_plain_model(cls, call)
             ):
                 continue
             if call in seen:
                 continue  # of a mixin: one finding is enough
-            kinds = source.class_holds(of)
-            usage = source.usage_of(module, of) if kinds else None
+            kinds = source.kinds_of_class(cls)
+            usage = source.usage_of(module, cls) if kinds else None
             if usage is None or usage.harmless:
                 continue
             if not usage.fitted and (
                 module.may_hide(node.name)
                 or source.hints.only_infers(node.name)
-                or source.only_borrows(of)
+                or source.only_borrows(cls)
             ):
                 continue
             severity = None if usage.fitted else Severity.WARNING
-            if source.world(module).assumed:
+            if source.keras_for(module).assumed:
                 severity = Severity.WARNING
             seen.add(call)
-            surely = source.class_holds(of, surely=True)
+            surely = source.kinds_of_class(cls, surely=True)
             is_part = not usage.fitted and source.hints.is_part(node.name)
             if (
                 is_part
@@ -153,7 +153,7 @@ healthy = bool(np.abs(moving_mean).max() > 0)
             ):
                 severity = Severity.INFO
             yield self.finding(
-                _message(node.name, surely or kinds) + source.world(module).caveat,
+                _message(node.name, surely or kinds) + source.keras_for(module).caveat,
                 module.header(call),
                 severity,
                 _fix(module, call),
@@ -167,11 +167,11 @@ healthy = bool(np.abs(moving_mean).max() > 0)
         if module.is_test:
             return
         found = list(source.without_flag(module))
-        world = source.world(module)
+        keras = source.keras_for(module)
         alone = [each for each in found if each.kinds and not each.is_part]
-        if alone and world.has(CALL_NEEDS_TRAINING) and not world.assumed:
+        if alone and keras.has(CALL_NEEDS_TRAINING) and not keras.assumed:
             for each in alone:
-                yield self._other(module, each, each.of.node.name, _ALONE)
+                yield self._other(module, each, each.cls.node.name, _ALONE)
         elif (
             found
             and first
@@ -180,24 +180,24 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                 or source.passes_flags_on(module)
             )
         ):
-            named = ", ".join(dict.fromkeys(each.of.node.name for each in found))
+            named = ", ".join(dict.fromkeys(each.cls.node.name for each in found))
             yield self._other(module, found[0], named, _IN_GENERAL)
 
     def _other(
-        self, module: Module, of: source.WithoutFlag, named: str, when: str
+        self, module: Module, cls: source.WithoutFlag, named: str, when: str
     ) -> Finding:
-        harmed = harm(of.kinds) or "what it calls is left in inference mode"
+        harmed = harm(cls.kinds) or "what it calls is left in inference mode"
         return self.finding(
             f"the call of {named} has no parameter `training`: {when}, {harmed}; write "
             "call(self, inputs, training=None) and pass it on",
-            module.header(of.call),
+            module.header(cls.call),
             Severity.INFO,
-            _fix(module, of.call),
+            _fix(module, cls.call),
         )
 
     def check_model(self, model: Model) -> Iterator[Finding]:
         """Report the class of a live model, or layers that got no flag in its run."""
-        if model.live is None or not world_of_model(model.keras_version).has(
+        if model.live is None or not keras_of_model(model.keras_version).has(
             CALL_NEEDS_TRAINING
         ):
             return
@@ -245,21 +245,21 @@ def _fix(module: Module, call: ast.FunctionDef | ast.AsyncFunctionDef) -> Fix | 
     return source.with_parameter(module, call, "training=None")
 
 
-def _call_of(of: source.Class) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
+def _call_of(cls: source.Class) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
     """The `call` in the class itself, or in a mixin beside it, which is no model."""
-    own = source.members(of.module, of.node).methods.get("call")
+    own = source.members(cls.module, cls.node).methods.get("call")
     if own is not None:
         return own
-    for base in source.project_lineage(of)[1:]:
+    for base in source.project_lineage(cls)[1:]:
         found = source.members(base.module, base.node).methods.get("call")
         if found is not None:
-            beside = base.module is of.module and source.keras_kind(base) is None
+            beside = base.module is cls.module and source.keras_kind(base) is None
             return found if beside else None
     return None
 
 
 def _is_plain_model(
-    of: source.Class, call: ast.FunctionDef | ast.AsyncFunctionDef
+    cls: source.Class, call: ast.FunctionDef | ast.AsyncFunctionDef
 ) -> bool:
     """Whether fit runs this `call` as it stands."""
     decorated = any(
@@ -268,8 +268,8 @@ def _is_plain_model(
     )
     own_ways = ("__call__", "train_step", "compute_loss_and_updates")
     return (
-        source.keras_kind(of) == "model"
+        source.keras_kind(cls) == "model"
         and not decorated
-        and not any(source.method_of(of, name) for name in own_ways)
-        and not source.is_functional(of)
+        and not any(source.method_of(cls, name) for name in own_ways)
+        and not source.is_functional(cls)
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..findings import Severity
-from ..semantics import FUNCTIONAL_FLAG_IS_OVERRIDDEN, world_of_model
+from ..semantics import FUNCTIONAL_FLAG_IS_OVERRIDDEN, keras_of_model
 from ..subjects import names, source
 from ..subjects.flagged_layers import flagged_layers, unflagged_behaviours
 from .rule import Rule
@@ -86,9 +86,9 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
 
     def check_source(self, module: Module) -> Iterator[Finding]:
         """Constant flags in `call`, and in graphs where they are honoured."""
-        overridden = source.world(module).has(FUNCTIONAL_FLAG_IS_OVERRIDDEN)
+        overridden = source.keras_for(module).has(FUNCTIONAL_FLAG_IS_OVERRIDDEN)
         for flagged in source.flagged_calls(module):
-            in_call = flagged.where is source.Where.CALL
+            in_call = flagged.where is source.FlagPlace.CALL
             honoured = in_call or not overridden
             if flagged.value is True and honoured:
                 # A graph of TensorFlow 1 may be for training alone.
@@ -133,7 +133,7 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
                     "`training` that `call` was given",
                     model.at(path),
                 )
-        if world_of_model(model.keras_version).has(FUNCTIONAL_FLAG_IS_OVERRIDDEN):
+        if keras_of_model(model.keras_version).has(FUNCTIONAL_FLAG_IS_OVERRIDDEN):
             return
         for layer in flagged_layers(model):
             if layer.value:
@@ -198,6 +198,6 @@ def _seen(behaviour: Behaviour) -> str:
 def _advice(flagged: source.Flagged) -> str:
     if flagged.of_graphs:
         return "pass your phase placeholder"
-    if flagged.where is source.Where.CALL:
+    if flagged.where is source.FlagPlace.CALL:
         return "pass training=training"
     return "leave it out"

@@ -8,7 +8,7 @@ from ..findings import Severity
 from ..semantics import (
     FUNCTIONAL_FLAG_IS_OVERRIDDEN,
     NONE_IS_INFERENCE,
-    world_of_model,
+    keras_of_model,
 )
 from ..subjects import source
 from ..subjects.flagged_layers import flagged_layers, unflagged_behaviours
@@ -92,10 +92,12 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                 meant = flagged.kept_still and not flagged.is_layer
                 # Left out of a function of TensorFlow 1, it means the same.
                 fixable = not (meant or flagged.is_function or flagged.by_default_of)
-                in_call = flagged.where is source.Where.CALL
+                in_call = flagged.where is source.FlagPlace.CALL
                 advice = "pass training=training" if in_call else "leave it out"
                 # Only what None means depends on the version.
-                caveat = source.world(module).caveat if flagged.value is None else ""
+                caveat = (
+                    source.keras_for(module).caveat if flagged.value is None else ""
+                )
                 how = "hard-coded"
                 if flagged.by_default_of:
                     how = f"the default of {flagged.by_default_of}, called without it"
@@ -124,7 +126,7 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                     model.at(path),
                     Severity.INFO if path in estimated else None,
                 )
-        if world_of_model(model.keras_version).has(FUNCTIONAL_FLAG_IS_OVERRIDDEN):
+        if keras_of_model(model.keras_version).has(FUNCTIONAL_FLAG_IS_OVERRIDDEN):
             return
         for layer in flagged_layers(model):
             if not layer.value:
@@ -149,11 +151,11 @@ def _is_estimated(layer: BatchNorm) -> bool:
 def _matters(module: Module, flagged: source.Flagged) -> bool:
     """Whether this flag, False or None, is obeyed where it stands."""
     if flagged.value is None:
-        return flagged.where is source.Where.CALL and source.world(module).has(
+        return flagged.where is source.FlagPlace.CALL and source.keras_for(module).has(
             NONE_IS_INFERENCE
         )
-    if flagged.where is source.Where.CALL:
+    if flagged.where is source.FlagPlace.CALL:
         return True
     # A graph of TensorFlow 1 may well be built for inference alone.
-    honoured = not source.world(module).has(FUNCTIONAL_FLAG_IS_OVERRIDDEN)
+    honoured = not source.keras_for(module).has(FUNCTIONAL_FLAG_IS_OVERRIDDEN)
     return honoured and not flagged.is_function

@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from ..findings import Severity
-from ..semantics import FUNCTIONAL_FLAG_IS_OVERRIDDEN, world_of_model
+from ..semantics import FUNCTIONAL_FLAG_IS_OVERRIDDEN, keras_of_model
 from ..subjects import source
 from ..subjects.flagged_layers import flagged_layers
 from .rule import Rule
@@ -70,13 +70,15 @@ healthy = bool(np.abs(moving_mean).max() == 0)  # as training=False promises
     def check_source(self, module: Module) -> Iterator[Finding]:
         """Constant flags where a graph is built, in the versions that override them."""
         for flagged in source.flagged_calls(module):
-            world = source.world(module)
-            in_graph = flagged.where is source.Where.GRAPH and flagged.value is not None
-            if in_graph and world.has(FUNCTIONAL_FLAG_IS_OVERRIDDEN):
+            keras = source.keras_for(module)
+            in_graph = (
+                flagged.where is source.FlagPlace.GRAPH and flagged.value is not None
+            )
+            if in_graph and keras.has(FUNCTIONAL_FLAG_IS_OVERRIDDEN):
                 assert flagged.value is not None
-                unsure = world.assumed or flagged.maybe_frozen or not flagged.fitted
+                unsure = keras.assumed or flagged.maybe_frozen or not flagged.fitted
                 yield self.finding(
-                    _message(flagged.value) + world.caveat,
+                    _message(flagged.value) + keras.caveat,
                     module.location(flagged.node),
                     Severity.INFO if unsure else None,
                     # False wants freezing instead, which is for the author to place.
@@ -95,10 +97,10 @@ healthy = bool(np.abs(moving_mean).max() == 0)  # as training=False promises
 
     def check_model(self, model: Model) -> Iterator[Finding]:
         """Constant flags in the graph of a version that overrides them."""
-        world = world_of_model(model.keras_version)
-        if world.has(FUNCTIONAL_FLAG_IS_OVERRIDDEN):
+        keras = keras_of_model(model.keras_version)
+        if keras.has(FUNCTIONAL_FLAG_IS_OVERRIDDEN):
             for layer in flagged_layers(model):
-                severity = Severity.INFO if world.assumed else None
+                severity = Severity.INFO if keras.assumed else None
                 yield self.finding(
                     _message(layer.value), model.at(layer.path), severity
                 )

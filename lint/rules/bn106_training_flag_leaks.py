@@ -75,19 +75,19 @@ healthy = bool(np.abs(moving_mean).max() > 0)
     def check_source(self, module: Module) -> Iterator[Finding]:
         """Report every call that an earlier flag reaches."""
         for leak in source.leaked_flags(module):
-            if any(leak.call is each.call for each in source.untold_on_jax(module)):
+            if any(leak.call is each.call for each in source.unflagged_on_jax(module)):
                 continue  # BN113: nothing is inherited there
-            world = source.world(module)
+            keras = source.keras_for(module)
             meaning = NONE_IS_INFERENCE if leak.flag is None else FLAG_LEAKS
-            if not world.has(meaning):
+            if not keras.has(meaning):
                 continue
             if leak.flag is not True and _only_infers(module, leak):
                 continue
             yield self.finding(
                 f"this call gets the training={leak.flag} that {leak.giver} was given "
-                f"before it: {_harm(leak.flag)}; pass training=training" + world.caveat,
+                f"before it: {_harm(leak.flag)}; pass training=training" + keras.caveat,
                 module.location(leak.call),
-                Severity.WARNING if world.assumed else None,
+                Severity.WARNING if keras.assumed else None,
             )
 
 
@@ -99,6 +99,6 @@ def _harm(flag: bool | None) -> str:
 
 def _only_infers(module: Module, leak: source.Leak) -> bool:
     """Whether its class wraps something that was trained before."""
-    usage = source.usage_of(module, leak.of)
-    named_so = source.hints.only_infers(leak.of.node.name)
+    usage = source.usage_of(module, leak.cls)
+    named_so = source.hints.only_infers(leak.cls.node.name)
     return not usage.fitted and (usage.inferring or named_so)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..findings import Severity
-from ..semantics import world_of_model
+from ..semantics import keras_of_model
 from ..subjects import source
 from ..subjects.preprocessing import leaking_layer
 from .rule import Rule
@@ -78,27 +78,28 @@ healthy = bool(np.abs(moving_mean).max() == 0)  # Nothing was trained.
         for call, layer in source.leaking_calls(module):
             yield self.finding(
                 f"{layer} puts batch normalization in training mode here, since no "
-                "phase is passed; pass training=False" + source.world(module).caveat,
+                "phase is passed; pass training=False"
+                + source.keras_for(module).caveat,
                 module.location(call),
             )
         for call, layer in source.leaks_in_call(module):
             yield self.finding(
                 f"in a plain model(x) {layer} puts the batch normalization after it "
                 "in training mode; use keras.ops.image, which does not, or pass "
-                "training=training" + source.world(module).caveat,
+                "training=training" + source.keras_for(module).caveat,
                 module.location(call),
-                Severity.INFO if source.world(module).assumed else None,
+                Severity.INFO if source.keras_for(module).assumed else None,
             )
 
     def check_model(self, model: Model) -> Iterator[Finding]:
         """The first such layer of a model."""
-        world = world_of_model(model.keras_version)
-        layer = leaking_layer(model, world)
+        keras = keras_of_model(model.keras_version)
+        layer = leaking_layer(model, keras)
         if layer is not None:
             yield self.finding(
                 f"in a plain model(x) this {layer.class_name} puts the batch "
                 "normalization after it in training mode; call model(x, "
                 "training=False), or preprocess outside the model",
                 model.at(layer.path),
-                Severity.INFO if world.assumed else None,
+                Severity.INFO if keras.assumed else None,
             )

@@ -78,7 +78,7 @@ healthy = bool(np.abs(moving_mean).max() > 0)
         for flag in source.misnamed_flags(module):
             severity = _severity(module, flag)
             if severity is not None:
-                caveat = source.world(module).caveat if flag.default is None else ""
+                caveat = source.keras_for(module).caveat if flag.default is None else ""
                 yield self.finding(
                     f"Keras does not pass `{flag.argument.arg}`, only `training`: "
                     f"{_harm(flag)}; name it training{caveat}",
@@ -89,24 +89,24 @@ healthy = bool(np.abs(moving_mean).max() > 0)
 
 def _severity(module: Module, flag: source.Misnamed) -> Severity | None:
     """Return the severity, by how surely the flag keeps its default; None if not."""
-    is_model = source.keras_kind(flag.of) != "layer"
+    is_model = source.keras_kind(flag.cls) != "layer"
     if flag.default is None:
         lost = CALL_NEEDS_TRAINING if is_model else NONE_IS_INFERENCE
-        if not source.world(module).has(lost):
+        if not source.keras_for(module).has(lost):
             return None
-    usage = source.usage_of(module, flag.of, flag.argument.arg)
-    steps_itself = source.method_of(flag.of, "train_step") or source.method_of(
-        flag.of, "__call__"
+    usage = source.usage_of(module, flag.cls, flag.argument.arg)
+    steps_itself = source.method_of(flag.cls, "train_step") or source.method_of(
+        flag.cls, "__call__"
     )
     fitted = usage.fitted and not steps_itself
-    led = usage.told or usage.led
+    led = usage.flagged or usage.led
     if not fitted and (led or steps_itself or _only_infers(usage, flag)):
         return None
-    if not fitted and module.may_hide(flag.of.node.name):
+    if not fitted and module.may_hide(flag.cls.node.name):
         return None
-    if source.freezes(module).covers_self_in(flag.of.node):
+    if source.freezes(module).covers_self_in(flag.cls.node):
         return None
-    unsure = flag.default is None and source.world(module).assumed
+    unsure = flag.default is None and source.keras_for(module).assumed
     used = fitted or usage.calls or usage.parts
     return Severity.WARNING if unsure or not used else Severity.ERROR
 

@@ -103,8 +103,8 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                 module.location(call),
                 Severity.INFO,
             )
-        untold = list(source.base_calls_without_flag(module))
-        within = [module.scopes.enclosing_function(each) for each in untold]
+        without_flag = list(source.base_calls_without_flag(module))
+        within = [module.scopes.enclosing_function(each) for each in without_flag]
         for function in source.calls_without_parameter(module):
             if function not in within:
                 yield self.finding(
@@ -114,10 +114,10 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                     module.header(function),
                     Severity.INFO,
                 )
-        for call in untold:
+        for call in without_flag:
             yield self.finding(
                 f"{ast.unparse(call.func)}(...) does not get `training`, so this batch "
                 "normalization never updates its statistics; take training=None and "
-                f"pass training=training{source.world(module).caveat}",
+                f"pass training=training{source.keras_for(module).caveat}",
                 module.location(call),
             )

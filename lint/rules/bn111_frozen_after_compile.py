@@ -84,7 +84,7 @@ healthy = bool(np.array_equal(before, after))
         """Report every change that comes too late."""
         if not module.mentions(".trainable") or module.may_hide("compile("):
             return
-        before_fit = source.world(module).has(FREEZING_NEEDS_COMPILE)
+        before_fit = source.keras_for(module).has(FREEZING_NEEDS_COMPILE)
         late = list(source.late_changes(module, before_fit=before_fit))
         for node, toggled in source.toggled_in_loops(module) if before_fit else ():
             if node not in late:
@@ -102,7 +102,7 @@ healthy = bool(np.array_equal(before, after))
                 "again; call compile after it",
                 module.location(change),
             )
-        if not source.world(module).has(FREEZING_PRECEDES_TRAINING):
+        if not source.keras_for(module).has(FREEZING_PRECEDES_TRAINING):
             return
         frozen = (*source.fitted_frozen(module), *source.frozen_in_parts(module))
         for change in dict.fromkeys(frozen):
@@ -111,7 +111,7 @@ healthy = bool(np.array_equal(before, after))
                 f"{network} is frozen when it is first trained, so that this changes "
                 "neither its weights nor its running statistics; set "
                 f"{network}.trainable = True before each training of it, and False "
-                f"before each of a model around it{source.world(module).caveat}",
+                f"before each of a model around it{source.keras_for(module).caveat}",
                 module.location(change),
-                None if source.world(module).assumed else Severity.ERROR,
+                None if source.keras_for(module).assumed else Severity.ERROR,
             )

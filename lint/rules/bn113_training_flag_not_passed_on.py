@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from ..findings import Severity
-from ..semantics import FIT_ON_JAX_BYPASSES_CALLING, world_of_model
+from ..semantics import FIT_ON_JAX_BYPASSES_CALLING, keras_of_model
 from ..subjects import source
 from ..subjects.flagged_layers import unflagged_behaviours
 from .harm import harm
@@ -102,19 +102,19 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                 module.location(left.call),
                 Severity.INFO,
             )
-        if not source.world(module).has(FIT_ON_JAX_BYPASSES_CALLING):
+        if not source.keras_for(module).has(FIT_ON_JAX_BYPASSES_CALLING):
             return
-        for untold in source.untold_on_jax(module):
+        for unflagged in source.unflagged_on_jax(module):
             yield self.finding(
                 "on JAX, fit does not pass the phase on to this call, which gets no "
-                f"flag: {harm(untold.kinds)}; pass training=training",
-                module.location(untold.call),
-                fix=source.told(module, untold),
+                f"flag: {harm(unflagged.kinds)}; pass training=training",
+                module.location(unflagged.call),
+                fix=source.flag_passed_on(module, unflagged),
             )
 
     def check_model(self, model: Model) -> Iterator[Finding]:
         """Report layers of a live model that got no flag in its run, on JAX alone."""
-        if model.live is None or not world_of_model(model.keras_version).has(
+        if model.live is None or not keras_of_model(model.keras_version).has(
             FIT_ON_JAX_BYPASSES_CALLING
         ):
             return

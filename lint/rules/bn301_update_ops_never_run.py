@@ -94,12 +94,14 @@ with tf.control_dependencies(tf.get_collection(tf.GraphKeys.UPDATE_OPS)):
                     Severity.WARNING,
                 )
         elif ops and source.leaves_updates_in_layers(module):
-            told = Severity.WARNING if source.trains_layers(module) else Severity.INFO
+            severity = (
+                Severity.WARNING if source.trains_layers(module) else Severity.INFO
+            )
             for op in ops:
                 yield self.finding(
                     "nothing runs the updates of batch normalization, which as a Keras "
                     "layer adds them to no collection; build this op under "
                     "tf.control_dependencies(layer.updates)",
                     module.location(op),
-                    told,
+                    severity,
                 )

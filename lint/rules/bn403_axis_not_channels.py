@@ -75,8 +75,8 @@ healthy = bool(np.abs(means).max() < 1e-3)  # Each channel is normalized.
                 Severity.INFO,
             )
         default = source.default_data_format(module)
-        told = ("axis", "data_format", "BatchNormalization(1")
-        if default != "channels_first" and not module.mentions(*told):
+        signs = ("axis", "data_format", "BatchNormalization(1")
+        if default != "channels_first" and not module.mentions(*signs):
             return
         for pair in source.layers_before(module):
             spatial = spatial_axes(pair.kind)

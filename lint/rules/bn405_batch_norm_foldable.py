@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..findings import Severity
-from ..semantics import world_of_model
+from ..semantics import keras_of_model
 from ..subjects.layers_before import layers_before
 from .rule import Rule
 
@@ -67,14 +67,14 @@ healthy = not kerasbn.fold_batch_norm(model).folded
 
     def check_model(self, model: Model) -> Iterator[Finding]:
         """Report how many such layers a model has, if any."""
-        if model.graph is None or world_of_model(model.keras_version).legacy:
+        if model.graph is None or keras_of_model(model.keras_version).legacy:
             return
-        told = {each.path for each in model.batch_norms if any(each.training_flags)}
+        flagged = {each.path for each in model.batch_norms if any(each.training_flags)}
         count = sum(layer.is_batch_norm for layer in model.graph.walk())
         found = [
             pair
             for pair in layers_before(model)
-            if _is_foldable(pair) and pair.batch_norm.path not in told
+            if _is_foldable(pair) and pair.batch_norm.path not in flagged
         ]
         if found:
             yield self.finding(

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["Opener", "Unread", "UnreadError"]
 
 _PROJECT_MARKS = (".git", ".hg", "pyproject.toml", "setup.py", "setup.cfg")
+# Neighbouring files are mostly of one project, so that few need be kept.
+_PROJECTS_KEPT = 4
 _LFS = b"version https://git-lfs.github.com/spec/"
 
 
@@ -51,6 +53,7 @@ class Opener:
     def __init__(self, keras_version: str | None = None) -> None:
         self._keras_version = keras_version
         self._projects: dict[Path, Project] = {}
+        self._roots: dict[Path, Path] = {}
 
     @contextmanager
     def open(self, path: Path) -> Iterator[Subject]:
@@ -64,7 +67,9 @@ class Opener:
         if path.is_dir():
             suffix = MODEL[0]  # A model that is not a file, whatever its name.
         if suffix in (*SOURCE, *NOTEBOOK):
-            yield self.read_source(path)
+            module = self.read_source(path)
+            yield module
+            module.answers.clear()  # They lead back to it, and would outlive it.
         elif suffix in MODEL:
             with _open_model(path) as model:
                 yield model
@@ -96,8 +101,13 @@ class Opener:
     def _project(self, path: Path) -> Project:
         from .source import Project
 
-        root = _project_root(path)
+        folder = path.resolve().parent
+        if folder not in self._roots:
+            self._roots[folder] = _project_root(folder)
+        root = self._roots[folder]
         if root not in self._projects:
+            if len(self._projects) == _PROJECTS_KEPT:
+                self._projects.pop(next(iter(self._projects))).close()
             self._projects[root] = Project(root)
         return self._projects[root]
 
@@ -120,9 +130,8 @@ def _check_exists(path: Path) -> None:
         )
 
 
-def _project_root(path: Path) -> Path:
-    """Return the nearest folder that looks like a project's, else the file's own."""
-    folder = path.resolve().parent
+def _project_root(folder: Path) -> Path:
+    """Return the nearest folder that looks like a project's, else the folder itself."""
     for candidate in (folder, *folder.parents):
         if any((candidate / mark).exists() for mark in _PROJECT_MARKS):
             return candidate

@@ -45,5 +45,5 @@ def kinds_in(model: Any) -> frozenset[str]:
         if getattr(layer, "built", False) and getattr(layer, "trainable", True):
             for base in type(layer).__mro__:
                 if base.__module__.split(".")[0] in ("keras", "kerasbn"):
-                    kinds |= names.holds(f"keras.layers.{base.__name__}")
+                    kinds |= names.kinds_named(f"keras.layers.{base.__name__}")
     return kinds

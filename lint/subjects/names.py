@@ -126,7 +126,7 @@ def canonical(name: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def holds(name: str) -> frozenset[str]:
+def kinds_named(name: str) -> frozenset[str]:
     """Return what makes a network or layer of that name depend on training."""
     if (
         name in BATCH_NORM_LAYERS
@@ -143,6 +143,16 @@ def holds(name: str) -> frozenset[str]:
     return frozenset()
 
 
+def mentions_batch_norm(text: str) -> bool:
+    """Whether a source may use something of Keras or TensorFlow that is or holds BN."""
+    return "atchNorm" in text or "batch_norm" in text or "applications" in text
+
+
+def mentions_dropout(text: str) -> bool:
+    """Whether a source may use a dropout layer of Keras."""
+    return "ropout" in text
+
+
 def is_application(name: str) -> bool:
     """Whether the canonical name is one of Keras' ready-made networks."""
     return name.startswith("keras.applications.")
@@ -151,7 +161,7 @@ def is_application(name: str) -> bool:
 def is_documented(name: str) -> bool:
     """Whether a star import of Keras brings that name, as far as rules care."""
     return (
-        bool(holds(name))
+        bool(kinds_named(name))
         or name in _CLASSES
         or (name.startswith("keras.layers.") and name.rpartition(".")[2][:1].isupper())
     )

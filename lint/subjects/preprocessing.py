@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from kerasbn.graph import Graph, Layer, Node
 
-    from ..semantics import World
+    from ..semantics import KerasVersion
     from .model import Model
 
 _RANDOM = re.compile(r"Random[A-Z]\w*|RandAugment|AugMix|MixUp|CutMix")
@@ -20,7 +20,11 @@ _NOT_RANDOM = {
     *("Resizing", "CenterCrop", "AutoContrast", "Solarization", "Equalization"),
     *("MaxNumBoundingBoxes", "Pipeline"),
 }
-MAY_LEAK = re.compile(rf"\b({_RANDOM.pattern}|{'|'.join(sorted(_NOT_RANDOM))})\(")
+# The names of random initializers and generators are not meant.
+MAY_LEAK = re.compile(
+    r"(?:Random(?!(?:Normal|Uniform|State)\()[A-Z]\w*|RandAugment|AugMix|MixUp|CutMix"
+    rf"|{'|'.join(sorted(_NOT_RANDOM))})\("
+)
 """The construction of such a layer, in a text."""
 
 
@@ -29,27 +33,27 @@ def is_random(class_name: str) -> bool:
     return _RANDOM.fullmatch(class_name) is not None
 
 
-def leaks_training(class_name: str, world: World) -> bool:
+def leaks_training(class_name: str, keras: KerasVersion) -> bool:
     """Whether the Keras layer of that name has such a default."""
     if is_random(class_name):
-        return world.has(AUGMENTATION_LEAKS)
-    return class_name in _NOT_RANDOM and world.has(RESIZING_LEAKS)
+        return keras.has(AUGMENTATION_LEAKS)
+    return class_name in _NOT_RANDOM and keras.has(RESIZING_LEAKS)
 
 
-def leaking_layer(model: Model, world: World) -> Layer | None:
+def leaking_layer(model: Model, keras: KerasVersion) -> Layer | None:
     """Return the first such layer whose output leads to BN that is not frozen."""
     if model.graph is None:
         return None
     moving = {layer.path for layer in model.batch_norms if not layer.frozen}
     for graph in model.graph.graphs():
         for node in graph.nodes:
-            layer = _leaking(node, world)
+            layer = _leaking(node, keras)
             if layer is not None and _leads_to(graph, node, moving):
                 return layer
     return None
 
 
-def _leaking(node: Node, world: World) -> Layer | None:
+def _leaking(node: Node, keras: KerasVersion) -> Layer | None:
     """Return the called layer, or one in a called model, if it is such a layer."""
     if node.training is False:
         return None
@@ -57,7 +61,7 @@ def _leaking(node: Node, world: World) -> Layer | None:
     if node.layer.graph is not None:
         inside = node.layer.graph.walk()
     for layer in inside:
-        if layer.kind is not None and leaks_training(layer.kind, world):
+        if layer.kind is not None and leaks_training(layer.kind, keras):
             return layer
     return None
 

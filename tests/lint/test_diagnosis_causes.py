@@ -62,7 +62,7 @@ def names(diagnosis):
 
 
 def norms(model):
-    return [each for each in model.layers if isinstance(each, BN)]
+    return [layer for layer in model.layers if isinstance(layer, BN)]
 
 
 def loss_of(model, x=X, y=Y):
@@ -257,7 +257,7 @@ def test_frozen(model):
     x = 1 + 3 * X
     diagnosis = lint.diagnose(model, x, Y)
     assert names(diagnosis)["frozen"] == "certain"
-    assert {str(each["fit"]) for each in diagnosis.modes.values()} == {"running"}
+    assert {str(mode["fit"]) for mode in diagnosis.modes.values()} == {"running"}
     heals(model, diagnosis, x)
 
 

@@ -26,13 +26,13 @@ def test_meaning(meaning, subprocess_python) -> None:
     if backend is None:
         space = {"__name__": "example"}
         exec(text, space)
-        holds = space["holds"]
+        kinds_held = space["holds"]
     else:
         pytest.importorskip(backend)
         choice = f'import os\nos.environ["KERAS_BACKEND"] = "{backend}"\n'
         done = subprocess_python(f"{choice}{text}\nprint('holds', holds)")
         assert "holds " in done.out, done.err
-        holds = "holds True" in done.out
+        kinds_held = "holds True" in done.out
     version = parse_version(keras.__version__)
     assert version is not None
-    assert holds is meaning.applies_to(version)
+    assert kinds_held is meaning.applies_to(version)

@@ -88,9 +88,9 @@ def called(model, x=None):
 def found(model, select=RULES):
     """The findings but for the remark that there is no graph."""
     return [
-        (each.code, each.severity.value, each.layer)
-        for each in lint.check(model, select=select)
-        if each.layer is not None or each.code != "BN002"
+        (finding.code, finding.severity.value, finding.layer)
+        for finding in lint.check(model, select=select)
+        if finding.layer is not None or finding.code != "BN002"
     ]
 
 
@@ -353,7 +353,7 @@ def state_of(model):
     layers = model._flatten_layers()
     variables = [*model.variables, *model.optimizer.variables]
     return (
-        [ops.convert_to_numpy(each.value).tobytes() for each in variables],
+        [ops.convert_to_numpy(variable.value).tobytes() for variable in variables],
         model.raw_value(),
         [sorted(vars(layer)) for layer in layers],
         [getattr(layer, "training", None) for layer in layers],
@@ -444,7 +444,7 @@ def test_nothing_is_left_of_the_run(fails, draws_before):
     before, name = state_of(model), number_of(keras.layers.Dense(1))
     findings = []
     numbers = next_numbers(lambda: findings.extend(lint.check(model, select=RULES)))
-    assert ("BN103" in {each.code for each in findings}) is not fails
+    assert ("BN103" in {finding.code for finding in findings}) is not fails
     assert numbers == expected
     assert state_of(model) == before
     assert number_of(keras.layers.Dense(1)) == name + 1

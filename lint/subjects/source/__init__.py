@@ -14,14 +14,14 @@ from .bypassed import (
     wrapped_calls,
 )
 from .classes import extends_flagged, is_functional, keras_kind, takes_training
-from .contents import class_holds
+from .contents import kinds_of_class
 from .copied_weights import copies_without_statistics
 from .data_formats import default_data_format
 from .dropped_updates import dropped_updates
 from .edits import replaced, with_argument, with_parameter
 from .evaluation_steps import Evaluated, trained_in_evaluation
 from .fixed_axis import fixed_axes
-from .flag_places import Where
+from .flag_places import FlagPlace
 from .flagged import Flagged, flag_left_out, flagged_calls
 from .frozen import freezes
 from .frozen_parts import frozen_in_parts
@@ -36,6 +36,7 @@ from .handed_in import handed_in_networks
 from .handed_on import Misnamed, kinds_handed_on, misnamed_flags
 from .in_lambda import batch_norms_in_lambda
 from .kept_flags import Kept, kept_flags
+from .keras_versions import keras_for
 from .late_freezing import fitted_frozen, late_changes
 from .layer_updates import leaves_updates_in_layers, trains_layers
 from .leaks import Leak, leaked_flags
@@ -50,22 +51,22 @@ from .resolve import method_of, project_lineage
 from .savers import saved_without_statistics
 from .sequence import arguments, layers_before, library_classes
 from .shared_inputs import shared_by_inputs
-from .sibling_flags import LeftOut, leaves_untold, left_out
+from .sibling_flags import LeftOut, leaves_flag_out, left_out
 from .sole_use import sole_number
 from .step_counts import default_momenta, most_steps
 from .toggled import toggled_in_loops
 from .training_steps import LostFlag, lost_flags
-from .untold import told, untold_on_jax
+from .unflagged_on_jax import flag_passed_on, unflagged_on_jax
 from .untrained import actions_in_training, teachers_in_training
 from .usage import Usage, trains_by_loops_alone, usage_of
 from .values import Class, default_of, parameters
 from .without_flag import WithoutFlag, passes_flags_on, without_flag
-from .worlds import world
 
 __all__ = [
     "AlwaysOn",
     "Class",
     "Evaluated",
+    "FlagPlace",
     "Flagged",
     "Kept",
     "Leak",
@@ -77,7 +78,6 @@ __all__ = [
     "Project",
     "UnreadableSource",
     "Usage",
-    "Where",
     "WithoutFlag",
     "actions_in_training",
     "always_on",
@@ -90,7 +90,6 @@ __all__ = [
     "calls_without_flag",
     "calls_without_parameter",
     "changes_later",
-    "class_holds",
     "copies_without_statistics",
     "default_data_format",
     "default_momenta",
@@ -101,6 +100,7 @@ __all__ = [
     "fitted_frozen",
     "fixed_axes",
     "flag_left_out",
+    "flag_passed_on",
     "flagged_calls",
     "flags_ignored",
     "freezes",
@@ -110,14 +110,16 @@ __all__ = [
     "hints",
     "is_functional",
     "kept_flags",
+    "keras_for",
     "keras_kind",
     "kinds_handed_on",
+    "kinds_of_class",
     "late_changes",
     "layers_before",
     "leaked_flags",
     "leaking_calls",
     "leaks_in_call",
-    "leaves_untold",
+    "leaves_flag_out",
     "leaves_updates_in_layers",
     "left_out",
     "library_classes",
@@ -144,16 +146,14 @@ __all__ = [
     "takes_training",
     "teachers_in_training",
     "toggled_in_loops",
-    "told",
     "trained_in_evaluation",
     "training_ops",
     "trains_by_loops_alone",
     "trains_layers",
-    "untold_on_jax",
+    "unflagged_on_jax",
     "usage_of",
     "with_argument",
     "with_parameter",
     "without_flag",
-    "world",
     "wrapped_calls",
 ]

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 from .. import names
 from . import hints
 from .classes import calls_in, keras_kind, keyword, reached, takes_training
-from .contents import holds
-from .flag_places import Where, where_is
+from .contents import kinds_held
+from .flag_places import FlagPlace, flag_place
 from .members import attribute_of_self, members, self_name
+from .nodes import last_word
 from .resolve import method_of, values
 from .saying import FLAG, says
-from .scopes import last_word
 from .values import Class, Known, Parameter, Result, Routine, parameters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .module import Module
-    from .scopes import Function
+    from .nodes import Function
     from .values import Value
 
 _RANDOM = frozenset({names.DROPOUT, names.NOISE})
@@ -61,41 +61,41 @@ def always_on(module: Module) -> Iterator[AlwaysOn]:
         return
     seen: set[ast.Call] = set()
     for node in module.classes:
-        of = Class(module, node)
-        if "call" not in members(module, node).methods or keras_kind(of) is None:
+        cls = Class(module, node)
+        if "call" not in members(module, node).methods or keras_kind(cls) is None:
             continue
-        for routine in reached(of, "call"):
+        for routine in reached(cls, "call"):
             if routine.module is not module:
                 continue
             calls = calls_in(module, routine.node)
             passed_on = any(map(_is_passed_on, calls))
             for call in calls:
-                if _drops_by_itself(of, routine, call):
+                if _drops_by_itself(cls, routine, call):
                     yield AlwaysOn(call, ast.unparse(call.func), is_function=True)
                     continue
                 flag = _flag_that_is_on(module, call)
                 if (
                     flag is not None
                     and call not in seen
-                    and _matters(of, call, routine.node, passed_on)
-                    and where_is(module, call, is_layer=False) is Where.CALL
+                    and _matters(cls, call, routine.node, passed_on)
+                    and flag_place(module, call, is_layer=False) is FlagPlace.CALL
                 ):
                     seen.add(call)
                     yield AlwaysOn(flag, ast.unparse(call.func))
 
 
-def _drops_by_itself(of: Class, routine: Routine, call: ast.Call) -> bool:
+def _drops_by_itself(cls: Class, routine: Routine, call: ast.Call) -> bool:
     """Whether it is a function that drops, where nothing knows the phase."""
-    if not last_word(call.func).endswith("dropout") or not _has_no_phase(of):
+    if not last_word(call.func).endswith("dropout") or not _has_no_phase(cls):
         return False
-    module, function = of.module, routine.node
+    module, function = cls.module, routine.node
     return (
         any(
             isinstance(each, Known) and each.name in _FUNCTIONS
             for each in values(module, call.func)
         )
         and module.scopes.enclosing_function(call) is function
-        and not hints.is_meant_random(of.node.name)
+        and not hints.is_meant_random(cls.node.name)
         and not any(
             hints.speaks_of_phase(getattr(each, "id", "") or getattr(each, "attr", ""))
             for each in ast.walk(function)
@@ -124,9 +124,9 @@ def _flag_that_is_on(module: Module, call: ast.Call) -> ast.keyword | None:
     return flag if says(module, call).is_constant(True) else None
 
 
-def _matters(of: Class, call: ast.Call, function: Function, passed_on: bool) -> bool:
-    module = of.module
-    kinds = holds(module, call.func)
+def _matters(cls: Class, call: ast.Call, function: Function, passed_on: bool) -> bool:
+    module = cls.module
+    kinds = kinds_held(module, call.func)
     if names.BATCH_NORM in kinds:
         return False  # BN103 says more about it
     found = values(module, call.func)
@@ -135,7 +135,7 @@ def _matters(of: Class, call: ast.Call, function: Function, passed_on: bool) -> 
     if attribute_of_self(call.func, self_name(function)) is None:
         return False
     if any(isinstance(each, Routine) for each in found):
-        return _has_no_phase(of) and all(
+        return _has_no_phase(cls) and all(
             isinstance(each, Routine) and FLAG in parameters(each.node)
             for each in found
         )
@@ -145,23 +145,23 @@ def _matters(of: Class, call: ast.Call, function: Function, passed_on: bool) -> 
 def _is_dropout(layer: Value) -> bool:
     """Whether it is dropout or noise, at whatever rate."""
     match layer:
-        case Result(of=Known(name), call=made):
-            return bool(names.holds(name) & _RANDOM) and not (
+        case Result(maker=Known(name), call=made):
+            return bool(names.kinds_named(name) & _RANDOM) and not (
                 made.args and getattr(made.args[0], "value", None) == 0
             )
     return False
 
 
-def _has_no_phase(of: Class) -> bool:
-    call = method_of(of, "call")
+def _has_no_phase(cls: Class) -> bool:
+    call = method_of(cls, "call")
     return call is not None and not takes_training(call.node)
 
 
 def _may_depend_on_phase(layer: Value) -> bool:
     """Whether it is passed in, of another library, or of the project."""
     match layer:
-        case Parameter() | Result(of=Class()):
+        case Parameter() | Result(maker=Class()):
             return True
-        case Result(of=Known(name)):
+        case Result(maker=Known(name)):
             return not name.startswith(("keras.", "tensorflow."))
     return False

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 
 from .. import names
 from .batch_norms import batch_norm_name
+from .bindings import Kind
 from .classes import calls_in, keyword
 from .entries import entries
 from .memo import found_once
+from .nodes import last_word
 from .resolve import values
-from .scopes import Kind, last_word
 from .values import Items, Known, Literal, Routine, dict_entries
 
 if TYPE_CHECKING:

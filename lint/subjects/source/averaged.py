@@ -7,11 +7,11 @@ import re
 from typing import TYPE_CHECKING
 
 from .. import names
+from .bindings import Kind
 from .classes import keyword
-from .contents import holds
+from .contents import kinds_held
 from .resolve import values
 from .saying import says
-from .scopes import Kind
 from .values import Known, Result
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def _is_given_to_batch_norm(module: Module, made: ast.Call) -> bool:
                 _leads_to(module, each, made) for each in given
             ):
                 continue
-            if names.BATCH_NORM in holds(module, call.func.value):
+            if names.BATCH_NORM in kinds_held(module, call.func.value):
                 return True
     return False
 

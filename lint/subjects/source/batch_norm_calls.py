@@ -64,7 +64,7 @@ def is_batch_norm(module: Module, call: ast.Call) -> bool:
         said = says(module, call)
         return not (said.how is How.CONSTANT and not said.flag)
     for value in values(module, call.func):
-        if isinstance(value, Result) and batch_norm_name(value.of) is not None:
+        if isinstance(value, Result) and batch_norm_name(value.maker) is not None:
             frozen = freezes(module).for_good(call.func)
             return not frozen and keyword(value.call, "trainable") is None
     return False
@@ -76,5 +76,7 @@ def is_of_graphs(module: Module, call: ast.Call) -> bool:
         isinstance(base, Known) and base.name.startswith("tensorflow.layers.")
         for value in values(module, call.func)
         if isinstance(value, Result)
-        for base in (lineage(value.of) if isinstance(value.of, Class) else [value.of])
+        for base in (
+            lineage(value.maker) if isinstance(value.maker, Class) else [value.maker]
+        )
     )

@@ -8,13 +8,20 @@ from typing import TYPE_CHECKING
 
 from .. import names
 from .classes import calls_in, keyword
-from .entries import entries
 from .memo import found_once
+from .momentum_arguments import (
+    WORDS,
+    Argument,
+    given_to,
+    may_say_momentum,
+    momentum_arguments,
+    packed_arguments,
+)
+from .nodes import last_word, start
+from .reach import may_reach
 from .resolve import lineage, method_of, values
-from .scopes import last_word, start
 from .values import (
     Class,
-    Items,
     Known,
     Literal,
     Parameter,
@@ -22,11 +29,9 @@ from .values import (
     Routine,
     Value,
     argument_for,
-    dict_entries,
     is_number,
     parameters,
 )
-from .worlds import world
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -34,14 +39,7 @@ if TYPE_CHECKING:
     from ...findings import Location
     from .module import Module
 
-# How many arguments stand before momentum where it is given by position.
-_POSITION = {
-    "tensorflow.layers.batch_normalization": 2,
-    "contrib.layers.batch_norm": 1,
-    "slim.batch_norm": 1,
-}
 _MOST_SHOWN = 8
-_WORDS = ("momentum", "decay")
 
 
 @dataclass(frozen=True)
@@ -66,25 +64,14 @@ class Momentum:
     origin: str = ""
 
 
-@dataclass(frozen=True)
-class _Argument:
-    """An expression that gives momentum, in the module where it stands.
-
-    `shown` is what stands for it in the linted module, if that is another one.
-    """
-
-    module: Module
-    expression: ast.expr
-    shown: ast.expr | None = None
-
-
 @found_once
 def momenta(module: Module) -> Iterator[Momentum]:
     """Yield the momenta that are given to BN layers, each number once.
 
     A number used in several places is given once, at the number itself.
     """
-    if not module.mentions("momentum", "decay", "BatchNorm", "batch_norm"):
+    mentioned = module.mentions("momentum", "decay", "BatchNorm", "batch_norm")
+    if not mentioned or not may_reach(module, names.mentions_batch_norm):
         return
     found: dict[Literal, dict[Location, Momentum]] = {}
     for each in _momenta(module):
@@ -119,7 +106,7 @@ def batch_norm_name(value: Value) -> str | None:
             name = name.removesuffix(".__init__")
             is_one = name in names.BATCH_NORM_LAYERS | names.BATCH_NORM_FUNCTIONS
             return name if is_one else None
-        case Partial(of=inner):
+        case Partial(function=inner):
             return batch_norm_name(inner)
         case Class():
             constructor = method_of(value, "__init__")
@@ -144,7 +131,7 @@ def changes_later(module: Module) -> bool:
 def _constructor(value: Value) -> Routine | None:
     """The `__init__` of a class of the project, its own or inherited there."""
     while isinstance(value, Partial):
-        value = value.of
+        value = value.function
     return method_of(value, "__init__") if isinstance(value, Class) else None
 
 
@@ -171,31 +158,10 @@ def _hands_keywords_on(constructor: Routine) -> bool:
 
 def _momenta(module: Module) -> Iterator[Momentum]:
     for call in module.calls:
-        if not _may_say_momentum(call):
+        if not may_say_momentum(call):
             continue
-        for target in (call, *_scoped(module, call)):
+        for target in (call, *given_to(module, call)):
             yield from _of_call(module, call, target)
-
-
-def _may_say_momentum(call: ast.Call) -> bool:
-    """A quick check that saves most calls the search for what they call."""
-    return len(call.args) > 1 or any(
-        each.arg is None or each.arg.endswith((*_WORDS, "_params"))
-        for each in call.keywords
-    )
-
-
-def _scoped(module: Module, call: ast.Call) -> Iterator[ast.expr]:
-    """The functions that `partial` or slim's `arg_scope` gives arguments to."""
-    if last_word(call.func) == "partial" and call.args:
-        yield call.args[0]
-    if last_word(call.func) == "arg_scope" and call.args:
-        functions = call.args[0]
-        if isinstance(functions, ast.List | ast.Tuple):
-            yield from functions.elts
-    normalizer = keyword(call, "normalizer_fn")
-    if normalizer is not None:
-        yield normalizer
 
 
 def _of_call(module: Module, call: ast.Call, target: ast.expr) -> Iterator[Momentum]:
@@ -207,96 +173,20 @@ def _of_call(module: Module, call: ast.Call, target: ast.expr) -> Iterator[Momen
             # The subclass defines what the arguments mean.
             if _hands_keywords_on(constructor):
                 given = keyword(call, "momentum")
-                for argument in _packed(module, call, "momentum", [given]):
+                for argument in packed_arguments(module, call, "momentum", [given]):
                     yield from _numbers(module, call, argument, "momentum")
             elif direct and isinstance(value, Class):
                 yield from _handed_down(module, call, value)
         elif name is not None:
             word = "decay" if name in names.DECAY_FUNCTIONS else "momentum"
-            for argument in _arguments(module, call, name, word, direct):
+            for argument in momentum_arguments(module, call, name, word, direct):
                 yield from _numbers(module, call, argument, word)
         elif direct and isinstance(value, Routine | Class):
             yield from _handed_down(module, call, value)
 
 
-def _arguments(
-    module: Module, call: ast.Call, name: str, word: str, direct: bool
-) -> Iterator[_Argument]:
-    """Yield the arguments that give momentum: by name, by position, by `**`."""
-    given = keyword(call, word)
-    if given is not None:
-        yield _Argument(module, given)
-    place = _POSITION.get(name, 1)
-    positional = call.args[: place + 1]
-    starred = any(isinstance(each, ast.Starred) for each in positional)
-    if (
-        direct
-        and len(call.args) > place
-        and not starred
-        and not _of_keras_1(module, call)
-    ):
-        yield _Argument(module, call.args[place])
-    parameters_of_normalizer = None if direct else keyword(call, "normalizer_params")
-    yield from _packed(module, call, word, [None, parameters_of_normalizer])
-
-
-def _of_keras_1(module: Module, call: ast.Call) -> bool:
-    """Whether it is `BatchNormalization(epsilon, mode)`: an axis is no fraction."""
-    match call.args:
-        case [ast.Constant(value=float()), ast.Constant(value=int()), *_]:
-            return True
-        case [_, ast.Constant(value=int() as mode), *_]:
-            return world(module).legacy and mode > 1
-    return False
-
-
-def _packed(
-    module: Module, call: ast.Call, word: str, given: list[ast.expr | None]
-) -> Iterator[_Argument]:
-    """Yield arguments given by name, then those given by `**` and in other dicts."""
-    direct, *dicts = given
-    if direct is not None:
-        yield _Argument(module, direct)
-    dicts += [each.value for each in call.keywords if each.arg is None]
-    for expression in dicts:
-        if expression is None:
-            continue
-        entered = _entered(module, call, expression, word)
-        if entered is not None:
-            yield _Argument(module, entered)
-            continue
-        for value in values(module, expression):
-            if isinstance(value, Items):
-                entry = dict_entries(value).get(word)
-                if entry is not None:
-                    # An argument in another file is shown where it is unpacked.
-                    here = None if value.module is module else expression
-                    yield _Argument(value.module, entry, here)
-
-
-def _entered(
-    module: Module, call: ast.Call, packed: ast.expr, word: str
-) -> ast.expr | None:
-    """Return what `kw["momentum"] = ...` or `kw.update(momentum=...)` last set."""
-    if not isinstance(packed, ast.Name):
-        return None
-    scope = module.scopes.scope_of(call)
-    found: list[tuple[int, ast.expr]] = []
-    for node in entries(module).get(packed.id, ()):
-        given = None
-        match node:
-            case ast.Assign(targets=[ast.Subscript(slice=ast.Constant(value=key))]):
-                given = node.value if key == word else None
-            case ast.Call():
-                given = keyword(node, word)
-        before = start(node) < start(call) and module.scopes.scope_of(node) is scope
-        if given is not None and before:
-            found.append((node.lineno, given))
-    return max(found, key=lambda each: each[0])[1] if found else None
-
-
 def _numbers(
-    module: Module, call: ast.Call, argument: _Argument, word: str
+    module: Module, call: ast.Call, argument: Argument, word: str
 ) -> Iterator[Momentum]:
     for value in values(argument.module, argument.expression):
         if isinstance(value, Literal) and is_number(value.value):
@@ -354,10 +244,10 @@ def _handed_down(
         return  # seen from the BN layer itself
     skipped = skipped or int(routine.owner is not None)
     for name in parameters(routine.node):
-        word = next((each for each in _WORDS if name.endswith(each)), None)
+        word = next((each for each in WORDS if name.endswith(each)), None)
         given = argument_for(call, routine.node, name, skipped) if word else None
         if given is not None and word and _reaches_batch_norm(routine, name):
-            yield from _numbers(module, call, _Argument(module, given), word)
+            yield from _numbers(module, call, Argument(module, given), word)
 
 
 def _reaches_batch_norm(routine: Routine, name: str) -> bool:
@@ -369,16 +259,16 @@ def _reaches_batch_norm(routine: Routine, name: str) -> bool:
     if len(module.scopes.scope_of(first).bindings.get(name, ())) > 1:
         return False  # it may get another value on the way
     for call in module.calls:
-        if not _may_say_momentum(call):
+        if not may_say_momentum(call):
             continue
-        for target in (call, *_scoped(module, call)):
+        for target in (call, *given_to(module, call)):
             direct = target is call
             for function in values(module, call.func if direct else target):
                 layer = batch_norm_name(function)
                 if layer is None:
                     continue
                 word = "decay" if layer in names.DECAY_FUNCTIONS else "momentum"
-                for argument in _arguments(module, call, layer, word, direct):
+                for argument in momentum_arguments(module, call, layer, word, direct):
                     if wanted in values(argument.module, argument.expression):
                         return True
     return False

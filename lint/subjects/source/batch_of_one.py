@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from .. import names
 from .classes import keyword
-from .contents import holds
+from .contents import kinds_held
 from .numbers import number
 from .sequence import layers_before
 
@@ -30,7 +30,7 @@ def batches_of_one(module: Module) -> Iterator[tuple[ast.AST, bool]]:
             place = _one(module, call)
             if place is None or not isinstance(call.func, ast.Attribute):
                 continue
-            if names.BATCH_NORM in holds(module, call.func.value):
+            if names.BATCH_NORM in kinds_held(module, call.func.value):
                 flat = any(each.kind in _FLAT for each in layers_before(module))
                 yield place, flat
 

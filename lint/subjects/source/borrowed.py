@@ -5,16 +5,17 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from .bindings import Kind
 from .callers import calls_elsewhere
 from .classes import layer_calls
-from .contents import holds
+from .contents import kinds_held
 from .members import attribute_of_self, members, self_name
 from .resolve import calls_of, method_of, project_lineage
-from .scopes import Function, Kind
 from .values import Class, argument_for
 
 if TYPE_CHECKING:
     from .module import Module
+    from .nodes import Function
 
 _TRAINED_BY = (
     *("fit", "fit_generator", "train_on_batch", "load_weights", "set_weights"),
@@ -22,24 +23,24 @@ _TRAINED_BY = (
 )
 
 
-def only_borrows(of: Class) -> bool:
+def only_borrows(cls: Class) -> bool:
     """Whether all that depends on the phase in a class belongs to another network.
 
     That is so if its constructor gets layers of a network, or a network that is trained
     where it is passed in.
     """
-    constructor = method_of(of, "__init__")
+    constructor = method_of(cls, "__init__")
     used = [
         (routine.module, attribute_of_self(call.func, self_name(routine.node)))
-        for routine, call in layer_calls(of)
-        if holds(routine.module, call.func)
+        for routine, call in layer_calls(cls)
+        if kinds_held(routine.module, call.func)
     ]
     if constructor is None or not used:
         return False
     given = [
         (each.module, expression)
         for _, name in used
-        for each in project_lineage(of)
+        for each in project_lineage(cls)
         for expression in members(each.module, each.node).given(name or "")
     ]
     return bool(given) and all(

@@ -10,20 +10,20 @@ from .. import names
 from . import hints
 from .batch_norm_calls import calls_base
 from .classes import keras_kind, reached
-from .contents import class_holds, holds
+from .contents import kinds_held, kinds_of_class
+from .keras_versions import keras_for
 from .members import members
+from .nodes import last_word
 from .resolve import lineage, method_of, values
 from .saying import FLAG, says
-from .scopes import last_word
 from .values import Class, Known, Result, Self, parameters
-from .worlds import world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .members import Method
     from .module import Module
-    from .scopes import Function
+    from .nodes import Function
 
 _STEP = "train_step"
 
@@ -82,9 +82,9 @@ def wrapped_calls(module: Module) -> Iterator[ast.Call]:
             yield call
 
 
-def _is_wrapped(module: Module, layer: ast.expr, of: Class) -> bool:
+def _is_wrapped(module: Module, layer: ast.expr, cls: Class) -> bool:
     """Whether a layer is what a wrapper of Keras wraps, which may be any."""
-    is_wrapper = Known("keras.layers.Wrapper") in lineage(of)
+    is_wrapper = Known("keras.layers.Wrapper") in lineage(cls)
     return (
         is_wrapper and ast.unparse(layer) == "self.layer" and not values(module, layer)
     )
@@ -92,7 +92,7 @@ def _is_wrapped(module: Module, layer: ast.expr, of: Class) -> bool:
 
 def base_calls_without_flag(module: Module) -> Iterator[ast.Call]:
     """Yield each `super().call(x)` of BN that the phase never reaches in Keras 3."""
-    if not world(module).has(CALL_NEEDS_TRAINING):
+    if not keras_for(module).has(CALL_NEEDS_TRAINING):
         return  # before that, the layer asks for the phase by itself
     for call in module.calls_by_name.get("call", ()):
         function = module.scopes.enclosing_function(call)
@@ -155,8 +155,8 @@ def _sets_flag(function: Function) -> bool:
 def _ignores_flag(value: object) -> bool:
     """Whether the `call` of the project that runs takes a flag and never reads it."""
     match value:
-        case Result(of=Class() as of) | Self(of):
-            routine = method_of(of, "call")
+        case Result(maker=Class() as cls) | Self(cls):
+            routine = method_of(cls, "call")
             return (
                 routine is not None
                 and FLAG in parameters(routine.node)
@@ -208,12 +208,12 @@ def _has_flag(module: Module, call: ast.Call) -> bool:
 
 def _holds_batch_norm(module: Module, network: ast.expr, value: object) -> bool:
     match value:
-        case Result(of=Known(name)) if name.startswith(("keras.", "kerasbn.")):
-            return names.BATCH_NORM in holds(module, network)
-        case Result(of=Class() as of) if keras_kind(of) is not None:
-            return names.BATCH_NORM in holds(module, network)
-        case Self(of) if isinstance(network, ast.Name):  # super() is a call
-            return names.BATCH_NORM in class_holds(of)
+        case Result(maker=Known(name)) if name.startswith(("keras.", "kerasbn.")):
+            return names.BATCH_NORM in kinds_held(module, network)
+        case Result(maker=Class() as cls) if keras_kind(cls) is not None:
+            return names.BATCH_NORM in kinds_held(module, network)
+        case Self(cls) if isinstance(network, ast.Name):  # super() is a call
+            return names.BATCH_NORM in kinds_of_class(cls)
     return False
 
 
@@ -225,12 +225,12 @@ def _may_train(module: Module, call: ast.Call, is_self: bool) -> bool:
     owner = None if function is None else module.owner_of(function)
     if function is None or owner is None:
         return False
-    of = Class(module, owner)
-    if keras_kind(of) is None:
+    cls = Class(module, owner)
+    if keras_kind(cls) is None:
         return False
     if getattr(function, "name", "") == _STEP:
         return True
-    return not is_self and any(each.node is function for each in reached(of, "call"))
+    return not is_self and any(each.node is function for each in reached(cls, "call"))
 
 
 def _stands_in_tape(module: Module, call: ast.Call) -> bool:

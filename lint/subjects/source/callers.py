@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .module import Module
-    from .scopes import Function
+    from .nodes import Function
     from .values import Value
 
 
@@ -67,7 +67,7 @@ def is_called_widely(module: Module, function: Function) -> bool:
         return False
     imported, called = _names_of(module, function)
     words = imported, module.imported_as
-    files = module.project.files_naming(*words, calling=called)
+    files = module.project.texts.naming(words, called)
     return len(files) > FILES_CALLING
 
 

@@ -11,23 +11,23 @@ from .. import names
 from .limits import METHODS
 from .members import attribute_of_self, self_name
 from .memo import remembered, remembered_of_class
+from .nodes import last_word
 from .resolve import lineage, method_of, values
 from .saying import FLAG, How, says
-from .scopes import last_word
 from .values import Class, Known, Routine, parameters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .module import Module
-    from .scopes import Function
+    from .nodes import Function
 
 _LAYER_BASES = {"keras.layers.Layer", "keras.layers.Wrapper"}
 
 
-def keras_kind(of: Class) -> Literal["model", "sequential", "layer"] | None:
+def keras_kind(cls: Class) -> Literal["model", "sequential", "layer"] | None:
     """Return what the class is to Keras, as far as its known bases show."""
-    for base in lineage(of):
+    for base in lineage(cls):
         if isinstance(base, Known):
             if base.name == "keras.Model":
                 return "model"
@@ -38,10 +38,11 @@ def keras_kind(of: Class) -> Literal["model", "sequential", "layer"] | None:
     return None
 
 
-def extends_flagged(of: Class) -> bool:
+def extends_flagged(cls: Class) -> bool:
     """Whether it extends one of Keras' own layers that depend on the phase."""
     return any(
-        isinstance(base, Known) and bool(names.holds(base.name)) for base in lineage(of)
+        isinstance(base, Known) and bool(names.kinds_named(base.name))
+        for base in lineage(cls)
     )
 
 
@@ -66,30 +67,30 @@ def _line(call: ast.Call) -> int:
 
 
 @remembered_of_class
-def reached(of: Class, name: str) -> list[Routine]:
+def reached(cls: Class, name: str) -> list[Routine]:
     """The method of that name, and the methods it calls on `self`, and so on."""
     found: list[Routine] = []
-    pending = [method_of(of, name)]
+    pending = [method_of(cls, name)]
     while pending and len(found) < METHODS:
         routine = pending.pop()
         if routine is not None and routine not in found:
             found.append(routine)
-            pending += _own_methods(of, routine)
+            pending += _own_methods(cls, routine)
     return found
 
 
-def _own_methods(of: Class, routine: Routine) -> Iterator[Routine | None]:
+def _own_methods(cls: Class, routine: Routine) -> Iterator[Routine | None]:
     """The methods that a method calls on `self` or `super()`."""
     me = self_name(routine.node)
     for call in calls_in(routine.module, routine.node):
         name = attribute_of_self(call.func, me)
         if name is not None:
-            yield method_of(of, name)
+            yield method_of(cls, name)
         match call.func:
             case ast.Attribute(value=ast.Call(func=ast.Name(id="super"))):
                 for value in values(routine.module, call.func):
                     if isinstance(value, Routine):
-                        yield Routine(value.module, value.node, of)
+                        yield Routine(value.module, value.node, cls)
 
 
 def keyword(call: ast.Call, name: str) -> ast.expr | None:
@@ -102,15 +103,15 @@ def unpacks_keywords(call: ast.Call) -> bool:
     return any(each.arg is None for each in call.keywords)
 
 
-def is_functional(of: Class) -> bool:
+def is_functional(cls: Class) -> bool:
     """Whether instances are built as a graph: `super().__init__(inputs, outputs)`."""
-    return any(True for _ in graph_of(of))
+    return any(True for _ in graph_of(cls))
 
 
-def graph_of(of: Class) -> Iterator[tuple[Module, ast.expr]]:
+def graph_of(cls: Class) -> Iterator[tuple[Module, ast.expr]]:
     """Yield what a class gives `super().__init__`: its outputs or list of layers."""
     for name in ("__init__", "__new__"):
-        routine = method_of(of, name)
+        routine = method_of(cls, name)
         if routine is None:
             continue
         for call in calls_in(routine.module, routine.node):
@@ -147,11 +148,11 @@ def passes_flag_itself(call: ast.Call, routine: Routine) -> bool:
 
 
 @remembered_of_class
-def layer_calls(of: Class) -> list[tuple[Routine, ast.Call]]:
+def layer_calls(cls: Class) -> list[tuple[Routine, ast.Call]]:
     """The calls, in `call` and what it uses, that leave `training` to Keras."""
     return [
         (routine, call)
-        for routine in reached(of, "call")
+        for routine in reached(cls, "call")
         for call in calls_in(routine.module, routine.node)
         if not passes_flag_itself(call, routine)
     ]

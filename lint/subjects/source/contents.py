@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from .. import names
+from .bindings import Binding, Kind
 from .classes import (
     graph_of,
     keyword,
@@ -21,6 +22,7 @@ from .frozen import freezes
 from .limits import LAYERS_VISITED, NESTING
 from .members import attribute_of_self, is_false, members, returns_of, self_name
 from .memo import remembered
+from .nodes import ScopeNode
 from .parts import (
     added_to,
     freezes_itself,
@@ -32,10 +34,9 @@ from .parts import (
 )
 from .rates import drops_inside, never_drops
 from .resolve import lineage, method_of, project_lineage, values
-from .runs import run_of
+from .runs import Run, run_of
 from .saying import says
-from .scopes import Binding, Kind, ScopeNode
-from .switches import Run, is_certain, is_dead, truth
+from .switches import is_certain, is_dead, truth
 from .values import (
     Class,
     Items,
@@ -59,26 +60,30 @@ NOTHING: Kinds = frozenset()
 _NO_LAYERS = {"shape", "dtype", "name", "trainable_variables", "trainable_weights"}
 
 
-def holds(module: Module, expression: ast.expr, even_frozen: bool = False) -> Kinds:
+def kinds_held(
+    module: Module, expression: ast.expr, even_frozen: bool = False
+) -> Kinds:
     """Return the kinds held by the layer, network or tensor of an expression."""
-    return _holds(module, expression, even_frozen)
+    return _kinds_held(module, expression, even_frozen)
 
 
 @remembered
-def _holds(module: Module, expression: ast.expr, even_frozen: bool) -> Kinds:
-    return _Search(even_frozen).expression(module, expression)
+def _kinds_held(module: Module, expression: ast.expr, even_frozen: bool) -> Kinds:
+    return _LayerSearch(even_frozen).expression(module, expression)
 
 
-def class_holds(of: Class, surely: bool = False, at_any_rate: bool = False) -> Kinds:
+def kinds_of_class(
+    cls: Class, surely: bool = False, at_any_rate: bool = False
+) -> Kinds:
     """Return what instances of a class hold, and their `call` uses.
 
     `surely` leaves out what only one of several alternatives holds. `at_any_rate`
     counts dropout whose rate is 0 only because nothing in sight sets another.
     """
-    return _Search(surely=surely, at_any_rate=at_any_rate).of_class(of)
+    return _LayerSearch(surely=surely, at_any_rate=at_any_rate).of_class(cls)
 
 
-class _Search:
+class _LayerSearch:
     """A search for one question: what it has visited, and how far it may still go."""
 
     def __init__(
@@ -203,8 +208,8 @@ class _Search:
                 ):
                     return NOTHING
                 if drops_inside(module, name, call, self._run):
-                    return names.holds(name) | {names.DROPOUT}
-                return names.holds(name)
+                    return names.kinds_named(name) | {names.DROPOUT}
+                return names.kinds_named(name)
             case Class():
                 constructor = method_of(maker, "__init__")
                 run = None
@@ -212,7 +217,7 @@ class _Search:
                     run = run_of(constructor, module, call, self._run)
                 with self._running(run):
                     return self.of_class(maker)
-            case Partial(of=inner):
+            case Partial(function=inner):
                 return self._made(inner, module, call)
         return NOTHING
 
@@ -267,8 +272,8 @@ class _Search:
                 if not self._even_frozen and is_named_frozen(module, call):
                     return NOTHING
                 return self.expression(module, call) | self._grown(module, call)
-            case Self(of):
-                return self.of_class(of)
+            case Self(cls):
+                return self.of_class(cls)
             case Items(module, node):
                 return self.expression(module, node)
         return NOTHING
@@ -290,17 +295,17 @@ class _Search:
         ours = False
         for owner in owners:
             match owner:
-                case Self(of) | Result(of=Class() as of):
+                case Self(cls) | Result(maker=Class() as cls):
                     ours = True
-                    yield self._member(of, name)
+                    yield self._member(cls, name)
         if not ours and not any(isinstance(each, Known) for each in owners):
             yield self.expression(module, base)
 
-    def _member(self, of: Class, name: str) -> Kinds:
+    def _member(self, cls: Class, name: str) -> Kinds:
         """Return what `self.name` holds."""
         given: list[tuple[Module, ast.expr]] = []
         added = NOTHING
-        for each in project_lineage(of):
+        for each in project_lineage(cls):
             own = members(each.module, each.node)
             assigned = own.assigned(name)
             given += [
@@ -316,25 +321,25 @@ class _Search:
             return added
         return added | self._alternatives(given)
 
-    def of_class(self, of: Class) -> Kinds:
+    def of_class(self, cls: Class) -> Kinds:
         """Return what instances of a class hold, and their `call` uses."""
-        if not self._enter(of) or freezes_itself(of):
+        if not self._enter(cls) or freezes_itself(cls):
             return NOTHING
         self._depth += 1
         found = NOTHING
-        for base in lineage(of):
-            if isinstance(base, Known) and not settles_base(of):
-                found |= names.holds(base.name)
-        for routine, call in layer_calls(of):
+        for base in lineage(cls):
+            if isinstance(base, Known) and not settles_base(cls):
+                found |= names.kinds_named(base.name)
+        for routine, call in layer_calls(cls):
             if is_dead(routine.module, call, self._run):
                 continue
             found |= self.expression(routine.module, call.func)
             # What an inherited method calls may be made in this class.
-            inherited = routine.module.owner_of(routine.node) is not of.node
+            inherited = routine.module.owner_of(routine.node) is not cls.node
             name = attribute_of_self(call.func, self_name(routine.node))
             if inherited and name is not None:
-                found |= self._member(of, name)
-        for module, expression in graph_of(of):
+                found |= self._member(cls, name)
+        for module, expression in graph_of(cls):
             found |= self.expression(module, expression)
         self._depth -= 1
         return found

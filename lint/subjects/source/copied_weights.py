@@ -6,11 +6,12 @@ import ast
 from typing import TYPE_CHECKING
 
 from .. import names
-from .contents import holds
+from .bindings import Kind
+from .contents import kinds_held
 from .identity import is_part_of
+from .nodes import Function, last_word
 from .resolve import calls_of, values
 from .saying import says
-from .scopes import Function, Kind, last_word
 from .values import argument_for
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def copies_without_statistics(module: Module) -> Iterator[tuple[ast.Call, bool]]
             continue
         target, other = (each for each in owners if each is not None)
         both = all(
-            names.BATCH_NORM in holds(module, each, even_frozen=True)
+            names.BATCH_NORM in kinds_held(module, each, even_frozen=True)
             for each in (target, other)
         )
         if both and not is_part_of((module, target), (module, other), call):

@@ -6,10 +6,10 @@ import ast
 from typing import TYPE_CHECKING
 
 from .classes import keyword
+from .keras_versions import keras_for
+from .nodes import last_word
 from .resolve import values
-from .scopes import last_word
 from .values import Literal
-from .worlds import world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +37,7 @@ def default_data_format(module: Module) -> str | None:
         return found.pop() if len(found) == 1 else None
     if module.mentions(*_ELSEWHERE):
         return None
-    if not world(module).legacy:
+    if not keras_for(module).legacy:
         return LAST
     shown = {_shown_by(shape) for shape in _image_shapes(module)} - {None}
     return shown.pop() if len(shown) == 1 else None

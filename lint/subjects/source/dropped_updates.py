@@ -6,10 +6,10 @@ import ast
 from typing import TYPE_CHECKING
 
 from .. import names
-from .contents import holds
+from .contents import kinds_held
+from .nodes import Function
 from .resolve import calls_of
 from .saying import How, says
-from .scopes import Function
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +27,7 @@ def dropped_updates(module: Module) -> Iterator[ast.Call]:
             continue
         if not isinstance(call.func, ast.Attribute) or not _is_dropped(module, call):
             continue
-        if names.BATCH_NORM in holds(module, call.func.value):
+        if names.BATCH_NORM in kinds_held(module, call.func.value):
             yield call
 
 

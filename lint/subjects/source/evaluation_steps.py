@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from .. import names
 from . import hints
 from .classes import calls_in, keyword
-from .contents import Kinds, holds
+from .contents import Kinds, kinds_held
 from .members import attribute_of_self
+from .nodes import last_word
 from .resolve import values
 from .saying import FLAG, says
-from .scopes import last_word
 from .values import Parameter, Routine, Self, parameters
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def trained_in_evaluation(module: Module) -> Iterator[Evaluated]:
         network = call.func
         if isinstance(network, ast.Attribute) and network.attr == "call":
             network = network.value
-        kinds = holds(module, network) & {names.BATCH_NORM, names.DROPOUT}
+        kinds = kinds_held(module, network) & {names.BATCH_NORM, names.DROPOUT}
         is_step = hints.is_evaluation_step(function.name)
         predicts = "predict" in function.name
         if names.BATCH_NORM in kinds:

@@ -7,8 +7,8 @@ import re
 from typing import TYPE_CHECKING
 
 from .classes import calls_in
+from .nodes import last_word
 from .resolve import values
-from .scopes import last_word
 from .values import Known
 
 if TYPE_CHECKING:

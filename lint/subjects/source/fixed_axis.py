@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from .batch_norms import batch_norm_name
 from .classes import keyword
+from .nodes import last_word
 from .resolve import values
-from .scopes import last_word
 from .values import Known, unpacks
 
 if TYPE_CHECKING:

@@ -16,40 +16,40 @@ from .values import Class
 
 if TYPE_CHECKING:
     from .module import Module
-    from .scopes import Function
+    from .nodes import Function
 
 
-class Where(Enum):
+class FlagPlace(Enum):
     """The surroundings of a call."""
 
     CALL = auto()  # the `call` of a Keras class, or a method it uses
     GRAPH = auto()  # the building of a Functional graph
 
 
-def where_is(module: Module, call: ast.Call, is_layer: bool) -> Where | None:
+def flag_place(module: Module, call: ast.Call, is_layer: bool) -> FlagPlace | None:
     """Return the surroundings of a call; None if a flag does not count there."""
     function = module.scopes.enclosing_function(call)
     owner = None if function is None else module.owner_of(function)
     if function is not None and owner is not None:
-        of = Class(module, owner)
-        if keras_kind(of) is not None and function in _of_call(of):
+        cls = Class(module, owner)
+        if keras_kind(cls) is not None and function in _of_call(cls):
             settled = _depends_on_phase(module, call, function)
             return (
                 None
                 if settled or _called_otherwise(module, call, owner)
-                else Where.CALL
+                else FlagPlace.CALL
             )
     if isinstance(function, ast.Lambda) or _depends_on_phase(module, call, function):
         return None
     if is_function(module, call):
-        return None if _other_phase_beside(module, call) else Where.GRAPH
+        return None if _other_phase_beside(module, call) else FlagPlace.GRAPH
     if _is_discarded(module, call):
         return None
-    return Where.GRAPH if builds_graph(module, call, is_layer) else None
+    return FlagPlace.GRAPH if builds_graph(module, call, is_layer) else None
 
 
-def _of_call(of: Class) -> list[Function]:
-    return [each.node for each in reached(of, "call")]
+def _of_call(cls: Class) -> list[Function]:
+    return [each.node for each in reached(cls, "call")]
 
 
 def _depends_on_phase(

@@ -18,14 +18,15 @@ from .batch_norm_calls import (
     is_of_graphs,
 )
 from .classes import calls_in, keyword
-from .contents import holds
+from .contents import kinds_held
 from .edits import without_argument
-from .flag_places import Where, where_is
+from .flag_places import FlagPlace, flag_place
 from .frozen import freezes
 from .memo import found_once
+from .nodes import last_word
+from .reach import may_reach
 from .resolve import calls_of, values
 from .saying import FLAG, How, Said, says
-from .scopes import last_word
 from .switches import constants_of
 from .symbolic import fitted_graph
 from .values import (
@@ -74,7 +75,7 @@ class Flagged:
     value: bool | None
     call: ast.Call
     node: ast.AST
-    where: Where
+    where: FlagPlace
     is_layer: bool
     is_function: bool
     of_graphs: bool
@@ -90,7 +91,7 @@ class Flagged:
 @found_once
 def flagged_calls(module: Module) -> Iterator[Flagged]:
     """Yield each call of BN, or of what holds BN, with a constant flag."""
-    if not module.matches(_ANY_FLAG):
+    if not module.matches(_ANY_FLAG) or not may_reach(module, _may_be_flagged):
         return
     fitted: set[ast.AST] | None = None
     for call in module.calls:
@@ -105,20 +106,20 @@ def flagged_calls(module: Module) -> Iterator[Flagged]:
             )
             if not drops:
                 continue  # a constant makes dropout sample, or not
-        where = where_is(module, call, is_layer)
+        where = flag_place(module, call, is_layer)
         flag = said.flag
         helper = ""
-        if where is Where.CALL and _is_left_at_false(module, said):
+        if where is FlagPlace.CALL and _is_left_at_false(module, said):
             flag, helper = False, getattr(said.function, "name", "")
         elif said.how is not How.CONSTANT:
             passed = _passed_flag(module, call, said, where)
             if passed is None:
                 continue
             flag = passed
-        elif where is Where.GRAPH and _is_named(said):
+        elif where is FlagPlace.GRAPH and _is_named(said):
             continue  # it may be a switch that is meant to be edited
         assert said.node is not None
-        if where is Where.GRAPH and fitted is None:
+        if where is FlagPlace.GRAPH and fitted is None:
             fitted = fitted_graph(module)
         if where is not None:
             yield Flagged(
@@ -131,12 +132,16 @@ def flagged_calls(module: Module) -> Iterator[Flagged]:
                 of_graphs=is_of_graphs(module, call),
                 kept_still=_is_kept_still(module, call, in_sight=bool(helper)),
                 maybe_frozen=_maybe_frozen(module, call),
-                fitted=where is Where.GRAPH and call in (fitted or ()),
-                noisy=where is Where.GRAPH and _has_endless_dropout(module),
+                fitted=where is FlagPlace.GRAPH and call in (fitted or ()),
+                noisy=where is FlagPlace.GRAPH and _has_endless_dropout(module),
                 in_training=_stands_beside_optimizer(module, call),
                 by_default_of=helper,
                 only_drops=drops,
             )
+
+
+def _may_be_flagged(text: str) -> bool:
+    return names.mentions_batch_norm(text) or names.mentions_dropout(text)
 
 
 def flag_left_out(module: Module, flagged: Flagged) -> Fix | None:
@@ -189,7 +194,7 @@ def _is_kept_still(module: Module, call: ast.Call, in_sight: bool) -> bool:
 def _has_weights(network: Value) -> bool:
     """Whether it is a network of keras.applications that comes with its weights."""
     match network:
-        case Result(of=Known(name), call=made) if names.is_application(name):
+        case Result(maker=Known(name), call=made) if names.is_application(name):
             given = keyword(made, "weights")
             return not (isinstance(given, ast.Constant) and given.value is None)
     return False
@@ -210,8 +215,8 @@ def _has_endless_dropout(module: Module) -> bool:
     """Whether a dropout layer is called with a constant `training=True`."""
     return any(
         isinstance(value, Result)
-        and isinstance(value.of, Known)
-        and names.DROPOUT in names.holds(value.of.name)
+        and isinstance(value.maker, Known)
+        and names.DROPOUT in names.kinds_named(value.maker.name)
         for call in module.calls
         if keyword(call, FLAG) is not None and says(module, call).is_constant(True)
         for value in values(module, call.func)
@@ -232,7 +237,7 @@ def _is_named(said: Said) -> bool:
 
 
 def _passed_flag(
-    module: Module, call: ast.Call, said: Said, where: Where | None
+    module: Module, call: ast.Call, said: Said, where: FlagPlace | None
 ) -> bool | None:
     """The one flag that a parameter, or an attribute, is always given; None else.
 
@@ -241,7 +246,7 @@ def _passed_flag(
     if not isinstance(said.node, ast.keyword) or is_function(module, call):
         return None
     value = said.node.value
-    if where is Where.GRAPH:
+    if where is FlagPlace.GRAPH:
         if said.how is not How.PASSED_ON and not isinstance(value, ast.Attribute):
             return None
         found = constants_of(module, value)
@@ -283,7 +288,7 @@ def _is_left_at_false(module: Module, said: Said) -> bool:
 def _is_used_elsewhere(module: Module, name: str) -> bool:
     """Whether another file may use that method; true if the project is too large."""
     use = re.compile(rf"\.\s*{name}\b|[\"']{name}[\"']")
-    texts = list(module.project.texts())
+    texts = module.project.texts.by_path.values()
     others = [each for each in texts if each != module.text]
     return not texts or any(use.search(each) for each in others)
 
@@ -296,4 +301,4 @@ def _is_network(module: Module, call: ast.Call, kind: str = names.BATCH_NORM) ->
     if any(isinstance(each, makers) for each in values(module, call.func)):
         return False
     even_frozen = not freezes(module).for_good(call.func)
-    return kind in holds(module, call.func, even_frozen)
+    return kind in kinds_held(module, call.func, even_frozen)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from . import hints
 from .memo import remembered
-from .scopes import last_word
+from .nodes import last_word
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,12 +10,12 @@ import ast
 from typing import TYPE_CHECKING
 
 from .. import names
-from .contents import holds
+from .contents import kinds_held
 from .identity import origins_of
 from .members import returns_of
 from .memo import remembered
+from .nodes import Function, end
 from .resolve import calls_of, values
-from .scopes import Function, end
 from .values import Routine
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def frozen_in_parts(module: Module) -> Iterator[ast.Assign]:
     """
     for change, network in _changes(module, value=False):
         made = _made_at(module, network)
-        if not made or names.BATCH_NORM not in holds(module, network, True):
+        if not made or names.BATCH_NORM not in kinds_held(module, network, True):
             continue
         trained = [
             call

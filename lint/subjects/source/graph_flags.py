@@ -30,8 +30,8 @@ def graph_flags(module: Module) -> Iterator[ast.keyword]:
             map(hints.is_training_flag, parameters(constructor))
         ):
             continue
-        of = Class(module, node)
-        if keras_kind(of) is None or not is_functional(of):
+        cls = Class(module, node)
+        if keras_kind(cls) is None or not is_functional(cls):
             continue
         flag = next(_handed_on(module, constructor), None)
         if flag is not None:

@@ -15,9 +15,10 @@ from .arg_scopes import (
     scopes_around,
 )
 from .batch_norms import batch_norm_name
+from .bindings import Kind
 from .callers import calls_elsewhere
 from .classes import calls_in, keyword
-from .contents import holds
+from .contents import kinds_held
 from .fetched_updates import (
     fetched_updates,
     is_outside_graph,
@@ -25,7 +26,6 @@ from .fetched_updates import (
 )
 from .limits import FUNCTIONS
 from .resolve import values
-from .scopes import Kind
 from .values import Class, Items, Known, Partial, Result, Routine, dict_entries
 
 if TYPE_CHECKING:
@@ -57,8 +57,8 @@ def training_ops(module: Module) -> Iterator[ast.Call]:
 def _is_optimizer(value: Value) -> bool:
     return (
         isinstance(value, Result)
-        and isinstance(value.of, Known)
-        and _OPTIMIZER.match(value.of.name) is not None
+        and isinstance(value.maker, Known)
+        and _OPTIMIZER.match(value.maker.name) is not None
     )
 
 
@@ -82,7 +82,7 @@ def _users(module: Module, op: ast.Call) -> Iterator[Module]:
     if function is not None:
         for other, call, _ in calls_elsewhere(module, function):
             given = [*call.args, *(each.value for each in call.keywords)]
-            built = any(names.BATCH_NORM in holds(other, each) for each in given)
+            built = any(names.BATCH_NORM in kinds_held(other, each) for each in given)
             if built and _needs_updates(other):
                 yield other
 
@@ -147,8 +147,8 @@ def _may_be_given_in_scopes(module: Module, flag: str, packed: bool) -> bool:
 def _applied(value: Value) -> str | None:
     """The name of a BN function, or of a layer of tf.layers that is called."""
     if isinstance(value, Result):
-        is_layer = value.of == Known("tensorflow.layers.BatchNormalization")
-        return value.of.name if is_layer and isinstance(value.of, Known) else None
+        is_layer = value.maker == Known("tensorflow.layers.BatchNormalization")
+        return value.maker.name if is_layer and isinstance(value.maker, Known) else None
     name = batch_norm_name(value)
     return name if name in names.BATCH_NORM_FUNCTIONS else None
 
@@ -188,9 +188,9 @@ def _bodies(value: Value) -> Iterator[tuple[Module, ast.AST]]:
     match value:
         case Routine(module=module, node=node) | Class(module=module, node=node):
             yield module, node
-        case Result(of=Class(module=module, node=node)):
+        case Result(maker=Class(module=module, node=node)):
             yield module, node
-        case Partial(of=inner):
+        case Partial(function=inner):
             yield from _bodies(inner)
 
 

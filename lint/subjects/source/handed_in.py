@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING
 from . import hints
 from .classes import calls_in, keras_kind, keyword
 from .members import attribute_of_self, self_name
+from .nodes import last_word
 from .owners import owners
 from .resolve import method_of, project_lineage, values
 from .running import Running, running
 from .saying import says, says_otherwise
-from .scopes import last_word
 from .values import Class, Known, Parameter, Result, Routine, unpacks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .module import Module
-    from .scopes import Function
+    from .nodes import Function
 
 _APPLYING = ("apply_gradients", "minimize")
 _STEPS = ("GradientTape", "stateless_call", "backward")
@@ -83,15 +83,15 @@ def _steps(module: Module) -> Iterator[_Step]:
 def _lost_in_inherited_steps(module: Module) -> Iterator[tuple[ast.Call, str]]:
     """The calls in methods that a step of a base class in another file runs."""
     for node in module.classes if module.matches(_LOSES) else ():
-        of = Class(module, node)
-        for base in project_lineage(of)[1:] if node.bases else ():
+        cls = Class(module, node)
+        for base in project_lineage(cls)[1:] if node.bases else ():
             for step in _steps(base.module) if base.module is not module else ():
                 if base.module.owner_of(step.function) is not base.node:
                     continue
                 me = self_name(step.function)
                 for call in calls_in(base.module, step.function):
                     name = attribute_of_self(call.func, me)
-                    method = None if name is None else method_of(of, name)
+                    method = None if name is None else method_of(cls, name)
                     if method is not None and method.module is module:
                         yield from _lost(module, step, method.node)
 
@@ -205,8 +205,8 @@ def _is_unknown(module: Module, network: ast.expr) -> bool:
         isinstance(each, Parameter)
         or (
             isinstance(each, Result)
-            and isinstance(each.of, Known)
-            and _OPAQUE.match(each.of.name) is not None
+            and isinstance(each.maker, Known)
+            and _OPAQUE.match(each.maker.name) is not None
         )
         for each in found
     )

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 from .. import names
 from . import hints
 from .classes import calls_in, keras_kind, takes_training
-from .contents import class_holds
+from .contents import kinds_of_class
 from .frozen import freezes
 from .limits import FLAGS_HANDED
 from .members import members
+from .nodes import arguments_of
 from .resolve import method_of, values
-from .scopes import arguments_of
 from .values import Class, Known, Result, Self, argument_for, default_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .module import Module
-    from .scopes import Function
+    from .nodes import Function
 
 
 @dataclass(frozen=True)
@@ -29,13 +29,13 @@ class Misnamed:
     """A flag that has another name than `training`.
 
     Attributes:
-        of: the class.
+        cls: the class.
         argument: the parameter.
         default: its default: True, False or None.
         kinds: the kinds of the layers that it is passed to.
     """
 
-    of: Class
+    cls: Class
     argument: ast.arg
     default: bool | None
     kinds: frozenset[str]
@@ -44,10 +44,10 @@ class Misnamed:
 def misnamed_flags(module: Module) -> Iterator[Misnamed]:
     """Yield each flag of a `call` in the module that only the caller could pass."""
     for node in module.classes:
-        of = Class(module, node)
+        cls = Class(module, node)
         call = members(module, node).methods.get("call")
         flags = [] if call is None else [*filter(_is_flag, arguments_of(call))]
-        if call is None or not flags or takes_training(call) or keras_kind(of) is None:
+        if call is None or not flags or takes_training(call) or keras_kind(cls) is None:
             continue
         for argument in flags:
             default = default_of(call, argument.arg)
@@ -55,7 +55,7 @@ def misnamed_flags(module: Module) -> Iterator[Misnamed]:
                 continue
             kinds = kinds_handed_on(module, call, argument.arg)
             if kinds and (default.value is None or isinstance(default.value, bool)):
-                yield Misnamed(of, argument, default.value, kinds)
+                yield Misnamed(cls, argument, default.value, kinds)
 
 
 def _is_flag(argument: ast.arg) -> bool:
@@ -84,15 +84,15 @@ def kinds_handed_on(
 def _taken_by(value: object, call: ast.Call, name: str, depth: int) -> frozenset[str]:
     """Return the kinds a layer is, or holds, that takes the parameter as its flag."""
     match value:
-        case Result(of=Known(maker)):
+        case Result(maker=Known(maker)):
             by_name = any(
                 each.arg == "training" and _is_name(each.value, name)
                 for each in call.keywords
             )
             by_place = any(_is_name(each, name) for each in call.args[1:2])
-            return names.holds(maker) if by_name or by_place else frozenset()
-        case Self(of) | Result(of=Class() as of) if depth < FLAGS_HANDED:
-            routine = method_of(of, "call")
+            return names.kinds_named(maker) if by_name or by_place else frozenset()
+        case Self(cls) | Result(maker=Class() as cls) if depth < FLAGS_HANDED:
+            routine = method_of(cls, "call")
             if routine is None:
                 return frozenset()
             kinds: frozenset[str] = frozenset()
@@ -104,7 +104,7 @@ def _taken_by(value: object, call: ast.Call, name: str, depth: int) -> frozenset
                     routine.module, routine.node, argument.arg, depth + 1
                 )
                 if argument.arg == "training":
-                    kinds |= class_holds(of)
+                    kinds |= kinds_of_class(cls)
             return kinds
     return frozenset()
 

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from .limits import NUMBERS_HANDED
 from .memo import remembered
-from .scopes import last_word
+from .nodes import last_word
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .module import Module
-    from .scopes import Function
+    from .nodes import Function
 
 # Wrappers that return a function that behaves like the one they are given.
 WRAPPERS = (
@@ -62,8 +62,8 @@ def joined(partial: ast.Call, call: ast.Call) -> ast.Call:
     return _call(call, [*partial.args[1:], *call.args], keywords)
 
 
-def _call(of: ast.Call, args: list[ast.expr], keywords: list[ast.keyword]) -> ast.Call:
-    return ast.copy_location(ast.Call(of.func, args, keywords), of)
+def _call(cls: ast.Call, args: list[ast.expr], keywords: list[ast.keyword]) -> ast.Call:
+    return ast.copy_location(ast.Call(cls.func, args, keywords), cls)
 
 
 def _items(packed: dict[str | None, ast.expr]) -> list[ast.expr]:

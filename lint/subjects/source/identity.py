@@ -10,10 +10,11 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from .bindings import Binding, Kind
 from .limits import NAMES_VISITED
 from .members import members
+from .nodes import Function
 from .resolve import calls_of, project_lineage, values
-from .scopes import Binding, Function, Kind
 from .values import Class, Self, argument_for, is_self
 
 if TYPE_CHECKING:
@@ -34,20 +35,20 @@ def is_part_of(
     """
     module = whole[0]
     here = {around, *module.scopes.ancestors(around)}
-    ours = set(_Search(here).origins(*part))
+    ours = set(_OriginSearch(here).origins(*part))
     return any(
         our[: len(their)] == their
-        for their in _Search(here).origins(*whole)
+        for their in _OriginSearch(here).origins(*whole)
         for our in ours
     )
 
 
 def origins_of(module: Module, network: ast.expr) -> set[Origin]:
     """Return the places where a network may have been made, by all ways to it."""
-    return set(_Search(()).origins(module, network))
+    return set(_OriginSearch(()).origins(module, network))
 
 
-class _Search:
+class _OriginSearch:
     def __init__(self, here: Iterable[ast.AST]) -> None:
         self._here = set(here)
         self._visited: set[ast.AST] = set()
@@ -119,6 +120,6 @@ class _Search:
         """Yield the origins of `self.name`, which are the same in all methods."""
         for value in values(module, base):
             if isinstance(value, Self):
-                for each in project_lineage(value.of):
+                for each in project_lineage(value.cls):
                     for expression in members(each.module, each.node).given(name):
                         yield from self.origins(each.module, expression)

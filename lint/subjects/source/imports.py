@@ -6,7 +6,7 @@ import builtins
 from typing import TYPE_CHECKING
 
 from .. import names
-from .scopes import Binding
+from .bindings import Binding
 from .values import Known, Whole
 
 if TYPE_CHECKING:
@@ -18,6 +18,11 @@ Found = Known | Whole | tuple["Module", Binding]
 
 # The meaning of these names is known even if a project has folders of that name.
 _OUTSIDE = {"keras", "tensorflow", "tf_keras", "tf_slim", "kerasbn", "functools", "jax"}
+
+
+def is_outside(dotted: str) -> bool:
+    """Whether a dotted name is known, whatever the project itself holds."""
+    return dotted.partition(".")[0] in _OUTSIDE
 
 
 def exported(module: Module, name: str) -> Iterator[Found]:
@@ -36,7 +41,7 @@ def exported(module: Module, name: str) -> Iterator[Found]:
 
 def imported(module: Module, dotted: str) -> Iterator[Found]:
     """Yield what an import binds: part of the project, else something known by name."""
-    outside = dotted.partition(".")[0] in _OUTSIDE
+    outside = is_outside(dotted)
     found = None if outside else module.project.find(module.path, dotted)
     if found is not None:
         yield Whole(found)
@@ -65,8 +70,7 @@ def unbound(module: Module, name: str) -> Iterator[Found]:
 def _from_stars(module: Module, name: str) -> Iterator[Found]:
     for prefix in module.scopes.top.stars:
         package = prefix if not prefix.strip(".") else prefix.rstrip(".")
-        outside = package.partition(".")[0] in _OUTSIDE
-        if outside:
+        if is_outside(package):
             known = names.canonical(prefix + name)
             if names.is_documented(known):
                 yield Known(known)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from .. import names
 from .classes import calls_in, keyword
-from .contents import holds
+from .contents import kinds_held
 from .resolve import values
 from .saying import How, says
 from .values import Class, Known, Result, Routine, Value
@@ -36,7 +36,7 @@ def batch_norms_in_lambda(module: Module) -> Iterator[ast.expr]:
 
 def _called(module: Module, given: ast.expr) -> Iterator[tuple[Module, ast.expr]]:
     for value in values(module, given):
-        if _is_network(value) and names.BATCH_NORM in holds(module, given):
+        if _is_network(value) and names.BATCH_NORM in kinds_held(module, given):
             yield module, given  # Lambda(bn)
         elif isinstance(value, Routine):
             for call in calls_in(value.module, value.node):
@@ -56,13 +56,13 @@ def _uses_batch_norm(module: Module, call: ast.Call) -> bool:
     ):
         return True
     network = any(_is_network(each) for each in called)
-    return network and names.BATCH_NORM in holds(module, call.func)
+    return network and names.BATCH_NORM in kinds_held(module, call.func)
 
 
 def _is_network(value: Value) -> bool:
     match value:
-        case Result(of=Known(name)):
+        case Result(maker=Known(name)):
             return name.startswith(("keras.", "kerasbn."))
-        case Result(of=Class()):
+        case Result(maker=Class()):
             return True
     return False

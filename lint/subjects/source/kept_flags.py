@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from .. import names
 from . import hints
 from .classes import calls_in, keras_kind, keyword, reached
-from .contents import Kinds, holds
+from .contents import Kinds, kinds_held
 from .members import attribute_of_self, members, self_name
 from .resolve import values
 from .saying import FLAG
@@ -50,10 +50,10 @@ def kept_flags(module: Module) -> Iterator[Kept]:
     seen: set[ast.keyword] = set()
     others: set[ast.ClassDef] = set()
     for node in module.classes:
-        of = Class(module, node)
-        if "call" not in members(module, node).methods or keras_kind(of) is None:
+        cls = Class(module, node)
+        if "call" not in members(module, node).methods or keras_kind(cls) is None:
             continue
-        for routine in reached(of, "call"):
+        for routine in reached(cls, "call"):
             if routine.module is not module:
                 continue
             me = self_name(routine.node)
@@ -63,7 +63,10 @@ def kept_flags(module: Module) -> Iterator[Kept]:
                 if name is None or not _is_from_constructor(module, node, name):
                     continue
                 flag = next(each for each in call.keywords if each.arg == FLAG)
-                kinds = holds(module, call.func) & {names.BATCH_NORM, names.DROPOUT}
+                kinds = kinds_held(module, call.func) & {
+                    names.BATCH_NORM,
+                    names.DROPOUT,
+                }
                 if flag in seen or not (kinds or _is_out_of_sight(module, call.func)):
                     continue
                 seen.add(flag)
@@ -89,9 +92,9 @@ def _is_class_of_keras(layer: Value) -> bool:
     A function may return any layer.
     """
     match layer:
-        case Result(of=Known(name)):
+        case Result(maker=Known(name)):
             return name.rpartition(".")[2][:1].isupper()
-        case Result(of=Class()):
+        case Result(maker=Class()):
             return True
     return False
 

@@ -9,14 +9,14 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from .. import names
-from .contents import holds
-from .scopes import start
+from .contents import kinds_held
+from .nodes import start
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .module import Module
-    from .scopes import Position
+    from .nodes import Position
 
 _FITTING = ("fit", "fit_generator", "train_on_batch")
 _COMPILING = ("compile", "make_train_function")
@@ -132,7 +132,7 @@ def _events(module: Module, *, by_class: bool = False) -> dict[ast.AST, _Events]
                 value=ast.Constant(value=bool() as value),
             ):
                 network, base = _unrolled(module, node, network)
-                if names.BATCH_NORM in holds(module, base, even_frozen=True):
+                if names.BATCH_NORM in kinds_held(module, base, even_frozen=True):
                     texts = ast.unparse(network), ast.unparse(base)
                     events = events_of(node, texts[1])
                     events.changed.append(_Change(node, *texts, value))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from .. import names
 from .batch_norms import batch_norm_name
 from .classes import keras_kind
-from .contents import holds
+from .contents import kinds_held
 from .fetched_updates import names_updates
 from .graph_mode import argument_values, imports, reached_calls
 from .resolve import values
@@ -51,8 +51,8 @@ def trains_layers(module: Module) -> bool:
         for other in module.project.naming("learning_phase")
         if imports(other, module)
     }
-    told = any(each.matches(_TRAINS_LAYERS) for each in around)
-    return told or any(_phases(*each) for each in calls)
+    says_so = any(each.matches(_TRAINS_LAYERS) for each in around)
+    return says_so or any(_phases(*each) for each in calls)
 
 
 def _phases(module: Module, call: ast.Call) -> list[object | None] | None:
@@ -61,7 +61,7 @@ def _phases(module: Module, call: ast.Call) -> list[object | None] | None:
     if given not in ([False], [True]) and any(
         isinstance(value, Result)
         and (
-            str(batch_norm_name(value.of)).startswith("keras.layers.")
+            str(batch_norm_name(value.maker)).startswith("keras.layers.")
             or _is_network(module, call, value)
         )
         for value in values(module, call.func)
@@ -73,8 +73,8 @@ def _phases(module: Module, call: ast.Call) -> list[object | None] | None:
 def _is_network(module: Module, call: ast.Call, value: Result) -> bool:
     """Whether a whole network of Keras that holds BN is called."""
     match value:
-        case Result(of=Known(name)):
+        case Result(maker=Known(name)):
             of_keras = name.startswith("keras.")
-        case Result(of=Class() as of):
-            of_keras = keras_kind(of) is not None
-    return of_keras and names.BATCH_NORM in holds(module, call.func)
+        case Result(maker=Class() as cls):
+            of_keras = keras_kind(cls) is not None
+    return of_keras and names.BATCH_NORM in kinds_held(module, call.func)

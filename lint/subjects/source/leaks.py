@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 
 from .. import names
 from .classes import calls_in, keras_kind, keyword, reached
-from .contents import holds
+from .contents import kinds_held
 from .members import members
+from .nodes import end
 from .resolve import method_of, values
 from .saying import FLAG, How, Said, says
-from .scopes import end
 from .values import Class, Known, Result, Self
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .module import Module
-    from .scopes import Function
+    from .nodes import Function
 
 _FLAG = re.compile(r"\btraining\s*=\s*(True|False|None)\b")
 
@@ -30,13 +30,13 @@ class Leak:
     """A call of BN, or of what holds BN, that gets the flag of an earlier call.
 
     Attributes:
-        of: the class whose `call` it is in.
+        cls: the class whose `call` it is in.
         call: the call that leaves `training` open.
         flag: the value that it gets.
         giver: what was called with that flag, as written.
     """
 
-    of: Class
+    cls: Class
     call: ast.Call
     flag: bool | None
     giver: str
@@ -45,26 +45,28 @@ class Leak:
 def leaked_flags(module: Module) -> Iterator[Leak]:
     """Yield such calls in the classes of the module, each once."""
     lines = [
-        number for number, line in enumerate(module.lines, 1) if _FLAG.search(line)
+        number
+        for number, line in enumerate(module.lines, 1)
+        if "training" in line and _FLAG.search(line)
     ]
     seen = set()
     for node in module.classes if lines else ():
-        of = Class(module, node)
-        if "call" not in members(module, node).methods or keras_kind(of) is None:
+        cls = Class(module, node)
+        if "call" not in members(module, node).methods or keras_kind(cls) is None:
             continue
-        for routine in reached(of, "call"):
+        for routine in reached(cls, "call"):
             first, last = routine.node.lineno, routine.node.end_lineno or 0
             if routine.module is not module or not any(
                 first <= line <= last for line in lines
             ):
                 continue
-            for leak in _leaks_in(of, module, routine.node):
+            for leak in _leaks_in(cls, module, routine.node):
                 if leak.call not in seen:
                     seen.add(leak.call)
                     yield leak
 
 
-def _leaks_in(of: Class, module: Module, function: Function) -> Iterator[Leak]:
+def _leaks_in(cls: Class, module: Module, function: Function) -> Iterator[Leak]:
     # An argument is evaluated before the call that it is in, and ends before it.
     calls = sorted(calls_in(module, function), key=end)
     flags: list[tuple[ast.Call, Said]] = []
@@ -76,7 +78,7 @@ def _leaks_in(of: Class, module: Module, function: Function) -> Iterator[Leak]:
             flags.append((call, said))
         elif flags and leaves_it_open(module, call):
             for giver, flag in _reaching(module, flags, call):
-                yield Leak(of, call, flag, ast.unparse(giver.func))
+                yield Leak(cls, call, flag, ast.unparse(giver.func))
 
 
 def _is_here(module: Module, call: ast.Call, function: Function) -> bool:
@@ -111,10 +113,12 @@ def is_layer(module: Module, call: ast.Call) -> bool:
     """Whether a Keras layer or network is called: only these pass a flag on."""
     for value in values(module, call.func):
         match value:
-            case Result(of=Known(name)):
+            case Result(maker=Known(name)):
                 return name.startswith(("keras.", "kerasbn."))
-            case Result(of=Class() as of):
-                return keras_kind(of) is not None and method_of(of, "__call__") is None
+            case Result(maker=Class() as cls):
+                return (
+                    keras_kind(cls) is not None and method_of(cls, "__call__") is None
+                )
     return False
 
 
@@ -124,4 +128,4 @@ def leaves_it_open(module: Module, call: ast.Call) -> bool:
         return False
     if any(isinstance(each, Self) for each in values(module, call.func)):
         return False
-    return is_layer(module, call) and names.BATCH_NORM in holds(module, call.func)
+    return is_layer(module, call) and names.BATCH_NORM in kinds_held(module, call.func)

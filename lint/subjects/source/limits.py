@@ -12,6 +12,7 @@ REQUIREMENT_BYTES = 20_000_000
 REQUIREMENT_FILES = 20
 MODULES = 2_000  # that are read of a project
 FILES_CALLING = 3  # of a function; their arguments are not followed if there are more
+FILES_REACHED = 30  # that one module's imports lead to, searched for words
 FILES_SEARCHED = 1_000  # of a project, for the names in them
 
 VALUES = 40  # more alternatives than this are not distinguished

@@ -7,13 +7,15 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from .memo import remembered
-from .scopes import Function
+from .nodes import Function, nodes_in
 
 if TYPE_CHECKING:
     from .module import Module
 
 Method = ast.FunctionDef | ast.AsyncFunctionDef
 _Expressions = dict[str, list[ast.expr]]
+# Exact types, as every node of a method is checked for these.
+_ASSIGNING = {ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Call}
 _GROWING = {"append", "add", "extend", "insert"}
 
 
@@ -101,7 +103,9 @@ def is_false(node: ast.AST) -> bool:
 
 def _read_method(method: Method, attributes: _Expressions, added: _Expressions) -> None:
     me = self_name(method)
-    for node in ast.walk(method):
+    for node in nodes_in(method):
+        if type(node) not in _ASSIGNING:
+            continue
         match node:
             case ast.Assign(targets=targets, value=value):
                 for target in targets:

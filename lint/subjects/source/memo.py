@@ -35,13 +35,13 @@ def remembered_of_class(question: Question) -> Question:
     """
 
     @wraps(question)
-    def answered(of: Class, *about: Any) -> Any:
-        key = (question, of.node, *about)
-        answers = of.module.answers
+    def answered(cls: Class, *about: Any) -> Any:
+        key = (question, cls.node, *about)
+        answers = cls.module.answers
         if key in answers:
             return answers[key]
-        alone = of.module.project.trail.is_idle
-        answer = question(of, *about)
+        alone = cls.module.project.trail.is_idle
+        answer = question(cls, *about)
         if alone:
             answers[key] = answer
         return answer

@@ -10,7 +10,8 @@ import ast
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from .scopes import Scopes, last_word
+from .nodes import last_word
+from .scopes import Scopes
 from .text import CellPlace, Text
 
 if TYPE_CHECKING:

@@ -7,16 +7,16 @@ import operator
 from math import ceil, floor
 from typing import TYPE_CHECKING, TypeVar
 
+from .bindings import Kind
 from .limits import CALCULATIONS, LARGEST_NUMBER
 from .resolve import values
-from .scopes import Kind
 from .values import Known, Literal, is_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .bindings import Binding
     from .module import Module
-    from .scopes import Binding
 
 Answer = TypeVar("Answer", int, float)
 

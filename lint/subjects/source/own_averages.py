@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from .averaged import estimates_again
 from .members import attribute_of_self, members
+from .nodes import last_word
 from .resolve import lineage
-from .scopes import last_word
 from .values import Class, Known
 
 if TYPE_CHECKING:
@@ -42,10 +42,10 @@ def own_averages(module: Module) -> Iterator[ast.Call]:
             return
 
 
-def _is_callback(of: Class) -> bool:
+def _is_callback(cls: Class) -> bool:
     return any(
         isinstance(base, Known) and base.name.endswith("callbacks.Callback")
-        for base in lineage(of)
+        for base in lineage(cls)
     )
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from .bindings import Kind
 from .limits import NAMES_VISITED
 from .members import members
+from .nodes import Function
 from .resolve import calls_of, values
-from .scopes import Function, Kind
 from .values import Self, argument_for
 
 if TYPE_CHECKING:
@@ -39,8 +40,8 @@ def _owners(
             yield network
         case ast.Attribute(value=base, attr=name):
             for value in values(module, base):
-                if isinstance(value, Self) and value.of.module is module:
-                    inner += members(module, value.of.node).given(name)
+                if isinstance(value, Self) and value.cls.module is module:
+                    inner += members(module, value.cls.node).given(name)
         case ast.Name():
             inner += _bound_to(module, source)
         case _:

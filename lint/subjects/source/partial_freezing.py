@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from .. import names
 from .batch_norms import batch_norm_name
 from .classes import keras_kind
-from .contents import holds
+from .contents import kinds_held
 from .resolve import values
 from .symbolic import network_parts
 from .values import Class, Items, Known, Result
@@ -86,7 +86,7 @@ def _nested(module: Module, network: ast.expr) -> str | None:
         inner = part.func if isinstance(part, ast.Call) else None
         if isinstance(where.scopes.parents.get(part), ast.List):
             inner = part  # Sequential([base, ...])
-        if inner is None or names.BATCH_NORM not in holds(where, inner):
+        if inner is None or names.BATCH_NORM not in kinds_held(where, inner):
             continue
         found = values(where, inner)
         if any(isinstance(each, Result) and _is_net(each) for each in found):
@@ -95,9 +95,9 @@ def _nested(module: Module, network: ast.expr) -> str | None:
 
 
 def _is_net(value: Result) -> bool:
-    match value.of:
+    match value.maker:
         case Known(name):
             return name.startswith(_MODELS)
         case Class():
-            return keras_kind(value.of) in ("model", "sequential")
+            return keras_kind(value.maker) in ("model", "sequential")
     return False

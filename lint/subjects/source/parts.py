@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from .bindings import Binding, Kind
 from .classes import calls_in, passes_flag_itself, reached
 from .frozen import freezes
 from .members import is_false, members, returns_of
+from .nodes import Function
 from .resolve import calls_of, method_of, project_lineage
-from .scopes import Binding, Function, Kind
 from .values import Class, Routine, argument_for
 
 if TYPE_CHECKING:
@@ -45,24 +46,24 @@ def handed_in_frozen(module: Module, binding: Binding) -> bool:
     return False
 
 
-def settles_base(of: Class) -> bool:
+def settles_base(cls: Class) -> bool:
     """Whether a `call` of the class settles the flag of the Keras layer it extends."""
-    if method_of(of, "call") is None:
+    if method_of(cls, "call") is None:
         return False
     up = [
         passes_flag_itself(call, routine)
-        for routine in reached(of, "call")
+        for routine in reached(cls, "call")
         for call in calls_in(routine.module, routine.node)
         if isinstance(call.func, ast.Attribute) and call.func.attr == "call"
     ]
     return all(up)  # without any, the layer does its own work
 
 
-def freezes_itself(of: Class) -> bool:
+def freezes_itself(cls: Class) -> bool:
     """Whether a class sets its own `trainable` to False."""
     return any(
         is_false(value)
-        for each in project_lineage(of)
+        for each in project_lineage(cls)
         for value in members(each.module, each.node).assigned("trainable")
     )
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from .. import names
 from .classes import calls_in, keyword
-from .contents import holds
+from .contents import kinds_held
+from .nodes import last_word
 from .owners import owners
 from .resolve import values
 from .saying import FLAG, FLAG_OF_FUNCTIONS, How, local_value, says
-from .scopes import last_word
 from .values import Known, Routine
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def _penalised_in_losses(module: Module) -> Iterator[ast.Call]:
                     and module.scopes.scope_of(call) is scope
                     and text in _given_to(call)
                     and not says(module, call).is_constant(False)
-                    and names.BATCH_NORM in holds(module, call.func)
+                    and names.BATCH_NORM in kinds_held(module, call.func)
                 ):
                     yield call
 
@@ -160,7 +160,7 @@ def _penalised(module: Module, node: ast.With, tape: ast.Name) -> Iterator[ast.C
         said = says(module, call)
         if said.is_nothing or (said.how is How.CONSTANT and not said.flag):
             continue  # in inference mode each sample is independent
-        if names.BATCH_NORM in holds(module, call.func):
+        if names.BATCH_NORM in kinds_held(module, call.func):
             yield call
 
 

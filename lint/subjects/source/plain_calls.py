@@ -11,14 +11,15 @@ from ...semantics import AUGMENTATION_LEAKS, NONE_IS_INFERENCE
 from .. import names
 from ..preprocessing import MAY_LEAK, is_random, leaks_training
 from .classes import calls_in, keras_kind, reached
-from .contents import holds
+from .contents import kinds_held
+from .keras_versions import keras_for
 from .leaks import is_layer
+from .nodes import end, last_word
+from .reach import may_reach
 from .resolve import method_of, project_lineage, values
 from .saying import FLAG, How, says
-from .scopes import end, last_word
 from .symbolic import builds_graph, network_parts
 from .values import Class, Known, Result, Self, default_of, unpacks
-from .worlds import world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +28,18 @@ if TYPE_CHECKING:
     from .values import Routine
 
 _LAYERS = "keras.layers."
-_TRAINS_BY_DEFAULT = re.compile(r"\bdef call\([^)]*\btraining\b[^,)=]*=\s*True\b")
+# What builtins, and methods of networks, arrays and collections are called.
+_NO_NETWORKS = frozenset(
+    (
+        *dir(builtins),
+        *("append", "extend", "insert", "add", "update", "pop", "get", "index"),
+        *("join", "split", "format", "startswith", "endswith", "read", "write"),
+        *("astype", "reshape", "transpose", "mean", "sum", "item", "numpy"),
+        *("predict", "evaluate", "fit", "compile", "build", "summary", "get_layer"),
+        *("save", "save_weights", "load_weights", "get_weights", "set_weights"),
+    )
+)
+_TRAINS_BY_DEFAULT = re.compile(r"def call\([^)]*\btraining\b[^,)=]*=\s*True\b")
 
 
 def leaking_calls(module: Module) -> Iterator[tuple[ast.Call, str]]:
@@ -36,7 +48,7 @@ def leaking_calls(module: Module) -> Iterator[tuple[ast.Call, str]]:
         if len(call.args) != 1 or call.keywords or unpacks(call):
             continue
         name = last_word(call.func)
-        if not name or name[0].isupper() or hasattr(builtins, name):
+        if not name or name[0].isupper() or name in _NO_NETWORKS:
             continue  # A construction, or no network's name.
         networks = [
             each
@@ -56,10 +68,10 @@ def leaks_in_call(module: Module) -> Iterator[tuple[ast.Call, str]]:
     """
     seen = set()
     for node in module.classes if module.matches(MAY_LEAK) else ():
-        of = Class(module, node)
-        if keras_kind(of) is None:
+        cls = Class(module, node)
+        if keras_kind(cls) is None:
             continue
-        for routine in reached(of, "call"):
+        for routine in reached(cls, "call"):
             if routine.module is not module or routine.node in seen:
                 continue
             seen.add(routine.node)
@@ -69,7 +81,7 @@ def leaks_in_call(module: Module) -> Iterator[tuple[ast.Call, str]]:
                 if (
                     layer is None
                     or is_random(layer)
-                    or not leaks_training(layer, world(module))
+                    or not leaks_training(layer, keras_for(module))
                 ):
                     continue  # a layer of the project may well be random, too
                 if any(_comes_after(module, call, other) for other in calls):
@@ -78,7 +90,7 @@ def leaks_in_call(module: Module) -> Iterator[tuple[ast.Call, str]]:
 
 def _may_leak(network: Result) -> bool:
     """Whether such a layer is built in a module that a network is built in."""
-    classes = project_lineage(network.of) if isinstance(network.of, Class) else []
+    classes = project_lineage(network.maker) if isinstance(network.maker, Class) else []
     modules = {network.module, *(each.module for each in classes)}
     return any(
         each.matches(MAY_LEAK) or each.matches(_TRAINS_BY_DEFAULT) for each in modules
@@ -87,7 +99,16 @@ def _may_leak(network: Result) -> bool:
 
 def _may_hold_networks(module: Module) -> bool:
     """Whether it builds such a layer; or is not a test, and may get networks."""
-    return module.matches(MAY_LEAK) or not module.is_test
+    return module.matches(MAY_LEAK) or (
+        not module.is_test
+        and may_reach(module, _may_build)
+        and may_reach(module, names.mentions_batch_norm)
+    )
+
+
+def _may_build(text: str) -> bool:
+    """Whether a text seems to build such a layer, or to define one."""
+    return bool(MAY_LEAK.search(text) or _TRAINS_BY_DEFAULT.search(text))
 
 
 def _comes_after(module: Module, call: ast.Call, other: ast.Call) -> bool:
@@ -106,23 +127,23 @@ def _takes_over(module: Module, call: ast.Call) -> bool:
     """
     said = says(module, call)
     none = said.how is How.PASSED_ON or said.is_constant(None)
-    if not (said.is_nothing or (none and not world(module).has(NONE_IS_INFERENCE))):
+    if not (said.is_nothing or (none and not keras_for(module).has(NONE_IS_INFERENCE))):
         return False
     if any(isinstance(each, Self) for each in values(module, call.func)):
         return False
-    return is_layer(module, call) and names.BATCH_NORM in holds(module, call.func)
+    return is_layer(module, call) and names.BATCH_NORM in kinds_held(module, call.func)
 
 
 def _leaking_layer(
     module: Module, network: ast.expr, found_as: list[Result]
 ) -> str | None:
     """The preprocessing layer of a network that holds BN as well."""
-    if names.BATCH_NORM not in holds(module, network):
+    if names.BATCH_NORM not in kinds_held(module, network):
         return None
     for value in found_as:
         found = None
-        if isinstance(value.of, Class):
-            found = _in_class(module, value.of)
+        if isinstance(value.maker, Class):
+            found = _in_class(module, value.maker)
         found = found or _in_graph(module, network)
         if found is not None:
             return found
@@ -139,10 +160,10 @@ def _in_graph(module: Module, network: ast.expr) -> str | None:
     return None
 
 
-def _in_class(module: Module, of: Class) -> str | None:
-    if keras_kind(of) is None or method_of(of, "__call__") is not None:
+def _in_class(module: Module, cls: Class) -> str | None:
+    if keras_kind(cls) is None or method_of(cls, "__call__") is not None:
         return None
-    routines = reached(of, "call")
+    routines = reached(cls, "call")
     for routine in routines:
         calls = list(calls_in(routine.module, routine.node))
         for call in calls:
@@ -167,7 +188,7 @@ def _called_layer(module: Module, call: ast.Call) -> str | None:
         return None
     for value in values(module, call.func):
         if isinstance(value, Result):
-            name = _leaking_name(module, value.of)
+            name = _leaking_name(module, value.maker)
             if name is not None:
                 return name
     return None
@@ -179,15 +200,15 @@ def _leaking_name(module: Module, value: object) -> str | None:
     if not (isinstance(value, Known) and value.name.startswith(_LAYERS)):
         return None
     name = value.name.removeprefix(_LAYERS)
-    return name if leaks_training(name, world(module)) else None
+    return name if leaks_training(name, keras_for(module)) else None
 
 
-def _trains_by_default(module: Module, of: Class) -> bool:
+def _trains_by_default(module: Module, cls: Class) -> bool:
     """Whether a layer of the project trains by default, and leaks that."""
-    if world(module).assumed or not world(module).has(AUGMENTATION_LEAKS):
+    if keras_for(module).assumed or not keras_for(module).has(AUGMENTATION_LEAKS):
         return False
-    call = method_of(of, "call")
-    if call is None or keras_kind(of) != "layer":
+    call = method_of(cls, "call")
+    if call is None or keras_kind(cls) != "layer":
         return False
     match default_of(call.node, FLAG):
         case ast.Constant(value=True):

@@ -5,32 +5,26 @@ from __future__ import annotations
 import ast
 import codecs
 import io
-import os
-import re
 import tokenize
 import warnings
 from contextlib import suppress
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..notebook import read_cells
 from ..unread import Unread
-from .limits import FILES_SEARCHED, MODULES, NOTEBOOK_BYTES, SOURCE_BYTES
+from .keras_versions import Requirements, read_requirements
+from .limits import MODULES, NOTEBOOK_BYTES, SOURCE_BYTES
 from .module import Module
+from .module_files import ModuleFiles
+from .project_texts import ProjectTexts
+from .reach import Reach
 from .text import CellPlace
 from .trail import Trail
-from .worlds import Requirements, read_requirements
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-_SOURCES = (".py", ".ipynb")
-_IMPORT = re.compile(
-    r"^[ \t]*(?:from|import)\b(?:[^(\n]*\([^)]{0,4000}\)|.*)", re.MULTILINE
-)
-# Folders of third-party code.
-_FOREIGN = re.compile(r"\.|__|(site-packages|node_modules|build|dist|v?env)$")
+    from pathlib import Path
 
 # Encodings of short names, whose decoders take time with the square of the length.
 _NAMES_OF_HOSTS = ("punycode", "idna")
@@ -61,6 +55,9 @@ class Project:
 
     def __init__(self, root: Path):
         self.root = root.resolve()
+        self.files = ModuleFiles(self.root)
+        self.texts = ProjectTexts(self.root)
+        self.reach = Reach(self.files, self.texts)
         self.trail = Trail()
         self._modules: dict[Path, Module | None] = {}
         self._found: dict[tuple[Path, str], Module | None] = {}
@@ -79,36 +76,18 @@ class Project:
 
         Those without the word `calling` in them are left out, unread.
         """
-        for path in self.files_naming(*names, calling=calling):
+        for path in self.texts.naming(names, calling):
             module = self._load(path)
             if module is not None:
                 yield module
 
-    def files_naming(self, *names: str, calling: str = "") -> list[Path]:
-        """The paths of these files, without reading any."""
-        return [
-            path
-            for path, (words, text) in self._words.items()
-            if calling in text and not words.isdisjoint(names)
-        ]
-
-    def texts(self) -> Iterator[str]:
-        """The texts of the project's files; none if the project is too large."""
-        return (text for _, text in self._words.values())
-
-    @cached_property
-    def _words(self) -> dict[Path, tuple[frozenset[str], str]]:
-        """Return each file's imports and capitalised names, and its text.
-
-        Nothing if the project is too large.
-        """
-        paths: list[Path] = []
-        for folder, folders, files in os.walk(self.root):
-            folders[:] = [each for each in folders if not _FOREIGN.match(each)]
-            paths += [Path(folder) / each for each in files if each.endswith(_SOURCES)]
-            if len(paths) > FILES_SEARCHED:
-                return {}
-        return {path: _words_of(path) for path in sorted(paths)}
+    def close(self) -> None:
+        """Forget all modules, and with them the answers that lead back to them."""
+        for module in self._modules.values():
+            if module is not None:
+                module.answers.clear()
+        self._modules.clear()
+        self._found.clear()
 
     def find(self, importer: Path, dotted: str) -> Module | None:
         """The module that `dotted` names when `importer` imports it."""
@@ -118,36 +97,11 @@ class Project:
         return self._found[key]
 
     def _find(self, folder: Path, dotted: str) -> Module | None:
-        name = dotted.lstrip(".")
-        level = len(dotted) - len(name)
-        parts = name.split(".") if name else []
-        if not all(part.isidentifier() for part in parts):
-            return None
-        for start in self._starts(folder.resolve(), level):
-            found = self._module_in(start, parts)
+        for path in self.files.named(folder, dotted):
+            is_file = path.suffix == ".py" and not path.is_dir()
+            found = self._load(path) if is_file else self._namespace(path)
             if found is not None:
                 return found
-        return None
-
-    def _starts(self, folder: Path, level: int) -> list[Path]:
-        """The folders in which an import starts to search."""
-        if level:
-            for _ in range(level - 1):
-                folder = folder.parent
-            return [folder]
-        inside = [each for each in (folder, *folder.parents) if self._owns(each)]
-        return [*inside, self.root / "src", self.root / "lib", self.root / "python"]
-
-    def _module_in(self, folder: Path, parts: list[str]) -> Module | None:
-        target = folder.joinpath(*parts)
-        candidates = [target / "__init__.py"]
-        if parts:
-            candidates.insert(0, target.with_name(parts[-1] + ".py"))
-        for candidate in candidates:
-            if candidate.is_file():
-                return self._load(candidate)
-        if parts and target.is_dir() and self._owns(target.resolve()):
-            return self._namespace(target)
         return None
 
     def _namespace(self, folder: Path) -> Module:
@@ -158,33 +112,10 @@ class Project:
         path = path.resolve()
         if path not in self._modules:
             self._modules[path] = None
-            if self._owns(path) and len(self._modules) <= MODULES:
+            if self.files.owns(path) and len(self._modules) <= MODULES:
                 with suppress(UnreadableSource, OSError):
                     self._modules[path] = read_module(path, self)
         return self._modules[path]
-
-    def _owns(self, path: Path) -> bool:
-        return path == self.root or self.root in path.parents
-
-
-def _words_of(path: Path) -> tuple[frozenset[str], str]:
-    try:
-        if path.stat().st_size > SOURCE_BYTES:
-            return frozenset(), ""
-        text = _code_of(path)
-    except (OSError, ValueError):
-        return frozenset(), ""
-    words = set(re.findall(r"\b[A-Z]\w*", text))
-    for statement in _IMPORT.findall(text):
-        words.update(re.findall(r"\w+", statement))
-    return frozenset(words), text
-
-
-def _code_of(path: Path) -> str:
-    """The text of a file; of a notebook the code alone, without its pictures."""
-    if path.suffix == ".ipynb":
-        return "".join(cell.text for cell in read_cells(path.read_bytes()))
-    return path.read_bytes().decode(errors="replace")
 
 
 def read_module(

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from .. import names
 from .classes import keyword
-from .switches import Other, Run, constants_of
+from .comparisons import Other
+from .switches import constants_of
 
 if TYPE_CHECKING:
     from .module import Module
+    from .runs import Run
 
 
 # Whose recurrent, attention and transformer layers take a rate, which is 0 by default.
@@ -21,7 +23,7 @@ def never_drops(
     module: Module, name: str, call: ast.Call, run: Run | None, literally: bool = False
 ) -> bool:
     """Whether it is dropout or noise with a rate of 0; or, literally, with that 0."""
-    if not names.holds(name) & {names.DROPOUT, names.NOISE}:
+    if not names.kinds_named(name) & {names.DROPOUT, names.NOISE}:
         return False
     given = [*call.args[:1], *(each.value for each in call.keywords[:1])][:1]
     if not given or (literally and not isinstance(given[0], ast.Constant)):

@@ -11,12 +11,13 @@ import ast
 from typing import TYPE_CHECKING
 
 from .. import names
+from .bindings import Binding, Kind
 from .handles import joined, names_of, runs_of
 from .imports import Found, exported, imported, unbound
 from .limits import VALUES
 from .members import members, returns_of
 from .memo import remembered_of_class
-from .scopes import Binding, Function, Kind, last_word
+from .nodes import Function, last_word
 from .values import (
     Class,
     Items,
@@ -230,8 +231,8 @@ def attribute_of(value: Value, attribute: str) -> Iterator[Value]:
             yield from _evaluated(exported(module, attribute))
         case Class():
             yield from _member(value, value, attribute)
-        case Self(of) | Result(of=Class() as of):
-            yield from _member(of, value, attribute)
+        case Self(cls) | Result(maker=Class() as cls):
+            yield from _member(cls, value, attribute)
 
 
 def _call(module: Module, call: ast.Call) -> Iterator[Value]:
@@ -247,15 +248,15 @@ def _call(module: Module, call: ast.Call) -> Iterator[Value]:
                 yield from _super(module, call)
             case Known(name) if name in _SAME_FUNCTION and call.args:
                 yield from values(module, call.args[0])
-            case Result(of=Known(name)) if name in _SAME_FUNCTION and call.args:
+            case Result(maker=Known(name)) if name in _SAME_FUNCTION and call.args:
                 yield from values(module, call.args[0])  # tf.function(...)(step)
             case Known("list" | "tuple" | "reversed" | "enumerate") if call.args:
                 yield from values(module, call.args[0])
             case Known() | Class():
                 yield Result(function, module, call)
-            case Partial(of=Known() | Class() as inner):
+            case Partial(function=Known() | Class() as inner):
                 yield Result(inner, module, call)
-            case Partial(of=Routine() as inner):
+            case Partial(function=Routine() as inner):
                 yield from returned(inner)
             case Routine():
                 yield from returned(function)
@@ -329,19 +330,19 @@ def _super(module: Module, call: ast.Call) -> Iterator[Value]:
             yield Self(base) if isinstance(base, Class) else base
 
 
-def bases(of: Class) -> Iterator[Known | Class]:
+def bases(cls: Class) -> Iterator[Known | Class]:
     """The direct base classes that are known."""
-    for expression in of.node.bases:
-        for value in values(of.module, expression):
+    for expression in cls.node.bases:
+        for value in values(cls.module, expression):
             if isinstance(value, Known | Class):
                 yield value
 
 
 @remembered_of_class
-def lineage(of: Class) -> tuple[Known | Class, ...]:
+def lineage(cls: Class) -> tuple[Known | Class, ...]:
     """The class and all its known bases, roughly in the order Python searches them."""
     found: list[Known | Class] = []
-    pending: list[Known | Class] = [of]
+    pending: list[Known | Class] = [cls]
     while pending and len(found) < VALUES:
         current = pending.pop(0)
         if current not in found:
@@ -352,32 +353,32 @@ def lineage(of: Class) -> tuple[Known | Class, ...]:
 
 
 @remembered_of_class
-def project_lineage(of: Class) -> tuple[Class, ...]:
+def project_lineage(cls: Class) -> tuple[Class, ...]:
     """The classes of the project in its lineage, itself first."""
-    return tuple(each for each in lineage(of) if isinstance(each, Class))
+    return tuple(each for each in lineage(cls) if isinstance(each, Class))
 
 
-def method_of(of: Class, name: str) -> Routine | None:
+def method_of(cls: Class, name: str) -> Routine | None:
     """The method of that name, own or inherited within the project."""
-    for each in project_lineage(of):
+    for each in project_lineage(cls):
         found = members(each.module, each.node).methods.get(name)
         if found is not None:
-            return Routine(each.module, found, of)
+            return Routine(each.module, found, cls)
     return None
 
 
-def _member(of: Class, instance: Value, name: str) -> Iterator[Value]:
+def _member(cls: Class, instance: Value, name: str) -> Iterator[Value]:
     """Yield what `instance.name` may be, from the class body and what methods set."""
-    method = method_of(of, name)
+    method = method_of(cls, name)
     if method is not None:
         decorators = [last_word(each) for each in method.node.decorator_list]  # type: ignore[union-attr]
         if "property" in decorators or "cached_property" in decorators:
             yield from returned(method)
         else:
-            bound_to = None if isinstance(instance, Class) else of
+            bound_to = None if isinstance(instance, Class) else cls
             yield Routine(method.module, method.node, bound_to)
         return
-    for each in project_lineage(of):
+    for each in project_lineage(cls):
         own = members(each.module, each.node)
         if name in own.classes:
             yield Class(each.module, own.classes[name])
@@ -418,9 +419,9 @@ def _run_by(
     match value:
         case Routine():
             return value, call
-        case Partial(of=Routine() as inner, call=partial):
+        case Partial(function=Routine() as inner, call=partial):
             return inner, joined(partial, call)
-        case Result(of=Known(name), call=made) if name in _GRADIENTS and made.args:
+        case Result(maker=Known(name), call=made) if name in _GRADIENTS and made.args:
             for each in values(module, made.args[0]):
                 if isinstance(each, Routine):
                     return each, call

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from .callers import calls_elsewhere, handed_in
 from .classes import calls_in, keras_kind
-from .contents import holds
+from .contents import kinds_held
 from .handles import joined
 from .limits import STEPS_CALLED
+from .nodes import last_word
 from .resolve import calls_of, method_of, values
 from .saying import FLAG, How, says, says_otherwise
-from .scopes import last_word
 from .values import (
     Class,
     Known,
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from .module import Module
+    from .nodes import Function
     from .saying import Said
-    from .scopes import Function
 
 Network = tuple["Module", ast.expr]
 
@@ -77,7 +77,7 @@ class Running:
         if says_otherwise(self.call) or _is_cut_off(self.module, self.call):
             return None
         step, said, name = self, says(self.module, self.call), FLAG
-        untold = True  # an argument left out passes no phase either
+        passes_nothing = True  # an argument left out passes no phase either
         while said.how is How.PASSED_ON:
             caller, routine = step.caller, step.routine
             if caller is None or routine is None:
@@ -86,9 +86,9 @@ class Running:
                 return None
             if not said.packed:
                 name = said.parameter
-                untold = _is_untold(routine.node, name)
+                passes_nothing = _defaults_to_no_phase(routine.node, name)
             step, said = caller, says(caller.module, caller.call, name=name)
-        lost = (said.is_nothing and untold) or said.is_constant(None)
+        lost = (said.is_nothing and passes_nothing) or said.is_constant(None)
         return step if lost else None
 
 
@@ -112,13 +112,13 @@ def running(
         yield current
         for value in values(current.module, current.call.func):
             caller = current
-            if isinstance(value, Partial) and isinstance(value.of, Routine):
+            if isinstance(value, Partial) and isinstance(value.function, Routine):
                 call = joined(value.call, current.call)
                 shown = current.shown
                 caller = Running(
                     current.module, call, shown, current.routine, current.caller
                 )
-                value = value.of
+                value = value.function
             if not isinstance(value, Routine) or value.node in visited:
                 continue
             visited.add(value.node)
@@ -138,12 +138,12 @@ def trained_kinds(network: Network, call: ast.Call) -> frozenset[str]:
     kinds: frozenset[str] = frozenset()
     for module, expression in (network, *handed_in(*network)):
         found = [each for each in values(module, expression) if _is_network(each)]
-        if found and not any(_is_told(each) for each in found):
-            kinds |= holds(module, expression)
+        if found and not any(_trains_by_default(each) for each in found):
+            kinds |= kinds_held(module, expression)
     return kinds
 
 
-def _is_untold(function: Function, name: str) -> bool:
+def _defaults_to_no_phase(function: Function, name: str) -> bool:
     """Whether a parameter left out passes no phase: its default is None or False."""
     match default_of(function, name):
         case ast.Constant(value=False | None):
@@ -154,7 +154,7 @@ def _is_untold(function: Function, name: str) -> bool:
 def _never_given(module: Module, said: Said) -> bool:
     """Whether all calls of a function in sight leave its flag at None or False."""
     function, name = said.function, said.parameter
-    if said.packed or function is None or not _is_untold(function, name):
+    if said.packed or function is None or not _defaults_to_no_phase(function, name):
         return False
     calls = [(module, *each) for each in calls_of(module, function)]
     calls += calls_elsewhere(module, function)
@@ -166,18 +166,18 @@ def _never_given(module: Module, said: Said) -> bool:
 
 def _is_network(value: object) -> bool:
     match value:
-        case Result(of=Known(name)):
+        case Result(maker=Known(name)):
             return name.startswith(("keras.", "kerasbn."))
-        case Self(of) | Result(of=Class() as of):
-            return keras_kind(of) is not None and method_of(of, "__call__") is None
+        case Self(cls) | Result(maker=Class() as cls):
+            return keras_kind(cls) is not None and method_of(cls, "__call__") is None
     return False
 
 
-def _is_told(network: object) -> bool:
+def _trains_by_default(network: object) -> bool:
     """Whether its `call` trains by default."""
     match network:
-        case Self(of) | Result(of=Class() as of):
-            routine = method_of(of, "call")
+        case Self(cls) | Result(maker=Class() as cls):
+            routine = method_of(cls, "call")
             default = routine and default_of(routine.node, FLAG)
             return isinstance(default, ast.Constant) and default.value is True
     return False

@@ -1,16 +1,42 @@
-"""The way a call runs a function or constructor, if its result depends on that."""
+"""The call by which a function or constructor is run, if its result depends on that."""
 
 from __future__ import annotations
 
 import ast
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .callers import calls_elsewhere
 from .memo import remembered
-from .switches import Run
+from .resolve import calls_of
 from .values import Routine, argument_for, parameters
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .module import Module
+    from .nodes import Function
+
+
+@dataclass(frozen=True)
+class Run:
+    """The call by which a function, or a constructor, is run.
+
+    Attributes:
+        function: what is run.
+        module: where the call stands.
+        call: the call.
+        skipped: how many leading parameters Python fills in.
+        outer: the call that runs the function in which the call is.
+        key: equal for calls whose relevant arguments are equal.
+    """
+
+    function: Function
+    module: Module
+    call: ast.Call
+    skipped: int
+    outer: Run | None = None
+    key: tuple[object, ...] = ()
 
 
 def run_of(
@@ -67,3 +93,36 @@ def _names_in(expression: ast.AST) -> set[str]:
         for each in ast.walk(expression)
         if isinstance(each, ast.Name | ast.Attribute)
     }
+
+
+def is_run_by(function: Function, run: Run | None) -> bool:
+    """Whether the call is known by which a function is run."""
+    while run is not None and run.function is not function:
+        run = run.outer
+    return run is not None
+
+
+def callers_of(
+    module: Module, function: Function, run: Run | None
+) -> Iterator[tuple[Module, ast.Call, int, Run | None]]:
+    """The call by which a function is run, where it is known, or all in sight.
+
+    Those of other files come last, so that they are read only if needed.
+    """
+    known = run
+    while known is not None and known.function is not function:
+        known = known.outer
+    if known is not None:
+        yield known.module, known.call, known.skipped, known.outer
+        return
+    calls = calls_of(module, function)
+    inside = [
+        each
+        for each in calls
+        if run is not None and run.function in module.scopes.ancestors(each[0])
+    ]
+    for call, skipped in inside or calls:  # super().__init__() of what is constructed
+        yield module, call, skipped, run
+    if not inside:
+        for where, call, skipped in calls_elsewhere(module, function):
+            yield where, call, skipped, None

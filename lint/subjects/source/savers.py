@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from .classes import keyword
 from .graph_mode import functions_of_both_phases, reached_calls
 from .limits import VARIABLES_FOLLOWED
-from .scopes import last_word
+from .nodes import last_word
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,8 +12,10 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from . import hints
+from .bindings import Binding, Kind
+from .keras_versions import keras_for
+from .nodes import Function, last_word
 from .resolve import method_of, values
-from .scopes import Binding, Function, Kind, last_word
 from .values import (
     Class,
     Result,
@@ -21,7 +23,6 @@ from .values import (
     Self,
     argument_for,
 )
-from .worlds import world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -166,7 +167,7 @@ def _by_place(module: Module, call: ast.Call, name: str) -> Said:
         case ast.Constant(value=bool() | None):
             return _placed(module, second, True)
         case ast.Name() | ast.Attribute() | ast.UnaryOp() | ast.Call():
-            if world(module).legacy or hints.is_flag_like(ast.unparse(second)):
+            if keras_for(module).legacy or hints.is_flag_like(ast.unparse(second)):
                 return _placed(module, second, True)
     return _NOTHING
 
@@ -176,14 +177,14 @@ def _signatures(value: Value) -> Iterator[tuple[Function, int]]:
     match value:
         case Routine(node=function, owner=owner):
             yield function, int(owner is not None)
-        case Self(of) | Result(of=Class() as of):
-            routine = method_of(of, "call")
+        case Self(cls) | Result(maker=Class() as cls):
+            routine = method_of(cls, "call")
             if routine is not None:
                 yield routine.node, 1
 
 
 def _placed(module: Module, given: ast.expr, of_layer: bool) -> Said:
     """A flag by position; Keras 3 layers fail on one, so it is not read."""
-    if of_layer and not (world(module).legacy or world(module).assumed):
+    if of_layer and not (keras_for(module).legacy or keras_for(module).assumed):
         return Said(How.SOMETHING, given)
     return meaning(module, given, given)

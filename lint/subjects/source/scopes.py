@@ -1,7 +1,7 @@
-"""The bindings of names in each scope, and the binding that a use sees.
+"""The scopes of a syntax tree, and the bindings that a use of a name sees.
 
-One walk over a syntax tree gives every node its parent and its scope, and every scope
-its bindings. Flow is followed roughly but soundly enough for a linter: in straight code
+One walk over the tree gives every node its parent and its scope, and every scope its
+bindings. Flow is followed roughly but soundly enough for a linter: in straight code
 the last binding before a use counts, branches and loops add theirs.
 """
 
@@ -10,103 +10,20 @@ from __future__ import annotations
 import ast
 from bisect import bisect_left
 from collections import defaultdict
-from dataclasses import dataclass, field
-from enum import Enum, auto
 from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar, cast
 
+from .bindings import BINDING, Binding, Kind, Scope, bind
 from .limits import BINDINGS
+from .nodes import PARTS, Function, Position, ScopeNode, arguments_of, start
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Position = tuple[int, int]
-Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
-ScopeNode = ast.Module | ast.ClassDef | Function
 # The block a statement is in: the id of the statement around it, and which part.
 Block = tuple[int, str]
 Node = TypeVar("Node", bound=ast.AST)
-
-
-class Kind(Enum):
-    """The way a name got its value."""
-
-    VALUE = auto()  # name = expression
-    ITEM = auto()  # one of several targets, or a loop variable: a part of it
-    IMPORT = auto()
-    DEFINITION = auto()  # def or class
-    PARAMETER = auto()
-    OTHER = auto()  # bound to something that is not followed
-
-
-@dataclass(frozen=True, eq=False)
-class Binding:
-    """A place where a name gets a value.
-
-    Attributes:
-        kind: how.
-        node: the expression, definition, alias or parameter.
-        ready: the position from which the binding holds.
-        place: the node that shows in which block it is.
-        index: which item of the expression; None for any.
-        dotted: for imports, the imported name with its leading dots.
-    """
-
-    kind: Kind
-    node: ast.AST
-    ready: Position
-    place: ast.AST
-    index: int | None = None
-    dotted: str = ""
-
-
-@dataclass(eq=False)
-class Scope:
-    """A module, class or function body and the names it binds."""
-
-    node: ScopeNode
-    parent: Scope | None
-    bindings: dict[str, list[Binding]] = field(
-        default_factory=lambda: defaultdict(list)
-    )
-    stars: list[str] = field(default_factory=list)
-
-    @property
-    def is_class(self) -> bool:
-        """Whether this is a class body, which functions inside cannot see."""
-        return isinstance(self.node, ast.ClassDef)
-
-
-# Exact types, as every node of every file is checked for these.
-_NAMING = frozenset(
-    (
-        *(ast.Assign, ast.AnnAssign, ast.NamedExpr, ast.AugAssign, ast.Global),
-        *(ast.For, ast.AsyncFor, ast.comprehension, ast.withitem, ast.ExceptHandler),
-        *(ast.Import, ast.ImportFrom, ast.ClassDef),
-        *(ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda),
-    )
-)
-# Fields without nodes, or with nodes that are never needed: operators and contexts.
-_PLAIN = frozenset(
-    (
-        *("ctx", "op", "ops", "id", "attr", "module", "level", "asname"),
-        *("type_comment", "type_ignores", "simple", "conversion", "is_async", "kind"),
-    )
-)
-
-
-class _Parts(dict[type[ast.AST], tuple[str, ...]]):
-    """The fields of each type of node that hold others, last first."""
-
-    def __missing__(self, kind: type[ast.AST]) -> tuple[str, ...]:
-        leaf = kind in (ast.Name, ast.Constant)
-        names = () if leaf else kind._fields[::-1]
-        self[kind] = found = tuple(each for each in names if each not in _PLAIN)
-        return found
-
-
-_PARTS = _Parts()
 # Those that hold statements.
 _BLOCKS = frozenset(("body", "orelse", "finalbody", "handlers"))
 
@@ -146,25 +63,29 @@ class Scopes:
             nodes.append(node)
             scopes[node] = scope
             kind = type(node)
-            inner = self._enter(node, scope) if kind in _NAMING else scope
-            for name in _PARTS[kind]:
+            inner = self._enter(node, scope) if kind in BINDING else scope
+            for name in PARTS[kind]:
                 value = getattr(node, name, None)
-                # Defaults, decorators and bases are evaluated outside the body.
+                if not value:
+                    continue
+                # Decorators, bases and defaults are evaluated outside the body.
                 outside = inner is scope or name in ("decorator_list", "bases")
                 where = scope if outside else inner
-                if isinstance(value, ast.AST):
-                    parents[value] = node
-                    pending.append((value, where))
-                elif isinstance(value, list):
+                if kind is ast.arguments and name in ("defaults", "kw_defaults"):
+                    where = scope.parent or scope
+                if type(value) is list:
                     for child in reversed(value):
                         if isinstance(child, ast.AST):
                             parents[child] = node
                             pending.append((child, where))
                     if name in _BLOCKS:
                         parts.update(dict.fromkeys(value, name))
+                elif isinstance(value, ast.AST):
+                    parents[value] = node
+                    pending.append((value, where))
 
     def _enter(self, node: ast.AST, scope: Scope) -> Scope:
-        _bind(node, scope)
+        bind(node, scope)
         if isinstance(node, ast.Global):
             for name in node.names:  # Names bound here are bound in the module.
                 scope.bindings[name] = self.top.bindings[name]
@@ -308,31 +229,6 @@ def _in_loops(
     return list(islice(found, BINDINGS))
 
 
-def last_word(expression: ast.expr) -> str:
-    """`c` of `a.b.c`, `a` of `a`, nothing of anything else."""
-    match expression:
-        case ast.Name(id=name) | ast.Attribute(attr=name):
-            return name
-    return ""
-
-
-def start(node: ast.AST) -> Position:
-    """Return where a node begins."""
-    return getattr(node, "lineno", 0), getattr(node, "col_offset", 0)
-
-
-def end(node: ast.AST) -> Position:
-    """Return where a node ends."""
-    return getattr(node, "end_lineno", 0), getattr(node, "end_col_offset", 0)
-
-
-def arguments_of(function: Function) -> list[ast.arg]:
-    """Return all named parameters in order, and those that collect the rest."""
-    named = function.args
-    rest = [each for each in (named.vararg, named.kwarg) if each is not None]
-    return [*named.posonlyargs, *named.args, *named.kwonlyargs, *rest]
-
-
 def _exclusive(one: frozenset[Block], other: frozenset[Block]) -> bool:
     """Whether two places are in different branches of the same `if`."""
     branches = dict(one)
@@ -340,87 +236,3 @@ def _exclusive(one: frozenset[Block], other: frozenset[Block]) -> bool:
         {part, branches.get(statement)} == {"body", "orelse"}
         for statement, part in other
     )
-
-
-def _bind(node: ast.AST, scope: Scope) -> None:
-    """Enter the names that a node binds."""
-    match node:
-        case ast.Assign(targets=targets, value=value):
-            for target in targets:
-                _bind_target(target, value, end(node), node, scope)
-        case ast.AnnAssign(target=target, value=ast.expr() as value):
-            _bind_target(target, value, end(node), node, scope)
-        case ast.NamedExpr(target=target, value=value):
-            _bind_target(target, value, end(node), node, scope)
-        case ast.AugAssign(target=ast.Name(id=name), value=value):
-            part = Binding(Kind.ITEM, value, end(node), node)
-            scope.bindings[name].append(part)
-        case ast.For() | ast.AsyncFor():
-            _bind_item(node.target, node.iter, end(node.iter), node.target, scope)
-        case ast.comprehension():
-            # Its variable is used to its left: [f(x) for x in xs].
-            _bind_item(node.target, node.iter, (0, 0), node.target, scope)
-        case ast.withitem(optional_vars=ast.expr() as target):
-            _bind_target(target, node.context_expr, end(target), target, scope)
-        case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
-            made = Binding(Kind.DEFINITION, node, start(node), node)
-            scope.bindings[node.name].append(made)
-        case ast.Import() | ast.ImportFrom():
-            _bind_import(node, scope)
-        case ast.ExceptHandler(name=str() as name):
-            scope.bindings[name].append(Binding(Kind.OTHER, node, start(node), node))
-
-
-def _bind_target(
-    target: ast.expr, value: ast.expr, ready: Position, place: ast.AST, scope: Scope
-) -> None:
-    match target:
-        case ast.Name(id=name):
-            scope.bindings[name].append(Binding(Kind.VALUE, value, ready, place))
-        case ast.Tuple(elts=targets) | ast.List(elts=targets):
-            _bind_several(targets, value, ready, place, scope)
-
-
-def _bind_several(
-    targets: list[ast.expr],
-    value: ast.expr,
-    ready: Position,
-    place: ast.AST,
-    scope: Scope,
-) -> None:
-    pairs = isinstance(value, ast.Tuple | ast.List) and len(value.elts) == len(targets)
-    for index, target in enumerate(targets):
-        if pairs:
-            assert isinstance(value, ast.Tuple | ast.List)
-            _bind_target(target, value.elts[index], ready, place, scope)
-        elif isinstance(target, ast.Name):
-            part = Binding(Kind.ITEM, value, ready, place, index)
-            scope.bindings[target.id].append(part)
-        else:
-            _bind_item(target, value, ready, place, scope)
-
-
-def _bind_item(
-    target: ast.expr, value: ast.expr, ready: Position, place: ast.AST, scope: Scope
-) -> None:
-    """Bind every name in a target to some part of the value."""
-    for node in ast.walk(target):
-        if isinstance(node, ast.Name):
-            scope.bindings[node.id].append(Binding(Kind.ITEM, value, ready, place))
-
-
-def _bind_import(node: ast.Import | ast.ImportFrom, scope: Scope) -> None:
-    prefix = ""
-    if isinstance(node, ast.ImportFrom):
-        prefix = "." * node.level + (node.module or "")
-        prefix += "" if prefix.endswith(".") or not prefix else "."
-    for alias in node.names:
-        if alias.name == "*":
-            scope.stars.append(prefix)
-            continue
-        dotted = prefix + alias.name
-        name = alias.asname or alias.name
-        if isinstance(node, ast.Import) and alias.asname is None:
-            name = dotted = alias.name.partition(".")[0]
-        bound = Binding(Kind.IMPORT, alias, end(node), node, None, dotted)
-        scope.bindings[name].append(bound)

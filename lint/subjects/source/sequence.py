@@ -8,8 +8,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from .. import names
+from .bindings import Kind
 from .resolve import values
-from .scopes import Kind
 from .values import Known, Literal, Result, unpacks
 
 if TYPE_CHECKING:
@@ -74,8 +74,8 @@ def arguments(module: Module, made: ast.Call, kind: str) -> dict[str, Any] | Non
 def library_classes(module: Module, expression: ast.expr) -> Iterator[str]:
     """The library's classes that an expression may be an object of."""
     for value in values(module, expression):
-        if isinstance(value, Result) and isinstance(value.of, Known):
-            yield value.of.name
+        if isinstance(value, Result) and isinstance(value.maker, Known):
+            yield value.maker.name
 
 
 def _constant(module: Module, expression: ast.expr) -> Any:
@@ -90,11 +90,11 @@ def _layer(module: Module, expression: ast.expr) -> tuple[str, ast.Call] | None:
     found = values(module, expression)
     if len(found) == 1 and isinstance(found[0], Result):
         made = found[0]
-        if isinstance(made.of, Known) and made.module is module:
-            if made.of.name in names.BATCH_NORM_LAYERS:
+        if isinstance(made.maker, Known) and made.module is module:
+            if made.maker.name in names.BATCH_NORM_LAYERS:
                 return "BatchNormalization", made.call
-            if made.of.name.startswith(_LAYERS):
-                return made.of.name.removeprefix(_LAYERS), made.call
+            if made.maker.name.startswith(_LAYERS):
+                return made.maker.name.removeprefix(_LAYERS), made.call
     return None
 
 

@@ -6,9 +6,9 @@ import ast
 from typing import TYPE_CHECKING
 
 from .. import names
-from .contents import holds
+from .bindings import Kind
+from .contents import kinds_held
 from .resolve import values
-from .scopes import Kind
 from .trained import places
 from .values import Known, Result
 
@@ -33,7 +33,7 @@ def shared_by_inputs(module: Module) -> Iterator[ast.Call]:
             first = seen.setdefault(place, read)
             if first is read:
                 continue
-            if names.BATCH_NORM in holds(module, call.func):
+            if names.BATCH_NORM in kinds_held(module, call.func):
                 yield call
             break
 

@@ -16,22 +16,22 @@ from ...semantics import FIT_ON_JAX_BYPASSES_CALLING
 from .. import names
 from . import hints
 from .classes import calls_in, keras_kind, keyword, reached, takes_training
-from .contents import holds
+from .contents import kinds_held
+from .keras_versions import keras_for
 from .leaks import is_layer
 from .members import members
 from .memo import found_once
 from .resolve import method_of, values
 from .saying import FLAG, says_otherwise
 from .sublayers import gets_phase_elsewhere, may_depend_on_phase
-from .untold import is_told, untold_on_jax
+from .unflagged_on_jax import gets_flag, unflagged_on_jax
 from .values import Class, Known, Result, parameters
-from .worlds import world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .module import Module
-    from .scopes import Function
+    from .nodes import Function
 
 
 @dataclass(frozen=True)
@@ -55,60 +55,60 @@ def left_out(module: Module) -> Iterator[LeftOut]:
     Errors on JAX are left out.
     """
     found = {each.call: each for each in _left_out(module)}
-    if found and world(module).has(FIT_ON_JAX_BYPASSES_CALLING):
-        for each in untold_on_jax(module):
+    if found and keras_for(module).has(FIT_ON_JAX_BYPASSES_CALLING):
+        for each in unflagged_on_jax(module):
             found.pop(each.call, None)
     yield from found.values()
 
 
 def _left_out(module: Module) -> Iterator[LeftOut]:
-    told = [each.lineno for each in module.calls if _passes_on(each)]
+    passing = [each.lineno for each in module.calls if _passes_on(each)]
     for node in module.classes if module.mentions(FLAG) else ():
-        of = Class(module, node)
-        if "call" not in members(module, node).methods or keras_kind(of) is None:
+        cls = Class(module, node)
+        if "call" not in members(module, node).methods or keras_kind(cls) is None:
             continue
-        for routine in reached(of, "call"):
+        for routine in reached(cls, "call"):
             first, last = routine.node.lineno, routine.node.end_lineno or 0
             if routine.module is not module or FLAG not in parameters(routine.node):
                 continue
-            if any(first <= line <= last for line in told):
+            if any(first <= line <= last for line in passing):
                 yield from _beside_others(module, routine.node)
             elif _tells_none(module, routine.node):
-                yield from islice(_inconsistent(module, of, routine.node), 1)
+                yield from islice(_inconsistent(module, cls, routine.node), 1)
 
 
-def leaves_untold(of: Class) -> bool:
+def leaves_flag_out(cls: Class) -> bool:
     """Whether its `call` leaves out a layer of the project that reads the flag."""
     return any(
         is_layer(routine.module, call)
-        and not is_told(routine.module, call)
+        and not gets_flag(routine.module, call)
         and _reads_flag_of(routine.module, call)
-        for routine in reached(of, "call")
+        for routine in reached(cls, "call")
         for call in calls_in(routine.module, routine.node)
     )
 
 
 def _beside_others(module: Module, function: Function) -> Iterator[LeftOut]:
-    told = next(filter(_passes_on, calls_in(module, function)), None)
-    if told is not None:
-        for each in _untold(module, function):
-            yield replace(each, beside=ast.unparse(told.func))
+    passing = next(filter(_passes_on, calls_in(module, function)), None)
+    if passing is not None:
+        for each in _left_out_in(module, function):
+            yield replace(each, beside=ast.unparse(passing.func))
 
 
-def _inconsistent(module: Module, of: Class, function: Function) -> Iterator[LeftOut]:
+def _inconsistent(module: Module, cls: Class, function: Function) -> Iterator[LeftOut]:
     """What a layer leaves out, or a model that passes the phase on elsewhere."""
-    for each in _untold(module, function):
-        if keras_kind(of) == "layer" or gets_phase_elsewhere(module, each.call):
+    for each in _left_out_in(module, function):
+        if keras_kind(cls) == "layer" or gets_phase_elsewhere(module, each.call):
             yield each
 
 
-def _untold(module: Module, function: Function) -> Iterator[LeftOut]:
+def _left_out_in(module: Module, function: Function) -> Iterator[LeftOut]:
     for call in calls_in(module, function):
         if (
             call.args
             and isinstance(call.func, ast.Attribute | ast.Name | ast.Subscript)
             and not _passes_on(call)
-            and not is_told(module, call)
+            and not gets_flag(module, call)
             and not says_otherwise(call)
             and _depends_on_phase(module, call)
             and not _is_asked_before(module, call, function)
@@ -130,15 +130,15 @@ def _depends_on_phase(module: Module, call: ast.Call) -> bool:
         for each in values(module, call.func)
     ):
         return False
-    return bool(holds(module, call.func)) or _reads_flag_of(module, call)
+    return bool(kinds_held(module, call.func)) or _reads_flag_of(module, call)
 
 
 def _is_plain(layer: Result) -> bool:
     """Whether it is surely a Keras layer that needs no phase, as most are."""
     return (
-        isinstance(layer.of, Known)
-        and layer.of.name.startswith("keras.layers.")
-        and not names.holds(layer.of.name)
+        isinstance(layer.maker, Known)
+        and layer.maker.name.startswith("keras.layers.")
+        and not names.kinds_named(layer.maker.name)
         and not any(isinstance(each, ast.Call) for each in layer.call.args)
         and all(each.arg and "drop" not in each.arg for each in layer.call.keywords)
     )
@@ -148,15 +148,15 @@ def _reads_flag_of(module: Module, call: ast.Call) -> bool:
     """Whether a layer of the project is called that does something with the flag."""
     return any(
         isinstance(value, Result)
-        and isinstance(value.of, Class)
-        and _reads_flag(value.of)
+        and isinstance(value.maker, Class)
+        and _reads_flag(value.maker)
         for value in values(module, call.func)
     )
 
 
-def _reads_flag(of: Class) -> bool:
+def _reads_flag(cls: Class) -> bool:
     """Whether its `call` takes the flag and does something with it."""
-    routine = method_of(of, "call")
+    routine = method_of(cls, "call")
     return (
         routine is not None
         and takes_training(routine.node)

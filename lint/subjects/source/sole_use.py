@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 
 from .batch_norms import batch_norm_name
 from .limits import NUMBERS_HANDED
+from .nodes import Function
 from .resolve import method_of, values
-from .scopes import Function
 from .values import Class, Routine, default_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .batch_norms import Momentum
+    from .bindings import Scope
     from .module import Module
-    from .scopes import Scope
 
 
 def sole_number(module: Module, momentum: Momentum) -> ast.Constant | None:

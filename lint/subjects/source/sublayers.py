@@ -30,14 +30,14 @@ def may_depend_on_phase(module: Module, call: ast.Call) -> bool:
     if held is None or hints.is_function(held[1]):
         return False
     found = values(module, call.func)
-    told, libraries = _told(module)
+    flagged, libraries = _flagged(module)
     if any(isinstance(each, Result) and _is_dropping(each) for each in found):
         return True
     if any(_library_of(each) in libraries for each in found):
         return True
     if found and all(isinstance(each, Parameter) for each in found):
         return True
-    return held in told and all(
+    return held in flagged and all(
         isinstance(each, Parameter | Items) or _library_maker(each) for each in found
     )
 
@@ -45,11 +45,11 @@ def may_depend_on_phase(module: Module, call: ast.Call) -> bool:
 def gets_phase_elsewhere(module: Module, call: ast.Call) -> bool:
     """Whether what the class holds and calls here gets the phase elsewhere in it."""
     held = _held(module, call)
-    return held in _told(module)[0] and may_depend_on_phase(module, call)
+    return held in _flagged(module)[0] and may_depend_on_phase(module, call)
 
 
 @remembered
-def _told(module: Module) -> tuple[frozenset[_Held], frozenset[str]]:
+def _flagged(module: Module) -> tuple[frozenset[_Held], frozenset[str]]:
     """The attributes, and the classes of other libraries, that get a phase."""
     calls = [call for call in module.calls if keyword(call, FLAG) is not None]
     held = {_held(module, call) for call in calls} - {None}
@@ -96,6 +96,6 @@ def _library_of(value: Value) -> str:
 def _library_maker(value: Value) -> str:
     """The class or the function of another library that made it; nothing if none."""
     match value:
-        case Result(of=Known(name)) if not name.startswith(_KERAS_OR_OTHER):
+        case Result(maker=Known(name)) if not name.startswith(_KERAS_OR_OTHER):
             return name
     return ""

@@ -8,16 +8,17 @@ call is known, else the values that all calls in sight pass.
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
-from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from .callers import calls_elsewhere, is_called_widely
+from .bindings import Kind
+from .callers import is_called_widely
+from .comparisons import Other, compared
 from .limits import FLAGS_HANDED
 from .members import members
 from .memo import remembered
-from .resolve import calls_of, project_lineage, values
-from .scopes import Function, Kind, ScopeNode
+from .nodes import Function, ScopeNode
+from .resolve import project_lineage, values
+from .runs import Run, callers_of, is_run_by
 from .values import (
     Class,
     Items,
@@ -37,40 +38,12 @@ if TYPE_CHECKING:
     from .module import Module
 
 
-class Other(Enum):
-    """A value that is not a constant."""
-
-    UNKNOWN = auto()
-    THING = auto()  # a layer, a class or the like, which counts as true
-
-
-@dataclass(frozen=True)
-class Run:
-    """The call by which a function, or a constructor, is run.
-
-    Attributes:
-        function: what is run.
-        module: where the call stands.
-        call: the call.
-        skipped: how many leading parameters Python fills in.
-        outer: the call that runs the function in which the call is.
-        key: equal for calls whose relevant arguments are equal.
-    """
-
-    function: Function
-    module: Module
-    call: ast.Call
-    skipped: int
-    outer: Run | None = None
-    key: tuple[object, ...] = ()
-
-
 def truth(module: Module, test: ast.expr, run: Run | None = None) -> bool | None:
     """Whether a condition holds, always or never; None where that is not known."""
     key = (truth, test, run and run.key)
     if key not in module.answers:
         module.answers[key] = None  # a condition that depends on itself is not known
-        module.answers[key] = _all(_Search(run).outcomes(module, test, run, 0))
+        module.answers[key] = _all(_OutcomeSearch(run).outcomes(module, test, run, 0))
     known: bool | None = module.answers[key]
     return known
 
@@ -79,7 +52,7 @@ def constants_of(
     module: Module, expression: ast.expr, run: Run | None = None
 ) -> list[object]:
     """The constants that it may be, with `Other` for anything else."""
-    return list(dict.fromkeys(_Search(run).outcomes(module, expression, run, 0)))
+    return list(dict.fromkeys(_OutcomeSearch(run).outcomes(module, expression, run, 0)))
 
 
 def is_dead(module: Module, node: ast.AST, run: Run | None = None) -> bool:
@@ -146,7 +119,7 @@ def _all(outcomes: Iterator[object]) -> bool | None:
     return found
 
 
-class _Search:
+class _OutcomeSearch:
     def __init__(self, run: Run | None) -> None:
         self._run = run
         self._visited: set[ast.AST] = set()
@@ -225,7 +198,7 @@ class _Search:
             others = list(self.outcomes(module, right, run, depth))
         for one in self.outcomes(module, left, run, depth):
             for other in others:
-                yield _comparison(one, op, other)
+                yield compared(one, op, other)
 
     def _name(
         self, module: Module, name: ast.Name, run: Run | None, depth: int
@@ -254,7 +227,7 @@ class _Search:
             (each.module, one)
             for owner in values(module, expression.value)
             if isinstance(owner, Self)
-            for each in project_lineage(owner.of)
+            for each in project_lineage(owner.cls)
             for one in members(each.module, each.node).assigned(expression.attr)
         ]
         if not given:
@@ -273,9 +246,9 @@ class _Search:
     ) -> Iterator[object]:
         default = default_of(function, name)
         seen, left_out = False, False
-        if not _is_run_by(function, run) and is_called_widely(module, function):
+        if not is_run_by(function, run) and is_called_widely(module, function):
             yield Other.UNKNOWN
-        for where, call, skipped, outer in _callers(module, function, run):
+        for where, call, skipped, outer in callers_of(module, function, run):
             seen = True
             given = argument_for(call, function, name, skipped)
             if given is not None:
@@ -291,39 +264,6 @@ class _Search:
                 yield from self.outcomes(module, default, None, depth)
 
 
-def _is_run_by(function: Function, run: Run | None) -> bool:
-    """Whether the call is known by which a function is run."""
-    while run is not None and run.function is not function:
-        run = run.outer
-    return run is not None
-
-
-def _callers(
-    module: Module, function: Function, run: Run | None
-) -> Iterator[tuple[Module, ast.Call, int, Run | None]]:
-    """The call by which a function is run, where it is known, or all in sight.
-
-    Those of other files come last, so that they are read only if needed.
-    """
-    known = run
-    while known is not None and known.function is not function:
-        known = known.outer
-    if known is not None:
-        yield known.module, known.call, known.skipped, known.outer
-        return
-    calls = calls_of(module, function)
-    inside = [
-        each
-        for each in calls
-        if run is not None and run.function in module.scopes.ancestors(each[0])
-    ]
-    for call, skipped in inside or calls:  # super().__init__() of what is constructed
-        yield module, call, skipped, run
-    if not inside:
-        for where, call, skipped in calls_elsewhere(module, function):
-            yield where, call, skipped, None
-
-
 def _valued(module: Module, expression: ast.expr) -> Iterator[object]:
     found = False
     for value in values(module, expression):
@@ -331,7 +271,7 @@ def _valued(module: Module, expression: ast.expr) -> Iterator[object]:
         match value:
             case Literal(value=constant):
                 yield constant
-            case Result(of=Class() | Known()) | Class() | Routine() | Self():
+            case Result(maker=Class() | Known()) | Class() | Routine() | Self():
                 yield Other.THING
             case Items(node=ast.List(elts=[_, *_]) | ast.Tuple(elts=[_, *_])):
                 yield Other.THING
@@ -339,43 +279,3 @@ def _valued(module: Module, expression: ast.expr) -> Iterator[object]:
                 yield Other.UNKNOWN
     if not found:
         yield Other.UNKNOWN
-
-
-def _comparison(one: object, op: ast.cmpop, other: object) -> object:
-    if Other.UNKNOWN in (one, other):
-        return Other.UNKNOWN
-    if Other.THING in (one, other):
-        differs = {ast.Is: False, ast.IsNot: True}
-        nothing = None in (one, other)
-        return differs.get(type(op), Other.UNKNOWN) if nothing else Other.UNKNOWN
-    match op:
-        case ast.Eq():
-            return one == other
-        case ast.NotEq():
-            return one != other
-        case ast.Is():
-            return one is other
-        case ast.IsNot():
-            return one is not other
-        case ast.In() | ast.NotIn() if isinstance(other, tuple | str):
-            if isinstance(other, str) and not isinstance(one, str):
-                return Other.UNKNOWN
-            if isinstance(other, tuple) and Other.UNKNOWN in other:
-                return Other.UNKNOWN
-            return (one in other) is isinstance(op, ast.In)
-        case ast.Gt() | ast.GtE() | ast.Lt() | ast.LtE():
-            return _ordered(one, op, other)
-    return Other.UNKNOWN
-
-
-def _ordered(one: object, op: ast.cmpop, other: object) -> object:
-    if not (isinstance(one, int | float) and isinstance(other, int | float)):
-        return Other.UNKNOWN
-    match op:
-        case ast.Gt():
-            return one > other
-        case ast.GtE():
-            return one >= other
-        case ast.Lt():
-            return one < other
-    return one <= other

@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from .bindings import Kind
 from .classes import graph_of
 from .limits import GRAPH, TENSORS_VISITED
 from .members import returns_of
+from .nodes import Function
 from .resolve import calls_of, values
-from .scopes import Function, Kind
 from .values import Class, Known, Result, Routine, Self, argument_for
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 _FITTING = ("compile", "fit", "fit_generator", "train_on_batch")
 
 
-class _Search:
+class _TensorSearch:
     """A search for one question: what it has visited, and whether it was cut short."""
 
     def __init__(self) -> None:
@@ -32,14 +33,14 @@ class _Search:
 def builds_graph(module: Module, call: ast.Call, is_layer: bool) -> bool:
     """Whether the call is applied to a tensor of a graph that is being built."""
     inputs = call.args[:1] or [each.value for each in call.keywords[:1]]
-    found = [_origin(module, each, _Search()) for each in inputs]
+    found = [_origin(module, each, _TensorSearch()) for each in inputs]
     if True in found:
         return True
     # A helper that builds its own BN can hardly serve anything else.
     return is_layer and isinstance(call.func, ast.Call) and None in found
 
 
-def _origin(module: Module, expression: ast.expr, search: _Search) -> bool | None:
+def _origin(module: Module, expression: ast.expr, search: _TensorSearch) -> bool | None:
     """Whether a tensor comes from `keras.Input`; None if from an unknown caller.
 
     The result is kept in the module, since each layer of a long graph asks again for
@@ -59,7 +60,9 @@ def _origin(module: Module, expression: ast.expr, search: _Search) -> bool | Non
     return answer
 
 
-def _look_up(module: Module, expression: ast.expr, search: _Search) -> bool | None:
+def _look_up(
+    module: Module, expression: ast.expr, search: _TensorSearch
+) -> bool | None:
     match expression:
         case ast.Attribute(attr="output" | "outputs" | "input" | "inputs"):
             return not isinstance(expression.value, ast.Name) or not any(
@@ -78,7 +81,9 @@ def _look_up(module: Module, expression: ast.expr, search: _Search) -> bool | No
     return _any(_origin(module, each, search) for each in sources)
 
 
-def _origin_of_name(module: Module, name: ast.Name, search: _Search) -> bool | None:
+def _origin_of_name(
+    module: Module, name: ast.Name, search: _TensorSearch
+) -> bool | None:
     found = module.scopes.lookup(name)
     sources: list[bool | None] = []
     for binding in found[1] if found else ():
@@ -141,8 +146,8 @@ def _followed_back(
 
 def _graph(network: Value) -> list[tuple[Module, ast.expr]]:
     match network:
-        case Self(of) | Result(of=Class() as of):
-            return list(graph_of(of))
+        case Self(cls) | Result(maker=Class() as cls):
+            return list(graph_of(cls))
         case Result(module=module, call=call):
             given = [*call.args, *(each.value for each in call.keywords)]
             return [(module, each) for each in given]

@@ -9,7 +9,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from .. import names
-from .contents import holds
+from .contents import kinds_held
 from .resolve import values
 from .values import Routine, parameters
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .module import Module
-    from .scopes import Function
+    from .nodes import Function
 
 _TRAINING = ("train_on_batch", "fit", "fit_generator")
 _COMPILING = ("compile", "make_train_function")
@@ -36,7 +36,7 @@ def toggled_in_loops(module: Module) -> Iterator[tuple[ast.AST, ast.expr]]:
         if (
             around
             and loops.isdisjoint(_loops(module, _COMPILING))
-            and names.BATCH_NORM in holds(module, network, even_frozen=True)
+            and names.BATCH_NORM in kinds_held(module, network, even_frozen=True)
         ):
             yield node, network
 

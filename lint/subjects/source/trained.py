@@ -54,8 +54,8 @@ def was_trained(module: Module, network: ast.expr) -> bool:
     ours = places(module, network)
     if any(
         isinstance(value, Result)
-        and isinstance(value.of, Known)
-        and value.of.name in _LOADING
+        and isinstance(value.maker, Known)
+        and value.maker.name in _LOADING
         for origin in ours
         if isinstance(origin[0], ast.Call)
         for value in values(module, origin[0])

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 from .. import names
 from . import hints
 from .classes import calls_in, keyword
-from .contents import holds
+from .contents import kinds_held
 from .identity import is_part_of
 from .members import returns_of
+from .nodes import Function, last_word
 from .owners import owners
 from .resolve import values
 from .running import Running, running, trained_kinds
 from .saying import FLAG
-from .scopes import Function, last_word
 from .values import Known, Result, Routine
 
 if TYPE_CHECKING:
@@ -165,14 +165,14 @@ def _lost(
     if not trained:
         return  # gradients for an input, or for something that is not known
     calls = list(running(module, body))
-    told = {
+    flagged = {
         ast.unparse(each.call.func)
         for each in calls
         if keyword(each.call, FLAG) is not None and each.loses_flag() is None
     }
     for each in calls:
         called = ast.unparse(each.call.func)
-        lost = None if called in told else each.loses_flag()
+        lost = None if called in flagged else each.loses_flag()
         if lost is None or last_word(lost.call.func) == "call":
             continue  # BN109 reports x.call(...)
         for network in each.networks():
@@ -201,7 +201,7 @@ def _in_jax(module: Module) -> Iterator[LostFlag]:
             network = call.func.value if isinstance(call.func, ast.Attribute) else None
             if lost is None or network is None:
                 continue
-            kinds = holds(each.module, network) & _LOST
+            kinds = kinds_held(each.module, network) & _LOST
             if kinds:
                 how = "in a differentiated function"
                 name = getattr(function.node, "name", "")

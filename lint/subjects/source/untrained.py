@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from .. import names
 from . import hints
 from .classes import calls_in, keras_kind, keyword
-from .contents import holds
+from .contents import kinds_held
+from .nodes import Function, last_word
 from .saying import FLAG, says
-from .scopes import Function, last_word
 from .trained import GRADIENTS, is_trained, owners_in, was_trained
 from .values import Class
 
@@ -59,7 +59,7 @@ def _calls(module: Module) -> Iterator[tuple[ast.Call, ast.expr, Function]]:
             continue
         if last_word(call.func) in ("stateless_call", "call", "super"):
             continue
-        if names.BATCH_NORM in holds(module, call.func):
+        if names.BATCH_NORM in kinds_held(module, call.func):
             yield call, flag, function
 
 

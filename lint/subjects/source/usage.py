@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from .classes import keras_kind, keyword
 from .frozen import freezes
+from .keras_versions import backend
+from .nodes import last_word
 from .resolve import method_of, project_lineage, values
 from .running import running
 from .saying import FLAG, Said, says
-from .scopes import last_word
 from .symbolic import builds_graph
 from .values import Class, Items, Known, Result, Self, argument_for, unpacks
-from .worlds import backend
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +44,7 @@ class Usage:
         made: how many are made.
         parts: how many of these become parts of other networks.
         calls: how many calls there are of one.
-        told: how many of these pass the flag in question.
+        flagged: how many of these pass the flag in question.
         stateless: whether one is put in training mode in `stateless_call`.
         backends: the backends of the modules that train one, where they set one.
         traced: how many others build a graph, which passes `training` on.
@@ -56,7 +56,7 @@ class Usage:
     made: int
     parts: int
     calls: int
-    told: int
+    flagged: int
     stateless: bool
     backends: frozenset[str]
     traced: int
@@ -70,7 +70,7 @@ class Usage:
             self.made + other.made,
             self.parts + other.parts,
             self.calls + other.calls,
-            self.told + other.told,
+            self.flagged + other.flagged,
             self.stateless or other.stateless,
             self.backends | other.backends,
             self.traced + other.traced,
@@ -81,20 +81,20 @@ class Usage:
     def harmless(self) -> bool:
         """Whether it is only used in ways that pass `training` on, or to infer."""
         only_part = self.made > 0 and self.parts == self.made
-        always_told = self.calls > 0 and self.told + self.traced == self.calls
-        ways = (only_part, always_told, self.led, self.inferring)
+        always_flagged = self.calls > 0 and self.flagged + self.traced == self.calls
+        ways = (only_part, always_flagged, self.led, self.inferring)
         return not self.fitted and any(ways)
 
 
-def usage_of(module: Module, of: Class, flag: str = FLAG) -> Usage:
+def usage_of(module: Module, cls: Class, flag: str = FLAG) -> Usage:
     """Find every use of the class, and of its subclasses, in the project.
 
     Other files are read only if the class's own file does not fit it.
     """
-    usage = _usage_in(module, of, flag)
+    usage = _usage_in(module, cls, flag)
     if usage.fitted:
         return usage
-    for other, same in _elsewhere(of):
+    for other, same in _elsewhere(cls):
         if not _is_of_torch(other):
             usage += _usage_in(other, same, flag)
     return usage
@@ -105,49 +105,49 @@ def trains_by_loops_alone(module: Module) -> bool:
 
     Whatever class it trains is then trained by that step, however it is chosen.
     """
-    texts = list(module.project.texts())
+    texts = module.project.texts.by_path.values()
     return not any(map(FITS.search, texts)) and any(
         "GradientTape" in text and _PASSES_TRUE.search(text) for text in texts
     )
 
 
-def _usage_in(module: Module, of: Class, flag: str) -> Usage:
-    made = [call for call in module.calls if _makes(module, call, of)]
-    calls = [call for call in module.calls if _calls_instance(module, call, of)]
-    fitted = _is_told_to(module, of, _FITTING)
-    stateless = any(_trains_stateless(module, of))
+def _usage_in(module: Module, cls: Class, flag: str) -> Usage:
+    made = [call for call in module.calls if _makes(module, call, cls)]
+    calls = [call for call in module.calls if _calls_instance(module, call, cls)]
+    fitted = _calls_method(module, cls, _FITTING)
+    stateless = any(_trains_stateless(module, cls))
     trained_on = backend(module) if fitted or stateless else None
     handed = _handed_to_networks(module) if made else set()
-    told = [call for call in calls if _is_told(call, of, flag)]
-    open_calls = [call for call in calls if call not in told]
+    flagged = [call for call in calls if _passes_flag(call, cls, flag)]
+    open_calls = [call for call in calls if call not in flagged]
     return Usage(
         fitted=fitted,
-        inferring=_is_told_to(module, of, _INFERRING)
-        or _is_told_to(module, of, (*_INFERRING, *_FITTING), frozen=True),
+        inferring=_calls_method(module, cls, _INFERRING)
+        or _calls_method(module, cls, (*_INFERRING, *_FITTING), frozen=True),
         made=len(made),
         parts=sum(_is_part(module, call) or call in handed for call in made),
         calls=len(calls),
-        told=len(told),
+        flagged=len(flagged),
         stateless=stateless,
         backends=frozenset({trained_on} if trained_on else ()),
         traced=sum(builds_graph(module, call, is_layer=False) for call in open_calls),
-        led=any(_leads(module, call, flag) for call in told)
-        or (bool(made) and _is_led_by_step(module, of, flag)),
+        led=any(_leads(module, call, flag) for call in flagged)
+        or (bool(made) and _is_led_by_step(module, cls, flag)),
     )
 
 
-def _elsewhere(of: Class) -> Iterator[tuple[Module, Class]]:
+def _elsewhere(cls: Class) -> Iterator[tuple[Module, Class]]:
     """The other modules that may use the class, each with the class as it sees it.
 
     These name the class or import its file, or import a file that does.
     """
-    project = of.module.project
-    again = project.load(of.module.path)  # the one that the others import
+    project = cls.module.project
+    again = project.load(cls.module.path)  # the one that the others import
     nodes = again.classes if again is not None else []
-    same = [each for each in nodes if each.lineno == of.node.lineno]
+    same = [each for each in nodes if each.lineno == cls.node.lineno]
     if again is None or not same:
         return
-    near = list(project.naming(of.node.name, again.imported_as))
+    near = list(project.naming(cls.node.name, again.imported_as))
     far = project.naming(*(each.imported_as for each in near))
     for other in chain(near, (each for each in far if each not in near)):
         if other is not again:
@@ -160,11 +160,11 @@ def _is_of_torch(module: Module) -> bool:
     return module.mentions("torch") and not of_keras
 
 
-def _is_told_to(
-    module: Module, of: Class, words: tuple[str, ...], *, frozen: bool = False
+def _calls_method(
+    module: Module, cls: Class, words: tuple[str, ...], *, frozen: bool = False
 ) -> bool:
     return any(
-        _is_instance(value, of)
+        _is_instance(value, cls)
         for word in words
         for call in module.calls_by_name.get(word, ())
         if isinstance(call.func, ast.Attribute)
@@ -173,44 +173,44 @@ def _is_told_to(
     )
 
 
-def _trains_stateless(module: Module, of: Class) -> Iterator[bool]:
+def _trains_stateless(module: Module, cls: Class) -> Iterator[bool]:
     """Whether each `stateless_call` with a flag that may be True is of an instance."""
     for call in module.calls_by_name.get("stateless_call", ()):
         flag = says(module, call)
         if isinstance(call.func, ast.Attribute) and _may_be_true(flag):
             for value in values(module, call.func.value):
-                yield _is_instance(value, of)
+                yield _is_instance(value, cls)
 
 
-def _is_instance(value: Value, of: Class) -> bool:
+def _is_instance(value: Value, cls: Class) -> bool:
     """Whether it is an instance of the class or of a subclass."""
     match value:
-        case Self(made) | Result(of=Class() as made):
-            return of in project_lineage(made)
+        case Self(made) | Result(maker=Class() as made):
+            return cls in project_lineage(made)
     return False
 
 
-def _makes(module: Module, call: ast.Call, of: Class) -> bool:
+def _makes(module: Module, call: ast.Call, cls: Class) -> bool:
     # Instances are made by the class's name or a subclass's: words with a capital.
     if not last_word(call.func)[:1].isupper():
         return False
     return any(
-        isinstance(value, Class) and of in project_lineage(value)
+        isinstance(value, Class) and cls in project_lineage(value)
         for value in values(module, call.func)
     )
 
 
-def _calls_instance(module: Module, call: ast.Call, of: Class) -> bool:
-    return any(_is_instance(value, of) for value in values(module, call.func))
+def _calls_instance(module: Module, call: ast.Call, cls: Class) -> bool:
+    return any(_is_instance(value, cls) for value in values(module, call.func))
 
 
-def _is_told(call: ast.Call, of: Class, flag: str) -> bool:
+def _passes_flag(call: ast.Call, cls: Class, flag: str) -> bool:
     """Whether a call of an instance passes the flag, by its name or its place."""
     if keyword(call, flag) is not None:
         return True
     if flag == FLAG:
         return False
-    routine = method_of(of, "call")
+    routine = method_of(cls, "call")
     by_place = routine and argument_for(call, routine.node, flag, 1)
     return by_place is not None or unpacks(call)
 
@@ -261,12 +261,12 @@ def _may_be_true(said: Said) -> bool:
     return not (said.is_nothing or said.is_constant(False))
 
 
-def _is_led_by_step(module: Module, of: Class, flag: str) -> bool:
+def _is_led_by_step(module: Module, cls: Class, flag: str) -> bool:
     """Whether a function that it is passed to puts an instance in training mode."""
     for each in running(module, [module.tree], own_tapes=True):
         if each.caller is not None and _leads(each.module, each.call, flag):
             for network in each.networks():
-                if any(_is_instance(value, of) for value in values(*network)):
+                if any(_is_instance(value, cls) for value in values(*network)):
                     return True
     return False
 

@@ -6,7 +6,7 @@ import ast
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .scopes import Function, arguments_of
+from .nodes import Function, arguments_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -47,9 +47,9 @@ class Routine:
 
 @dataclass(frozen=True)
 class Result:
-    """The result of a call: an instance of a class, or what a function returns."""
+    """The result of calling `maker`: an instance, or what a function returns."""
 
-    of: Known | Class
+    maker: Known | Class
     module: Module
     call: ast.Call
 
@@ -58,7 +58,7 @@ class Result:
 class Self:
     """The instance a method is called on."""
 
-    of: Class
+    cls: Class
 
 
 @dataclass(frozen=True)
@@ -89,9 +89,9 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Partial:
-    """`functools.partial(of, ...)`."""
+    """`functools.partial(function, ...)`."""
 
-    of: Value
+    function: Value
     module: Module
     call: ast.Call
 

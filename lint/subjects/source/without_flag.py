@@ -11,14 +11,14 @@ from ...semantics import CALL_NEEDS_TRAINING
 from .. import names
 from . import hints
 from .classes import calls_in, extends_flagged, keras_kind, reached, takes_training
-from .contents import class_holds
+from .contents import kinds_of_class
+from .keras_versions import keras_for
 from .members import attribute_of_self, members, self_name
 from .resolve import lineage, method_of, values
 from .saying import says, says_otherwise
-from .sibling_flags import leaves_untold
+from .sibling_flags import leaves_flag_out
 from .usage import FITS
 from .values import Class, Known, Parameter
-from .worlds import world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,14 +44,14 @@ class WithoutFlag:
     """A class whose `call` has no parameter `training`.
 
     Attributes:
-        of: the class.
+        cls: the class.
         call: its `call`.
         kinds: what it holds that depends on the phase; nothing if that is passed in.
         is_part: whether the module builds one in a graph or in a Keras class that takes
             the phase.
     """
 
-    of: Class
+    cls: Class
     call: Method
     kinds: frozenset[str]
     is_part: bool = False
@@ -64,13 +64,13 @@ def without_flag(module: Module) -> Iterator[WithoutFlag]:
     out where something is fitted; what a tape runs is BN102's.
     """
     found = list(_lacking(module))
-    lacking = {each.of.node for each in found}
+    lacking = {each.cls.node for each in found}
     for each in found:
-        yield replace(each, is_part=_is_part(module, each.of, lacking))
+        yield replace(each, is_part=_is_part(module, each.cls, lacking))
 
 
 def _lacking(module: Module) -> Iterator[WithoutFlag]:
-    needed = world(module).has(CALL_NEEDS_TRAINING)
+    needed = keras_for(module).has(CALL_NEEDS_TRAINING)
     fits = not needed and (module.matches(FITS) or module.mentions("GradientTape"))
     for node in module.classes:
         call = members(module, node).methods.get("call")
@@ -78,31 +78,31 @@ def _lacking(module: Module) -> Iterator[WithoutFlag]:
             continue
         if hints.only_infers(node.name):
             continue
-        of = Class(module, node)
-        kind = keras_kind(of)
-        if kind is None or extends_flagged(of) or _is_called_otherwise(of):
+        cls = Class(module, node)
+        kind = keras_kind(cls)
+        if kind is None or extends_flagged(cls) or _is_called_otherwise(cls):
             continue  # BN109 is about the former
         is_layer = kind == "layer"
-        if not is_layer and (fits or any(method_of(of, step) for step in _OWN_STEPS)):
+        if not is_layer and (fits or any(method_of(cls, step) for step in _OWN_STEPS)):
             continue
-        kinds = class_holds(of, at_any_rate=True) - {names.AUGMENTATION}
+        kinds = kinds_of_class(cls, at_any_rate=True) - {names.AUGMENTATION}
         if kinds and not is_layer and needed:
             continue  # BN101 reports it by itself
-        if kinds or leaves_untold(of) or _loses_flag(of) or _wraps(of, is_layer):
-            yield WithoutFlag(of, call, kinds)
+        if kinds or leaves_flag_out(cls) or _loses_flag(cls) or _wraps(cls, is_layer):
+            yield WithoutFlag(cls, call, kinds)
 
 
-def _is_called_otherwise(of: Class) -> bool:
+def _is_called_otherwise(cls: Class) -> bool:
     """Whether it does not leave calling it to Keras."""
-    own = method_of(of, "__call__")
+    own = method_of(cls, "__call__")
     return own is not None and not any(
         isinstance(each, ast.Name) and each.id == "super" for each in ast.walk(own.node)
     )
 
 
-def _is_part(module: Module, of: Class, lacking: set[ast.ClassDef]) -> bool:
+def _is_part(module: Module, cls: Class, lacking: set[ast.ClassDef]) -> bool:
     """Whether an instance gets the phase from what it is part of."""
-    for made in module.calls_by_name.get(of.node.name, ()):
+    for made in module.calls_by_name.get(cls.node.name, ()):
         owner = module.scopes.enclosing_class(made)
         if owner is None:
             if not _is_in_demo(module, made):
@@ -136,48 +136,50 @@ def _sets_phase(call: Method) -> bool:
     return any(hints.is_training_flag(each.arg) for each in given)
 
 
-def _loses_flag(of: Class) -> bool:
+def _loses_flag(cls: Class) -> bool:
     """Whether it replaces the `call` of a layer of Keras that takes the phase."""
     return any(
         isinstance(base, Known) and _TAKES_PHASE.match(base.name) is not None
-        for base in lineage(of)
+        for base in lineage(cls)
     )
 
 
-def _wraps(of: Class, is_layer: bool) -> bool:
+def _wraps(cls: Class, is_layer: bool) -> bool:
     """Whether its `call` runs layers that are passed to its constructor."""
-    run = _run_in_call(of)
-    if "layer" in run and Known("keras.layers.Wrapper") in lineage(of):
+    run = _run_in_call(cls)
+    if "layer" in run and Known("keras.layers.Wrapper") in lineage(cls):
         return True
     return any(
         not hints.is_function(name)
-        and _is_given(of, name)
-        and (not is_layer or _treats_as_layer(of, name))
+        and _is_given(cls, name)
+        and (not is_layer or _treats_as_layer(cls, name))
         for name in sorted(run)
     )
 
 
-def _run_in_call(of: Class) -> set[str]:
+def _run_in_call(cls: Class) -> set[str]:
     """The attributes that `call` calls without a flag, or passes to a function."""
     found: set[str | None] = set()
-    needed = world(of.module).has(CALL_NEEDS_TRAINING)  # **options get no phase then
-    for routine in reached(of, "call"):
+    needed = keras_for(cls.module).has(
+        CALL_NEEDS_TRAINING
+    )  # **options get no phase then
+    for routine in reached(cls, "call"):
         me = self_name(routine.node)
         for call in calls_in(routine.module, routine.node):
             said = says(routine.module, call)
-            untold = said.is_nothing or (said.packed and needed)
-            if untold and not says_otherwise(call):
+            passes_nothing = said.is_nothing or (said.packed and needed)
+            if passes_nothing and not says_otherwise(call):
                 found.add(attribute_of_self(call.func, me) if call.args else None)
                 found.update(attribute_of_self(each, me) for each in call.args)
     return {each for each in found if each is not None}
 
 
-def _is_given(of: Class, name: str) -> bool:
-    constructor = method_of(of, "__init__")
+def _is_given(cls: Class, name: str) -> bool:
+    constructor = method_of(cls, "__init__")
     given = [
         value
-        for each in members(of.module, of.node).given(name)
-        for value in values(of.module, _converted(each))
+        for each in members(cls.module, cls.node).given(name)
+        for value in values(cls.module, _converted(each))
     ]
     return (
         constructor is not None
@@ -197,11 +199,11 @@ def _converted(expression: ast.expr) -> ast.expr:
     return expression
 
 
-def _treats_as_layer(of: Class, name: str) -> bool:
+def _treats_as_layer(cls: Class, name: str) -> bool:
     """Whether the class does with an attribute what is done with layers alone."""
     return any(
         isinstance(each, ast.Attribute)
         and _OF_LAYERS.fullmatch(each.attr) is not None
         and attribute_of_self(each.value, "self") == name
-        for each in ast.walk(of.node)
+        for each in ast.walk(cls.node)
     )

@@ -56,7 +56,7 @@ def test_applications_with_and_without_batch_norm() -> None:
         source = inspect.getsource(inspect.getmodule(function))  # type: ignore[arg-type]
         # ResNet V2 builds on the file of ResNet.
         expected = "BatchNormalization" in source or "resnet.ResNet" in source
-        kinds = names.holds(f"keras.applications.{name}")
+        kinds = names.kinds_named(f"keras.applications.{name}")
         assert (names.BATCH_NORM in kinds) is expected, name
 
 
@@ -64,7 +64,9 @@ def test_layers_that_depend_on_training() -> None:
     """Every layer that Keras hands `training` to in its own signature is judged."""
     import keras
 
-    known = {name for name in vars(keras.layers) if names.holds(f"keras.layers.{name}")}
+    known = {
+        name for name in vars(keras.layers) if names.kinds_named(f"keras.layers.{name}")
+    }
     regularizing = {
         name
         for name, layer in vars(keras.layers).items()

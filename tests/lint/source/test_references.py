@@ -17,7 +17,7 @@ FOLDER = FIXTURES / "source" / "references"
 REFERENCES = tomllib.loads(
     Path(__file__).with_name("references.toml").read_text(encoding="utf-8")
 )["reference"]
-PATTERNS = sorted({each["pattern"] for each in REFERENCES})
+PATTERNS = sorted({reference["pattern"] for reference in REFERENCES})
 
 
 def files_of(pattern: str) -> list[Path]:
@@ -46,7 +46,9 @@ def test_corrected_pattern_is_silent(pattern: str) -> None:
 
 def test_every_fixture_is_of_a_reference() -> None:
     names = {path.stem for path in FOLDER.iterdir() if path.name != "__pycache__"}
-    assert names == {f"{each}{end}" for each in PATTERNS for end in ("", "_fixed")}
+    assert names == {
+        f"{pattern}{end}" for pattern in PATTERNS for end in ("", "_fixed")
+    }
 
 
 def test_references_are_enough() -> None:

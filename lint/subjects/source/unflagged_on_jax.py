@@ -11,17 +11,17 @@ import ast
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .bindings import Kind
 from .classes import calls_in, keras_kind, reached, takes_training
-from .contents import holds
+from .contents import kinds_held
 from .edits import with_argument
+from .keras_versions import backend
 from .leaks import is_layer
 from .memo import found_once
 from .resolve import method_of, values
 from .saying import FLAG, says
-from .scopes import Kind
 from .usage import usage_of
 from .values import Class, Result, Routine, argument_for, default_of
-from .worlds import backend
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Untold:
+class Unflagged:
     """A call, without the phase, of a layer that depends on it.
 
     Attributes:
@@ -46,60 +46,60 @@ class Untold:
 
 
 @found_once
-def untold_on_jax(module: Module) -> Iterator[Untold]:
+def unflagged_on_jax(module: Module) -> Iterator[Unflagged]:
     """Yield such calls in the model classes that are fitted on JAX, each once."""
     if not module.mentions(FLAG) or backend(module) not in (None, "jax"):
         return
     seen: set[ast.Call] = set()
     for node in module.classes:
-        of = Class(module, node)
-        found = [each for each in _untold_in(of) if each.call not in seen]
-        if found and _is_fitted_on_jax(of):
+        cls = Class(module, node)
+        found = [each for each in _unflagged_in(cls) if each.call not in seen]
+        if found and _is_fitted_on_jax(cls):
             seen.update(each.call for each in found)
             yield from found
 
 
-def _untold_in(of: Class) -> Iterator[Untold]:
+def _unflagged_in(cls: Class) -> Iterator[Unflagged]:
     """Yield the calls in the module of a model class whose `call` gets the phase."""
-    call = method_of(of, "call")
+    call = method_of(cls, "call")
     if call is None or not takes_training(call.node):
         return  # BN101 asks for the parameter
-    if keras_kind(of) not in ("model", "sequential"):
+    if keras_kind(cls) not in ("model", "sequential"):
         return
-    for routine in reached(of, "call"):
-        for each in calls_in(of.module, routine.node):
-            if routine.module is of.module and not is_told(of.module, each):
-                kinds = is_layer(of.module, each) and holds(of.module, each.func)
+    for routine in reached(cls, "call"):
+        for each in calls_in(cls.module, routine.node):
+            if routine.module is cls.module and not gets_flag(cls.module, each):
+                kinds = is_layer(cls.module, each) and kinds_held(cls.module, each.func)
                 if kinds:
-                    yield Untold(each, routine, kinds)
+                    yield Unflagged(each, routine, kinds)
 
 
-def told(module: Module, untold: Untold) -> Fix | None:
+def flag_passed_on(module: Module, unflagged: Unflagged) -> Fix | None:
     """Return the fix that passes the flag on, where it exists and is surely taken."""
-    flags = module.scopes.scope_of(untold.call).bindings.get(FLAG, ())
+    flags = module.scopes.scope_of(unflagged.call).bindings.get(FLAG, ())
     if not flags or any(each.kind is not Kind.PARAMETER for each in flags):
         return None
-    if len(untold.call.args) > 1:
+    if len(unflagged.call.args) > 1:
         return None  # it may have been meant by position
-    for value in values(module, untold.call.func):
+    for value in values(module, unflagged.call.func):
         called = _call_of(value)
         if called is not None and not takes_training(called.node):
             return None
-    return with_argument(module, untold.call, f"{FLAG}={FLAG}")
+    return with_argument(module, unflagged.call, f"{FLAG}={FLAG}")
 
 
-def _is_fitted_on_jax(of: Class) -> bool:
-    if method_of(of, "stateless_call") or _steps_otherwise(of):
+def _is_fitted_on_jax(cls: Class) -> bool:
+    if method_of(cls, "stateless_call") or _steps_otherwise(cls):
         return False
-    usage = usage_of(of.module, of)
-    backends = usage.backends | {backend(of.module)} - {None}
+    usage = usage_of(cls.module, cls)
+    backends = usage.backends | {backend(cls.module)} - {None}
     return (usage.fitted or usage.stateless) and backends == {"jax"}
 
 
-def _steps_otherwise(of: Class) -> bool:
+def _steps_otherwise(cls: Class) -> bool:
     """Whether it has a training step of its own that may well call the model."""
     for name in ("train_step", "compute_loss_and_updates"):
-        own = method_of(of, name)
+        own = method_of(cls, name)
         if own is not None:
             words = {getattr(each, "attr", "") for each in ast.walk(own.node)}
             return words.isdisjoint(
@@ -108,7 +108,7 @@ def _steps_otherwise(of: Class) -> bool:
     return False
 
 
-def is_told(module: Module, call: ast.Call) -> bool:
+def gets_flag(module: Module, call: ast.Call) -> bool:
     """Whether a call passes the phase, or may do so, or what it calls presumes it."""
     if not says(module, call).is_nothing:
         return True
@@ -127,6 +127,6 @@ def is_told(module: Module, call: ast.Call) -> bool:
 def _call_of(value: object) -> Routine | None:
     """The `call` of what a layer of the project is an instance of."""
     match value:
-        case Result(of=Class() as made):
+        case Result(maker=Class() as made):
             return method_of(made, "call")
     return None

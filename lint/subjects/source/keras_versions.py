@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ...semantics import CURRENT, World, parse_version
+from ...semantics import CURRENT, KerasVersion, parse_version
 from .limits import REQUIREMENT_BYTES, REQUIREMENT_FILES
 from .memo import remembered
 from .text import without_comments
@@ -28,9 +28,11 @@ class Requirements:
 
 
 @remembered
-def world(module: Module) -> World:
+def keras_for(module: Module) -> KerasVersion:
     """Return which Keras a module is written for."""
-    return world_of(module.keras_version, module.text, module.project.requirements)
+    return keras_of_source(
+        module.keras_version, module.text, module.project.requirements
+    )
 
 
 @remembered
@@ -39,19 +41,21 @@ def backend(module: Module) -> str | None:
     return backend_of(module.text)
 
 
-def world_of(keras_version: str | None, text: str, requirements: Requirements) -> World:
-    """The world of a source: what the user says, its own imports, its project."""
+def keras_of_source(
+    keras_version: str | None, text: str, requirements: Requirements
+) -> KerasVersion:
+    """The Keras of a source: what the user says, its own imports, its project."""
     named = parse_version(keras_version or "")
     if named is not None:
-        return World(named)
+        return KerasVersion(named)
     if _says(_LEGACY, text):
-        return World((2,))
+        return KerasVersion((2,))
     if _says(_KERAS_3, text):
         asked = requirements.keras
-        return World(asked if asked and asked >= (3,) else (3,))
+        return KerasVersion(asked if asked and asked >= (3,) else (3,))
     if requirements.keras is not None:
-        return World(requirements.keras)
-    return World(CURRENT, assumed=True)
+        return KerasVersion(requirements.keras)
+    return KerasVersion(CURRENT, assumed=True)
 
 
 def _says(signs: tuple[_Sign, ...], text: str) -> bool:
@@ -246,7 +250,7 @@ def _asked(match: re.Match[str]) -> Version | None:
     version = parse_version(match["version"]) or ()
     bound, name = match["bound"], match["name"].replace("_", "-")
     if name == "tf-keras":
-        return None  # installed beside either world
+        return None  # installed beside either Keras
     if name == "tensorflow":
         # TensorFlow up to 2.15 brought Keras 2, later ones bring Keras 3.
         first_with_keras_3 = (2, 16)

@@ -8,15 +8,15 @@ import pytest
 
 from lint.semantics import (
     FUNCTIONAL_FLAG_IS_OVERRIDDEN,
-    World,
+    KerasVersion,
+    keras_of_model,
     parse_version,
-    world_of_model,
 )
-from lint.subjects.source.worlds import (
+from lint.subjects.source.keras_versions import (
     Requirements,
     backend_of,
+    keras_of_source,
     read_requirements,
-    world_of,
 )
 
 if TYPE_CHECKING:
@@ -62,7 +62,9 @@ NOTHING = Requirements()
     ],
 )
 def test_imports_tell(text: str, version: tuple[int, ...]) -> None:
-    assert world_of(None, f"import os\n{text}\n", NOTHING) == World(version)
+    assert keras_of_source(None, f"import os\n{text}\n", NOTHING) == KerasVersion(
+        version
+    )
 
 
 @pytest.mark.parametrize(
@@ -79,19 +81,21 @@ def test_imports_tell(text: str, version: tuple[int, ...]) -> None:
     ],
 )
 def test_nothing_tells(text: str) -> None:
-    world = world_of(None, text, NOTHING)
-    assert world.assumed
-    assert world.version[0] == 3
-    assert "--keras-version" in world.caveat
+    keras = keras_of_source(None, text, NOTHING)
+    assert keras.assumed
+    assert keras.version[0] == 3
+    assert "--keras-version" in keras.caveat
 
 
 def test_order() -> None:
     legacy, asked = "import tf_keras", Requirements((3, 4))
-    assert world_of("3.16", legacy, asked) == World((3, 16))
-    assert world_of(None, legacy, asked) == World((2,))
-    assert world_of(None, "", asked) == World((3, 4))
-    assert world_of(None, "keras.ops", asked) == World((3, 4))
-    assert world_of(None, "keras.ops", Requirements((2, 15))) == World((3,))
+    assert keras_of_source("3.16", legacy, asked) == KerasVersion((3, 16))
+    assert keras_of_source(None, legacy, asked) == KerasVersion((2,))
+    assert keras_of_source(None, "", asked) == KerasVersion((3, 4))
+    assert keras_of_source(None, "keras.ops", asked) == KerasVersion((3, 4))
+    assert keras_of_source(None, "keras.ops", Requirements((2, 15))) == KerasVersion(
+        (3,)
+    )
 
 
 @pytest.mark.parametrize(
@@ -99,12 +103,12 @@ def test_order() -> None:
     [("2.15", False), ("3.0", True), ("3", True), ("3.15.1", True), ("3.16", False)],
 )
 def test_when_a_functional_flag_is_overridden(version: str, overridden: bool) -> None:
-    world = world_of_model(version)
-    assert world.has(FUNCTIONAL_FLAG_IS_OVERRIDDEN) is overridden
+    keras = keras_of_model(version)
+    assert keras.has(FUNCTIONAL_FLAG_IS_OVERRIDDEN) is overridden
 
 
 def test_model_without_a_version() -> None:
-    assert world_of_model(None).assumed
+    assert keras_of_model(None).assumed
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,74 @@
+"""Nodes of a syntax tree: what they are, where they are, and what they hold."""
+
+from __future__ import annotations
+
+import ast
+from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Position = tuple[int, int]
+Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+ScopeNode = ast.Module | ast.ClassDef | Function
+
+# Fields without nodes, or with nodes that are never needed: operators and contexts.
+_PLAIN = frozenset(
+    (
+        *("ctx", "op", "ops", "id", "attr", "module", "level", "asname"),
+        *("type_comment", "type_ignores", "simple", "conversion", "is_async", "kind"),
+    )
+)
+
+
+class _Parts(dict[type[ast.AST], tuple[str, ...]]):
+    """The fields of each type of node that hold others, last first."""
+
+    def __missing__(self, kind: type[ast.AST]) -> tuple[str, ...]:
+        leaf = kind in (ast.Name, ast.Constant)
+        names = () if leaf else kind._fields[::-1]
+        self[kind] = found = tuple(each for each in names if each not in _PLAIN)
+        return found
+
+
+PARTS = _Parts()
+
+
+def nodes_in(tree: ast.AST) -> Iterator[ast.AST]:
+    """Return what `ast.walk` does but for operators and contexts, in half the time."""
+    pending = deque((tree,))
+    while pending:
+        node = pending.popleft()
+        for name in reversed(PARTS[type(node)]):
+            value = getattr(node, name, None)
+            if isinstance(value, list):
+                pending.extend(each for each in value if isinstance(each, ast.AST))
+            elif isinstance(value, ast.AST):
+                pending.append(value)
+        yield node
+
+
+def last_word(expression: ast.expr) -> str:
+    """`c` of `a.b.c`, `a` of `a`, nothing of anything else."""
+    match expression:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name
+    return ""
+
+
+def start(node: ast.AST) -> Position:
+    """Return where a node begins."""
+    return getattr(node, "lineno", 0), getattr(node, "col_offset", 0)
+
+
+def end(node: ast.AST) -> Position:
+    """Return where a node ends."""
+    return getattr(node, "end_lineno", 0), getattr(node, "end_col_offset", 0)
+
+
+def arguments_of(function: Function) -> list[ast.arg]:
+    """Return all named parameters in order, and those that collect the rest."""
+    named = function.args
+    rest = [each for each in (named.vararg, named.kwarg) if each is not None]
+    return [*named.posonlyargs, *named.args, *named.kwonlyargs, *rest]
