@@ -25,7 +25,7 @@ def chosen(every: Found, layers: Chosen) -> Found:
         found = [(layer, path) for layer, path in every if layers(layer)]
     else:
         patterns = [layers] if isinstance(layers, str) else list(layers)
-        if not all(isinstance(each, str) for each in patterns):
+        if not all(isinstance(pattern, str) for pattern in patterns):
             raise TypeError(
                 "`layers` must be a pattern, a list of patterns or a function that "
                 f"takes a layer. Received: layers={layers!r}"

@@ -203,11 +203,11 @@ def _warn_of_makers(model: Any, found: Found, new: Any) -> None:
     exchanged = {id(layer) for layer, _ in found}
     makers = [
         layer
-        for layer in [model, *(each for each, _ in live.layers_inside(model))]
+        for layer in [model, *(layer for layer, _ in live.layers_inside(model))]
         if live.is_own(layer) and not live.computes_its_graph(layer)
-        if any(id(each) in exchanged for each in _children(layer))
+        if any(id(child) in exchanged for child in _children(layer))
     ]
-    silent = [each.name for each in makers if not _mentions(each, exchanged)]
+    silent = [maker.name for maker in makers if not _mentions(maker, exchanged)]
     if silent:
         warnings.warn(
             f"The code of {silent} creates its batch normalization itself. A model "
@@ -228,9 +228,9 @@ def _mentions(layer: Any, exchanged: set[int]) -> bool:
     except Exception:  # It is the user's own code.
         return False
     return all(
-        f'"name": "{each.name}"' in text
-        for each in _children(layer)
-        if id(each) in exchanged
+        f'"name": "{child.name}"' in text
+        for child in _children(layer)
+        if id(child) in exchanged
     )
 
 

@@ -130,4 +130,6 @@ def _is_held(path: str, around: dict[str, Any], model: Any) -> bool:
     """Whether something around a layer is frozen."""
     parts = path.split("/")
     holders = [around.get("/".join(parts[:end])) for end in range(1, len(parts))]
-    return any(each is not None and not each.trainable for each in [model, *holders])
+    return any(
+        holder is not None and not holder.trainable for holder in [model, *holders]
+    )

@@ -83,7 +83,7 @@ def read_baseline(file: Path) -> Baseline:
     """
     try:
         content = json.loads(file.read_bytes())
-        known = {_entry_key(each): _count(each) for each in content["findings"]}
+        known = {_entry_key(entry): _count(entry) for entry in content["findings"]}
         version = content["version"]
     except OSError as error:
         raise UsageError(
@@ -112,7 +112,7 @@ def write_baseline(
     Raises:
         UsageError: if the file cannot be written.
     """
-    keys = (_key(each, texts.get(each, ""), file) for each in findings)
+    keys = (_key(finding, texts.get(finding, ""), file) for finding in findings)
     entries = [_entry(key, count) for key, count in sorted(Counter(keys).items())]
     with text_file(file, "baseline") as opened:
         json.dump({"version": VERSION, "findings": entries}, opened, indent=2)

@@ -135,10 +135,10 @@ class Config:
     def to_toml(self) -> str:
         """Format the effective settings, as `--show-settings` prints them."""
         lines = [f"# Patterns are relative to {self.root}", "[tool.model-lint]"]
-        for each in fields(self):
-            if each.name == "root":
+        for setting in fields(self):
+            if setting.name == "root":
                 continue
-            key, value = each.name.replace("_", "-"), getattr(self, each.name)
+            key, value = setting.name.replace("_", "-"), getattr(self, setting.name)
             lines.append(
                 f"# {key}: none" if value is None else f"{key} = {_toml(value)}"
             )
@@ -147,7 +147,7 @@ class Config:
 
 def _toml(value: Any) -> str:
     if isinstance(value, dict):
-        pairs = (f"{_toml(key)} = {_toml(each)}" for key, each in value.items())
+        pairs = (f"{_toml(key)} = {_toml(item)}" for key, item in value.items())
         return f"{{ {', '.join(pairs)} }}" if value else "{}"
     if isinstance(value, Path):
         value = str(value)
@@ -169,7 +169,9 @@ def config_for(targets: Sequence[object]) -> Config:
     Raises:
         UsageError: if the file holds an unknown key or code, or a value of wrong type.
     """
-    paths = [Path(each) for each in targets if isinstance(each, str | os.PathLike)]
+    paths = [
+        Path(target) for target in targets if isinstance(target, str | os.PathLike)
+    ]
     existing = [path.absolute() for path in paths if path.exists()]
     shared = [Path(os.path.commonpath(existing))] if existing else []
     for start in (*shared, Path.cwd()):

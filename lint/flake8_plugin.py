@@ -45,11 +45,11 @@ class Plugin:
         if config.fail_on == "never":
             return
         least = Severity(config.fail_on)
-        for each in linter.check_file(self._path, self._data).findings:
-            if each.severity.at_least(least):
-                column = (each.column or 1) - 1
-                text = f"{each.code} {each.message}"
-                yield each.line or 1, column, text, type(self)
+        for finding in linter.check_file(self._path, self._data).findings:
+            if finding.severity.at_least(least):
+                column = (finding.column or 1) - 1
+                text = f"{finding.code} {finding.message}"
+                yield finding.line or 1, column, text, type(self)
 
 
 @cache

@@ -137,12 +137,12 @@ class Linter:
 
         found = self._ask(lambda rule: _check_source(rule, subject))
         if subject.is_test:
-            found = [_of_test(each) for each in found]
+            found = [_of_test(candidate) for candidate in found]
         suppressions = Suppressions(subject)
         kept = suppressions.without_silenced(found)
         unused = suppressions.unused(self.codes)
         kept += self._ask(lambda rule: rule.check_suppressions(subject, unused))
-        excerpts = {each: _excerpt(subject, each) for each in kept}
+        excerpts = {finding: _excerpt(subject, finding) for finding in kept}
         is_opaque = bool(subject.unread)
         return self._result(str(subject.path), kept, excerpts, is_opaque=is_opaque)
 
@@ -164,7 +164,7 @@ class Linter:
     def _ask(self, check: Callable[[Rule], Iterable[Finding]]) -> list[Finding]:
         """Collect the findings of all rules, without those that settings silence."""
         findings = chain.from_iterable(check(rule) for rule in self._rules)
-        return [each for each in findings if not self._config.silences(each)]
+        return [finding for finding in findings if not self._config.silences(finding)]
 
 
 def _of_test(finding: Finding) -> Finding:
@@ -179,7 +179,7 @@ def _check_model(rule: Rule, model: Model) -> Iterable[Finding]:
 
 
 def _check_source(rule: Rule, module: Module) -> Iterable[Finding]:
-    unread = (rule.check_unread(each) for each in module.unread)
+    unread = (rule.check_unread(file) for file in module.unread)
     return chain(rule.check_source(module), *unread)
 
 

@@ -119,15 +119,15 @@ def run_text(
 
 
 def _report(results: list[Result], linter: Linter, exclusion: Exclusion) -> Report:
-    known: Counter[Key] = sum((each.known for each in results), Counter())
-    checked = tuple(each.name for each in results if each.unread is None)
+    known: Counter[Key] = sum((result.known for result in results), Counter())
+    checked = tuple(result.name for result in results if result.unread is None)
     baseline = linter.baseline
     return Report(
         findings=tuple(sorted(chain.from_iterable(map(_found, results)), key=_place)),
         checked=checked,
-        unread=tuple(each.unread for each in results if each.unread is not None),
-        opaque=tuple(each.name for each in results if each.is_opaque),
-        excerpts={k: v for each in results for k, v in each.excerpts.items()},
+        unread=tuple(result.unread for result in results if result.unread is not None),
+        opaque=tuple(result.name for result in results if result.is_opaque),
+        excerpts={k: v for result in results for k, v in result.excerpts.items()},
         known=known.total(),
         stale=0 if baseline is None else baseline.stale(known, checked, linter.codes),
         passed_over=exclusion.passed_over,
@@ -140,7 +140,7 @@ def files_to_check(targets: Sequence[Any], config: Config) -> tuple[Path, ...]:
     Raises:
         UsageError: if a target is of another kind.
     """
-    paths = [_as_path(each) for each in targets if not _is_model(each)]
+    paths = [_as_path(target) for target in targets if not _is_model(target)]
     return tuple(_files(paths, Exclusion(config), force=config.force_exclude)[1])
 
 
@@ -186,7 +186,7 @@ def _files(
     def leaves_out(path: Path, is_folder: bool) -> bool:
         return exclusion.leaves_out(path, is_folder=is_folder)
 
-    inside = (lintable_files(each, leaves_out) for each in folders)
+    inside = (lintable_files(folder, leaves_out) for folder in folders)
     return set(named), list(each_once(chain(named, *inside)))
 
 

@@ -86,7 +86,7 @@ def fail_on(value: Any, place: str) -> str:
 
 def _texts(value: Any, place: str) -> tuple[str, ...]:
     if not isinstance(value, list | tuple) or not all(
-        isinstance(each, str) for each in value
+        isinstance(item, str) for item in value
     ):
         raise UsageError(
             f"{place} must be a list of strings, such as ['BN201']. "

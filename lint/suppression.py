@@ -97,10 +97,10 @@ class Suppressions:
             place = line_range(self.module, finding.location)
             first, last = widened(place, statements)
             silencing = [
-                each
-                for each in self._all
-                if (each.whole_file or first <= each.line <= last)
-                and each.means(finding)
+                comment
+                for comment in self._all
+                if (comment.whole_file or first <= comment.line <= last)
+                and comment.means(finding)
             ]
             self._used.update(silencing)
             if not silencing:
@@ -110,9 +110,9 @@ class Suppressions:
     def noqa_ends(self) -> dict[int, int]:
         """Line -> the column after the codes of its `# noqa: …`."""
         return {
-            each.line: each.comment[1]
-            for each in self._all
-            if each.is_noqa and each.names_rules and not each.whole_file
+            comment.line: comment.comment[1]
+            for comment in self._all
+            if comment.is_noqa and comment.names_rules and not comment.whole_file
         }
 
     def unused(self, codes: Collection[str]) -> list[Suppression]:
@@ -123,9 +123,11 @@ class Suppressions:
                 needed in another run; one that names no rule at all never is.
         """
         return [
-            each
-            for each in self._all
-            if each not in self._used and each.names_rules and _is_ours(each, codes)
+            comment
+            for comment in self._all
+            if comment not in self._used
+            and comment.names_rules
+            and _is_ours(comment, codes)
         ]
 
 

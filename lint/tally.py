@@ -40,7 +40,7 @@ def tally(findings: Iterable[Finding]) -> list[Count]:
     counts = []
     for code, group in groupby(by_code, attrgetter("code")):
         some = list(group)
-        gravest = min((each.severity for each in some), key=list(Severity).index)
-        fixable = sum(each.fixable for each in some)
+        gravest = min((finding.severity for finding in some), key=list(Severity).index)
+        fixable = sum(finding.fixable for finding in some)
         counts.append(Count(code, some[0].name, gravest, len(some), fixable))
-    return sorted(counts, key=lambda each: -each.count)
+    return sorted(counts, key=lambda count: -count.count)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def is_model_folder(path: Path) -> bool:
     """Whether a folder holds the parts of a model, under the names that Keras uses."""
     weights = (path / WEIGHTS, path / NPZ_WEIGHTS)
-    return (path / CONFIG).is_file() and any(each.is_file() for each in weights)
+    return (path / CONFIG).is_file() and any(weight.is_file() for weight in weights)
 
 
 class FolderMembers(Members):
@@ -38,7 +38,7 @@ class FolderMembers(Members):
     @cached_property
     def _names(self) -> list[str]:
         try:
-            names = sorted(each.name for each in self.path.iterdir())
+            names = sorted(path.name for path in self.path.iterdir())
         except OSError as error:
             raise self._unreadable(error) from error
         return [name for name in names if (self.path / name).is_file()]

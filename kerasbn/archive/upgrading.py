@@ -50,20 +50,20 @@ def _name_below(entry: Any, count: Counter[str], stored: Sequence[str] = ()) -> 
         return
     layers = config.get("layers")
     inner = (
-        [each for each in layers if isinstance(each, dict)]
+        [sublayer for sublayer in layers if isinstance(sublayer, dict)]
         if (isinstance(layers, list))
         else []
     )
-    is_input = [each.get("class_name") == "InputLayer" for each in inner]
+    is_input = [entry.get("class_name") == "InputLayer" for entry in inner]
     stored_names = iter(stored if len(stored) == is_input.count(False) else ())
     if isinstance(config.get("layer"), dict):
         inner.append(config["layer"])
         is_input.append(False)
-    for each, given in zip(inner, is_input, strict=True):
+    for layer, given in zip(inner, is_input, strict=True):
         name = None if given else next(stored_names, None)
-        if not _has_name(each):
-            each["name"] = name or _counted(str(each.get("class_name")), count)
-        _name_below(each, count)
+        if not _has_name(layer):
+            layer["name"] = name or _counted(str(layer.get("class_name")), count)
+        _name_below(layer, count)
 
 
 def _has_name(entry: Mapping[str, Any]) -> bool:

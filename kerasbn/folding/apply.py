@@ -146,7 +146,7 @@ class FoldedModel:
             for name in penalties(layer.config)
         ]
         return [
-            p for each in self.changed.values() for p in each.dropped_penalties
+            p for change in self.changed.values() for p in change.dropped_penalties
         ] + gone
 
     @cached_property
@@ -184,7 +184,7 @@ class FoldedModel:
     def node(self, node: Node) -> Node:
         """Return a call of the original as the folded model makes it."""
         constants = self.constants.get(node.layer.path, {})
-        changed = [each for each in constants if each.call == node.call]
+        changed = [constant for constant in constants if constant.call == node.call]
         if not changed:
             return node
         args, kwargs = deepcopy((list(node.args), dict(node.kwargs)))

@@ -63,7 +63,8 @@ def fold_live_model(model: Any, verify: bool) -> FoldResult:
         message=message,
     )
     hidden = [
-        KeptBatchNorm(layer=each.path, reason=each.reason) for each in original.hidden
+        KeptBatchNorm(layer=layer.path, reason=layer.reason)
+        for layer in original.hidden
     ]
     result = replace(result, kept=[*result.kept, *hidden])
     if message is not None:

@@ -81,7 +81,7 @@ class Plan:
 
         What a BN absorbed moves on with it if it goes later.
         """
-        later = {each.batch_norm.path: each for each in self.folds}
+        later = {fold.batch_norm.path: fold for fold in self.folds}
         paths: dict[str, None] = {}
         for absorption in fold.absorptions:
             path = absorption.layer.path
@@ -113,7 +113,7 @@ class _Planning:
     ) -> None:
         self._archive = archive
         self._flow = Flow.of(graph)
-        self._batch_norms = [each for each in graph.walk() if each.is_batch_norm]
+        self._batch_norms = [node for node in graph.walk() if node.is_batch_norm]
         self._folds: dict[str, Fold] = {}
         self._reasons = dict(staying)
         self._affines: dict[str, Affine] = {}
@@ -128,13 +128,13 @@ class _Planning:
             tried = None
             while tried != pending:
                 tried = pending
-                pending = [each for each in tried if not self._goes(each, ways)]
+                pending = [fold for fold in tried if not self._goes(fold, ways)]
         return Plan(
             tuple(self._folds.values()),
             tuple(
-                Kept(each, self._reasons[each.path])
-                for each in self._batch_norms
-                if each.path not in self._folds
+                Kept(batch_norm, self._reasons[batch_norm.path])
+                for batch_norm in self._batch_norms
+                if batch_norm.path not in self._folds
             ),
             tuple(self._batch_norms),
             self._flow,

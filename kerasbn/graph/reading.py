@@ -72,7 +72,7 @@ def _layer(raw: Mapping[str, Any], parent: str) -> Layer:
 def _check_batch_norm(layer: Layer) -> None:
     axis, epsilon = layer.config.get("axis", -1), layer.config.get("epsilon", 1e-3)
     axes = axis if isinstance(axis, list) and axis else [axis]
-    whole = all(isinstance(each, int) for each in axes)
+    whole = all(isinstance(axis, int) for axis in axes)
     if not whole or not isinstance(epsilon, int | float):
         raise UnusableFileError(
             f"The BN layer {layer.path!r} has an invalid configuration. Received: "

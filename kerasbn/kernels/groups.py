@@ -63,8 +63,8 @@ def normalize_groups(
         0,
     )
     weight, mean, variance = (
-        sum(ops.sum(values, 0) for values in each)
-        for each in zip(*(_weighted(*each) for each in found), strict=True)
+        sum(ops.sum(values, 0) for values in sums)
+        for sums in zip(*(_weighted(*candidate) for candidate in found), strict=True)
     )
     counted = weight > 0
     weight = ops.maximum(weight, 1)

@@ -112,7 +112,7 @@ def _in_order(ends: Iterable[Any]) -> Iterable[Any]:
     while pending:
         node = pending[-1]
         before = [] if id(node) in done else [node_of(t) for t in node.input_tensors]
-        missing = [each for each in before if id(each) not in done]
+        missing = [operation for operation in before if id(operation) not in done]
         if missing:
             pending += reversed(missing)
         else:

@@ -122,15 +122,17 @@ class Copier:
         self.replace(original, new)
         for name in not_copied(original) & vars(original).keys():
             self.replace(vars(original)[name], vars(original)[name])
-        for each in held(original):
-            if isinstance(each, KerasSaveable):  # Its `deepcopy` goes through a file.
-                self.copied(each)
-            elif isinstance(each, keras.Variable):
-                self._variable(each)
-            elif isinstance(each, keras.DTypePolicy):
-                self.replace(each, self.policy(each))
+        for held_value in held(original):
+            if isinstance(
+                held_value, KerasSaveable
+            ):  # Its `deepcopy` goes through a file.
+                self.copied(held_value)
+            elif isinstance(held_value, keras.Variable):
+                self._variable(held_value)
+            elif isinstance(held_value, keras.DTypePolicy):
+                self.replace(held_value, self.policy(held_value))
             else:
-                self.replace(each, each)
+                self.replace(held_value, held_value)
         left = not_copied(original)
         for name, value in vars(original).items():
             if name not in left:
@@ -203,7 +205,7 @@ def _is_layer(value: Any) -> bool:
 def _renew_tracker(tracker: Any) -> None:
     """Update a tracker, which identifies its objects by id."""
     tracker.stored_ids = {
-        name: {id(each) for each in store}
+        name: {id(item) for item in store}
         for name, (_, store) in tracker.config.items()
     }
 
@@ -215,7 +217,7 @@ def _start_untrained(model: Any) -> None:
             vars(model).setdefault(name, value)
     # TensorFlow's checkpoints identify an object's children by name.
     known = vars(model).get("_self_unconditional_checkpoint_dependencies", [])
-    known[:] = [each for each in known if each.name not in TRAINING]
+    known[:] = [variable for variable in known if variable.name not in TRAINING]
     names = vars(model).get("_self_unconditional_dependency_names", {})
     for name in TRAINING & names.keys():
         del names[name]

@@ -77,7 +77,7 @@ class Rebuilt:
         layer = self._layer(path)
         if copier is not None:
             layer = copier.copied(layer)
-        store = {str(number): each for number, each in enumerate(variables)}
+        store = {str(number): variable for number, variable in enumerate(variables)}
         layer.load_own_variables(store)
 
     def _layer(self, path: str) -> Any:

@@ -81,9 +81,11 @@ def _is_foreign(value: Any) -> bool:
 def layers_read_by_functions(holder: Any) -> list[Any]:
     """Return the layers that functions in attributes read, unknown to Keras."""
     values = [v for k, v in vars(holder).items() if k not in _MADE_ANEW]
-    found = [each for value in values for each in read_by_functions(value)]
+    found = [read for value in values for read in read_by_functions(value)]
     return [
-        each for each in found if isinstance(each, keras.Layer) and each is not holder
+        layer
+        for layer in found
+        if isinstance(layer, keras.Layer) and layer is not holder
     ]
 
 
@@ -103,16 +105,16 @@ def read_by_functions(value: Any) -> list[Any]:
     """Return the layers and variables that functions in an object read."""
     found, pending, seen = [], [value], set()
     while pending:
-        each = pending.pop()
-        if isinstance(each, (*_ATOMIC, ModuleType)) or id(each) in seen:
+        item = pending.pop()
+        if isinstance(item, (*_ATOMIC, ModuleType)) or id(item) in seen:
             continue
-        seen.add(id(each))
-        if isinstance(each, FunctionType):
-            read = [] if _is_of_keras(each) else list(_read_by(each))
+        seen.add(id(item))
+        if isinstance(item, FunctionType):
+            read = [] if _is_of_keras(item) else list(_read_by(item))
             found += [v for v in read if isinstance(v, keras.Layer | keras.Variable)]
             pending += [v for v in read if isinstance(v, FunctionType | partial)]
-        elif not isinstance(each, KerasSaveable | keras.Variable | keras.KerasTensor):
-            pending += _parts(each)
+        elif not isinstance(item, KerasSaveable | keras.Variable | keras.KerasTensor):
+            pending += _parts(item)
     return found
 
 

@@ -120,7 +120,7 @@ class _Trace:
             calls: those of its graph; None if they are only in its code.
         """
         blocks = [
-            each for each in model._flatten_layers() if self._opener.is_open(each)
+            layer for layer in model._flatten_layers() if self._opener.is_open(layer)
         ]
         inputs = keras.tree.map_structure(_like, inputs)
         with ExitStack() as restoring:
@@ -148,7 +148,7 @@ class _Trace:
 
         def through(block: Any, *args: Any, **kwargs: Any) -> Any:
             flat = keras.tree.flatten([args, kwargs])
-            symbolic = any(isinstance(each, keras.KerasTensor) for each in flat)
+            symbolic = any(isinstance(leaf, keras.KerasTensor) for leaf in flat)
             if symbolic and self._opener.is_open(block):
                 try:
                     return self._through(block, args, dict(kwargs))
@@ -235,7 +235,7 @@ class _Trace:
     def _difference(layer: Any, expected: Any, received: Any) -> str | None:
         as_arrays = keras.ops.convert_to_numpy
         one, other = (
-            keras.tree.map_structure(as_arrays, each) for each in (expected, received)
+            keras.tree.map_structure(as_arrays, side) for side in (expected, received)
         )
         try:
             difference = relative_difference(one, other)
@@ -252,22 +252,23 @@ class _Trace:
 @contextmanager
 def _nodes_forgotten(model: Any) -> Iterator[None]:
     """Leave the layers unchanged: without the calls that were recorded meanwhile."""
-    operations = {id(each): each for each in model._flatten_layers()}
+    operations = {id(sublayer): sublayer for sublayer in model._flatten_layers()}
     for layer in list(operations.values()):
         graph = getattr(layer, "_functional", None) or layer
         operations.update(
-            (id(each), each) for each in getattr(graph, "_operations", ())
+            (id(operation), operation)
+            for operation in getattr(graph, "_operations", ())
         )
     before = [
-        (each, len(each._inbound_nodes), len(each._outbound_nodes))
-        for each in operations.values()
+        (operation, len(operation._inbound_nodes), len(operation._outbound_nodes))
+        for operation in operations.values()
     ]
     try:
         yield
     finally:
-        for each, inbound, outbound in before:
-            del each._inbound_nodes[inbound:]
-            del each._outbound_nodes[outbound:]
+        for earlier, inbound, outbound in before:
+            del earlier._inbound_nodes[inbound:]
+            del earlier._outbound_nodes[outbound:]
 
 
 def _converted(block: Any, arguments: Any) -> Any:
@@ -285,9 +286,9 @@ def _converted(block: Any, arguments: Any) -> Any:
 
 def _mask(tensors: Any) -> Any:
     masks = keras.tree.map_structure(
-        lambda each: getattr(each, "_keras_mask", None), tensors
+        lambda tensor: getattr(tensor, "_keras_mask", None), tensors
     )
-    known = [each for each in keras.tree.flatten(masks) if each is not None]
+    known = [leaf for leaf in keras.tree.flatten(masks) if leaf is not None]
     return masks if known else None
 
 

@@ -79,7 +79,7 @@ class LiveModel:
     @cached_property
     def hidden(self) -> list[Hidden]:
         """The BN layers that are not in the graph."""
-        shown = {id(each) for each in self.layers.values()}
+        shown = {id(sublayer) for sublayer in self.layers.values()}
         found = {
             id(layer): Hidden(path, self._why_hidden(path))
             for layer, path in batch_norms_inside(self.model)
@@ -134,8 +134,8 @@ class LiveModel:
             path,
             layers,
             nodes,
-            tuple(places[id(each)] for each in keras.tree.flatten(calls.inputs)),
-            tuple(places[id(each)] for each in keras.tree.flatten(calls.outputs)),
+            tuple(places[id(leaf)] for leaf in keras.tree.flatten(calls.inputs)),
+            tuple(places[id(leaf)] for leaf in keras.tree.flatten(calls.outputs)),
             self._holders(calls, names),
         )
 
@@ -222,15 +222,15 @@ def _places(calls: Calls, names: Mapping[int, str]) -> dict[int, Tensor]:
 
 def _node(node: Any, layer: Layer, places: Mapping[int, Tensor]) -> Node:
     args, kwargs = (
-        _serialised(each, places)
-        for each in (node.arguments.args, node.arguments.kwargs)
+        _serialised(arguments, places)
+        for arguments in (node.arguments.args, node.arguments.kwargs)
     )
     tensors = list(keras_tensors([args, kwargs]))
     shape = tensors[0]["shape"] if tensors else None
     return Node(
         layer,
         places[id(node.outputs[0])].call,
-        tuple(Tensor(*each["keras_history"]) for each in tensors),
+        tuple(Tensor(*tensor["keras_history"]) for tensor in tensors),
         tuple(args),
         kwargs,
         None if shape is None else tuple(shape),

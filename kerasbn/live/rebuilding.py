@@ -38,10 +38,10 @@ class PlainCopier(Copier):
         self._plain: set[int] = set()
         pending = [model]
         while pending:
-            each = pending.pop()
-            if isinstance(each, keras.Model) and computes_its_graph(each):
-                self._plain.add(id(each))
-                pending += calls_of(each).operations
+            operation = pending.pop()
+            if isinstance(operation, keras.Model) and computes_its_graph(operation):
+                self._plain.add(id(operation))
+                pending += calls_of(operation).operations
 
     def _class(self, model: Any) -> Any:
         if id(model) not in self._plain:
@@ -84,7 +84,7 @@ class Rebuilder(Copier):
 
     def _plain(self, model: Any, calls: Calls) -> Any:
         if isinstance(model, keras.Sequential) and not calls.opened:
-            kept = [each for each in model.layers if id(each) not in self._removed]
+            kept = [layer for layer in model.layers if id(layer) not in self._removed]
             start = self.input(model.inputs[0])
             new = keras.Sequential([start, *map(self.copied, kept)], name=model.name)
         else:
@@ -136,18 +136,20 @@ class Rebuilder(Copier):
 
         Layers held by blocks are then named after their blocks: `block_conv`.
         """
-        counts = Counter(each.name for each in calls.operations)
+        counts = Counter(called.name for called in calls.operations)
         taken = set(counts)
         found: dict[int, str] = {}
-        for each in calls.operations:
-            if counts[each.name] > 1:
-                stem = name = self._paths.get(id(each), each.name).replace("/", "_")
+        for operation in calls.operations:
+            if counts[operation.name] > 1:
+                stem = name = self._paths.get(id(operation), operation.name).replace(
+                    "/", "_"
+                )
                 number = 0
                 while name in taken:
                     number += 1
                     name = f"{stem}_{number}"
                 taken.add(name)
-                found[id(each)] = name
+                found[id(operation)] = name
         return found
 
 
@@ -170,7 +172,7 @@ def _under_their_names(inputs: Any, outputs: Any, model: Any) -> Any:
     flat = keras.tree.flatten(outputs)
     if not names or len(names) != len(flat):
         return outputs
-    taken = {each.name for each in Calls.between(inputs, outputs).operations}
+    taken = {operation.name for operation in Calls.between(inputs, outputs).operations}
     named = [
         keras.layers.Identity(name=name)(tensor)
         if name not in taken and names.count(name) == 1

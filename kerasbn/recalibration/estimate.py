@@ -138,7 +138,7 @@ def _observers(model: Any) -> list[Observer]:
             f"{type(model).__name__} {model.name!r}, not built. Call it on a batch, "
             "or build or load it first."
         )
-    observers = [Observer(*each) for each in live.batch_norms_inside(model)]
+    observers = [Observer(*found) for found in live.batch_norms_inside(model)]
     if not observers:
         raise ValueError(
             "There is no batch normalization in the model. Received: "

@@ -86,7 +86,7 @@ def main(arguments: list[str] | None = None) -> None:
     open_standard_streams()
     arguments = sys.argv[1:] if arguments is None else arguments
     if os.name == "nt":  # On other systems the shell does it.
-        arguments = [each for word in arguments for each in _expanded(word)]
+        arguments = [argument for word in arguments for argument in _expanded(word)]
     gc.set_threshold(100_000, 20, 20)  # A run allocates much, and soon frees it all.
     # NumPy would start threads for matrices, which are not used here.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -103,7 +103,7 @@ def _show(request: Request, config: Config) -> int:
         if request.show_settings:
             file.write(config.to_toml())
         if request.show_files:
-            targets = [each for each in request.targets if each != STDIN]
+            targets = [target for target in request.targets if target != STDIN]
             paths = files_to_check(targets, config)
             file.writelines(f"{visible(str(path))}\n" for path in paths)
     return 0
@@ -219,8 +219,8 @@ def _nothing_checked(request: Request, config: Config, report: Report) -> int:
     """
     if report.unread:
         problems = [
-            f"\n  {visible(str(each.location))}: {each.code} {visible(each.reason)}"
-            for each in report.unread
+            f"\n  {visible(str(file.location))}: {file.code} {visible(file.reason)}"
+            for file in report.unread
         ]
         raise UsageError(f"No target could be read.{''.join(problems)}")
     passed_over = _passed_over(report)

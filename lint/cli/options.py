@@ -24,7 +24,7 @@ def _words(
     _: click.Context, option: click.Parameter, value: tuple[str, ...]
 ) -> list[str] | None:
     """Split values at commas; None if the option was not given."""
-    words = [word.strip() for each in value for word in each.split(",")]
+    words = [word.strip() for item in value for word in item.split(",")]
     words = [word for word in words if word]
     if value and not words:
         raise UsageError(

@@ -52,7 +52,7 @@ class Data:
     @property
     def samples(self) -> int:
         """The number of samples in all batches."""
-        return sum(each.samples for each in self.batches)
+        return sum(batch.samples for batch in self.batches)
 
     @property
     def batch_size(self) -> int:
@@ -128,7 +128,7 @@ def read_data(
 def _is_arrays(x: Any) -> bool:
     import keras
 
-    if isinstance(x, list) and x and all(isinstance(each, tuple) for each in x):
+    if isinstance(x, list) and x and all(isinstance(part, tuple) for part in x):
         return False  # Batches, not inputs.
     leaves = [leaf for leaf in keras.tree.flatten(x) if leaf is not None]
     return bool(leaves) and all(hasattr(leaf, "shape") for leaf in leaves)
@@ -142,7 +142,7 @@ def _as_batch(x: Any, y: Any, sample_weight: Any) -> Batch:
     """
     import keras
 
-    parts = [keras.tree.map_structure(_on_host, each) for each in (x, y, sample_weight)]
+    parts = [keras.tree.map_structure(_on_host, nest) for nest in (x, y, sample_weight)]
     leaves = [leaf for leaf in keras.tree.flatten(parts) if leaf is not None]
     if any(not leaf.shape for leaf in leaves):
         raise UsageError(
@@ -191,7 +191,7 @@ def _taken(whole: Batch, index: NDArray[Any]) -> Batch:
         return None if leaf is None else leaf[index]
 
     parts = (whole.x, whole.y, whole.sample_weight)
-    return Batch(*(keras.tree.map_structure(part, each) for each in parts))
+    return Batch(*(keras.tree.map_structure(part, piece) for piece in parts))
 
 
 def _yielded(data: Any) -> Iterator[Batch]:

@@ -26,7 +26,7 @@ _LIKE_NOISE = (0.25, 4.0)  # times the shift that noise alone causes
 
 def not_finite(evidence: Evidence) -> Iterator[Cause]:
     """Find statistics, weights or data that are NaN or infinite."""
-    layers = paths_of(each for each in evidence.layers if not each.is_finite)
+    layers = paths_of(layer for layer in evidence.layers if not layer.is_finite)
     if layers:
         yield Cause(
             "not finite",
@@ -57,15 +57,15 @@ def not_finite(evidence: Evidence) -> Iterator[Cause]:
 def never_moved(evidence: Evidence) -> Iterator[Cause]:
     """Find running statistics that still have their initial values, unlike the data."""
     layers = [
-        each for each in evidence.layers if signs.is_initial(each) and each.is_off
+        layer for layer in evidence.layers if signs.is_initial(layer) and layer.is_off
     ]
     if not layers:
         return
     steps = f" after {evidence.steps:,} training steps" if evidence.steps else ""
     without_flag = [
-        each
-        for each in layers
-        if not each.frozen and evidence.modes[each.path]["fit"].uses == "running"
+        layer
+        for layer in layers
+        if not layer.frozen and evidence.modes[layer.path]["fit"].uses == "running"
     ]
     yield Cause(
         "never moved",
@@ -101,12 +101,12 @@ def flag_hard_coded(evidence: Evidence) -> Iterator[Cause]:
             "`call`",
         )
     never = paths_of(
-        each
-        for each in evidence.layers
-        if not each.frozen
-        and modes[each.path]["fit"].is_known
-        and modes[each.path]["fit"].uses == "running"
-        and not modes[each.path]["fit"].moves
+        layer
+        for layer in evidence.layers
+        if not layer.frozen
+        and modes[layer.path]["fit"].is_known
+        and modes[layer.path]["fit"].uses == "running"
+        and not modes[layer.path]["fit"].moves
     )
     if never:
         yield Cause(
@@ -122,7 +122,7 @@ def flag_hard_coded(evidence: Evidence) -> Iterator[Cause]:
 
 def frozen(evidence: Evidence) -> Iterator[Cause]:
     """Find a frozen layer with the statistics of other data."""
-    layers = _concerned(evidence, lambda each: each.frozen)
+    layers = _concerned(evidence, lambda layer: layer.frozen)
     if layers and (evidence.helps or any(map(signs.is_initial, layers))):
         yield Cause(
             "frozen",
@@ -153,13 +153,13 @@ def dtype_too_narrow(evidence: Evidence) -> Iterator[Cause]:
 def not_converged(evidence: Evidence) -> Iterator[Cause]:
     """Find statistics between their initial values and those of the data."""
     found: dict[str, tuple[LayerState, float, Certainty]] = {}
-    for each in _concerned(evidence, signs.is_averaged):
-        part = signs.initial_part(each)
-        left = signs.left_by_steps(each, evidence.steps)
+    for layer in _concerned(evidence, signs.is_averaged):
+        part = signs.initial_part(layer)
+        left = signs.left_by_steps(layer, evidence.steps)
         if left is not None and left > _BIAS:
-            found[each.path] = (each, left, "certain" if part else "likely")
+            found[layer.path] = (layer, left, "certain" if part else "likely")
         elif left is None and part is not None and _BIAS < part < 1:
-            found[each.path] = (each, part, "likely")
+            found[layer.path] = (layer, part, "likely")
     if not found:
         return
     worst, left, _ = max(found.values(), key=lambda it: it[1])
@@ -182,20 +182,25 @@ def not_converged(evidence: Evidence) -> Iterator[Cause]:
 def momentum_too_small(evidence: Evidence) -> Iterator[Cause]:
     """Find statistics of the last few batches only, which are noisy."""
     layers, agrees = [], False
-    for each in evidence.layers:
-        momentum = each.momentum
-        if momentum is None or each.frozen or signs.is_initial(each) or not each.data:
+    for layer in evidence.layers:
+        momentum = layer.momentum
+        if (
+            momentum is None
+            or layer.frozen
+            or signs.is_initial(layer)
+            or not layer.data
+        ):
             continue
-        if momentum >= _DOUBTFUL_MOMENTUM or not each.is_off:
+        if momentum >= _DOUBTFUL_MOMENTUM or not layer.is_off:
             continue
-        expected = signs.noise_of_average(each, momentum)
-        shift = each.distance.shift if each.distance else 0
+        expected = signs.noise_of_average(layer, momentum)
+        shift = layer.distance.shift if layer.distance else 0
         like_noise = expected and _LIKE_NOISE[0] < shift / expected < _LIKE_NOISE[1]
         if momentum < _SMALL_MOMENTUM or (like_noise and evidence.is_harmed):
-            layers.append(each)
+            layers.append(layer)
             agrees |= bool(like_noise)
     if layers:
-        momentum = min(each.momentum or 0 for each in layers)
+        momentum = min(sublayer.momentum or 0 for sublayer in layers)
         average = (1 + momentum) / (1 - momentum)
         yield Cause(
             "momentum too small",
@@ -211,10 +216,12 @@ def batches_too_small(evidence: Evidence) -> Iterator[Cause]:
     """Find variances of batches of so few samples that most of it is missing."""
     able = [e for e in evidence.layers if e.data and not e.frozen and e.is_finite]
     sizes = {}
-    for each in able:
-        size = signs.effective_batch_size(each) if not signs.is_initial(each) else None
+    for layer in able:
+        size = (
+            signs.effective_batch_size(layer) if not signs.is_initial(layer) else None
+        )
         if size is not None and size < _SMALL_BATCH:
-            sizes[each.path] = size
+            sizes[layer.path] = size
     given = evidence.data.batch_size
     if given == 1 and not evidence.data.from_arrays:
         yield Cause(
@@ -241,7 +248,7 @@ def unlike_inputs(evidence: Evidence) -> Iterator[Cause]:
     if not evidence.is_harmed:
         layers = []
     else:
-        layers = [each for each in evidence.layers if signs.has_unlike_calls(each)]
+        layers = [layer for layer in evidence.layers if signs.has_unlike_calls(layer)]
     if layers:
         yield Cause(
             "unlike inputs",
@@ -251,7 +258,7 @@ def unlike_inputs(evidence: Evidence) -> Iterator[Cause]:
             "each is normalized by its own, in inference all by one average",
             "give each input its own batch normalization layer",
         )
-    apart = [each for each in evidence.layers if signs.has_unlike_batches(each)]
+    apart = [layer for layer in evidence.layers if signs.has_unlike_batches(layer)]
     if apart and evidence.is_harmed:
         yield Cause(
             "unlike inputs",

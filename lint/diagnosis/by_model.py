@@ -35,9 +35,9 @@ def unexplained(evidence: Evidence, explained: Collection[str]) -> Iterator[Caus
     other data change the first layer most, since it normalizes for the others.
     """
     left = [
-        each
-        for each in evidence.layers
-        if each.path not in explained and evidence.concerns(each)
+        layer
+        for layer in evidence.layers
+        if layer.path not in explained and evidence.concerns(layer)
     ]
     averaged = is_averaged_model(evidence.model)
     concerned = left or [e for e in evidence.layers if evidence.concerns(e)]
@@ -53,10 +53,10 @@ def unexplained(evidence: Evidence, explained: Collection[str]) -> Iterator[Caus
         return
     if not left:
         return
-    if late := [each for each in left if _is_late(each, evidence.steps)]:
+    if late := [layer for layer in left if _is_late(layer, evidence.steps)]:
         yield Cause(
             "not converged",
-            "likely" if all(each.momentum is None for each in late) else "possible",
+            "likely" if all(layer.momentum is None for layer in late) else "possible",
             paths_of(late),
             "they average over many batches, some of them with weights that have "
             "changed since",
@@ -157,8 +157,10 @@ def other_causes(evidence: Evidence, is_explained: bool) -> Iterator[Cause]:
 
 def _look_averaged(layers: Sequence[LayerState]) -> bool:
     """Whether most variances have shrunk, and means stayed."""
-    shrunk = [each for each in layers if each.distance and each.distance.scale > 1.15]
-    means_stay = all(each.distance and each.distance.shift < 0.5 for each in layers)
+    shrunk = [
+        layer for layer in layers if layer.distance and layer.distance.scale > 1.15
+    ]
+    means_stay = all(layer.distance and layer.distance.shift < 0.5 for layer in layers)
     return len(shrunk) > len(layers) / 2 and means_stay
 
 

@@ -138,8 +138,8 @@ def gather(model: Any, data: Data) -> Evidence:
         assign_running(states)
     constant = None if no_loss else judge.loss_of_constant()
     scores = judge.scores()
-    known = [each.loss.mean for each in scores.values()]
-    best = min((each for each in known if np.isfinite(each)), default=0.0)
+    known = [score.loss.mean for score in scores.values()]
+    best = min((loss for loss in known if np.isfinite(loss)), default=0.0)
     evidence = Evidence(
         model=model,
         data=data,
@@ -220,17 +220,17 @@ def _badness(state: LayerState) -> float:
 
 def _not_finite(model: Any) -> list[str]:
     return [
-        each.path
-        for each in model.weights
-        if "float" in str(each.dtype) and not np.isfinite(array(each)).all()
-        if not each.path.endswith(("moving_mean", "moving_variance"))
+        weight.path
+        for weight in model.weights
+        if "float" in str(weight.dtype) and not np.isfinite(array(weight)).all()
+        if not weight.path.endswith(("moving_mean", "moving_variance"))
     ]
 
 
 def _has_bad_data(data: Data) -> bool:
     import keras
 
-    leaves = keras.tree.flatten([(each.x, each.y) for each in data.batches])
+    leaves = keras.tree.flatten([(batch.x, batch.y) for batch in data.batches])
     return any(
         isinstance(leaf, np.ndarray)
         and leaf.dtype.kind == "f"

@@ -61,7 +61,9 @@ class Judge:
     def are_same(self, one: str, other: str) -> bool:
         """Whether two modes have the same outputs."""
         first = (self._runs[name].outputs[:1] for name in (one, other))
-        return not relative_distances(*(Outputs(each, None, []) for each in first))[0]
+        return not relative_distances(*(Outputs(output, None, []) for output in first))[
+            0
+        ]
 
     def first_losses(self, count: int) -> Any:
         """Return the losses of the first batches in inference mode."""
@@ -73,15 +75,17 @@ class Judge:
         import keras
 
         batches = self._data.batches[:_BATCHES_OF_CONSTANT]
-        targets = keras.tree.flatten([each.y for each in batches])
-        if not any(np.unique(each).size > 1 for each in targets if each is not None):
+        targets = keras.tree.flatten([batch.y for batch in batches])
+        if not any(
+            np.unique(target).size > 1 for target in targets if target is not None
+        ):
             return None
         names = [n for n in (INFERENCE, BATCH_NORM, RECALIBRATED) if n in self._runs]
         losses = [
             loss_of_constant(self._model, batches, self._runs[name].outputs)
             for name in names
         ]
-        return min((each for each in losses if each is not None), default=None)
+        return min((loss for loss in losses if loss is not None), default=None)
 
     def _losses(self, outputs: Outputs) -> Any:
         if outputs.losses is not None:

@@ -164,9 +164,9 @@ def layer_states(
     states = []
     for path, (layer, frozen) in layers.items():
         mean, variance = (
-            array(each) for each in (layer.moving_mean, layer.moving_variance)
+            array(variable) for variable in (layer.moving_mean, layer.moving_variance)
         )
-        calls = tuple(Moments.pooled(each, batch_size) for each in measured[path])
+        calls = tuple(Moments.pooled(moments, batch_size) for moments in measured[path])
         data = _together(measured[path], batch_size)
         at_rest = _together(still[path], batch_size)
         away = None
@@ -183,7 +183,7 @@ def _together(calls: list[list[Array]], batch_size: int) -> Moments | None:
     """Pool all calls of a layer, as one running average does."""
     if not calls:
         return None
-    parts = [np.concatenate(each) for each in zip(*calls, strict=True)]
+    parts = [np.concatenate(arrays) for arrays in zip(*calls, strict=True)]
     return Moments.pooled(parts, batch_size)
 
 
@@ -215,4 +215,4 @@ def array(variable: Any) -> Array:
 
 def paths_of(layers: Iterable[LayerState]) -> tuple[str, ...]:
     """Return the paths of the layers."""
-    return tuple(each.path for each in layers)
+    return tuple(layer.path for layer in layers)

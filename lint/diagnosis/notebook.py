@@ -22,7 +22,7 @@ def as_html(diagnosis: Diagnosis) -> str:
     """Render the verdict, the causes, the trial, and tables of measurements."""
     colour = "#2e7d32" if diagnosis.healthy else "#c62828"
     parts = [f'<p style="color: {colour}"><b>{escape(diagnosis.headline)}.</b></p>']
-    parts += [f"<p>{escape(each)}</p>" for each in sentences.facts(diagnosis)]
+    parts += [f"<p>{escape(fact)}</p>" for fact in sentences.facts(diagnosis)]
     parts += [_cause(diagnosis, index) for index in range(len(diagnosis.causes))]
     if tried := sentences.trial(diagnosis):
         parts.append(f"<p>{escape(tried)}</p>")
@@ -54,13 +54,13 @@ def _cause(diagnosis: Diagnosis, index: int) -> str:
 def _bars(diagnosis: Diagnosis, modes: Sequence[str]) -> list[str]:
     """Return a bar for each mode, as long as its loss, if no loss is negative."""
     losses = [diagnosis.scores[mode].loss.mean for mode in modes]
-    most = max((each for each in losses if isfinite(each)), default=0.0)
+    most = max((loss for loss in losses if isfinite(loss)), default=0.0)
     if most <= 0 or min(losses) < 0:
         return ["" for _ in modes]
     return [
-        f'<div style="width: {_BAR * (each if isfinite(each) else most) / most:.0f}px; '
+        f'<div style="width: {_BAR * (loss if isfinite(loss) else most) / most:.0f}px; '
         'height: 0.8em; background: #5b8db8"></div>'
-        for each in losses
+        for loss in losses
     ]
 
 

@@ -93,7 +93,7 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
 
 def _read(path: Path, archive: zipfile.ZipFile) -> Iterator[tuple[str, NDArray[Any]]]:
     members = archive.infolist()
-    total = sum(each.file_size for each in members)
+    total = sum(info.file_size for info in members)
     if len(members) > _MOST_ARRAYS or total > _MOST_BYTES:
         raise UsageError(
             f"The data are too large: the limit is {_MOST_ARRAYS} arrays of "

@@ -55,16 +55,16 @@ def _figure(diagnosis: Diagnosis) -> Any:
 
 
 def _draw_scores(diagnosis: Diagnosis, axes: Any) -> None:
-    names = [each for each in MODES_IN_ORDER if each in diagnosis.scores]
-    spreads = [diagnosis.scores[each].loss for each in names]
-    values = np.nan_to_num([each.mean for each in spreads], posinf=0, neginf=0)
-    errors = np.nan_to_num([each.deviation for each in spreads], posinf=0)
+    names = [mode for mode in MODES_IN_ORDER if mode in diagnosis.scores]
+    spreads = [diagnosis.scores[name].loss for name in names]
+    values = np.nan_to_num([spread.mean for spread in spreads], posinf=0, neginf=0)
+    errors = np.nan_to_num([spread.deviation for spread in spreads], posinf=0)
     colours = [_BAD if index == 0 else _GOOD for index in range(len(names))]
     if diagnosis.healthy:
         colours[0] = _GOOD
     if names[-1] == MODES_IN_ORDER[-1]:
         colours[-1] = _AFTER
-    labels = ["\n".join(textwrap.wrap(each, 22)) for each in names]
+    labels = ["\n".join(textwrap.wrap(name, 22)) for name in names]
     axes.barh(labels, values, xerr=errors, color=colours, error_kw={"lw": 1})
     for index, spread in enumerate(spreads):
         axes.annotate(
@@ -82,14 +82,14 @@ def _draw_scores(diagnosis: Diagnosis, axes: Any) -> None:
 
 
 def _draw_layers(diagnosis: Diagnosis, shifts: Any, ratios: Any) -> None:
-    worst = [each for each in diagnosis.layers if each.distance][:_MOST_LAYERS]
-    labels = [_label(each.path, each.share) for each in worst]
+    worst = [layer for layer in diagnosis.layers if layer.distance][:_MOST_LAYERS]
+    labels = [_label(layer.path, layer.share) for layer in worst]
     positions = np.arange(len(worst))
     for axes, values, title in (
-        (shifts, [each.distance.shift for each in worst if each.distance], "mean"),
+        (shifts, [layer.distance.shift for layer in worst if layer.distance], "mean"),
         (
             ratios,
-            [np.log2(each.distance.ratio) for each in worst if each.distance],
+            [np.log2(layer.distance.ratio) for layer in worst if layer.distance],
             "variance",
         ),
     ):
@@ -117,11 +117,11 @@ def _label(path: str, share: float | None) -> str:
 
 def _draw_strip(diagnosis: Diagnosis, axes: Any) -> None:
     """Draw a cell for each layer in the model's order, darker the farther off it is."""
-    by_path = {each.path: each.distance for each in diagnosis.layers}
+    by_path = {layer.path: layer.distance for layer in diagnosis.layers}
     order = [by_path[path] for path in diagnosis.modes]
     rows = [
-        [each.shift if each else np.nan for each in order],
-        [np.log2(each.ratio) if each else np.nan for each in order],
+        [distance.shift if distance else np.nan for distance in order],
+        [np.log2(distance.ratio) if distance else np.nan for distance in order],
     ]
     axes.imshow(
         np.nan_to_num(np.asarray(rows), nan=4, posinf=4),

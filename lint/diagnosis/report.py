@@ -77,7 +77,7 @@ class Diagnosis:
         """Return the object that `model-lint diagnose --json` prints."""
         evidence = self.evidence
         before, after = (
-            evidence.scores.get(each) for each in (INFERENCE, RECALIBRATED)
+            evidence.scores.get(mode) for mode in (INFERENCE, RECALIBRATED)
         )
         return {
             "healthy": self.healthy,
@@ -105,8 +105,8 @@ class Diagnosis:
             "batch_size": evidence.data.batch_size,
             "steps": evidence.steps,
             "gap": _number(evidence.gap) if BATCH_NORM in evidence.scores else None,
-            "scores": {name: _score(each) for name, each in evidence.scores.items()},
-            "layers": [_layer(each) for each in evidence.layers],
+            "scores": {name: _score(score) for name, score in evidence.scores.items()},
+            "layers": [_layer(layer) for layer in evidence.layers],
             "modes": {
                 path: {
                     way: {"uses": use.uses, "moves": use.moves, "known": use.is_known}
@@ -158,7 +158,7 @@ def _score(score: Score | None) -> dict[str, Any] | None:
         return None
     return {
         "loss": _spread(score.loss),
-        "metrics": {name: _spread(each) for name, each in score.metrics.items()},
+        "metrics": {name: _spread(metric) for name, metric in score.metrics.items()},
     }
 
 

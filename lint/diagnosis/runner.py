@@ -157,10 +157,10 @@ class Runner:
         Each array has the batches as its first axis. BN normalizes with the batch, even
         if it is frozen, as in `kerasbn.recalibrate`.
         """
-        of_batches = [self._call(("statistics", mode), each) for each in batches]
+        of_batches = [self._call(("statistics", mode), batch) for batch in batches]
         found: dict[str, list[list[Array]]] = {}
         for path in self._layers:
-            calls = zip(*(each[path] for each in of_batches), strict=False)
+            calls = zip(*(batch[path] for batch in of_batches), strict=False)
             found[path] = [
                 [np.asarray(part, np.float64) for part in zip(*call, strict=True)]
                 for call in calls
@@ -201,7 +201,7 @@ class Runner:
 
     def _forward(self, mode: Mode, x: Any, y: Any, sample_weight: Any) -> Any:
         forced = [Forced(self._layers[path], value) for path, value in mode.forced]
-        with replaced_calls((each.layer, each) for each in forced):
+        with replaced_calls((force.layer, force) for force in forced):
             outputs = self._run(x, **self._flag(mode))
         outputs = outputs[0] if self._run is not self._model else outputs
         if not self.has_loss:
@@ -214,18 +214,22 @@ class Runner:
         return outputs, loss, metrics_now(self._model, x, y, outputs, sample_weight)
 
     def _measure(self, mode: Mode, x: Any, y: Any, sample_weight: Any) -> Any:
-        measured = {path: Measured(each) for path, each in self._layers.items()}
-        with replaced_calls((each.layer, each) for each in measured.values()):
+        measured = {path: Measured(layer) for path, layer in self._layers.items()}
+        with replaced_calls((moments.layer, moments) for moments in measured.values()):
             self._run(x, **self._flag(mode))
-        return {path: each.calls for path, each in measured.items()}
+        return {path: moments.calls for path, moments in measured.items()}
 
     def _observe(self, mode: Mode, x: Any, y: Any, sample_weight: Any, run: Any) -> Any:
-        observers = {path: Observer(each, False) for path, each in self._layers.items()}
-        with replaced_calls((each.layer, each) for each in observers.values()):
+        observers = {
+            path: Observer(layer, False) for path, layer in self._layers.items()
+        }
+        with replaced_calls(
+            (observer.layer, observer) for observer in observers.values()
+        ):
             run(x, **self._flag(mode))
         return (
-            {path: each.seen for path, each in observers.items()},
-            {path: bool(each.flags) for path, each in observers.items()},
+            {path: observer.seen for path, observer in observers.items()},
+            {path: bool(observer.flags) for path, observer in observers.items()},
         )
 
     def _flag(self, mode: Mode) -> dict[str, bool]:

@@ -98,7 +98,7 @@ def metrics_of(
         found = metrics_now(model, *whole)
         of_all = {name: float(value) for name, value in found.items()}
     return {
-        name: Spread(value, float(np.std([each[name] for each in outputs.metrics])))
+        name: Spread(value, float(np.std([metric[name] for metric in outputs.metrics])))
         for name, value in of_all.items()
     }
 
@@ -127,11 +127,11 @@ def relative_distances(outputs: Outputs, reference: Outputs) -> Array:
     import keras
 
     def flat(nest: Any) -> Array:
-        leaves = [np.asarray(each, np.float64) for each in keras.tree.flatten(nest)]
-        return np.concatenate([each.reshape(each.shape[0], -1) for each in leaves], 1)
+        leaves = [np.asarray(leaf, np.float64) for leaf in keras.tree.flatten(nest)]
+        return np.concatenate([leaf.reshape(leaf.shape[0], -1) for leaf in leaves], 1)
 
     ones, others = (
-        [flat(each) for each in both.outputs] for both in (outputs, reference)
+        [flat(output) for output in both.outputs] for both in (outputs, reference)
     )
     with np.errstate(all="ignore"):
         deviation = np.sqrt(np.concatenate(others).var(axis=0).mean()) + 1e-12

@@ -123,6 +123,8 @@ def with_spread(spread: Spread) -> str:
 def printable(name: str) -> str:
     """Escape characters of a name that a terminal would obey or not show."""
     return "".join(
-        each if each.isprintable() else each.encode("unicode_escape").decode()
-        for each in name
+        character
+        if character.isprintable()
+        else character.encode("unicode_escape").decode()
+        for character in name
     )

@@ -51,15 +51,15 @@ def layer_rows(diagnosis: Diagnosis) -> list[list[str]]:
     layers = diagnosis.layers
     few = len(layers) < _MOST_LAYERS + _WORTH_IT
     shown_ones = layers if few else layers[:_MOST_LAYERS]
-    rows = [_layer_row(each) for each in shown_ones]
-    rest = [each.distance for each in layers[len(shown_ones) :] if each.distance]
+    rows = [_layer_row(layer) for layer in shown_ones]
+    rest = [layer.distance for layer in layers[len(shown_ones) :] if layer.distance]
     if rest:
         rows.append(
             [
                 f"... {len(layers) - len(shown_ones)} more, at most",
                 "",
-                f"{max(each.shift for each in rest):.2f} std",
-                f"x {max(each.ratio for each in rest):.2f}",
+                f"{max(distance.shift for distance in rest):.2f} std",
+                f"x {max(distance.ratio for distance in rest):.2f}",
                 "",
             ]
         )

@@ -29,9 +29,9 @@ def fixed_files(
         text: the content that was checked in place of the one file's.
     """
     paths = dict.fromkeys(
-        each.path
-        for each in report.findings
-        if each.fix is not None and (unsafe or each.fix.safe)
+        finding.path
+        for finding in report.findings
+        if finding.fix is not None and (unsafe or finding.fix.safe)
     )
     for path in filter(None, paths):
         # Each on its own, as another file may have been rewritten in between.

@@ -109,8 +109,8 @@ class _Notebook:
         self._encoding = json.detect_encoding(data)
         self._raw = data.decode(self._encoding)
         sources = code_sources(_Positions().decode(self._raw))
-        self._pieces = [_pieces(each) for each in sources]
-        self.texts = tuple("".join(each) for each in self._pieces)
+        self._pieces = [_pieces(source) for source in sources]
+        self.texts = tuple("".join(piece) for piece in self._pieces)
 
     def with_edits(self, edits: Iterable[Edit]) -> bytes:
         """See `Document`."""
@@ -165,4 +165,4 @@ def _read_literal(text: str, begin: int, strict: bool) -> tuple[_Literal, int]:
 def _pieces(source: Any) -> list[_Literal]:
     """Return the strings of a cell's source; empty if it is anything else."""
     pieces = source if isinstance(source, list) else [source]
-    return pieces if all(isinstance(each, _Literal) for each in pieces) else []
+    return pieces if all(isinstance(piece, _Literal) for piece in pieces) else []

@@ -161,17 +161,19 @@ class _Round:
 
     def _is_accepted(self, fixed: Sequence[Finding], found: Sequence[Finding]) -> bool:
         """Whether the findings are gone, and no new one that stays has appeared."""
-        expected = Counter(each.code for each in self._found)
-        expected.subtract(each.code for each in fixed)
-        now = Counter(each.code for each in found)
-        stays = now - Counter(each.code for each in _usable(found, self._unsafe))
-        return all(now[each.code] <= expected[each.code] for each in fixed) and all(
-            count <= expected[code] for code, count in stays.items()
-        )
+        expected = Counter(finding.code for finding in self._found)
+        expected.subtract(finding.code for finding in fixed)
+        now = Counter(finding.code for finding in found)
+        stays = now - Counter(finding.code for finding in _usable(found, self._unsafe))
+        return all(
+            now[finding.code] <= expected[finding.code] for finding in fixed
+        ) and all(count <= expected[code] for code, count in stays.items())
 
 
 def _usable(found: Sequence[Finding], unsafe: bool) -> list[Finding]:
-    return [each for each in found if each.fix and (unsafe or each.fix.safe)]
+    return [
+        finding for finding in found if finding.fix and (unsafe or finding.fix.safe)
+    ]
 
 
 def _without_overlaps(found: Sequence[Finding]) -> list[list[Finding]]:

@@ -23,10 +23,10 @@ def write(report: Report, file: TextIO) -> None:
 
 def write_statistics(report: Report, file: TextIO) -> None:
     """Write one command for each rule that was found."""
-    for each in tally(report.findings):
-        findings = "finding" if each.count == 1 else "findings"
-        text = f"{each.count} {findings} of {each.name}"
-        file.write(_command(each.severity, {"code": each.code}, text))
+    for tallied in tally(report.findings):
+        findings = "finding" if tallied.count == 1 else "findings"
+        text = f"{tallied.count} {findings} of {tallied.name}"
+        file.write(_command(tallied.severity, {"code": tallied.code}, text))
 
 
 def _issue(finding: Finding) -> str:

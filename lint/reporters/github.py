@@ -31,11 +31,11 @@ def write(report: Report, file: TextIO) -> None:
 
 def write_statistics(report: Report, file: TextIO) -> None:
     """Write one annotation for each rule that was found."""
-    for each in tally(report.findings):
-        title = _property(f"{each.code} {each.name}")
-        findings = "finding" if each.count == 1 else "findings"
-        command = _COMMANDS[each.severity]
-        file.write(f"::{command} title={title}::{each.count} {findings}\n")
+    for tallied in tally(report.findings):
+        title = _property(f"{tallied.code} {tallied.name}")
+        findings = "finding" if tallied.count == 1 else "findings"
+        command = _COMMANDS[tallied.severity]
+        file.write(f"::{command} title={title}::{tallied.count} {findings}\n")
 
 
 def _annotation(finding: Finding) -> str:

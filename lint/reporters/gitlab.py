@@ -34,10 +34,12 @@ def write(report: Report, file: TextIO) -> None:
 def write_statistics(report: Report, file: TextIO) -> None:
     """Write an array with one object for each rule that was found."""
     counted = []
-    for each in tally(report.findings):
-        findings = "finding" if each.count == 1 else "findings"
-        text = f"{each.count} {findings} of {each.name}"
-        counted.append(_object(each.code, each.severity, text, each.code, ".", 1))
+    for tallied in tally(report.findings):
+        findings = "finding" if tallied.count == 1 else "findings"
+        text = f"{tallied.count} {findings} of {tallied.name}"
+        counted.append(
+            _object(tallied.code, tallied.severity, text, tallied.code, ".", 1)
+        )
     _dump(counted, file)
 
 

@@ -19,7 +19,7 @@ def write(report: Report, file: TextIO) -> None:
 
 def write_statistics(report: Report, file: TextIO) -> None:
     """Write an array of `{"code", "name", "severity", "count", "fixable"}`."""
-    _dump([asdict(each) for each in tally(report.findings)], file)
+    _dump([asdict(count) for count in tally(report.findings)], file)
 
 
 def _dump(value: list[dict[str, Any]], file: TextIO) -> None:

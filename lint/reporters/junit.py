@@ -36,11 +36,11 @@ def write(report: Report, file: TextIO) -> None:
 def write_statistics(report: Report, file: TextIO) -> None:
     """Write one suite with a test case for each rule that was found."""
     suite = Element("testsuite", name="model-lint")
-    for each in tally(report.findings):
-        name = f"{each.code} {each.name}"
+    for tallied in tally(report.findings):
+        name = f"{tallied.code} {tallied.name}"
         case = SubElement(suite, "testcase", name=name, classname="model-lint")
-        findings = "finding" if each.count == 1 else "findings"
-        _put(case, each.severity, each.code, f"{each.count} {findings}")
+        findings = "finding" if tallied.count == 1 else "findings"
+        _put(case, tallied.severity, tallied.code, f"{tallied.count} {findings}")
     _finish(suite, file)
 
 

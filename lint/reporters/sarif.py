@@ -50,13 +50,15 @@ def write(report: Report, file: TextIO) -> None:
     codes = {finding.code for finding in report.findings}
     names = fingerprints(report.findings, report.excerpts)
     pairs = zip(report.findings, names, strict=True)
-    _write(codes, [_result(each, name, report) for each, name in pairs], file)
+    _write(codes, [_result(pair, name, report) for pair, name in pairs], file)
 
 
 def write_statistics(report: Report, file: TextIO) -> None:
     """Write a log with one result for each rule, and how often it occurred."""
     counts = tally(report.findings)
-    _write({each.code for each in counts}, [_counted(each) for each in counts], file)
+    _write(
+        {count.code for count in counts}, [_counted(count) for count in counts], file
+    )
 
 
 def _write(codes: Iterable[str], results: list[Object], file: TextIO) -> None:

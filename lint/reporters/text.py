@@ -51,8 +51,8 @@ def write_concise(report: Report, file: TextIO) -> None:
 def write_statistics(report: Report, file: TextIO) -> None:
     """Write how often each rule was found, the most frequent first."""
     counts = [
-        _plain(f"{each.count:>6}  {each.code}  {each.name}")
-        for each in tally(report.findings)
+        _plain(f"{count.count:>6}  {count.code}  {count.name}")
+        for count in tally(report.findings)
     ]
     _print([*counts, *_summary(report)], file, _console(file))
 
@@ -162,7 +162,11 @@ def _summary(report: Report) -> Iterator[Line]:
     counts = Counter(finding.severity for finding in report.findings)
     codes = sorted({finding.code for finding in report.findings})
     if counts:
-        parts = [_count(counts[each], each) for each in Severity if counts[each]]
+        parts = [
+            _count(counts[severity], severity)
+            for severity in Severity
+            if counts[severity]
+        ]
         amount = _targets(report)
         yield _plain(f"Found {', '.join(parts)} in {amount} ({', '.join(codes)}).")
     else:
@@ -171,10 +175,10 @@ def _summary(report: Report) -> Iterator[Line]:
     if report.known:
         amount = _count(report.known, "known finding")
         yield _plain(f"{amount} of the baseline not shown.")
-    silent = {each.path for each in report.unread} - {f.path for f in report.findings}
+    silent = {file.path for file in report.unread} - {f.path for f in report.findings}
     if silent:
         yield _plain(f"{_count(len(silent), 'file')} could not be read.")
-    notebooks = [each for each in report.opaque if each.endswith(NOTEBOOK)]
+    notebooks = [path for path in report.opaque if path.endswith(NOTEBOOK)]
     models = len(report.opaque) - len(notebooks)
     for word, number, code in (
         ("model", models, NOT_INSPECTABLE),
@@ -187,8 +191,8 @@ def _summary(report: Report) -> Iterator[Line]:
 
 def _fixes(report: Report) -> Iterator[Line]:
     """Say how many findings `--fix` would fix."""
-    fixes = [each.fix for each in report.findings if each.fix is not None]
-    safe = sum(each.safe for each in fixes)
+    fixes = [finding.fix for finding in report.findings if finding.fix is not None]
+    safe = sum(fix.safe for fix in fixes)
     ways = [f"{safe} with --fix"] if safe else []
     if len(fixes) > safe:
         ways.append(f"{len(fixes) - safe} with --fix --unsafe-fixes")
@@ -198,7 +202,7 @@ def _fixes(report: Report) -> Iterator[Line]:
 
 def _targets(report: Report) -> str:
     """Count the targets, except those that are already mentioned as unread."""
-    names = {*report.checked, *(each.path or "model" for each in report.findings)}
+    names = {*report.checked, *(finding.path or "model" for finding in report.findings)}
     are_files = not any(is_reference(name) for name in names)
     return _count(len(names), "file" if are_files else "target")
 

@@ -98,7 +98,7 @@ def enabled_rules(
 
     def is_on(rule: Rule) -> bool:
         selected = most_specific(
-            [each for each in chosen if rule.default or each.upper() != DEFAULT_RULES],
+            [word for word in chosen if rule.default or word.upper() != DEFAULT_RULES],
             rule,
         )
         if select is None or rule.code == UNREADABLE:

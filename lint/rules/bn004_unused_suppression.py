@@ -49,11 +49,14 @@ bn = keras.layers.BatchNormalization(momentum=0.9)
         self, module: Module, unused: list[Suppression]
     ) -> Iterator[Finding]:
         """Report every selector that silenced nothing."""
-        for each in unused:
+        for suppression in unused:
             yield self.finding(
-                f"nothing is silenced by {each.selector} here",
-                module.place((each.line, each.start), (each.line, each.end)),
-                fix=Fix((_removal(module, each, unused),)),
+                f"nothing is silenced by {suppression.selector} here",
+                module.place(
+                    (suppression.line, suppression.start),
+                    (suppression.line, suppression.end),
+                ),
+                fix=Fix((_removal(module, suppression, unused),)),
             )
 
 
@@ -66,9 +69,9 @@ def _removal(
     inside = line[first - 1 : last - 1]
     separators = inside.count(",") + 1
     same = [
-        each
-        for each in unused
-        if each.line == suppression.line and each.comment == suppression.comment
+        comment
+        for comment in unused
+        if comment.line == suppression.line and comment.comment == suppression.comment
     ]
     if len(same) == separators:
         start, end = first, last

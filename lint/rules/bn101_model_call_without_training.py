@@ -168,19 +168,25 @@ healthy = bool(np.abs(moving_mean).max() > 0)
             return
         found = list(source.without_flag(module))
         keras = source.keras_for(module)
-        alone = [each for each in found if each.kinds and not each.is_part]
+        alone = [
+            candidate
+            for candidate in found
+            if candidate.kinds and not candidate.is_part
+        ]
         if alone and keras.has(CALL_NEEDS_TRAINING) and not keras.assumed:
-            for each in alone:
-                yield self._other(module, each, each.cls.node.name, _ALONE)
+            for candidate in alone:
+                yield self._other(module, candidate, candidate.cls.node.name, _ALONE)
         elif (
             found
             and first
             and (
-                any(not each.is_part for each in found)
+                any(not candidate.is_part for candidate in found)
                 or source.passes_flags_on(module)
             )
         ):
-            named = ", ".join(dict.fromkeys(each.cls.node.name for each in found))
+            named = ", ".join(
+                dict.fromkeys(candidate.cls.node.name for candidate in found)
+            )
             yield self._other(module, found[0], named, _IN_GENERAL)
 
     def _other(
@@ -263,8 +269,8 @@ def _is_plain_model(
 ) -> bool:
     """Whether fit runs this `call` as it stands."""
     decorated = any(
-        ast.unparse(getattr(each, "func", each)) not in _TRANSPARENT
-        for each in call.decorator_list
+        ast.unparse(getattr(decorator, "func", decorator)) not in _TRANSPARENT
+        for decorator in call.decorator_list
     )
     own_ways = ("__call__", "train_step", "compute_loss_and_updates")
     return (

@@ -111,9 +111,9 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
                 module.location(kept.flag),
                 Severity.INFO,
             )
-        for each in source.always_on(module):
+        for found in source.always_on(module):
             yield self.finding(
-                _when_on(each), module.location(each.node), Severity.INFO
+                _when_on(found), module.location(found.node), Severity.INFO
             )
         for call in source.trained_in_evaluation(module):
             yield self.finding(
@@ -158,16 +158,16 @@ def _in_evaluation(call: source.Evaluated) -> str:
     return f"if the network holds batch normalization, {of_batch}"
 
 
-def _when_on(each: source.AlwaysOn) -> str:
+def _when_on(found: source.AlwaysOn) -> str:
     """Describe what never stops, and how to make it."""
-    if each.is_function:
+    if found.is_function:
         return (
-            f"{each.called} drops in predict too, as this call has no `training` to "
+            f"{found.called} drops in predict too, as this call has no `training` to "
             "ask; use a Dropout layer, or take training=None and drop only if it is "
             "true, unless that is meant"
         )
     return (
-        f"{each.called} is run as in training by predict too: what drops or is random "
+        f"{found.called} is run as in training by predict too: what drops or is random "
         "in it stays so; pass training=training, unless that is meant"
     )
 

@@ -116,7 +116,11 @@ healthy = bool(np.abs(moving_mean).max() > 0)
 
     def check_model(self, model: Model) -> Iterator[Finding]:
         """Report what training shows, and graph flags where they are honoured."""
-        estimated = {each.path for each in model.batch_norms if _is_estimated(each)}
+        estimated = {
+            batch_norm.path
+            for batch_norm in model.batch_norms
+            if _is_estimated(batch_norm)
+        }
         for path, behaviour in unflagged_behaviours(model):
             if behaviour.held_still and False in behaviour.flags:
                 yield self.finding(

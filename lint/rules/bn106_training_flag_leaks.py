@@ -75,7 +75,10 @@ healthy = bool(np.abs(moving_mean).max() > 0)
     def check_source(self, module: Module) -> Iterator[Finding]:
         """Report every call that an earlier flag reaches."""
         for leak in source.leaked_flags(module):
-            if any(leak.call is each.call for each in source.unflagged_on_jax(module)):
+            if any(
+                leak.call is found_call.call
+                for found_call in source.unflagged_on_jax(module)
+            ):
                 continue  # BN113: nothing is inherited there
             keras = source.keras_for(module)
             meaning = NONE_IS_INFERENCE if leak.flag is None else FLAG_LEAKS

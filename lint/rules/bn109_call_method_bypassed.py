@@ -104,7 +104,9 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                 Severity.INFO,
             )
         without_flag = list(source.base_calls_without_flag(module))
-        within = [module.scopes.enclosing_function(each) for each in without_flag]
+        within = [
+            module.scopes.enclosing_function(unflagged) for unflagged in without_flag
+        ]
         for function in source.calls_without_parameter(module):
             if function not in within:
                 yield self.finding(

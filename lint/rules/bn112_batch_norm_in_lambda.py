@@ -78,10 +78,14 @@ healthy = bool(np.abs(gamma - 1).max() > 0)  # It was trained.
         """Report every Lambda layer of a live model that holds such a layer."""
         if model.live is None:
             return
-        tracked = {id(each) for each in model.live._flatten_layers()}
+        tracked = {id(sublayer) for sublayer in model.live._flatten_layers()}
         for path, layer in _lambdas(model.live, ""):
-            used = [each for each in _used(layer.function) if id(each) not in tracked]
-            if any(_holds_batch_norm(each) for each in used):
+            used = [
+                sublayer
+                for sublayer in _used(layer.function)
+                if id(sublayer) not in tracked
+            ]
+            if any(_holds_batch_norm(sublayer) for sublayer in used):
                 yield self.finding(
                     "the function calls batch normalization that the model does not "
                     "track: its weights are neither trained nor saved; call the layer "
@@ -102,8 +106,8 @@ def _lambdas(parent: Any, path: str) -> Iterator[tuple[str, Any]]:
 def _is(layer: Any, name: str) -> bool:
     """Whether it is an instance of that class of Keras; Keras is not imported here."""
     return any(
-        each.__name__ == name and each.__module__.startswith("keras.")
-        for each in type(layer).__mro__
+        base.__name__ == name and base.__module__.startswith("keras.")
+        for base in type(layer).__mro__
     )
 
 
@@ -131,6 +135,6 @@ def _is_layer(value: Any) -> bool:
 def _holds_batch_norm(value: Any) -> bool:
     """Whether it is a layer, or holds one, that is BN and learns."""
     return _is_layer(value) and any(
-        _is(each, "BatchNormalization") and each.trainable
-        for each in value._flatten_layers()
+        _is(layer, "BatchNormalization") and layer.trainable
+        for layer in value._flatten_layers()
     )

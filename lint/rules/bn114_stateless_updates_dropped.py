@@ -44,8 +44,8 @@ import numpy as np
 keras.utils.set_random_seed(0)
 model = keras.Sequential([keras.Input((4,)), keras.layers.BatchNormalization()])
 x = np.random.default_rng(0).normal(5, 2, size=(32, 4)).astype("float32")
-trainable = [each + 0 for each in model.trainable_variables]
-non_trainable = [each + 0 for each in model.non_trainable_variables]
+trainable = [variable + 0 for variable in model.trainable_variables]
+non_trainable = [variable + 0 for variable in model.non_trainable_variables]
 y, _ = model.stateless_call(trainable, non_trainable, x, training=True)
 for variable, value in zip(model.non_trainable_variables, non_trainable):
     variable.assign(value)

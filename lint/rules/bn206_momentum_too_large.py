@@ -88,7 +88,7 @@ healthy = bool(np.abs(moving_mean - x.mean(axis=0)).max() < 1)
         """Report every layer whose window is longer than the training."""
         steps = model.iterations or 0
         found = list(_too_large(model, steps))
-        if any(_was_updated_more(*each) for each in found):
+        if any(_was_updated_more(*candidate) for candidate in found):
             return
         for layer, _, momentum, _ in found:
             message = _message(f"momentum={momentum:g}", momentum, steps)

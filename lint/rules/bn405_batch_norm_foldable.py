@@ -69,7 +69,11 @@ healthy = not kerasbn.fold_batch_norm(model).folded
         """Report how many such layers a model has, if any."""
         if model.graph is None or keras_of_model(model.keras_version).legacy:
             return
-        flagged = {each.path for each in model.batch_norms if any(each.training_flags)}
+        flagged = {
+            batch_norm.path
+            for batch_norm in model.batch_norms
+            if any(batch_norm.training_flags)
+        }
         count = sum(layer.is_batch_norm for layer in model.graph.walk())
         found = [
             pair
@@ -87,7 +91,7 @@ healthy = not kerasbn.fold_batch_norm(model).folded
 def _is_foldable(pair: Before) -> bool:
     """Whether the layer before absorbs the BN layer, whatever is around them."""
     before, after = pair.layer.config, pair.batch_norm.config
-    changed = any(before.get(each) for each in (*_CONSTRAINTS, "lora_rank"))
+    changed = any(before.get(key) for key in (*_CONSTRAINTS, "lora_rank"))
     same_precision = _precision(before) == _precision(after)
     alone = pair.alone and pair.is_linear and bool(pair.on_channels)
     return alone and same_precision and not changed

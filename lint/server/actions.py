@@ -39,23 +39,23 @@ def actions_for(
     shown: Sequence[Shown], place: types.Range, snapshot: Snapshot, codec: PositionCodec
 ) -> Iterator[types.CodeAction]:
     """Yield the actions for the findings that touch a range of text."""
-    for each in shown:
-        if not _touches(each.diagnostic.range, place):
+    for entry in shown:
+        if not _touches(entry.diagnostic.range, place):
             continue
-        if (fix := each.finding.fix) is not None:
+        if (fix := entry.finding.fix) is not None:
             hint = "" if fix.safe else " (review the result)"
             yield _action(
-                f"Fix {each.finding.code}: {each.finding.name}{hint}",
+                f"Fix {entry.finding.code}: {entry.finding.name}{hint}",
                 types.CodeActionKind.QuickFix,
                 workspace_edit(fix.edits, snapshot, codec),
-                each,
+                entry,
                 is_preferred=fix.safe,
             )
         yield _action(
-            f"Disable {each.finding.code} for this line",
+            f"Disable {entry.finding.code} for this line",
             types.CodeActionKind.QuickFix,
-            workspace_edit(each.silencing, snapshot, codec),
-            each,
+            workspace_edit(entry.silencing, snapshot, codec),
+            entry,
         )
 
 
@@ -64,9 +64,9 @@ def fix_all(
 ) -> Iterator[types.CodeAction]:
     """Yield an action that applies every safe fix, as editors may do when saving."""
     edits: dict[Edit, None] = {}
-    for each in shown:
-        if each.finding.fix is not None and each.finding.fix.safe:
-            edits.update(dict.fromkeys(each.finding.fix.edits))
+    for entry in shown:
+        if entry.finding.fix is not None and entry.finding.fix.safe:
+            edits.update(dict.fromkeys(entry.finding.fix.edits))
     if edits:
         yield types.CodeAction(
             title="Apply all safe fixes of model-lint",

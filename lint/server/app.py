@@ -72,7 +72,7 @@ class Server(LanguageServer):
         for part in now.parts:
             self._publish(
                 part.uri,
-                [each.diagnostic for each in shown if each.part.uri == part.uri],
+                [entry.diagnostic for entry in shown if entry.part.uri == part.uri],
                 part.version,
             )
 
@@ -83,7 +83,7 @@ class Server(LanguageServer):
         if found is None or snapshot(self.workspace, whole) != found[0]:
             return None
         now, shown = found
-        return now, [each for each in shown if each.part.uri == text_uri]
+        return now, [entry for entry in shown if entry.part.uri == text_uri]
 
     def check_all(self) -> None:
         """Lint everything that is open."""
@@ -117,7 +117,7 @@ def _check(now: Snapshot) -> list[tuple[Finding, tuple[Edit, ...]]]:
     """Return the findings, each with the edits that would silence it."""
     config = config_for([now.path.parent])
     report = run_text(now.path, now.data, config)
-    return [(each, _silencing(now, each, config)) for each in report.findings]
+    return [(finding, _silencing(now, finding, config)) for finding in report.findings]
 
 
 def _silencing(now: Snapshot, finding: Finding, config: Config) -> tuple[Edit, ...]:
@@ -175,7 +175,7 @@ def make_server() -> Server:
 
     @server.feature(types.NOTEBOOK_DOCUMENT_DID_CLOSE)
     async def notebook_closed(params: types.DidCloseNotebookDocumentParams) -> None:
-        cells = [each.uri for each in params.cell_text_documents]
+        cells = [cell.uri for cell in params.cell_text_documents]
         server.close(params.notebook_document.uri, cells)
 
     @server.feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)
@@ -186,10 +186,10 @@ def make_server() -> Server:
     @server.feature(types.TEXT_DOCUMENT_HOVER)
     def hover(params: types.HoverParams) -> types.Hover | None:
         found = server.shown_in(params.text_document.uri)
-        for each in found[1] if found else ():
-            here = each.diagnostic.range
+        for entry in found[1] if found else ():
+            here = entry.diagnostic.range
             if _key(here.start) <= _key(params.position) <= _key(here.end):
-                rule = rule_by_code(each.finding.code)
+                rule = rule_by_code(entry.finding.code)
                 page = f"# {rule.code} {rule.name}\n\n{markdown(rule)}"
                 content = types.MarkupContent(types.MarkupKind.Markdown, page)
                 return types.Hover(content, here)
@@ -212,7 +212,9 @@ def make_server() -> Server:
             *fix_all(shown, now, codec),
         ]
         wanted = params.context.only
-        return [each for each in actions if wanted is None or _is_of(each, wanted)]
+        return [
+            action for action in actions if wanted is None or _is_of(action, wanted)
+        ]
 
     return server
 
@@ -224,5 +226,5 @@ def _key(position: types.Position) -> tuple[int, int]:
 def _is_of(action: types.CodeAction, wanted: Any) -> bool:
     """Whether an action is of a requested kind, or of a kind below one."""
     kind = str(getattr(action.kind, "value", action.kind))
-    names = [str(getattr(each, "value", each)) for each in wanted]
+    names = [str(getattr(pattern, "value", pattern)) for pattern in wanted]
     return any(kind == name or kind.startswith(f"{name}.") for name in names)

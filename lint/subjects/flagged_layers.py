@@ -48,7 +48,9 @@ def unflagged_behaviours(model: Model) -> Iterator[tuple[str, Behaviour]]:
     if probe is not None:
         flagged = {layer.path for layer in flagged_layers(model)}
         for path, behaviour in probe.behaviours.items():
-            if not any(f"{path}/".startswith(f"{each}/") for each in flagged):
+            if not any(
+                f"{path}/".startswith(f"{flagged_path}/") for flagged_path in flagged
+            ):
                 yield path, behaviour
 
 
@@ -60,5 +62,5 @@ def _nested(outermost: Graph, moving: list[str]) -> Iterator[FlaggedLayer]:
             if node.layer.graph is not None and isinstance(flag, bool):
                 found[node.layer.path, flag] = None
         for path, flag in found:
-            if any(each.startswith(path + "/") for each in moving):
+            if any(moving_path.startswith(path + "/") for moving_path in moving):
                 yield FlaggedLayer(path, flag, is_layer=False)

@@ -34,8 +34,8 @@ def _settles_training(call: Any) -> bool:
     if code is None:
         return True
     # The names of keyword arguments are tuples among the constants of the code.
-    named = [each for each in code.co_consts if isinstance(each, tuple)]
-    return any("training" in each for each in named)
+    named = [constant for constant in code.co_consts if isinstance(constant, tuple)]
+    return any("training" in constant for constant in named)
 
 
 def kinds_in(model: Any) -> frozenset[str]:

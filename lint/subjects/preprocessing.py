@@ -74,11 +74,11 @@ def _leads_to(graph: Graph, node: Node, moving: set[str]) -> bool:
         for tensor, consumers in graph.consumers.items():
             if tensor[:2] != current.output[:2]:
                 continue
-            for each in consumers:
-                path = each.layer.path
+            for consumer in consumers:
+                path = consumer.layer.path
                 if any(one == path or one.startswith(path + "/") for one in moving):
                     return True
-                if each not in seen:
-                    seen.add(each)
-                    pending.append(each)
+                if consumer not in seen:
+                    seen.add(consumer)
+                    pending.append(consumer)
     return False

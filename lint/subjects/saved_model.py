@@ -116,11 +116,13 @@ def _inside(
         return
     if not is_opaque(layer):
         return
-    listed = {each.path: each for each in wrapped_batch_norms(layer, frozen)}
+    listed = {
+        batch_norm.path: batch_norm for batch_norm in wrapped_batch_norms(layer, frozen)
+    }
     group = groups().get(layer.path)
     stored = {
-        each.path: each
-        for each in batch_norms_in_group(archive, group, layer.path, frozen)
+        batch_norm.path: batch_norm
+        for batch_norm in batch_norms_in_group(archive, group, layer.path, frozen)
     }
     if len(listed) == len(stored) == 1:  # Before 3.6 no layer's name was stored.
         stored = dict(zip(listed, stored.values(), strict=True))
@@ -143,7 +145,7 @@ def _reader(
         is_empty = None in stored.values() and not archive.variables(layer.path)
         if is_empty and _may_be_unbuilt(graph):
             return None
-        arrays = {name: values(each) for name, each in stored.items()}
+        arrays = {name: values(variable) for name, variable in stored.items()}
         return Statistics(
             arrays["moving_mean"],
             arrays["moving_variance"],

@@ -15,5 +15,5 @@ def receives_training(model: Any) -> bool:
 def trains_by_itself(kind: type) -> bool:
     """Whether a class of models has a training step that is not Keras' own."""
     methods = (getattr(kind, name, None) for name in _STEPS)
-    modules = [str(each.__module__) for each in methods if each is not None]
+    modules = [str(method.__module__) for method in methods if method is not None]
     return not all(module.startswith("keras.") for module in modules)

@@ -103,7 +103,7 @@ def _statistics_reader(
     stored: list[StoredArray] = []
     while (found := array(variables, str(len(stored)))) is not None:
         stored.append(found)
-    if not 2 <= len(stored) <= 4 or len({each.shape for each in stored}) > 1:
+    if not 2 <= len(stored) <= 4 or len({variable.shape for variable in stored}) > 1:
         return None
     named = any(_USUAL_NAME.search(name) for name in names)
     if not named and (len(stored) < 4 or (stored[-1].read() < 0).any()):
@@ -111,7 +111,7 @@ def _statistics_reader(
 
     @cache  # Several rules ask.
     def read() -> Statistics:
-        arrays = [each.read() for each in stored]
+        arrays = [variable.read() for variable in stored]
         gamma, beta = arrays[:2] if len(arrays) == 4 else (None, None)
         return Statistics(arrays[-2], arrays[-1], gamma, beta)
 

@@ -33,8 +33,8 @@ def wrapped_batch_norms(layer: Layer, frozen: bool) -> Iterator[BatchNorm]:
 
 def _inside(value: Any, path: str, frozen: bool) -> Iterator[BatchNorm]:
     if isinstance(value, list):
-        for each in value:
-            yield from _inside(each, path, frozen)
+        for item in value:
+            yield from _inside(item, path, frozen)
     elif isinstance(value, dict) and _is_layer(value):
         layer = Layer(LayerEntry(value, path))
         frozen = frozen or not layer.trainable

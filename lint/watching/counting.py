@@ -52,7 +52,7 @@ class CallCounter:
         """
         counts = dict(self._counts)
         run = counts.pop(_RUN, Counter())
-        traced = [each[layer.path] for each in counts.values()]
+        traced = [count[layer.path] for count in counts.values()]
         calls = max(traced, default=0) or run[layer.path] / max(steps, 1)
         return int(calls) if self._is_known and calls >= 1 and calls % 1 == 0 else None
 

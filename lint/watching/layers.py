@@ -123,14 +123,14 @@ class WatchedLayer:
 
     def lag(self) -> Lag | None:
         """Return how far the running statistics are behind; None if not yet known."""
-        seen = sum(each.updates for each in self._recent)
+        seen = sum(look.updates for look in self._recent)
         if self._last is None or seen < _RECENT:
             return None
-        mean = np.mean([each.mean for each in self._recent], axis=0)
-        variance = np.mean([each.variance for each in self._recent], axis=0)
+        mean = np.mean([look.mean for look in self._recent], axis=0)
+        variance = np.mean([look.variance for look in self._recent], axis=0)
         epsilon = float(self.layer.epsilon)
         away = distance(self._last.mean, self._last.variance, mean, variance, epsilon)
-        varies = any((each.variance > each.noise).any() for each in self._recent)
+        varies = any((look.variance > look.noise).any() for look in self._recent)
         return Lag(away.shift, away.ratio, varies) if away.is_finite else None
 
     def numbers(self) -> dict[str, float]:
@@ -166,8 +166,8 @@ class WatchedLayer:
         self._recent.append(between)
         self.dead.append(_constant(now, between, float(self.layer.epsilon)))
         arrays = (now.mean, now.variance, between.mean, between.variance)
-        if all(np.isfinite(each).all() for each in arrays):
-            quantiles = [np.quantile(each, _QUANTILES) for each in arrays]
+        if all(np.isfinite(array).all() for array in arrays):
+            quantiles = [np.quantile(array, _QUANTILES) for array in arrays]
             self.points.append(Point(now.step, *quantiles))
 
     def _read(self, step: int, value: Value) -> Reading:
@@ -186,7 +186,7 @@ class WatchedLayer:
 
     def _read_affine(self, value: Value) -> list[Array]:
         variables = (self.layer.gamma, self.layer.beta)
-        return [flat(value(each)) for each in variables if each is not None]
+        return [flat(value(variable)) for variable in variables if variable is not None]
 
 
 def _constant(now: Reading, between: Batches, epsilon: float) -> Any:

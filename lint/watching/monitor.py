@@ -195,7 +195,9 @@ class Monitor:
 
     def _judge_losses(self, at_the_end: bool) -> None:
         """Warn if inference is far worse, and not only until statistics converge."""
-        momenta = [each.momentum for each in self.layers if each.momentum is not None]
+        momenta = [
+            layer.momentum for layer in self.layers if layer.momentum is not None
+        ]
         # 5 % of the initial variance may still be more than the variance of batches.
         converged = self.step >= 2 * max(map(needed_steps, momenta), default=1)
         if not self.losses or not (at_the_end or converged):
@@ -221,7 +223,7 @@ class Monitor:
                 "The weights are averages (use_ema), but the running statistics belong "
                 "to the weights before averaging: use kerasbn.recalibrate(model, data)."
             )
-        unlike = [each.path for each in self.layers if each.has_unlike_calls]
+        unlike = [layer.path for layer in self.layers if layer.has_unlike_calls]
         if unlike:
             return (
                 f"{unlike[0]} receives different kinds of inputs, which no running "

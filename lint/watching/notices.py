@@ -71,11 +71,13 @@ class Notices:
 
     def has(self, kind: Kind, layer: str | None) -> bool:
         """Whether a warning of this kind was given for this layer."""
-        return any((each.kind, each.layer) == (kind, layer) for each in self.given)
+        return any(
+            (notice.kind, notice.layer) == (kind, layer) for notice in self.given
+        )
 
 
 def _named(notices: list[Notice]) -> str:
-    names = [str(each.layer) for each in notices[:_MOST_NAMES]]
+    names = [str(notice.layer) for notice in notices[:_MOST_NAMES]]
     more = [f"{len(notices) - _MOST_NAMES} more layers"] * (len(notices) > _MOST_NAMES)
     *before, last = [*names, *more]
     return f"{', '.join(before)} and {last}" if before else last
@@ -86,7 +88,7 @@ def _stack_level() -> int:
     import keras
 
     packages = [Path(file).parent for file in (__file__, keras.__file__)]
-    inside = (*(f"{each}{os.sep}" for each in packages), contextlib.__file__)
+    inside = (*(f"{package}{os.sep}" for package in packages), contextlib.__file__)
     level, frame = 1, sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(inside):
         level, frame = level + 1, frame.f_back

@@ -32,7 +32,7 @@ def draw(monitor: Monitor, path: Path) -> None:
     """
     from matplotlib.figure import Figure
 
-    seen = [each for each in worst_first(monitor) if each.points]
+    seen = [layer for layer in worst_first(monitor) if layer.points]
     rows = seen[:_MOST_ROWS]
     has_map = len(monitor.layers) > _MOST_ROWS and any(e.lags for e in monitor.layers)
     map_height = max(_LEAST_MAP, _CELL * len(monitor.layers)) if has_map else 0.0
@@ -62,15 +62,15 @@ def _title(rows: list[WatchedLayer], monitor: Monitor) -> str:
 
 
 def _draw_rows(rows: list[WatchedLayer], monitor: Monitor, figure: Any) -> None:
-    has_inputs = any(each.inputs for each in rows)
+    has_inputs = any(sublayer.inputs for sublayer in rows)
     axes = figure.subplots(
         len(rows), 3 if has_inputs else 2, sharex=True, squeeze=False
     )
     for layer, row in zip(rows, axes, strict=True):
         _draw_layer(layer, row)
     axes[0, 0].set_xlim(0, max(monitor.step, 1))
-    for each in axes[-1]:
-        each.set_xlabel("training step")
+    for axis in axes[-1]:
+        axis.set_xlabel("training step")
 
 
 def _draw_layer(layer: WatchedLayer, axes: Any) -> None:
@@ -121,7 +121,7 @@ def _draw_inputs(plot: Any, layer: WatchedLayer) -> None:
     if not layer.inputs:
         return
     steps = [step for step, _ in layer.inputs]
-    quantiles = np.asarray([each for _, each in layer.inputs])
+    quantiles = np.asarray([array for _, array in layer.inputs])
     _draw_band(plot, steps, quantiles[:, [0, 2, 4]], _INPUTS, "5 to 95 % of the values")
     if len(steps) > 1:
         plot.fill_between(
@@ -155,7 +155,7 @@ def _draw_band(
 def _draw_map(monitor: Monitor, figure: Any) -> None:
     """Draw a row for each layer in the model's order, darker the farther off it is."""
     layers = monitor.layers
-    steps = sorted({step for each in layers for step, _ in each.lags})
+    steps = sorted({step for sublayer in layers for step, _ in sublayer.lags})
     column = {step: index for index, step in enumerate(steps)}
     shifts = np.full((len(layers), len(steps)), np.nan)
     doublings = shifts.copy()
@@ -183,7 +183,7 @@ def _draw_map(monitor: Monitor, figure: Any) -> None:
         axes.set_xticks(shown, [f"{steps[index]:,}" for index in shown])
         axes.set_xlabel("training step")
     if len(layers) <= _MOST_NAMES:
-        names = [_short(each.path) for each in layers]
+        names = [_short(sublayer.path) for sublayer in layers]
         left.set_yticks(range(len(layers)), names, fontsize="x-small")
 
 

@@ -59,7 +59,9 @@ def _title(monitor: Monitor) -> str:
 
 
 def _kinds(layer: WatchedLayer, monitor: Monitor) -> list[str]:
-    return [each.kind for each in monitor.notices.given if each.layer == layer.path]
+    return [
+        notice.kind for notice in monitor.notices.given if notice.layer == layer.path
+    ]
 
 
 def _row(layer: WatchedLayer, monitor: Monitor) -> tuple[str, ...]:
@@ -77,16 +79,16 @@ def _row(layer: WatchedLayer, monitor: Monitor) -> tuple[str, ...]:
 
 def _rest(layers: Sequence[WatchedLayer], monitor: Monitor) -> tuple[str, ...]:
     """Return one row for all of these: the largest numbers, and all warnings."""
-    lags = [lag for each in layers if (lag := each.lag()) is not None]
-    dead = sum(each.dead_channels() for each in layers)
-    kinds = dict.fromkeys(kind for each in layers for kind in _kinds(each, monitor))
-    still = sum(not each.ever_moved for each in layers)
+    lags = [lag for layer in layers if (lag := layer.lag()) is not None]
+    dead = sum(layer.dead_channels() for layer in layers)
+    kinds = dict.fromkeys(kind for layer in layers for kind in _kinds(layer, monitor))
+    still = sum(not layer.ever_moved for layer in layers)
     said = ", ".join(kinds) or (f"{still} did not move" if still else "ok")
     return (
         f"... {len(layers)} more, at most",
         "",
-        f"{max(each.shift for each in lags):.2f} std" if lags else "-",
-        f"{max(each.ratio for each in lags):.2f} x" if lags else "-",
-        f"{dead} of {sum(each.channels for each in layers)}",
+        f"{max(distance.shift for distance in lags):.2f} std" if lags else "-",
+        f"{max(distance.ratio for distance in lags):.2f} x" if lags else "-",
+        f"{dead} of {sum(layer.channels for layer in layers)}",
         said,
     )

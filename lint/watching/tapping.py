@@ -96,7 +96,7 @@ class Tap:
         tf: Any = sys.modules["tensorflow"]
         spec = getattr(iterator, "element_spec", None)
         is_plain = isinstance(iterator, tf.data.Iterator) and all(
-            isinstance(each, tf.TensorSpec) for each in tf.nest.flatten(spec)
+            isinstance(leaf, tf.TensorSpec) for leaf in tf.nest.flatten(spec)
         )
         if not is_plain:  # of several replicas, sparse, or with optional parts
             return (iterator,)

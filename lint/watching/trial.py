@@ -93,13 +93,14 @@ class Trial:
         """Run inference first, before training mode updates the statistics."""
         inference = self._forward(x, y, sample_weight, training=False)
         observers = [
-            _InputObserver(each.layer, (each.calls or 1) > 1) for each in self._layers
+            _InputObserver(layer.layer, (layer.calls or 1) > 1)
+            for layer in self._layers
         ]
-        with replaced_calls((each.layer, each) for each in observers):
+        with replaced_calls((observer.layer, observer) for observer in observers):
             training = self._forward(x, y, sample_weight, training=True)
-        self.calls = [each.calls for each in observers]
-        values = [each.values for each in observers]
-        return inference, training, values, [each.moments for each in observers]
+        self.calls = [observer.calls for observer in observers]
+        values = [observer.values for observer in observers]
+        return inference, training, values, [observer.moments for observer in observers]
 
     def _forward(self, x: Any, y: Any, sample_weight: Any, training: bool) -> Any:
         """Return the loss; None if there is nothing to compare with."""

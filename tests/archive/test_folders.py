@@ -72,23 +72,25 @@ def test_a_folder_that_keras_saved_is_folded_and_linted(tmp_path):
     result = fold_file(tmp_path / "model", tmp_path / "out.keras")
     assert len(result.folded) == 1
     sizes = [
-        each.stat().st_size
-        for each in (tmp_path / "model").rglob("*")
-        if each.is_file()
+        path.stat().st_size
+        for path in (tmp_path / "model").rglob("*")
+        if path.is_file()
     ]
     assert result.before.file_bytes == sum(sizes)
     x = np.random.default_rng(0).normal(size=(5, 4)).astype("float32")
     expected, received = predict(model, x), predict(load(tmp_path / "out.keras"), x)
     np.testing.assert_allclose(received, expected, rtol=1e-4, atol=1e-5)
     for target in (tmp_path / "model", tmp_path):  # Named, and found.
-        found = [(each.code, each.path) for each in lint.check(target)]
+        found = [(finding.code, finding.path) for finding in lint.check(target)]
         assert ("BN201", str(tmp_path / "model")) in found
 
 
 def test_python_beside_a_model_is_linted_too(unzipped):
     code = "import keras\nbn = keras.layers.BatchNormalization(momentum=0.1)\n"
     (unzipped / "train.py").write_text(code)
-    assert str(unzipped / "train.py") in {each.path for each in lint.check(unzipped)}
+    assert str(unzipped / "train.py") in {
+        finding.path for finding in lint.check(unzipped)
+    }
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.weights.h5"])
@@ -144,7 +146,7 @@ def test_pickled_weights_are_not_read(unzipped, tmp_path, zipped):
         (unzipped / "model.weights.h5").unlink()
         (unzipped / NPZ).write_bytes(content[NPZ])
     refused(path, "pickled objects")
-    assert [each.code for each in lint.check(path)] == ["BN001"]
+    assert [finding.code for finding in lint.check(path)] == ["BN001"]
     with pytest.raises(UnusableFileError, match="pickled objects"):
         fold_file(path, tmp_path / "out.keras", verify=False)
     assert not (tmp_path / "sprung").exists()

@@ -26,7 +26,7 @@ def save(model, folder):
 def assert_read_as_live(model, path):
     with open_archive(path) as archive:
         for layer, arrays in live_variables(model).items():
-            stored = [each.read() for each in archive.variables(layer)]
+            stored = [variable.read() for variable in archive.variables(layer)]
             assert len(stored) == len(arrays), layer
             assert all(map(same_array, stored, arrays)), layer
 

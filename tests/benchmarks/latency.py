@@ -61,9 +61,10 @@ def chart(rows):
     for row in rows:
         case = f"{row['model']}, batch {row['batch']}, {row['runtime']}"
         found.setdefault(case, {})[row["what"]] = row["ratio"]
-    folded = [each["original / folded"] for each in found.values()]
+    folded = [candidate["original / folded"] for candidate in found.values()]
     floor = [
-        each["original / folded"] * each["folded / floor"] for each in found.values()
+        candidate["original / folded"] * candidate["folded / floor"]
+        for candidate in found.values()
     ]
     places = np.arange(len(found))
     figure, axes = plt.subplots(figsize=(8, 0.4 * len(found) + 1), layout="constrained")

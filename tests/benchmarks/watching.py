@@ -46,7 +46,7 @@ def main() -> None:
     for pair in range(arguments.pairs):
         watch = TimedWatch(verbose=False)
         first, second = ([], [watch]) if pair % 2 else ([watch], [])
-        times = {len(each): seconds(each) for each in (first, second)}
+        times = {len(side): seconds(side) for side in (first, second)}
         ratios.append(times[1] / times[0])
         points.append(len(watch._monitor.layers[0].points))
         shares.append(watch.seconds / (times[1][0] - watch.seconds))

@@ -42,7 +42,9 @@ class TestRules:
         assert linked == sorted(pages)
 
 
-@pytest.mark.parametrize("package", [kerasbn, lint], ids=lambda each: each.__name__)
+@pytest.mark.parametrize(
+    "package", [kerasbn, lint], ids=lambda package: package.__name__
+)
 def test_each_public_name_is_in_the_reference(package):
     text = (DOCS / "api" / f"{package.__name__}.md").read_text("utf-8")
     documented = re.findall(r"^\.\. auto\w+:: (\w+)$", text, re.MULTILINE)

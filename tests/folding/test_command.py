@@ -121,7 +121,9 @@ def test_a_closed_output_does_not_end_up_in_the_model(saved, tmp_path):
     ],
 )
 def test_nothing_that_a_terminal_obeys_is_printed(saved, tmp_path, arguments):
-    done = run(*(each.format(saved=saved, folder=tmp_path) for each in arguments))
+    done = run(
+        *(argument.format(saved=saved, folder=tmp_path) for argument in arguments)
+    )
     assert r"\u202e" in done.output
     assert not set(done.output) & set("\x1b\x07\u202e\x9b")
 
@@ -219,7 +221,7 @@ def test_a_signal_leaves_both_model_and_picture_or_neither(
     options = ["--no-verify", "--picture", picture, *force]
     done = subprocess.run([*command, *options], capture_output=True, text=True)
     assert done.returncode == status, done.stderr
-    assert sorted(each.name for each in tmp_path.iterdir()) == written
+    assert sorted(path.name for path in tmp_path.iterdir()) == written
 
 
 @pytest.mark.parametrize("dry_run", [[], ["--dry-run"]])

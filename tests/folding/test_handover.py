@@ -64,7 +64,7 @@ def test_what_is_written_computes_the_same(saved, tmp_path, kind):
     assert list(tmp_path.iterdir()) == [destination]
     rng = np.random.default_rng(0)
     inputs = [rng.normal(size=(5, 6, 6, 3)), rng.normal(size=(5, 4))]
-    inputs = [each.astype("float32") for each in inputs]
+    inputs = [array.astype("float32") for array in inputs]
     expected = outputs(keras.models.load_model(saved), inputs)
     received = globals()[f"run_{kind}"](destination, inputs)
     for one, other in zip(expected, received, strict=True):
@@ -78,7 +78,7 @@ def test_a_live_result(tmp_path):
         result.export(tmp_path / "out")
     with pytest.raises(UnusableFileError, match=r"result\.model\.save"):
         result.export(tmp_path / "out.keras")
-    assert [each.name for each in tmp_path.iterdir()] == ["out"]
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 def test_an_export_that_differs_is_not_left(saved, tmp_path, monkeypatch):

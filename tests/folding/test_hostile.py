@@ -96,7 +96,7 @@ def _exchange(config, entry):
     if entry is None:
         return
     layers = config["config"]["layers"]
-    (place,) = (i for i, each in enumerate(layers) if each["config"]["name"] == "odd")
+    (place,) = (i for i, layer in enumerate(layers) if layer["config"]["name"] == "odd")
     calls = layers[place]["inbound_nodes"]
     layers[place] = {**entry, "name": "odd", "inbound_nodes": calls}
 
@@ -108,23 +108,23 @@ def _with_member(plain, path, name):
 
 
 def test_nothing_is_run(outcomes):
-    events = {name: each["events"] for name, each in outcomes.items()}
+    events = {name: outcome["events"] for name, outcome in outcomes.items()}
     assert {name: seen for name, seen in events.items() if seen} == {}
 
 
 def test_every_file_is_refused_or_proven_in_parts(outcomes):
-    for name, each in outcomes.items():
-        assert each["lint"] in (0, 1, 2), name
+    for name, outcome in outcomes.items():
+        assert outcome["lint"] in (0, 1, 2), name
         if name in ("a.keras", "a.h5"):
-            assert each["fold"]["proof"] == "whole"
-        elif each["status"] == 2:
-            assert each["fold"]["message"], name
+            assert outcome["fold"]["proof"] == "whole"
+        elif outcome["status"] == 2:
+            assert outcome["fold"]["message"], name
         elif name.startswith(("compiled", "an absolute")):  # Nobody reads that.
-            assert each["fold"]["proof"] == "whole", name
+            assert outcome["fold"]["proof"] == "whole", name
         else:
-            assert each["status"] == 0, (name, each)
-            assert each["fold"]["proof"] == "parts", name
-            assert "odd" in " ".join(each["fold"]["notes"]), name
+            assert outcome["status"] == 0, (name, outcome)
+            assert outcome["fold"]["proof"] == "parts", name
+            assert "odd" in " ".join(outcome["fold"]["notes"]), name
 
 
 def test_operators_are_classes():
@@ -150,7 +150,7 @@ def test_what_is_asked_for_is_known():
         "config": {"name": "gate", "inner": {"class_name": "__lambda__"}},
         "registered_name": "mine>Gate",
     }
-    assert [each.layer for each in unknown_parts([entry])] == ["gate", "gate"]
+    assert [found.layer for found in unknown_parts([entry])] == ["gate", "gate"]
     (inner,) = unknown_parts([entry], Trust(frozenset({"mine>Gate"})))
     assert inner.what == "a Python lambda"
     assert unknown_parts([entry], Trust(everything=True)) == []

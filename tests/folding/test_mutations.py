@@ -287,7 +287,7 @@ MAPS = {
 
 
 def to_first(maps):
-    return [each if i == 0 else IDENTITY for i, each in enumerate(maps)]
+    return [map_ if i == 0 else IDENTITY for i, map_ in enumerate(maps)]
 
 
 PASSED = {

@@ -134,10 +134,12 @@ def build(shape, program, nested):
             made, taken = apply(TWO[name], x, y), [x, y]
         if made is None or np.prod(made.shape[1:]) > _MAX_SIZE or 0 in made.shape:
             continue
-        note(f"{made.name}: {name} of {[each.name for each in taken]}, {made.shape}")
-        read.update(id(each) for each in taken)
+        note(
+            f"{made.name}: {name} of {[tensor.name for tensor in taken]}, {made.shape}"
+        )
+        read.update(id(tensor) for tensor in taken)
         tensors.append(made)
-    ends = [each for each in tensors[1:] if id(each) not in read]
+    ends = [tensor for tensor in tensors[1:] if id(tensor) not in read]
     if not ends:
         return None
     model = keras.Model(tensors[0], ends)
@@ -145,7 +147,7 @@ def build(shape, program, nested):
         return model
     model.name = "inner"
     inputs = [keras.Input(shape), keras.Input(shape)]
-    return keras.Model(inputs, [model(each) for each in inputs])
+    return keras.Model(inputs, [model(array) for array in inputs])
 
 
 def apply(make, *tensors):

@@ -189,10 +189,13 @@ def test_a_layer_behind_that_others_feed_too():
 def test_two_maps_for_a_layer_that_is_called_twice():
     inputs, others = image(), image()
     dense = L.Dense(4, name="d")
-    x = [dense(L.BatchNormalization()(each)) for each in (inputs, others)]
+    x = [dense(L.BatchNormalization()(tensors)) for tensors in (inputs, others)]
     model = randomise(keras.Model([inputs, others], L.Concatenate()(x)))
     kept = kerasbn.fold_batch_norm(model).kept
-    assert ["`d` is called 2 times" in each["reason"] for each in kept] == [True, True]
+    assert ["`d` is called 2 times" in finding["reason"] for finding in kept] == [
+        True,
+        True,
+    ]
 
 
 def test_an_output_behind():

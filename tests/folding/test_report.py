@@ -210,7 +210,7 @@ def touches(stretch, point):
 
 
 def reaches(joined, start, goal):
-    pending = [each for each in joined if each[0] == start]
+    pending = [branch for branch in joined if branch[0] == start]
     seen = set(pending)
     while pending:
         here = pending.pop()
@@ -243,7 +243,7 @@ def test_unusable_pictures_leave_nothing(saved, tmp_path, name):
     assert done.exit_code == 2
     assert len(done.stderr.splitlines()) == 1
     assert json.loads(done.stdout)["folded"] == []
-    assert [each.name for each in tmp_path.iterdir()] == ["in.keras"]
+    assert [path.name for path in tmp_path.iterdir()] == ["in.keras"]
     assert saved.read_bytes() == before
 
 

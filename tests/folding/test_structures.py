@@ -327,6 +327,7 @@ def test_layer_shared_between_nested_models():
     one, other = (models[n].layers[1].name for n in (0, 1))
     assert result.folded[0]["into"] == [f"one/{one}", f"two/{other}"]
     for before, after in zip(
-        *(outputs(each, sample(model)) for each in (model, result.model)), strict=True
+        *(outputs(network, sample(model)) for network in (model, result.model)),
+        strict=True,
     ):
         np.testing.assert_allclose(after, before, rtol=1e-4, atol=1e-5)

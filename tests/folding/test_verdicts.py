@@ -120,7 +120,7 @@ def test_a_tensor_that_is_a_mask_is_not_folded_away(tmp_path):
     model.save(tmp_path / "in.keras")
     result = kerasbn.fold_file(tmp_path / "in.keras", tmp_path / "out.keras")
     assert result.verified
-    reasons = {each["layer"]: each["reason"] for each in result.kept}
+    reasons = {finding["layer"]: finding["reason"] for finding in result.kept}
     assert "is called with more than one tensor" in reasons["mask"]
 
 

@@ -90,7 +90,7 @@ def test_a_fold_of_a_shared_layer_is_found(monkeypatch):
     monkeypatch.setattr(
         Absorbing,
         "absorptions",
-        lambda self: tuple(each for each, _ in self._found.values()),
+        lambda self: tuple(finding for finding, _ in self._found.values()),
     )
     with pytest.raises(NotEqualError):
         kerasbn.fold_batch_norm(model)

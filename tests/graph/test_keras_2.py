@@ -55,7 +55,7 @@ def write(path, configuration, version="2.2.4", backend="tensorflow", size=3):
         "conv": {"kernel": rng.normal(size=(size, size, 3, 4)), "bias": np.ones(4)},
         "bn": dict(zip(ORDER[2:], rng.uniform(0.5, 2, (4, 4)), strict=True)),
     }
-    names = [each["name"] for each in configuration["config"]["layers"]]
+    names = [entry["name"] for entry in configuration["config"]["layers"]]
     with h5py.File(path, "w") as file:
         file.attrs["model_config"] = json.dumps(configuration)
         file.attrs["keras_version"] = version
@@ -117,14 +117,14 @@ def test_bilinear_scaling_of_an_unknown_tensorflow_is_noted(tmp_path, version, n
     up = layer("UpSampling2D", "up", ["bn"], size=[2, 2], interpolation="bilinear")
     path = write(tmp_path / "in.h5", model(*CONV_BN, up), version)
     notes = fold_file(path, tmp_path / "out.keras", dry_run=True).notes
-    assert any("`up` scales bilinearly" in each for each in notes) == noted
+    assert any("`up` scales bilinearly" in note for note in notes) == noted
 
 
 def test_nearest_neighbours_are_the_same_everywhere(tmp_path):
     up = layer("UpSampling2D", "up", ["bn"], size=[2, 2], interpolation="nearest")
     path = write(tmp_path / "in.h5", model(*CONV_BN, up), "2.0.6")
     notes = fold_file(path, tmp_path / "out.keras", dry_run=True).notes
-    assert not any("bilinear" in each for each in notes)
+    assert not any("bilinear" in note for note in notes)
 
 
 def test_training_true_is_noted(tmp_path):
@@ -133,7 +133,7 @@ def test_training_true_is_noted(tmp_path):
     path = write(tmp_path / "in.h5", model(X, conv(), flagged))
     result = fold_file(path, tmp_path / "out.keras", dry_run=True)
     assert not result.folded
-    assert any("`bn` is called with training=True" in each for each in result.notes)
+    assert any("`bn` is called with training=True" in note for note in result.notes)
 
 
 FUNCTION = {"module": "builtins", "class_name": "function", "config": "hard_sigmoid"}
@@ -142,7 +142,9 @@ FUNCTION = {"module": "builtins", "class_name": "function", "config": "hard_sigm
 @pytest.mark.parametrize("activation", ["hard_sigmoid", FUNCTION])
 def test_the_hard_sigmoid_of_keras_2_is_made_of_layers(activation):
     translated = translate(model(X, conv(activation=activation))).config
-    entries = {each["name"]: each["config"] for each in translated["config"]["layers"]}
+    entries = {
+        entry["name"]: entry["config"] for entry in translated["config"]["layers"]
+    }
     assert entries["conv"]["activation"] == "linear"
     assert (entries["conv_scaled"]["scale"], entries["conv_scaled"]["offset"]) == (
         0.2,
@@ -238,7 +240,7 @@ def test_the_lint_knows_what_arithmetic_does(tmp_path):
     halved["inbound_nodes"] = [["conv", 0, 0, {"y": 0.5}]]
     path = write(tmp_path / "in.h5", model(X, conv(), halved, _read_by_bn("halved")))
     with Opener().open(path) as found:
-        kinds = [each.class_name for each in found.graph.walk()]
+        kinds = [node.class_name for node in found.graph.walk()]
         assert kinds == ["InputLayer", "Conv2D", "Multiply", "BatchNormalization"]
         assert found.keras_version == "2.2.4"  # For the rules: it ran in Keras 2.
         (bn,) = found.batch_norms
@@ -248,7 +250,9 @@ def test_the_lint_knows_what_arithmetic_does(tmp_path):
 def test_the_lint_reads_what_is_not_translated_as_it_is(tmp_path):
     odd = layer("Mystery", "odd", ["conv"])
     path = write(tmp_path / "in.h5", model(X, conv(), odd, _read_by_bn("odd", 0.1)))
-    assert [(each.code, each.layer) for each in lint.check(path)] == [("BN201", "bn")]
+    assert [(finding.code, finding.layer) for finding in lint.check(path)] == [
+        ("BN201", "bn")
+    ]
 
 
 def _read_by_bn(source, momentum=0.9):

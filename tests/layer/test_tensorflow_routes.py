@@ -332,7 +332,7 @@ def test_second_derivatives_in_inference_know_the_running_statistics(shape):
         return layer.stateless_call([gamma, beta], [mean, variance], x)[0]
 
     def of_dtype(dtype):
-        return ([tf.constant(a, dtype) for a in each] for each in (given, along))
+        return ([tf.constant(a, dtype) for a in side] for side in (given, along))
 
     def first(function, *arguments):
         with tf.GradientTape() as tape:

@@ -113,8 +113,8 @@ def test_rematerialization_changes_nothing(options, groups):
         layer = BatchNormalization(momentum=0.5, **options, **groups)
         shared = [layer, keras.layers.Dense(4), layer, keras.layers.Dense(1)]
         x_in = y = keras.Input((4,))
-        for each in shared:
-            y = each(y)
+        for item in shared:
+            y = item(y)
         model = keras.Model(x_in, y)
         model.compile("sgd", "mse")
         model.fit(x, x[:, :1], batch_size=16, epochs=2, verbose=0)

@@ -32,10 +32,10 @@ def check(name, folder):
     live, start = lint.check(model), time.perf_counter()
     saved = lint.check(path)
     seconds = time.perf_counter() - start
-    bad = [each for each in (*live, *saved) if each.severity != "info"]
+    bad = [finding for finding in (*live, *saved) if finding.severity != "info"]
     size = path.stat().st_size / 2**20
     count = sum(
-        isinstance(each, keras.layers.BatchNormalization) for each in model.layers
+        isinstance(layer, keras.layers.BatchNormalization) for layer in model.layers
     )
     print(f"{name:20} {count:4} BN {size:6.0f} MB {seconds:5.2f} s  {bad or 'clean'}")
     path.unlink()

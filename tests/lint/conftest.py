@@ -35,7 +35,7 @@ def command(folder, capsys):
 
     def run(*arguments: str) -> Outcome:
         with pytest.raises(SystemExit) as exit_info:
-            main([str(each) for each in arguments])
+            main([str(argument) for argument in arguments])
         captured = capsys.readouterr()
         return Outcome(exit_info.value.code, captured.out, captured.err)
 

@@ -210,11 +210,11 @@ class Proof(NamedTuple):
 def run(environment: str, proofs: list[Proof]) -> Outcome:
     """Run texts in another environment, those that need one backend together."""
     results: dict[Proof, bool | str] = {}
-    for backend in dict.fromkeys(each.backend for each in proofs):
-        some = [each for each in proofs if each.backend == backend]
+    for backend in dict.fromkeys(proof.backend for proof in proofs):
+        some = [proof for proof in proofs if proof.backend == backend]
         outcome = _run_on(environment, backend, some)
         results |= zip(some, outcome.results, strict=True)
-    return outcome._replace(results=[results[each] for each in proofs])
+    return outcome._replace(results=[results[proof] for proof in proofs])
 
 
 def _run_on(environment: str, backend: str | None, proofs: list[Proof]) -> Outcome:
@@ -222,7 +222,7 @@ def _run_on(environment: str, backend: str | None, proofs: list[Proof]) -> Outco
     name = name or "keras"
     done = subprocess.run(
         [python, "-I", "-c", INSIDE],
-        input=json.dumps([name, backend, [each[:2] for each in proofs]]),
+        input=json.dumps([name, backend, [proof[:2] for proof in proofs]]),
         capture_output=True,
         text=True,
         check=False,
@@ -249,8 +249,8 @@ def rows_of_meanings(outcomes: list[Outcome]) -> tuple[list[list[str]], bool]:
 
 def _span(meaning: Meaning) -> str:
     first, end = (
-        "" if each is None else ".".join(map(str, each))
-        for each in (meaning.first, meaning.end)
+        "" if version is None else ".".join(map(str, version))
+        for version in (meaning.first, meaning.end)
     )
     return f"{first} to {end}" if end else f"from {first}"
 
@@ -261,9 +261,9 @@ def _word(found: bool | str, yes: str, no: str) -> str:
 
 def rows_of_rules(outcomes: list[Outcome], codes: list[str]) -> list[list[str]]:
     """What the proof of each rule shows: harm in bad, none in good."""
-    pairs = [each.results[len(PROOFS) :] for each in outcomes]
+    pairs = [outcome.results[len(PROOFS) :] for outcome in outcomes]
     return [
-        [code, *(_shown(*each[2 * number : 2 * number + 2]) for each in pairs)]
+        [code, *(_shown(*pair[2 * number : 2 * number + 2]) for pair in pairs)]
         for number, code in enumerate(codes)
     ]
 
@@ -278,7 +278,7 @@ def in_tensorflow_1(python: str) -> None:
         )
         end = TENSORFLOW_1.replace("{run}", proof)
         texts += [
-            Proof(begin + each + end, "healthy") for each in (rule.bad, rule.good)
+            Proof(begin + example + end, "healthy") for example in (rule.bad, rule.good)
         ]
     outcome = run(f"{python}:tensorflow", texts)
     pairs = zip(outcome.results[::2], outcome.results[1::2], strict=True)
@@ -326,15 +326,15 @@ def main(environments: list[str]) -> int:
             for text in (rule.bad, rule.good)
         ]
     outcomes = [run(each, texts) for each in environments]
-    versions = [each.library for each in outcomes]
+    versions = [outcome.library for outcome in outcomes]
     rows, agrees = rows_of_meanings(outcomes)
     print_table(["lint/semantics.py", *versions, ""], rows)
     print()
     codes = [rule.code for rule in proven]
     print_table(["rule", *versions], rows_of_rules(outcomes, codes))
-    for each in environments:
-        if each.endswith(":tf_keras"):
-            in_tensorflow_1(each.partition(":")[0])
+    for environment in environments:
+        if environment.endswith(":tf_keras"):
+            in_tensorflow_1(environment.partition(":")[0])
     return 0 if agrees else 1
 
 

@@ -24,4 +24,4 @@ def test_nothing_is_found(name, momentum, folder):
     assert momentum in {getattr(layer, "momentum", None) for layer in model.layers}
     model.save("m.keras")
     for findings in (lint.check(model), lint.check("m.keras")):
-        assert [each for each in findings if each.severity != "info"] == []
+        assert [finding for finding in findings if finding.severity != "info"] == []

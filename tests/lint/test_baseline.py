@@ -78,7 +78,7 @@ def test_what_is_new_is_reported(known, command, file, text):
     (known / file).write_text(text)
     outcome = command(".", "--baseline", "known.json", "--output-format", "json")
     assert outcome.status == 1
-    assert [each["path"] for each in json.loads(outcome.out)] == [file]
+    assert [entry["path"] for entry in json.loads(outcome.out)] == [file]
 
 
 @pytest.mark.parametrize("place", [".", "src", ".."])

@@ -128,7 +128,7 @@ class TestExitStatus:
 
     def test_what_is_unreadable_is_in_json_too(self, files, command):
         outcome = command("nowhere.py", "--output-format", "json")
-        assert [each["code"] for each in json.loads(outcome.out)] == ["BN001"]
+        assert [entry["code"] for entry in json.loads(outcome.out)] == ["BN001"]
         assert outcome.err.startswith("Error: No target could be read.")
 
     def test_what_is_unreadable_is_never_called_clean(self, files, command):
@@ -138,7 +138,7 @@ class TestExitStatus:
     def test_a_notebook_that_is_read_in_part_is_never_called_clean(
         self, files, command
     ):
-        cells = [{"cell_type": "code", "source": each} for each in ("x = 1", "x = (")]
+        cells = [{"cell_type": "code", "source": text} for text in ("x = 1", "x = (")]
         (files / "book.ipynb").write_text(json.dumps({"cells": cells}))
         outcome = command("book.ipynb")
         assert outcome.status == 1
@@ -263,7 +263,7 @@ class TestOutputFile:
         command("bad.py", "--output-file", "link.txt")
         assert (files / "link.txt").is_symlink()
         assert "BN201" in (files / "there/report.txt").read_text()
-        assert [each.name for each in (files / "there").iterdir()] == ["report.txt"]
+        assert [path.name for path in (files / "there").iterdir()] == ["report.txt"]
 
     def test_makes_what_a_link_leads_to(self, files, command):
         (files / "link.txt").symlink_to("report.txt")

@@ -186,9 +186,9 @@ class TestCommands:
 
     def test_rules_as_json(self, command):
         entries = json.loads(command("rules", "--output-format", "json").out)
-        assert [each["code"] for each in entries] == [r.code for r in all_rules()]
+        assert [entry["code"] for entry in entries] == [r.code for r in all_rules()]
         assert entries[0]["severity"] == "error"
-        assert all(each["url"].startswith("https://") for each in entries)
+        assert all(entry["url"].startswith("https://") for entry in entries)
 
     def test_a_piped_list_of_rules_is_not_wrapped(self, command, monkeypatch):
         monkeypatch.setenv("COLUMNS", "40")

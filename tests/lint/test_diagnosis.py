@@ -54,8 +54,8 @@ class TestNumbers:
         x, y = data()
         (layer,) = lint.diagnose(lagging, x, y).layers
         mean, variance = (
-            ops.convert_to_numpy(each)
-            for each in (
+            ops.convert_to_numpy(statistic)
+            for statistic in (
                 lagging.layers[0].moving_mean,
                 lagging.layers[0].moving_variance,
             )
@@ -91,10 +91,10 @@ class TestNumbers:
         losses = {k: v.losses for k, v in lint.diagnose(lagging, x, y).scores.items()}
         normalized = (x - x.mean(0)) / np.sqrt(x.var(0) + 1e-3)
         kernel, bias = (
-            ops.convert_to_numpy(each) for each in lagging.layers[-1].weights
+            ops.convert_to_numpy(weight) for weight in lagging.layers[-1].weights
         )
         gamma, beta, *_ = (
-            ops.convert_to_numpy(each) for each in lagging.layers[0].weights
+            ops.convert_to_numpy(weight) for weight in lagging.layers[0].weights
         )
         pooled = ((normalized * gamma + beta) @ kernel + bias - y) ** 2
         np.testing.assert_allclose(
@@ -109,8 +109,8 @@ class TestNumbers:
 
 def state_of(model):
     variables = [*model.variables, *model.optimizer.variables, *model.metrics_variables]
-    arrays = [ops.convert_to_numpy(each.value).tobytes() for each in variables]
-    return arrays, [each.trainable for each in model.layers], sorted(vars(model))
+    arrays = [ops.convert_to_numpy(variable.value).tobytes() for variable in variables]
+    return arrays, [layer.trainable for layer in model.layers], sorted(vars(model))
 
 
 @pytest.mark.every_backend
@@ -151,7 +151,7 @@ def test_a_model_that_was_never_evaluated_has_no_metrics_yet():
     model = net()
     lint.diagnose(model, *data())
     assert not model.metrics_variables or not any(
-        "mae" in each.path for each in model.metrics_variables
+        "mae" in layer.path for layer in model.metrics_variables
     )
     model.fit(*data(), verbose=0)
 
@@ -234,7 +234,7 @@ class TestData:
     def test_are_taken_at_random_and_in_whole_batches(self):
         x = np.arange(100.0)[:, None]
         found = read_data(x, None, None, 30, 32)
-        assert [each.samples for each in found.batches] == [30, 30, 30]
+        assert [batch.samples for batch in found.batches] == [30, 30, 30]
         assert abs(found.batches[0].x.mean() - 50) < 15
         assert found.in_order[0].x.mean() < 20
 
@@ -307,7 +307,7 @@ class TestReport:
             diagnosis.save_picture(tmp_path / "none" / "a.png")
         with pytest.raises(lint.UsageError, match="could not be drawn"):
             diagnosis.save_picture(tmp_path / "a.xyz")
-        assert [each.name for each in tmp_path.iterdir()] == ["a.png"]
+        assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
 
 
 class Own(keras.Model):

@@ -35,7 +35,7 @@ def test_the_reference_of_settings_is_up_to_date():
 
 @pytest.mark.parametrize(
     ("page", "language", "text"),
-    [each for each in BLOCKS if each[1] in READERS],
+    [block for block in BLOCKS if block[1] in READERS],
     ids=lambda value: value if value.endswith(".md") else "",
 )
 def test_what_pages_show_is_well_formed(page, language, text):

@@ -150,7 +150,7 @@ def test_gitignore_means_what_git_says(folder, monkeypatch, windows_line_ends):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(text.replace("\n", end).encode())
     paths = [*PATHS, "mine.py", "sub/mine.py"]
-    files = [each for each in paths if not any(p.startswith(f"{each}/") for p in paths)]
+    files = [path for path in paths if not any(p.startswith(f"{path}/") for p in paths)]
     for name in files:
         (repository / name).parent.mkdir(parents=True, exist_ok=True)
         (repository / name).write_text("x = 1\n")

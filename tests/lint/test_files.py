@@ -61,7 +61,9 @@ def test_a_loop_of_links_ends(folder):
     (folder / "x/loop").symlink_to(folder)
     (folder / "x/self").symlink_to("self")
     (folder / "x/broken.py").symlink_to("nowhere.py")
-    assert [(each.code, each.path) for each in lint.check(".")] == [("BN201", "x/a.py")]
+    assert [(finding.code, finding.path) for finding in lint.check(".")] == [
+        ("BN201", "x/a.py")
+    ]
 
 
 def test_a_link_to_itself_is_unreadable(folder):
@@ -84,7 +86,7 @@ def test_a_folder_is_one_whatever_its_name(folder, name):
     write(folder / name / "a.py")
     assert found_paths(name) == {f"{name}/a.py"}
     write(folder / name / "saved_model.pb", "")
-    assert [each.code for each in lint.check(name)] == ["BN003"]
+    assert [finding.code for finding in lint.check(name)] == ["BN003"]
 
 
 def test_a_file_is_linted_once(command, folder):
@@ -100,7 +102,7 @@ def test_data_in_hdf5_is_nobodys_mistake_in_a_folder(folder):
     write(folder / "model.weights.h5", "not looked at")
     write(folder / "notes.txt", "not looked at")
     assert lint.check(".") == []
-    assert [each.code for each in lint.check("data.h5")] == ["BN003"]
+    assert [finding.code for finding in lint.check("data.h5")] == ["BN003"]
 
 
 @pytest.mark.parametrize(
@@ -136,7 +138,7 @@ def test_a_file_that_is_not_what_its_name_says_is_unreadable(folder, name, conte
 def test_a_truncated_model_is_unreadable(folder):
     whole = (SAVED_MODELS / "keras-3.15/functional.keras").read_bytes()
     (folder / "m.keras").write_bytes(whole[: len(whole) // 2])
-    assert [each.code for each in lint.check("m.keras")] == ["BN001"]
+    assert [finding.code for finding in lint.check("m.keras")] == ["BN001"]
 
 
 def test_a_git_lfs_pointer_is_named_as_such(folder):
@@ -162,7 +164,7 @@ def test_python_2_is_unreadable_with_its_line(folder):
 
 def test_a_broken_notebook_is_unreadable(folder):
     write(folder / "book.ipynb", "{")
-    assert [each.code for each in lint.check("book.ipynb")] == ["BN001"]
+    assert [finding.code for finding in lint.check("book.ipynb")] == ["BN001"]
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ def is_fixable(rule):
     if rule.code == "BN001" or rule.proof is None:
         return False
     module = module_from_bytes(rule.bad.encode(), path, Project(path.parent / "none"))
-    return any(each.fixable for each in rule.check_source(module))
+    return any(finding.fixable for finding in rule.check_source(module))
 
 
 FIXABLE = [rule.code for rule in all_rules() if is_fixable(rule)]
@@ -74,12 +74,12 @@ class TestWhatIsFixed:
         before = lint.check("a.py", **options)
         command("a.py", "--fix", "--unsafe-fixes", *version)
         after = lint.check("a.py", **options)
-        assert [each for each in after if each.fixable] == []
-        assert len(after) == sum(not each.fixable for each in before)
+        assert [finding for finding in after if finding.fixable] == []
+        assert len(after) == sum(not operation.fixable for operation in before)
         new = (folder / "a.py").read_text()
         ast.parse(new)
         assert comments(new) == comments(text)
-        if not any(each.fixable for each in before):
+        if not any(operation.fixable for operation in before):
             assert new == text
 
     @pytest.mark.parametrize("code", FIXABLE)
@@ -355,9 +355,11 @@ class TestRounds:
         checked = MomentumTooSmall.check_source
 
         def worse(self, module):
-            for each in checked(self, module):
+            for finding in checked(self, module):
                 yield self.finding(
-                    "", each.location, fix=Fix((Edit(each.location, "momentum=0.10"),))
+                    "",
+                    finding.location,
+                    fix=Fix((Edit(finding.location, "momentum=0.10"),)),
                 )
 
         monkeypatch.setattr(MomentumTooSmall, "check_source", worse)
@@ -369,9 +371,9 @@ def give_fix(monkeypatch, make):
     checked = MomentumTooSmall.check_source
 
     def check(self, module):
-        for each in checked(self, module):
-            fix = Fix((make(each.location),))
-            yield self.finding(each.message, each.location, each.severity, fix)
+        for finding in checked(self, module):
+            fix = Fix((make(finding.location),))
+            yield self.finding(finding.message, finding.location, finding.severity, fix)
 
     monkeypatch.setattr(MomentumTooSmall, "check_source", check)
 
@@ -381,7 +383,7 @@ class TestWriting:
         (folder / "a.py").touch(mode=0o754)
         fixed(BAD_SOURCE)
         assert stat.S_IMODE((folder / "a.py").stat().st_mode) == 0o754
-        assert [each.name for each in folder.iterdir()] == ["a.py"]
+        assert [path.name for path in folder.iterdir()] == ["a.py"]
 
     def test_a_link_stays_one(self, folder, fixed):
         (folder / "there").mkdir()
@@ -492,7 +494,7 @@ class TestCommand:
 
     def test_fixable_in_json_is_whether_there_is_a_fix(self, folder):
         (folder / "a.py").write_text(BAD_SOURCE + BAD_SOURCE.replace("0.1", "0.7"))
-        fixable = [each.to_json()["fixable"] for each in lint.check("a.py")]
+        fixable = [finding.to_json()["fixable"] for finding in lint.check("a.py")]
         assert fixable == [True, False]
 
 

@@ -24,8 +24,8 @@ class Block(layers.Layer):
     def __init__(self):
         super().__init__()
         self.flagged, self.left = (layers.BatchNormalization() for _ in range(2))
-        for each in (self.flagged, self.left):
-            each.build((None, 4))
+        for layer in (self.flagged, self.left):
+            layer.build((None, 4))
         self.built = True
 
     def call(self, x, training=None):

@@ -35,7 +35,7 @@ def nested(header: bytes) -> bytes:
 
 def assert_clear(findings):
     """No finding may be our own mistake in disguise."""
-    assert not [each.message for each in findings if OUR_FAULT in each.message]
+    assert not [finding.message for finding in findings if OUR_FAULT in finding.message]
 
 
 @pytest.mark.parametrize(
@@ -119,8 +119,8 @@ def test_a_circle_of_folders(folder):
     (folder / "a/b").symlink_to("..", target_is_directory=True)
     (folder / "a/c.py").symlink_to("../a/b/a/d.py")
     (folder / "a/d.py").write_text(BAD_SOURCE)
-    assert [each.path for each in lint.check(".")] == ["a/c.py"]
-    assert [each.path for each in lint.check("a/b/a/b/a")] == ["a/b/a/b/a/c.py"]
+    assert [finding.path for finding in lint.check(".")] == ["a/c.py"]
+    assert [finding.path for finding in lint.check("a/b/a/b/a")] == ["a/b/a/b/a/c.py"]
 
 
 def test_under_a_low_limit_of_recursion(folder, subprocess_python):
@@ -147,7 +147,7 @@ def test_a_mistake_of_ours_does_not_end_the_run(folder, command, monkeypatch):
     (folder / "a.py").write_text(BAD_SOURCE)
     (folder / "b.py").write_text("x = (")
     outcome = command(".", "--output-format", "json")
-    assert [each["code"] for each in json.loads(outcome.out)] == ["BN001", "BN001"]
+    assert [entry["code"] for entry in json.loads(outcome.out)] == ["BN001", "BN001"]
     assert "The linter itself failed: LookupError: a.py." in outcome.out
     assert "report" in outcome.out
 
@@ -187,7 +187,7 @@ def mutated_json(numbers, value):
         holder = pending.pop()
         items = holder.items() if isinstance(holder, dict) else enumerate(holder)
         holders += [(holder, key) for key, _ in items]
-        pending += [each for _, each in items if isinstance(each, dict | list) and each]
+        pending += [item for _, item in items if isinstance(item, dict | list) and item]
     holder, key = numbers.choice(holders)
     odd = [
         None,

@@ -19,7 +19,10 @@ def codes(model, tmp_path, select="BN4"):
     """What is found in the live and in the saved model, which must be the same."""
     model.save(tmp_path / "m.keras")
     live, saved = (
-        [(each.code, each.layer) for each in lint.check(target, select=[select])]
+        [
+            (finding.code, finding.layer)
+            for finding in lint.check(target, select=[select])
+        ]
         for target in (model, tmp_path / "m.keras")
     )
     assert live == saved
@@ -99,7 +102,9 @@ def test_axis(layer, axis, expected):
     bn = {"class_name": "BatchNormalization", "module": "keras.layers", "name": "bn"}
     bn["config"] = {"name": "bn", "axis": axis}
     assert [
-        each.code for each in findings_in_sequential(conv, bn) if each.code == "BN403"
+        finding.code
+        for finding in findings_in_sequential(conv, bn)
+        if finding.code == "BN403"
     ] == expected
 
 

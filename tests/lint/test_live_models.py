@@ -263,7 +263,7 @@ class TestHeldByAnotherLayer:
 
     @staticmethod
     def found(target):
-        return {(each.code, each.layer) for each in lint.check(target)}
+        return {(finding.code, finding.layer) for finding in lint.check(target)}
 
     @pytest.mark.parametrize("name", ["m.keras", "m.h5"])
     def test_a_wrapped_layer_is_found_live_and_saved(self, folder, name):
@@ -284,7 +284,7 @@ class TestHeldByAnotherLayer:
         )
         model = self.model(keras.layers.TimeDistributed(part, name="wrapper"))
         model.save(folder / "m.keras")
-        expected = {("BN201", f"wrapper/part/{each}") for each in ("first", "second")}
+        expected = {("BN201", f"wrapper/part/{name}") for name in ("first", "second")}
         assert self.found(model) == self.found("m.keras") == expected
 
     def test_its_statistics_are_read_and_its_calls_unknown(self, folder):
@@ -318,7 +318,9 @@ class TestHeldByAnotherLayer:
         partly = "1 model could be checked only in part; see BN002."
         assert partly in command("m.keras", "--ignore", "BN002").out
         with Opener().open(folder / "m.keras") as saved:
-            assert [each.frozen for each in saved.batch_norms] == [not trainable]
+            assert [batch_norm.frozen for batch_norm in saved.batch_norms] == [
+                not trainable
+            ]
 
 
 class TestImported:

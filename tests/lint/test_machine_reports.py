@@ -189,8 +189,8 @@ def conforms(value, kind, name=""):
     """Assert that a value is what SARIF says it must be."""
     if isinstance(kind, list):
         assert isinstance(value, list)
-        for each in value:
-            conforms(each, kind[0])
+        for item in value:
+            conforms(item, kind[0])
     elif isinstance(kind, set):
         assert value in kind
     elif isinstance(kind, re.Pattern):
@@ -203,8 +203,8 @@ def conforms(value, kind, name=""):
         known = {key.rstrip("!"): what for key, what in properties.items()}
         assert value.keys() <= known.keys()
         assert value.keys() >= {key[:-1] for key in properties if key[-1] == "!"}
-        for key, each in value.items():
-            conforms(each, known[key], key)
+        for key, entry in value.items():
+            conforms(entry, known[key], key)
 
 
 AZURE = re.compile(
@@ -338,7 +338,7 @@ class TestSarif:
     def test_a_model_by_reference_is_in_its_module(self):
         run = self.run_of(report(finding(**PLACES[5])))
         (location,) = run["results"][0]["locations"]
-        names = [each["fullyQualifiedName"] for each in location["logicalLocations"]]
+        names = [place["fullyQualifiedName"] for place in location["logicalLocations"]]
         assert names == ["pkg.models:net", "bn"]
         physical = location["physicalLocation"]
         assert physical["artifactLocation"]["uri"] == "pkg/models.py"
@@ -476,4 +476,4 @@ def test_statistics_of_a_model_and_exit_status(command):
     model = SAVED_MODELS / "keras-3.15/sequential.keras"
     outcome = command(model, "--statistics", "--exit-zero", "--output-format", "json")
     assert outcome.status == 0
-    assert sum(each["count"] for each in json.loads(outcome.out)) >= 1
+    assert sum(entry["count"] for entry in json.loads(outcome.out)) >= 1

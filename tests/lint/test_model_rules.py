@@ -31,9 +31,9 @@ def model(version: str | None, *layers: BatchNorm) -> Model:
 
 def findings(subject: Model, *codes: str) -> list[tuple[str, str]]:
     return [
-        (each.code, each.severity.letter)
+        (finding.code, finding.severity.letter)
         for code in codes
-        for each in rule_by_code(code).check_model(subject)
+        for finding in rule_by_code(code).check_model(subject)
     ]
 
 
@@ -149,7 +149,9 @@ def built(subject: keras.Model, compiled: bool = True) -> keras.Model:
 
 
 def live(subject: keras.Model) -> list[tuple[str, Severity]]:
-    return [(each.code, each.severity) for each in lint.check(subject, ["BN101"])]
+    return [
+        (finding.code, finding.severity) for finding in lint.check(subject, ["BN101"])
+    ]
 
 
 def test_live_call_without_training() -> None:

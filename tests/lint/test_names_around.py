@@ -24,4 +24,7 @@ class R(tf.keras.layers.Layer):
 
 def test_a_handler_without_a_name_is_no_mistake(folder):
     found = lint.check_text(SOURCE, "a.py", keras_version="2")
-    assert [(each.code, each.line) for each in found] == [("BN103", 12), ("BN103", 15)]
+    assert [(finding.code, finding.line) for finding in found] == [
+        ("BN103", 12),
+        ("BN103", 15),
+    ]

@@ -71,7 +71,9 @@ def test_source_of_the_examples(rule: Rule) -> None:
     "rule", [rule for rule in RULES if reads_source(rule)], ids=ids
 )
 def test_good_examples_are_clean_for_every_rule(rule: Rule) -> None:
-    assert not [each.code for each in RULES if found_in_source(each, rule.good)]
+    assert not [
+        finding.code for finding in RULES if found_in_source(finding, rule.good)
+    ]
 
 
 @pytest.mark.parametrize("rule", [each for each in PROVEN if each.backend], ids=ids)

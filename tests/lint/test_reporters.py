@@ -209,5 +209,5 @@ def test_formats_are_the_modules_of_the_folder():
 def test_findings_are_sorted(folder):
     (folder / "b.py").write_text(BAD_SOURCE)
     (folder / "a.py").write_text(BAD_SOURCE + BAD_SOURCE)
-    places = [(each.path, each.line) for each in lint.check(".")]
+    places = [(layer.path, layer.line) for layer in lint.check(".")]
     assert places == [("a.py", 3), ("a.py", 6), ("b.py", 3)]

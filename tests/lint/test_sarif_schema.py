@@ -34,8 +34,8 @@ def test_our_table_is_that_of_the_schema(name):
     attr = pytest.importorskip("attr")  # which sarif_om is made with
     of_class = "SarifLog" if name == "log" else name[0].upper() + name[1:]
     official = {
-        each.metadata["schema_property_name"]: each.default is attr.NOTHING
-        for each in attr.fields(getattr(sarif_om, of_class))
+        field.metadata["schema_property_name"]: field.default is attr.NOTHING
+        for field in attr.fields(getattr(sarif_om, of_class))
     }
     ours = {key.rstrip("!"): key.endswith("!") for key in SARIF[name]}
     # The key of JSON schemas is called otherwise in Python.
@@ -80,7 +80,7 @@ class TestByTheOfficialSchema:
         for rule in all_rules():
             (folder / f"{rule.code}.py").write_text(getattr(rule, "bad", ""))
         cells = [["import keras\n"], ["print 1"], [all_rules()[-1].bad]]
-        content = {"cells": [{"cell_type": "code", "source": each} for each in cells]}
+        content = {"cells": [{"cell_type": "code", "source": cell} for cell in cells]}
         (folder / "a.ipynb").write_text(json.dumps(content))
         model = SAVED_MODELS / "keras-3.15" / "sequential.keras"
         outcome = command(

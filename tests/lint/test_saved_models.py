@@ -41,9 +41,9 @@ def everything(statistics):
 def found(path, *codes):
     findings = lint.check(path)
     return [
-        (each.code, each.severity.value, each.layer)
-        for each in findings
-        if not codes or each.code in codes
+        (finding.code, finding.severity.value, finding.layer)
+        for finding in findings
+        if not codes or finding.code in codes
     ]
 
 
@@ -67,7 +67,7 @@ class TestEveryVersionAndFormat:
         for path in ("bn_conv", "bn_depthwise", "bn_out"):
             gamma = arrays[path].gamma.reshape(-1)
             assert list(gamma[:2]) == [0.0, -0.75]
-        assert all((each.variance > 0.4).all() for each in arrays.values())
+        assert all((array.variance > 0.4).all() for array in arrays.values())
         assert by_path["bn_conv"].momentum == 0.9
         assert by_path["bn_depthwise"].epsilon == 1e-5
 

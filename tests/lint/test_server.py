@@ -48,7 +48,9 @@ class Client(LanguageClient):
     async def codes(self, uri, count=1):
         """The codes of the `count`-th diagnostics that were published for a text."""
         await self.until(lambda: len(self.diagnostics.get(uri, ())) >= count)
-        return [each.code for each in self.diagnostics[uri][count - 1].diagnostics]
+        return [
+            finding.code for finding in self.diagnostics[uri][count - 1].diagnostics
+        ]
 
     def open(self, uri, text, version=1):
         item = types.TextDocumentItem(uri, "python", version, text)

@@ -45,8 +45,8 @@ def model(
 
 def severities(code, subject):
     findings = list(rule_by_code(code).check_model(subject))
-    assert all(each.location.layer == "inner/bn" for each in findings)
-    return [each.severity.value for each in findings]
+    assert all(finding.location.layer == "inner/bn" for finding in findings)
+    return [finding.severity.value for finding in findings]
 
 
 class TestNeverUpdated:

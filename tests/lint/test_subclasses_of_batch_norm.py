@@ -49,7 +49,10 @@ def found(model, path, optimizer=True):
     if not optimizer:
         model.optimizer = None
     model.save(path)
-    return {(each.code, each.severity.value, each.layer) for each in lint.check(path)}
+    return {
+        (finding.code, finding.severity.value, finding.layer)
+        for finding in lint.check(path)
+    }
 
 
 def sequential(*inside):

@@ -105,7 +105,7 @@ def test_any_line_of_a_header_counts(folder, line, is_silenced):
     lines[line - 1] += "  # noqa: BN101"
     (folder / "source.py").write_text("\n".join(lines))
     findings = lint.check(folder / "source.py", select=["BN101"])
-    assert [each.line for each in findings] == ([] if is_silenced else [6])
+    assert [finding.line for finding in findings] == ([] if is_silenced else [6])
 
 
 def test_another_statement_does_not_count(folder):
@@ -200,16 +200,18 @@ def test_unused_suppressions_are_found_if_asked_for(
 ):
     text = f"import keras\n{CALL}  {comment}\n"
     (folder / "a.py").write_text(text)
-    assert [each.code for each in lint.check("a.py", select=["BN2"])] in (
+    assert [finding.code for finding in lint.check("a.py", select=["BN2"])] in (
         [],
         ["BN201"],
     )
     findings = lint.check("a.py", select=["BN2", "BN004"])
-    unused = [each for each in findings if each.code == "BN004"]
+    unused = [finding for finding in findings if finding.code == "BN004"]
     assert [each.message.split()[4] for each in unused] == selectors
-    for each in unused:
-        shown = text.splitlines()[1][each.column - 1 : each.location.end_column - 1]
-        assert shown == each.message.split()[4]
+    for suppression in unused:
+        shown = text.splitlines()[1][
+            suppression.column - 1 : suppression.location.end_column - 1
+        ]
+        assert shown == suppression.message.split()[4]
     if fixed is not None and len(selectors) == 1:
         command("a.py", "--select", "BN004,BN2", "--fix")
         line = f"{CALL}  {fixed}".rstrip()

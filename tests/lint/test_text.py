@@ -11,8 +11,8 @@ from .conftest import BAD_SOURCE
 
 def found(text, path="text.py", **options):
     return [
-        (each.code, each.line, each.path)
-        for each in lint.check_text(text, path, **options)
+        (finding.code, finding.line, finding.path)
+        for finding in lint.check_text(text, path, **options)
     ]
 
 

@@ -45,4 +45,4 @@ def test_a_class_that_a_step_may_train(folder, others, severity):
     for name, text in {"net.py": NET, **others}.items():
         (folder / name).write_text(text)
     found = lint.check("net.py", select=["BN101"], keras_version="3.15")
-    assert [each.severity for each in found] == [severity]
+    assert [finding.severity for finding in found] == [severity]

@@ -27,7 +27,10 @@ def built(layer):
 
 
 def found(model):
-    return [(each.severity, each.layer) for each in lint.check(model, select=["BN112"])]
+    return [
+        (finding.severity, finding.layer)
+        for finding in lint.check(model, select=["BN112"])
+    ]
 
 
 def in_closure():

@@ -79,7 +79,7 @@ class TestBatchesBetween:
         def reading(step):
             weight = getattr(layer, "moving_weight", None)
             arrays = (layer.moving_mean, layer.moving_variance)
-            numbers = [ops.convert_to_numpy(each.value) for each in arrays]
+            numbers = [ops.convert_to_numpy(array.value) for array in arrays]
             w = (
                 1.0
                 if weight is None
@@ -113,7 +113,10 @@ class TestFit:
             assert fitted(Flagless(), *data(mean=5), watching()) == [
                 ("not moving", "bn")
             ]
-        assert len([each for each in all if each.category is lint.WatchWarning]) == 1
+        assert (
+            len([warning for warning in all if warning.category is lint.WatchWarning])
+            == 1
+        )
 
     def test_frozen_ones_need_not(self):
         model = net()
@@ -140,7 +143,9 @@ class TestFit:
         model.compile("sgd", "mse")
         with pytest.warns(lint.WatchWarning):
             model.fit(batches(), verbose=0, callbacks=[watch], shuffle=False)
-        assert ("lagging", 20) in [(each.kind, each.step) for each in watch.notices]
+        assert ("lagging", 20) in [
+            (notice.kind, notice.step) for notice in watch.notices
+        ]
 
     def test_zero_debias_does_not_lag(self):
         bn = kerasbn.BatchNormalization(zero_debias=True, name="bn")
@@ -164,7 +169,9 @@ class TestFit:
         watch = watching()
         with pytest.warns(lint.WatchWarning):
             fitted(net(momentum=0.99), *data(40, mean=5), watch, batch_size=1)
-        (message,) = [each.message for each in watch.notices if each.kind == "lagging"]
+        (message,) = [
+            notice.message for notice in watch.notices if notice.kind == "lagging"
+        ]
         assert "whether batches have more than one sample" in message
 
     @pytest.mark.parametrize("kind", [layers, kerasbn])
@@ -194,7 +201,7 @@ class TestFit:
     def test_a_warning_is_where_fit_was_called(self):
         with pytest.warns(lint.WatchWarning) as all:
             fitted(Flagless(), *data(mean=5), watching())
-        warned = [each for each in all if each.category is lint.WatchWarning]
+        warned = [warning for warning in all if warning.category is lint.WatchWarning]
         assert {each.filename for each in warned} == {__file__}
 
     @pytest.mark.skipif(BACKEND == "tensorflow", reason="refuses such names")
@@ -360,10 +367,10 @@ def test_the_training_is_the_same_to_the_bit(eagerly):
             x, y, epochs=2, batch_size=16, verbose=0, callbacks=callbacks
         )
         variables = [*model.variables, *model.optimizer.variables]
-        arrays = [ops.convert_to_numpy(each.value) for each in variables]
+        arrays = [ops.convert_to_numpy(variable.value) for variable in variables]
         # A call more would be a step that was compiled once more.
         of_keras = {k: v for k, v in history.history.items() if k[:3] != "bn/"}
-        return [each.tobytes() for each in arrays], of_keras, model.calls
+        return [array.tobytes() for array in arrays], of_keras, model.calls
 
     watches = [watching(), watching(every=3), watching(every=None)]
     expected = trained([])
@@ -404,8 +411,8 @@ def _tape(model, batches, flag):
 def _stateless(model, batches, flag):
     import jax
 
-    trainable = [each.value for each in model.trainable_variables]
-    state = [each.value for each in model.non_trainable_variables]
+    trainable = [variable.value for variable in model.trainable_variables]
+    state = [variable.value for variable in model.non_trainable_variables]
 
     def loss(trainable, state, x, y):
         y_pred, state = model.stateless_call(trainable, state, x, **flag)
@@ -458,7 +465,7 @@ class TestLoop:
             lint.watch(model, every=1, verbose=False) as loop,
         ):
             _watch_all(loop, steps_of(model, training=False))
-        assert [each.kind for each in loop.notices] == ["not moving"]
+        assert [notice.kind for notice in loop.notices] == ["not moving"]
 
     @pytest.mark.skipif(BACKEND == "jax", reason="JAX' loops hold the values")
     def test_that_never_says_step(self):
@@ -603,7 +610,7 @@ class TestRemedies:
             found = fitted(model, *data(), watch)
         assert ("unlike inputs", "one") in found
         assert "Give each input its own batch norm" in watch.notices[0].message
-        assert not any("recalibrate" in each.message for each in watch.notices)
+        assert not any("recalibrate" in notice.message for notice in watch.notices)
 
     @pytest.mark.parametrize("averaged", [True, False])
     def test_of_averaged_weights(self, averaged):
@@ -675,7 +682,7 @@ class TestTensorBoard:
     def test_a_folder_will_do(self, tmp_path):
         model = net(momentum=0.9)
         fitted(model, *data(), watching(tensorboard=tmp_path / "logs"))
-        assert [each.name for each in tmp_path.glob("logs/*")] == ["bn"]
+        assert [path.name for path in tmp_path.glob("logs/*")] == ["bn"]
 
     @pytest.mark.parametrize("wrong", [1, ["logs"], object()])
     def test_anything_else_is_refused(self, wrong):
@@ -718,7 +725,7 @@ class TestPicture:
             heights.append(imread(tmp_path / "watch.png").shape[0])
         assert heights[1] - heights[0] == 2 * 220
         assert heights[2] - heights[1] == 220 + 140  # The fourth, and the map.
-        assert [each.name for each in tmp_path.iterdir()] == ["watch.png"]
+        assert [path.name for path in tmp_path.iterdir()] == ["watch.png"]
 
     def test_of_many_layers_is_no_larger_than_a_screen_or_two(self, many_layers):
         from matplotlib.image import imread

@@ -76,7 +76,7 @@ def test_the_source_distribution_can_run_its_tests(distributions):
         "examples",
         "pyproject.toml",
     ):
-        assert any(each.startswith(name) for each in names), name
+        assert any(word.startswith(name) for word in names), name
 
 
 @pytest.fixture(params=PYTHONS)

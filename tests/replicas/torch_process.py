@@ -141,11 +141,11 @@ def check_recalibrated(synchronized):
     parts = [x[0:8:2], x[1:8:2]], [x[8:10], x[10:12]]
     options = {"momentum": None, "synchronized": synchronized}
     model, alone = (deep_model(options) for _ in range(2))
-    kerasbn.recalibrate(model, iter([each[RANK] for each in parts]), verbose=0)
+    kerasbn.recalibrate(model, iter([part[RANK] for part in parts]), verbose=0)
     distributed.barrier()
-    batches = [part for each in parts for part in each]
+    batches = [part for piece in parts for part in piece]
     if synchronized:
-        batches = [np.concatenate(each) for each in parts]
+        batches = [np.concatenate(part) for part in parts]
     lone_statistics(alone, batches)
     for lone, many in zip(alone.layers, model.layers, strict=True):
         if not hasattr(lone, "moving_mean"):

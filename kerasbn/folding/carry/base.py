@@ -154,7 +154,7 @@ def single(
         return [backward(site, affine)]
 
     def all_forward(site: Site, affines: Sequence[Affine]) -> Affine:
-        if any(each is not IDENTITY for each in affines[1:]):
+        if any(other is not IDENTITY for other in affines[1:]):
             raise CannotCarry("is called with more than one tensor")
         return onward(site, affines[0])
 

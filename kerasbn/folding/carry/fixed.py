@@ -124,7 +124,9 @@ def _sample(site: Site, value: Any) -> Float64:
 def _operand(site: Site) -> tuple[Argument, Any, bool]:
     """The only constant that is combined with a tensor, and whether it comes first."""
     operands = site.call.node.operands
-    constants = [each for each in operands if not is_serialised_tensor(each.value)]
+    constants = [
+        operand for operand in operands if not is_serialised_tensor(operand.value)
+    ]
     if len(operands) != 2 or len(constants) != 1:
         raise CannotCarry("combines a constant with other than one tensor")
     (constant,) = constants
@@ -186,7 +188,7 @@ def arithmetic(
             return None
         argument, value, first = _operand(site)
         own, other = signs if first else signs[::-1]
-        written = [each.value for each in site.call.node.operands]
+        written = [operand.value for operand in site.call.node.operands]
         dtype = dtype_of(*(written if first else written[::-1]))
         constant = _sample(site, value)
         batched = _numbers(value).ndim > constant.ndim

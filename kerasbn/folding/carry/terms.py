@@ -56,7 +56,7 @@ def _check(term: Term, site: Site, affine: Affine) -> None:
         shape[axis] != full[axis] or shape[axis] is None for axis in affine.axes
     ):
         raise CannotCarry("stretches its input along an axis of the BN")
-    shapes = (each.shape for each in (term.constant, *affine))
+    shapes = (array.shape for array in (term.constant, *affine))
     check_size(np.broadcast_shapes(*shapes))
 
 
@@ -68,8 +68,8 @@ def dtype_of(constant: Any, tensor: Any) -> str:
     Raises:
         CannotCarry: if neither holds floats.
     """
-    for each in (constant, tensor):
-        dtype = str(each["config"].get("dtype")) if isinstance(each, dict) else ""
+    for operand in (constant, tensor):
+        dtype = str(operand["config"].get("dtype")) if isinstance(operand, dict) else ""
         if "float" in dtype:
             return dtype
     raise CannotCarry("adds integers")

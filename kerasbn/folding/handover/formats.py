@@ -82,7 +82,7 @@ class Format:
             if not any(find_spec(name) for name in names.split("|"))
         ]
         if missing:
-            names = ", ".join(each.split("|")[0] for each in missing)
+            names = ", ".join(weight.split("|")[0] for weight in missing)
             raise UnusableFileError(
                 f"Writing and running a {self.name} model needs packages that are not "
                 f"installed: {names}. Install them (pip install "
@@ -117,7 +117,7 @@ LITERT = Format(
 SAVED_MODEL = Format(
     "SavedModel", "", "tf_saved_model", "saved_model", ("tensorflow",), "tensorflow"
 )
-_FILES = {each.suffix: each for each in (KERAS, ONNX, LITERT)}
+_FILES = {layout.suffix: layout for layout in (KERAS, ONNX, LITERT)}
 # Files of other programs that the standard library's table of types does not list.
 _OTHERS = (
     ".ckpt",
@@ -163,5 +163,5 @@ def _is_of_a_file(suffix: str) -> bool:
 def _is_saved_model(folder: Path) -> bool:
     """Whether a folder holds a SavedModel and nothing else."""
     known = {"assets", "assets.extra", "variables", "fingerprint.pb", "saved_model.pb"}
-    names = {each.name for each in folder.iterdir()}
+    names = {path.name for path in folder.iterdir()}
     return "saved_model.pb" in names and names <= known

@@ -17,7 +17,7 @@ def run(path: Path, inputs: Mapping[str, Any], structure: Any) -> list[Any]:
     options.log_severity_level = 4  # Errors are raised anyway.
     providers = ["CPUExecutionProvider"]
     session = onnxruntime.InferenceSession(str(path), options, providers=providers)
-    names = [each.name for each in session.get_inputs()]
+    names = [tensor.name for tensor in session.get_inputs()]
     if set(names) <= set(inputs):  # An unused input may be missing.
         feed = {name: inputs[name] for name in names}
     else:

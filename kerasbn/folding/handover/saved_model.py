@@ -16,4 +16,4 @@ def run(path: Path, inputs: Mapping[str, Any], structure: Any) -> list[Any]:
     tensors = tf.nest.map_structure(tf.constant, structure)
     model = tf.saved_model.load(str(path))  # It owns the variables of `serve`.
     outputs = model.serve(tensors)
-    return [each.numpy() for each in tf.nest.flatten(outputs)]
+    return [leaf.numpy() for leaf in tf.nest.flatten(outputs)]

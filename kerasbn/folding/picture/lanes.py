@@ -107,7 +107,7 @@ class Lanes:
         """Return the nearest lane whose line, if any, belongs to the same chain."""
         own = self._ranks.reads[box]
         others = read.difference(own)
-        preferred = min((self.place(each, row).lane for each in own), default=0)
+        preferred = min((self.place(tensor, row).lane for tensor in own), default=0)
         return next(
             lane
             for lane in count(preferred)

@@ -32,7 +32,7 @@ def unknown_in_call(call: Call, trust: Trust) -> list[Unknown]:
     """
     entry = _entry(call.layer, dict(call.layer.config))
     found = unknown_parts([entry, list(call.node.args), dict(call.node.kwargs)], trust)
-    return [each._replace(layer=call.layer.path) for each in found]
+    return [candidate._replace(layer=call.layer.path) for candidate in found]
 
 
 def make(layer: Layer, config: dict[str, Any]) -> Any:
@@ -89,18 +89,18 @@ def call_layer(
     first = _channels(config)
     if first is not None:  # TensorFlow's CPU kernels accept channels last only.
         config = _channels_last(config)
-        inputs = [np.moveaxis(each, first, -1) for each in inputs]
+        inputs = [np.moveaxis(array, first, -1) for array in inputs]
     layer = made(call, config, inputs)
     args, kwargs = arguments(call, node, inputs)
     results = [
-        keras.ops.convert_to_numpy(each)
-        for each in keras.tree.flatten(layer(*args, **kwargs))
+        keras.ops.convert_to_numpy(leaf)
+        for leaf in keras.tree.flatten(layer(*args, **kwargs))
     ]
     if first is None:
         return results
     return [
-        np.moveaxis(each, -1, first) if each.ndim == inputs[0].ndim else each
-        for each in results
+        np.moveaxis(result, -1, first) if result.ndim == inputs[0].ndim else result
+        for result in results
     ]
 
 
@@ -126,7 +126,7 @@ def arguments(
     call: Call, node: Node, inputs: list[Array]
 ) -> tuple[list[Any], dict[str, Any]]:
     """The arguments of a call with values in the place of tensors."""
-    values = iter([_tensor(each) for each in inputs])
+    values = iter([_tensor(array) for array in inputs])
     args = [_filled(argument, values) for argument in node.args]
     kwargs = {key: _filled(node.kwargs[key], values) for key in sorted(node.kwargs)}
     if not node.args and not any(map(_holds_tensor, node.kwargs.values())):

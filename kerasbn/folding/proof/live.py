@@ -120,7 +120,7 @@ def _in_parts(apart: Parts, reason: str) -> Proof:
     if not apart.run:
         return Proof(notes=(f"not verified: {reason}",), not_run=apart.not_run)
     note = f"only the folded layers were verified: {reason}"
-    left_out = (f"not run alone: {each}" for each in apart.reasons)
+    left_out = (f"not run alone: {why}" for why in apart.reasons)
     return Proof(
         "parts",
         apart.equal,

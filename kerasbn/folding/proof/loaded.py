@@ -58,7 +58,7 @@ class Loaded:
         self.named_inputs = dict(zip(names, flat, strict=True))
         tensors = keras.tree.map_structure(keras.ops.convert_to_tensor, self.inputs)
         outputs = keras.tree.flatten(model(tensors, training=False))
-        self.outputs = [keras.ops.convert_to_numpy(each) for each in outputs]
+        self.outputs = [keras.ops.convert_to_numpy(output) for output in outputs]
 
     @property
     def precision(self) -> float:

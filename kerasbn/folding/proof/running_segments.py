@@ -64,7 +64,9 @@ def segment_difference(
         concrete = {v: _concrete(shapes[v], size) for v in segment.inputs}
         if any(math.prod(shape) > LARGEST for shape in concrete.values()):
             raise CannotRunSegment("its inputs are too large") from reason
-        inputs = {value: rng.standard_normal(each) for value, each in concrete.items()}
+        inputs = {
+            value: rng.standard_normal(shape) for value, shape in concrete.items()
+        }
         with float64_arithmetic():
             before = _Run(folded, segment, after=False)
             try:
@@ -75,7 +77,7 @@ def segment_difference(
             after = _Run(folded, segment, after=True)
             largest = relative_difference(expected, after.outputs(inputs))
             for factor in _FACTORS[1:] if cuts else ():
-                more = {value: each * factor for value, each in inputs.items()}
+                more = {value: array * factor for value, array in inputs.items()}
                 pair = before.outputs(more), after.outputs(more)
                 largest = max(largest, relative_difference(*pair))
         return largest
@@ -84,7 +86,7 @@ def segment_difference(
 
 def _concrete(shape: Shape, size: int) -> list[int]:
     batch = shape[0] or _BATCH
-    return [batch, *(size if each is None else each for each in shape[1:])]
+    return [batch, *(size if length is None else length for length in shape[1:])]
 
 
 @dataclass
@@ -131,12 +133,15 @@ class _Run:
     def _fill(self, layer: Any, call: Call) -> None:
         for part, entry in parts(layer, call.layer.entry):
             variables: list[Any] = [
-                each.read() for each in self.folded.archive.variables(entry.path)
+                variable.read()
+                for variable in self.folded.archive.variables(entry.path)
             ]
             if self.after:
                 variables = self.folded.float64_weights.get(entry.path, variables)
             if variables:
-                store = {str(number): each for number, each in enumerate(variables)}
+                store = {
+                    str(number): variable for number, variable in enumerate(variables)
+                }
                 part.load_own_variables(store)
 
 
@@ -159,4 +164,4 @@ def _build(layer: Any, call: Call, inputs: list[Array]) -> None:
     if call.node.kwargs:  # Only Keras knows which argument determines which shape.
         layer(*args, **kwargs)
         return
-    layer.build(keras.tree.map_structure(lambda each: tuple(each.shape), args[0]))
+    layer.build(keras.tree.map_structure(lambda tensor: tuple(tensor.shape), args[0]))

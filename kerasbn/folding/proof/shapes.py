@@ -41,7 +41,7 @@ def find_shapes(
     for value in missing:
         readers = flow.consumers[value]
         shapes = [_by_weights(call, archive) for call in readers]
-        shape = next((each for each in shapes if each is not None), None)
+        shape = next((found for found in shapes if found is not None), None)
         if value not in found and shape is not None:
             found[value] = shape
     return found

@@ -73,7 +73,7 @@ def compare_whole(
     unknown = unknown_parts(folded.graph.model, trust)
     _check_there(unknown, folded)
     if unknown:
-        others = len({each.layer for each in unknown} - {unknown[0].layer})
+        others = len({cls.layer for cls in unknown} - {unknown[0].layer})
         more = f", and {others} more like it" if others else ""
         return Whole(
             f"{unknown[0]}, which is not run unless asked for (--import for classes of "
@@ -123,13 +123,13 @@ def _check_there(unknown: Sequence[Unknown], folded: FoldedModel) -> None:
     Raises:
         UnusableFileError: if it does not; nothing is imported to find out.
     """
-    for each in unknown:
-        module = sys.modules.get(each.module)
-        if module is not None and not hasattr(module, each.name) and each.name:
+    for cls in unknown:
+        module = sys.modules.get(cls.module)
+        if module is not None and not hasattr(module, cls.name) and cls.name:
             raise UnusableFileError(
                 f"The folded model was not written, because Keras {keras.__version__} "
-                f"cannot load it: {each.module} has no {each.name}, the class of "
-                f"`{each.layer}`. Received: {folded.archive.path}. Another version of "
+                f"cannot load it: {cls.module} has no {cls.name}, the class of "
+                f"`{cls.layer}`. Received: {folded.archive.path}. Another version of "
                 "Keras may have it; or skip the proof (--no-verify, verify=False)."
             )
 
@@ -204,7 +204,7 @@ def _sensitivity(
 def _is_channels_first(graph: Graph) -> bool:
     configs = [layer.config for layer in graph.walk()]
     configs += [e.config for layer in graph.walk() if (e := layer.entry.wrapped)]
-    return any(each.get("data_format") == "channels_first" for each in configs)
+    return any(config.get("data_format") == "channels_first" for config in configs)
 
 
 def _load(path: Path, custom_objects: Mapping[str, Any] | None, safe_mode: bool) -> Any:

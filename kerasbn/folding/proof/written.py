@@ -48,7 +48,9 @@ def _other_weights(folded: FoldedModel, archive: Archive) -> Iterator[str]:
     """Yield the paths of layers whose weights are not as meant; "" is the model."""
     changed = folded.weights
     for path, values in changed.items():
-        if not _same_bits(values, (each.read() for each in archive.variables(path))):
+        if not _same_bits(
+            values, (variable.read() for variable in archive.variables(path))
+        ):
             yield path
     unchanged = [
         path

@@ -56,7 +56,7 @@ def find_fold(case: Case, way: Way) -> Fold:
         carried, calls = backward.carried, calls | backward.calls
         start = backward.others
     else:
-        start = [Demand.all_readers(case, each.output, case.affine) for each in own]
+        start = [Demand.all_readers(case, tensor.output, case.affine) for tensor in own]
     forward = Forward(case, absorbing, way, carried)
     forward.search(start)
     calls |= forward.calls

@@ -98,7 +98,7 @@ class Absorbing:
                     f"`{absorption.layer.name}` is called {count} times with the same "
                     "weights, and not every time with this BN"
                 )
-        found = sorted(self._found.values(), key=lambda each: each[1][0].number)
+        found = sorted(self._found.values(), key=lambda entry: entry[1][0].number)
         return tuple(absorption for absorption, _ in found)
 
     def constants(self) -> tuple[NewConstant, ...]:

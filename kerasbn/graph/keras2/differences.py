@@ -41,8 +41,8 @@ def differences(graph: Graph, version: str) -> list[str]:
             )
     trained = {
         f"`{node.layer.path}`": None
-        for each in graph.graphs()
-        for node in each.nodes
+        for inner_graph in graph.graphs()
+        for node in inner_graph.nodes
         if node.training is True
     }
     if trained:
@@ -75,7 +75,9 @@ def _has_extent(entry: Mapping[str, Any]) -> bool:
     """Whether it is a convolution with a kernel larger than 1."""
     size = entry["config"].get("kernel_size")
     sizes = size if isinstance(size, list) else [size]
-    return "Conv" in str(entry.get("class_name")) and any(each != 1 for each in sizes)
+    return "Conv" in str(entry.get("class_name")) and any(
+        length != 1 for length in sizes
+    )
 
 
 def _entries(entry: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

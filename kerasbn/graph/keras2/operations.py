@@ -175,7 +175,7 @@ def constant(value: Any) -> Any:
 
 
 def _constants(args: list[Any]) -> list[Any]:
-    return [constant(each) for each in args]
+    return [constant(argument) for argument in args]
 
 
 def _resize(first: Any, given: Arguments) -> Operation:

@@ -80,9 +80,9 @@ def of_operator(
         view = _VIEWS[kind](np.broadcast_to(np.int8(0), open_shape), config, args)
         return [tuple(None if size == _OPEN else size for size in view.shape)]
     constants = [
-        np.shape(each["config"]["value"])
-        for each in args
-        if isinstance(each, dict) and each.get("class_name") == "__tensor__"
+        np.shape(argument["config"]["value"])
+        for argument in args
+        if isinstance(argument, dict) and argument.get("class_name") == "__tensor__"
     ]
     return [broadcast(config, [*shapes, *constants])]
 
@@ -93,7 +93,7 @@ _REDUCING = {"Mean", "Sum", "Max", "Min", "Prod", "Std", "Var", "All", "Any"}
 def _reduced(config: Config, shape: Shape, keep: bool) -> Shape:
     axis = config.get("axis")
     axes = range(len(shape)) if axis is None else np.atleast_1d(axis) % len(shape)
-    gone = {int(each) for each in axes}
+    gone = {int(axis) for axis in axes}
     if keep:
         return tuple(1 if n in gone else size for n, size in enumerate(shape))
     return tuple(size for n, size in enumerate(shape) if n not in gone)
@@ -137,9 +137,9 @@ def _split(config: Config, shape: Shape) -> list[Shape | None]:
         ends = [0, *sections, size]
         sizes = [stop - start for start, stop in pairwise(ends)]
     found: list[Shape | None] = []
-    for each in sizes:
+    for length in sizes:
         result = list(shape)
-        result[axis] = each
+        result[axis] = length
         found.append(tuple(result))
     return found
 
@@ -161,7 +161,7 @@ def _index(view: Any, _: Config, args: Sequence[Any]) -> Any:
             return slice(ends["start"], ends["stop"], ends["step"])
         return ... if isinstance(value, dict) else value
 
-    return view[tuple(part(each) for each in args[1])]
+    return view[tuple(part(argument) for argument in args[1])]
 
 
 _VIEWS: dict[str, Callable[[Any, Config, Sequence[Any]], Any]] = {

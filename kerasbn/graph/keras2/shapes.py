@@ -125,16 +125,18 @@ def _transposed(config: Config, shape: Shape) -> list[Shape | None]:
     space = shape[2:] if first else shape[1:-1]
     rank = len(space)
 
-    def each(key: str, default: int) -> list[int]:
+    def per_axis(key: str, default: int) -> list[int]:
         value = config.get(key)
         value = default if value is None else value
         return list(value) if isinstance(value, list) else [value] * rank
 
-    if config.get("output_padding") is not None or set(each("dilation_rate", 1)) != {1}:
+    if config.get("output_padding") is not None or set(
+        per_axis("dilation_rate", 1)
+    ) != {1}:
         return [None]
     sizes: list[int | None] = []
     for size, kernel, stride in zip(
-        space, each("kernel_size", 1), each("strides", 1), strict=True
+        space, per_axis("kernel_size", 1), per_axis("strides", 1), strict=True
     ):
         more = max(kernel - stride, 0) if config.get("padding") == "valid" else 0
         sizes.append(None if size is None else size * stride + more)

@@ -226,7 +226,9 @@ class _Model:
         raw = layer.entry.raw["inbound_nodes"][node.call]
         first, kwargs = Arguments(self.graph, numbering, self._tensor).of(raw)
         args = [first]
-        inputs = [tuple(each["shape"]) for each in keras_tensors([args, kwargs])]
+        inputs = [
+            tuple(reference["shape"]) for reference in keras_tensors([args, kwargs])
+        ]
         if is_operation(layer.entry.raw):
             args, kwargs = self._operation(layer, first, kwargs, inputs), {}
         elif layer.class_name in _RECURRENT and isinstance(first, list):

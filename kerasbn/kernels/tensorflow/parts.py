@@ -36,8 +36,8 @@ def moments(x: Tensor) -> tuple[Tensor, Tensor]:
     grouped = tf.reshape(flat[:whole], (parts * size, 1, 1, groups * channels))
     found = [_part_moments(grouped[i * size : (i + 1) * size]) for i in range(parts)]
     means, variances = (
-        tf.transpose(tf.reshape(tf.concat(each, 0), (parts * groups, channels)))
-        for each in zip(*found, strict=True)
+        tf.transpose(tf.reshape(tf.concat(pieces, 0), (parts * groups, channels)))
+        for pieces in zip(*found, strict=True)
     )
     by_group = count([size], "float32")
     variances *= 1.0 - 1.0 / by_group  # It divides by N - 1, or by 1 where N is 1.

@@ -63,8 +63,8 @@ def as_trainer_runs(model: Any) -> Function:
     def run(*arguments: Any, **named: Any) -> Any:
         arguments, named = keras.tree.map_structure(_as_tensor, (arguments, named))
         return model.stateless_call(
-            [each.value for each in model.trainable_variables],
-            [each.value for each in model.non_trainable_variables],
+            [variable.value for variable in model.trainable_variables],
+            [variable.value for variable in model.non_trainable_variables],
             *arguments,
             **named,
         )
@@ -130,7 +130,7 @@ def _compiled_on_jax(function: Function, model: Any, **options: Any) -> Function
     compiled = sys.modules["jax"].jit(with_state, **options)
 
     def run(*arguments: Any) -> Any:
-        return compiled([each.value for each in model.variables], *arguments)
+        return compiled([variable.value for variable in model.variables], *arguments)
 
     return run
 

@@ -81,7 +81,7 @@ def _specs(model: Any) -> Iterator[tuple[Any, dict[str, Any]]]:
         # A Sequential model that was loaded has `inputs`, but no `input`.
         is_sequential = isinstance(model, keras.Sequential)
         wanted = model.inputs[0] if is_sequential else model.input
-        if all(each.shape is not None for each in keras.tree.flatten(wanted)):
+        if all(leaf.shape is not None for leaf in keras.tree.flatten(wanted)):
             yield (keras.tree.map_structure(_spec_of, wanted),), {}
         return
     shapes = model.get_build_config() or {}
@@ -103,10 +103,10 @@ def _spec_of(tensor: Any) -> _Spec:
 def _built_for(shape: Any, dtype: str) -> Any:
     """Replace each shape in a nest by specs; the batch may be of any size."""
     if isinstance(shape, dict):
-        return {key: _built_for(each, dtype) for key, each in shape.items()}
-    if all(each is None or isinstance(each, int) for each in shape):
+        return {key: _built_for(size, dtype) for key, size in shape.items()}
+    if all(size is None or isinstance(size, int) for size in shape):
         return _Spec((None, *shape[1:]), dtype)
-    return type(shape)(_built_for(each, dtype) for each in shape)
+    return type(shape)(_built_for(size, dtype) for size in shape)
 
 
 def _smaller(spec: _Spec) -> _Spec:

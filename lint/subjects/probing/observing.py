@@ -100,7 +100,7 @@ class Observer:
         from keras import ops
 
         variables = (self.layer.moving_mean, self.layer.moving_variance)
-        return [ops.copy(each.value) for each in variables]
+        return [ops.copy(variable.value) for variable in variables]
 
 
 def _unequal(ones: list[Tensor], others: list[Tensor]) -> Tensor:

@@ -82,10 +82,12 @@ def _observe(
     if keras.backend.backend() == "torch":
         model.train(training)
     flag = {"training": training} if receives_training(model) else {}
-    observers = {path: Observer(each, training) for path, each in layers.items()}
+    observers = {path: Observer(layer, training) for path, layer in layers.items()}
 
     def observe(arguments: Any, named: Any) -> list[Any]:
-        with replaced_calls((each.layer, each) for each in observers.values()):
+        with replaced_calls(
+            (observer.layer, observer) for observer in observers.values()
+        ):
             run(*arguments, **named, **flag)
         return [observer.seen for observer in observers.values()]
 

@@ -70,8 +70,8 @@ class _Memory:
     def _keep_container(self, value: Any) -> None:
         before = list(value.items() if isinstance(value, dict) else value)
         self._restore.append(lambda: _restore_container(value, before))
-        for each in list(value.values() if isinstance(value, dict) else value):
-            self.keep(each)
+        for item in list(value.values() if isinstance(value, dict) else value):
+            self.keep(item)
 
     def restore(self) -> None:
         """Restore everything to its remembered state."""

@@ -91,14 +91,14 @@ def _drops_by_itself(cls: Class, routine: Routine, call: ast.Call) -> bool:
     module, function = cls.module, routine.node
     return (
         any(
-            isinstance(each, Known) and each.name in _FUNCTIONS
-            for each in values(module, call.func)
+            isinstance(value, Known) and value.name in _FUNCTIONS
+            for value in values(module, call.func)
         )
         and module.scopes.enclosing_function(call) is function
         and not hints.is_meant_random(cls.node.name)
         and not any(
-            hints.speaks_of_phase(getattr(each, "id", "") or getattr(each, "attr", ""))
-            for each in ast.walk(function)
+            hints.speaks_of_phase(getattr(node, "id", "") or getattr(node, "attr", ""))
+            for node in ast.walk(function)
         )
         and not any(map(hints.is_flag_like, parameters(function)))
     )
@@ -111,7 +111,7 @@ def _is_passed_on(call: ast.Call) -> bool:
 
 def _flag_that_is_on(module: Module, call: ast.Call) -> ast.keyword | None:
     """The flag of a call, if it is True or says that a rate is above 0."""
-    flag = next((each for each in call.keywords if each.arg == FLAG), None)
+    flag = next((argument for argument in call.keywords if argument.arg == FLAG), None)
     if flag is None:
         return None
     match flag.value:
@@ -134,12 +134,12 @@ def _matters(cls: Class, call: ast.Call, function: Function, passed_on: bool) ->
         return True
     if attribute_of_self(call.func, self_name(function)) is None:
         return False
-    if any(isinstance(each, Routine) for each in found):
+    if any(isinstance(value, Routine) for value in found):
         return _has_no_phase(cls) and all(
-            isinstance(each, Routine) and FLAG in parameters(each.node)
-            for each in found
+            isinstance(value, Routine) and FLAG in parameters(value.node)
+            for value in found
         )
-    return passed_on and all(_may_depend_on_phase(each) for each in found)
+    return passed_on and all(_may_depend_on_phase(candidate) for candidate in found)
 
 
 def _is_dropout(layer: Value) -> bool:

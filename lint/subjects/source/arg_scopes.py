@@ -38,8 +38,8 @@ def given_in_scopes(module: Module, name: str) -> list[object | None]:
     """
     found = [
         value
-        for each, call in scopes_around(module)
-        for value in (_given(each, call, name) if call is not None else [None])
+        for scope, call in scopes_around(module)
+        for value in (_given(scope, call, name) if call is not None else [None])
     ]
     return list(dict.fromkeys(found))
 
@@ -53,8 +53,8 @@ def hands_out_scopes(module: Module) -> bool:
     )
     return handed_out and not any(
         not isinstance(_target(call), ast.List | ast.Tuple)
-        for each in modules_around(module)
-        for call in each.calls_by_name.get(_SCOPE, ())
+        for other in modules_around(module)
+        for call in other.calls_by_name.get(_SCOPE, ())
     )
 
 
@@ -65,22 +65,22 @@ def scopes_around(module: Module) -> Iterator[tuple[Module, ast.Call | None]]:
     A scope that is not known is None.
     """
     opened: set[ast.Call] = set()
-    for each in modules_around(module):
-        if not each.mentions(_SCOPE):
+    for other in modules_around(module):
+        if not other.mentions(_SCOPE):
             continue
-        if each.matches(_RENAMED):
-            yield each, None
-        for call in each.calls_by_name.get(_SCOPE, ()):
-            yield from _opened(each, call, opened)
-        for call in each.calls:
+        if other.matches(_RENAMED):
+            yield other, None
+        for call in other.calls_by_name.get(_SCOPE, ()):
+            yield from _opened(other, call, opened)
+        for call in other.calls:
             if keyword(call, "normalizer_params") is not None:
-                yield each, call
+                yield other, call
 
 
 def modules_around(module: Module) -> Iterable[Module]:
     """The module, those that import it, and those that import these."""
     near = list(_importers(module))
-    far = [each for user in near for each in _importers(user)]
+    far = [importer for user in near for importer in _importers(user)]
     return dict.fromkeys((module, *near, *far))
 
 
@@ -106,7 +106,7 @@ def _importers(module: Module) -> Iterator[Module]:
             if name
         )
         path = module.path.resolve()
-        if any(each is not None and each.path.resolve() == path for each in found):
+        if any(layer is not None and layer.path.resolve() == path for layer in found):
             yield other
 
 
@@ -126,11 +126,13 @@ def _opened(
         yield module, None
     for helper in helpers:
         called = calls_in(helper.module, helper.node)
-        inside = [each for each in called if last_word(each.func) == _SCOPE]
+        inside = [
+            inner_call for inner_call in called if last_word(inner_call.func) == _SCOPE
+        ]
         if not inside:
             yield helper.module, None
-        for each in inside:
-            yield from _opened(helper.module, each, before)
+        for inner in inside:
+            yield from _opened(helper.module, inner, before)
 
 
 def _helpers(module: Module, target: ast.expr | None) -> Iterator[Routine]:
@@ -160,9 +162,9 @@ def _given(module: Module, call: ast.Call, name: str) -> Iterator[object | None]
     direct = keyword(call, name)
     if direct is not None:
         yield from constants(module, direct)
-    for each in call.keywords:
-        if each.arg is None:
-            yield from _entry(module, each.value, name)
+    for argument in call.keywords:
+        if argument.arg is None:
+            yield from _entry(module, argument.value, name)
 
 
 def _may_be_for_batch_norm(module: Module, call: ast.Call) -> bool:
@@ -172,9 +174,11 @@ def _may_be_for_batch_norm(module: Module, call: ast.Call) -> bool:
         return False  # parameters of a normalizer alone
     for function in functions.elts:
         found = values(module, function)
-        known = bool(found) and all(isinstance(each, Known | Routine) for each in found)
+        known = bool(found) and all(
+            isinstance(value, Known | Routine) for value in found
+        )
         if not known or any(
-            batch_norm_name(each) in names.DECAY_FUNCTIONS for each in found
+            batch_norm_name(candidate) in names.DECAY_FUNCTIONS for candidate in found
         ):
             return True
     return False
@@ -183,17 +187,17 @@ def _may_be_for_batch_norm(module: Module, call: ast.Call) -> bool:
 def _entry(module: Module, packed: ast.expr, name: str) -> Iterator[object | None]:
     """Yield what a dict holds under a name, and None if it may hold unseen values."""
     found = values(module, packed)
-    if not found or not all(isinstance(each, Items) for each in found):
+    if not found or not all(isinstance(found_value, Items) for found_value in found):
         yield None
         return
     if isinstance(packed, ast.Name) and packed.id in entries(module):
         yield None
-    for each in found:
-        assert isinstance(each, Items)
-        given = dict_entries(each)
+    for value in found:
+        assert isinstance(value, Items)
+        given = dict_entries(value)
         if name in given:
-            yield from constants(each.module, given[name])
-        elif _is_open(each):
+            yield from constants(value.module, given[name])
+        elif _is_open(value):
             yield None
 
 
@@ -201,15 +205,17 @@ def _is_open(items: Items) -> bool:
     """Whether some keys are not written out."""
     match items.node:
         case ast.Dict(keys=keys):
-            return not all(isinstance(each, ast.Constant) for each in keys)
+            return not all(isinstance(key, ast.Constant) for key in keys)
         case ast.Call(args=args, keywords=keywords):
-            return bool(args) or any(each.arg is None for each in keywords)
+            return bool(args) or any(argument.arg is None for argument in keywords)
     return True
 
 
 def constants(module: Module, expression: ast.expr) -> list[object | None]:
     """The constants that an expression may be, with None for all that is unknown."""
     found = [
-        each.value for each in values(module, expression) if isinstance(each, Literal)
+        value.value
+        for value in values(module, expression)
+        if isinstance(value, Literal)
     ]
     return list(found) if isinstance(expression, ast.Constant) else [*found, None]

@@ -64,9 +64,9 @@ def _is_given_to_batch_norm(module: Module, made: ast.Call) -> bool:
     """Whether a network with BN is compiled or fitted with the result."""
     for word in _TRAINING:
         for call in module.calls_by_name.get(word, ()):
-            given = [*call.args, *(each.value for each in call.keywords)]
+            given = [*call.args, *(argument.value for argument in call.keywords)]
             if not isinstance(call.func, ast.Attribute) or not any(
-                _leads_to(module, each, made) for each in given
+                _leads_to(module, argument, made) for argument in given
             ):
                 continue
             if names.BATCH_NORM in kinds_held(module, call.func.value):

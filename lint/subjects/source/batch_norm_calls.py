@@ -23,8 +23,8 @@ def is_function(module: Module, call: ast.Call) -> bool:
     if Known("functools.partial") in found and call.args:
         found = values(module, call.args[0])
     return any(
-        isinstance(each, Known) and each.name in names.BATCH_NORM_FUNCTIONS
-        for each in found
+        isinstance(value, Known) and value.name in names.BATCH_NORM_FUNCTIONS
+        for value in found
     )
 
 
@@ -34,7 +34,7 @@ def flag_of(module: Module, call: ast.Call) -> Said | None:
         case ast.Call(args=[_, ast.Constant(value=bool() | None), *_]):
             pass
         case _ if not any(
-            each.arg in (FLAG, FLAG_OF_FUNCTIONS) for each in call.keywords
+            argument.arg in (FLAG, FLAG_OF_FUNCTIONS) for argument in call.keywords
         ):
             return None  # most calls need no search for what they call
     for name in (FLAG, FLAG_OF_FUNCTIONS):

@@ -74,8 +74,8 @@ def momenta(module: Module) -> Iterator[Momentum]:
     if not mentioned or not may_reach(module, names.mentions_batch_norm):
         return
     found: dict[Literal, dict[Location, Momentum]] = {}
-    for each in _momenta(module):
-        found.setdefault(each.literal, {}).setdefault(each.location, each)
+    for momentum in _momenta(module):
+        found.setdefault(momentum.literal, {}).setdefault(momentum.location, momentum)
     for literal, places in found.items():
         first = next(iter(places.values()))
         yield first if len(places) == 1 else _at_source(module, literal, first, places)
@@ -85,7 +85,7 @@ def _at_source(
     module: Module, literal: Literal, first: Momentum, places: Iterable[Location]
 ) -> Momentum:
     """Return one momentum for all that share a number, at the number if it is here."""
-    lines = list(dict.fromkeys(_line(each) for each in places))
+    lines = list(dict.fromkeys(_line(place) for place in places))
     where = ", ".join(lines[:_MOST_SHOWN]) + ", ..." * (len(lines) > _MOST_SHOWN)
     location = first.location
     if literal.module is module:
@@ -120,11 +120,11 @@ def batch_norm_name(value: Value) -> str | None:
 def changes_later(module: Module) -> bool:
     """Whether the module gives a layer another momentum once it is built."""
     return any(
-        isinstance(each.ctx, ast.Store)
-        and not (isinstance(each.value, ast.Name) and each.value.id == "self")
-        and isinstance(module.scopes.parents.get(each), ast.Assign | ast.AugAssign)
-        for each in module.scopes.of(ast.Attribute)
-        if each.attr == "momentum"
+        isinstance(node.ctx, ast.Store)
+        and not (isinstance(node.value, ast.Name) and node.value.id == "self")
+        and isinstance(module.scopes.parents.get(node), ast.Assign | ast.AugAssign)
+        for node in module.scopes.of(ast.Attribute)
+        if node.attr == "momentum"
     )
 
 
@@ -150,9 +150,9 @@ def _hands_keywords_on(constructor: Routine) -> bool:
         if last_word(call.func) == "__init__" and keyword(call, "momentum") is None
     ]
     return any(
-        each.arg is None and ast.unparse(each.value) == packed.arg
+        argument.arg is None and ast.unparse(argument.value) == packed.arg
         for call in up
-        for each in call.keywords
+        for argument in call.keywords
     )
 
 
@@ -244,7 +244,7 @@ def _handed_down(
         return  # seen from the BN layer itself
     skipped = skipped or int(routine.owner is not None)
     for name in parameters(routine.node):
-        word = next((each for each in WORDS if name.endswith(each)), None)
+        word = next((ending for ending in WORDS if name.endswith(ending)), None)
         given = argument_for(call, routine.node, name, skipped) if word else None
         if given is not None and word and _reaches_batch_norm(routine, name):
             yield from _numbers(module, call, Argument(module, given), word)

@@ -31,7 +31,7 @@ def batches_of_one(module: Module) -> Iterator[tuple[ast.AST, bool]]:
             if place is None or not isinstance(call.func, ast.Attribute):
                 continue
             if names.BATCH_NORM in kinds_held(module, call.func.value):
-                flat = any(each.kind in _FLAT for each in layers_before(module))
+                flat = any(layer.kind in _FLAT for layer in layers_before(module))
                 yield place, flat
 
 
@@ -55,7 +55,7 @@ def _written_out(module: Module, data: ast.expr | None) -> Iterator[ast.AST]:
         match data:
             case ast.Name():
                 found = module.scopes.lookup(data)
-                nodes = [each.node for each in found[1]] if found else []
+                nodes = [candidate.node for candidate in found[1]] if found else []
                 if len(nodes) != 1 or not isinstance(nodes[0], ast.expr):
                     return
                 data = nodes[0]

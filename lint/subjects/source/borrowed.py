@@ -38,10 +38,10 @@ def only_borrows(cls: Class) -> bool:
     if constructor is None or not used:
         return False
     given = [
-        (each.module, expression)
+        (ancestor.module, expression)
         for _, name in used
-        for each in project_lineage(cls)
-        for expression in members(each.module, each.node).given(name or "")
+        for ancestor in project_lineage(cls)
+        for expression in members(ancestor.module, ancestor.node).given(name or "")
     ]
     return bool(given) and all(
         _is_borrowed(module, expression, constructor.node)
@@ -56,10 +56,11 @@ def _is_borrowed(module: Module, expression: ast.expr, constructor: Function) ->
         return False
     bindings = found[1]
     if not all(
-        each.kind is Kind.PARAMETER and each.place is constructor for each in bindings
+        binding.kind is Kind.PARAMETER and binding.place is constructor
+        for binding in bindings
     ):
         return False
-    callers = [(module, *each) for each in calls_of(module, constructor)]
+    callers = [(module, *call) for call in calls_of(module, constructor)]
     callers += calls_elsewhere(module, constructor)
     passed = [
         (where, argument_for(call, constructor, root.id, skipped))
@@ -67,8 +68,9 @@ def _is_borrowed(module: Module, expression: ast.expr, constructor: Function) ->
     ]
     part = not isinstance(expression, ast.Name)
     return bool(passed) and all(
-        each is not None and (part or _is_part(each) or _is_trained(where, each))
-        for where, each in passed
+        argument is not None
+        and (part or _is_part(argument) or _is_trained(where, argument))
+        for where, argument in passed
     )
 
 

@@ -58,8 +58,8 @@ def flags_ignored(module: Module) -> Iterator[ast.Call]:
         network = call.func.value
         found = values(module, network)
         if found and all(
-            _holds_batch_norm(module, network, each) and _ignores_flag(each)
-            for each in found
+            _holds_batch_norm(module, network, candidate) and _ignores_flag(candidate)
+            for candidate in found
         ):
             yield call
 
@@ -102,7 +102,9 @@ def base_calls_without_flag(module: Module) -> Iterator[ast.Call]:
             and getattr(function, "name", "") == "call"
             and calls_base(module, call)
             and _says_nothing(module, call)
-            and not any(hints.is_flag_like(ast.unparse(each)) for each in call.args)
+            and not any(
+                hints.is_flag_like(ast.unparse(argument)) for argument in call.args
+            )
             and not _uses_flag(function)
             and not _keeps_still(owner)
         ):
@@ -147,8 +149,8 @@ def _says_nothing(module: Module, call: ast.Call) -> bool:
 def _sets_flag(function: Function) -> bool:
     """Whether the options get a flag of the function's own."""
     return any(
-        isinstance(each, ast.Constant) and each.value == FLAG
-        for each in ast.walk(function)
+        isinstance(node, ast.Constant) and node.value == FLAG
+        for node in ast.walk(function)
     )
 
 
@@ -170,10 +172,10 @@ def _uses_flag(function: Function | None) -> bool:
     if function is None or isinstance(function, ast.Lambda):
         return True
     words = {
-        getattr(each, "id", "") or getattr(each, "attr", "")
+        getattr(node, "id", "") or getattr(node, "attr", "")
         for statement in function.body
-        for each in ast.walk(statement)
-        if isinstance(each, ast.Name | ast.Attribute)
+        for node in ast.walk(statement)
+        if isinstance(node, ast.Name | ast.Attribute)
     }
     return "locals" in words or any(map(hints.is_flag_like, words))
 
@@ -187,9 +189,9 @@ def _keeps_still(owner: ast.ClassDef) -> bool:
 def _settings(owner: ast.ClassDef) -> set[str]:
     """The attributes and keywords that a class names."""
     return {
-        getattr(each, "attr", None) or getattr(each, "arg", None) or ""
-        for each in ast.walk(owner)
-        if isinstance(each, ast.Attribute | ast.keyword)
+        getattr(node, "attr", None) or getattr(node, "arg", None) or ""
+        for node in ast.walk(owner)
+        if isinstance(node, ast.Attribute | ast.keyword)
     }
 
 
@@ -230,16 +232,18 @@ def _may_train(module: Module, call: ast.Call, is_self: bool) -> bool:
         return False
     if getattr(function, "name", "") == _STEP:
         return True
-    return not is_self and any(each.node is function for each in reached(cls, "call"))
+    return not is_self and any(
+        reached_call.node is function for reached_call in reached(cls, "call")
+    )
 
 
 def _stands_in_tape(module: Module, call: ast.Call) -> bool:
     return any(
         isinstance(outer, ast.With)
         and any(
-            isinstance(each.context_expr, ast.Call)
-            and last_word(each.context_expr.func) == "GradientTape"
-            for each in outer.items
+            isinstance(item.context_expr, ast.Call)
+            and last_word(item.context_expr.func) == "GradientTape"
+            for item in outer.items
         )
         for outer in module.scopes.ancestors(call)
     )

@@ -95,12 +95,14 @@ def _own_methods(cls: Class, routine: Routine) -> Iterator[Routine | None]:
 
 def keyword(call: ast.Call, name: str) -> ast.expr | None:
     """The value of a keyword argument."""
-    return next((each.value for each in call.keywords if each.arg == name), None)
+    return next(
+        (argument.value for argument in call.keywords if argument.arg == name), None
+    )
 
 
 def unpacks_keywords(call: ast.Call) -> bool:
     """Whether the call passes `**something`, which may hold any keyword."""
-    return any(each.arg is None for each in call.keywords)
+    return any(argument.arg is None for argument in call.keywords)
 
 
 def is_functional(cls: Class) -> bool:
@@ -119,14 +121,16 @@ def graph_of(cls: Class) -> Iterator[tuple[Module, ast.expr]]:
                 continue
             given = [*call.args, *_graph_keywords(call)]
             # Model.__init__(self, ...) names the instance; super().__init__ does not.
-            given = [each for each in given if not _is_name(each, routine.node)]
+            given = [
+                argument for argument in given if not _is_name(argument, routine.node)
+            ]
             for expression in given:
                 yield routine.module, expression
 
 
 def _graph_keywords(call: ast.Call) -> list[ast.expr]:
     wanted = ("inputs", "outputs", "layers")
-    return [each.value for each in call.keywords if each.arg in wanted]
+    return [argument.value for argument in call.keywords if argument.arg in wanted]
 
 
 def _is_name(expression: ast.expr, function: Function) -> bool:

@@ -167,7 +167,7 @@ class _LayerSearch:
                 chosen = truth(module, test, self._run)
                 sides = ((one, True), (other, False))
                 yield self._alternatives(
-                    [(module, each) for each, on in sides if chosen in (None, on)]
+                    [(module, side) for side, on in sides if chosen in (None, on)]
                 )
             case _:
                 for child in ast.iter_child_nodes(expression):
@@ -186,9 +186,9 @@ class _LayerSearch:
                 with self._running(run_of(function, module, call, self._run)):
                     yield self._alternatives(
                         [
-                            (function.module, each)
-                            for each in returns_of(function.module, function.node)
-                            if not is_dead(function.module, each, self._run)
+                            (function.module, returned)
+                            for returned in returns_of(function.module, function.node)
+                            if not is_dead(function.module, returned, self._run)
                         ]
                     )
             else:
@@ -196,7 +196,7 @@ class _LayerSearch:
                 yield self._made(function, module, call)
         if not constructed and says(module, call).is_nothing:
             yield self.expression(module, call.func)
-        for argument in (*call.args, *(each.value for each in call.keywords)):
+        for argument in (*call.args, *(option.value for option in call.keywords)):
             yield self.expression(module, argument)
 
     def _made(self, maker: Value, module: Module, call: ast.Call) -> Kinds:
@@ -298,25 +298,25 @@ class _LayerSearch:
                 case Self(cls) | Result(maker=Class() as cls):
                     ours = True
                     yield self._member(cls, name)
-        if not ours and not any(isinstance(each, Known) for each in owners):
+        if not ours and not any(isinstance(value, Known) for value in owners):
             yield self.expression(module, base)
 
     def _member(self, cls: Class, name: str) -> Kinds:
         """Return what `self.name` holds."""
         given: list[tuple[Module, ast.expr]] = []
         added = NOTHING
-        for each in project_lineage(cls):
-            own = members(each.module, each.node)
+        for ancestor in project_lineage(cls):
+            own = members(ancestor.module, ancestor.node)
             assigned = own.assigned(name)
             given += [
-                (each.module, one)
+                (ancestor.module, one)
                 for one in assigned
-                if not (is_empty(one) or is_dead(each.module, one, self._run))
+                if not (is_empty(one) or is_dead(ancestor.module, one, self._run))
             ]
             for expression in own.given(name)[len(assigned) :]:
-                dead = is_dead(each.module, expression, self._run)
-                if not (dead or self._is_optional(each.module, expression)):
-                    added |= self.expression(each.module, expression)
+                dead = is_dead(ancestor.module, expression, self._run)
+                if not (dead or self._is_optional(ancestor.module, expression)):
+                    added |= self.expression(ancestor.module, expression)
         if len(given) == 1 and self._is_optional(*given[0]):
             return added
         return added | self._alternatives(given)

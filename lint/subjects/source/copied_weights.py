@@ -33,13 +33,13 @@ def copies_without_statistics(module: Module) -> Iterator[tuple[ast.Call, bool]]
     if not module.mentions(*_TRAINABLE) or module.mentions(*_MORE):
         return
     for call in module.calls_by_name.get("zip", ()):
-        owners = [_owner(module, each) for each in call.args[:2]]
+        owners = [_owner(module, argument) for argument in call.args[:2]]
         if len(owners) < 2 or not all(owners) or not _copies(module, call):
             continue
-        target, other = (each for each in owners if each is not None)
+        target, other = (owner for owner in owners if owner is not None)
         both = all(
-            names.BATCH_NORM in kinds_held(module, each, even_frozen=True)
-            for each in (target, other)
+            names.BATCH_NORM in kinds_held(module, side, even_frozen=True)
+            for side in (target, other)
         )
         if both and not is_part_of((module, target), (module, other), call):
             yield call, _is_always_training(module, target)

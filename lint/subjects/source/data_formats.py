@@ -31,7 +31,9 @@ def default_data_format(module: Module) -> str | None:
     Before Keras 3, a file in the home folder often set it, for Theano. Then it is known
     only where the module sets it, or where the shapes of images show it.
     """
-    given = [call for each in _SETTERS for call in module.calls_by_name.get(each, ())]
+    given = [
+        call for setter in _SETTERS for call in module.calls_by_name.get(setter, ())
+    ]
     if given:
         found = {_set_by(module, call) for call in given}
         return found.pop() if len(found) == 1 else None
@@ -59,7 +61,7 @@ def _image_shapes(module: Module) -> Iterator[tuple[object, ...]]:
             shape = keyword(call, "shape") or (call.args[0] if call.args else None)
         match shape:
             case ast.Tuple(elts=[_, _, _] as axes):
-                yield tuple(_number(module, each) for each in axes)
+                yield tuple(_number(module, axis) for axis in axes)
 
 
 def _number(module: Module, expression: ast.expr) -> object:
@@ -81,4 +83,4 @@ def _shown_by(shape: tuple[object, ...]) -> str | None:
 
 
 def _are_pixels(sides: list[object]) -> bool:
-    return all(isinstance(each, int) and each > _LEAST_PIXELS for each in sides)
+    return all(isinstance(side, int) and side > _LEAST_PIXELS for side in sides)

@@ -40,7 +40,7 @@ def _is_dropped(module: Module, call: ast.expr) -> bool:
         ):
             return index == 0
         case ast.Assign(targets=[ast.Tuple(elts=[_, second, *_]) as target]):
-            starred = any(isinstance(each, ast.Starred) for each in target.elts)
+            starred = any(isinstance(element, ast.Starred) for element in target.elts)
             if isinstance(second, ast.Name) and not starred:
                 return _is_unread(module, second, parent)
     return False
@@ -54,12 +54,12 @@ def _is_unread(module: Module, name: ast.Name, assigned: ast.AST) -> bool:
         if node.id == name.id
         and isinstance(node.ctx, ast.Load)
         and any(
-            each.place is assigned
+            entry.place is assigned
             for found in [module.scopes.lookup(node)]
-            for each in (found[1] if found else ())
+            for entry in (found[1] if found else ())
         )
     ]
-    return all(_is_returned_in_vain(module, each) for each in uses)
+    return all(_is_returned_in_vain(module, use) for use in uses)
 
 
 def _is_returned_in_vain(module: Module, use: ast.Name) -> bool:

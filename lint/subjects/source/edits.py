@@ -78,7 +78,7 @@ def without_argument(
         return None
     after = _next_comma(tokens, first, closing)
     inside = tokens[first:after]
-    if any(each.type in _INVISIBLE for each in inside):
+    if any(inner.type in _INVISIBLE for inner in inside):
         return None
     return _fix(module, [_removal(tokens, first, after)], safe)
 
@@ -149,7 +149,7 @@ def _index(module: Module, node: ast.AST) -> int | None:
     """The token that a node begins with."""
     place = module.start(node)
     return next(
-        (i for i, each in enumerate(module.tokens) if _start(each) == place), None
+        (i for i, token in enumerate(module.tokens) if _start(token) == place), None
     )
 
 
@@ -159,8 +159,8 @@ def _closing(module: Module, call: ast.Call) -> int | None:
     return next(
         (
             index
-            for index, each in enumerate(module.tokens)
-            if _end(each) == place and each.string == ")"
+            for index, token in enumerate(module.tokens)
+            if _end(token) == place and token.string == ")"
         ),
         None,
     )

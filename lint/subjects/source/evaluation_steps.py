@@ -76,20 +76,22 @@ def _is_unknown(module: Module, network: ast.expr, call: ast.Call) -> bool:
     inherited = not found and attribute_of_self(network, "self") is not None
     return bool(call.args) and (
         inherited
-        or (bool(found) and all(isinstance(each, Parameter) for each in found))
+        or (
+            bool(found) and all(isinstance(candidate, Parameter) for candidate in found)
+        )
     )
 
 
 def _is_itself(module: Module, network: ast.expr) -> bool:
     """Whether it is the model itself, called in a step of its own."""
-    return any(isinstance(each, Self) for each in values(module, network))
+    return any(isinstance(value, Self) for value in values(module, network))
 
 
 def _takes_flag(module: Module, function: ast.expr) -> bool:
     """Whether it is a function of the project that takes the phase."""
     found = values(module, function)
     return bool(found) and all(
-        isinstance(each, Routine) and FLAG in parameters(each.node) for each in found
+        isinstance(value, Routine) and FLAG in parameters(value.node) for value in found
     )
 
 
@@ -121,7 +123,7 @@ def _evaluation(module: Module, call: ast.Call) -> ast.FunctionDef | None:
 
 def _may_train(module: Module, function: ast.FunctionDef) -> bool:
     """Whether it takes gradients itself, or is called where they are taken."""
-    if any(last_word(each.func) in _OPTIMIZING for each in calls_in(module, function)):
+    if any(last_word(call.func) in _OPTIMIZING for call in calls_in(module, function)):
         return True
     return any(
         _is_tape(outer)
@@ -132,7 +134,7 @@ def _may_train(module: Module, function: ast.FunctionDef) -> bool:
 
 def _is_tape(node: ast.AST) -> bool:
     return isinstance(node, ast.With) and any(
-        "GradientTape" in ast.unparse(each) for each in node.items
+        "GradientTape" in ast.unparse(item) for item in node.items
     )
 
 

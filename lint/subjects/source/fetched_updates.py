@@ -48,7 +48,7 @@ def fetched_updates(module: Module) -> Iterator[ast.Call]:
     """Yield each call that fetches the updates from their collection."""
     for word in ("get_collection", "get_collection_ref"):
         for call in module.calls_by_name.get(word, ()):
-            asked = " ".join(ast.unparse(each) for each in call.args[:1])
+            asked = " ".join(ast.unparse(argument) for argument in call.args[:1])
             if _FETCH.search(asked):
                 yield call
 
@@ -100,8 +100,8 @@ def _makes_no_op(dependent: ast.With) -> bool:
         if isinstance(node, ast.Call | ast.BinOp | ast.Compare | ast.UnaryOp)
     ]
     return all(
-        isinstance(each, ast.Call) and last_word(each.func).endswith("Optimizer")
-        for each in made
+        isinstance(node, ast.Call) and last_word(node.func).endswith("Optimizer")
+        for node in made
     )
 
 

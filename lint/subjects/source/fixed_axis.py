@@ -46,8 +46,8 @@ def fixed_axes(module: Module) -> Iterator[tuple[ast.Call, int]]:
 def _is_batch_norm(module: Module, call: ast.Call) -> bool:
     """Whether a call builds a BN layer of Keras."""
     return any(
-        isinstance(each, Known) and batch_norm_name(each) is not None
-        for each in values(module, call.func)
+        isinstance(value, Known) and batch_norm_name(value) is not None
+        for value in values(module, call.func)
     )
 
 

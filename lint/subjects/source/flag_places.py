@@ -49,7 +49,7 @@ def flag_place(module: Module, call: ast.Call, is_layer: bool) -> FlagPlace | No
 
 
 def _of_call(cls: Class) -> list[Function]:
-    return [each.node for each in reached(cls, "call")]
+    return [reached_call.node for reached_call in reached(cls, "call")]
 
 
 def _depends_on_phase(

@@ -173,9 +173,10 @@ def _is_passed_on(
 ) -> bool:
     """Whether a call in the function passes its parameter `training` on."""
     return any(
-        isinstance(each.value, ast.Name) and each.arg == each.value.id == FLAG
+        isinstance(argument.value, ast.Name)
+        and argument.arg == argument.value.id == FLAG
         for call in calls_in(module, function)
-        for each in call.keywords
+        for argument in call.keywords
     )
 
 
@@ -185,8 +186,8 @@ def _is_kept_still(module: Module, call: ast.Call, in_sight: bool) -> bool:
     Unknown for a network that is passed in, unless the argument is in sight.
     """
     trained = any(
-        (isinstance(each, Parameter) and not in_sight) or _has_weights(each)
-        for each in values(module, call.func)
+        (isinstance(value, Parameter) and not in_sight) or _has_weights(value)
+        for value in values(module, call.func)
     )
     return trained or hints.keeps_still(ast.unparse(call.func))
 
@@ -271,7 +272,7 @@ def _is_left_at_false(module: Module, said: Said) -> bool:
         case _:
             return False
     named = [
-        each for each in module.scopes.of(ast.Attribute) if each.attr == method.name
+        node for node in module.scopes.of(ast.Attribute) if node.attr == method.name
     ]
     calls = calls_of(module, method)
     return (
@@ -289,8 +290,8 @@ def _is_used_elsewhere(module: Module, name: str) -> bool:
     """Whether another file may use that method; true if the project is too large."""
     use = re.compile(rf"\.\s*{name}\b|[\"']{name}[\"']")
     texts = module.project.texts.by_path.values()
-    others = [each for each in texts if each != module.text]
-    return not texts or any(use.search(each) for each in others)
+    others = [text for text in texts if text != module.text]
+    return not texts or any(use.search(other) for other in others)
 
 
 def _is_network(module: Module, call: ast.Call, kind: str = names.BATCH_NORM) -> bool:
@@ -298,7 +299,7 @@ def _is_network(module: Module, call: ast.Call, kind: str = names.BATCH_NORM) ->
     if keyword(call, FLAG) is None or last_word(call.func) == "stateless_call":
         return False
     makers = (Known, Class, Routine)
-    if any(isinstance(each, makers) for each in values(module, call.func)):
+    if any(isinstance(value, makers) for value in values(module, call.func)):
         return False
     even_frozen = not freezes(module).for_good(call.func)
     return kind in kinds_held(module, call.func, even_frozen)

@@ -69,11 +69,11 @@ def _settings(module: Module) -> Iterator[tuple[str, ast.expr]]:
                 yield from _one_setting(module, node, base, value)
             case ast.Call() if hints.freezes(last_word(node.func)):
                 # What such a helper does exactly is not checked.
-                handed = [*node.args, *(each.value for each in node.keywords)]
+                handed = [*node.args, *(keyword.value for keyword in node.keywords)]
                 if not handed and isinstance(node.func, ast.Attribute):
                     handed.append(node.func.value)
-                for each in handed:
-                    yield _frozen_name(each), node
+                for argument in handed:
+                    yield _frozen_name(argument), node
 
 
 def _one_setting(

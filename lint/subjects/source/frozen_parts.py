@@ -42,10 +42,10 @@ def frozen_in_parts(module: Module) -> Iterator[ast.Assign]:
             for call in module.calls_by_name.get(word, ())
             if _is_of(module, call, made)
         ]
-        later = [each for each in trained if _precedes(module, change, each)]
+        later = [name for name in trained if _precedes(module, change, name)]
         if not later or len(later) < len(trained) or _may_be_freed(module, made):
             continue
-        if any(_is_compiled_in(module, each) for each in made) or any(
+        if any(_is_compiled_in(module, keyword) for keyword in made) or any(
             _precedes(module, call, change)
             for call in module.calls_by_name.get("compile", ())
             if _is_of(module, call, made)
@@ -88,8 +88,8 @@ def _is_compiled_in(module: Module, made: ast.Call) -> bool:
         where = value.module
         returned = {
             one
-            for each in returns_of(where, value.node)
-            for one in _made_at(where, each)
+            for returned in returns_of(where, value.node)
+            for one in _made_at(where, returned)
         }
         if any(
             _is_of(where, call, frozenset(returned))
@@ -110,8 +110,8 @@ def _may_be_freed(module: Module, made: frozenset[ast.Call]) -> bool:
         not made.isdisjoint(_made_at(module, argument))
         for call in module.calls
         if any(
-            isinstance(each, ast.Constant) and isinstance(each.value, bool)
-            for each in (*call.args, *(one.value for one in call.keywords))
+            isinstance(node, ast.Constant) and isinstance(node.value, bool)
+            for node in (*call.args, *(one.value for one in call.keywords))
         )
         for argument in call.args
     )

@@ -41,11 +41,11 @@ def graph_flags(module: Module) -> Iterator[ast.keyword]:
 def _handed_on(module: Module, constructor: ast.AST) -> Iterator[ast.keyword]:
     assert isinstance(constructor, ast.FunctionDef | ast.AsyncFunctionDef)
     for call in calls_in(module, constructor):
-        for each in call.keywords:
+        for keyword in call.keywords:
             if (
-                each.arg == FLAG
-                and isinstance(each.value, ast.Name)
-                and each.value.id in parameters(constructor)
-                and default_of(constructor, each.value.id) is not None
+                keyword.arg == FLAG
+                and isinstance(keyword.value, ast.Name)
+                and keyword.value.id in parameters(constructor)
+                and default_of(constructor, keyword.value.id) is not None
             ):
-                yield each
+                yield keyword

@@ -49,7 +49,7 @@ def training_ops(module: Module) -> Iterator[ast.Call]:
             if call.args and isinstance(call.args[0], ast.Lambda):
                 continue  # TensorFlow 2
             if isinstance(call.func, ast.Attribute) and any(
-                _is_optimizer(each) for each in values(module, call.func.value)
+                _is_optimizer(value) for value in values(module, call.func.value)
             ):
                 yield call
 
@@ -64,7 +64,7 @@ def _is_optimizer(value: Value) -> bool:
 
 def _needs_updates(module: Module) -> bool:
     """Whether the module, or what it calls, builds BN whose updates others must run."""
-    return any(_leaves_updates(*each) for each in reached_calls(module))
+    return any(_leaves_updates(*call) for call in reached_calls(module))
 
 
 def loses_updates(module: Module, op: ast.Call) -> bool:
@@ -73,7 +73,7 @@ def loses_updates(module: Module, op: ast.Call) -> bool:
     The network may also be built by another file whose training op is made here.
     """
     users = [module] if _needs_updates(module) else list(_users(module, op))
-    return bool(users) and not any(_updates_are_run(each) for each in (module, *users))
+    return bool(users) and not any(_updates_are_run(user) for user in (module, *users))
 
 
 def _users(module: Module, op: ast.Call) -> Iterator[Module]:
@@ -81,8 +81,10 @@ def _users(module: Module, op: ast.Call) -> Iterator[Module]:
     function = module.scopes.enclosing_function(op)
     if function is not None:
         for other, call, _ in calls_elsewhere(module, function):
-            given = [*call.args, *(each.value for each in call.keywords)]
-            built = any(names.BATCH_NORM in kinds_held(other, each) for each in given)
+            given = [*call.args, *(argument.value for argument in call.keywords)]
+            built = any(
+                names.BATCH_NORM in kinds_held(other, argument) for argument in given
+            )
             if built and _needs_updates(other):
                 yield other
 
@@ -101,11 +103,11 @@ def fetched_in_vain(module: Module) -> Iterator[tuple[ast.Call, str]]:
 
 def _updates_are_run(module: Module) -> bool:
     """Whether the module, what it calls, or what imports it runs the updates."""
-    around = {each for each, _ in reached_calls(module)}
+    around = {call for call, _ in reached_calls(module)}
     around |= {
         other for other in module.project.naming("UPDATE_OPS") if imports(other, module)
     }
-    return any(runs_updates(each) for each in {module, *around})
+    return any(runs_updates(other) for other in {module, *around})
 
 
 def calls_without_flag(module: Module) -> Iterator[tuple[ast.Call, str, bool]]:
@@ -140,7 +142,7 @@ def _may_be_given_in_scopes(module: Module, flag: str, packed: bool) -> bool:
     """
     if given_in_scopes(module, flag) or hands_out_scopes(module):
         return True
-    in_sight = any(each.matches(_TRAINS) for each in modules_around(module))
+    in_sight = any(other.matches(_TRAINS) for other in modules_around(module))
     return module.mentions("arg_scope") and not packed and not in_sight
 
 
@@ -156,7 +158,7 @@ def _applied(value: Value) -> str | None:
 def _is_partly_given(value: Value, flag: str) -> bool:
     return isinstance(value, Partial) and (
         keyword(value.call, flag) is not None
-        or any(each.arg is None for each in value.call.keywords)
+        or any(argument.arg is None for argument in value.call.keywords)
     )
 
 
@@ -165,7 +167,7 @@ def _is_known(module: Module, params: ast.expr | None) -> bool:
     if params is None:
         return True
     found = values(module, params)
-    return bool(found) and all(isinstance(each, Items) for each in found)
+    return bool(found) and all(isinstance(value, Items) for value in found)
 
 
 def reached_calls(module: Module) -> Iterator[tuple[Module, ast.Call]]:
@@ -175,13 +177,20 @@ def reached_calls(module: Module) -> Iterator[tuple[Module, ast.Call]]:
     while pending and len(visited) < FUNCTIONS:
         current, call = pending.pop()
         yield current, call
-        handed = [each.value for each in call.keywords if each.arg == "normalizer_fn"]
+        handed = [
+            argument.value
+            for argument in call.keywords
+            if argument.arg == "normalizer_fn"
+        ]
         for function in (call.func, *handed):
             for value in values(current, function):
                 for inside, node in _bodies(value):
                     if node not in visited and inside is not module:
                         visited.add(node)
-                        pending += [(inside, each) for each in _calls_in(inside, node)]
+                        pending += [
+                            (inside, inner_call)
+                            for inner_call in _calls_in(inside, node)
+                        ]
 
 
 def _bodies(value: Value) -> Iterator[tuple[Module, ast.AST]]:
@@ -196,7 +205,7 @@ def _bodies(value: Value) -> Iterator[tuple[Module, ast.AST]]:
 
 def _calls_in(module: Module, node: ast.AST) -> Iterable[ast.Call]:
     if isinstance(node, ast.ClassDef):
-        return [each for each in ast.walk(node) if isinstance(each, ast.Call)]
+        return [inner for inner in ast.walk(node) if isinstance(inner, ast.Call)]
     return calls_in(module, node)  # type: ignore[arg-type]
 
 
@@ -230,9 +239,9 @@ def _collects(module: Module, call: ast.Call) -> bool:
     given = keyword(call, "updates_collections")
     if given is not None:
         return "UPDATE_OPS" in ast.unparse(given)
-    unknown = any(each.arg is None for each in call.keywords)
-    around = {module, *(each for each, _ in scopes_around(module))}
-    return not unknown and not any(each.matches(_NO_COLLECTION) for each in around)
+    unknown = any(argument.arg is None for argument in call.keywords)
+    around = {module, *(scope for scope, _ in scopes_around(module))}
+    return not unknown and not any(other.matches(_NO_COLLECTION) for other in around)
 
 
 def argument_values(
@@ -247,7 +256,7 @@ def argument_values(
             if isinstance(value, Items):
                 given = dict_entries(value).get(name)
     if given is None:
-        unpacked = any(each.arg is None for each in call.keywords)
+        unpacked = any(argument.arg is None for argument in call.keywords)
         return [None] if unpacked else []
     return constants(module, given)
 

@@ -54,7 +54,7 @@ def handed_in_networks(module: Module) -> Iterator[tuple[ast.Call, str]]:
     if "set_learning_phase" in module.calls_by_name:
         return
     found = chain(
-        (each for step in _steps(module) for each in _lost(module, step)),
+        (call for step in _steps(module) for call in _lost(module, step)),
         _lost_in_inherited_steps(module),
         _lost_in_jax(module),
         _lost_in_torch(module),
@@ -102,16 +102,18 @@ def _lost(
     """The calls under a step's tape, or in a method that it runs."""
     trained = _trained(step)
     body = step.tape.body if method is None else [method]
-    for each in running(module, body) if trained else ():
-        called = ast.unparse(each.call.func)
+    for found_call in running(module, body) if trained else ():
+        called = ast.unparse(found_call.call.func)
         if (
-            _is_trained(each, trained)
-            and (each.call.args or each.call.keywords)
-            and not says_otherwise(each.call)
+            _is_trained(found_call, trained)
+            and (found_call.call.args or found_call.call.keywords)
+            and not says_otherwise(found_call.call)
             and not hints.is_function(called)
-            and _is_unknown(each.module, each.call.func)
+            and _is_unknown(found_call.module, found_call.call.func)
         ):
-            lost = each if _has_no_flag(each.call) else each.loses_flag()
+            lost = (
+                found_call if _has_no_flag(found_call.call) else found_call.loses_flag()
+            )
             if lost is not None:
                 yield lost.shown, called
 
@@ -165,23 +167,23 @@ def _lost_in_jax(module: Module) -> Iterator[tuple[ast.Call, str]]:
 def _has_no_flag(call: ast.Call) -> bool:
     """Whether nothing that it passes may be the phase, going by the names."""
     return not unpacks(call) and not any(
-        isinstance(each, ast.Starred | ast.Constant)
-        or hints.is_flag_like(ast.unparse(each))
-        for each in (*call.args[1:], *(word.value for word in call.keywords))
+        isinstance(node, ast.Starred | ast.Constant)
+        or hints.is_flag_like(ast.unparse(node))
+        for node in (*call.args[1:], *(word.value for word in call.keywords))
     )
 
 
-def _is_trained(each: Running, trained: set[str]) -> bool:
+def _is_trained(run: Running, trained: set[str]) -> bool:
     """Whether a network is called that is, or is part of, one of those.
 
     A name in a function stands for what the step passes for it.
     """
-    match each.call.func:
+    match run.call.func:
         case ast.Attribute(value=base):
-            return not trained.isdisjoint(map(ast.unparse, (each.call.func, base)))
+            return not trained.isdisjoint(map(ast.unparse, (run.call.func, base)))
         case ast.Name():
-            *_, (_, network) = each.networks()
-            known = each.routine is None or network is not each.call.func
+            *_, (_, network) = run.networks()
+            known = run.routine is None or network is not run.call.func
             return known and ast.unparse(network) in trained
     return False
 
@@ -202,11 +204,11 @@ def _is_unknown(module: Module, network: ast.expr) -> bool:
     """Whether it is only known to be passed in, loaded or of another library."""
     found = values(module, network)
     return bool(found) and all(
-        isinstance(each, Parameter)
+        isinstance(candidate, Parameter)
         or (
-            isinstance(each, Result)
-            and isinstance(each.maker, Known)
-            and _OPAQUE.match(each.maker.name) is not None
+            isinstance(candidate, Result)
+            and isinstance(candidate.maker, Known)
+            and _OPAQUE.match(candidate.maker.name) is not None
         )
-        for each in found
+        for candidate in found
     )

@@ -73,7 +73,7 @@ def kinds_handed_on(
             for keyword in call.keywords
             if isinstance(keyword.value, ast.Name) and keyword.value.id == name
         ]
-        by_place = [each for each in call.args[1:2] if _is_name(each, name)]
+        by_place = [argument for argument in call.args[1:2] if _is_name(argument, name)]
         if not (taken or by_place) or freezes(module).covers(call.func):
             continue
         for value in values(module, call.func):
@@ -86,10 +86,10 @@ def _taken_by(value: object, call: ast.Call, name: str, depth: int) -> frozenset
     match value:
         case Result(maker=Known(maker)):
             by_name = any(
-                each.arg == "training" and _is_name(each.value, name)
-                for each in call.keywords
+                keyword.arg == "training" and _is_name(keyword.value, name)
+                for keyword in call.keywords
             )
-            by_place = any(_is_name(each, name) for each in call.args[1:2])
+            by_place = any(_is_name(operand, name) for operand in call.args[1:2])
             return names.kinds_named(maker) if by_name or by_place else frozenset()
         case Self(cls) | Result(maker=Class() as cls) if depth < FLAGS_HANDED:
             routine = method_of(cls, "call")

@@ -35,7 +35,9 @@ def names_of(module: Module, function: Function) -> frozenset[str]:
     name = getattr(function, "name", "")
     found, pending = {name}, [name]
     for _ in range(NUMBERS_HANDED):
-        new = {one for each in pending for one in _handed_to(module, each)} - found
+        new = {
+            one for expression in pending for one in _handed_to(module, expression)
+        } - found
         found |= new
         pending = list(new)
     return frozenset(found)
@@ -50,7 +52,7 @@ def runs_of(module: Module) -> list[tuple[ast.expr, ast.Call]]:
             if call.args and isinstance(call.func, ast.Attribute):
                 packed: dict[str | None, ast.expr] = {}
                 packed.update(zip(("args", "kwargs"), call.args[1:3], strict=False))
-                packed.update({each.arg: each.value for each in call.keywords})
+                packed.update({keyword.arg: keyword.value for keyword in call.keywords})
                 made = _call(call, _items(packed), _keywords(packed))
                 found.append((call.args[0], made))
     return found
@@ -138,7 +140,9 @@ def _flows_to(module: Module, node: ast.expr) -> Iterator[str]:
                 parameters = [*function.args.posonlyargs, *function.args.args]
                 skipped = int(module.owner_of(function) is not None)
                 place = args.index(node) + skipped
-                yield from (each.arg for each in parameters[place : place + 1])
+                yield from (
+                    parameter.arg for parameter in parameters[place : place + 1]
+                )
     if isinstance(call, ast.Call):
         made = last_word(call.func)
         if not made and isinstance(call.func, ast.Call):

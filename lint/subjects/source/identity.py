@@ -120,6 +120,8 @@ class _OriginSearch:
         """Yield the origins of `self.name`, which are the same in all methods."""
         for value in values(module, base):
             if isinstance(value, Self):
-                for each in project_lineage(value.cls):
-                    for expression in members(each.module, each.node).given(name):
-                        yield from self.origins(each.module, expression)
+                for ancestor in project_lineage(value.cls):
+                    for expression in members(ancestor.module, ancestor.node).given(
+                        name
+                    ):
+                        yield from self.origins(ancestor.module, expression)

@@ -60,9 +60,9 @@ def imported(module: Module, dotted: str) -> Iterator[Found]:
 def unbound(module: Module, name: str) -> Iterator[Found]:
     """A name that the module does not bind: from a star import, or a builtin."""
     found = False
-    for each in _from_stars(module, name):
+    for candidate in _from_stars(module, name):
         found = True
-        yield each
+        yield candidate
     if not found and hasattr(builtins, name):
         yield Known(name)
 

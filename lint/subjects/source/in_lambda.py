@@ -51,11 +51,11 @@ def _uses_batch_norm(module: Module, call: ast.Call) -> bool:
         return False
     called = values(module, call.func)
     if any(
-        isinstance(each, Known) and each.name in names.BATCH_NORM_FUNCTIONS
-        for each in called
+        isinstance(inner_call, Known) and inner_call.name in names.BATCH_NORM_FUNCTIONS
+        for inner_call in called
     ):
         return True
-    network = any(_is_network(each) for each in called)
+    network = any(_is_network(inner_call) for inner_call in called)
     return network and names.BATCH_NORM in kinds_held(module, call.func)
 
 

@@ -62,7 +62,9 @@ def kept_flags(module: Module) -> Iterator[Kept]:
                 name = None if given is None else attribute_of_self(given, me)
                 if name is None or not _is_from_constructor(module, node, name):
                     continue
-                flag = next(each for each in call.keywords if each.arg == FLAG)
+                flag = next(
+                    argument for argument in call.keywords if argument.arg == FLAG
+                )
                 kinds = kinds_held(module, call.func) & {
                     names.BATCH_NORM,
                     names.DROPOUT,
@@ -81,8 +83,8 @@ def _is_out_of_sight(module: Module, layer: ast.expr) -> bool:
     while isinstance(layer, ast.Subscript):
         layer = layer.value
     return isinstance(layer, ast.Attribute) and not any(
-        isinstance(each, Routine) or _is_class_of_keras(each)
-        for each in values(module, layer)
+        isinstance(value, Routine) or _is_class_of_keras(value)
+        for value in values(module, layer)
     )
 
 

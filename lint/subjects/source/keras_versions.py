@@ -60,11 +60,11 @@ def keras_of_source(
 
 def _says(signs: tuple[_Sign, ...], text: str) -> bool:
     """Whether one of the signs is in the code, not in a comment or in a string."""
-    seen = [each for each in signs if any(word in text for word in each.words)]
-    if not any(each.pattern.search(text) for each in seen):
+    seen = [sign for sign in signs if any(word in text for word in sign.words)]
+    if not any(sign.pattern.search(text) for sign in seen):
         return False
     code = without_comments(text)
-    return any(each.pattern.search(code) for each in seen)
+    return any(sign.pattern.search(code) for sign in seen)
 
 
 def backend_of(text: str) -> str | None:

@@ -52,18 +52,22 @@ class _Events:
 
     def value_at(self, change: _Change, place: Position) -> bool | None:
         """Return the value for a change's network at a place; None if unknown."""
-        before = [each for each in self.changed if start(each.node) < place]
-        same = [each for each in before if each.network == change.network]
+        before = [node for node in self.changed if start(node.node) < place]
+        same = [
+            operation for operation in before if operation.network == change.network
+        ]
         if same:
-            return max(same, key=lambda each: start(each.node)).value
-        return None if any(each.base == change.base for each in before) else True
+            return max(same, key=lambda setting: start(setting.node)).value
+        return (
+            None if any(operation.base == change.base for operation in before) else True
+        )
 
     def until(self, change: _Change) -> tuple[float, float]:
         """Return where the network is changed again."""
         later = (
-            start(each.node)
-            for each in self.changed
-            if each.network == change.network and start(each.node) > start(change.node)
+            start(node.node)
+            for node in self.changed
+            if node.network == change.network and start(node.node) > start(change.node)
         )
         return min(later, default=_END)
 
@@ -96,14 +100,14 @@ def fitted_frozen(module: Module) -> Iterator[ast.Assign]:
     handed = {
         ast.unparse(argument)
         for call in module.calls
-        if any(isinstance(each, ast.Constant) for each in call.args)
+        if any(isinstance(operand, ast.Constant) for operand in call.args)
         for argument in call.args
     }
     for events in _events(module, by_class=True).values():
         for change in events.changed:
             name, place = change.network, start(change.node)
             compiled, fitted = events.compiled[name], events.fitted[name]
-            alone = [each.base for each in events.changed].count(change.base) == 1
+            alone = [node.base for node in events.changed].count(change.base) == 1
             if change.value or not (alone and compiled and fitted) or name in handed:
                 continue
             if max(compiled) < place < min(fitted):
@@ -142,19 +146,19 @@ def _events(module: Module, *, by_class: bool = False) -> dict[ast.AST, _Events]
 def _is_late(events: _Events, name: str, change: _Change, before_fit: bool) -> bool:
     """Whether the model of that name is fitted after the change as it was before."""
     place, until = start(change.node), events.until(change)
-    fits = [each for each in events.fitted[name] if place < each < until]
-    compiled = [each for each in events.compiled[name] if each < place]
+    fits = [line for line in events.fitted[name] if place < line < until]
+    compiled = [line for line in events.compiled[name] if line < place]
     if not fits or not compiled:
         return False
     settled = max(compiled)
     if not before_fit:
-        fitted = [each for each in events.fitted[name] if settled < each < place]
+        fitted = [line for line in events.fitted[name] if settled < line < place]
         if not fitted:
             return False
         settled = min(fitted)
     # Compiled again: this model or, as in adversarial networks, one built on it.
-    between = (each for places in events.compiled.values() for each in places)
-    if any(place < each < max(fits) for each in between):
+    between = (spot for places in events.compiled.values() for spot in places)
+    if any(place < line < max(fits) for line in between):
         return False
     return events.value_at(change, settled) is not change.value
 

@@ -36,23 +36,23 @@ def leaves_updates_in_layers(module: Module) -> bool:
     In a graph of TensorFlow 1 they are in `layer.updates`, and in no collection.
     """
     calls = [] if module.matches(_RUNS_LAYERS) else list(reached_calls(module))
-    around = {each for each, _ in calls}
-    return any(_phases(*each) is not None for each in calls) and not any(
-        names_updates(each) for each in {module, *around}
+    around = {call for call, _ in calls}
+    return any(_phases(*call) is not None for call in calls) and not any(
+        names_updates(other) for other in {module, *around}
     )
 
 
 def trains_layers(module: Module) -> bool:
     """Whether they are surely put in training mode somewhere."""
     calls = list(reached_calls(module))
-    around = {module, *(each for each, _ in calls)}
+    around = {module, *(call for call, _ in calls)}
     around |= {
         other
         for other in module.project.naming("learning_phase")
         if imports(other, module)
     }
-    says_so = any(each.matches(_TRAINS_LAYERS) for each in around)
-    return says_so or any(_phases(*each) for each in calls)
+    says_so = any(other.matches(_TRAINS_LAYERS) for other in around)
+    return says_so or any(_phases(*call) for call in calls)
 
 
 def _phases(module: Module, call: ast.Call) -> list[object | None] | None:

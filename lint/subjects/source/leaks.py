@@ -126,6 +126,6 @@ def leaves_it_open(module: Module, call: ast.Call) -> bool:
     """Whether it calls BN or a network with BN without a phase."""
     if not says(module, call).is_nothing:
         return False
-    if any(isinstance(each, Self) for each in values(module, call.func)):
+    if any(isinstance(value, Self) for value in values(module, call.func)):
         return False
     return is_layer(module, call) and names.BATCH_NORM in kinds_held(module, call.func)

@@ -27,12 +27,14 @@ class Members:
         self._attributes: _Expressions | None = None
         self._added: _Expressions = defaultdict(list)
         self.methods = {
-            each.name: each
-            for each in node.body
-            if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)
+            statement.name: statement
+            for statement in node.body
+            if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef)
         }
         self.classes = {
-            each.name: each for each in node.body if isinstance(each, ast.ClassDef)
+            statement.name: statement
+            for statement in node.body
+            if isinstance(statement, ast.ClassDef)
         }
 
     def given(self, name: str) -> list[ast.expr]:
@@ -138,8 +140,8 @@ def _read_target(
             ast.Tuple(elts=targets) | ast.List(elts=targets),
             ast.Tuple(elts=parts) | ast.List(elts=parts),
         ) if len(targets) == len(parts):
-            for each, part in zip(targets, parts, strict=True):
-                _read_target(each, part, me, attributes, added)
+            for place, part in zip(targets, parts, strict=True):
+                _read_target(place, part, me, attributes, added)
         case ast.Subscript(value=base), _:
             name = attribute_of_self(base, me)
             if name is not None:

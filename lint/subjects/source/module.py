@@ -71,7 +71,7 @@ class Module(Text):
     @cached_property
     def classes(self) -> list[ast.ClassDef]:
         """Every class, in the order of the text."""
-        return sorted(self.scopes.of(ast.ClassDef), key=lambda each: each.lineno)
+        return sorted(self.scopes.of(ast.ClassDef), key=lambda node: node.lineno)
 
     @cached_property
     def calls_by_name(self) -> dict[str, list[ast.Call]]:

@@ -63,7 +63,9 @@ class ModuleFiles:
         key = folder, level
         if key not in self._starts:
             found = map(str, self._find_starts(folder.resolve(), level))
-            self._starts[key] = [(each, self._names_in(each)) for each in found]
+            self._starts[key] = [
+                (candidate, self._names_in(candidate)) for candidate in found
+            ]
         return self._starts[key]
 
     def _find_starts(self, folder: Path, level: int) -> list[Path]:
@@ -71,8 +73,8 @@ class ModuleFiles:
             for _ in range(level - 1):
                 folder = folder.parent
             return [folder]
-        inside = [each for each in (folder, *folder.parents) if self.owns(each)]
-        return [*inside, *(self._root / each for each in ("src", "lib", "python"))]
+        inside = [parent for parent in (folder, *folder.parents) if self.owns(parent)]
+        return [*inside, *(self._root / folder for folder in ("src", "lib", "python"))]
 
     def _names_in(self, folder: str) -> frozenset[str]:
         """What a folder holds, up to the first dot."""
@@ -80,5 +82,7 @@ class ModuleFiles:
             found: list[str] = []
             with suppress(OSError):
                 found = os.listdir(folder)
-            self._names[folder] = frozenset(each.partition(".")[0] for each in found)
+            self._names[folder] = frozenset(
+                candidate.partition(".")[0] for candidate in found
+            )
         return self._names[folder]

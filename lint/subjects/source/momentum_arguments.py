@@ -42,8 +42,8 @@ class Argument:
 def may_say_momentum(call: ast.Call) -> bool:
     """A quick check that saves most calls the search for what they call."""
     return len(call.args) > 1 or any(
-        each.arg is None or each.arg.endswith((*WORDS, "_params"))
-        for each in call.keywords
+        argument.arg is None or argument.arg.endswith((*WORDS, "_params"))
+        for argument in call.keywords
     )
 
 
@@ -69,7 +69,7 @@ def momentum_arguments(
         yield Argument(module, given)
     place = _POSITION.get(name, 1)
     positional = call.args[: place + 1]
-    starred = any(isinstance(each, ast.Starred) for each in positional)
+    starred = any(isinstance(argument, ast.Starred) for argument in positional)
     if (
         direct
         and len(call.args) > place
@@ -98,7 +98,7 @@ def packed_arguments(
     direct, *dicts = given
     if direct is not None:
         yield Argument(module, direct)
-    dicts += [each.value for each in call.keywords if each.arg is None]
+    dicts += [argument.value for argument in call.keywords if argument.arg is None]
     for expression in dicts:
         if expression is None:
             continue
@@ -133,4 +133,4 @@ def _entered(
         before = start(node) < start(call) and module.scopes.scope_of(node) is scope
         if given is not None and before:
             found.append((node.lineno, given))
-    return max(found, key=lambda each: each[0])[1] if found else None
+    return max(found, key=lambda entry: entry[0])[1] if found else None

@@ -28,7 +28,7 @@ class _Parts(dict[type[ast.AST], tuple[str, ...]]):
     def __missing__(self, kind: type[ast.AST]) -> tuple[str, ...]:
         leaf = kind in (ast.Name, ast.Constant)
         names = () if leaf else kind._fields[::-1]
-        self[kind] = found = tuple(each for each in names if each not in _PLAIN)
+        self[kind] = found = tuple(name for name in names if name not in _PLAIN)
         return found
 
 
@@ -43,7 +43,11 @@ def nodes_in(tree: ast.AST) -> Iterator[ast.AST]:
         for name in reversed(PARTS[type(node)]):
             value = getattr(node, name, None)
             if isinstance(value, list):
-                pending.extend(each for each in value if isinstance(each, ast.AST))
+                pending.extend(
+                    expression
+                    for expression in value
+                    if isinstance(expression, ast.AST)
+                )
             elif isinstance(value, ast.AST):
                 pending.append(value)
         yield node
@@ -70,5 +74,7 @@ def end(node: ast.AST) -> Position:
 def arguments_of(function: Function) -> list[ast.arg]:
     """Return all named parameters in order, and those that collect the rest."""
     named = function.args
-    rest = [each for each in (named.vararg, named.kwarg) if each is not None]
+    rest = [
+        argument for argument in (named.vararg, named.kwarg) if argument is not None
+    ]
     return [*named.posonlyargs, *named.args, *named.kwonlyargs, *rest]

@@ -81,7 +81,7 @@ def _once(
 def _number(module: Module, expression: ast.expr, depth: int) -> float | None:
     match expression:
         case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATIONS:
-            one, other = (number(module, each, depth + 1) for each in (left, right))
+            one, other = (number(module, side, depth + 1) for side in (left, right))
             if one is None or other is None:
                 return None
             try:
@@ -129,10 +129,10 @@ def _length(module: Module, data: ast.expr, depth: int) -> int | None:
         case ast.Name():
             found = module.scopes.lookup(data)
             lengths = [
-                _bound_length(module, data.id, each, depth)
-                for each in (found[1] if found is not None else ())
+                _bound_length(module, data.id, entry, depth)
+                for entry in (found[1] if found is not None else ())
             ]
-            known = [each for each in lengths if each is not None]
+            known = [length for length in lengths if length is not None]
             return max(known) if known and len(known) == len(lengths) else None
         case ast.BinOp(left=left, right=ast.Constant()):
             return length_of(module, left, depth + 1)
@@ -140,8 +140,8 @@ def _length(module: Module, data: ast.expr, depth: int) -> int | None:
             return length_of(module, base, depth + 1)
         case ast.Call(args=[first, *_]):
             called = values(module, data.func)
-            keeps = any(isinstance(each, Known) for each in called) and all(
-                isinstance(each, Known) and each.name in _FUNCTIONS for each in called
+            keeps = any(isinstance(call, Known) for call in called) and all(
+                isinstance(call, Known) and call.name in _FUNCTIONS for call in called
             )
             return length_of(module, first, depth + 1) if keeps else None
     return None
@@ -156,7 +156,10 @@ def _bound_length(
         return None
     match module.scopes.parents.get(binding.node):
         case ast.Assign(targets=[ast.Tuple(elts=[ast.Tuple(elts=training), _])]):
-            if any(isinstance(each, ast.Name) and each.id == name for each in training):
+            if any(
+                isinstance(length, ast.Name) and length.id == name
+                for length in training
+            ):
                 return _loaded(module, binding.node)
     return None
 

@@ -36,7 +36,7 @@ def own_averages(module: Module) -> Iterator[ast.Call]:
             and len(call.args) == 1
             and _is_callback(Class(module, owner))
             and _is_average(module, owner, call.args[0])
-            and not any(_STATISTICS.search(each) for each in _names_in(owner))
+            and not any(_STATISTICS.search(name) for name in _names_in(owner))
         ):
             yield call
             return
@@ -53,7 +53,7 @@ def _is_average(module: Module, owner: ast.ClassDef, weights: ast.expr) -> bool:
     """Whether the weights are calculated, in place or where they were kept."""
     name = attribute_of_self(weights, "self")
     given = [weights] if name is None else members(module, owner).given(name)
-    return any(_is_weighted(part) for each in given for part in ast.walk(each))
+    return any(_is_weighted(part) for argument in given for part in ast.walk(argument))
 
 
 def _is_weighted(node: ast.AST) -> bool:
@@ -66,7 +66,7 @@ def _is_weighted(node: ast.AST) -> bool:
 
 
 def _names_in(owner: ast.ClassDef) -> Iterator[str]:
-    for each in ast.walk(owner):
-        match each:
+    for node in ast.walk(owner):
+        match node:
             case ast.Attribute(attr=name) | ast.Name(id=name) | ast.arg(arg=name):
                 yield name

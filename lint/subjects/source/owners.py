@@ -47,8 +47,8 @@ def _owners(
         case _:
             for child in ast.iter_child_nodes(source):
                 yield from _owners(module, child, visited)
-    for each in inner:
-        yield from _owners(module, each, visited)
+    for layer in inner:
+        yield from _owners(module, layer, visited)
 
 
 def _bound_to(module: Module, name: ast.Name) -> Iterator[ast.expr]:

@@ -43,7 +43,7 @@ def _sorts_out_batch_norm(module: Module, loop: ast.For, name: str) -> bool:
             pass
         case _:
             return False
-    if any(isinstance(each, ast.Call) for one in body for each in ast.walk(one)):
+    if any(isinstance(node, ast.Call) for one in body for node in ast.walk(one)):
         return False  # it may continue with what is inside
     match test:
         case ast.UnaryOp(op=ast.Not(), operand=inner) if not orelse:
@@ -59,12 +59,16 @@ def _is_of_batch_norm(module: Module, test: ast.expr, name: str) -> bool:
             func=ast.Name(id="isinstance"), args=[ast.Name(id=layer), kinds]
         ) if layer == name:
             found = list(values(module, kinds))
-            for each in list(found):
-                if isinstance(each, Items):
-                    elements = getattr(each.node, "elts", [])
+            for value in list(found):
+                if isinstance(value, Items):
+                    elements = getattr(value.node, "elts", [])
                     found += [one for part in elements for one in values(module, part)]
-            others = [each for each in found if not isinstance(each, Items)]
-            return bool(others) and all(batch_norm_name(each) for each in others)
+            others = [
+                found_value
+                for found_value in found
+                if not isinstance(found_value, Items)
+            ]
+            return bool(others) and all(batch_norm_name(other) for other in others)
     return False
 
 
@@ -89,7 +93,7 @@ def _nested(module: Module, network: ast.expr) -> str | None:
         if inner is None or names.BATCH_NORM not in kinds_held(where, inner):
             continue
         found = values(where, inner)
-        if any(isinstance(each, Result) and _is_net(each) for each in found):
+        if any(isinstance(value, Result) and _is_net(value) for value in found):
             return ast.unparse(inner)
     return None
 

@@ -31,7 +31,7 @@ def is_named_frozen(module: Module, made: ast.Call) -> bool:
     """Whether what is made is frozen under the name it is first given."""
     parent = module.scopes.parents.get(made)
     targets = parent.targets if isinstance(parent, ast.Assign) else []
-    return any(freezes(module).covers(each) for each in targets)
+    return any(freezes(module).covers(target) for target in targets)
 
 
 def handed_in_frozen(module: Module, binding: Binding) -> bool:
@@ -63,8 +63,8 @@ def freezes_itself(cls: Class) -> bool:
     """Whether a class sets its own `trainable` to False."""
     return any(
         is_false(value)
-        for each in project_lineage(cls)
-        for value in members(each.module, each.node).assigned("trainable")
+        for ancestor in project_lineage(cls)
+        for value in members(ancestor.module, ancestor.node).assigned("trainable")
     )
 
 

@@ -52,7 +52,7 @@ def _penalised_in_graphs(module: Module) -> Iterator[ast.Call]:
         score = local_value(module, gradient.args[0])
         sources = gradient.args[1]
         parts = sources.elts if isinstance(sources, ast.List | ast.Tuple) else [sources]
-        inputs = {ast.unparse(each) for each in parts}
+        inputs = {ast.unparse(part) for part in parts}
         if (
             isinstance(score, ast.Call)
             and not inputs.isdisjoint(map(ast.unparse, score.args))
@@ -60,7 +60,7 @@ def _penalised_in_graphs(module: Module) -> Iterator[ast.Call]:
                 says(module, score, name=flag).is_constant(False)
                 for flag in (FLAG, FLAG_OF_FUNCTIONS)
             )
-            and any(_runs_batch_norm(each) for each in values(module, score.func))
+            and any(_runs_batch_norm(value) for value in values(module, score.func))
         ):
             yield score
 
@@ -81,9 +81,9 @@ def _penalised_in_losses(module: Module) -> Iterator[ast.Call]:
         for bound in module.calls_by_name.get("partial", ()):
             inputs = keyword(bound, given)
             if inputs is None or not any(
-                isinstance(each, Routine) and each.node is loss
+                isinstance(value, Routine) and value.node is loss
                 for part in bound.args[:1]
-                for each in values(module, part)
+                for value in values(module, part)
             ):
                 continue
             scope, text = module.scopes.scope_of(bound), ast.unparse(inputs)
@@ -107,7 +107,9 @@ def _runs_batch_norm(value: Value, depth: int = 0) -> bool:
         return False
     module = value.module
     for call in calls_in(module, value.node):
-        if any(isinstance(each, _BRANCH) for each in module.scopes.ancestors(call)):
+        if any(
+            isinstance(ancestor, _BRANCH) for ancestor in module.scopes.ancestors(call)
+        ):
             continue
         for called in values(module, call.func):
             if isinstance(called, Known) and called.name in names.BATCH_NORM_FUNCTIONS:
@@ -115,8 +117,8 @@ def _runs_batch_norm(value: Value, depth: int = 0) -> bool:
                 said = says(module, call, name=FLAG)
                 other = says(module, call, name=FLAG_OF_FUNCTIONS)
                 return any(
-                    each.how is not How.NOTHING and not each.is_constant(False)
-                    for each in (said, other)
+                    answer.how is not How.NOTHING and not answer.is_constant(False)
+                    for answer in (said, other)
                 )
             if _runs_batch_norm(called, depth + 1):
                 return True
@@ -127,14 +129,14 @@ def _is_one_away(module: Module, gradient: ast.Call) -> bool:
     """Whether its size is calculated where something is compared with 1."""
     scope = module.scopes.scope_of(gradient)
     return _is_measured(module, gradient) and any(
-        isinstance(each, ast.BinOp)
-        and isinstance(each.op, ast.Sub)
+        isinstance(node, ast.BinOp)
+        and isinstance(node.op, ast.Sub)
         and any(
             isinstance(side, ast.Constant) and side.value == 1
-            for side in (each.left, each.right)
+            for side in (node.left, node.right)
         )
-        and module.scopes.scope_of(each) is scope
-        for each in module.scopes.nodes
+        and module.scopes.scope_of(node) is scope
+        for node in module.scopes.nodes
     )
 
 
@@ -166,10 +168,10 @@ def _penalised(module: Module, node: ast.With, tape: ast.Name) -> Iterator[ast.C
 
 def _given_to(call: ast.Call) -> set[str]:
     """Return a call's arguments, as written, and the items of a list in first place."""
-    given = {ast.unparse(each) for each in call.args}
+    given = {ast.unparse(argument) for argument in call.args}
     for part in call.args[:1]:
         if isinstance(part, ast.List | ast.Tuple):
-            given |= {ast.unparse(each) for each in part.elts}
+            given |= {ast.unparse(element) for element in part.elts}
     return given
 
 
@@ -181,7 +183,7 @@ def _inputs(module: Module, call: ast.Call, tape: ast.Name) -> Iterator[str]:
             args=[_, sources, *_],
         ):
             found = module.scopes.lookup(used)
-            ours = any(each.place is tape for each in (found[1] if found else ()))
+            ours = any(entry.place is tape for entry in (found[1] if found else ()))
             if ours and not any(owners(module, sources)):
                 parts = [sources]
                 if isinstance(sources, ast.List | ast.Tuple):

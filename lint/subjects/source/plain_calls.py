@@ -51,9 +51,9 @@ def leaking_calls(module: Module) -> Iterator[tuple[ast.Call, str]]:
         if not name or name[0].isupper() or name in _NO_NETWORKS:
             continue  # A construction, or no network's name.
         networks = [
-            each
-            for each in values(module, call.func)
-            if isinstance(each, Result) and _may_leak(each)
+            value
+            for value in values(module, call.func)
+            if isinstance(value, Result) and _may_leak(value)
         ]
         if networks and _is_plain(module, call):
             layer = _leaking_layer(module, call.func, networks)
@@ -91,9 +91,10 @@ def leaks_in_call(module: Module) -> Iterator[tuple[ast.Call, str]]:
 def _may_leak(network: Result) -> bool:
     """Whether such a layer is built in a module that a network is built in."""
     classes = project_lineage(network.maker) if isinstance(network.maker, Class) else []
-    modules = {network.module, *(each.module for each in classes)}
+    modules = {network.module, *(owner.module for owner in classes)}
     return any(
-        each.matches(MAY_LEAK) or each.matches(_TRAINS_BY_DEFAULT) for each in modules
+        module.matches(MAY_LEAK) or module.matches(_TRAINS_BY_DEFAULT)
+        for module in modules
     )
 
 
@@ -129,7 +130,7 @@ def _takes_over(module: Module, call: ast.Call) -> bool:
     none = said.how is How.PASSED_ON or said.is_constant(None)
     if not (said.is_nothing or (none and not keras_for(module).has(NONE_IS_INFERENCE))):
         return False
-    if any(isinstance(each, Self) for each in values(module, call.func)):
+    if any(isinstance(value, Self) for value in values(module, call.func)):
         return False
     return is_layer(module, call) and names.BATCH_NORM in kinds_held(module, call.func)
 
@@ -226,9 +227,9 @@ def _is_plain(module: Module, call: ast.Call) -> bool:
         if isinstance(outer, ast.Expr) and outer.value is call:
             return False  # It only builds the network.
         if isinstance(outer, ast.With) and any(
-            isinstance(each.context_expr, ast.Call)
-            and last_word(each.context_expr.func) == "GradientTape"
-            for each in outer.items
+            isinstance(item.context_expr, ast.Call)
+            and last_word(item.context_expr.func) == "GradientTape"
+            for item in outer.items
         ):
             return False  # BN102 reports these.
     return not builds_graph(module, call, is_layer=False)

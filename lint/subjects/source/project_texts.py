@@ -35,8 +35,8 @@ class ProjectTexts:
         """Each file's text; of a notebook, its code."""
         paths: list[Path] = []
         for folder, folders, files in os.walk(self._root):
-            folders[:] = [each for each in folders if not _FOREIGN.match(each)]
-            paths += [Path(folder) / each for each in files if each.endswith(_SOURCES)]
+            folders[:] = [name for name in folders if not _FOREIGN.match(name)]
+            paths += [Path(folder) / file for file in files if file.endswith(_SOURCES)]
             if len(paths) > FILES_SEARCHED:
                 return {}
         return {path: self.read(path) for path in sorted(paths)}

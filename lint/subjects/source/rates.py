@@ -25,11 +25,11 @@ def never_drops(
     """Whether it is dropout or noise with a rate of 0; or, literally, with that 0."""
     if not names.kinds_named(name) & {names.DROPOUT, names.NOISE}:
         return False
-    given = [*call.args[:1], *(each.value for each in call.keywords[:1])][:1]
+    given = [*call.args[:1], *(argument.value for argument in call.keywords[:1])][:1]
     if not given or (literally and not isinstance(given[0], ast.Constant)):
         return False
     found = constants_of(module, given[0], run)
-    known = [each for each in found if not isinstance(each, Other)]
+    known = [value for value in found if not isinstance(value, Other)]
     return bool(known) and not any(known)
 
 

@@ -76,8 +76,8 @@ class Reach:
             if is_whole or not (package.endswith(".") or any(map(_folder_of, places))):
                 continue
             dot = "" if package.endswith(".") else "."
-            for each in names:
-                for place in self._files.named(path.parent, f"{package}{dot}{each}"):
+            for name in names:
+                for place in self._files.named(path.parent, f"{package}{dot}{name}"):
                     found += _files_in(place, is_whole=True)
         return found
 
@@ -92,8 +92,8 @@ def _imports(text: str) -> Iterator[tuple[str, set[str]]]:
             place = max(place, match.end() - 1)
             listed = match["listed"] or match["names"] or ""
             listed = _COMMENT.sub("", listed) if "#" in listed else listed
-            first = (_NAME.search(each) for each in listed.split(","))
-            names = {each[0] for each in first if each}
+            first = (_NAME.search(item) for item in listed.split(","))
+            names = {output[0] for output in first if output}
             if match["package"]:
                 yield match["package"], names
             else:

@@ -105,7 +105,7 @@ def _evaluate(module: Module, expression: ast.expr) -> Iterator[Value]:
 def _guarded(module: Module, test: ast.expr, side: ast.expr) -> Iterator[Value]:
     """Yield one side of `m if m > 0.5 else 1 - m`, which not every `m` reaches."""
     asked = isinstance(side, ast.Name) and any(
-        isinstance(each, ast.Name) and each.id == side.id for each in ast.walk(test)
+        isinstance(node, ast.Name) and node.id == side.id for node in ast.walk(test)
     )
     for value in values(module, side):
         if not (asked and isinstance(value, Literal | Parameter)):
@@ -115,7 +115,7 @@ def _guarded(module: Module, test: ast.expr, side: ast.expr) -> Iterator[Value]:
 def _arithmetic(module: Module, expression: ast.BinOp) -> Iterator[Value]:
     """`1 - 0.9` and the like, of which constants are sometimes made."""
     sides = [
-        [each.value for each in values(module, side) if isinstance(each, Literal)]
+        [value.value for value in values(module, side) if isinstance(value, Literal)]
         for side in (expression.left, expression.right)
     ]
     if any(len(side) != 1 or not is_number(side[0]) for side in sides):
@@ -168,11 +168,11 @@ def bound(module: Module, binding: Binding) -> Iterator[Value]:
 
 def _evaluated(found: Iterable[Found]) -> Iterator[Value]:
     """The values of what was found in other modules."""
-    for each in found:
-        if isinstance(each, tuple):
-            yield from bound(*each)
+    for candidate in found:
+        if isinstance(candidate, tuple):
+            yield from bound(*candidate)
         else:
-            yield each
+            yield candidate
 
 
 def _parts(value: Value, index: int | None) -> Iterator[Value]:
@@ -219,7 +219,7 @@ def _entries(value: Items, keys: list[object]) -> Iterator[Value]:
 
 def _constants(module: Module, expression: ast.expr) -> list[object]:
     found = values(module, expression)
-    return [each.value for each in found if isinstance(each, Literal)]
+    return [value.value for value in found if isinstance(value, Literal)]
 
 
 def attribute_of(value: Value, attribute: str) -> Iterator[Value]:
@@ -355,15 +355,15 @@ def lineage(cls: Class) -> tuple[Known | Class, ...]:
 @remembered_of_class
 def project_lineage(cls: Class) -> tuple[Class, ...]:
     """The classes of the project in its lineage, itself first."""
-    return tuple(each for each in lineage(cls) if isinstance(each, Class))
+    return tuple(ancestor for ancestor in lineage(cls) if isinstance(ancestor, Class))
 
 
 def method_of(cls: Class, name: str) -> Routine | None:
     """The method of that name, own or inherited within the project."""
-    for each in project_lineage(cls):
-        found = members(each.module, each.node).methods.get(name)
+    for ancestor in project_lineage(cls):
+        found = members(ancestor.module, ancestor.node).methods.get(name)
         if found is not None:
-            return Routine(each.module, found, cls)
+            return Routine(ancestor.module, found, cls)
     return None
 
 
@@ -371,19 +371,19 @@ def _member(cls: Class, instance: Value, name: str) -> Iterator[Value]:
     """Yield what `instance.name` may be, from the class body and what methods set."""
     method = method_of(cls, name)
     if method is not None:
-        decorators = [last_word(each) for each in method.node.decorator_list]  # type: ignore[union-attr]
+        decorators = [last_word(decorator) for decorator in method.node.decorator_list]  # type: ignore[union-attr]
         if "property" in decorators or "cached_property" in decorators:
             yield from returned(method)
         else:
             bound_to = None if isinstance(instance, Class) else cls
             yield Routine(method.module, method.node, bound_to)
         return
-    for each in project_lineage(cls):
-        own = members(each.module, each.node)
+    for ancestor in project_lineage(cls):
+        own = members(ancestor.module, ancestor.node)
         if name in own.classes:
-            yield Class(each.module, own.classes[name])
+            yield Class(ancestor.module, own.classes[name])
         for expression in own.given(name):
-            yield from values(each.module, expression)
+            yield from values(ancestor.module, expression)
 
 
 def calls_of(module: Module, function: Function) -> list[tuple[ast.Call, int]]:
@@ -397,7 +397,9 @@ def calls_of(module: Module, function: Function) -> list[tuple[ast.Call, int]]:
         return [(call, 1) for call in constructions(module, function)]
     found = []
     named = names_of(module, function) if name else ()
-    calls = [call for each in named for call in module.calls_by_name.get(each, ())]
+    calls = [
+        call for constant in named for call in module.calls_by_name.get(constant, ())
+    ]
     for call in calls:
         for value in values(module, call.func):
             run = _run_by(module, value, call)
@@ -422,9 +424,9 @@ def _run_by(
         case Partial(function=Routine() as inner, call=partial):
             return inner, joined(partial, call)
         case Result(maker=Known(name), call=made) if name in _GRADIENTS and made.args:
-            for each in values(module, made.args[0]):
-                if isinstance(each, Routine):
-                    return each, call
+            for found_value in values(module, made.args[0]):
+                if isinstance(found_value, Routine):
+                    return found_value, call
     return None
 
 

@@ -137,8 +137,8 @@ def trained_kinds(network: Network, call: ast.Call) -> frozenset[str]:
     """Return what a Keras network holds, unless the call passes the phase by itself."""
     kinds: frozenset[str] = frozenset()
     for module, expression in (network, *handed_in(*network)):
-        found = [each for each in values(module, expression) if _is_network(each)]
-        if found and not any(_trains_by_default(each) for each in found):
+        found = [value for value in values(module, expression) if _is_network(value)]
+        if found and not any(_trains_by_default(candidate) for candidate in found):
             kinds |= kinds_held(module, expression)
     return kinds
 
@@ -156,7 +156,7 @@ def _never_given(module: Module, said: Said) -> bool:
     function, name = said.function, said.parameter
     if said.packed or function is None or not _defaults_to_no_phase(function, name):
         return False
-    calls = [(module, *each) for each in calls_of(module, function)]
+    calls = [(module, *call) for call in calls_of(module, function)]
     calls += calls_elsewhere(module, function)
     return bool(calls) and not any(
         argument_for(call, function, name, skipped) is not None or unpacks(call)

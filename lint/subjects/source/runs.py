@@ -67,16 +67,16 @@ def _deciding(_module: Module, node: ast.AST) -> frozenset[str]:
     """The names, in a function or class, that conditions, rates or layers depend on."""
     found: set[str] = set()
     set_to: dict[str, set[str]] = {}
-    for each in ast.walk(node):
-        match each:
+    for inner in ast.walk(node):
+        match inner:
             case ast.If(test=test) | ast.IfExp(test=test):
                 found |= _names_in(test)
             case ast.Call(func=ast.Name(id=name)):
                 found.add(name)
                 if "Dropout" in name:
-                    found |= _names_in(each)
+                    found |= _names_in(inner)
             case ast.Call(func=ast.Attribute(attr=name)) if "Dropout" in name:
-                found |= _names_in(each)
+                found |= _names_in(inner)
             case ast.List(elts=parts):
                 found |= {part.id for part in parts if isinstance(part, ast.Name)}
             case ast.Assign(targets=[ast.Attribute(attr=name)], value=value):
@@ -89,9 +89,9 @@ def _deciding(_module: Module, node: ast.AST) -> frozenset[str]:
 def _names_in(expression: ast.AST) -> set[str]:
     """The names and attributes in an expression."""
     return {
-        getattr(each, "id", "") or getattr(each, "attr", "")
-        for each in ast.walk(expression)
-        if isinstance(each, ast.Name | ast.Attribute)
+        getattr(node, "id", "") or getattr(node, "attr", "")
+        for node in ast.walk(expression)
+        if isinstance(node, ast.Name | ast.Attribute)
     }
 
 
@@ -117,9 +117,9 @@ def callers_of(
         return
     calls = calls_of(module, function)
     inside = [
-        each
-        for each in calls
-        if run is not None and run.function in module.scopes.ancestors(each[0])
+        inner_call
+        for inner_call in calls
+        if run is not None and run.function in module.scopes.ancestors(inner_call[0])
     ]
     for call, skipped in inside or calls:  # super().__init__() of what is constructed
         yield module, call, skipped, run

@@ -36,9 +36,9 @@ def saved_without_statistics(module: Module) -> Iterator[ast.Call]:
         for call in module.calls_by_name.get("save", ())
         if isinstance(call.func, ast.Attribute)
     }
-    partial = [each for each in savers if _is_of_trainable(module, each)]
-    whole = {_name_of(module, each) for each in savers if each not in partial}
-    found = [each for each in partial if _name_of(module, each) in saved - whole]
+    partial = [saver for saver in savers if _is_of_trainable(module, saver)]
+    whole = {_name_of(module, saver) for saver in savers if saver not in partial}
+    found = [saver for saver in partial if _name_of(module, saver) in saved - whole]
     if found and _keeps_statistics(module):
         yield from found
 
@@ -47,9 +47,11 @@ def _keeps_statistics(module: Module) -> bool:
     """Whether it builds BN whose statistics are of no other collection."""
     reached = reached_calls(module)
     building = {
-        each for each, call in reached if any(functions_of_both_phases(each, call))
+        function
+        for function, call in reached
+        if any(functions_of_both_phases(function, call))
     }
-    others = any(each.matches(_SAVES_MORE) for each in building)
+    others = any(other.matches(_SAVES_MORE) for other in building)
     return bool(building) and not others
 
 

@@ -78,15 +78,17 @@ _NOTHING = Said(How.NOTHING)
 
 def says(module: Module, call: ast.Call, *, name: str = FLAG) -> Said:
     """Return what the call says about the phase, by the flag of that name."""
-    for each in call.keywords:
-        if each.arg == name:
-            return meaning(module, each, each.value)
-    for each in call.keywords:
-        if each.arg is None:
-            return _unpacked(module, each)
+    for keyword in call.keywords:
+        if keyword.arg == name:
+            return meaning(module, keyword, keyword.value)
+    for argument in call.keywords:
+        if argument.arg is None:
+            return _unpacked(module, argument)
     if last_word(call.func) == "stateless_call":
         return _NOTHING  # by position it takes variables and inputs
-    if len(call.args) > 1 or any(isinstance(each, ast.Starred) for each in call.args):
+    if len(call.args) > 1 or any(
+        isinstance(operand, ast.Starred) for operand in call.args
+    ):
         return _by_place(module, call, name)
     return _NOTHING
 
@@ -94,8 +96,8 @@ def says(module: Module, call: ast.Call, *, name: str = FLAG) -> Said:
 def says_otherwise(call: ast.Call) -> bool:
     """Whether it may pass the phase by a flag of another name."""
     return any(
-        each.arg not in (None, FLAG) and hints.is_flag_like(str(each.arg))
-        for each in call.keywords
+        keyword.arg not in (None, FLAG) and hints.is_flag_like(str(keyword.arg))
+        for keyword in call.keywords
     )
 
 
@@ -150,7 +152,7 @@ def _unpacked(module: Module, packed: ast.keyword) -> Said:
 
 
 def _by_place(module: Module, call: ast.Call, name: str) -> Said:
-    if any(isinstance(each, ast.Starred) for each in call.args):
+    if any(isinstance(argument, ast.Starred) for argument in call.args):
         return Said(How.SOMETHING, call)
     signed = False
     for value in values(module, call.func):

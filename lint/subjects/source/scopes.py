@@ -123,7 +123,11 @@ class Scopes:
     def names_around(self, node: ast.AST) -> list[str]:
         """The names of the functions and classes around it, from the inside out."""
         named = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-        return [each.name for each in self.ancestors(node) if isinstance(each, named)]
+        return [
+            ancestor.name
+            for ancestor in self.ancestors(node)
+            if isinstance(ancestor, named)
+        ]
 
     def enclosing_function(self, node: ast.AST) -> Function | None:
         """The innermost function around a node."""
@@ -180,7 +184,7 @@ class Scopes:
             result.append(binding)
             if theirs <= blocks:  # it is bound again in every round that reaches it
                 line = binding.ready[0]
-                loops = [each for each in loops if not each[0] <= line <= each[1]]
+                loops = [loop for loop in loops if not loop[0] <= line <= loop[1]]
                 return _in_loops(ordered, first, loops) + result
             if len(result) == BINDINGS:
                 break
@@ -193,8 +197,8 @@ class Scopes:
         """The bindings of a name from the last to the first, and the order's keys."""
         if (scope, name) not in self._ordered:
             bindings = scope.bindings[name]
-            ordered = sorted(bindings, key=lambda each: each.ready, reverse=True)
-            places = [(-each.ready[0], -each.ready[1]) for each in ordered]
+            ordered = sorted(bindings, key=lambda binding: binding.ready, reverse=True)
+            places = [(-binding.ready[0], -binding.ready[1]) for binding in ordered]
             self._ordered[scope, name] = places, ordered
         return self._ordered[scope, name]
 
@@ -222,9 +226,9 @@ def _in_loops(
     if not loops:
         return []
     found = (
-        each
-        for each in islice(ordered, count)
-        if any(first <= each.ready[0] <= last for first, last in loops)
+        binding
+        for binding in islice(ordered, count)
+        if any(first <= binding.ready[0] <= last for first, last in loops)
     )
     return list(islice(found, BINDINGS))
 

@@ -67,7 +67,9 @@ def arguments(module: Module, made: ast.Call, kind: str) -> dict[str, Any] | Non
     if len(made.args) > len(order):
         return None
     given = dict(zip(order, made.args, strict=False))
-    given.update({each.arg: each.value for each in made.keywords if each.arg})
+    given.update(
+        {keyword.arg: keyword.value for keyword in made.keywords if keyword.arg}
+    )
     return {name: _constant(module, value) for name, value in given.items()}
 
 

@@ -42,7 +42,9 @@ def _input_of(module: Module, call: ast.Call) -> ast.expr | None:
     """The construction of the `Input` that a network is called on."""
     match call.args:
         case [ast.Name() as name]:
-            if not any(isinstance(each, Result) for each in values(module, call.func)):
+            if not any(
+                isinstance(value, Result) for value in values(module, call.func)
+            ):
                 return None
             found = module.scopes.lookup(name)
             match found[1] if found else ():

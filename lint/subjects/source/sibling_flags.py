@@ -54,15 +54,15 @@ def left_out(module: Module) -> Iterator[LeftOut]:
 
     Errors on JAX are left out.
     """
-    found = {each.call: each for each in _left_out(module)}
+    found = {omission.call: omission for omission in _left_out(module)}
     if found and keras_for(module).has(FIT_ON_JAX_BYPASSES_CALLING):
-        for each in unflagged_on_jax(module):
-            found.pop(each.call, None)
+        for found_call in unflagged_on_jax(module):
+            found.pop(found_call.call, None)
     yield from found.values()
 
 
 def _left_out(module: Module) -> Iterator[LeftOut]:
-    passing = [each.lineno for each in module.calls if _passes_on(each)]
+    passing = [call.lineno for call in module.calls if _passes_on(call)]
     for node in module.classes if module.mentions(FLAG) else ():
         cls = Class(module, node)
         if "call" not in members(module, node).methods or keras_kind(cls) is None:
@@ -91,15 +91,15 @@ def leaves_flag_out(cls: Class) -> bool:
 def _beside_others(module: Module, function: Function) -> Iterator[LeftOut]:
     passing = next(filter(_passes_on, calls_in(module, function)), None)
     if passing is not None:
-        for each in _left_out_in(module, function):
-            yield replace(each, beside=ast.unparse(passing.func))
+        for omission in _left_out_in(module, function):
+            yield replace(omission, beside=ast.unparse(passing.func))
 
 
 def _inconsistent(module: Module, cls: Class, function: Function) -> Iterator[LeftOut]:
     """What a layer leaves out, or a model that passes the phase on elsewhere."""
-    for each in _left_out_in(module, function):
-        if keras_kind(cls) == "layer" or gets_phase_elsewhere(module, each.call):
-            yield each
+    for found_call in _left_out_in(module, function):
+        if keras_kind(cls) == "layer" or gets_phase_elsewhere(module, found_call.call):
+            yield found_call
 
 
 def _left_out_in(module: Module, function: Function) -> Iterator[LeftOut]:
@@ -117,8 +117,10 @@ def _left_out_in(module: Module, function: Function) -> Iterator[LeftOut]:
 
 
 def _passes_on(call: ast.Call) -> bool:
-    given = [each.value for each in call.keywords if each.arg == FLAG] or call.args[1:]
-    return any(isinstance(each, ast.Name) and each.id == FLAG for each in given)
+    given = [
+        argument.value for argument in call.keywords if argument.arg == FLAG
+    ] or call.args[1:]
+    return any(isinstance(node, ast.Name) and node.id == FLAG for node in given)
 
 
 def _depends_on_phase(module: Module, call: ast.Call) -> bool:
@@ -126,8 +128,8 @@ def _depends_on_phase(module: Module, call: ast.Call) -> bool:
     if may_depend_on_phase(module, call):
         return True
     if not is_layer(module, call) or all(
-        isinstance(each, Result) and _is_plain(each)
-        for each in values(module, call.func)
+        isinstance(value, Result) and _is_plain(value)
+        for value in values(module, call.func)
     ):
         return False
     return bool(kinds_held(module, call.func)) or _reads_flag_of(module, call)
@@ -139,8 +141,11 @@ def _is_plain(layer: Result) -> bool:
         isinstance(layer.maker, Known)
         and layer.maker.name.startswith("keras.layers.")
         and not names.kinds_named(layer.maker.name)
-        and not any(isinstance(each, ast.Call) for each in layer.call.args)
-        and all(each.arg and "drop" not in each.arg for each in layer.call.keywords)
+        and not any(isinstance(argument, ast.Call) for argument in layer.call.args)
+        and all(
+            argument.arg and "drop" not in argument.arg
+            for argument in layer.call.keywords
+        )
     )
 
 
@@ -167,15 +172,15 @@ def _reads_flag(cls: Class) -> bool:
 def _tells_none(module: Module, function: Function) -> bool:
     """Whether it neither uses its parameter nor passes another phase."""
     return not _mentions_flag(function) and all(
-        keyword(each, FLAG) is None for each in calls_in(module, function)
+        keyword(call, FLAG) is None for call in calls_in(module, function)
     )
 
 
 def _mentions_flag(function: Function) -> bool:
     """Whether a function reads its parameter, or all at once by `locals`."""
     return any(
-        isinstance(each, ast.Name) and each.id in (FLAG, "locals")
-        for each in ast.walk(function)
+        isinstance(node, ast.Name) and node.id in (FLAG, "locals")
+        for node in ast.walk(function)
     )
 
 

@@ -42,8 +42,8 @@ def _only_momentum(module: Module, number: ast.Constant) -> bool:
         case ast.arguments():
             function = module.scopes.parents[parent]
             assert isinstance(function, Function)
-            names = [each.arg for each in (*parent.args, *parent.kwonlyargs)]
-            name = next(each for each in names if default_of(function, each) is number)
+            names = [argument.arg for argument in (*parent.args, *parent.kwonlyargs)]
+            name = next(word for word in names if default_of(function, word) is number)
             return _parameter_is(module, function, name)
         case ast.keyword(arg=str(name)):
             call = module.scopes.parents[parent]

@@ -37,7 +37,9 @@ def most_steps(module: Module) -> int | None:
         return None
     total = 0.0
     for call in calls:
-        if len(call.args) > 2 or any(each.arg in _UNSAID for each in call.keywords):
+        if len(call.args) > 2 or any(
+            argument.arg in _UNSAID for argument in call.keywords
+        ):
             return None
         steps = _steps_per_epoch(module, call)
         given = keyword(call, "epochs")
@@ -58,12 +60,12 @@ def default_momenta(module: Module) -> Iterator[ast.Call]:
     for call in module.calls_by_name.get("BatchNormalization", ()):
         if (
             any(
-                isinstance(each, Known) and each.name in names.BATCH_NORM_LAYERS
-                for each in values(module, call.func)
+                isinstance(value, Known) and value.name in names.BATCH_NORM_LAYERS
+                for value in values(module, call.func)
             )
             and len(call.args) < _MOMENTUM_PLACE
             and not unpacks(call)
-            and not any(each.arg in _SETTLING for each in call.keywords)
+            and not any(argument.arg in _SETTLING for argument in call.keywords)
         ):
             yield call
 

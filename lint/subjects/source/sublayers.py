@@ -31,14 +31,14 @@ def may_depend_on_phase(module: Module, call: ast.Call) -> bool:
         return False
     found = values(module, call.func)
     flagged, libraries = _flagged(module)
-    if any(isinstance(each, Result) and _is_dropping(each) for each in found):
+    if any(isinstance(value, Result) and _is_dropping(value) for value in found):
         return True
-    if any(_library_of(each) in libraries for each in found):
+    if any(_library_of(candidate) in libraries for candidate in found):
         return True
-    if found and all(isinstance(each, Parameter) for each in found):
+    if found and all(isinstance(candidate, Parameter) for candidate in found):
         return True
     return held in flagged and all(
-        isinstance(each, Parameter | Items) or _library_maker(each) for each in found
+        isinstance(value, Parameter | Items) or _library_maker(value) for value in found
     )
 
 
@@ -80,10 +80,10 @@ def _held(module: Module, call: ast.Call) -> _Held | None:
 def _is_dropping(layer: Result) -> bool:
     """Whether it is made by another library, with a rate of dropout other than 0."""
     return bool(_library_of(layer)) and any(
-        each.arg is not None
-        and "drop" in each.arg
-        and getattr(each.value, "value", True) not in (0, 0.0, None, False)
-        for each in layer.call.keywords
+        argument.arg is not None
+        and "drop" in argument.arg
+        and getattr(argument.value, "value", True) not in (0, 0.0, None, False)
+        for argument in layer.call.keywords
     )
 
 

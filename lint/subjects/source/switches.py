@@ -109,10 +109,10 @@ def _find_conditions(
 def _all(outcomes: Iterator[object]) -> bool | None:
     """Return the common outcome; the search ends as soon as two differ."""
     found: bool | None = None
-    for each in outcomes:
-        if each is Other.UNKNOWN:
+    for outcome in outcomes:
+        if outcome is Other.UNKNOWN:
             return None
-        holds = each is Other.THING or bool(each)
+        holds = outcome is Other.THING or bool(outcome)
         if found not in (None, holds):
             return None
         found = holds
@@ -141,9 +141,11 @@ class _OutcomeSearch:
             case ast.Constant(value=value):
                 yield value
             case ast.UnaryOp(op=ast.Not(), operand=operand):
-                for each in self.outcomes(module, operand, run, depth):
-                    unknown = each is Other.UNKNOWN
-                    yield each if unknown else not (each is Other.THING or each)
+                for outcome in self.outcomes(module, operand, run, depth):
+                    unknown = outcome is Other.UNKNOWN
+                    yield (
+                        outcome if unknown else not (outcome is Other.THING or outcome)
+                    )
             case ast.BoolOp(op=op, values=parts):
                 yield self._joined(module, op, parts, run, depth)
             case ast.Compare(left=left, ops=[op], comparators=[right]):
@@ -171,7 +173,7 @@ class _OutcomeSearch:
         depth: int,
     ) -> object:
         settles = isinstance(op, ast.Or)
-        found = [_all(self.outcomes(module, each, run, depth)) for each in parts]
+        found = [_all(self.outcomes(module, part, run, depth)) for part in parts]
         if settles in found:
             return settles
         return Other.UNKNOWN if None in found else not settles
@@ -190,8 +192,8 @@ class _OutcomeSearch:
             others = [
                 tuple(
                     value
-                    for each in right.elts
-                    for value in self.outcomes(module, each, run, depth)
+                    for element in right.elts
+                    for value in self.outcomes(module, element, run, depth)
                 )
             ]
         else:
@@ -224,11 +226,11 @@ class _OutcomeSearch:
         self, module: Module, expression: ast.Attribute, run: Run | None, depth: int
     ) -> Iterator[object]:
         given = [
-            (each.module, one)
+            (ancestor.module, one)
             for owner in values(module, expression.value)
             if isinstance(owner, Self)
-            for each in project_lineage(owner.cls)
-            for one in members(each.module, each.node).assigned(expression.attr)
+            for ancestor in project_lineage(owner.cls)
+            for one in members(ancestor.module, ancestor.node).assigned(expression.attr)
         ]
         if not given:
             yield from _valued(module, expression)

@@ -32,8 +32,8 @@ class _TensorSearch:
 
 def builds_graph(module: Module, call: ast.Call, is_layer: bool) -> bool:
     """Whether the call is applied to a tensor of a graph that is being built."""
-    inputs = call.args[:1] or [each.value for each in call.keywords[:1]]
-    found = [_origin(module, each, _TensorSearch()) for each in inputs]
+    inputs = call.args[:1] or [keyword.value for keyword in call.keywords[:1]]
+    found = [_origin(module, array, _TensorSearch()) for array in inputs]
     if True in found:
         return True
     # A helper that builds its own BN can hardly serve anything else.
@@ -66,19 +66,23 @@ def _look_up(
     match expression:
         case ast.Attribute(attr="output" | "outputs" | "input" | "inputs"):
             return not isinstance(expression.value, ast.Name) or not any(
-                isinstance(each, Self) for each in values(module, expression.value)
+                isinstance(found_value, Self)
+                for found_value in values(module, expression.value)
             )
         case ast.Call():
             for value in values(module, expression.func):
                 if value == Known("keras.layers.Input"):
                     return True
-            sources = [*expression.args, *(each.value for each in expression.keywords)]
+            sources = [
+                *expression.args,
+                *(keyword.value for keyword in expression.keywords),
+            ]
         case ast.Name():
             return _origin_of_name(module, expression, search)
         case _:
             children = ast.iter_child_nodes(expression)
-            sources = [each for each in children if isinstance(each, ast.expr)]
-    return _any(_origin(module, each, search) for each in sources)
+            sources = [child for child in children if isinstance(child, ast.expr)]
+    return _any(_origin(module, source, search) for source in sources)
 
 
 def _origin_of_name(
@@ -99,7 +103,9 @@ def _origin_of_name(
                 for call, skipped in calls
             ]
             sources += [
-                _origin(module, each, search) for each in passed if each is not None
+                _origin(module, argument, search)
+                for argument in passed
+                if argument is not None
             ]
             sources += [None] if not calls else []
     return _any(sources)
@@ -149,8 +155,8 @@ def _graph(network: Value) -> list[tuple[Module, ast.expr]]:
         case Self(cls) | Result(maker=Class() as cls):
             return list(graph_of(cls))
         case Result(module=module, call=call):
-            given = [*call.args, *(each.value for each in call.keywords)]
-            return [(module, each) for each in given]
+            given = [*call.args, *(keyword.value for keyword in call.keywords)]
+            return [(module, argument) for argument in given]
     return []
 
 

@@ -32,7 +32,9 @@ def toggled_in_loops(module: Module) -> Iterator[tuple[ast.AST, ast.expr]]:
         return
     loops = _loops(module, _TRAINING)
     for node, network in (*_assigned(module), *_by_function(module)):
-        around = [each for each in module.scopes.ancestors(node) if each in loops]
+        around = [
+            ancestor for ancestor in module.scopes.ancestors(node) if ancestor in loops
+        ]
         if (
             around
             and loops.isdisjoint(_loops(module, _COMPILING))
@@ -67,8 +69,8 @@ def _by_function(module: Module) -> Iterator[tuple[ast.AST, ast.expr]]:
     for call in module.calls:
         match call.args:
             case [network, ast.Constant(value=bool())] if any(
-                isinstance(each, Routine) and _sets_trainable(each.node)
-                for each in values(module, call.func)
+                isinstance(value, Routine) and _sets_trainable(value.node)
+                for value in values(module, call.func)
             ):
                 yield call, network
 
@@ -77,10 +79,10 @@ def _sets_trainable(function: Function) -> bool:
     """Whether a function unfreezes its first argument, or freezes it."""
     given = parameters(function)
     return any(
-        isinstance(each, ast.Assign)
-        and isinstance(each.targets[0], ast.Attribute)
-        and each.targets[0].attr == "trainable"
-        and isinstance(each.value, ast.Name)
-        and each.value.id in given
-        for each in ast.walk(function)
+        isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Attribute)
+        and node.targets[0].attr == "trainable"
+        and isinstance(node.value, ast.Name)
+        and node.value.id in given
+        for node in ast.walk(function)
     )

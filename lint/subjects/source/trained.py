@@ -34,7 +34,7 @@ def trained_networks(module: Module) -> Iterator[ast.expr]:
 
 def owners_in(module: Module, call: ast.Call) -> Iterator[ast.expr]:
     """The networks whose variables a call is given."""
-    for given in (*call.args, *(each.value for each in call.keywords)):
+    for given in (*call.args, *(keyword.value for keyword in call.keywords)):
         yield from owners(module, given)
 
 
@@ -43,8 +43,8 @@ def is_trained(module: Module, network: ast.expr) -> bool:
     ours = places(module, network)
     return any(
         our[: len(their)] == their or their[: len(our)] == our
-        for each in trained_networks(module)
-        for their in places(module, each)
+        for network in trained_networks(module)
+        for their in places(module, network)
         for our in ours
     )
 

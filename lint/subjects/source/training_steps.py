@@ -83,9 +83,9 @@ def _under_tapes(module: Module) -> Iterator[LostFlag]:
         return
     for node in module.scopes.of(ast.With):
         tapes = {
-            each.optional_vars
-            for each in node.items
-            if isinstance(each.optional_vars, ast.Name) and _is_tape(module, each)
+            item.optional_vars
+            for item in node.items
+            if isinstance(item.optional_vars, ast.Name) and _is_tape(module, item)
         }
         if tapes:
             sources = _trained(module, node, tapes)
@@ -142,7 +142,7 @@ def _trained(
 def _is_one_of(module: Module, name: ast.Name, tapes: set[ast.Name]) -> bool:
     """Whether a name stands for one of the tapes, where it is used."""
     found = module.scopes.lookup(name)
-    return any(each.place in tapes for each in (found[1] if found else ()))
+    return any(entry.place in tapes for entry in (found[1] if found else ()))
 
 
 def _given(call: ast.Call, name: str) -> list[ast.expr]:
@@ -161,26 +161,29 @@ def _lost(
     sources: list[ast.expr],
     how: str,
 ) -> Iterator[LostFlag]:
-    trained = [(module, owner) for each in sources for owner in owners(module, each)]
+    trained = [
+        (module, owner) for source in sources for owner in owners(module, source)
+    ]
     if not trained:
         return  # gradients for an input, or for something that is not known
     calls = list(running(module, body))
     flagged = {
-        ast.unparse(each.call.func)
-        for each in calls
-        if keyword(each.call, FLAG) is not None and each.loses_flag() is None
+        ast.unparse(inner_call.call.func)
+        for inner_call in calls
+        if keyword(inner_call.call, FLAG) is not None
+        and inner_call.loses_flag() is None
     }
-    for each in calls:
-        called = ast.unparse(each.call.func)
-        lost = None if called in flagged else each.loses_flag()
+    for call in calls:
+        called = ast.unparse(call.call.func)
+        lost = None if called in flagged else call.loses_flag()
         if lost is None or last_word(lost.call.func) == "call":
             continue  # BN109 reports x.call(...)
-        for network in each.networks():
-            kinds = trained_kinds(network, each.call) & _LOST
+        for network in call.networks():
+            kinds = trained_kinds(network, call.call) & _LOST
             if kinds and any(is_part_of(network, owner, step) for owner in trained):
-                here = lost is each and each.is_shown
-                is_call = here and keyword(each.call, FLAG) is None
-                shared = each.caller is not None
+                here = lost is call and call.is_shown
+                is_call = here and keyword(call.call, FLAG) is None
+                shared = call.caller is not None
                 yield LostFlag(lost.shown, called, how, kinds, is_call, shared)
                 break
 
@@ -192,22 +195,22 @@ def _in_jax(module: Module) -> Iterator[LostFlag]:
     if not (module.mentions("stateless_call") and _applies_somewhere(module)):
         return
     for function in _differentiated(module):
-        for each in running(module, [function.node]):
-            call = each.call
+        for run in running(module, [function.node]):
+            call = run.call
             if last_word(call.func) != "stateless_call" or len(call.args) > 3:
                 continue
             assert isinstance(call.func, ast.Attribute | ast.Name)
-            lost = each.loses_flag()
+            lost = run.loses_flag()
             network = call.func.value if isinstance(call.func, ast.Attribute) else None
             if lost is None or network is None:
                 continue
-            kinds = kinds_held(each.module, network) & _LOST
+            kinds = kinds_held(run.module, network) & _LOST
             if kinds:
                 how = "in a differentiated function"
                 name = getattr(function.node, "name", "")
-                shared = each.caller is not None or name in module.calls_by_name
+                shared = run.caller is not None or name in module.calls_by_name
                 called = ast.unparse(call.func)
-                is_call = lost is each and each.is_shown
+                is_call = lost is run and run.is_shown
                 is_call = is_call and keyword(call, FLAG) is None
                 yield LostFlag(lost.shown, called, how, kinds, is_call, shared)
 
@@ -221,7 +224,7 @@ def _differentiated(module: Module) -> Iterator[Routine]:
                     if isinstance(value, Routine) and value.module is module:
                         yield value
     for node in module.scopes.of(ast.FunctionDef):
-        written = " ".join(ast.unparse(each) for each in node.decorator_list)
+        written = " ".join(ast.unparse(decorator) for decorator in node.decorator_list)
         if re.search(r"\bjax\.(value_and_)?grad\b", written):
             yield Routine(module, node)
 
@@ -250,7 +253,7 @@ def _before_backward(module: Module) -> Iterator[LostFlag]:
             if (
                 kinds
                 and Running(module, call, call).loses_flag() is not None
-                and any(is_part_of(network, (module, each), backward) for each in held)
+                and any(is_part_of(network, (module, part), backward) for part in held)
             ):
                 how = "before loss.backward()"
                 is_call = keyword(call, FLAG) is None

@@ -53,9 +53,13 @@ def unflagged_on_jax(module: Module) -> Iterator[Unflagged]:
     seen: set[ast.Call] = set()
     for node in module.classes:
         cls = Class(module, node)
-        found = [each for each in _unflagged_in(cls) if each.call not in seen]
+        found = [
+            found_call
+            for found_call in _unflagged_in(cls)
+            if found_call.call not in seen
+        ]
         if found and _is_fitted_on_jax(cls):
-            seen.update(each.call for each in found)
+            seen.update(found_call.call for found_call in found)
             yield from found
 
 
@@ -67,17 +71,19 @@ def _unflagged_in(cls: Class) -> Iterator[Unflagged]:
     if keras_kind(cls) not in ("model", "sequential"):
         return
     for routine in reached(cls, "call"):
-        for each in calls_in(cls.module, routine.node):
-            if routine.module is cls.module and not gets_flag(cls.module, each):
-                kinds = is_layer(cls.module, each) and kinds_held(cls.module, each.func)
+        for inner_call in calls_in(cls.module, routine.node):
+            if routine.module is cls.module and not gets_flag(cls.module, inner_call):
+                kinds = is_layer(cls.module, inner_call) and kinds_held(
+                    cls.module, inner_call.func
+                )
                 if kinds:
-                    yield Unflagged(each, routine, kinds)
+                    yield Unflagged(inner_call, routine, kinds)
 
 
 def flag_passed_on(module: Module, unflagged: Unflagged) -> Fix | None:
     """Return the fix that passes the flag on, where it exists and is surely taken."""
     flags = module.scopes.scope_of(unflagged.call).bindings.get(FLAG, ())
-    if not flags or any(each.kind is not Kind.PARAMETER for each in flags):
+    if not flags or any(flag.kind is not Kind.PARAMETER for flag in flags):
         return None
     if len(unflagged.call.args) > 1:
         return None  # it may have been meant by position
@@ -101,7 +107,7 @@ def _steps_otherwise(cls: Class) -> bool:
     for name in ("train_step", "compute_loss_and_updates"):
         own = method_of(cls, name)
         if own is not None:
-            words = {getattr(each, "attr", "") for each in ast.walk(own.node)}
+            words = {getattr(node, "attr", "") for node in ast.walk(own.node)}
             return words.isdisjoint(
                 {"stateless_call", "train_step", "compute_loss_and_updates"}
             )

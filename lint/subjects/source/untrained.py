@@ -29,9 +29,9 @@ def teachers_in_training(module: Module) -> Iterator[tuple[ast.expr, bool]]:
     """
     for call, flag, function in _calls(module):
         trains = any(
-            any(owners_in(module, each))
-            for each in calls_in(module, function)
-            if last_word(each.func) in GRADIENTS
+            any(owners_in(module, inner_call))
+            for inner_call in calls_in(module, function)
+            if last_word(inner_call.func) in GRADIENTS
         )
         if trains and not is_trained(module, call.func):
             yield flag, was_trained(module, call.func)
@@ -70,7 +70,7 @@ def _is_meant(module: Module, call: ast.Call, function: Function) -> bool:
     if owner is not None and name in ("call", "__init__", "build", "__call__"):
         return keras_kind(Class(module, owner)) is not None
     around = module.scopes.names_around(call)
-    return any(hints.is_meant_random(each) or hints.is_test(each) for each in around)
+    return any(hints.is_meant_random(other) or hints.is_test(other) for other in around)
 
 
 def _optimizes(module: Module, function: Function) -> bool:

@@ -144,12 +144,12 @@ def _elsewhere(cls: Class) -> Iterator[tuple[Module, Class]]:
     project = cls.module.project
     again = project.load(cls.module.path)  # the one that the others import
     nodes = again.classes if again is not None else []
-    same = [each for each in nodes if each.lineno == cls.node.lineno]
+    same = [node for node in nodes if node.lineno == cls.node.lineno]
     if again is None or not same:
         return
     near = list(project.naming(cls.node.name, again.imported_as))
-    far = project.naming(*(each.imported_as for each in near))
-    for other in chain(near, (each for each in far if each not in near)):
+    far = project.naming(*(user.imported_as for user in near))
+    for other in chain(near, (user for user in far if user not in near)):
         if other is not again:
             yield other, Class(again, same[0])
 
@@ -223,7 +223,7 @@ def _handed_to_networks(module: Module) -> set[ast.AST]:
             _is_of_keras(value) for value in values(module, call.func)
         ):
             continue
-        for given in (*call.args, *(each.value for each in call.keywords)):
+        for given in (*call.args, *(argument.value for argument in call.keywords)):
             for value in values(module, given):
                 found.update(_made_in(value))
     return found
@@ -245,9 +245,9 @@ def _made_in(value: Value) -> Iterator[ast.AST]:
             yield call
         case Items(module, ast.List(elts=parts) | ast.Tuple(elts=parts)):
             for part in parts:
-                for each in values(module, part):
-                    if isinstance(each, Result):
-                        yield each.call
+                for found_value in values(module, part):
+                    if isinstance(found_value, Result):
+                        yield found_value.call
 
 
 def _leads(module: Module, call: ast.Call, flag: str) -> bool:
@@ -263,9 +263,9 @@ def _may_be_true(said: Said) -> bool:
 
 def _is_led_by_step(module: Module, cls: Class, flag: str) -> bool:
     """Whether a function that it is passed to puts an instance in training mode."""
-    for each in running(module, [module.tree], own_tapes=True):
-        if each.caller is not None and _leads(each.module, each.call, flag):
-            for network in each.networks():
+    for run in running(module, [module.tree], own_tapes=True):
+        if run.caller is not None and _leads(run.module, run.call, flag):
+            for network in run.networks():
                 if any(_is_instance(value, cls) for value in values(*network)):
                     return True
     return False

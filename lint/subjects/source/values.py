@@ -137,8 +137,8 @@ def is_self(function: Function, argument: ast.arg) -> bool:
 
 def _is_static(function: Function) -> bool:
     return any(
-        isinstance(each, ast.Name) and each.id == "staticmethod"
-        for each in getattr(function, "decorator_list", [])
+        isinstance(operation, ast.Name) and operation.id == "staticmethod"
+        for operation in getattr(function, "decorator_list", [])
     )
 
 
@@ -151,7 +151,7 @@ def default_of(function: Function, name: str) -> ast.expr | None:
         *zip(with_default, named.defaults, strict=True),
         *zip(named.kwonlyargs, named.kw_defaults, strict=True),
     ]
-    return next((default for each, default in pairs if each.arg == name), None)
+    return next((default for pair, default in pairs if pair.arg == name), None)
 
 
 def argument_for(
@@ -175,11 +175,11 @@ def argument_for(
 
 def unpacks(call: ast.Call) -> bool:
     """Whether a call passes `*these` or `**those`, which may be anything."""
-    return any(isinstance(each, ast.Starred) for each in call.args) or any(
-        each.arg is None for each in call.keywords
+    return any(isinstance(argument, ast.Starred) for argument in call.args) or any(
+        keyword.arg is None for keyword in call.keywords
     )
 
 
 def parameters(function: Function) -> set[str]:
     """The names of all parameters."""
-    return {each.arg for each in arguments_of(function)}
+    return {argument.arg for argument in arguments_of(function)}

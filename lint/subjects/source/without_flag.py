@@ -64,9 +64,9 @@ def without_flag(module: Module) -> Iterator[WithoutFlag]:
     out where something is fitted; what a tape runs is BN102's.
     """
     found = list(_lacking(module))
-    lacking = {each.cls.node for each in found}
-    for each in found:
-        yield replace(each, is_part=_is_part(module, each.cls, lacking))
+    lacking = {item.cls.node for item in found}
+    for candidate in found:
+        yield replace(candidate, is_part=_is_part(module, candidate.cls, lacking))
 
 
 def _lacking(module: Module) -> Iterator[WithoutFlag]:
@@ -96,7 +96,7 @@ def _is_called_otherwise(cls: Class) -> bool:
     """Whether it does not leave calling it to Keras."""
     own = method_of(cls, "__call__")
     return own is not None and not any(
-        isinstance(each, ast.Name) and each.id == "super" for each in ast.walk(own.node)
+        isinstance(node, ast.Name) and node.id == "super" for node in ast.walk(own.node)
     )
 
 
@@ -133,7 +133,7 @@ def passes_flags_on(module: Module) -> bool:
 def _sets_phase(call: Method) -> bool:
     """Whether it takes the phase by another name (BN108)."""
     given = [*call.args.args, *call.args.kwonlyargs]
-    return any(hints.is_training_flag(each.arg) for each in given)
+    return any(hints.is_training_flag(argument.arg) for argument in given)
 
 
 def _loses_flag(cls: Class) -> bool:
@@ -170,23 +170,23 @@ def _run_in_call(cls: Class) -> set[str]:
             passes_nothing = said.is_nothing or (said.packed and needed)
             if passes_nothing and not says_otherwise(call):
                 found.add(attribute_of_self(call.func, me) if call.args else None)
-                found.update(attribute_of_self(each, me) for each in call.args)
-    return {each for each in found if each is not None}
+                found.update(attribute_of_self(argument, me) for argument in call.args)
+    return {candidate for candidate in found if candidate is not None}
 
 
 def _is_given(cls: Class, name: str) -> bool:
     constructor = method_of(cls, "__init__")
     given = [
         value
-        for each in members(cls.module, cls.node).given(name)
-        for value in values(cls.module, _converted(each))
+        for member in members(cls.module, cls.node).given(name)
+        for value in values(cls.module, _converted(member))
     ]
     return (
         constructor is not None
         and bool(given)
         and all(
-            isinstance(each, Parameter) and each.function is constructor.node
-            for each in given
+            isinstance(argument, Parameter) and argument.function is constructor.node
+            for argument in given
         )
     )
 
@@ -202,8 +202,8 @@ def _converted(expression: ast.expr) -> ast.expr:
 def _treats_as_layer(cls: Class, name: str) -> bool:
     """Whether the class does with an attribute what is done with layers alone."""
     return any(
-        isinstance(each, ast.Attribute)
-        and _OF_LAYERS.fullmatch(each.attr) is not None
-        and attribute_of_self(each.value, "self") == name
-        for each in ast.walk(cls.node)
+        isinstance(node, ast.Attribute)
+        and _OF_LAYERS.fullmatch(node.attr) is not None
+        and attribute_of_self(node.value, "self") == name
+        for node in ast.walk(cls.node)
     )

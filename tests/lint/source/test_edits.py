@@ -128,7 +128,7 @@ def test_an_argument_is_added(before, after):
 def test_an_argument_is_taken_out(before, after):
     def make(module):
         call = first(module, ast.Call)
-        keyword = next(each for each in call.keywords if each.arg == "t")
+        keyword = next(argument for argument in call.keywords if argument.arg == "t")
         return without_argument(module, call, keyword)
 
     assert edited(before, make) == after

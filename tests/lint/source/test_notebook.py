@@ -35,9 +35,9 @@ def notebook(*cells: str, folder: Path) -> Module:
 
 def places(module: Module) -> list[tuple[int | None, int | None, int | None]]:
     return [
-        (each.location.cell, each.location.line, each.location.column)
+        (finding.location.cell, finding.location.line, finding.location.column)
         for rule in all_rules()
-        for each in rule.check_source(module)
+        for finding in rule.check_source(module)
     ]
 
 
@@ -90,8 +90,8 @@ def test_an_indented_cell(tmp_path: Path) -> None:
 def test_a_broken_cell_is_named_and_the_others_are_read(tmp_path: Path) -> None:
     cells = (IMPORTS, BAD, 'x = 1\nprint "ä", (', f"\n  y = 1\n  {BAD}", "1 +")
     module = notebook(*cells, folder=tmp_path)
-    assert [(each.cell, each.line) for each in module.unread] == [(3, 2), (5, 1)]
-    assert all(each.reason.endswith("(in this cell)") for each in module.unread)
+    assert [(file.cell, file.line) for file in module.unread] == [(3, 2), (5, 1)]
+    assert all(file.reason.endswith("(in this cell)") for file in module.unread)
     column = BAD.index("momentum") + 1
     assert places(module) == [(2, 1, column), (4, 3, column + 2)]
 
@@ -109,7 +109,7 @@ def test_noqa_counts_behind_a_broken_cell(tmp_path: Path) -> None:
     cells = (IMPORTS, "x = '''' (", f"{BAD}  # noqa: BN201", BAD)
     (tmp_path / "a.ipynb").write_text(json.dumps(content_of(*cells)))
     findings = lint.check(tmp_path / "a.ipynb")
-    found = [(each.code, each.location.cell) for each in findings]
+    found = [(finding.code, finding.location.cell) for finding in findings]
     assert found == [("BN001", 2), ("BN201", 4)]
 
 
@@ -143,7 +143,9 @@ class Net(keras.Model):
 )
 def test_what_a_broken_cell_may_hold(cell, broken, found, tmp_path: Path) -> None:
     module = notebook(cell, broken, folder=tmp_path)
-    codes = [each.code for rule in all_rules() for each in rule.check_source(module)]
+    codes = [
+        finding.code for rule in all_rules() for finding in rule.check_source(module)
+    ]
     assert codes == found
 
 
@@ -195,12 +197,16 @@ def test_other_timed_lines_are_left_out(magic: str, tmp_path: Path) -> None:
 def test_a_command_that_goes_on_in_the_next_line(command: str, tmp_path: Path) -> None:
     module = notebook(command, IMPORTS, BAD, folder=tmp_path)
     assert not module.unread
-    found = [each for rule in all_rules() for each in rule.check_source(module)]
-    assert [(each.code, each.location.cell) for each in found] == [("BN201", 3)]
+    found = [finding for rule in all_rules() for finding in rule.check_source(module)]
+    assert [(finding.code, finding.location.cell) for finding in found] == [
+        ("BN201", 3)
+    ]
 
 
 def test_half_of_a_surrogate_pair(tmp_path: Path) -> None:
     cells = (IMPORTS, f"{BAD}  # half: \ud83d", "s = '\udc00'")
     (tmp_path / "a.ipynb").write_text(json.dumps(content_of(*cells)))
     findings = lint.check(tmp_path / "a.ipynb")
-    assert [(each.code, each.location.cell) for each in findings] == [("BN201", 2)]
+    assert [(finding.code, finding.location.cell) for finding in findings] == [
+        ("BN201", 2)
+    ]

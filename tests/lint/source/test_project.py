@@ -140,8 +140,8 @@ def test_uses_in_other_files_count(user: str, severity: str, tmp_path: Path) -> 
     (tmp_path / "user.py").write_text(user)
     project = Project(tmp_path)
     module = read_module(tmp_path / "net.py", project, keras_version="3")
-    found = [each for rule in all_rules() for each in rule.check_source(module)]
-    assert [each.severity.letter for each in found] == list(severity)
+    found = [finding for rule in all_rules() for finding in rule.check_source(module)]
+    assert [finding.severity.letter for finding in found] == list(severity)
 
 
 def test_uses_through_a_builder_of_another_file_count(tmp_path: Path) -> None:
@@ -153,8 +153,8 @@ def test_uses_through_a_builder_of_another_file_count(tmp_path: Path) -> None:
 
 def severity_of_net(root: Path) -> str:
     module = read_module(root / "net.py", Project(root), keras_version="3")
-    found = [each for rule in all_rules() for each in rule.check_source(module)]
-    return "".join(each.severity.letter for each in found)
+    found = [finding for rule in all_rules() for finding in rule.check_source(module)]
+    return "".join(finding.severity.letter for finding in found)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_uses_in_notebooks_count(
     cells: list[str], severity: str, tmp_path: Path
 ) -> None:
     (tmp_path / "net.py").write_text(NET)
-    written = [{"cell_type": "code", "source": each} for each in cells]
+    written = [{"cell_type": "code", "source": cell} for cell in cells]
     (tmp_path / "use.ipynb").write_text(json.dumps({"cells": written}))
     assert severity_of_net(tmp_path) == severity
 
@@ -204,7 +204,9 @@ def test_who_fits_a_class_tells_the_backend(backend, codes, tmp_path: Path) -> N
     fitting = "from net import Net\nmodel = Net()\nmodel.fit(x, y)\n"
     (tmp_path / "train.py").write_text((choice if backend else "") + fitting)
     module = read_module(tmp_path / "net.py", Project(tmp_path))
-    found = [each.code for rule in all_rules() for each in rule.check_source(module)]
+    found = [
+        finding.code for rule in all_rules() for finding in rule.check_source(module)
+    ]
     assert found == codes
 
 
@@ -259,6 +261,8 @@ def test_scopes_hold_for_what_is_called_in_them(
     for name in codes:
         module = read_module(tmp_path / f"{name}.py", Project(tmp_path))
         found[name] = [
-            each.code for rule in all_rules() for each in rule.check_source(module)
+            finding.code
+            for rule in all_rules()
+            for finding in rule.check_source(module)
         ]
     assert found == codes

@@ -26,7 +26,9 @@ def read(data: bytes, folder: Path, name: str = "file.py") -> Module:
 
 
 def findings(module: Module) -> list[str]:
-    return [each.code for rule in all_rules() for each in rule.check_source(module)]
+    return [
+        finding.code for rule in all_rules() for finding in rule.check_source(module)
+    ]
 
 
 @pytest.mark.parametrize(

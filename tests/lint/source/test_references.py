@@ -52,16 +52,21 @@ def test_every_fixture_is_of_a_reference() -> None:
 
 
 def test_references_are_enough() -> None:
-    places = {(each["repository"], each["path"], each["line"]) for each in REFERENCES}
+    places = {
+        (reference["repository"], reference["path"], reference["line"])
+        for reference in REFERENCES
+    }
     assert len(places) == len(REFERENCES) >= 55
-    assert len({each["repository"] for each in REFERENCES}) >= 45
-    assert len({each["rule"] for each in REFERENCES}) >= 5
+    assert len({reference["repository"] for reference in REFERENCES}) >= 45
+    assert len({reference["rule"] for reference in REFERENCES}) >= 5
 
 
 @pytest.mark.parametrize(
     "reference",
     REFERENCES,
-    ids=lambda each: f"{each['repository']}-{each['rule']}-{each['line']}",
+    ids=lambda reference: (
+        f"{reference['repository']}-{reference['rule']}-{reference['line']}"
+    ),
 )
 def test_reference_is_complete(reference: dict[str, str | int]) -> None:
     optional = {"cell", "keras", "unreadable"}

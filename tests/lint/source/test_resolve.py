@@ -74,7 +74,7 @@ def values_of_last(code: str, root: Path) -> tuple[Value, ...]:
 )
 def test_constants(code: str, constants: set[object], tmp_path: Path) -> None:
     found = values_of_last(code, tmp_path)
-    assert {each.value for each in found if isinstance(each, Literal)} == constants
+    assert {value.value for value in found if isinstance(value, Literal)} == constants
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_instances_know_their_maker(tmp_path: Path) -> None:
 
 def test_parameters_without_callers_stay_open(tmp_path: Path) -> None:
     module = module_of("def f(a):\n    a\n", tmp_path)
-    (use,) = [each for each in module.scopes.of(ast.Name) if each.id == "a"]
+    (use,) = [node for node in module.scopes.of(ast.Name) if node.id == "a"]
     (function,) = module.scopes.of(ast.FunctionDef)
     assert values(module, use) == (Parameter(module, function, "a"),)
 
@@ -154,4 +154,4 @@ def test_lineage_and_methods(tmp_path: Path) -> None:
 def test_calls_of_functions(code: str, skipped: list[int], tmp_path: Path) -> None:
     module = module_of(code, tmp_path)
     function = module.scopes.of(ast.FunctionDef)[0]
-    assert [each for _, each in calls_of(module, function)] == skipped
+    assert [call for _, call in calls_of(module, function)] == skipped

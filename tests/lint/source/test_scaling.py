@@ -34,7 +34,7 @@ def steps(code):
     """How many functions were called to check it, those of C as well."""
     profile = cProfile.Profile()
     profile.runcall(check_text, code)
-    return sum(each.callcount for each in profile.getstats())
+    return sum(entry.callcount for entry in profile.getstats())
 
 
 @pytest.mark.parametrize("kind", REPEATED)

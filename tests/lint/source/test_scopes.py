@@ -19,7 +19,9 @@ def uses(scopes: Scopes, name: str) -> list[ast.Name]:
     """The places where the name is read, in the order of the text."""
     found = scopes.of(ast.Name)
     return [
-        each for each in found if each.id == name and isinstance(each.ctx, ast.Load)
+        candidate
+        for candidate in found
+        if candidate.id == name and isinstance(candidate.ctx, ast.Load)
     ]
 
 
@@ -27,7 +29,7 @@ def lines_seen(code: str, name: str = "x") -> list[int]:
     """The lines of the bindings that the last use of the name sees."""
     scopes = scopes_of(code)
     found = scopes.lookup(uses(scopes, name)[-1])
-    return [] if found is None else sorted(each.place.lineno for each in found[1])
+    return [] if found is None else sorted(binding.place.lineno for binding in found[1])
 
 
 @pytest.mark.parametrize(
@@ -74,7 +76,9 @@ def test_imports_keep_the_name_they_import(code: str, name: str, dotted: str) ->
     scopes = scopes_of(code)
     found = scopes.lookup(uses(scopes, name)[-1])
     assert found is not None
-    assert [(each.kind, each.dotted) for each in found[1]] == [(Kind.IMPORT, dotted)]
+    assert [(candidate.kind, candidate.dotted) for candidate in found[1]] == [
+        (Kind.IMPORT, dotted)
+    ]
 
 
 def test_star_imports_are_listed() -> None:
@@ -117,14 +121,20 @@ def test_walk_is_that_of_the_standard_library() -> None:
         "            yield f'{v!r:>{3}}'\n"
     )
     left_out = ast.expr_context | ast.operator | ast.unaryop | ast.cmpop | ast.boolop
-    expected = [each for each in ast.walk(tree) if not isinstance(each, left_out)]
+    expected = [node for node in ast.walk(tree) if not isinstance(node, left_out)]
     assert list(nodes_in(tree)) == expected
     assert set(Scopes(tree).nodes) == set(expected)
 
 
 def test_arguments_and_last_words() -> None:
     (function,) = scopes_of("def f(a, /, b, *c, d, **e): pass").of(ast.FunctionDef)
-    assert [each.arg for each in arguments_of(function)] == ["a", "b", "d", "c", "e"]
+    assert [argument.arg for argument in arguments_of(function)] == [
+        "a",
+        "b",
+        "d",
+        "c",
+        "e",
+    ]
     words = [
         last_word(ast.parse(each, mode="eval").body) for each in ("a.b", "a", "a()")
     ]
