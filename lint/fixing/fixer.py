@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING
 from kerasbn.writing import UnusableFileError, replacing
 
 from ..errors import UsageError
+from ..findings import Severity
 from ..subjects import UnreadError
 from ..writing import unwritten
 from .documents import read_document, span
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from ..findings import Edit, Finding
@@ -160,14 +161,30 @@ class _Round:
         return True
 
     def _is_accepted(self, fixed: Sequence[Finding], found: Sequence[Finding]) -> bool:
-        """Whether the findings are gone, and no new one that stays has appeared."""
-        expected = Counter(finding.code for finding in self._found)
-        expected.subtract(finding.code for finding in fixed)
-        now = Counter(finding.code for finding in found)
-        stays = now - Counter(finding.code for finding in _usable(found, self._unsafe))
+        """Whether the findings are gone, and no new one that stays has appeared.
+
+        New infos are accepted: a parameter that was added is not passed on yet, and an
+        info about another class may take the place of one that is gone.
+        """
+        usable = _usable(found, self._unsafe)
+        before, after = _serious_codes(self._found), _serious_codes(found)
+        if not _serious_codes(f for f in found if f not in usable) <= before:
+            return False
+        before -= _serious_codes(fixed)
+        messages = Counter(finding.message for finding in found)
+        messages_before = Counter(finding.message for finding in self._found)
         return all(
-            now[finding.code] <= expected[finding.code] for finding in fixed
-        ) and all(count <= expected[code] for code, count in stays.items())
+            after[finding.code] <= before[finding.code]
+            if finding.severity is not Severity.INFO
+            else messages[finding.message] < messages_before[finding.message]
+            for finding in fixed
+        )
+
+
+def _serious_codes(findings: Iterable[Finding]) -> Counter[str]:
+    return Counter(
+        finding.code for finding in findings if finding.severity is not Severity.INFO
+    )
 
 
 def _usable(found: Sequence[Finding], unsafe: bool) -> list[Finding]:

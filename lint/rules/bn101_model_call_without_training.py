@@ -175,7 +175,10 @@ healthy = bool(np.abs(moving_mean).max() > 0)
         ]
         if alone and keras.has(CALL_NEEDS_TRAINING) and not keras.assumed:
             for candidate in alone:
-                yield self._other(module, candidate, candidate.cls.node.name, _ALONE)
+                fix = _fix(module, candidate.call)
+                yield self._other(
+                    module, candidate, candidate.cls.node.name, _ALONE, fix
+                )
         elif (
             found
             and first
@@ -190,7 +193,12 @@ healthy = bool(np.abs(moving_mean).max() > 0)
             yield self._other(module, found[0], named, _IN_GENERAL)
 
     def _other(
-        self, module: Module, cls: source.WithoutFlag, named: str, when: str
+        self,
+        module: Module,
+        cls: source.WithoutFlag,
+        named: str,
+        when: str,
+        fix: Fix | None = None,
     ) -> Finding:
         harmed = harm(cls.kinds) or "what it calls is left in inference mode"
         return self.finding(
@@ -198,7 +206,7 @@ healthy = bool(np.abs(moving_mean).max() > 0)
             "call(self, inputs, training=None) and pass it on",
             module.header(cls.call),
             Severity.INFO,
-            _fix(module, cls.call),
+            fix,
         )
 
     def check_model(self, model: Model) -> Iterator[Finding]:

@@ -36,8 +36,8 @@ class Rule:
     A finding in source may come with a `fix`, made by a function of
     `subjects.source.edits`, each of which returns None where the text does not allow
     it. A fix is `safe` if nobody could have meant the code as it was. The code that
-    applies a fix lints the result: if the finding remains, or a new one without a fix
-    appears, the source is left as it was.
+    applies a fix lints the result: if the finding remains, or a new error or warning
+    without a fix appears, the source is left as it was.
 
     `backend` is the one that the proof needs, if it shows nothing on others.
 
