@@ -171,7 +171,7 @@ healthy = bool(np.abs(moving_mean).max() > 0)
         alone = [
             candidate
             for candidate in found
-            if candidate.kinds and not candidate.is_part
+            if (candidate.kinds or candidate.hides) and not candidate.is_part
         ]
         if alone and keras.has(CALL_NEEDS_TRAINING) and not keras.assumed:
             for candidate in alone:

@@ -17,16 +17,18 @@ if TYPE_CHECKING:
 
 
 class TrainingDefaultTrue(Rule):
-    """A `call` has the default `training=True` and passes it to batch normalization.
+    """A `call` has the default `training=True` and passes it to its layers.
 
     ## What it does
     Reports the default True of the parameter `training` in the `call` of a Keras model
-    or layer that gives it to batch normalization.
+    or layer that gives it to batch normalization, dropout or sublayers that may hold
+    them.
 
     ## Why is this bad
     A plain `model(x)` then runs in training mode: it uses the statistics of the batch,
-    and moves the running statistics with whatever it is shown. `fit`, `evaluate` and
-    `predict` pass the flag and are right. Write `training=None`, as Keras does.
+    and moves the running statistics with whatever it is shown; dropout drops. `fit`,
+    `evaluate` and `predict` pass the flag and are right. Write `training=None`, as
+    Keras does.
 
     ## Limits
     Callers that always pass the flag never meet the default.
@@ -75,9 +77,20 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
                 continue
             if source.keras_kind(source.Class(module, node)) is None:
                 continue
-            if names.BATCH_NORM in source.kinds_handed_on(module, call, "training"):
-                yield self.finding(
-                    "training=True by default: a plain call runs batch normalization "
-                    "in training mode and moves its statistics; write training=None",
-                    module.location(default),
+            kinds = source.kinds_handed_on(module, call, "training")
+            if names.BATCH_NORM in kinds:
+                harm = (
+                    "a plain call runs batch normalization in training mode and moves "
+                    "its statistics"
                 )
+            elif kinds or source.passes_flag_to_sublayers(module, call):
+                harm = (
+                    "a plain call runs what it holds in training mode, so that dropout "
+                    "drops in inference"
+                )
+            else:
+                continue
+            yield self.finding(
+                f"training=True by default: {harm}; write training=None",
+                module.location(default),
+            )

@@ -51,7 +51,12 @@ from .resolve import method_of, project_lineage
 from .savers import saved_without_statistics
 from .sequence import arguments, layers_before, library_classes
 from .shared_inputs import shared_by_inputs
-from .sibling_flags import LeftOut, leaves_flag_out, left_out
+from .sibling_flags import (
+    LeftOut,
+    leaves_flag_out,
+    left_out,
+    passes_flag_to_sublayers,
+)
 from .sole_use import sole_number
 from .step_counts import default_momenta, most_steps
 from .toggled import toggled_in_loops
@@ -135,6 +140,7 @@ __all__ = [
     "only_borrows",
     "own_averages",
     "parameters",
+    "passes_flag_to_sublayers",
     "passes_flags_on",
     "penalties_through_batch_norm",
     "project_lineage",

@@ -73,8 +73,16 @@ def _left_out(module: Module) -> Iterator[LeftOut]:
                 continue
             if any(first <= line <= last for line in passing):
                 yield from _beside_others(module, routine.node)
-            elif _tells_none(module, routine.node):
+            elif _uses_no_flag(module, routine.node):
                 yield from islice(_inconsistent(module, cls, routine.node), 1)
+
+
+def passes_flag_to_sublayers(module: Module, function: Function) -> bool:
+    """Whether a function passes its flag on to anything but its base class."""
+    return any(
+        _passes_on(call) and not ast.unparse(call.func).startswith("super(")
+        for call in calls_in(module, function)
+    )
 
 
 def leaves_flag_out(cls: Class) -> bool:
@@ -105,7 +113,7 @@ def _inconsistent(module: Module, cls: Class, function: Function) -> Iterator[Le
 def _left_out_in(module: Module, function: Function) -> Iterator[LeftOut]:
     for call in calls_in(module, function):
         if (
-            call.args
+            (call.args or call.keywords)
             and isinstance(call.func, ast.Attribute | ast.Name | ast.Subscript)
             and not _passes_on(call)
             and not gets_flag(module, call)
@@ -169,8 +177,8 @@ def _reads_flag(cls: Class) -> bool:
     )
 
 
-def _tells_none(module: Module, function: Function) -> bool:
-    """Whether it neither uses its parameter nor passes another phase."""
+def _uses_no_flag(module: Module, function: Function) -> bool:
+    """Whether it neither reads its parameter nor passes another phase."""
     return not _mentions_flag(function) and all(
         keyword(call, FLAG) is None for call in calls_in(module, function)
     )

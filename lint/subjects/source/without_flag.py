@@ -49,12 +49,14 @@ class WithoutFlag:
         kinds: what it holds that depends on the phase; nothing if that is passed in.
         is_part: whether the module builds one in a graph or in a Keras class that takes
             the phase.
+        hides: whether `**kwargs` hide the phase, which Keras 3 does not pass to them.
     """
 
     cls: Class
     call: Method
     kinds: frozenset[str]
     is_part: bool = False
+    hides: bool = False
 
 
 def without_flag(module: Module) -> Iterator[WithoutFlag]:
@@ -88,8 +90,15 @@ def _lacking(module: Module) -> Iterator[WithoutFlag]:
         kinds = kinds_of_class(cls, at_any_rate=True) - {names.AUGMENTATION}
         if kinds and not is_layer and needed:
             continue  # BN101 reports it by itself
-        if kinds or leaves_flag_out(cls) or _loses_flag(cls) or _wraps(cls, is_layer):
-            yield WithoutFlag(cls, call, kinds)
+        hides = needed and _hides_flag(cls, call)
+        if (
+            kinds
+            or hides
+            or leaves_flag_out(cls)
+            or _loses_flag(cls)
+            or _wraps(cls, is_layer)
+        ):
+            yield WithoutFlag(cls, call, kinds, hides=hides)
 
 
 def _is_called_otherwise(cls: Class) -> bool:
@@ -134,6 +143,42 @@ def _sets_phase(call: Method) -> bool:
     """Whether it takes the phase by another name (BN108)."""
     given = [*call.args.args, *call.args.kwonlyargs]
     return any(hints.is_training_flag(argument.arg) for argument in given)
+
+
+def _hides_flag(cls: Class, call: Method) -> bool:
+    """Whether `**kwargs` hide the phase: Keras 3 passes it to a named parameter alone.
+
+    It is read from them by its name, or they are passed on to sublayers.
+    """
+    if call.args.kwarg is None:
+        return False
+    packed, me = call.args.kwarg.arg, self_name(call)
+    for node in ast.walk(call):
+        match node:
+            case ast.Subscript(value=ast.Name(name), slice=ast.Constant("training")):
+                if name == packed:
+                    return True
+            case ast.Call(
+                func=ast.Attribute(value=ast.Name(name), attr="get" | "pop"),
+                args=[ast.Constant("training"), *_],
+            ):
+                if name == packed:
+                    return True
+            case ast.Call(args=[_, *_]) as made if _is_sublayer(cls, made, me):
+                if any(
+                    word.arg is None
+                    and isinstance(word.value, ast.Name)
+                    and word.value.id == packed
+                    for word in made.keywords
+                ):
+                    return True
+    return False
+
+
+def _is_sublayer(cls: Class, call: ast.Call, me: str | None) -> bool:
+    """Whether it calls an attribute that is no method, so likely a layer."""
+    name = attribute_of_self(call.func, me)
+    return name is not None and method_of(cls, name) is None
 
 
 def _loses_flag(cls: Class) -> bool:
