@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from .members import Method
     from .module import Module
+    from .nodes import Function
 
 _OWN_STEPS = ("train_step", "compute_loss_and_updates")
 # Layers of Keras that drop out if asked to; the override of `call` decides on it.
@@ -150,34 +151,56 @@ def _hides_flag(cls: Class, call: Method) -> bool:
 
     It is read from them by its name, or they are passed on to sublayers.
     """
-    if call.args.kwarg is None:
-        return False
-    packed, me = call.args.kwarg.arg, self_name(call)
-    for node in ast.walk(call):
-        match node:
-            case ast.Subscript(value=ast.Name(name), slice=ast.Constant("training")):
-                if name == packed:
-                    return True
-            case ast.Call(
-                func=ast.Attribute(value=ast.Name(name), attr="get" | "pop"),
-                args=[ast.Constant("training"), *_],
-            ):
-                if name == packed:
-                    return True
-            case ast.Call(args=[_, *_]) as made if _is_sublayer(cls, made, me):
-                if any(
-                    word.arg is None
-                    and isinstance(word.value, ast.Name)
-                    and word.value.id == packed
-                    for word in made.keywords
-                ):
-                    return True
+    return call.args.kwarg is not None and any(
+        _reads_flag(node, routine.node.args.kwarg.arg)
+        or _passes_to_sublayer(cls, node, routine.node)
+        for routine in reached(cls, "call")
+        if routine.node.args.kwarg is not None
+        for node in ast.walk(routine.node)
+    )
+
+
+def _reads_flag(node: ast.AST, packed: str) -> bool:
+    """Whether it is `packed["training"]`, or `packed.get("training")`."""
+    match node:
+        case ast.Subscript(value=ast.Name(name), slice=ast.Constant("training")):
+            return name == packed
+        case ast.Call(
+            func=ast.Attribute(value=ast.Name(name), attr="get" | "pop"),
+            args=[ast.Constant("training"), *_],
+        ):
+            return name == packed
     return False
 
 
-def _is_sublayer(cls: Class, call: ast.Call, me: str | None) -> bool:
-    """Whether it calls an attribute that is no method, so likely a layer."""
-    name = attribute_of_self(call.func, me)
+def _passes_to_sublayer(cls: Class, node: ast.AST, function: Function) -> bool:
+    """Whether it passes the function's `**kwargs` to what is likely a layer.
+
+    That is an attribute that is no method, or what a loop runs through.
+    """
+    packed = function.args.kwarg
+    if (
+        packed is None
+        or not isinstance(node, ast.Call)
+        or not any(
+            word.arg is None
+            and isinstance(word.value, ast.Name)
+            and word.value.id == packed.arg
+            for word in node.keywords
+        )
+    ):
+        return False
+    if isinstance(node.func, ast.Name):
+        called = node.func.id
+        return any(
+            isinstance(loop, ast.For)
+            and any(
+                isinstance(part, ast.Name) and part.id == called
+                for part in ast.walk(loop.target)
+            )
+            for loop in ast.walk(function)
+        )
+    name = attribute_of_self(node.func, self_name(function))
     return name is not None and method_of(cls, name) is None
 
 
