@@ -12,6 +12,7 @@ import pytest
 EXAMPLE = pathlib.Path(__file__).parent.parent / "examples" / "train_lint_fold.py"
 
 
+@pytest.mark.long
 @pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="its figures are TensorFlow's"
 )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..subjects.model import keeps_forever
 from . import signs
 from .cause import Cause, Certainty
 from .layers import paths_of
@@ -56,12 +57,23 @@ def not_finite(evidence: Evidence) -> Iterator[Cause]:
 
 def never_moved(evidence: Evidence) -> Iterator[Cause]:
     """Find running statistics that still have their initial values, unlike the data."""
-    layers = [
+    found = [
         layer for layer in evidence.layers if signs.is_initial(layer) and layer.is_off
     ]
+    steps = f" after {evidence.steps:,} training steps" if evidence.steps else ""
+    kept = [layer for layer in found if keeps_forever(layer.momentum)]
+    if kept:
+        yield Cause(
+            "never moved",
+            "certain",
+            paths_of(kept),
+            f"mean and variance still have their initial values{steps}, because "
+            "momentum=1 keeps them for ever",
+            "set the momentum to 0.99, or to 1 - m for PyTorch's momentum m",
+        )
+    layers = [layer for layer in found if layer not in kept]
     if not layers:
         return
-    steps = f" after {evidence.steps:,} training steps" if evidence.steps else ""
     without_flag = [
         layer
         for layer in layers

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..findings import Finding, Severity
+from ..subjects.model import keeps_forever
 from .rule import Rule
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ healthy = bool(np.abs(moving_mean - x.mean(axis=0)).max() < 1)
                 yield self.finding(
                     "running statistics never updated: mean and variance still have "
                     f"their initial values after {model.iterations:,} training steps; "
-                    "the layer was not called in training mode",
+                    + (_KEPT if keeps_forever(layer.momentum) else _NOT_CALLED),
                     model.at(layer.path),
                 )
             elif _affine_was_trained(layer, statistics):
@@ -113,6 +114,13 @@ healthy = bool(np.abs(moving_mean - x.mean(axis=0)).max() < 1)
                     model.at(layer.path),
                     Severity.WARNING,
                 )
+
+
+_NOT_CALLED = "the layer was not called in training mode"
+_KEPT = (
+    "momentum=1 keeps them for ever; use 0.99, or 1 - m for a layer with PyTorch's "
+    "momentum m"
+)
 
 
 def _untouched(layer: BatchNorm, statistics: Statistics) -> bool:

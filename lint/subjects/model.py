@@ -49,6 +49,11 @@ class Statistics:
         return self._beta() if callable(self._beta) else self._beta
 
 
+def keeps_forever(momentum: float | None) -> bool:
+    """Whether no batch ever counts with that momentum."""
+    return momentum is not None and momentum >= 1
+
+
 @dataclass(frozen=True)
 class BatchNorm:
     """A BN layer: its configuration, its calls, and its arrays.

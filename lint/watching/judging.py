@@ -5,6 +5,8 @@ from __future__ import annotations
 from math import ceil, log
 from typing import TYPE_CHECKING
 
+from ..subjects.model import keeps_forever
+
 if TYPE_CHECKING:
     from .layers import Lag, WatchedLayer
     from .notices import Notices
@@ -39,12 +41,19 @@ def judge(
 def judge_still(layer: WatchedLayer, notices: Notices, step: int, advice: str) -> None:
     """Warn about a layer that is trained, but whose statistics are never updated."""
     during = f" in {step:,} training steps" if step else ""
+    if keeps_forever(layer.momentum):
+        cause = (
+            "momentum=1 keeps them for ever. Use 0.99, or 1 - m for PyTorch's "
+            "momentum m, and kerasbn.recalibrate(model, data)."
+        )
+    else:
+        cause = f"it runs in inference mode. {advice}"
     notices.give(
         "not moving",
         layer.path,
         step,
         f"the running statistics did not change{during}, though the layer is trained: "
-        f"it runs in inference mode. {advice}",
+        f"{cause}",
     )
 
 

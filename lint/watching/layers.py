@@ -121,6 +121,13 @@ class WatchedLayer:
         pairs = zip(self._affine, now, strict=True)
         return not now or any(not np.array_equal(one, other) for one, other in pairs)
 
+    @property
+    def varies(self) -> bool:
+        """Whether recent batches had a variance; True if that is not known."""
+        return not self._recent or any(
+            (look.variance > look.noise).any() for look in self._recent
+        )
+
     def lag(self) -> Lag | None:
         """Return how far the running statistics are behind; None if not yet known."""
         seen = sum(look.updates for look in self._recent)
@@ -130,8 +137,7 @@ class WatchedLayer:
         variance = np.mean([look.variance for look in self._recent], axis=0)
         epsilon = float(self.layer.epsilon)
         away = distance(self._last.mean, self._last.variance, mean, variance, epsilon)
-        varies = any((look.variance > look.noise).any() for look in self._recent)
-        return Lag(away.shift, away.ratio, varies) if away.is_finite else None
+        return Lag(away.shift, away.ratio, self.varies) if away.is_finite else None
 
     def numbers(self) -> dict[str, float]:
         """Return the numbers for the logs: NaN for those that are not known yet."""

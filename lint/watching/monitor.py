@@ -136,7 +136,9 @@ class Monitor:
         self._histograms.close()
         trained = [layer.is_trained(value) for layer in self.layers]
         for layer in self.layers:
-            if layer.ever_moved and any(trained) and not layer.is_trained(value):
+            # What does not vary is normalized to 0, and gamma has no gradient.
+            is_still = layer.varies and not layer.is_trained(value)
+            if layer.ever_moved and any(trained) and is_still:
                 judge_untrained(layer, self.notices, self.step)
             elif layer.ever_moved:
                 judge_at_the_end(layer, self.notices, self.step)

@@ -19,20 +19,30 @@ every_keras = module_from_spec(spec)
 spec.loader.exec_module(every_keras)
 
 
-@pytest.mark.parametrize("meaning", MEANINGS, ids=lambda meaning: meaning.fact[:40])
+CASES = [
+    pytest.param(
+        meaning,
+        id=meaning.fact[:40],
+        marks=[pytest.mark.long] if meaning in every_keras.BACKENDS else [],
+    )
+    for meaning in MEANINGS
+]
+
+
+@pytest.mark.parametrize("meaning", CASES)
 def test_meaning(meaning, subprocess_python) -> None:
     text = every_keras.BEGIN + every_keras.PROOFS[meaning]
     backend = every_keras.BACKENDS.get(meaning)
     if backend is None:
         space = {"__name__": "example"}
         exec(text, space)
-        kinds_held = space["holds"]
+        holds = space["holds"]
     else:
         pytest.importorskip(backend)
         choice = f'import os\nos.environ["KERAS_BACKEND"] = "{backend}"\n'
         done = subprocess_python(f"{choice}{text}\nprint('holds', holds)")
         assert "holds " in done.out, done.err
-        kinds_held = "holds True" in done.out
+        holds = "holds True" in done.out
     version = parse_version(keras.__version__)
     assert version is not None
-    assert kinds_held is meaning.applies_to(version)
+    assert holds is meaning.applies_to(version)

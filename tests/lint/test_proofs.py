@@ -76,7 +76,8 @@ def test_good_examples_are_clean_for_every_rule(rule: Rule) -> None:
     ]
 
 
-@pytest.mark.parametrize("rule", [each for each in PROVEN if each.backend], ids=ids)
+@pytest.mark.long
+@pytest.mark.parametrize("rule", [rule for rule in PROVEN if rule.backend], ids=ids)
 def test_proof_on_its_backend(rule: Rule, subprocess_python) -> None:
     pytest.importorskip(rule.backend or "")
     healthy = f"{rule.proof}\nprint('healthy', healthy)"

@@ -297,6 +297,30 @@ class Twice(keras.Model):
         return super().train_step(*arguments)
 
 
+@pytest.mark.filterwarnings("ignore::lint.WatchWarning")
+class TestCauses:
+    """That look like others."""
+
+    def test_momentum_1_keeps_the_statistics(self):
+        watch = watching()
+        assert ("not moving", "bn") in fitted(net(momentum=1.0), *data(mean=5), watch)
+        (still,) = (notice for notice in watch.notices if notice.kind == "not moving")
+        assert "momentum=1 keeps them for ever" in still.message
+
+    def test_batches_without_variance_do_not_look_like_a_teacher(self):
+        x = keras.Input((8, 4))
+        trained = layers.BatchNormalization(name="trained")(x)
+        still = layers.GlobalAveragePooling1D()(trained)
+        still = layers.BatchNormalization(name="still", center=False)(still)
+        x_data = np.random.default_rng(0).normal(size=(64, 8, 4)).astype("float32")
+        y = layers.Dense(1)(layers.Concatenate()([layers.Flatten()(trained), still]))
+        model, watch = keras.Model(x, y), watching()
+        found = fitted(model, x_data, x_data[:, 0, :1], watch, batch_size=1)
+        kinds = {kind for kind, layer in found if layer == "still"}
+        assert kinds
+        assert "moving untrained" not in kinds
+
+
 class TestSeveralCallsInOneStep:
     """Of which each updates the statistics."""
 
