@@ -61,6 +61,26 @@ def test_digits_of_few_rows_far_from_zero(rows):
         np.testing.assert_allclose(y, expected, atol=5e-6)
 
 
+KINDS = {
+    "as drawn": lambda x: x,
+    "behind a ReLU": lambda x: np.maximum(x, 0),
+    "two values": lambda x: np.where(x > 0, np.float32(3.3), np.float32(0)),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("rows", [64, 144, 576, 1024])
+def test_digits_of_few_rows_with_equal_values(rows, kind):
+    """As sums are in float32, equal values are all rounded to the same side."""
+    x = KINDS[kind](rng.standard_normal((rows, 1024), dtype="float32"))
+    layer = BatchNormalization(momentum=0.0)
+    y = call(layer, x, training=True)
+    mean, variance = reference.moments(x, [1])
+    np.testing.assert_allclose(statistics(layer)[1], variance, rtol=1e-6)
+    expected = reference.normalize(x, [1], mean, variance, 1, 0)
+    np.testing.assert_allclose(y, expected, atol=5e-6)
+
+
 @pytest.mark.parametrize(("shape", "axis"), LAYOUTS, ids=str)
 def test_digits_with_a_mask(shape, axis):
     axes = sorted(a % len(shape) for a in ([axis] if isinstance(axis, int) else axis))

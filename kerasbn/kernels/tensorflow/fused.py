@@ -1,8 +1,9 @@
 """Normalization by the fused operation, which works in 3.5 passes over the tensor.
 
-Its sums are taken row by row: the moments of many rows are found from sums of their
-own; where the mean is above the deviation, in parts; and where it is far above, in
-float64.
+On a CPU its sums are taken row by row in float32, which already loses digits of a few
+hundred rows with many equal values, as behind a ReLU. There the moments are found from
+sums of their own; where the mean is above the deviation, in parts; and where it is far
+above, in float64. Accelerators add up in trees.
 """
 
 from __future__ import annotations
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
 Tensor = Any
 
-FEW_ROWS = 2**10  # This few are exact enough when added one by one.
-
 
 def suits(x: Tensor, kept: tuple[int, ...]) -> bool:
     """Whether the operation knows the dtype, and the kept axes are the last."""
@@ -37,12 +36,12 @@ def normalize_batch(x: Tensor, how: Normalization) -> tuple[Tensor, Tensor, Tens
     """`y`, mean and biased variance."""
     rows = _as_rows(x, how.kept)
     shape = [x.shape[axis] for axis in how.kept]
-    if _are_many(rows):
-        normalize_rows = _normalize_many
+    if not has_accelerator():
+        normalize_rows = _normalize_by_sums
     elif how.correction is None:
-        normalize_rows = _normalize_few
+        normalize_rows = _normalize_at_once
     else:
-        normalize_rows = _normalize_few_corrected
+        normalize_rows = _normalize_at_once_corrected
     y, mean, variance = normalize_rows(rows, how, shape)
     mean, variance = tf.reshape(mean, shape), tf.reshape(variance, shape)
     return tf.reshape(y, ops.shape(x)), mean, variance
@@ -78,17 +77,10 @@ def _affine(
     )
 
 
-def _are_many(x: Tensor) -> bool:
-    """Whether the operation would lose digits. Accelerators add up in trees."""
-    sizes = x.shape[:-1]
-    few = None not in sizes and math.prod(sizes) <= FEW_ROWS
-    return not few and not has_accelerator()
-
-
-def _normalize_few(
+def _normalize_at_once(
     x: Tensor, how: Normalization, shape: Sequence[int]
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """`y`, mean and biased variance of few rows."""
+    """`y`, mean and biased variance from one run of the operation."""
 
     # A gradient of its own: that of `tf.cond` would add passes over the tensor, and
     # that of the operation would take the statistics of the first attempt.
@@ -102,7 +94,7 @@ def _normalize_few(
     return y, *_with_gradient(x, mean, variance)
 
 
-def _normalize_few_corrected(
+def _normalize_at_once_corrected(
     x: Tensor, how: Normalization, shape: Sequence[int]
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The same, with a gamma and beta that follow from the moments."""
@@ -120,10 +112,10 @@ def _normalize_few_corrected(
     return normalized(x, *_affine(x, *affine)), mean, variance
 
 
-def _normalize_many(
+def _normalize_by_sums(
     x: Tensor, how: Normalization, shape: Sequence[int]
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """`y`, mean and biased variance of many rows."""
+    """`y`, mean and biased variance from sums of their own."""
     found, variance, shift = _moments(tf.stop_gradient(x), how.epsilon)
 
     @tf.custom_gradient
@@ -169,7 +161,7 @@ def _with_gradient(x: Tensor, mean: Tensor, variance: Tensor) -> tuple[Tensor, T
 
 
 def _moments(x: Tensor, epsilon: float) -> Sequence[Tensor]:
-    """Mean and biased variance of many rows.
+    """Mean and biased variance.
 
     And what rounding took from the mean, in deviations: `y` is less by that.
     """
@@ -199,27 +191,21 @@ def _accurately(
     """
     x, gamma, beta = (tf.stop_gradient(t) for t in (x, gamma, beta))
     y, mean, variance, saved = operation.train(x, gamma, beta, epsilon)
-    if has_accelerator():
-        # The operation divides by N - 1, or by 1 where N is 1.
-        variance *= 1.0 - 1.0 / count(ops.shape(x)[:-1], "float32")
-    else:
-        mean, variance, _ = saved
-        saved = []
+    # The operation divides by N - 1, or by 1 where N is 1.
+    variance *= 1.0 - 1.0 / count(ops.shape(x)[:-1], "float32")
     inaccurate = is_inaccurate(mean, variance, epsilon)
 
     def shifted() -> Sequence[Tensor]:
         mean, variance, _ = _exactly(x)
         shift = tf.cast(tf.where(inaccurate, mean, 0.0), x.dtype)
         y, *_, others = operation.train(x - shift, gamma, beta, epsilon)
-        if not has_accelerator():
-            return y, mean, variance
         others[0] += tf.cast(shift, others[0].dtype)
         return y, mean, variance, *others
 
     y, mean, variance, *saved = _unless(
         inaccurate, (y, mean, variance, *saved), shifted
     )
-    return y, mean, variance, saved or (mean, variance, tf.zeros(0))
+    return y, mean, variance, saved
 
 
 def _unless(

@@ -24,10 +24,7 @@ DTYPES = (tf.float32, tf.float16, tf.bfloat16)
 def train(
     x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float
 ) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
-    """`y`, mean, unbiased variance and three tensors for the gradient.
-
-    On a CPU the first two of those are the mean and the biased variance.
-    """
+    """`y`, mean, unbiased variance and three tensors for the gradient."""
     unused = tf.zeros(0)
     y, mean, variance, *saved = tf.raw_ops.FusedBatchNormV3(
         x=x,

@@ -1,4 +1,4 @@
-"""Moments of many rows from their sums and from those of their squares.
+"""Moments of rows from their sums and from those of their squares.
 
     mean = sum(x) / N        variance = sum(x^2) / N - mean^2
 
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 Tensor = Any
 
 AT_ONCE = 2**3  # Rows whose norms are taken in one pass over memory.
-BLOCK = 2**5  # Rows.
-LARGE_BLOCK = 2**6  # Of many rows, as each block leaves a row of numbers to add up.
-MANY = 2**17
+# The rows of a block, by the number of rows up to which it is for. Each block leaves
+# numbers to add up, but in a large one equal values are rounded alike.
+BLOCKS = {2**10: AT_ONCE, 2**17: 2**5, math.inf: 2**6}
 
 
 def moments(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -60,7 +60,8 @@ def squares(x: Tensor) -> Tensor:
     blocks, rest = _blocks(x)
     # Of few rows at a time, which are far apart in memory; so are the rows of these.
     norms = _norms(tf.reshape(blocks, (AT_ONCE, -1)))
-    norms = _norms(tf.reshape(norms, (blocks.shape[0] // AT_ONCE, -1)))
+    if blocks.shape[0] > AT_ONCE:
+        norms = _norms(tf.reshape(norms, (blocks.shape[0] // AT_ONCE, -1)))
     rest = None if rest is None else tf.square(rest)
     return _added_up(tf.square(tf.cast(norms, "float64")), rest, x.shape[-1])
 
@@ -71,7 +72,8 @@ def _row_count(x: Tensor) -> Size:
 
 
 def _block_size(x: Tensor) -> int:
-    return LARGE_BLOCK if usual_count(x.shape[:-1]) > MANY else BLOCK
+    rows = usual_count(x.shape[:-1])
+    return next(size for most, size in BLOCKS.items() if rows <= most)
 
 
 def _blocks(x: Tensor) -> tuple[Tensor, Tensor | None]:
