@@ -23,6 +23,7 @@ def shown(text):
     return NUMBER.sub("#", words), [float(each) for each in NUMBER.findall(words)]
 
 
+@pytest.mark.long
 @pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="its figures are TensorFlow's"
 )

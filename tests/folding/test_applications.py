@@ -52,6 +52,7 @@ def test_what_stays_in_densenet_is_read_twice(tmp_path):
     )
 
 
+@pytest.mark.long
 def test_nasnet_goes_through_concatenations(tmp_path):
     """All 192 go, 4 of them only because a map splits along the channels."""
     model = keras.applications.NASNetMobile(weights=None)

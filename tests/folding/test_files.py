@@ -20,7 +20,9 @@ from kerasbn.cli import main
 from .models import L, outputs, randomise, sample
 
 SAVED = pathlib.Path(__file__).parent.parent / "fixtures" / "saved_models"
-KERAS_3 = ["keras-3.4", "keras-3.8", "keras-3.12", "keras-3.15"]
+OLDER = [
+    pytest.param(f"keras-3.{minor}", marks=pytest.mark.long) for minor in (4, 8, 12)
+]
 
 FOLDED = {
     "functional": ["bn_conv", "bn_separable", "bn_depthwise", "bn_out"],
@@ -36,7 +38,7 @@ TOLERANCE = {"mixed_float16": 2e-3, "bfloat16": 2e-2}
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
 @pytest.mark.parametrize("name", FOLDED)
-@pytest.mark.parametrize("version", KERAS_3)
+@pytest.mark.parametrize("version", [*OLDER, "keras-3.15"])
 def test_files_of_real_versions(version, name, suffix, tmp_path):
     source = SAVED / version / (name + suffix)
     if not source.exists():
@@ -294,6 +296,7 @@ def test_weights_that_are_missing(saved, tmp_path):
     assert "no weights for the layer `renamed`" in done.stderr
 
 
+@pytest.mark.long
 def test_import_of_custom_classes(tmp_path, monkeypatch):
     (tmp_path / "my_layers.py").write_text(
         "import keras\n"

@@ -174,7 +174,9 @@ class TestFit:
         ]
         assert "whether batches have more than one sample" in message
 
-    @pytest.mark.parametrize("kind", [layers, kerasbn])
+    @pytest.mark.parametrize(
+        "kind", [pytest.param(layers, marks=pytest.mark.long), kerasbn]
+    )
     @pytest.mark.filterwarnings("ignore::lint.WatchWarning")
     def test_renorm_averages_deviations(self, kind):
         bn = kind.BatchNormalization(momentum=0.9, renorm=True, name="bn")
@@ -324,7 +326,7 @@ class TestCauses:
 class TestSeveralCallsInOneStep:
     """Of which each updates the statistics."""
 
-    @pytest.mark.parametrize("calls", [1, 2, 5])
+    @pytest.mark.parametrize("calls", [1, 2, pytest.param(5, marks=pytest.mark.long)])
     def test_are_counted(self, calls):
         watch = watching()
         assert fitted(Twice(calls), *data(std=0.1), watch, epochs=3) == []
