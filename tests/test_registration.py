@@ -37,9 +37,12 @@ def saved_model(tmp_path_factory):
     "imports",
     [
         "import kerasbn, keras\n",
-        "import keras, kerasbn\n",
+        pytest.param("import keras, kerasbn\n", marks=pytest.mark.long),
         # Looking for Keras is not importing it.
-        "import kerasbn, importlib.util as u\nu.find_spec('keras')\nimport keras\n",
+        pytest.param(
+            "import kerasbn, importlib.util as u\nu.find_spec('keras')\nimport keras\n",
+            marks=pytest.mark.long,
+        ),
     ],
 )
 def test_saved_layer_is_found(imports, saved_model):

@@ -38,6 +38,7 @@ def test_every_batch_norm_is_folded(name, batch_norms, tmp_path):
     assert result.verified
 
 
+@pytest.mark.long
 def test_what_stays_in_densenet_is_read_twice(tmp_path):
     """Pre-activation BN on shared tensors: 62 of 121 stay, each with its readers."""
     model = keras.applications.DenseNet121(

@@ -323,6 +323,7 @@ def test_import_of_custom_classes(tmp_path, monkeypatch):
     assert "Received: nowhere" in failed.stderr
 
 
+@pytest.mark.long
 def test_a_plain_keras_loads_it(saved, tmp_path):
     """Where kerasbn is not installed; the BN that stays must be a stock one."""
     model = keras.Sequential([keras.Input((3,)), L.Dense(4)])

@@ -74,6 +74,7 @@ def test_a_nested_subclass_with_a_call_of_its_own_is_opaque():
     fold(keras.Model(inputs, x), folded=1)
 
 
+@pytest.mark.long
 def test_a_class_of_main_named_like_one_of_keras(tmp_path):
     """Its module is None in the file; only a script shows that."""
     script = tmp_path / "script.py"
@@ -203,6 +204,7 @@ def test_whatever_goes_wrong_is_one_message_and_2(tmp_path, monkeypatch):
     assert done.stderr.startswith("Error: KeyError")
 
 
+@pytest.mark.long
 def test_the_current_folder_is_imported_from_only_when_asked(tmp_path):
     (tmp_path / "keras.py").write_text("raise SystemExit('run')")
     code = "import sys; from kerasbn.cli import main; main()"

@@ -95,7 +95,15 @@ class TestWhatIsFixed:
         if not any(operation.fixable for operation in before):
             assert new == text
 
-    @pytest.mark.parametrize("code", FIXABLE)
+    @pytest.mark.parametrize(
+        "code",
+        [
+            pytest.param(
+                code, marks=[pytest.mark.long] if rule_by_code(code).backend else []
+            )
+            for code in FIXABLE
+        ],
+    )
     def test_the_bad_example_is_healthy_once_it_is_fixed(
         self, folder, command, code, subprocess_python
     ):
