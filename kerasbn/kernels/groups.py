@@ -64,7 +64,7 @@ def normalize_groups(
     )
     weight, mean, variance = (
         sum(ops.sum(values, 0) for values in sums)
-        for sums in zip(*(_weighted(*candidate) for candidate in found), strict=True)
+        for sums in zip(*(_weighted(*group) for group in found), strict=True)
     )
     counted = weight > 0
     weight = ops.maximum(weight, 1)

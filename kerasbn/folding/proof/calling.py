@@ -32,7 +32,7 @@ def unknown_in_call(call: Call, trust: Trust) -> list[Unknown]:
     """
     entry = _entry(call.layer, dict(call.layer.config))
     found = unknown_parts([entry, list(call.node.args), dict(call.node.kwargs)], trust)
-    return [candidate._replace(layer=call.layer.path) for candidate in found]
+    return [part._replace(layer=call.layer.path) for part in found]
 
 
 def make(layer: Layer, config: dict[str, Any]) -> Any:

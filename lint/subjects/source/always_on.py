@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from .. import names
 from . import hints
-from .classes import calls_in, keras_kind, keyword, reached, takes_training
+from .classes import calls_in, keras_kind, reached, takes_training
 from .contents import kinds_held
 from .flag_places import FlagPlace, flag_place
 from .members import attribute_of_self, members, self_name
 from .nodes import last_word
 from .resolve import method_of, values
-from .saying import FLAG, says
+from .saying import FLAG, passes_flag_on, says
 from .values import Class, Known, Parameter, Result, Routine, parameters
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def always_on(module: Module) -> Iterator[AlwaysOn]:
             if routine.module is not module:
                 continue
             calls = calls_in(module, routine.node)
-            passed_on = any(map(_is_passed_on, calls))
+            passed_on = any(map(passes_flag_on, calls))
             for call in calls:
                 if _drops_by_itself(cls, routine, call):
                     yield AlwaysOn(call, ast.unparse(call.func), is_function=True)
@@ -102,11 +102,6 @@ def _drops_by_itself(cls: Class, routine: Routine, call: ast.Call) -> bool:
         )
         and not any(map(hints.is_flag_like, parameters(function)))
     )
-
-
-def _is_passed_on(call: ast.Call) -> bool:
-    given = keyword(call, FLAG)
-    return isinstance(given, ast.Name) and given.id == FLAG
 
 
 def _flag_that_is_on(module: Module, call: ast.Call) -> ast.keyword | None:

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 import ast
+import operator
 from enum import Enum, auto
+
+_ORDERS = {
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+}
 
 
 class Other(Enum):
@@ -37,18 +45,6 @@ def compared(one: object, op: ast.cmpop, other: object) -> object:
                 return Other.UNKNOWN
             return (one in other) is isinstance(op, ast.In)
         case ast.Gt() | ast.GtE() | ast.Lt() | ast.LtE():
-            return _ordered(one, op, other)
+            if isinstance(one, int | float) and isinstance(other, int | float):
+                return _ORDERS[type(op)](one, other)
     return Other.UNKNOWN
-
-
-def _ordered(one: object, op: ast.cmpop, other: object) -> object:
-    if not (isinstance(one, int | float) and isinstance(other, int | float)):
-        return Other.UNKNOWN
-    match op:
-        case ast.Gt():
-            return one > other
-        case ast.GtE():
-            return one >= other
-        case ast.Lt():
-            return one < other
-    return one <= other

@@ -26,7 +26,7 @@ from .memo import found_once
 from .nodes import last_word
 from .reach import may_reach
 from .resolve import calls_of, values
-from .saying import FLAG, How, Said, says
+from .saying import FLAG, How, Said, passes_flag_on, says
 from .switches import constants_of
 from .symbolic import fitted_graph
 from .values import (
@@ -155,7 +155,7 @@ def flag_left_out(module: Module, flagged: Flagged) -> Fix | None:
     if not calls_base(module, flagged.call) and (
         function is None
         or isinstance(function, ast.Lambda)
-        or not _is_passed_on(module, function)
+        or not any(map(passes_flag_on, calls_in(module, function)))
     ):
         return without_argument(module, flagged.call, flagged.node, safe=False)
     if (
@@ -166,18 +166,6 @@ def flag_left_out(module: Module, flagged: Flagged) -> Fix | None:
     ):
         return None
     return Fix((Edit(module.location(flagged.node), passing),), safe=False)
-
-
-def _is_passed_on(
-    module: Module, function: ast.FunctionDef | ast.AsyncFunctionDef
-) -> bool:
-    """Whether a call in the function passes its parameter `training` on."""
-    return any(
-        isinstance(argument.value, ast.Name)
-        and argument.arg == argument.value.id == FLAG
-        for call in calls_in(module, function)
-        for argument in call.keywords
-    )
 
 
 def _is_kept_still(module: Module, call: ast.Call, in_sight: bool) -> bool:

@@ -52,15 +52,11 @@ class _Events:
 
     def value_at(self, change: _Change, place: Position) -> bool | None:
         """Return the value for a change's network at a place; None if unknown."""
-        before = [node for node in self.changed if start(node.node) < place]
-        same = [
-            operation for operation in before if operation.network == change.network
-        ]
+        before = [other for other in self.changed if start(other.node) < place]
+        same = [other for other in before if other.network == change.network]
         if same:
-            return max(same, key=lambda setting: start(setting.node)).value
-        return (
-            None if any(operation.base == change.base for operation in before) else True
-        )
+            return max(same, key=lambda other: start(other.node)).value
+        return None if any(other.base == change.base for other in before) else True
 
     def until(self, change: _Change) -> tuple[float, float]:
         """Return where the network is changed again."""

@@ -74,7 +74,7 @@ class ModuleFiles:
                 folder = folder.parent
             return [folder]
         inside = [parent for parent in (folder, *folder.parents) if self.owns(parent)]
-        return [*inside, *(self._root / folder for folder in ("src", "lib", "python"))]
+        return [*inside, *(self._root / name for name in ("src", "lib", "python"))]
 
     def _names_in(self, folder: str) -> frozenset[str]:
         """What a folder holds, up to the first dot."""

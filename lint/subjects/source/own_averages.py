@@ -22,7 +22,7 @@ _MEANS = ("mean", "average", "reduce_mean")
 
 
 def own_averages(module: Module) -> Iterator[ast.Call]:
-    """Yield each `set_weights(average)` of a callback that leaves BN to itself."""
+    """Yield the first `set_weights(average)` of a callback that leaves BN to itself."""
     if not module.mentions("Callback") or not module.mentions(
         "get_weights", ".weights"
     ):

@@ -87,15 +87,15 @@ def _imports(text: str) -> Iterator[tuple[str, set[str]]]:
     # Their word is found in a tenth of the time that a pattern would take.
     place = text.find("import")
     while place >= 0:
-        match = _IMPORT.match(text, text.rfind("\n", 0, place) + 1)
-        if match is not None:
-            place = max(place, match.end() - 1)
-            listed = match["listed"] or match["names"] or ""
+        statement = _IMPORT.match(text, text.rfind("\n", 0, place) + 1)
+        if statement is not None:
+            place = max(place, statement.end() - 1)
+            listed = statement["listed"] or statement["names"] or ""
             listed = _COMMENT.sub("", listed) if "#" in listed else listed
             first = (_NAME.search(item) for item in listed.split(","))
-            names = {output[0] for output in first if output}
-            if match["package"]:
-                yield match["package"], names
+            names = {match[0] for match in first if match}
+            if statement["package"]:
+                yield statement["package"], names
             else:
                 for name in names:
                     yield name, set()

@@ -117,9 +117,9 @@ def callers_of(
         return
     calls = calls_of(module, function)
     inside = [
-        inner_call
-        for inner_call in calls
-        if run is not None and run.function in module.scopes.ancestors(inner_call[0])
+        (call, skipped)
+        for call, skipped in calls
+        if run is not None and run.function in module.scopes.ancestors(call)
     ]
     for call, skipped in inside or calls:  # super().__init__() of what is constructed
         yield module, call, skipped, run

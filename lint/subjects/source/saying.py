@@ -86,11 +86,17 @@ def says(module: Module, call: ast.Call, *, name: str = FLAG) -> Said:
             return _unpacked(module, argument)
     if last_word(call.func) == "stateless_call":
         return _NOTHING  # by position it takes variables and inputs
-    if len(call.args) > 1 or any(
-        isinstance(operand, ast.Starred) for operand in call.args
-    ):
+    if len(call.args) > 1 or any(isinstance(given, ast.Starred) for given in call.args):
         return _by_place(module, call, name)
     return _NOTHING
+
+
+def passes_flag_on(call: ast.Call) -> bool:
+    """Whether it is given `training=training`."""
+    return any(
+        isinstance(keyword.value, ast.Name) and keyword.arg == keyword.value.id == FLAG
+        for keyword in call.keywords
+    )
 
 
 def says_otherwise(call: ast.Call) -> bool:

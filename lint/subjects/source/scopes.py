@@ -120,6 +120,16 @@ class Scopes:
             yield current
             current = self.parents.get(current)
 
+    def loop_of(self, name: ast.Name) -> ast.For | ast.AsyncFor | None:
+        """The loop around a name that sets it; None if there is none."""
+        for ancestor in self.ancestors(name):
+            if isinstance(ancestor, ast.For | ast.AsyncFor) and any(
+                isinstance(node, ast.Name) and node.id == name.id
+                for node in ast.walk(ancestor.target)
+            ):
+                return ancestor
+        return None
+
     def names_around(self, node: ast.AST) -> list[str]:
         """The names of the functions and classes around it, from the inside out."""
         named = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef

@@ -22,7 +22,7 @@ from .leaks import is_layer
 from .members import members
 from .memo import found_once
 from .resolve import method_of, values
-from .saying import FLAG, says_otherwise
+from .saying import FLAG, passes_flag_on, says_otherwise
 from .sublayers import gets_phase_elsewhere, may_depend_on_phase
 from .unflagged_on_jax import gets_flag, unflagged_on_jax
 from .values import Class, Known, Result, parameters
@@ -125,10 +125,10 @@ def _left_out_in(module: Module, function: Function) -> Iterator[LeftOut]:
 
 
 def _passes_on(call: ast.Call) -> bool:
-    given = [
-        argument.value for argument in call.keywords if argument.arg == FLAG
-    ] or call.args[1:]
-    return any(isinstance(node, ast.Name) and node.id == FLAG for node in given)
+    """Whether it passes the flag on by name, or by place as some layers take it."""
+    return passes_flag_on(call) or any(
+        isinstance(node, ast.Name) and node.id == FLAG for node in call.args[1:]
+    )
 
 
 def _depends_on_phase(module: Module, call: ast.Call) -> bool:

@@ -43,7 +43,7 @@ def _only_momentum(module: Module, number: ast.Constant) -> bool:
             function = module.scopes.parents[parent]
             assert isinstance(function, Function)
             names = [argument.arg for argument in (*parent.args, *parent.kwonlyargs)]
-            name = next(word for word in names if default_of(function, word) is number)
+            name = next(n for n in names if default_of(function, n) is number)
             return _parameter_is(module, function, name)
         case ast.keyword(arg=str(name)):
             call = module.scopes.parents[parent]

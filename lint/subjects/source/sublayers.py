@@ -63,10 +63,8 @@ def _held(module: Module, call: ast.Call) -> _Held | None:
     """The class and the attribute of `self` that holds what is called, or its items."""
     layer = call.func
     if isinstance(layer, ast.Name):
-        for outer in module.scopes.ancestors(call):
-            if isinstance(outer, ast.For) and layer.id in ast.unparse(outer.target):
-                layer = outer.iter
-                break
+        loop = module.scopes.loop_of(layer)
+        layer = layer if loop is None else loop.iter
     while isinstance(layer, ast.Subscript):
         layer = layer.value
     while isinstance(layer, ast.Call) and layer.args:  # reversed, zip, enumerate

@@ -33,7 +33,7 @@ class _TensorSearch:
 def builds_graph(module: Module, call: ast.Call, is_layer: bool) -> bool:
     """Whether the call is applied to a tensor of a graph that is being built."""
     inputs = call.args[:1] or [keyword.value for keyword in call.keywords[:1]]
-    found = [_origin(module, array, _TensorSearch()) for array in inputs]
+    found = [_origin(module, given, _TensorSearch()) for given in inputs]
     if True in found:
         return True
     # A helper that builds its own BN can hardly serve anything else.

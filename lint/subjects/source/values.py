@@ -137,8 +137,8 @@ def is_self(function: Function, argument: ast.arg) -> bool:
 
 def _is_static(function: Function) -> bool:
     return any(
-        isinstance(operation, ast.Name) and operation.id == "staticmethod"
-        for operation in getattr(function, "decorator_list", [])
+        isinstance(decorator, ast.Name) and decorator.id == "staticmethod"
+        for decorator in getattr(function, "decorator_list", [])
     )
 
 

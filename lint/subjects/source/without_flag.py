@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from .members import Method
     from .module import Module
-    from .nodes import Function
+    from .values import Routine
 
 _OWN_STEPS = ("train_step", "compute_loss_and_updates")
 # Layers of Keras that drop out if asked to; the override of `call` decides on it.
@@ -153,7 +153,7 @@ def _hides_flag(cls: Class, call: Method) -> bool:
     """
     return call.args.kwarg is not None and any(
         _reads_flag(node, routine.node.args.kwarg.arg)
-        or _passes_to_sublayer(cls, node, routine.node)
+        or _passes_to_sublayer(cls, node, routine)
         for routine in reached(cls, "call")
         if routine.node.args.kwarg is not None
         for node in ast.walk(routine.node)
@@ -173,12 +173,12 @@ def _reads_flag(node: ast.AST, packed: str) -> bool:
     return False
 
 
-def _passes_to_sublayer(cls: Class, node: ast.AST, function: Function) -> bool:
-    """Whether it passes the function's `**kwargs` to what is likely a layer.
+def _passes_to_sublayer(cls: Class, node: ast.AST, routine: Routine) -> bool:
+    """Whether it passes the method's `**kwargs` to what is likely a layer.
 
     That is an attribute that is no method, or what a loop runs through.
     """
-    packed = function.args.kwarg
+    packed = routine.node.args.kwarg
     if (
         packed is None
         or not isinstance(node, ast.Call)
@@ -191,16 +191,8 @@ def _passes_to_sublayer(cls: Class, node: ast.AST, function: Function) -> bool:
     ):
         return False
     if isinstance(node.func, ast.Name):
-        called = node.func.id
-        return any(
-            isinstance(loop, ast.For)
-            and any(
-                isinstance(part, ast.Name) and part.id == called
-                for part in ast.walk(loop.target)
-            )
-            for loop in ast.walk(function)
-        )
-    name = attribute_of_self(node.func, self_name(function))
+        return routine.module.scopes.loop_of(node.func) is not None
+    name = attribute_of_self(node.func, self_name(routine.node))
     return name is not None and method_of(cls, name) is None
 
 

@@ -111,6 +111,23 @@ def test_names_around_a_node() -> None:
     assert scopes.enclosing_class(use) is scopes.of(ast.ClassDef)[0]
 
 
+@pytest.mark.parametrize(
+    ("code", "line"),
+    [
+        ("for b in a:\n    b(x)", 1),
+        ("for c in a:\n    for b in c:\n        b(x)", 2),
+        ("for b in a:\n    for c in b:\n        b(x)", 1),
+        ("for i, (b, c) in a:\n    b(x)", 1),
+        ("for block in a:\n    b(x)", None),  # Part of a name is not the name.
+        ("for block in a:\n    pass\nb(x)", None),
+    ],
+)
+def test_loop_of_a_name(code: str, line: int | None) -> None:
+    scopes = scopes_of(code)
+    loop = scopes.loop_of(uses(scopes, "b")[-1])
+    assert (None if loop is None else loop.lineno) == line
+
+
 def test_walk_is_that_of_the_standard_library() -> None:
     """All nodes in its order, but for operators and contexts."""
     tree = ast.parse(
