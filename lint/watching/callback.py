@@ -108,6 +108,8 @@ class Watch(keras.callbacks.Callback):
             histograms=Histograms(self._log_folder),
         )
         self._first: int | None = None
+        # Once: on JAX, each look at `self.model` synchronizes all of its variables.
+        self._steps_at_once = self.model.steps_per_execution
         self._tap = Tap(self.model, self._monitor)
         self._tap.open()
         self._monitor.begin(self._value)
@@ -139,7 +141,7 @@ class Watch(keras.callbacks.Callback):
         if self._first is None or not self._tap.has_run():
             return
         assert self._monitor is not None
-        done = self.model.steps_per_execution
+        done = self._steps_at_once
         steps = self.params.get("steps")
         if steps:
             done = min(done, steps - self._first)  # There may be fewer at the end.

@@ -246,6 +246,24 @@ class TestFit:
         default = keras.callbacks.Callback.on_train_batch_end
         assert lint.Watch.on_train_batch_end is default
 
+    def test_a_step_does_not_ask_for_the_model(self):
+        """On JAX, Keras then synchronizes every variable of the model."""
+
+        class Counting(lint.Watch):
+            looks = 0
+
+            @property
+            def model(self):
+                self.looks += 1
+                return super().model
+
+        def looks(samples):
+            watch = Counting(every=10_000, verbose=False)
+            fitted(net(), *data(samples), watch)
+            return watch.looks
+
+        assert looks(16 * 40) == looks(16 * 4)
+
     def test_a_training_that_fails_leaves_one_that_works(self):
         class Fails(keras.callbacks.Callback):
             def on_train_batch_end(self, batch, logs=None):
