@@ -39,6 +39,9 @@ _SPELLINGS = (
     ("tensorflow.compat.v2", "tensorflow"),
 )
 
+# Keras as other packages hand it on, in whichever version they use.
+_HANDED_ON = re.compile(r"[\w.]+\.(compat|backend|proto|internal)\.(tf_)?keras(?=\.)")
+
 # The module below these packages in which a class lives says nothing about it.
 _FLAT = ("keras.layers.", "keras.applications.", "keras.models.", "keras.optimizers.")
 
@@ -118,6 +121,8 @@ def canonical(name: str) -> str:
         if name == prefix or name.startswith(prefix + "."):
             name = replacement + name[len(prefix) :]
             break
+    else:
+        name = _HANDED_ON.sub("keras", name)
     last = name.rpartition(".")[2]
     for package in _FLAT:
         if name.startswith(package) and last[:1].isupper():

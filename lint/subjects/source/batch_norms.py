@@ -135,25 +135,27 @@ def _constructor(value: Value) -> Routine | None:
     return method_of(value, "__init__") if isinstance(value, Class) else None
 
 
-def _hands_keywords_on(constructor: Routine) -> bool:
-    """Whether momentum goes through `**kwargs` to the layer unchanged."""
-    node, module = constructor.node, constructor.module
+def _hands_keywords_on(routine: Routine) -> str | None:
+    """The BN that a function hands its `**kwargs` to, with momentum unchanged."""
+    node, module = routine.node, routine.module
     packed = node.args.kwarg
     if packed is None or "momentum" in parameters(node):
-        return False
+        return None
     for inner in ast.walk(node):
         if isinstance(inner, ast.Constant) and inner.value == "momentum":
-            return False  # kwargs["momentum"] = ..., kwargs.pop("momentum")
-    up = [
-        call
-        for call in calls_in(module, node)
-        if last_word(call.func) == "__init__" and keyword(call, "momentum") is None
-    ]
-    return any(
-        argument.arg is None and ast.unparse(argument.value) == packed.arg
-        for call in up
-        for argument in call.keywords
-    )
+            return None  # kwargs["momentum"] = ..., kwargs.pop("momentum")
+    for call in calls_in(module, node):
+        handed_on = keyword(call, "momentum") is None and any(
+            argument.arg is None and ast.unparse(argument.value) == packed.arg
+            for argument in call.keywords
+        )
+        if not handed_on:
+            continue
+        of_base = last_word(call.func) == "__init__" and routine.owner is not None
+        for value in [routine.owner] if of_base else values(module, call.func):
+            if value is not None and (name := batch_norm_name(value)) is not None:
+                return name
+    return None
 
 
 def _momenta(module: Module) -> Iterator[Momentum]:
@@ -168,21 +170,24 @@ def _of_call(module: Module, call: ast.Call, target: ast.expr) -> Iterator[Momen
     direct = target is call
     for value in values(module, call.func if direct else target):
         name = batch_norm_name(value)
-        constructor = _constructor(value)
-        if name is not None and constructor is not None:
-            # The subclass defines what the arguments mean.
-            if _hands_keywords_on(constructor):
-                given = keyword(call, "momentum")
-                for argument in packed_arguments(module, call, "momentum", [given]):
-                    yield from _numbers(module, call, argument, "momentum")
-            elif direct and isinstance(value, Class):
-                yield from _handed_down(module, call, value)
-        elif name is not None:
-            word = "decay" if name in names.DECAY_FUNCTIONS else "momentum"
+        routine = value if isinstance(value, Routine) else _constructor(value)
+        behind = _hands_keywords_on(routine) if routine is not None else None
+        if behind is not None:  # The function defines what the arguments mean.
+            word = _word_of(behind)
+            given = keyword(call, word)
+            for argument in packed_arguments(module, call, word, [given]):
+                yield from _numbers(module, call, argument, word)
+        elif name is not None and routine is None:
+            word = _word_of(name)
             for argument in momentum_arguments(module, call, name, word, direct):
                 yield from _numbers(module, call, argument, word)
         elif direct and isinstance(value, Routine | Class):
             yield from _handed_down(module, call, value)
+
+
+def _word_of(name: str) -> str:
+    """The name of the parameter that gives the momentum of that BN."""
+    return "decay" if name in names.DECAY_FUNCTIONS else "momentum"
 
 
 def _numbers(
@@ -267,7 +272,7 @@ def _reaches_batch_norm(routine: Routine, name: str) -> bool:
                 layer = batch_norm_name(function)
                 if layer is None:
                     continue
-                word = "decay" if layer in names.DECAY_FUNCTIONS else "momentum"
+                word = _word_of(layer)
                 for argument in momentum_arguments(module, call, layer, word, direct):
                     if wanted in values(argument.module, argument.expression):
                         return True

@@ -11,7 +11,7 @@ from . import hints
 from .classes import calls_in, keyword
 from .contents import Kinds, kinds_held
 from .members import attribute_of_self
-from .nodes import last_word
+from .nodes import last_word, nodes_in
 from .resolve import values
 from .saying import FLAG, says
 from .values import Parameter, Routine, Self, parameters
@@ -110,7 +110,7 @@ def _evaluation(module: Module, call: ast.Call) -> ast.FunctionDef | None:
                 asked = ast.unparse(test)
                 if hints.speaks_of_phase(asked) or hints.is_meant_random(asked):
                     return None
-            case ast.With() if _is_tape(outer):
+            case ast.With() if _is_tape(outer) and _is_read(module, outer):
                 return None
             case ast.For(iter=over) if "range" not in ast.unparse(over):
                 loops = True  # over data, not repeatedly over the same data
@@ -135,6 +135,22 @@ def _may_train(module: Module, function: ast.FunctionDef) -> bool:
 def _is_tape(node: ast.AST) -> bool:
     return isinstance(node, ast.With) and any(
         "GradientTape" in ast.unparse(item) for item in node.items
+    )
+
+
+def _is_read(module: Module, tape: ast.With) -> bool:
+    """Whether anything is asked of a tape, whose copied code may only record."""
+    names_of_tape = {
+        item.optional_vars.id
+        for item in tape.items
+        if isinstance(item.optional_vars, ast.Name)
+    }
+    function = module.scopes.enclosing_function(tape)
+    return not names_of_tape or any(
+        isinstance(node, ast.Name)
+        and isinstance(node.ctx, ast.Load)
+        and node.id in names_of_tape
+        for node in nodes_in(function or module.tree)
     )
 
 

@@ -11,6 +11,7 @@ from .frozen import freezes
 from .members import is_false, members, returns_of
 from .nodes import Function
 from .resolve import calls_of, method_of, project_lineage
+from .saying import depends_on_flag, says
 from .values import Class, Routine, argument_for
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def settles_base(cls: Class) -> bool:
         return False
     up = [
         passes_flag_itself(call, routine)
+        and not depends_on_flag(routine.module, says(routine.module, call))
         for routine in reached(cls, "call")
         for call in calls_in(routine.module, routine.node)
         if isinstance(call.func, ast.Attribute) and call.func.attr == "call"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from . import hints
 from .bindings import Binding, Kind
 from .keras_versions import keras_for
-from .nodes import Function, last_word
+from .nodes import Function, last_word, nodes_in
 from .resolve import method_of, values
 from .values import (
     Class,
@@ -97,6 +97,30 @@ def passes_flag_on(call: ast.Call) -> bool:
         isinstance(keyword.value, ast.Name) and keyword.arg == keyword.value.id == FLAG
         for keyword in call.keywords
     )
+
+
+def depends_on_flag(module: Module, said: Said) -> bool:
+    """Whether what is passed is worked out from a parameter `training`.
+
+    As in `training = tf.logical_and(training, self.trainable)`.
+    """
+    pending = [said.node.value if isinstance(said.node, ast.keyword) else said.node]
+    seen: set[ast.AST] = set()
+    while pending:
+        expression = pending.pop()
+        if expression is None or expression in seen:
+            continue
+        seen.add(expression)
+        for name in nodes_in(expression):
+            if not isinstance(name, ast.Name):
+                continue
+            _, bindings = module.scopes.lookup(name) or (None, [])
+            for binding in bindings:
+                if binding.kind is Kind.PARAMETER and name.id == FLAG:
+                    return True
+                if binding.kind is Kind.VALUE:
+                    pending.append(binding.node)
+    return False
 
 
 def says_otherwise(call: ast.Call) -> bool:
