@@ -48,6 +48,7 @@ _FUNCTION = re.compile(
     r"|criteri|combin|aggregat|reduc|pool|distance|kernel|wrapp|maker|factory|builder"
 )
 _FREEZES = re.compile(r"(?<!un)(?<!de)freez", re.I)
+_LOOKS_UP = re.compile(r"_*(load|get|read|find|list|is|has|should)(_|[A-Z])")
 
 
 def words_of(text: str) -> list[str]:
@@ -121,7 +122,7 @@ def is_part(name: str) -> bool:
 
 def freezes(name: str) -> bool:
     """Whether a function of that name freezes what it is given."""
-    return _FREEZES.search(name) is not None
+    return _FREEZES.search(name) is not None and not _LOOKS_UP.match(name)
 
 
 def is_function(name: str) -> bool:
