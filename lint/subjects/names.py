@@ -27,6 +27,7 @@ _SPELLINGS = (
     ("keras.src", "keras"),
     ("tf_keras.src", "keras"),
     ("tf_keras", "keras"),
+    ("keras_core", "keras"),  # the preview of Keras 3
     ("tensorflow.contrib.slim", "slim"),
     ("tf_slim", "slim"),
     ("slim.layers", "slim"),

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 Found = Known | Whole | tuple["Module", Binding]
 
 # The meaning of these names is known even if a project has folders of that name.
-_OUTSIDE = {"keras", "tensorflow", "tf_keras", "tf_slim", "kerasbn", "functools", "jax"}
+_OUTSIDE = {
+    *("keras", "tf_keras", "keras_core", "tensorflow", "tf_slim", "kerasbn"),
+    *("functools", "jax"),
+}
 
 
 def is_outside(dotted: str) -> bool:

@@ -189,7 +189,10 @@ _KERAS_3 = (
         "ops random",
         r"^[ \t]*from[ \t]+keras(?:\.src)?[ \t]+import\b[^\n]*\b(?:ops|random)\b",
     ),
-    _Sign("kerasbn keras_hub", r"^[ \t]*(?:import|from)[ \t]+(?:kerasbn|keras_hub)\b"),
+    _Sign(
+        "kerasbn keras_hub keras_core",
+        r"^[ \t]*(?:import|from)[ \t]+(?:kerasbn|keras_hub|keras_core)\b",
+    ),
 )
 
 _EXACT = ("==", "===", "~=")

@@ -59,6 +59,7 @@ NOTHING = Requirements()
         ("from keras import layers, ops", (3,)),
         ("os.environ['KERAS_BACKEND'] = 'jax'", (3,)),
         ("import kerasbn", (3,)),
+        ("import keras_core as keras", (3,)),
     ],
 )
 def test_imports_tell(text: str, version: tuple[int, ...]) -> None:

@@ -30,6 +30,7 @@ from lint.subjects import names
         ("tensorflow.contrib.slim.batch_norm", "slim.batch_norm"),
         ("tensorflow.contrib.layers.batch_norm", "contrib.layers.batch_norm"),
         ("kerasbn.layer.BatchNormalization", "kerasbn.BatchNormalization"),
+        ("keras_core.layers.Dense", "keras.layers.Dense"),
         ("pruning.core.compat.keras.layers.Dense", "keras.layers.Dense"),
         ("other.internal.tf_keras.Model", "keras.Model"),
         ("horovod.keras.layers.Dense", "horovod.keras.layers.Dense"),
