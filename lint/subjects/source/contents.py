@@ -19,6 +19,7 @@ from .classes import (
     layer_calls,
 )
 from .frozen import freezes
+from .handles import joined
 from .limits import LAYERS_VISITED, NESTING
 from .members import attribute_of_self, is_false, members, returns_of, self_name
 from .memo import remembered
@@ -217,8 +218,10 @@ class _LayerSearch:
                     run = run_of(constructor, module, call, self._run)
                 with self._running(run):
                     return self.of_class(maker)
-            case Partial(function=inner):
-                return self._made(inner, module, call)
+            case Partial(function=inner, module=where, call=partial):
+                # Its arguments mean what they mean where it stands.
+                bound = joined(partial, call) if where is module else call
+                return self._made(inner, module, bound)
         return NOTHING
 
     def _name(self, module: Module, name: ast.Name) -> Iterator[Kinds]:

@@ -394,7 +394,8 @@ def calls_of(module: Module, function: Function) -> list[tuple[ast.Call, int]]:
     owner = module.owner_of(function)
     name = getattr(function, "name", "")
     if owner is not None and name == "__init__":
-        return [(call, 1) for call in constructions(module, function)]
+        made = constructions(module, function)
+        return [(call, 1) for call in (*made, *_partly_made(module, owner, function))]
     found = []
     named = names_of(module, function) if name else ()
     calls = [
@@ -428,6 +429,20 @@ def _run_by(
                 if isinstance(found_value, Routine):
                     return found_value, call
     return None
+
+
+def _partly_made(
+    module: Module, owner: ast.ClassDef, constructor: Function
+) -> Iterator[ast.Call]:
+    """The calls of `partial(Block, ...)`, joined with what that passes."""
+    for name in names_of(module, owner) if "partial" in module.calls_by_name else ():
+        for call in module.calls_by_name.get(name, ()):
+            for value in values(module, call.func):
+                match value:
+                    case Partial(function=Class() as made, call=partial):
+                        routine = method_of(made, "__init__")
+                        if routine is not None and routine.node is constructor:
+                            yield joined(partial, call)
 
 
 def constructions(module: Module, constructor: Function) -> Iterator[ast.Call]:

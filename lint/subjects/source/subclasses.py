@@ -1,0 +1,76 @@
+"""Attributes that subclasses set anew, as the instances in sight have them."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from .members import members
+from .memo import remembered_of_class
+from .resolve import project_lineage
+from .values import Class
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .module import Module
+
+_Given = tuple["Module", ast.expr]
+
+
+@remembered_of_class
+def attribute_given(cls: Class, name: str) -> tuple[_Given, ...]:
+    """What `self.name` is given, in a method of the class or of a subclass.
+
+    What a class body sets, a subclass may set anew: then those count of which there
+    are instances in sight.
+    """
+    own = _given(cls, name)
+    if not any(_is_in_body(*one) for one in own):
+        return tuple(own)
+    others = list(_subclasses(cls))
+    made = [one for one in (cls, *others) if _is_made(one)] or [cls, *others]
+    return tuple(dict.fromkeys(given for one in made for given in _given(one, name)))
+
+
+def _given(cls: Class, name: str) -> list[_Given]:
+    found: list[_Given] = []
+    for ancestor in project_lineage(cls):
+        for one in members(ancestor.module, ancestor.node).assigned(name):
+            hidden = any(_is_in_body(*before) for before in found)
+            if not (hidden and _is_in_body(ancestor.module, one)):
+                found.append((ancestor.module, one))
+    return found
+
+
+def _is_in_body(module: Module, expression: ast.expr) -> bool:
+    return module.scopes.scope_of(expression).is_class
+
+
+def _users(cls: Class) -> Iterator[Module]:
+    yield cls.module
+    for other in cls.module.project.naming(cls.node.name, cls.module.imported_as):
+        if other.path.resolve() != cls.module.path.resolve():
+            yield other
+
+
+def _subclasses(cls: Class) -> Iterator[Class]:
+    for module in _users(cls):
+        for node in module.classes:
+            found = Class(module, node)
+            if node.bases and any(
+                _is_same(base, cls) for base in project_lineage(found)[1:]
+            ):
+                yield found
+
+
+def _is_same(one: Class, other: Class) -> bool:
+    """Whether it is that class: a file is read twice, to lint and as imported."""
+    return (
+        one.node.lineno == other.node.lineno
+        and one.module.path.resolve() == other.module.path.resolve()
+    )
+
+
+def _is_made(cls: Class) -> bool:
+    return any(cls.node.name in module.calls_by_name for module in _users(cls))
