@@ -13,13 +13,10 @@ from typing import TYPE_CHECKING
 
 from .. import names
 from .bindings import Binding, Kind
-from .classes import (
-    graph_of,
-    keyword,
-    layer_calls,
-)
+from .classes import graph_of, keyword, layer_calls
 from .frozen import freezes
 from .handles import joined
+from .instances import graphs_given
 from .limits import LAYERS_VISITED, NESTING
 from .members import attribute_of_self, is_false, members, returns_of, self_name
 from .memo import remembered
@@ -51,7 +48,7 @@ from .values import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from .module import Module
 
@@ -276,10 +273,18 @@ class _LayerSearch:
                     return NOTHING
                 return self.expression(module, call) | self._grown(module, call)
             case Self(cls):
-                return self.of_class(cls)
+                return NOTHING.union(
+                    self.of_class(cls), *self._parts_of_graphs(graphs_given(cls))
+                )
             case Items(module, node):
                 return self.expression(module, node)
         return NOTHING
+
+    def _parts_of_graphs(
+        self, graphs: Iterable[tuple[Module, ast.expr]]
+    ) -> Iterator[Kinds]:
+        for module, expression in graphs:
+            yield self.expression(module, expression)
 
     def _grown(self, module: Module, made: ast.Call) -> Kinds:
         """Return what is added to a network under the name it is first given."""

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from .bindings import Kind
 from .classes import keyword
+from .instances import attribute_given
 from .limits import FLAGS_HANDED
 from .members import is_set_from_outside
 from .nodes import Function, last_word
 from .passed import by_name, passed_for
 from .resolve import lineage, method_of, project_lineage, values
-from .subclasses import attribute_given
 from .values import Class, Items, Known, Result, Self, dict_entries
 
 if TYPE_CHECKING:

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from .bindings import Kind
 from .comparisons import Other, compared
+from .instances import attribute_given
 from .limits import FLAGS_HANDED
 from .memo import remembered
 from .nodes import Function, ScopeNode
 from .passed import collected, passed_for
 from .records import fields_of
 from .resolve import values
-from .subclasses import attribute_given
 from .values import Class, Items, Known, Literal, Result, Routine, Self
 
 if TYPE_CHECKING:

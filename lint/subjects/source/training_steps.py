@@ -13,7 +13,7 @@ from .classes import calls_in, keyword
 from .contents import kinds_held
 from .identity import is_part_of
 from .members import returns_of
-from .nodes import Function, last_word
+from .nodes import Function, arguments_of, last_word
 from .owners import owners
 from .resolve import values
 from .running import Running, running, trained_kinds
@@ -192,12 +192,14 @@ def _lost(
 
 
 def _in_jax(module: Module) -> Iterator[LostFlag]:
-    if not (module.mentions("stateless_call") and _applies_somewhere(module)):
+    if not module.mentions("stateless_call"):
         return
     for function in _differentiated(module):
         for run in running(module, [function.node]):
             call = run.call
             if last_word(call.func) != "stateless_call" or len(call.args) > 3:
+                continue
+            if not (_applies_somewhere(module) or _is_for_weights(run, function)):
                 continue
             assert isinstance(call.func, ast.Attribute | ast.Name)
             lost = run.loses_flag()
@@ -213,6 +215,17 @@ def _in_jax(module: Module) -> Iterator[LostFlag]:
                 is_call = lost is run and run.is_shown
                 is_call = is_call and keyword(call, FLAG) is None
                 yield LostFlag(lost.shown, called, how, kinds, is_call, shared)
+
+
+def _is_for_weights(run: Running, function: Routine) -> bool:
+    """Whether the gradients are for the trainable variables that it is called with."""
+    parameters = arguments_of(function.node)[function.owner is not None :]
+    *_, (_, weights) = run.handed(run.call.args[0]) if run.call.args else [(None, None)]
+    return (
+        isinstance(weights, ast.Name)
+        and bool(parameters)
+        and weights.id == parameters[0].arg
+    )
 
 
 def _differentiated(module: Module) -> Iterator[Routine]:
@@ -245,19 +258,28 @@ def _before_backward(module: Module) -> Iterator[LostFlag]:
         if not any(last_word(call.func) in ("step", *_APPLYING) for call in inside):
             continue
         held = list(_optimised(module, inside))
-        for call in inside:
-            if call.lineno >= backward.lineno or _without_gradients(module, call):
+        before = [call for call in inside if call.lineno < backward.lineno]
+        for run in running(module, before) if held else ():
+            if _runs_without_gradients(run):
                 continue
-            network = (module, call.func)
-            kinds = trained_kinds(network, call) & _LOST
-            if (
-                kinds
-                and Running(module, call, call).loses_flag() is not None
-                and any(is_part_of(network, (module, part), backward) for part in held)
-            ):
-                how = "before loss.backward()"
-                is_call = keyword(call, FLAG) is None
-                yield LostFlag(call, ast.unparse(call.func), how, kinds, is_call)
+            lost = run.loses_flag()
+            for network in run.networks() if lost is not None else ():
+                kinds = trained_kinds(network, run.call) & _LOST
+                if kinds and any(
+                    is_part_of(network, (module, part), backward) for part in held
+                ):
+                    assert lost is not None
+                    here = lost is run and run.is_shown
+                    is_call = here and keyword(run.call, FLAG) is None
+                    yield LostFlag(
+                        lost.shown,
+                        ast.unparse(run.call.func),
+                        "before loss.backward()",
+                        kinds,
+                        is_call,
+                        run.caller is not None,
+                    )
+                    break
 
 
 def _optimised(module: Module, calls: list[ast.Call]) -> Iterator[ast.expr]:
@@ -280,9 +302,11 @@ def _loop_or_function(module: Module, node: ast.AST) -> ast.AST | None:
     return None
 
 
-def _without_gradients(module: Module, call: ast.Call) -> bool:
-    return any(
+def _runs_without_gradients(run: Running) -> bool:
+    """Whether it, or a call that leads to it, stands in `with torch.no_grad()`."""
+    outer = any(
         isinstance(outer, ast.With)
         and re.search(r"no_grad|inference_mode", ast.unparse(outer.items[0]))
-        for outer in module.scopes.ancestors(call)
+        for outer in run.module.scopes.ancestors(run.call)
     )
+    return outer or (run.caller is not None and _runs_without_gradients(run.caller))

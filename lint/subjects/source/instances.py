@@ -1,13 +1,14 @@
-"""Attributes that subclasses set anew, as the instances in sight have them."""
+"""Instances in sight of a class: what they are made with, and what they keep."""
 
 from __future__ import annotations
 
 import ast
 from typing import TYPE_CHECKING
 
+from .classes import graph_keywords, keras_kind
 from .members import members
 from .memo import remembered_of_class
-from .resolve import project_lineage
+from .resolve import method_of, project_lineage, values
 from .values import Class
 
 if TYPE_CHECKING:
@@ -31,6 +32,28 @@ def attribute_given(cls: Class, name: str) -> tuple[_Given, ...]:
     others = list(_subclasses(cls))
     made = [one for one in (cls, *others) if _is_made(one)] or [cls, *others]
     return tuple(dict.fromkeys(given for one in made for given in _given(one, name)))
+
+
+@remembered_of_class
+def graphs_given(cls: Class) -> tuple[_Given, ...]:
+    """What a network is built of whose constructor is Keras' own: `Net(x, y)`."""
+    if keras_kind(cls) not in ("model", "sequential") or _has_own_arguments(cls):
+        return ()
+    return tuple(
+        (module, given)
+        for module in _users(cls)
+        for call in module.calls_by_name.get(cls.node.name, ())
+        if any(
+            isinstance(value, Class) and _is_same(value, cls)
+            for value in values(module, call.func)
+        )
+        for given in (*call.args, *graph_keywords(call))
+    )
+
+
+def _has_own_arguments(cls: Class) -> bool:
+    constructor = method_of(cls, "__init__")
+    return constructor is not None and constructor.node.args.vararg is None
 
 
 def _given(cls: Class, name: str) -> list[_Given]:
