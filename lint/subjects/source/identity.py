@@ -11,6 +11,8 @@ import ast
 from typing import TYPE_CHECKING
 
 from .bindings import Binding, Kind
+from .callers import calls_elsewhere
+from .imports import imported
 from .limits import NAMES_VISITED
 from .members import members
 from .nodes import Function
@@ -43,14 +45,18 @@ def is_part_of(
     )
 
 
-def origins_of(module: Module, network: ast.expr) -> set[Origin]:
-    """Return the places where a network may have been made, by all ways to it."""
-    return set(_OriginSearch(()).origins(module, network))
+def origins_of(module: Module, network: ast.expr, *, far: bool = False) -> set[Origin]:
+    """Return the places where a network may have been made, by all ways to it.
+
+    Those in other files only if it is to be `far`.
+    """
+    return set(_OriginSearch((), far=far).origins(module, network))
 
 
 class _OriginSearch:
-    def __init__(self, here: Iterable[ast.AST]) -> None:
+    def __init__(self, here: Iterable[ast.AST], *, far: bool = False) -> None:
         self._here = set(here)
+        self._far = far
         self._visited: set[ast.AST] = set()
 
     def origins(self, module: Module, expression: ast.expr) -> Iterator[Origin]:
@@ -98,6 +104,9 @@ class _OriginSearch:
                 yield from self._parameter(module, binding.place, node)
             case Kind.IMPORT:
                 yield (binding.dotted.lstrip("."),)
+                for found in imported(module, binding.dotted) if self._far else ():
+                    if isinstance(found, tuple):
+                        yield from self._bound(*found)
             case _:
                 yield (node,)
 
@@ -111,10 +120,12 @@ class _OriginSearch:
         yield (argument,)
         if function in self._here:
             return
-        for call, skipped in calls_of(module, function):
+        calls = [(module, *call) for call in calls_of(module, function)]
+        calls += calls_elsewhere(module, function) if self._far else []
+        for where, call, skipped in calls:
             passed = argument_for(call, function, argument.arg, skipped)
             if passed is not None:
-                yield from self.origins(module, passed)
+                yield from self.origins(where, passed)
 
     def _given(self, module: Module, base: ast.expr, name: str) -> Iterator[Origin]:
         """Yield the origins of `self.name`, which are the same in all methods."""
