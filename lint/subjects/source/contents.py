@@ -16,7 +16,7 @@ from .bindings import Binding, Kind
 from .classes import graph_of, keyword, layer_calls
 from .frozen import freezes
 from .handles import joined
-from .instances import graphs_given
+from .instances import graphs_given, methods_in_sight
 from .limits import LAYERS_VISITED, NESTING
 from .members import attribute_of_self, is_false, members, returns_of, self_name
 from .memo import remembered
@@ -178,7 +178,7 @@ class _LayerSearch:
         if frozen is not None and is_false(frozen):
             return
         constructed = False
-        for function in values(module, call.func):
+        for function in self._run_by(module, call):
             if isinstance(function, Routine):
                 constructed = True
                 with self._running(run_of(function, module, call, self._run)):
@@ -196,6 +196,18 @@ class _LayerSearch:
             yield self.expression(module, call.func)
         for argument in (*call.args, *(option.value for option in call.keywords)):
             yield self.expression(module, argument)
+
+    def _run_by(self, module: Module, call: ast.Call) -> Iterator[Value]:
+        """What is called; of `self.make()`, what subclasses make of it."""
+        match call.func:
+            case ast.Attribute(value=ast.Name() as base, attr=name):
+                owners = [
+                    one.cls for one in values(module, base) if isinstance(one, Self)
+                ]
+            case _:
+                owners, name = [], ""
+        found = [one for owner in owners for one in methods_in_sight(owner, name)]
+        yield from found or values(module, call.func)
 
     def _made(self, maker: Value, module: Module, call: ast.Call) -> Kinds:
         """Return what the instance that `maker` returns holds."""

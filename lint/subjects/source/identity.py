@@ -16,8 +16,9 @@ from .imports import imported
 from .limits import NAMES_VISITED
 from .members import members
 from .nodes import Function
+from .parts import items_of
 from .resolve import calls_of, project_lineage, values
-from .values import Class, Self, argument_for, is_self
+from .values import Class, Routine, Self, argument_for, is_self
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -98,6 +99,8 @@ class _OriginSearch:
                 assert isinstance(node, ast.expr)
                 for origin in self.origins(module, node):
                     yield (*origin, str(binding.index))
+                if self._far and isinstance(node, ast.Call):
+                    yield from self._returned(module, node, binding.index)
             case Kind.PARAMETER:
                 assert isinstance(node, ast.arg)
                 assert isinstance(binding.place, Function)
@@ -109,6 +112,15 @@ class _OriginSearch:
                         yield from self._bound(*found)
             case _:
                 yield (node,)
+
+    def _returned(
+        self, module: Module, call: ast.Call, index: int | None
+    ) -> Iterator[Origin]:
+        """Yield the origins of one of the things that a function returns."""
+        for function in values(module, call.func):
+            if isinstance(function, Routine) and index is not None:
+                for part in items_of(function, index):
+                    yield from self.origins(function.module, part)
 
     def _parameter(
         self, module: Module, function: Function, argument: ast.arg

@@ -9,7 +9,7 @@ from .classes import graph_keywords, keras_kind
 from .members import members
 from .memo import remembered_of_class
 from .resolve import method_of, project_lineage, values
-from .values import Class
+from .values import Class, Routine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,9 +29,22 @@ def attribute_given(cls: Class, name: str) -> tuple[_Given, ...]:
     own = _given(cls, name)
     if not any(_is_in_body(*one) for one in own):
         return tuple(own)
-    others = list(_subclasses(cls))
-    made = [one for one in (cls, *others) if _is_made(one)] or [cls, *others]
+    made = _in_sight(cls)
     return tuple(dict.fromkeys(given for one in made for given in _given(one, name)))
+
+
+@remembered_of_class
+def methods_in_sight(cls: Class, name: str) -> tuple[Routine, ...]:
+    """The methods that `self.name()` may run, by the instances in sight."""
+    found = (method_of(one, name) for one in _in_sight(cls))
+    return tuple(dict.fromkeys(one for one in found if one is not None))
+
+
+@remembered_of_class
+def _in_sight(cls: Class) -> tuple[Class, ...]:
+    """The class and its subclasses, those of which there are instances if any."""
+    known = (cls, *_subclasses(cls))
+    return tuple(one for one in known if _is_made(one)) or known
 
 
 @remembered_of_class

@@ -13,7 +13,7 @@ from .members import is_set_from_outside
 from .nodes import Function, last_word
 from .passed import by_name, passed_for
 from .resolve import lineage, method_of, project_lineage, values
-from .values import Class, Items, Known, Result, Self, dict_entries
+from .values import Class, Items, Known, Result, Self, Whole, dict_entries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,6 +43,15 @@ def fields_of(
         else:
             found.append(None)
     return found if any(map(_is_record, holders)) else None
+
+
+def is_known(module: Module, holder: ast.expr, run: Run | None) -> bool:
+    """Whether it is known what attributes an object has: one of a class in sight."""
+    return all(
+        isinstance(one, Class | Self | Whole)
+        or (isinstance(one, Result) and isinstance(one.maker, Class))
+        for one in _holders(module, holder, run, 0)
+    )
 
 
 def _holders(

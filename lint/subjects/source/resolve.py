@@ -33,6 +33,7 @@ from .values import (
     argument_for,
     default_of,
     dict_entries,
+    is_class_method,
     is_number,
     is_self,
     unpacks,
@@ -244,6 +245,8 @@ def _call(module: Module, call: ast.Call) -> Iterator[Value]:
                     yield Partial(inner, module, call)
             case Known("dict"):
                 yield Items(module, call)
+            case Known("getattr"):
+                continue
             case Known("super"):
                 yield from _super(module, call)
             case Known(name) if name in _SAME_FUNCTION and call.args:
@@ -295,7 +298,8 @@ def _parameter(module: Module, argument: ast.arg) -> Iterator[Value]:
     assert isinstance(function, Function)
     owner = module.owner_of(function)
     if owner is not None and is_self(function, argument):
-        yield Self(Class(module, owner))
+        own = Class(module, owner)
+        yield own if is_class_method(function) else Self(own)
         return
     yield Parameter(module, function, argument.arg)
     passed, default_used = _passed(module, function, argument.arg)
@@ -447,7 +451,11 @@ def _partly_made(
 
 def constructions(module: Module, constructor: Function) -> Iterator[ast.Call]:
     """The calls that run that `__init__`, directly or through `super()`."""
-    candidates = [*module.calls_by_name.get("__init__", ())]
+    candidates = [
+        call
+        for name in ("__init__", "cls")
+        for call in module.calls_by_name.get(name, ())
+    ]
     for node in module.classes:
         candidates += module.calls_by_name.get(node.name, ())
     for call in candidates:

@@ -17,7 +17,7 @@ from .limits import FLAGS_HANDED
 from .memo import remembered
 from .nodes import Function, ScopeNode
 from .passed import collected, passed_for
-from .records import fields_of
+from .records import fields_of, is_known
 from .resolve import values
 from .values import Class, Items, Known, Literal, Result, Routine, Self
 
@@ -156,6 +156,10 @@ class _OutcomeSearch:
             ):
                 options = (base, key, default)
                 yield from self._asked_for(module, expression, options, run, depth)
+            case ast.Call(func=ast.Name(id="getattr"), args=[holder, _, _]):
+                yield from _valued(module, expression)
+                if not is_known(module, holder, run):
+                    yield Other.UNKNOWN
             case ast.Call(func=ast.Name(id="bool"), args=[inner]):
                 yield from self.outcomes(module, inner, run, depth)
             case _:

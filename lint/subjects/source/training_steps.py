@@ -199,6 +199,8 @@ def _in_jax(module: Module) -> Iterator[LostFlag]:
             call = run.call
             if last_word(call.func) != "stateless_call" or len(call.args) > 3:
                 continue
+            if _is_for_inputs(run, function):
+                continue
             if not (_applies_somewhere(module) or _is_for_weights(run, function)):
                 continue
             assert isinstance(call.func, ast.Attribute | ast.Name)
@@ -219,13 +221,26 @@ def _in_jax(module: Module) -> Iterator[LostFlag]:
 
 def _is_for_weights(run: Running, function: Routine) -> bool:
     """Whether the gradients are for the trainable variables that it is called with."""
+    return _is_first(function, run, run.call.args[:1])
+
+
+def _is_for_inputs(run: Running, function: Routine) -> bool:
+    """Whether the gradients are for what the network is called on, as in a saliency."""
+    weights = _is_first(function, run, run.call.args[:1])
+    return not weights and _is_first(function, run, run.call.args[2:3])
+
+
+def _is_first(function: Routine, run: Running, given: list[ast.expr]) -> bool:
+    """Whether it is what the function gets first, of which JAX takes gradients."""
     parameters = arguments_of(function.node)[function.owner is not None :]
-    *_, (_, weights) = run.handed(run.call.args[0]) if run.call.args else [(None, None)]
-    return (
-        isinstance(weights, ast.Name)
-        and bool(parameters)
-        and weights.id == parameters[0].arg
-    )
+    for argument in given:
+        *_, (_, handed) = run.handed(argument)
+        return (
+            isinstance(handed, ast.Name)
+            and bool(parameters)
+            and handed.id == parameters[0].arg
+        )
+    return False
 
 
 def _differentiated(module: Module) -> Iterator[Routine]:
@@ -255,6 +270,7 @@ def _before_backward(module: Module) -> Iterator[LostFlag]:
             for call in module.calls
             if around is None or around in module.scopes.ancestors(call)
         ]
+        inside += _stepping_with(module, around)
         if not any(last_word(call.func) in ("step", *_APPLYING) for call in inside):
             continue
         held = list(_optimised(module, inside))
@@ -289,10 +305,24 @@ def _optimised(module: Module, calls: list[ast.Call]) -> Iterator[ast.expr]:
             for argument in call.args:
                 yield from owners(module, argument)
         elif last_word(call.func) == "step" and isinstance(call.func, ast.Attribute):
-            for value in values(module, call.func.value):
-                if isinstance(value, Result) and value.module is module:
-                    for given in (*value.call.args, *value.call.keywords):
-                        yield from owners(module, given)
+            for optimizer in (call.func.value, *call.args):  # scaler.step(optimizer)
+                for value in values(module, optimizer):
+                    if isinstance(value, Result) and value.module is module:
+                        for given in (*value.call.args, *value.call.keywords):
+                            yield from owners(module, given)
+
+
+def _stepping_with(module: Module, closure: ast.AST | None) -> list[ast.Call]:
+    """The calls of `optimizer.step(closure)`."""
+    return [
+        call
+        for call in module.calls_by_name.get("step", ())
+        for given in call.args
+        if any(
+            isinstance(value, Routine) and value.node is closure
+            for value in values(module, given)
+        )
+    ]
 
 
 def _loop_or_function(module: Module, node: ast.AST) -> ast.AST | None:
