@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from ..findings import Finding
     from ..subjects.source import Module
 
+_NOTHING_LEARNS = "neither its weights nor its running statistics"
+_NO_WEIGHT_LEARNS = "none of the weights of these layers"
+
 
 class FrozenAfterCompile(Rule):
     """Layers with batch normalization are frozen or unfrozen without a new `compile`.
@@ -30,8 +33,9 @@ class FrozenAfterCompile(Rule):
     nothing is reported as info: it has no effect.
 
     In Keras 3 it reports, as an error, `x.trainable = False` between the `compile` and
-    the first training of x, if nothing unfreezes x again. Different functions may
-    compile, freeze and train it.
+    the first training of x, if nothing unfreezes x again, also where a loop over
+    `x.layers` or a helper does it. Different functions may compile, freeze and train
+    it, in different files, too.
 
     ## Why is this bad
     A model keeps training just the layers that were trainable when its training
@@ -46,9 +50,9 @@ class FrozenAfterCompile(Rule):
 
     ## Limits
     All of it must happen in the same function, in the order of the text; for the frozen
-    discriminator, in the same file. A late change has no effect on TensorFlow as long
-    as the batches keep their shape; on JAX, Keras 3 fails with an error instead, and on
-    PyTorch the change takes effect at once.
+    discriminator, in files that import each other. A late change has no effect on
+    TensorFlow as long as the batches keep their shape; on JAX, Keras 3 fails with an
+    error instead, and on PyTorch the change takes effect at once.
 
     ## References
     - https://keras.io/guides/transfer_learning/
@@ -104,14 +108,19 @@ healthy = bool(np.array_equal(before, after))
             )
         if not source.keras_for(module).has(FREEZING_PRECEDES_TRAINING):
             return
-        frozen = (*source.fitted_frozen(module), *source.frozen_in_parts(module))
-        for change in dict.fromkeys(frozen):
-            network = ast.unparse(change.targets[0]).removesuffix(".trainable")
+        frozen: dict[ast.AST, tuple[str, str]] = {}
+        for assignment in source.fitted_frozen(module):
+            network = ast.unparse(assignment.targets[0]).removesuffix(".trainable")
+            frozen[assignment] = network, _NOTHING_LEARNS
+        for part in source.frozen_in_parts(module):
+            harm = _NO_WEIGHT_LEARNS if part.by_layer else _NOTHING_LEARNS
+            frozen.setdefault(part.node, (ast.unparse(part.network), harm))
+        for node, (network, harm) in frozen.items():
             yield self.finding(
                 f"{network} is frozen when it is first trained, so that this changes "
-                "neither its weights nor its running statistics; set "
-                f"{network}.trainable = True before each training of it, and False "
-                f"before each of a model around it{source.keras_for(module).caveat}",
-                module.location(change),
+                f"{harm}; set {network}.trainable = True before each training of it, "
+                f"and False before each of a model around it"
+                f"{source.keras_for(module).caveat}",
+                module.location(node),
                 None if source.keras_for(module).assumed else Severity.ERROR,
             )

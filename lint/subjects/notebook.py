@@ -15,6 +15,9 @@ _MAGIC = re.compile(
 # Half of a surrogate pair, which JSON may hold and no encoding can.
 _HALF_PAIR = re.compile("[\ud800-\udfff]")
 _SHELL_VALUE = re.compile(r"(\s*[A-Za-z_(\[][^=!%#\n]*=\s*)[%!].*$")
+_SETTING = re.compile(
+    r"(?P<indent>\s*)%(?:set_)?env\s+(?P<name>\w+)[=\s]\s*(?P<value>[^\s\"'\\]+)\s*$"
+)
 _TIMED = re.compile(r"(?P<indent>\s*)%time(?P<rest>\s+[^\s-].*)$")
 # Cell magics whose body is still Python; that of others is not.
 _PYTHON_CELL = re.compile(r"%%(time|timeit|capture|prun|memit|python3?|py)\b")
@@ -98,7 +101,7 @@ def _blank(cell: str) -> str:
         if continued:
             result.append("")
         elif magic:
-            result.append(_timed(line) or _indented_pass(line))
+            result.append(_timed(line) or _set(line) or _indented_pass(line))
         elif shell and not _is_open("\n".join(result)):
             result.append(_SHELL_VALUE.sub(r"\1None", line))
         else:
@@ -119,6 +122,14 @@ def _timed(line: str) -> str:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return ""
     return timed
+
+
+def _set(line: str) -> str:
+    """Write `%env KERAS_BACKEND=jax` as Python does, as it chooses what is run."""
+    match = _SETTING.match(line)
+    if match is None:
+        return ""
+    return f'{match["indent"]}os.environ["{match["name"]}"] = "{match["value"]}"'
 
 
 def _indented_pass(line: str) -> str:

@@ -119,7 +119,7 @@ def graph_of(cls: Class) -> Iterator[tuple[Module, ast.expr]]:
         for call in calls_in(routine.module, routine.node):
             if last_word(call.func) != "__init__":
                 continue
-            given = [*call.args, *_graph_keywords(call)]
+            given = [*call.args, *graph_keywords(call)]
             # Model.__init__(self, ...) names the instance; super().__init__ does not.
             given = [
                 argument for argument in given if not _is_name(argument, routine.node)
@@ -128,7 +128,8 @@ def graph_of(cls: Class) -> Iterator[tuple[Module, ast.expr]]:
                 yield routine.module, expression
 
 
-def _graph_keywords(call: ast.Call) -> list[ast.expr]:
+def graph_keywords(call: ast.Call) -> list[ast.expr]:
+    """What a call passes by the names of the parts of a graph."""
     wanted = ("inputs", "outputs", "layers")
     return [argument.value for argument in call.keywords if argument.arg in wanted]
 

@@ -13,12 +13,10 @@ from typing import TYPE_CHECKING
 
 from .. import names
 from .bindings import Binding, Kind
-from .classes import (
-    graph_of,
-    keyword,
-    layer_calls,
-)
+from .classes import graph_of, keyword, layer_calls
 from .frozen import freezes
+from .handles import joined
+from .instances import graphs_given, methods_in_sight
 from .limits import LAYERS_VISITED, NESTING
 from .members import attribute_of_self, is_false, members, returns_of, self_name
 from .memo import remembered
@@ -50,7 +48,7 @@ from .values import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from .module import Module
 
@@ -180,7 +178,7 @@ class _LayerSearch:
         if frozen is not None and is_false(frozen):
             return
         constructed = False
-        for function in values(module, call.func):
+        for function in self._run_by(module, call):
             if isinstance(function, Routine):
                 constructed = True
                 with self._running(run_of(function, module, call, self._run)):
@@ -198,6 +196,18 @@ class _LayerSearch:
             yield self.expression(module, call.func)
         for argument in (*call.args, *(option.value for option in call.keywords)):
             yield self.expression(module, argument)
+
+    def _run_by(self, module: Module, call: ast.Call) -> Iterator[Value]:
+        """What is called; of `self.make()`, what subclasses make of it."""
+        match call.func:
+            case ast.Attribute(value=ast.Name() as base, attr=name):
+                owners = [
+                    one.cls for one in values(module, base) if isinstance(one, Self)
+                ]
+            case _:
+                owners, name = [], ""
+        found = [one for owner in owners for one in methods_in_sight(owner, name)]
+        yield from found or values(module, call.func)
 
     def _made(self, maker: Value, module: Module, call: ast.Call) -> Kinds:
         """Return what the instance that `maker` returns holds."""
@@ -217,8 +227,10 @@ class _LayerSearch:
                     run = run_of(constructor, module, call, self._run)
                 with self._running(run):
                     return self.of_class(maker)
-            case Partial(function=inner):
-                return self._made(inner, module, call)
+            case Partial(function=inner, module=where, call=partial):
+                # Its arguments mean what they mean where it stands.
+                bound = joined(partial, call) if where is module else call
+                return self._made(inner, module, bound)
         return NOTHING
 
     def _name(self, module: Module, name: ast.Name) -> Iterator[Kinds]:
@@ -273,10 +285,18 @@ class _LayerSearch:
                     return NOTHING
                 return self.expression(module, call) | self._grown(module, call)
             case Self(cls):
-                return self.of_class(cls)
+                return NOTHING.union(
+                    self.of_class(cls), *self._parts_of_graphs(graphs_given(cls))
+                )
             case Items(module, node):
                 return self.expression(module, node)
         return NOTHING
+
+    def _parts_of_graphs(
+        self, graphs: Iterable[tuple[Module, ast.expr]]
+    ) -> Iterator[Kinds]:
+        for module, expression in graphs:
+            yield self.expression(module, expression)
 
     def _grown(self, module: Module, made: ast.Call) -> Kinds:
         """Return what is added to a network under the name it is first given."""

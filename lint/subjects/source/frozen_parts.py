@@ -2,6 +2,7 @@
 
 Adversarial networks are written this way: the discriminator is compiled where it is
 built, frozen where the combined model is, and trained in a loop that is given both.
+Each may stand in a file of its own.
 """
 
 from __future__ import annotations
@@ -10,57 +11,99 @@ import ast
 from typing import TYPE_CHECKING
 
 from .. import names
+from .bindings import Kind
+from .callers import calls_elsewhere
 from .contents import kinds_held
+from .freezings import freezings
 from .identity import origins_of
+from .imports import imported
+from .limits import FILES_CALLING
 from .members import returns_of
 from .memo import remembered
 from .nodes import Function, end
 from .resolve import calls_of, values
-from .values import Routine
+from .values import Routine, Whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from .freezings import Freezing
     from .module import Module
 
 _TRAINING = ("fit", "fit_generator", "train_on_batch")
 _CALLS_UP = 3  # from where something is done to where that is ordered
 
+_Place = tuple["Module", ast.AST]
 
-def frozen_in_parts(module: Module) -> Iterator[ast.Assign]:
+
+def frozen_in_parts(module: Module) -> Iterator[Freezing]:
     """Yield each `x.trainable = False` that comes before the first training of x.
 
     x must have been compiled before, be trained later, and never be unfrozen.
     """
-    for change, network in _changes(module, value=False):
-        made = _made_at(module, network)
-        if not made or names.BATCH_NORM not in kinds_held(module, network, True):
+    if any(not change.value for change in freezings(module)):
+        home, near = _files(module)
+        found = {change.position for change in _frozen_in(home, near)}
+        for change in freezings(module):
+            if change.position in found:
+                yield change
+
+
+def _files(module: Module) -> tuple[Module, list[Module]]:
+    """The module, as others import it, and those that share networks with it.
+
+    Just the module itself, if it is used alone, or by too many to read.
+    """
+    project = module.project
+    home = project.load(module.path)
+    users = [] if home is None else [*project.naming(home.imported_as)]
+    if home is None or not users or len(users) > FILES_CALLING:
+        return module, [module]
+    near = [home, *users]
+    for user in users:
+        near += _imports(user)
+    return home, list({other.path.resolve(): other for other in near}.values())
+
+
+@remembered
+def _imports(module: Module) -> list[Module]:
+    """The files of the project that a module imports."""
+    found = []
+    for bindings in module.scopes.top.bindings.values():
+        for binding in bindings:
+            if binding.kind is Kind.IMPORT:
+                for one in imported(module, binding.dotted):
+                    if isinstance(one, Whole):
+                        found.append(one.module)
+                    elif isinstance(one, tuple):
+                        found.append(one[0])
+    return found
+
+
+def _frozen_in(home: Module, near: list[Module]) -> Iterator[Freezing]:
+    for change in freezings(home):
+        if change.value or change.is_partial:
             continue
-        trained = [
-            call
-            for word in _TRAINING
-            for call in module.calls_by_name.get(word, ())
-            if _is_of(module, call, made)
-        ]
-        later = [name for name in trained if _precedes(module, change, name)]
-        if not later or len(later) < len(trained) or _may_be_freed(module, made):
+        made = _made_at(home, change.network)
+        if not _holds_batch_norm(near, made):
             continue
-        if any(_is_compiled_in(module, keyword) for keyword in made) or any(
-            _precedes(module, call, change)
-            for call in module.calls_by_name.get("compile", ())
-            if _is_of(module, call, made)
+        trained = [*_calls_on(near, _TRAINING, made)]
+        later = [call for call in trained if _precedes((home, change.node), call)]
+        if not later or len(later) < len(trained) or _may_be_freed(near, made):
+            continue
+        if _is_compiled_where_made(near, made) or any(
+            _precedes(call, (home, change.node))
+            for call in _calls_on(near, ("compile",), made)
         ):
             yield change
 
 
-def _changes(module: Module, *, value: bool) -> Iterator[tuple[ast.Assign, ast.expr]]:
-    for node in module.scopes.of(ast.Assign):
-        match node:
-            case ast.Assign(
-                targets=[ast.Attribute(value=network, attr="trainable")],
-                value=ast.Constant(value=bool() as constant),
-            ) if constant is value:
-                yield node, network
+def _holds_batch_norm(near: list[Module], made: frozenset[ast.Call]) -> bool:
+    return any(
+        names.BATCH_NORM in kinds_held(module, call, True)
+        for module in near
+        for call in made.intersection(module.calls)
+    )
 
 
 @remembered
@@ -68,80 +111,96 @@ def _made_at(module: Module, network: ast.expr) -> frozenset[ast.Call]:
     """The calls that the network may come from."""
     return frozenset(
         origin[0]
-        for origin in origins_of(module, network)
+        for origin in origins_of(module, network, far=True)
         if len(origin) == 1 and isinstance(origin[0], ast.Call)
     )
 
 
-def _is_of(module: Module, call: ast.Call, made: frozenset[ast.Call]) -> bool:
-    """Whether the method of a network is called that comes from there."""
-    return isinstance(call.func, ast.Attribute) and not made.isdisjoint(
-        _made_at(module, call.func.value)
-    )
+def _calls_on(
+    near: list[Module], words: tuple[str, ...], made: frozenset[ast.Call]
+) -> Iterator[tuple[Module, ast.Call]]:
+    """The calls of such a method of a network that comes from there."""
+    for module in near:
+        for word in words:
+            for call in module.calls_by_name.get(word, ()):
+                if isinstance(call.func, ast.Attribute) and not made.isdisjoint(
+                    _made_at(module, call.func.value)
+                ):
+                    yield module, call
 
 
-def _is_compiled_in(module: Module, made: ast.Call) -> bool:
-    """Whether the function that a call runs compiles what it returns."""
-    for value in values(module, made.func):
-        if not isinstance(value, Routine):
-            continue
-        where = value.module
-        returned = {
-            one
-            for returned in returns_of(where, value.node)
-            for one in _made_at(where, returned)
-        }
-        if any(
-            _is_of(where, call, frozenset(returned))
-            for call in where.calls_by_name.get("compile", ())
-        ):
-            return True
+def _is_compiled_where_made(near: list[Module], made: frozenset[ast.Call]) -> bool:
+    """Whether a function that makes the network compiles what it returns."""
+    for module in near:
+        for call in made.intersection(module.calls):
+            for value in values(module, call.func):
+                if isinstance(value, Routine) and _compiles(value):
+                    return True
     return False
 
 
-def _may_be_freed(module: Module, made: frozenset[ast.Call]) -> bool:
+def _compiles(maker: Routine) -> bool:
+    returned = frozenset(
+        one
+        for returned in returns_of(maker.module, maker.node)
+        for one in _made_at(maker.module, returned)
+    )
+    return any(_calls_on([maker.module], ("compile",), returned))
+
+
+def _may_be_freed(near: list[Module], made: frozenset[ast.Call]) -> bool:
     """Whether it is unfrozen somewhere, or passed to something that may do so."""
-    if any(
-        not made.isdisjoint(_made_at(module, network))
-        for _, network in _changes(module, value=True)
-    ):
-        return True
-    return any(
-        not made.isdisjoint(_made_at(module, argument))
-        for call in module.calls
+    for module in near:
+        changes = freezings(module)
         if any(
-            isinstance(node, ast.Constant) and isinstance(node.value, bool)
-            for node in (*call.args, *(one.value for one in call.keywords))
-        )
-        for argument in call.args
+            change.value and not made.isdisjoint(_made_at(module, change.network))
+            for change in changes
+        ):
+            return True
+        known = {change.node for change in changes}
+        for call in module.calls:
+            if call not in known and _passes_truth(call):
+                for argument in call.args:
+                    if not made.isdisjoint(_made_at(module, argument)):
+                        return True
+    return False
+
+
+def _passes_truth(call: ast.Call) -> bool:
+    return any(
+        isinstance(node, ast.Constant) and isinstance(node.value, bool)
+        for node in (*call.args, *(one.value for one in call.keywords))
     )
 
 
-def _precedes(module: Module, first: ast.AST, second: ast.AST, depth: int = 0) -> bool:
+def _precedes(first: _Place, second: _Place, depth: int = 0) -> bool:
     """Whether the code that runs both seems to reach the first one first."""
-    here = module.scopes.enclosing_function(first)
-    there = module.scopes.enclosing_function(second)
-    if here is there:
-        return end(first) < end(second)  # arguments come before their call
+    (module, one), (other_module, other) = first, second
+    here = module.scopes.enclosing_function(one)
+    there = other_module.scopes.enclosing_function(other)
+    if here is there and module is other_module:
+        return end(one) < end(other)  # arguments come before their call
     if depth > _CALLS_UP:
         return False
+    if here is None and module is not other_module:
+        return module in _imports(other_module)
     owner = module.owner_of(here) if here is not None else None
     constructs = owner is not None and getattr(here, "name", "") == "__init__"
-    if constructs and there is not None and module.owner_of(there) is owner:
+    if constructs and there is not None and other_module.owner_of(there) is owner:
         return True
-    before, after = _callers(module, here), _callers(module, there)
+    before, after = _callers(module, here), _callers(other_module, there)
     return (
-        any(_precedes(module, call, second, depth + 1) for call in before)
-        or any(_precedes(module, first, call, depth + 1) for call in after)
-        or any(
-            _precedes(module, one, other, depth + 2)
-            for one in before
-            for other in after
-        )
+        any(_precedes(call, second, depth + 1) for call in before)
+        or any(_precedes(first, call, depth + 1) for call in after)
+        or any(_precedes(one, other, depth + 2) for one in before for other in after)
     )
 
 
-def _callers(module: Module, function: Function | None) -> list[ast.Call]:
+def _callers(module: Module, function: Function | None) -> list[_Place]:
     if function is None:
         return []
-    return [call for call, _ in calls_of(module, function) if call in module.calls]
+    found: list[_Place] = [
+        (module, call) for call, _ in calls_of(module, function) if call in module.calls
+    ]
+    found += [(where, call) for where, call, _ in calls_elsewhere(module, function)]
+    return found

@@ -30,8 +30,8 @@ _RUNNERS = ("run", "experimental_run_v2", "experimental_run", "call_for_each_rep
 
 
 @remembered
-def names_of(module: Module, function: Function) -> frozenset[str]:
-    """The last words of the calls that may run the function."""
+def names_of(module: Module, function: Function | ast.ClassDef) -> frozenset[str]:
+    """The last words of the calls that may run the function, or make an instance."""
     name = getattr(function, "name", "")
     found, pending = {name}, [name]
     for _ in range(NUMBERS_HANDED):

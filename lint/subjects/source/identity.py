@@ -11,11 +11,14 @@ import ast
 from typing import TYPE_CHECKING
 
 from .bindings import Binding, Kind
+from .callers import calls_elsewhere
+from .imports import imported
 from .limits import NAMES_VISITED
 from .members import members
 from .nodes import Function
+from .parts import items_of
 from .resolve import calls_of, project_lineage, values
-from .values import Class, Self, argument_for, is_self
+from .values import Class, Routine, Self, argument_for, is_self
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -43,14 +46,18 @@ def is_part_of(
     )
 
 
-def origins_of(module: Module, network: ast.expr) -> set[Origin]:
-    """Return the places where a network may have been made, by all ways to it."""
-    return set(_OriginSearch(()).origins(module, network))
+def origins_of(module: Module, network: ast.expr, *, far: bool = False) -> set[Origin]:
+    """Return the places where a network may have been made, by all ways to it.
+
+    Those in other files only if it is to be `far`.
+    """
+    return set(_OriginSearch((), far=far).origins(module, network))
 
 
 class _OriginSearch:
-    def __init__(self, here: Iterable[ast.AST]) -> None:
+    def __init__(self, here: Iterable[ast.AST], *, far: bool = False) -> None:
         self._here = set(here)
+        self._far = far
         self._visited: set[ast.AST] = set()
 
     def origins(self, module: Module, expression: ast.expr) -> Iterator[Origin]:
@@ -92,14 +99,28 @@ class _OriginSearch:
                 assert isinstance(node, ast.expr)
                 for origin in self.origins(module, node):
                     yield (*origin, str(binding.index))
+                if self._far and isinstance(node, ast.Call):
+                    yield from self._returned(module, node, binding.index)
             case Kind.PARAMETER:
                 assert isinstance(node, ast.arg)
                 assert isinstance(binding.place, Function)
                 yield from self._parameter(module, binding.place, node)
             case Kind.IMPORT:
                 yield (binding.dotted.lstrip("."),)
+                for found in imported(module, binding.dotted) if self._far else ():
+                    if isinstance(found, tuple):
+                        yield from self._bound(*found)
             case _:
                 yield (node,)
+
+    def _returned(
+        self, module: Module, call: ast.Call, index: int | None
+    ) -> Iterator[Origin]:
+        """Yield the origins of one of the things that a function returns."""
+        for function in values(module, call.func):
+            if isinstance(function, Routine) and index is not None:
+                for part in items_of(function, index):
+                    yield from self.origins(function.module, part)
 
     def _parameter(
         self, module: Module, function: Function, argument: ast.arg
@@ -111,10 +132,12 @@ class _OriginSearch:
         yield (argument,)
         if function in self._here:
             return
-        for call, skipped in calls_of(module, function):
+        calls = [(module, *call) for call in calls_of(module, function)]
+        calls += calls_elsewhere(module, function) if self._far else []
+        for where, call, skipped in calls:
             passed = argument_for(call, function, argument.arg, skipped)
             if passed is not None:
-                yield from self.origins(module, passed)
+                yield from self.origins(where, passed)
 
     def _given(self, module: Module, base: ast.expr, name: str) -> Iterator[Origin]:
         """Yield the origins of `self.name`, which are the same in all methods."""

@@ -11,7 +11,7 @@ from .. import names
 from . import hints
 from .classes import calls_in, keras_kind, keyword, reached
 from .contents import Kinds, kinds_held
-from .members import attribute_of_self, members, self_name
+from .members import attribute_of_self, is_set_from_outside, members, self_name
 from .resolve import values
 from .saying import FLAG
 from .values import Class, Known, Result, Routine, parameters
@@ -115,11 +115,5 @@ def _is_from_constructor(module: Module, node: ast.ClassDef, name: str) -> bool:
         and isinstance(given[0], ast.Name)
         and given[0].id in parameters(constructor)
         and module.scopes.enclosing_function(given[0]) is constructor
-        and not _is_set_from_outside(module, name)
+        and not is_set_from_outside(module, name)
     )
-
-
-def _is_set_from_outside(module: Module, name: str) -> bool:
-    """Whether something sets it on another object, or by its name."""
-    use = re.compile(rf"(?<!\bself)\.{name}\s*=(?!=)|setattr\(")
-    return module.matches(use)

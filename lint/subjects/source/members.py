@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
@@ -101,6 +102,13 @@ def attribute_of_self(node: ast.AST, me: str | None) -> str | None:
 def is_false(node: ast.AST) -> bool:
     """Whether the node is a literal False."""
     return isinstance(node, ast.Constant) and node.value is False
+
+
+@remembered
+def is_set_from_outside(module: Module, name: str) -> bool:
+    """Whether something sets the attribute on another object, or by its name."""
+    use = re.compile(rf"(?<!\bself)\.{name}\s*=(?!=)|setattr\(")
+    return module.matches(use)
 
 
 def _read_method(method: Method, attributes: _Expressions, added: _Expressions) -> None:

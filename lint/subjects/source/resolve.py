@@ -33,6 +33,7 @@ from .values import (
     argument_for,
     default_of,
     dict_entries,
+    is_class_method,
     is_number,
     is_self,
     unpacks,
@@ -244,6 +245,8 @@ def _call(module: Module, call: ast.Call) -> Iterator[Value]:
                     yield Partial(inner, module, call)
             case Known("dict"):
                 yield Items(module, call)
+            case Known("getattr"):
+                continue
             case Known("super"):
                 yield from _super(module, call)
             case Known(name) if name in _SAME_FUNCTION and call.args:
@@ -295,7 +298,8 @@ def _parameter(module: Module, argument: ast.arg) -> Iterator[Value]:
     assert isinstance(function, Function)
     owner = module.owner_of(function)
     if owner is not None and is_self(function, argument):
-        yield Self(Class(module, owner))
+        own = Class(module, owner)
+        yield own if is_class_method(function) else Self(own)
         return
     yield Parameter(module, function, argument.arg)
     passed, default_used = _passed(module, function, argument.arg)
@@ -394,7 +398,8 @@ def calls_of(module: Module, function: Function) -> list[tuple[ast.Call, int]]:
     owner = module.owner_of(function)
     name = getattr(function, "name", "")
     if owner is not None and name == "__init__":
-        return [(call, 1) for call in constructions(module, function)]
+        made = constructions(module, function)
+        return [(call, 1) for call in (*made, *_partly_made(module, owner, function))]
     found = []
     named = names_of(module, function) if name else ()
     calls = [
@@ -430,9 +435,27 @@ def _run_by(
     return None
 
 
+def _partly_made(
+    module: Module, owner: ast.ClassDef, constructor: Function
+) -> Iterator[ast.Call]:
+    """The calls of `partial(Block, ...)`, joined with what that passes."""
+    for name in names_of(module, owner) if "partial" in module.calls_by_name else ():
+        for call in module.calls_by_name.get(name, ()):
+            for value in values(module, call.func):
+                match value:
+                    case Partial(function=Class() as made, call=partial):
+                        routine = method_of(made, "__init__")
+                        if routine is not None and routine.node is constructor:
+                            yield joined(partial, call)
+
+
 def constructions(module: Module, constructor: Function) -> Iterator[ast.Call]:
     """The calls that run that `__init__`, directly or through `super()`."""
-    candidates = [*module.calls_by_name.get("__init__", ())]
+    candidates = [
+        call
+        for name in ("__init__", "cls")
+        for call in module.calls_by_name.get(name, ())
+    ]
     for node in module.classes:
         candidates += module.calls_by_name.get(node.name, ())
     for call in candidates:

@@ -57,8 +57,12 @@ class Running:
 
     def networks(self) -> Iterator[Network]:
         """Yield the network: as written, and as each caller on the way knows it."""
-        yield self.module, self.call.func
-        step, name = self, self.call.func
+        return self.handed(self.call.func)
+
+    def handed(self, name: ast.expr) -> Iterator[Network]:
+        """Yield what is written in the call, and what each caller passes for it."""
+        yield self.module, name
+        step = self
         while isinstance(name, ast.Name) and step.routine and step.caller:
             skipped = int(step.routine.owner is not None)
             caller = step.caller

@@ -51,13 +51,18 @@ def run_of(
     if not deciding:
         return None
     skipped = int(routine.owner is not None)
-    passed = [
+    passed: list[tuple[str | None, str]] = [
         (name, ast.unparse(given))
         for name in sorted(deciding)
         for given in [argument_for(call, function, name, skipped)]
         if given is not None
     ]
     scope = module.scopes.scope_of(call.func).node
+    passed += [
+        (keyword.arg, ast.unparse(keyword.value))
+        for keyword in call.keywords
+        if keyword.arg is None or function.args.kwarg is not None
+    ]
     key = (function, scope, *passed, outer and outer.key)
     return Run(function, module, call, skipped, outer, key)
 
@@ -79,7 +84,9 @@ def _deciding(_module: Module, node: ast.AST) -> frozenset[str]:
                 found |= _names_in(inner)
             case ast.List(elts=parts):
                 found |= {part.id for part in parts if isinstance(part, ast.Name)}
-            case ast.Assign(targets=[ast.Attribute(attr=name)], value=value):
+            case ast.Assign(
+                targets=[ast.Attribute(attr=name) | ast.Name(id=name)], value=value
+            ):
                 set_to.setdefault(name, set()).update(_names_in(value))
     for name in list(found):
         found |= set_to.get(name, set())

@@ -11,31 +11,22 @@ import ast
 from typing import TYPE_CHECKING
 
 from .bindings import Kind
-from .callers import is_called_widely
 from .comparisons import Other, compared
+from .instances import attribute_given
 from .limits import FLAGS_HANDED
-from .members import members
 from .memo import remembered
 from .nodes import Function, ScopeNode
-from .resolve import project_lineage, values
-from .runs import Run, callers_of, is_run_by
-from .values import (
-    Class,
-    Items,
-    Known,
-    Literal,
-    Result,
-    Routine,
-    Self,
-    argument_for,
-    default_of,
-    unpacks,
-)
+from .passed import collected, passed_for
+from .records import fields_of, is_known
+from .resolve import values
+from .values import Class, Items, Known, Literal, Result, Routine, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from .module import Module
+    from .passed import Given
+    from .runs import Run
 
 
 def truth(module: Module, test: ast.expr, run: Run | None = None) -> bool | None:
@@ -159,6 +150,16 @@ class _OutcomeSearch:
                 yield from self._name(module, expression, run, depth)
             case ast.Attribute():
                 yield from self._attribute(module, expression, run, depth)
+            case ast.Call(
+                func=ast.Attribute(value=base, attr="get" | "pop"),
+                args=[ast.Constant(value=str() as key), *default],
+            ):
+                options = (base, key, default)
+                yield from self._asked_for(module, expression, options, run, depth)
+            case ast.Call(func=ast.Name(id="getattr"), args=[holder, _, _]):
+                yield from _valued(module, expression)
+                if not is_known(module, holder, run):
+                    yield Other.UNKNOWN
             case ast.Call(func=ast.Name(id="bool"), args=[inner]):
                 yield from self.outcomes(module, inner, run, depth)
             case _:
@@ -214,56 +215,55 @@ class _OutcomeSearch:
                     yield from self.outcomes(module, binding.node, run, depth)
                 case Kind.PARAMETER:
                     assert isinstance(binding.place, Function)
-                    yield from self._parameter(
-                        module, binding.place, name.id, run, depth
-                    )
+                    given = passed_for(module, binding.place, name.id, run)
+                    yield from self._given(given, depth)
                 case Kind.IMPORT | Kind.DEFINITION:
                     yield from _valued(module, name)
                 case _:
                     yield Other.UNKNOWN
 
-    def _attribute(
-        self, module: Module, expression: ast.Attribute, run: Run | None, depth: int
-    ) -> Iterator[object]:
-        given = [
-            (ancestor.module, one)
-            for owner in values(module, expression.value)
-            if isinstance(owner, Self)
-            for ancestor in project_lineage(owner.cls)
-            for one in members(ancestor.module, ancestor.node).assigned(expression.attr)
-        ]
-        if not given:
-            yield from _valued(module, expression)
-        for where, one in given:
-            if not is_dead(where, one, run):
-                yield from self.outcomes(where, one, run, depth)
-
-    def _parameter(
+    def _asked_for(
         self,
         module: Module,
-        function: Function,
-        name: str,
+        call: ast.Call,
+        options: tuple[ast.expr, str, list[ast.expr]],
         run: Run | None,
         depth: int,
     ) -> Iterator[object]:
-        default = default_of(function, name)
-        seen, left_out = False, False
-        if not is_run_by(function, run) and is_called_widely(module, function):
-            yield Other.UNKNOWN
-        for where, call, skipped, outer in callers_of(module, function, run):
-            seen = True
-            given = argument_for(call, function, name, skipped)
-            if given is not None:
-                yield from self.outcomes(where, given, outer, depth)
-            elif unpacks(call) or default is None:
+        """`kwargs.pop(key, default)`, of which callers may pass the key."""
+        base, key, default = options
+        left_out = (module, default[0], run) if default else None
+        given = collected(module, base, key, run, left_out)
+        if given is None:
+            yield from _valued(module, call)
+        else:
+            yield from self._given(given, depth)
+
+    def _attribute(
+        self, module: Module, expression: ast.Attribute, run: Run | None, depth: int
+    ) -> Iterator[object]:
+        name = expression.attr
+        given = [
+            one
+            for owner in values(module, expression.value)
+            if isinstance(owner, Self)
+            for one in attribute_given(owner.cls, name)
+        ]
+        for where, one in given:
+            if not is_dead(where, one, run):
+                yield from self.outcomes(where, one, run, depth)
+        fields = None if given else fields_of(module, expression, run)
+        if fields is not None:
+            yield from self._given(fields, depth)
+        elif not given:
+            yield from _valued(module, expression)
+
+    def _given(self, given: Iterable[Given], depth: int) -> Iterator[object]:
+        for one in given:
+            if one is None:
                 yield Other.UNKNOWN
-            elif not left_out:
-                left_out = True
-                yield from self.outcomes(module, default, None, depth)
-        if not seen:
-            yield Other.UNKNOWN
-            if default is not None:
-                yield from self.outcomes(module, default, None, depth)
+            else:
+                yield from self.outcomes(*one, depth)
 
 
 def _valued(module: Module, expression: ast.expr) -> Iterator[object]:

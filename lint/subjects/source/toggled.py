@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING
 
 from .. import names
 from .contents import kinds_held
-from .resolve import values
-from .values import Routine, parameters
+from .freezings import freezings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .module import Module
-    from .nodes import Function
 
 _TRAINING = ("train_on_batch", "fit", "fit_generator")
 _COMPILING = ("compile", "make_train_function")
@@ -31,7 +29,8 @@ def toggled_in_loops(module: Module) -> Iterator[tuple[ast.AST, ast.expr]]:
     if not module.mentions(".trainable"):
         return
     loops = _loops(module, _TRAINING)
-    for node, network in (*_assigned(module), *_by_function(module)):
+    for change in freezings(module):
+        node, network = change.node, change.network
         around = [
             ancestor for ancestor in module.scopes.ancestors(node) if ancestor in loops
         ]
@@ -52,37 +51,3 @@ def _loops(module: Module, words: tuple[str, ...]) -> set[ast.AST]:
         for outer in module.scopes.ancestors(call)
         if isinstance(outer, ast.For | ast.While)
     }
-
-
-def _assigned(module: Module) -> Iterator[tuple[ast.AST, ast.expr]]:
-    for node in module.scopes.of(ast.Assign):
-        match node:
-            case ast.Assign(
-                targets=[ast.Attribute(value=network, attr="trainable")],
-                value=ast.Constant(value=bool()),
-            ):
-                yield node, network
-
-
-def _by_function(module: Module) -> Iterator[tuple[ast.AST, ast.expr]]:
-    """`make_trainable(network, False)`."""
-    for call in module.calls:
-        match call.args:
-            case [network, ast.Constant(value=bool())] if any(
-                isinstance(value, Routine) and _sets_trainable(value.node)
-                for value in values(module, call.func)
-            ):
-                yield call, network
-
-
-def _sets_trainable(function: Function) -> bool:
-    """Whether a function unfreezes its first argument, or freezes it."""
-    given = parameters(function)
-    return any(
-        isinstance(node, ast.Assign)
-        and isinstance(node.targets[0], ast.Attribute)
-        and node.targets[0].attr == "trainable"
-        and isinstance(node.value, ast.Name)
-        and node.value.id in given
-        for node in ast.walk(function)
-    )

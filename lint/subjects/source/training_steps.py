@@ -13,7 +13,7 @@ from .classes import calls_in, keyword
 from .contents import kinds_held
 from .identity import is_part_of
 from .members import returns_of
-from .nodes import Function, last_word
+from .nodes import Function, arguments_of, last_word
 from .owners import owners
 from .resolve import values
 from .running import Running, running, trained_kinds
@@ -192,12 +192,16 @@ def _lost(
 
 
 def _in_jax(module: Module) -> Iterator[LostFlag]:
-    if not (module.mentions("stateless_call") and _applies_somewhere(module)):
+    if not module.mentions("stateless_call"):
         return
     for function in _differentiated(module):
         for run in running(module, [function.node]):
             call = run.call
             if last_word(call.func) != "stateless_call" or len(call.args) > 3:
+                continue
+            if _is_for_inputs(run, function):
+                continue
+            if not (_applies_somewhere(module) or _is_for_weights(run, function)):
                 continue
             assert isinstance(call.func, ast.Attribute | ast.Name)
             lost = run.loses_flag()
@@ -213,6 +217,30 @@ def _in_jax(module: Module) -> Iterator[LostFlag]:
                 is_call = lost is run and run.is_shown
                 is_call = is_call and keyword(call, FLAG) is None
                 yield LostFlag(lost.shown, called, how, kinds, is_call, shared)
+
+
+def _is_for_weights(run: Running, function: Routine) -> bool:
+    """Whether the gradients are for the trainable variables that it is called with."""
+    return _is_first(function, run, run.call.args[:1])
+
+
+def _is_for_inputs(run: Running, function: Routine) -> bool:
+    """Whether the gradients are for what the network is called on, as in a saliency."""
+    weights = _is_first(function, run, run.call.args[:1])
+    return not weights and _is_first(function, run, run.call.args[2:3])
+
+
+def _is_first(function: Routine, run: Running, given: list[ast.expr]) -> bool:
+    """Whether it is what the function gets first, of which JAX takes gradients."""
+    parameters = arguments_of(function.node)[function.owner is not None :]
+    for argument in given:
+        *_, (_, handed) = run.handed(argument)
+        return (
+            isinstance(handed, ast.Name)
+            and bool(parameters)
+            and handed.id == parameters[0].arg
+        )
+    return False
 
 
 def _differentiated(module: Module) -> Iterator[Routine]:
@@ -242,22 +270,32 @@ def _before_backward(module: Module) -> Iterator[LostFlag]:
             for call in module.calls
             if around is None or around in module.scopes.ancestors(call)
         ]
+        inside += _stepping_with(module, around)
         if not any(last_word(call.func) in ("step", *_APPLYING) for call in inside):
             continue
         held = list(_optimised(module, inside))
-        for call in inside:
-            if call.lineno >= backward.lineno or _without_gradients(module, call):
+        before = [call for call in inside if call.lineno < backward.lineno]
+        for run in running(module, before) if held else ():
+            if _runs_without_gradients(run):
                 continue
-            network = (module, call.func)
-            kinds = trained_kinds(network, call) & _LOST
-            if (
-                kinds
-                and Running(module, call, call).loses_flag() is not None
-                and any(is_part_of(network, (module, part), backward) for part in held)
-            ):
-                how = "before loss.backward()"
-                is_call = keyword(call, FLAG) is None
-                yield LostFlag(call, ast.unparse(call.func), how, kinds, is_call)
+            lost = run.loses_flag()
+            for network in run.networks() if lost is not None else ():
+                kinds = trained_kinds(network, run.call) & _LOST
+                if kinds and any(
+                    is_part_of(network, (module, part), backward) for part in held
+                ):
+                    assert lost is not None
+                    here = lost is run and run.is_shown
+                    is_call = here and keyword(run.call, FLAG) is None
+                    yield LostFlag(
+                        lost.shown,
+                        ast.unparse(run.call.func),
+                        "before loss.backward()",
+                        kinds,
+                        is_call,
+                        run.caller is not None,
+                    )
+                    break
 
 
 def _optimised(module: Module, calls: list[ast.Call]) -> Iterator[ast.expr]:
@@ -267,10 +305,24 @@ def _optimised(module: Module, calls: list[ast.Call]) -> Iterator[ast.expr]:
             for argument in call.args:
                 yield from owners(module, argument)
         elif last_word(call.func) == "step" and isinstance(call.func, ast.Attribute):
-            for value in values(module, call.func.value):
-                if isinstance(value, Result) and value.module is module:
-                    for given in (*value.call.args, *value.call.keywords):
-                        yield from owners(module, given)
+            for optimizer in (call.func.value, *call.args):  # scaler.step(optimizer)
+                for value in values(module, optimizer):
+                    if isinstance(value, Result) and value.module is module:
+                        for given in (*value.call.args, *value.call.keywords):
+                            yield from owners(module, given)
+
+
+def _stepping_with(module: Module, closure: ast.AST | None) -> list[ast.Call]:
+    """The calls of `optimizer.step(closure)`."""
+    return [
+        call
+        for call in module.calls_by_name.get("step", ())
+        for given in call.args
+        if any(
+            isinstance(value, Routine) and value.node is closure
+            for value in values(module, given)
+        )
+    ]
 
 
 def _loop_or_function(module: Module, node: ast.AST) -> ast.AST | None:
@@ -280,9 +332,11 @@ def _loop_or_function(module: Module, node: ast.AST) -> ast.AST | None:
     return None
 
 
-def _without_gradients(module: Module, call: ast.Call) -> bool:
-    return any(
+def _runs_without_gradients(run: Running) -> bool:
+    """Whether it, or a call that leads to it, stands in `with torch.no_grad()`."""
+    outer = any(
         isinstance(outer, ast.With)
         and re.search(r"no_grad|inference_mode", ast.unparse(outer.items[0]))
-        for outer in module.scopes.ancestors(call)
+        for outer in run.module.scopes.ancestors(run.call)
     )
+    return outer or (run.caller is not None and _runs_without_gradients(run.caller))

@@ -192,7 +192,8 @@ def _is_instance(value: Value, cls: Class) -> bool:
 
 def _makes(module: Module, call: ast.Call, cls: Class) -> bool:
     # Instances are made by the class's name or a subclass's: words with a capital.
-    if not last_word(call.func)[:1].isupper():
+    word = last_word(call.func)
+    if not (word[:1].isupper() or word == "cls"):
         return False
     return any(
         isinstance(value, Class) and cls in project_lineage(value)

@@ -135,9 +135,18 @@ def is_self(function: Function, argument: ast.arg) -> bool:
     return bool(positional) and positional[0] is argument and not _is_static(function)
 
 
+def is_class_method(function: Function) -> bool:
+    """Whether a method receives its class."""
+    return _is_decorated(function, "classmethod")
+
+
 def _is_static(function: Function) -> bool:
+    return _is_decorated(function, "staticmethod")
+
+
+def _is_decorated(function: Function, name: str) -> bool:
     return any(
-        isinstance(decorator, ast.Name) and decorator.id == "staticmethod"
+        isinstance(decorator, ast.Name) and decorator.id == name
         for decorator in getattr(function, "decorator_list", [])
     )
 
