@@ -48,6 +48,7 @@ from .penalties import penalties_through_batch_norm
 from .plain_calls import leaking_calls, leaks_in_call
 from .project import Project, UnreadableSource, module_from_bytes, read_module
 from .resolve import method_of, project_lineage
+from .reused_layers import reused_layers
 from .savers import saved_without_statistics
 from .sequence import arguments, layers_before, library_classes
 from .shared_inputs import shared_by_inputs
@@ -146,6 +147,7 @@ __all__ = [
     "project_lineage",
     "read_module",
     "replaced",
+    "reused_layers",
     "saved_without_statistics",
     "shared_by_inputs",
     "sole_number",

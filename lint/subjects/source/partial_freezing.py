@@ -48,7 +48,11 @@ def _network_of(module: Module, loop: ast.For) -> ast.expr | None:
         ):
             return network if sorts_out(module, loop.body, name) else None
         case ast.For(target=ast.Name(id=name), iter=collected, body=[single]):
-            return _collected_from(module, collected) if sets(single, name, False) else None
+            return (
+                _collected_from(module, collected)
+                if sets(single, name, False)
+                else None
+            )
     return None
 
 

@@ -84,9 +84,7 @@ def is_of_batch_norm(module: Module, test: ast.expr, name: str) -> bool:
     match test:
         case ast.BoolOp(op=ast.Or(), values=tests):
             return all(is_of_batch_norm(module, one, name) for one in tests)
-        case ast.Call(
-            func=ast.Name(id="isinstance"), args=[ast.Name(id=layer), kinds]
-        ):
+        case ast.Call(func=ast.Name(id="isinstance"), args=[ast.Name(id=layer), kinds]):
             return layer == name and _are_batch_norm(module, kinds)
         case ast.Compare(
             left=left, ops=[ast.Eq() | ast.Is() | ast.In()], comparators=[right]
