@@ -3,6 +3,7 @@
 from . import hints
 from .always_on import AlwaysOn, always_on
 from .averaged import averaged_weights
+from .averages_put_in import averages_put_in
 from .batch_norms import Momentum, changes_later, momenta
 from .batch_of_one import batches_of_one
 from .borrowed import only_borrows
@@ -63,7 +64,11 @@ from .step_counts import default_momenta, most_steps
 from .toggled import toggled_in_loops
 from .training_steps import LostFlag, lost_flags
 from .unflagged_on_jax import flag_passed_on, unflagged_on_jax
-from .untrained import actions_in_training, teachers_in_training
+from .untrained import (
+    actions_in_training,
+    finished_in_training,
+    teachers_in_training,
+)
 from .usage import Usage, trains_by_loops_alone, usage_of
 from .values import Class, default_of, parameters
 from .without_flag import WithoutFlag, passes_flags_on, without_flag
@@ -89,6 +94,7 @@ __all__ = [
     "always_on",
     "arguments",
     "averaged_weights",
+    "averages_put_in",
     "base_calls_without_flag",
     "batch_norms_in_lambda",
     "batches_of_one",
@@ -103,6 +109,7 @@ __all__ = [
     "dropped_updates",
     "extends_flagged",
     "fetched_in_vain",
+    "finished_in_training",
     "fitted_frozen",
     "fixed_axes",
     "flag_left_out",

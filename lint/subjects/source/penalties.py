@@ -6,6 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from .. import names
+from .callers import handed_in
 from .classes import calls_in, keyword
 from .contents import kinds_held
 from .nodes import last_word
@@ -24,17 +25,19 @@ _NORMS = ("norm", "sqrt", "square", "reduce_euclidean_norm", "l2_loss")
 _GRADIENTS = {Known("tensorflow.gradients"), Known("tensorflow.compat.v1.gradients")}
 _BRANCH = ast.If | ast.IfExp | ast.Lambda
 _DEPTH = 3
-_APPLYING = ("apply_gradients", "minimize", "apply")
+_APPLYING = ("apply_gradients", "minimize", "apply", "backward")
 
 
 def penalties_through_batch_norm(module: Module) -> Iterator[ast.Call]:
-    """Yield each call of a network with BN whose gradient by its input is penalized."""
+    """Yield each call of a network with BN whose gradient by its input is penalized.
+
+    In a loss of its own, which sees no network, that is the call for the gradient.
+    """
     yield from _penalised_in_graphs(module)
     yield from _penalised_in_losses(module)
+    yield from _penalised_in_torch(module)
     if not module.mentions("GradientTape"):
         return
-    if not any(word in module.calls_by_name for word in _APPLYING):
-        return  # nothing is trained by it
     for node in module.scopes.of(ast.With):
         for item in node.items:
             tape = item.optional_vars
@@ -60,13 +63,44 @@ def _penalised_in_graphs(module: Module) -> Iterator[ast.Call]:
                 says(module, score, name=flag).is_constant(False)
                 for flag in (FLAG, FLAG_OF_FUNCTIONS)
             )
-            and any(_runs_batch_norm(value) for value in values(module, score.func))
+            and (
+                any(_runs_batch_norm(value) for value in values(module, score.func))
+                or _is_network_in_training(module, score)
+            )
+        ):
+            yield score
+
+
+def _is_network_in_training(module: Module, call: ast.Call) -> bool:
+    """Whether a network of Keras with BN is told to train."""
+    return says(module, call).is_constant(True) and any(
+        names.BATCH_NORM in kinds_held(where, network)
+        for where, network in ((module, call.func), *handed_in(module, call.func))
+    )
+
+
+def _penalised_in_torch(module: Module) -> Iterator[ast.Call]:
+    """Yield calls penalized by `torch.autograd.grad(outputs=score, inputs=inputs)`."""
+    for gradient in module.calls_by_name.get("grad", ()):
+        given = dict(zip(("outputs", "inputs"), gradient.args, strict=False))
+        given |= {word.arg: word.value for word in gradient.keywords if word.arg}
+        if not {"outputs", "inputs"} <= given.keys() or not (
+            Known("torch.autograd.grad") in values(module, gradient.func)
+            and _is_measured(module, gradient)
+        ):
+            continue
+        score = local_value(module, given["outputs"])
+        if (
+            isinstance(score, ast.Call)
+            and ast.unparse(given["inputs"]) in _given_to(score)
+            and says(module, score).is_constant(True)
+            and _is_trained_with_batch_norm(module, score.func)
         ):
             yield score
 
 
 def _penalised_in_losses(module: Module) -> Iterator[ast.Call]:
-    """Yield calls penalized by `K.gradients(score, inputs)` in a loss on the inputs."""
+    """Yield each `K.gradients(score, inputs)` in a loss that is bound to the inputs."""
     for gradient in module.calls_by_name.get("gradients", ()):
         loss = module.scopes.enclosing_function(gradient)
         match gradient.args:
@@ -78,24 +112,31 @@ def _penalised_in_losses(module: Module) -> Iterator[ast.Call]:
             module, gradient.func
         ) or not _is_one_away(module, gradient):
             continue
-        for bound in module.calls_by_name.get("partial", ()):
-            inputs = keyword(bound, given)
-            if inputs is None or not any(
-                isinstance(value, Routine) and value.node is loss
-                for part in bound.args[:1]
-                for value in values(module, part)
-            ):
-                continue
-            scope, text = module.scopes.scope_of(bound), ast.unparse(inputs)
-            for call in module.calls:
-                if (
-                    call is not bound
-                    and module.scopes.scope_of(call) is scope
-                    and text in _given_to(call)
-                    and not says(module, call).is_constant(False)
-                    and names.BATCH_NORM in kinds_held(module, call.func)
-                ):
-                    yield call
+        if any(
+            isinstance(value, Routine)
+            and value.node is loss
+            and _scores_by_batch_norm(module, bound, given)
+            for bound in module.calls_by_name.get("partial", ())
+            for part in bound.args[:1]
+            for value in values(module, part)
+        ):
+            yield gradient
+
+
+def _scores_by_batch_norm(module: Module, bound: ast.Call, given: str) -> bool:
+    """Whether the inputs that a loss is bound to go through a network with BN."""
+    inputs = keyword(bound, given)
+    if inputs is None:
+        return False
+    scope, text = module.scopes.scope_of(bound), ast.unparse(inputs)
+    return any(
+        call is not bound
+        and module.scopes.scope_of(call) is scope
+        and text in _given_to(call)
+        and not says(module, call).is_constant(False)
+        and names.BATCH_NORM in kinds_held(module, call.func)
+        for call in module.calls
+    )
 
 
 def _runs_batch_norm(value: Value, depth: int = 0) -> bool:
@@ -162,8 +203,17 @@ def _penalised(module: Module, node: ast.With, tape: ast.Name) -> Iterator[ast.C
         said = says(module, call)
         if said.is_nothing or (said.how is How.CONSTANT and not said.flag):
             continue  # in inference mode each sample is independent
-        if names.BATCH_NORM in kinds_held(module, call.func):
+        if _is_trained_with_batch_norm(module, call.func):
             yield call
+
+
+def _is_trained_with_batch_norm(module: Module, network: ast.expr) -> bool:
+    """Whether it holds BN, here or where it is passed in, and gradients are applied."""
+    return any(
+        names.BATCH_NORM in kinds_held(where, known)
+        and any(word in where.calls_by_name for word in _APPLYING)
+        for where, known in ((module, network), *handed_in(module, network))
+    )
 
 
 def _given_to(call: ast.Call) -> set[str]:
