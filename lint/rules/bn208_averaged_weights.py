@@ -96,9 +96,9 @@ healthy = bool(shift.max() < 0.1)
             )
         for call in source.averages_put_in(module):
             yield self.finding(
-                "averages of the trainable variables are put into the network, whose "
-                "running statistics stay those of the last weights; estimate them again "
-                "afterwards: kerasbn.recalibrate(model, dataset)",
+                "averages of the trainable variables are put into the network, and its "
+                "running statistics stay those of the last weights; estimate them "
+                "again afterwards: kerasbn.recalibrate(model, dataset)",
                 module.location(call),
                 Severity.INFO,
             )

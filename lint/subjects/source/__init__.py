@@ -18,7 +18,7 @@ from .classes import extends_flagged, is_functional, keras_kind, takes_training
 from .contents import kinds_of_class
 from .copied_weights import copies_without_statistics
 from .data_formats import default_data_format
-from .dropped_updates import dropped_updates
+from .dropped_updates import dropped_updates, updates_left_behind
 from .edits import replaced, with_argument, with_parameter
 from .evaluation_steps import Evaluated, trained_in_evaluation
 from .fixed_axis import fixed_axes
@@ -166,6 +166,7 @@ __all__ = [
     "trains_by_loops_alone",
     "trains_layers",
     "unflagged_on_jax",
+    "updates_left_behind",
     "usage_of",
     "with_argument",
     "with_parameter",

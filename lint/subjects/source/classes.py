@@ -128,6 +128,17 @@ def graph_of(cls: Class) -> Iterator[tuple[Module, ast.expr]]:
                 yield routine.module, expression
 
 
+def graphs_given_to(cls: Class) -> Iterator[tuple[Module, ast.expr]]:
+    """Yield what a model that adds only steps to `keras.Model` is constructed of."""
+    own = ("__init__", "__new__", "call", "build")
+    if keras_kind(cls) == "layer" or any(method_of(cls, name) for name in own):
+        return
+    for call in cls.module.calls_by_name.get(cls.node.name, ()):
+        if cls in values(cls.module, call.func):
+            for expression in (*call.args, *_graph_keywords(call)):
+                yield cls.module, expression
+
+
 def _graph_keywords(call: ast.Call) -> list[ast.expr]:
     wanted = ("inputs", "outputs", "layers")
     return [argument.value for argument in call.keywords if argument.arg in wanted]

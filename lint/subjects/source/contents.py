@@ -15,6 +15,7 @@ from .. import names
 from .bindings import Binding, Kind
 from .classes import (
     graph_of,
+    graphs_given_to,
     keyword,
     layer_calls,
 )
@@ -339,7 +340,7 @@ class _LayerSearch:
             name = attribute_of_self(call.func, self_name(routine.node))
             if inherited and name is not None:
                 found |= self._member(cls, name)
-        for module, expression in graph_of(cls):
+        for module, expression in (*graph_of(cls), *graphs_given_to(cls)):
             found |= self.expression(module, expression)
         self._depth -= 1
         return found

@@ -51,7 +51,7 @@ class _Pair:
 
 
 def copies_without_statistics(module: Module) -> Iterator[Copied]:
-    """Yield each place that copies the trainable variables alone of networks with BN."""
+    """Yield each place that copies only trainable variables of a network with BN."""
     if not module.mentions(*_TRAINABLE) or module.mentions(*_MORE):
         return
     seen: set[ast.Call] = set()

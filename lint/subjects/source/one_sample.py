@@ -54,7 +54,7 @@ def _is_one_by_default(module: Module, function: Function, name: str) -> bool:
 
 
 def _is_option_of_one(module: Module, size: ast.expr) -> bool:
-    """Whether it is `args.batch_size` of an option `--batch-size` that is 1 if unset."""
+    """Whether it is `args.batch_size`, and the option is 1 if it is not given."""
     if not isinstance(size, ast.Attribute) or "parse_args" not in module.calls_by_name:
         return False
     defaults = [

@@ -56,9 +56,11 @@ def _are_both_run(module: Module, first: ast.Call, second: ast.Call) -> bool:
     for outer in module.scopes.ancestors(first):
         if isinstance(outer, ast.IfExp) and outer in around:
             return False
-        if isinstance(outer, ast.If) and outer not in around:
-            if any(isinstance(one, ast.Return) for one in (*outer.body, *outer.orelse)):
-                return False
+        ends = isinstance(outer, ast.If) and any(
+            isinstance(one, ast.Return) for one in (*outer.body, *outer.orelse)
+        )
+        if ends and outer not in around:
+            return False
     return module.scopes.may_precede(first, second)
 
 

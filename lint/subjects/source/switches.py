@@ -11,19 +11,20 @@ import ast
 from typing import TYPE_CHECKING
 
 from .bindings import Kind
-from .callers import is_called_widely
+from .callers import calls_elsewhere, is_called_widely
 from .comparisons import Other, compared
 from .limits import FLAGS_HANDED
 from .members import members
 from .memo import remembered
 from .nodes import Function, ScopeNode
-from .resolve import project_lineage, values
+from .resolve import calls_of, project_lineage, values
 from .runs import Run, callers_of, is_run_by
 from .values import (
     Class,
     Items,
     Known,
     Literal,
+    Parameter,
     Result,
     Routine,
     Self,
@@ -161,6 +162,12 @@ class _OutcomeSearch:
                 yield from self._attribute(module, expression, run, depth)
             case ast.Call(func=ast.Name(id="bool"), args=[inner]):
                 yield from self.outcomes(module, inner, run, depth)
+            case ast.Subscript(value=ast.Name() as base):
+                whole = not any(
+                    isinstance(value, Parameter) and not _is_called_here_alone(value)
+                    for value in values(module, base)
+                )
+                yield from _valued(module, expression, even_passed=whole)
             case _:
                 yield from _valued(module, expression)
 
@@ -266,9 +273,23 @@ class _OutcomeSearch:
                 yield from self.outcomes(module, default, None, depth)
 
 
-def _valued(module: Module, expression: ast.expr) -> Iterator[object]:
+def _is_called_here_alone(parameter: Parameter) -> bool:
+    """Whether all calls in sight of its function are in its own file."""
+    module, function = parameter.module, parameter.function
+    return bool(calls_of(module, function)) and not calls_elsewhere(module, function)
+
+
+def _valued(
+    module: Module, expression: ast.expr, even_passed: bool = False
+) -> Iterator[object]:
+    """The constants among its values.
+
+    `even_passed` says that all that its parameters get is among them.
+    """
     found = False
     for value in values(module, expression):
+        if even_passed and isinstance(value, Parameter):
+            continue
         found = True
         match value:
             case Literal(value=constant):

@@ -36,7 +36,7 @@ def trained_networks(module: Module) -> Iterator[ast.expr]:
 
 def owners_in(module: Module, call: ast.Call) -> Iterator[ast.expr]:
     """The networks whose variables a call is given."""
-    for given in (*call.args, *(keyword.value for keyword in call.keywords)):
+    for given in (*call.args, *(word.value for word in call.keywords)):
         yield from owners(module, given)
 
 
