@@ -145,6 +145,8 @@ def _kept_averages(module: Module) -> Iterator[str]:
 def _averages(value: ast.expr) -> bool:
     """Whether each item of what is assigned is a weighted mean."""
     match value:
+        case ast.IfExp(body=one, orelse=other):
+            return _averages(one) or _averages(other)
         case ast.ListComp(elt=item) | ast.DictComp(value=item):
             return is_weighted_mean(item)
         case ast.Call(func=function, args=[ast.Lambda(body=body), *_]):

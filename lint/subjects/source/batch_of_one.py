@@ -74,6 +74,8 @@ def _given_to_fit(module: Module, call: ast.Call) -> ast.AST | None:
     if size is not None:
         return size if size_of_one(module, size) else None
     data = call.args[0] if call.args else keyword(call, "x")
+    if data is not None and is_single(module, data):
+        return call
     place = batch_of_one(module, data)
     if place is None or module.scopes.parents.get(place) is not None:
         return place

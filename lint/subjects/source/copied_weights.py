@@ -79,9 +79,10 @@ def _indexed(module: Module) -> Iterator[_Pair]:
     for word in _COPYING:
         for call in module.calls_by_name.get(word, ()):
             match call.func:
-                case ast.Attribute(
-                    value=ast.Subscript(value=ast.Attribute(value=target, attr=name))
-                ) if name in _TRAINABLE:
+                case ast.Attribute(value=ast.Subscript(value=variables)):
+                    target = _owner(module, variables)
+                    if target is None:
+                        continue
                     for other in _read_by(module, call):
                         if ast.unparse(other) != ast.unparse(target):
                             yield _Pair(module, target, other, call)

@@ -94,12 +94,26 @@ def _is_dropped(module: Module, call: ast.expr) -> bool:
             starred = any(isinstance(element, ast.Starred) for element in target.elts)
             if isinstance(second, ast.Name) and not starred:
                 return _is_unread(module, second, parent)
+        case ast.Assign(targets=[ast.Name() as whole]):
+            uses = _uses(module, whole, parent)
+            return bool(uses) and all(
+                isinstance(item, ast.Subscript) and _is_dropped(module, use)
+                for use in uses
+                for item in [module.scopes.parents.get(use)]
+            )
     return False
 
 
 def _is_unread(module: Module, name: ast.Name, assigned: ast.AST) -> bool:
     """Whether a bound name is not read, or is returned to callers that drop it."""
-    uses = [
+    return all(
+        _is_returned_in_vain(module, use) for use in _uses(module, name, assigned)
+    )
+
+
+def _uses(module: Module, name: ast.Name, assigned: ast.AST) -> list[ast.Name]:
+    """The places that read a name as it was bound there."""
+    return [
         node
         for node in module.scopes.of(ast.Name)
         if node.id == name.id
@@ -110,7 +124,6 @@ def _is_unread(module: Module, name: ast.Name, assigned: ast.AST) -> bool:
             for entry in (found[1] if found else ())
         )
     ]
-    return all(_is_returned_in_vain(module, use) for use in uses)
 
 
 def _is_returned_in_vain(module: Module, use: ast.Name) -> bool:

@@ -65,6 +65,7 @@ def _inputs_of(module: Module, call: ast.Call) -> Iterator[ast.expr]:
                 for item in getattr(node, "elts", ()):
                     for inner in _bound_to(module, item):
                         yield from _made(module, inner)
+                yield from _made_together(module, node)
 
 
 def _bound_to(module: Module, name: ast.expr) -> Iterator[ast.AST]:
@@ -79,6 +80,18 @@ def _bound_to(module: Module, name: ast.expr) -> Iterator[ast.AST]:
                 loop = module.scopes.parents[loop]
             if loop in module.scopes.ancestors(name):
                 yield binding.node
+
+
+def _made_together(module: Module, looped: ast.AST) -> Iterator[ast.expr]:
+    """The `Input`s of a comprehension that a loop goes through, as two of them."""
+    match looped:
+        case ast.Call(func=ast.Attribute(value=base, attr="items" | "values")):
+            looped = base
+    for node in (*_bound_to(module, looped), looped):  # type: ignore[arg-type]
+        match node:
+            case ast.ListComp(elt=item) | ast.DictComp(value=item):
+                for made in _made(module, item):
+                    yield from (made, node)
 
 
 def _made(module: Module, node: ast.AST) -> Iterator[ast.expr]:
