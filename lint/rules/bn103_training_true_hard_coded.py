@@ -90,7 +90,7 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
         for flagged in source.flagged_calls(module):
             in_call = flagged.where is source.FlagPlace.CALL
             honoured = in_call or not overridden
-            if flagged.value is True and honoured:
+            if flagged.value is True and honoured and not flagged.is_switch:
                 # A graph of TensorFlow 1 may be for training alone.
                 alone = flagged.is_function and flagged.in_training
                 yield self.finding(

@@ -154,6 +154,8 @@ def _is_estimated(layer: BatchNorm) -> bool:
 
 def _matters(module: Module, flagged: source.Flagged) -> bool:
     """Whether this flag, False or None, is obeyed where it stands."""
+    if flagged.is_switch:
+        return False
     if flagged.value is None:
         return flagged.where is source.FlagPlace.CALL and source.keras_for(module).has(
             NONE_IS_INFERENCE

@@ -21,7 +21,10 @@ class StatelessUpdatesDropped(Rule):
     ## What it does
     Reports `model.stateless_call(..., training=True)` of a network that holds batch
     normalization, where nothing reads the second item of its result: it is `_`, or a
-    name that is not used, or is returned to callers that do not use it.
+    name that is not used, or is returned to callers that do not use it. It is reported
+    as info where another call of the network keeps its statistics, as beside a penalty.
+    A loop that writes the trainable variables alone back to the network, after such a
+    training, is a warning.
 
     ## Why is this bad
     `stateless_call` changes nothing: the new running statistics are the second item of
@@ -58,9 +61,18 @@ healthy = bool(np.abs(moving_mean).max() > 0)
 
     def check_source(self, module: Module) -> Iterator[Finding]:
         """Report every call whose new statistics are dropped."""
-        for call in source.dropped_updates(module):
+        for call, surely in source.dropped_updates(module):
             yield self.finding(
                 "the second item that this returns, the new running statistics, is not "
                 "used, so they never move; keep it for the next step",
                 module.location(call),
+                None if surely else Severity.INFO,
+            )
+        for call in source.updates_left_behind(module):
+            yield self.finding(
+                "only trainable variables are written back to the network, so its "
+                "running statistics stay as they were before training; write back "
+                "non_trainable_variables too",
+                module.location(call),
+                Severity.WARNING,
             )

@@ -24,7 +24,8 @@ class UntrainedInTrainingMode(Rule):
     takes any for this one: a teacher. It is a warning where the network is fitted or
     loaded in the same file, else it is reported as info. Such a call is also reported
     in a function whose name says that it chooses an action, and which takes no
-    gradients.
+    gradients; and, as info, of a network whose weights are loaded, or of
+    `keras.applications`, that nothing in the file trains.
 
     ## Why is this bad
     The network is meant to stay as it is, but its running statistics move with whatever
@@ -100,4 +101,13 @@ healthy = bool(np.array_equal(before, teacher.predict(x, verbose=0)))
                 "statistics; pass training=False",
                 module.location(flag),
                 fix=source.replaced(module, flag, "False", safe=False),
+            )
+        for flag in source.finished_in_training(module):
+            yield self.finding(
+                "this network comes with its weights and nothing here trains it, but "
+                "training=True moves its running statistics with this data and makes "
+                "its output depend on the batch; pass training=False",
+                module.location(flag),
+                Severity.INFO,
+                source.replaced(module, flag, "False", safe=False),
             )

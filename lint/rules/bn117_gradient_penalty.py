@@ -21,9 +21,10 @@ class GradientPenalty(Rule):
     ## What it does
     Reports the call of a network with batch normalization in training mode, under a
     `tf.GradientTape` whose gradients are taken for its input and whose size is
-    calculated, in a file that trains by an optimizer. For TensorFlow 1 it reports
-    `tf.gradients(critic(x), [x])` whose size is compared with 1, if the function
-    `critic` runs batch normalization.
+    calculated, in a file that trains by an optimizer. The same goes for
+    `torch.autograd.grad`. For TensorFlow 1 it reports `tf.gradients(critic(x), [x])`
+    whose size is compared with 1, if `critic` runs batch normalization, and
+    `K.gradients` in a loss that `functools.partial` binds to the inputs.
 
     ## Why is this bad
     In training mode the score of a sample depends on all others in the batch, and so
@@ -32,7 +33,7 @@ class GradientPenalty(Rule):
 
     ## Limits
     Only gradients that `tape.gradient` takes in the function of the tape, or
-    `tf.gradients` for an argument of the call that makes its first; no `K.gradients`.
+    `tf.gradients` for an argument of the call that makes its first.
 
     ## References
     - https://arxiv.org/abs/1704.00028

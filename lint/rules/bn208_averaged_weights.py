@@ -22,7 +22,8 @@ class AveragedWeights(Rule):
     Reports optimizers with `use_ema=True`, the callback `SwapEMAWeights`, and `SWA` and
     `MovingAverage` of TensorFlow Addons, where a network with batch normalization is
     compiled or fitted with them and nothing in the file estimates its statistics again.
-    A callback of the project that sets averaged weights is reported as info.
+    A callback of the project that sets averaged weights, and a loop that assigns
+    averages of its own to the trainable variables, are reported as info.
 
     ## Why is this bad
     Only trainable weights are averaged. The running statistics are still those of the
@@ -90,6 +91,14 @@ healthy = bool(shift.max() < 0.1)
                 "this callback sets averaged weights: if the network holds batch "
                 "normalization, its running statistics fit them only roughly; estimate "
                 "them again afterwards: kerasbn.recalibrate(model, dataset)",
+                module.location(call),
+                Severity.INFO,
+            )
+        for call in source.averages_put_in(module):
+            yield self.finding(
+                "averages of the trainable variables are put into the network, and its "
+                "running statistics stay those of the last weights; estimate them "
+                "again afterwards: kerasbn.recalibrate(model, dataset)",
                 module.location(call),
                 Severity.INFO,
             )

@@ -19,9 +19,11 @@ class BatchOfOne(Rule):
     """A network with batch normalization is fitted with one sample per batch.
 
     ## What it does
-    Reports `fit(..., batch_size=1)`, and data sets with `.batch(1)`, for a network that
-    holds batch normalization: a warning where a layer such as `Dense` stands before it,
-    and info where there may be several values per channel, as in images.
+    Reports `fit(..., batch_size=1)`, data sets with `.batch(1)`, generators of single
+    samples, and `train_on_batch(x[None], ...)`, for a network that holds batch
+    normalization: a warning where a layer such as `Dense` stands before it, and info
+    where there may be several values per channel, as in images. Custom loops over such
+    data sets are reported as well, where they apply gradients in the same file.
 
     ## Why is this bad
     A batch of one value per channel has variance 0: in training the layer outputs its
@@ -30,7 +32,7 @@ class BatchOfOne(Rule):
     larger batches, or `LayerNormalization` or `GroupNormalization`.
 
     ## Limits
-    Custom training loops are not examined.
+    A batch size of 1 that is only the default of a command's option counts as well.
 
     ## References
     - https://arxiv.org/abs/1803.08494
@@ -66,11 +68,11 @@ healthy = bool(np.abs(normalized - beta).max() > 0.1)
 
     def check_source(self, module: Module) -> Iterator[Finding]:
         """Report every fit with one sample per batch."""
-        for place, surely in source.batches_of_one(module):
+        for found in source.batches_of_one(module):
             yield self.finding(
                 "with one sample per batch, batch normalization normalizes each by "
                 "itself in training, and a single value per channel to nothing but "
                 "beta; use larger batches, or LayerNormalization or GroupNormalization",
-                module.location(place),
-                None if surely else Severity.INFO,
+                module.location(found.place),
+                None if found.is_flat else Severity.INFO,
             )

@@ -19,10 +19,11 @@ class TargetWithoutStatistics(Rule):
     """Weights are copied to a second network without the running statistics.
 
     ## What it does
-    Reports loops over `zip(target.trainable_variables, network.trainable_variables)`
-    that assign one network's variables to the other, where both hold batch
-    normalization and nothing in the file names the non-trainable variables. It is
-    reported as info where the target is only called with `training=True`.
+    Reports loops over `zip(target.trainable_variables, network.trainable_variables)`,
+    or over their indices, that assign one network's variables to the other, and calls
+    of a helper that does so, where both hold batch normalization and nothing in the
+    file names the non-trainable variables. It is reported as info where the target is
+    only called with `training=True`.
 
     ## Why is this bad
     Running statistics are not trainable variables: the target gets the other's weights
@@ -67,10 +68,10 @@ healthy = bool(np.allclose(one, other, atol=1e-4))
 
     def check_source(self, module: Module) -> Iterator[Finding]:
         """Report every such loop."""
-        for call, in_training in source.copies_without_statistics(module):
+        for found in source.copies_without_statistics(module):
             yield self.finding(
                 "trainable variables do not include the running statistics, so the "
                 "target's stay as they were; loop over `variables`",
-                module.location(call),
-                Severity.INFO if in_training else None,
+                module.location(found.place),
+                Severity.INFO if found.in_training else None,
             )

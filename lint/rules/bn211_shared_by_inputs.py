@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
 
 class SharedByInputs(Rule):
-    """A network with batch normalization reads several inputs of a graph.
+    """A network with batch normalization reads several inputs, or a layer is reused.
 
     ## What it does
     Reports, as info, that a network with batch normalization is called on a second
-    `keras.Input` of the same graph.
+    `keras.Input` of the same graph, or on a second item of the inputs of a `call`, and
+    that one batch normalization layer is applied at several places of a network.
 
     ## Why is this bad
     In training each call is normalized by its own batch, in inference all by one pair
@@ -79,5 +80,12 @@ healthy = bool(max(shifts) < 1)
                 "inputs; if these are not alike, inference differs from training, "
                 "which no recalibration cures: give each input its own batch "
                 "normalization",
+                module.location(call),
+            )
+        for call in source.reused_layers(module):
+            yield self.finding(
+                "this batch normalization is applied at several places and keeps one "
+                "pair of statistics for all: if what it gets there is not alike, "
+                "inference differs from training; make one layer for each place",
                 module.location(call),
             )

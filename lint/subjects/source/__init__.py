@@ -3,6 +3,7 @@
 from . import hints
 from .always_on import AlwaysOn, always_on
 from .averaged import averaged_weights
+from .averages_put_in import averages_put_in
 from .batch_norms import Momentum, changes_later, momenta
 from .batch_of_one import batches_of_one
 from .borrowed import only_borrows
@@ -17,7 +18,7 @@ from .classes import extends_flagged, is_functional, keras_kind, takes_training
 from .contents import kinds_of_class
 from .copied_weights import copies_without_statistics
 from .data_formats import default_data_format
-from .dropped_updates import dropped_updates
+from .dropped_updates import dropped_updates, updates_left_behind
 from .edits import replaced, with_argument, with_parameter
 from .evaluation_steps import Evaluated, trained_in_evaluation
 from .fixed_axis import fixed_axes
@@ -48,6 +49,7 @@ from .penalties import penalties_through_batch_norm
 from .plain_calls import leaking_calls, leaks_in_call
 from .project import Project, UnreadableSource, module_from_bytes, read_module
 from .resolve import method_of, project_lineage
+from .reused_layers import reused_layers
 from .savers import saved_without_statistics
 from .sequence import arguments, layers_before, library_classes
 from .shared_inputs import shared_by_inputs
@@ -62,7 +64,11 @@ from .step_counts import default_momenta, most_steps
 from .toggled import toggled_in_loops
 from .training_steps import LostFlag, lost_flags
 from .unflagged_on_jax import flag_passed_on, unflagged_on_jax
-from .untrained import actions_in_training, teachers_in_training
+from .untrained import (
+    actions_in_training,
+    finished_in_training,
+    teachers_in_training,
+)
 from .usage import Usage, trains_by_loops_alone, usage_of
 from .values import Class, default_of, parameters
 from .without_flag import WithoutFlag, passes_flags_on, without_flag
@@ -88,6 +94,7 @@ __all__ = [
     "always_on",
     "arguments",
     "averaged_weights",
+    "averages_put_in",
     "base_calls_without_flag",
     "batch_norms_in_lambda",
     "batches_of_one",
@@ -102,6 +109,7 @@ __all__ = [
     "dropped_updates",
     "extends_flagged",
     "fetched_in_vain",
+    "finished_in_training",
     "fitted_frozen",
     "fixed_axes",
     "flag_left_out",
@@ -146,6 +154,7 @@ __all__ = [
     "project_lineage",
     "read_module",
     "replaced",
+    "reused_layers",
     "saved_without_statistics",
     "shared_by_inputs",
     "sole_number",
@@ -157,6 +166,7 @@ __all__ = [
     "trains_by_loops_alone",
     "trains_layers",
     "unflagged_on_jax",
+    "updates_left_behind",
     "usage_of",
     "with_argument",
     "with_parameter",

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 
 from .. import names
 from .bindings import Kind
-from .classes import keyword
 from .contents import kinds_held
 from .resolve import values
 from .saying import says
-from .values import Known, Result
+from .values import Items, Known, Literal, Result, dict_entries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,13 +50,31 @@ def estimates_again(module: Module) -> bool:
 
 
 def _averages(module: Module, call: ast.Call) -> bool:
-    given = keyword(call, "use_ema")
-    on = isinstance(given, ast.Constant) and given.value is True
+    on = any(
+        isinstance(value, Literal) and value.value is True
+        for where, given in _given(module, call, "use_ema")
+        for value in values(where, given)
+    )
     return any(
         isinstance(value, Known)
         and (_AVERAGING.match(value.name) or (on and _OPTIMIZER.match(value.name)))
         for value in values(module, call.func)
     )
+
+
+def _given(
+    module: Module, call: ast.Call, name: str
+) -> Iterator[tuple[Module, ast.expr]]:
+    """The value of an argument, also of one in `**options`."""
+    for argument in call.keywords:
+        if argument.arg == name:
+            yield module, argument.value
+        elif argument.arg is None:
+            for value in values(module, argument.value):
+                if isinstance(value, Items):
+                    given = dict_entries(value).get(name)
+                    if given is not None:
+                        yield value.module, given
 
 
 def _is_given_to_batch_norm(module: Module, made: ast.Call) -> bool:

@@ -9,9 +9,10 @@ from .. import names
 from .batch_norms import batch_norm_name
 from .classes import keyword
 from .frozen import freezes
-from .resolve import lineage, values
+from .members import members
+from .resolve import lineage, project_lineage, values
 from .saying import FLAG, FLAG_OF_FUNCTIONS, How, Said, says
-from .values import Class, Known, Result
+from .values import Class, Items, Known, Result, dict_entries
 
 if TYPE_CHECKING:
     from .module import Module
@@ -36,7 +37,7 @@ def flag_of(module: Module, call: ast.Call) -> Said | None:
         case _ if not any(
             argument.arg in (FLAG, FLAG_OF_FUNCTIONS) for argument in call.keywords
         ):
-            return None  # most calls need no search for what they call
+            return _packed_flag(module, call)
     for name in (FLAG, FLAG_OF_FUNCTIONS):
         said = says(module, call, name=name)
         given = isinstance(said.node, ast.keyword) and said.node.arg == name
@@ -45,14 +46,63 @@ def flag_of(module: Module, call: ast.Call) -> Said | None:
     return None
 
 
+def _packed_flag(module: Module, call: ast.Call) -> Said | None:
+    """The constant flag in `**options`, written out or set before in the function."""
+    for argument in call.keywords:
+        if argument.arg is not None:
+            continue
+        found = [
+            dict_entries(value).get(FLAG)
+            for value in values(module, argument.value)
+            if isinstance(value, Items)
+        ]
+        match found or [_set_before(module, argument)]:
+            case [ast.Constant(value=bool() | None as flag)]:
+                return Said(How.CONSTANT, argument, flag, packed=True)
+    return None  # most calls need no search for what they call
+
+
+def _set_before(module: Module, packed: ast.keyword) -> ast.expr | None:
+    """The value of `kwargs["training"] = ...` before a call with `**kwargs`."""
+    function = module.scopes.enclosing_function(packed)
+    body = [] if isinstance(function, ast.Lambda | None) else function.body
+    for statement in body:
+        match statement:
+            case ast.Assign(
+                targets=[
+                    ast.Subscript(
+                        value=ast.Name() as name, slice=ast.Constant(value=key)
+                    )
+                ],
+                value=given,
+            ) if key == FLAG and name.id == ast.unparse(packed.value):
+                return given if statement.lineno < packed.lineno else None
+    return None
+
+
 def calls_base(module: Module, call: ast.Call) -> bool:
     """Whether a BN layer calls the BN layer that it extends."""
-    return any(
+    return _calls_base_in_project(module, call) or any(
         isinstance(value, Known)
         and value.name.rpartition(".")[0] in names.BATCH_NORM_LAYERS
         and value.name.endswith((".call", ".__call__"))
         for value in values(module, call.func)
     )
+
+
+def _calls_base_in_project(module: Module, call: ast.Call) -> bool:
+    """Whether it is `super().call` of a class that leaves that to Keras' BN."""
+    match call.func:
+        case ast.Attribute(
+            value=ast.Call(func=ast.Name(id="super")), attr="call" | "__call__" as name
+        ):
+            node = module.scopes.enclosing_class(call)
+        case _:
+            return False
+    if node is None or batch_norm_name(Class(module, node)) is None:
+        return False
+    between = project_lineage(Class(module, node))[1:]
+    return not any(name in members(base.module, base.node).methods for base in between)
 
 
 def is_batch_norm(module: Module, call: ast.Call) -> bool:
@@ -61,8 +111,8 @@ def is_batch_norm(module: Module, call: ast.Call) -> bool:
         return bool(call.keywords)  # its second argument is not the flag
     if calls_base(module, call):
         # A layer that extends BN to keep it frozen passes False.
-        said = says(module, call)
-        return not (said.how is How.CONSTANT and not said.flag)
+        said = flag_of(module, call)
+        return said is None or not (said.how is How.CONSTANT and not said.flag)
     for value in values(module, call.func):
         if isinstance(value, Result) and batch_norm_name(value.maker) is not None:
             frozen = freezes(module).for_good(call.func)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .. import names
-from .classes import keyword
+from .classes import calls_in, keyword
 from .contents import kinds_held
-from .numbers import number
+from .nodes import last_word
+from .one_sample import batch_of_one, is_single, size_of_one
+from .resolve import values
 from .sequence import layers_before
+from .trained import trained_networks
+from .values import Routine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,52 +22,93 @@ if TYPE_CHECKING:
     from .module import Module
 
 _FITTING = ("fit", "fit_generator")
-_FLAT = {"Dense", "EinsumDense", "GlobalAveragePooling2D", "Flatten", "Embedding"}
+_APPLYING = ("apply_gradients", "minimize", "apply", "backward")
+_FLAT = {
+    *("Dense", "EinsumDense", "Flatten", "Embedding"),
+    *("GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalMaxPooling2D"),
+}
 
 
-def batches_of_one(module: Module) -> Iterator[tuple[ast.AST, bool]]:
-    """Yield each `batch_size=1` of a network with BN, and whether it is surely harmful.
+@dataclass(frozen=True)
+class BatchOfOne:
+    """A place by which a network with BN is trained with one sample at a time.
 
-    It is harmful where BN comes after a layer that leaves one value per channel.
+    Attributes:
+        place: what makes it one.
+        is_flat: whether BN comes after a layer that leaves one value per channel, so
+            that the variance is surely 0.
     """
+
+    place: ast.AST
+    is_flat: bool
+
+
+def batches_of_one(module: Module) -> Iterator[BatchOfOne]:
+    """Yield each place by which a network with BN gets one sample at a time."""
+    found: dict[ast.AST, None] = {}
     for word in _FITTING:
         for call in module.calls_by_name.get(word, ()):
-            place = _one(module, call)
-            if place is None or not isinstance(call.func, ast.Attribute):
-                continue
-            if names.BATCH_NORM in kinds_held(module, call.func.value):
-                flat = any(layer.kind in _FLAT for layer in layers_before(module))
-                yield place, flat
+            place = _given_to_fit(module, call)
+            if place is not None and _holds_batch_norm(module, call):
+                found.setdefault(place)
+    for call in module.calls_by_name.get("train_on_batch", ()):
+        single = call.args and is_single(module, call.args[0])
+        if single and _holds_batch_norm(module, call):
+            found.setdefault(call)
+    for place in _loops(module):
+        found.setdefault(place)
+    if found:
+        is_flat = any(layer.kind in _FLAT for layer in layers_before(module))
+        yield from (BatchOfOne(place, is_flat) for place in found)
 
 
-def _one(module: Module, call: ast.Call) -> ast.AST | None:
+def _holds_batch_norm(module: Module, call: ast.Call) -> bool:
+    return isinstance(call.func, ast.Attribute) and names.BATCH_NORM in kinds_held(
+        module, call.func.value
+    )
+
+
+def _given_to_fit(module: Module, call: ast.Call) -> ast.AST | None:
     """The argument by which `fit` gets one sample at a time."""
     size = keyword(call, "batch_size")
     if size is not None:
-        return size if number(module, size) == 1 else None
+        return size if size_of_one(module, size) else None
     data = call.args[0] if call.args else keyword(call, "x")
-    for node in _written_out(module, data):
-        match node:
-            case ast.Call(func=ast.Attribute(attr="batch"), args=[size, *_]):
-                if number(module, size) == 1:
-                    return node
-    return None
+    if data is not None and is_single(module, data):
+        return call
+    place = batch_of_one(module, data)
+    if place is None or module.scopes.parents.get(place) is not None:
+        return place
+    return call  # it is made in another file
 
 
-def _written_out(module: Module, data: ast.expr | None) -> Iterator[ast.AST]:
-    """The calls by which a data set is made, the last one first."""
-    for _ in range(20):
-        match data:
-            case ast.Name():
-                found = module.scopes.lookup(data)
-                nodes = [candidate.node for candidate in found[1]] if found else []
-                if len(nodes) != 1 or not isinstance(nodes[0], ast.expr):
-                    return
-                data = nodes[0]
-            case ast.Call(func=ast.Attribute(value=inner, attr=name)):
-                yield data
-                if name in ("batch", "padded_batch", "unbatch"):
-                    return
-                data = inner
-            case _:
-                return
+def _loops(module: Module) -> Iterator[ast.AST]:
+    """The data sets of loops that take gradients for networks with BN."""
+    for loop in module.scopes.of(ast.For):
+        place = batch_of_one(module, loop.iter)
+        if (
+            place is not None
+            and place in module.scopes.parents
+            and _trains(module, loop)
+            and any(
+                names.BATCH_NORM in kinds_held(module, network)
+                for network in trained_networks(module)
+            )
+        ):
+            yield place
+
+
+def _trains(module: Module, loop: ast.For) -> bool:
+    """Whether a loop, or a function that it calls, applies gradients."""
+    for node in ast.walk(loop):
+        if not isinstance(node, ast.Call):
+            continue
+        if last_word(node.func) in _APPLYING:
+            return True
+        for value in values(module, node.func):
+            if isinstance(value, Routine) and any(
+                last_word(call.func) in _APPLYING
+                for call in calls_in(value.module, value.node)
+            ):
+                return True
+    return False

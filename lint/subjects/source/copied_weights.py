@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .. import names
-from .bindings import Kind
+from .bindings import Binding, Kind
+from .callers import calls_elsewhere
 from .contents import kinds_held
 from .identity import is_part_of
-from .nodes import Function, last_word
+from .nodes import last_word
 from .resolve import calls_of, values
 from .saying import says
-from .values import argument_for
+from .values import Routine, argument_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,25 +26,120 @@ _MORE = ("non_trainable_variables", "non_trainable_weights")
 _COPYING = ("assign", "assign_add", "assign_sub", "copy_")
 
 
-def copies_without_statistics(module: Module) -> Iterator[tuple[ast.Call, bool]]:
-    """Yield each `zip` of the trainable variables of two networks with BN that copies.
+@dataclass(frozen=True)
+class Copied:
+    """A place that copies the trainable variables of one network to another's.
 
-    Each comes with whether the target is called in training mode only, where its
-    statistics do not count.
+    Attributes:
+        place: the call to correct.
+        in_training: whether the target is called in training mode only, where its
+            statistics do not count.
     """
+
+    place: ast.Call
+    in_training: bool
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """The networks of such a place: the one that is assigned to, and the other."""
+
+    module: Module
+    target: ast.expr
+    other: ast.expr
+    place: ast.Call
+
+
+def copies_without_statistics(module: Module) -> Iterator[Copied]:
+    """Yield each place that copies only trainable variables of a network with BN."""
     if not module.mentions(*_TRAINABLE) or module.mentions(*_MORE):
         return
+    seen: set[ast.Call] = set()
+    for pair in (*_zipped(module), *_indexed(module), *_handed_over(module)):
+        if pair.place in seen:
+            continue
+        if any(_holds_batch_norm(known) for known in (pair, *_callers(pair))):
+            seen.add(pair.place)
+            yield Copied(pair.place, _is_always_training(module, pair.target))
+
+
+def _zipped(module: Module) -> Iterator[_Pair]:
+    """`for a, b in zip(target.trainable_variables, net.trainable_variables)`."""
     for call in module.calls_by_name.get("zip", ()):
         owners = [_owner(module, argument) for argument in call.args[:2]]
-        if len(owners) < 2 or not all(owners) or not _copies(module, call):
+        assigned = _assigned(module, call)
+        match owners:
+            case [ast.expr() as first, ast.expr() as second] if assigned is not None:
+                pair = (second, first) if assigned == 1 else (first, second)
+                yield _Pair(module, *pair, call)
+
+
+def _indexed(module: Module) -> Iterator[_Pair]:
+    """`target.trainable_weights[i].assign(... net.trainable_weights[i] ...)`."""
+    for word in _COPYING:
+        for call in module.calls_by_name.get(word, ()):
+            match call.func:
+                case ast.Attribute(value=ast.Subscript(value=variables)):
+                    target = _owner(module, variables)
+                    if target is None:
+                        continue
+                    for other in _read_by(module, call):
+                        if ast.unparse(other) != ast.unparse(target):
+                            yield _Pair(module, target, other, call)
+
+
+def _read_by(module: Module, call: ast.Call) -> Iterator[ast.expr]:
+    """The networks whose trainable weights an assignment reads."""
+    pending: list[ast.AST] = list(call.args)
+    found: set[ast.AST] = set()
+    while pending:
+        node = pending.pop()
+        if node in found:
             continue
-        target, other = (owner for owner in owners if owner is not None)
-        both = all(
-            names.BATCH_NORM in kinds_held(module, side, even_frozen=True)
-            for side in (target, other)
+        found.add(node)
+        match node:
+            case ast.Attribute(value=network, attr=name) if name in _TRAINABLE:
+                yield network
+            case ast.Name():
+                for binding in _bindings(module, node):
+                    if binding.kind in (Kind.VALUE, Kind.ITEM):
+                        pending.append(binding.node)
+            case _:
+                pending += ast.iter_child_nodes(node)
+
+
+def _handed_over(module: Module) -> Iterator[_Pair]:
+    """`update(target.trainable_variables, net.trainable_variables)`, which copies."""
+    for call in module.calls:
+        given = [*call.args, *(word.value for word in call.keywords)]
+        owners = [owner for part in given if (owner := _owner(module, part))]
+        if len(owners) != 2 or last_word(call.func) == "zip":
+            continue
+        if any(
+            isinstance(value, Routine) and _copies_what_it_is_given(value)
+            for value in values(module, call.func)
+        ):
+            yield _Pair(module, owners[0], owners[1], call)
+
+
+def _copies_what_it_is_given(routine: Routine) -> bool:
+    return any(
+        routine.node in routine.module.scopes.ancestors(call)
+        and _assigned(routine.module, call) is not None
+        and all(
+            binding.kind is Kind.PARAMETER
+            for given in call.args[:2]
+            for binding in _bindings(routine.module, given)
         )
-        if both and not is_part_of((module, target), (module, other), call):
-            yield call, _is_always_training(module, target)
+        for call in routine.module.calls_by_name.get("zip", ())
+    )
+
+
+def _bindings(module: Module, expression: ast.expr) -> list[Binding]:
+    found = None
+    if isinstance(expression, ast.Name):
+        found = module.scopes.lookup(expression)
+    return found[1] if found else []
 
 
 def _owner(module: Module, expression: ast.expr) -> ast.expr | None:
@@ -50,40 +147,76 @@ def _owner(module: Module, expression: ast.expr) -> ast.expr | None:
     match expression:
         case ast.Attribute(value=network, attr=name) if name in _TRAINABLE:
             return network
-        case ast.Name():
-            found = module.scopes.lookup(expression)
-            match found[1] if found else ():
-                case [binding] if binding.kind is Kind.VALUE:
-                    assert isinstance(binding.node, ast.expr)
-                    return _owner(module, binding.node)
-                case [binding] if binding.kind is Kind.PARAMETER:
-                    return _passed(module, expression)
+    match _bindings(module, expression):
+        case [Binding(kind=Kind.VALUE, node=ast.expr() as node)]:
+            return _owner(module, node)
     return None
 
 
-def _passed(module: Module, name: ast.Name) -> ast.expr | None:
-    """Return what the only caller in sight passes for it, if that is variables."""
-    function = module.scopes.enclosing_function(name)
-    if not isinstance(function, Function):
-        return None
-    passed = [
-        argument_for(call, function, name.id, skipped)
-        for call, skipped in calls_of(module, function)
-    ]
-    first = passed[0] if passed else None
-    return _owner(module, first) if isinstance(first, ast.Attribute) else None
-
-
-def _copies(module: Module, call: ast.Call) -> bool:
-    """Whether a loop over the pairs assigns one to the other."""
+def _assigned(module: Module, call: ast.Call) -> int | None:
+    """Which of the pairs' items a loop over them assigns to; None if it does not."""
     for outer in module.scopes.ancestors(call):
         if isinstance(outer, ast.For | ast.ListComp | ast.GeneratorExp):
-            return any(
-                isinstance(node, ast.Call) and last_word(node.func) in _COPYING
+            written = [
+                ast.unparse(node.func.value)
                 for node in ast.walk(outer)
-            )
+                if isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr in _COPYING
+            ]
+            target = outer.target if isinstance(outer, ast.For) else None
+            for part in getattr(outer, "generators", ()):
+                target = target or part.target
+            items = getattr(target, "elts", [])
+            last = ast.unparse(items[1]) if len(items) > 1 else ""
+            if not written:
+                return None
+            return int(any(one == last for one in written))
         if isinstance(outer, ast.stmt):
-            return False
+            return None
+    return None
+
+
+def _callers(pair: _Pair) -> Iterator[_Pair]:
+    """The networks that each caller passes, where both are parameters."""
+    module = pair.module
+    function = module.scopes.enclosing_function(pair.place)
+    if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+        return
+    sides = [pair.target, pair.other]
+    if not all(isinstance(side, ast.Name) for side in sides):
+        return
+    calls = [(module, *call) for call in calls_of(module, function)]
+    for where, call, skipped in (*calls, *calls_elsewhere(module, function)):
+        passed = [
+            argument_for(call, function, side.id, skipped)
+            for side in sides
+            if isinstance(side, ast.Name)
+        ]
+        match passed:
+            case [ast.expr() as target, ast.expr() as other]:
+                yield _Pair(where, target, other, call)
+
+
+def _holds_batch_norm(pair: _Pair) -> bool:
+    """Whether both are networks with BN, and not one of them a part of the other."""
+    module, target, other = pair.module, pair.target, pair.other
+    if not all(
+        names.BATCH_NORM in kinds_held(module, side, even_frozen=True)
+        for side in (target, other)
+    ):
+        return False
+    return _come_in_pairs(module, target, other) or not is_part_of(
+        (module, target), (module, other), pair.place
+    )
+
+
+def _come_in_pairs(module: Module, one: ast.expr, other: ast.expr) -> bool:
+    """Whether a loop gives both: `for net, target in ((a, b), (c, d))`."""
+    match _bindings(module, one), _bindings(module, other):
+        case [Binding(kind=Kind.ITEM) as first], [Binding(kind=Kind.ITEM) as second]:
+            alike = first.node is second.node and first.place is second.place
+            return alike and ast.unparse(one) != ast.unparse(other)
     return False
 
 

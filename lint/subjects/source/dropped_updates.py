@@ -6,6 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from .. import names
+from .callers import handed_in
 from .contents import kinds_held
 from .nodes import Function
 from .resolve import calls_of
@@ -16,19 +17,69 @@ if TYPE_CHECKING:
 
     from .module import Module
 
-_SECOND = 1  # outputs, new non-trainable variables, losses
+_TRAINABLE = ("trainable_variables", "trainable_weights")
 
 
-def dropped_updates(module: Module) -> Iterator[ast.Call]:
-    """Yield each `stateless_call` in training mode whose second result is not used."""
+def dropped_updates(module: Module) -> Iterator[tuple[ast.Call, bool]]:
+    """Yield each `stateless_call` in training mode whose second result is not used.
+
+    Each comes with whether no other call of the network keeps its statistics.
+    """
+    kept, dropped = set(), []
     for call in module.calls_by_name.get("stateless_call", ()):
         said = says(module, call)
         if said.is_nothing or (said.how is How.CONSTANT and not said.flag):
             continue
-        if not isinstance(call.func, ast.Attribute) or not _is_dropped(module, call):
+        if not isinstance(call.func, ast.Attribute):
             continue
-        if names.BATCH_NORM in kinds_held(module, call.func.value):
+        if not _is_dropped(module, call):
+            kept.add(ast.unparse(call.func))
+        elif _holds_batch_norm(module, call.func.value):
+            dropped.append(call)
+    for call in dropped:
+        yield call, ast.unparse(call.func) not in kept
+
+
+def updates_left_behind(module: Module) -> Iterator[ast.Call]:
+    """Yield each `zip` that writes only trainable variables back to a network with BN.
+
+    Its `stateless_call` trains it in the module, and nothing writes the others back.
+    """
+    trained = [
+        call
+        for call in module.calls_by_name.get("stateless_call", ())
+        if not says(module, call).is_nothing
+    ]
+    if not trained or module.mentions("set_state_tree", "set_weights"):
+        return
+    written = [
+        (call, call.args[0])
+        for call in module.calls_by_name.get("zip", ())
+        if len(call.args) == 2 and isinstance(call.args[0], ast.Attribute)
+        if _is_written_to(module, call)
+    ]
+    if any(variables.attr not in _TRAINABLE for _, variables in written):
+        return
+    if any(True for _ in dropped_updates(module)):
+        return
+    for call, variables in written:
+        if _holds_batch_norm(module, variables.value):
             yield call
+
+
+def _is_written_to(module: Module, pairs: ast.Call) -> bool:
+    """Whether a loop over the pairs assigns to the first of each."""
+    match module.scopes.parents.get(pairs):
+        case ast.For(target=ast.Tuple(elts=[ast.Name(id=name), _])) as loop:
+            return f"{name}.assign(" in ast.unparse(loop)
+    return False
+
+
+def _holds_batch_norm(module: Module, network: ast.expr) -> bool:
+    return any(
+        names.BATCH_NORM in kinds_held(where, known)
+        for where, known in ((module, network), *handed_in(module, network))
+    )
 
 
 def _is_dropped(module: Module, call: ast.expr) -> bool:
@@ -43,12 +94,26 @@ def _is_dropped(module: Module, call: ast.expr) -> bool:
             starred = any(isinstance(element, ast.Starred) for element in target.elts)
             if isinstance(second, ast.Name) and not starred:
                 return _is_unread(module, second, parent)
+        case ast.Assign(targets=[ast.Name() as whole]):
+            uses = _uses(module, whole, parent)
+            return bool(uses) and all(
+                isinstance(item, ast.Subscript) and _is_dropped(module, use)
+                for use in uses
+                for item in [module.scopes.parents.get(use)]
+            )
     return False
 
 
 def _is_unread(module: Module, name: ast.Name, assigned: ast.AST) -> bool:
     """Whether a bound name is not read, or is returned to callers that drop it."""
-    uses = [
+    return all(
+        _is_returned_in_vain(module, use) for use in _uses(module, name, assigned)
+    )
+
+
+def _uses(module: Module, name: ast.Name, assigned: ast.AST) -> list[ast.Name]:
+    """The places that read a name as it was bound there."""
+    return [
         node
         for node in module.scopes.of(ast.Name)
         if node.id == name.id
@@ -59,7 +124,6 @@ def _is_unread(module: Module, name: ast.Name, assigned: ast.AST) -> bool:
             for entry in (found[1] if found else ())
         )
     ]
-    return all(_is_returned_in_vain(module, use) for use in uses)
 
 
 def _is_returned_in_vain(module: Module, use: ast.Name) -> bool:

@@ -49,7 +49,8 @@ def flag_place(module: Module, call: ast.Call, is_layer: bool) -> FlagPlace | No
 
 
 def _of_call(cls: Class) -> list[Function]:
-    return [reached_call.node for reached_call in reached(cls, "call")]
+    names = ("call", "__call__")
+    return [routine.node for name in names for routine in reached(cls, name)]
 
 
 def _depends_on_phase(

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from .module import Module
     from .values import Value
 
-_ANY_FLAG = re.compile(r"training\s*=|,\s*(?:True|False|None)\b")
+_ANY_FLAG = re.compile(r"training[\"']?\]?\s*[=:]|,\s*(?:True|False|None)\b")
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,8 @@ class Flagged:
             may be for training alone.
         by_default_of: the method whose default the flag is, as no call passes another.
         only_drops: whether there is dropout, and no BN; that only of such a default.
+        is_switch: whether a graph gets it from a constant, or entry, that has a name
+            and may be meant to be edited.
     """
 
     value: bool | None
@@ -86,6 +88,7 @@ class Flagged:
     in_training: bool
     by_default_of: str = ""
     only_drops: bool = False
+    is_switch: bool = False
 
 
 @found_once
@@ -116,8 +119,6 @@ def flagged_calls(module: Module) -> Iterator[Flagged]:
             if passed is None:
                 continue
             flag = passed
-        elif where is FlagPlace.GRAPH and _is_named(said):
-            continue  # it may be a switch that is meant to be edited
         assert said.node is not None
         if where is FlagPlace.GRAPH and fitted is None:
             fitted = fitted_graph(module)
@@ -137,6 +138,7 @@ def flagged_calls(module: Module) -> Iterator[Flagged]:
                 in_training=_stands_beside_optimizer(module, call),
                 by_default_of=helper,
                 only_drops=drops,
+                is_switch=where is FlagPlace.GRAPH and _is_switch(said),
             )
 
 
@@ -150,6 +152,8 @@ def flag_left_out(module: Module, flagged: Flagged) -> Fix | None:
     A BN layer that calls its base must pass the phase on, for nothing else does. Beside
     calls that pass it on, this one does so, too.
     """
+    if getattr(flagged.node, "arg", FLAG) is None:
+        return None  # other options stand beside it
     function = module.scopes.enclosing_function(flagged.call)
     passing = f"{FLAG}={FLAG}"
     if not calls_base(module, flagged.call) and (
@@ -221,8 +225,10 @@ def _stands_beside_optimizer(module: Module, call: ast.Call) -> bool:
     )
 
 
-def _is_named(said: Said) -> bool:
-    return isinstance(getattr(said.node, "value", None), ast.Name)
+def _is_switch(said: Said) -> bool:
+    value = getattr(said.node, "value", None)
+    named = isinstance(value, ast.Name) and said.how is not How.PASSED_ON
+    return named or isinstance(value, ast.Subscript | ast.UnaryOp)
 
 
 def _passed_flag(
@@ -236,7 +242,8 @@ def _passed_flag(
         return None
     value = said.node.value
     if where is FlagPlace.GRAPH:
-        if said.how is not How.PASSED_ON and not isinstance(value, ast.Attribute):
+        may_tell = ast.Name | ast.Attribute | ast.Subscript | ast.UnaryOp
+        if said.how is not How.PASSED_ON and not isinstance(value, may_tell):
             return None
         found = constants_of(module, value)
         return found[0] if found in ([True], [False]) else None  # type: ignore[return-value]

@@ -32,16 +32,24 @@ class Freezes:
         self.frozen: set[str] = set()
         self.released: set[str] = set()
         self._lines_of_self: list[int] = []
+        self._last: dict[str, int] = {}
         for name, value in _settings(module):
             if name == "self":
                 self._lines_of_self.append(value.lineno)
             is_true = isinstance(value, ast.Constant) and value.value is True
+            if name and not is_true:
+                self._last[name] = max(value.lineno, self._last.get(name, 0))
             if name:
                 (self.released if is_true else self.frozen).add(name)
 
     def covers(self, expression: ast.expr) -> bool:
         """Whether the module freezes, perhaps not permanently, what is named here."""
         return _frozen_name(expression) in self.frozen
+
+    def covers_after(self, expression: ast.expr, node: ast.AST) -> bool:
+        """Whether the module freezes what is named here below a statement."""
+        after: int = getattr(node, "end_lineno", 0)
+        return self._last.get(_frozen_name(expression), 0) > after
 
     def covers_self_in(self, node: ast.ClassDef) -> bool:
         """Whether a class freezes something of itself, whatever that is."""

@@ -52,17 +52,23 @@ def trains_layers(module: Module) -> bool:
         if imports(other, module)
     }
     says_so = any(other.matches(_TRAINS_LAYERS) for other in around)
-    return says_so or any(_phases(*call) for call in calls)
+    return says_so or any(_phases(*call) not in (None, [], [True]) for call in calls)
 
 
 def _phases(module: Module, call: ast.Call) -> list[object | None] | None:
-    """Return what Keras' BN is given as `training`, unless it is one phase only."""
+    """Return what Keras' BN is given as `training`, unless it is one phase only.
+
+    A whole network that is only trained here may well be saved, and used elsewhere.
+    """
     given = argument_values(module, call, FLAG, packed=False)
-    if given not in ([False], [True]) and any(
+    if given != [False] and any(
         isinstance(value, Result)
         and (
-            str(batch_norm_name(value.maker)).startswith("keras.layers.")
-            or _is_network(module, call, value)
+            _is_network(module, call, value)
+            or (
+                given != [True]
+                and str(batch_norm_name(value.maker)).startswith("keras.layers.")
+            )
         )
         for value in values(module, call.func)
     ):
@@ -77,4 +83,8 @@ def _is_network(module: Module, call: ast.Call, value: Result) -> bool:
             of_keras = name.startswith("keras.")
         case Result(maker=Class() as cls):
             of_keras = keras_kind(cls) is not None
-    return of_keras and names.BATCH_NORM in kinds_held(module, call.func)
+    return (
+        of_keras
+        and not batch_norm_name(value.maker)
+        and names.BATCH_NORM in kinds_held(module, call.func)
+    )

@@ -34,7 +34,7 @@ def own_averages(module: Module) -> Iterator[ast.Call]:
         if (
             owner is not None
             and len(call.args) == 1
-            and _is_callback(Class(module, owner))
+            and is_callback(Class(module, owner))
             and _is_average(module, owner, call.args[0])
             and not any(_STATISTICS.search(name) for name in _names_in(owner))
         ):
@@ -42,7 +42,8 @@ def own_averages(module: Module) -> Iterator[ast.Call]:
             return
 
 
-def _is_callback(cls: Class) -> bool:
+def is_callback(cls: Class) -> bool:
+    """Whether a class of the project is a callback of Keras."""
     return any(
         isinstance(base, Known) and base.name.endswith("callbacks.Callback")
         for base in lineage(cls)

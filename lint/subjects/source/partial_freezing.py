@@ -6,12 +6,16 @@ import ast
 from typing import TYPE_CHECKING
 
 from .. import names
-from .batch_norms import batch_norm_name
+from .bindings import Kind
+from .callers import handed_in
 from .classes import keras_kind
 from .contents import kinds_held
+from .frozen import freezes
+from .parts import added_under_its_name
 from .resolve import values
+from .sorting import frees, is_of_batch_norm, sets, sorts_out
 from .symbolic import network_parts
-from .values import Class, Items, Known, Result
+from .values import Class, Known, Result
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,79 +27,88 @@ _MODELS = ("keras.Model", "keras.Sequential", "keras.applications.")
 
 def loops_that_miss(module: Module) -> Iterator[tuple[ast.For, str]]:
     """Yield each such loop, with the network inside, as it is called."""
-    if not (module.mentions("isinstance") and module.mentions("trainable")):
+    if not (module.mentions(".layers") and module.mentions("trainable")):
         return
     for node in module.scopes.of(ast.For):
-        match node:
-            case ast.For(
-                target=ast.Name(id=name),
-                iter=ast.Attribute(value=network, attr="layers"),
-            ) if _sorts_out_batch_norm(module, node, name):
-                inner = _nested(module, network)
-                if inner is not None:
-                    yield node, inner
+        network = _network_of(module, node)
+        if network is None:
+            continue
+        places = [(module, network), *handed_in(module, network)]
+        found = (_nested(*place, node if frees(node) else None) for place in places)
+        inner = next(filter(None, found), None)
+        if inner is not None:
+            yield node, inner
 
 
-def _sorts_out_batch_norm(module: Module, loop: ast.For, name: str) -> bool:
-    """Whether BN is frozen, or all but BN unfrozen, by its class alone."""
-    match loop.body:
-        case [ast.If(test=test, body=body, orelse=orelse)]:
-            pass
-        case _:
-            return False
-    if any(isinstance(node, ast.Call) for one in body for node in ast.walk(one)):
-        return False  # it may continue with what is inside
-    match test:
-        case ast.UnaryOp(op=ast.Not(), operand=inner) if not orelse:
-            return _is_of_batch_norm(module, inner, name) and _sets(body, name, True)
-        case ast.Call():
-            return _is_of_batch_norm(module, test, name) and _sets(body, name, False)
-    return False
-
-
-def _is_of_batch_norm(module: Module, test: ast.expr, name: str) -> bool:
-    match test:
-        case ast.Call(
-            func=ast.Name(id="isinstance"), args=[ast.Name(id=layer), kinds]
-        ) if layer == name:
-            found = list(values(module, kinds))
-            for value in list(found):
-                if isinstance(value, Items):
-                    elements = getattr(value.node, "elts", [])
-                    found += [one for part in elements for one in values(module, part)]
-            others = [
-                found_value
-                for found_value in found
-                if not isinstance(found_value, Items)
-            ]
-            return bool(others) and all(batch_norm_name(other) for other in others)
-    return False
-
-
-def _sets(body: list[ast.stmt], name: str, value: bool) -> bool:
-    match body:
-        case [
-            ast.Assign(
-                targets=[ast.Attribute(value=ast.Name(id=layer), attr="trainable")],
-                value=ast.Constant(value=bool() as constant),
+def _network_of(module: Module, loop: ast.For) -> ast.expr | None:
+    """The network whose layers a loop freezes, or frees, by whether they are BN."""
+    match loop:
+        case ast.For(
+            target=ast.Name(id=name), iter=ast.Attribute(value=network, attr="layers")
+        ):
+            return network if sorts_out(module, loop.body, name) else None
+        case ast.For(target=ast.Name(id=name), iter=collected, body=[single]):
+            return (
+                _collected_from(module, collected)
+                if sets(single, name, False)
+                else None
             )
-        ]:
-            return layer == name and constant is value
-    return False
+    return None
 
 
-def _nested(module: Module, network: ast.expr) -> str | None:
-    """A network with BN that is one layer of another, unless it is frozen."""
-    for where, part in network_parts(module, network):
-        inner = part.func if isinstance(part, ast.Call) else None
-        if isinstance(where.scopes.parents.get(part), ast.List):
-            inner = part  # Sequential([base, ...])
-        if inner is None or names.BATCH_NORM not in kinds_held(where, inner):
+def _collected_from(module: Module, collected: ast.expr) -> ast.expr | None:
+    """The `model` of `[layer for layer in model.layers if isinstance(layer, BN)]`."""
+    if isinstance(collected, ast.Name):
+        match module.scopes.lookup(collected):
+            case _, [binding] if binding.kind is Kind.VALUE and isinstance(
+                binding.node, ast.expr
+            ):
+                collected = binding.node
+    match collected:
+        case (
+            ast.ListComp(elt=ast.Name(id=kept), generators=[part])
+            | ast.GeneratorExp(elt=ast.Name(id=kept), generators=[part])
+        ):
+            match part:
+                case ast.comprehension(
+                    target=ast.Name(id=name),
+                    iter=ast.Attribute(value=network, attr="layers"),
+                    ifs=[test],
+                ) if name == kept and is_of_batch_norm(module, test, name):
+                    return network
+    return None
+
+
+def _nested(module: Module, network: ast.expr, freeing: ast.For | None) -> str | None:
+    """A network with BN that is one layer of another, unless it is frozen.
+
+    That counts only from `freeing` on, the loop by which all else is set free.
+    """
+    for where, inner in _inner_layers(module, network):
+        if freeing is not None and freezes(where).covers_after(inner, freeing):
+            continue
+        held = kinds_held(where, inner, even_frozen=freeing is not None)
+        if names.BATCH_NORM not in held:
             continue
         found = values(where, inner)
         if any(isinstance(value, Result) and _is_net(value) for value in found):
             return ast.unparse(inner)
     return None
+
+
+def _inner_layers(
+    module: Module, network: ast.expr
+) -> Iterator[tuple[Module, ast.expr]]:
+    """What may be one of its layers: all that it calls, lists or is added."""
+    for where, part in network_parts(module, network):
+        if isinstance(part, ast.Call):
+            yield where, part.func
+        if isinstance(where.scopes.parents.get(part), ast.List):
+            yield where, part  # Sequential([base, ...])
+    for value in values(module, network):
+        if isinstance(value, Result):
+            for added in added_under_its_name(value.module, value.call):
+                yield value.module, added
 
 
 def _is_net(value: Result) -> bool:

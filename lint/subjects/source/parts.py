@@ -86,3 +86,15 @@ def added_to(module: Module, name: str, scope: ast.AST) -> Iterator[ast.expr]:
                     func=ast.Attribute(value=ast.Name(id=base)), args=[layer]
                 ) if base == name and module.scopes.scope_of(call).node is scope:
                     yield layer
+
+
+def added_under_its_name(module: Module, made: ast.Call) -> Iterator[ast.expr]:
+    """Yield what is added to a network under the name, or attribute, it is given."""
+    match module.scopes.parents.get(made):
+        case ast.Assign(targets=[ast.Name(id=name)]):
+            yield from added_to(module, name, module.scopes.scope_of(made).node)
+        case ast.Assign(targets=[ast.Attribute(value=ast.Name(), attr=name)]):
+            owner = module.scopes.enclosing_class(made)
+            if owner is not None:
+                own = members(module, owner)
+                yield from own.given(name)[len(own.assigned(name)) :]

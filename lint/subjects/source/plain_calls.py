@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ...semantics import AUGMENTATION_LEAKS, NONE_IS_INFERENCE
 from .. import names
 from ..preprocessing import MAY_LEAK, is_random, leaks_training
-from .classes import calls_in, keras_kind, reached
+from .classes import calls_in, is_functional, keras_kind, reached
 from .contents import kinds_held
 from .keras_versions import keras_for
 from .leaks import is_layer
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .values import Routine
 
 _LAYERS = "keras.layers."
+_NETWORKS = (Known("keras.Sequential"), Known("keras.Model"))
 # What builtins, and methods of networks, arrays and collections are called.
 _NO_NETWORKS = frozenset(
     (
@@ -39,6 +40,7 @@ _NO_NETWORKS = frozenset(
         *("save", "save_weights", "load_weights", "get_weights", "set_weights"),
     )
 )
+_OF_KERAS = ("__init__", "build", "call", "__call__", "compute_loss")
 _TRAINS_BY_DEFAULT = re.compile(r"def call\([^)]*\btraining\b[^,)=]*=\s*True\b")
 
 
@@ -53,7 +55,8 @@ def leaking_calls(module: Module) -> Iterator[tuple[ast.Call, str]]:
         networks = [
             value
             for value in values(module, call.func)
-            if isinstance(value, Result) and _may_leak(value)
+            if (isinstance(value, Result) and _may_leak(value))
+            or (isinstance(value, Self) and _is_graph_itself(module, call, value))
         ]
         if networks and _is_plain(module, call):
             layer = _leaking_layer(module, call.func, networks)
@@ -86,6 +89,19 @@ def leaks_in_call(module: Module) -> Iterator[tuple[ast.Call, str]]:
                     continue  # a layer of the project may well be random, too
                 if any(_comes_after(module, call, other) for other in calls):
                     yield call, layer
+
+
+def _is_graph_itself(module: Module, call: ast.Call, value: Self) -> bool:
+    """Whether a method calls its own model, a graph, outside of any step of Keras."""
+    function = module.scopes.enclosing_function(call)
+    name = getattr(function, "name", "")
+    return (
+        isinstance(call.func, ast.Name)
+        and module.matches(MAY_LEAK)
+        and is_functional(value.cls)
+        and name not in _OF_KERAS
+        and not name.endswith("_step")
+    )
 
 
 def _may_leak(network: Result) -> bool:
@@ -136,14 +152,14 @@ def _takes_over(module: Module, call: ast.Call) -> bool:
 
 
 def _leaking_layer(
-    module: Module, network: ast.expr, found_as: list[Result]
+    module: Module, network: ast.expr, found_as: list[Result | Self]
 ) -> str | None:
     """The preprocessing layer of a network that holds BN as well."""
     if names.BATCH_NORM not in kinds_held(module, network):
         return None
     for value in found_as:
         found = None
-        if isinstance(value.maker, Class):
+        if isinstance(value, Result) and isinstance(value.maker, Class):
             found = _in_class(module, value.maker)
         found = found or _in_graph(module, network)
         if found is not None:
@@ -184,14 +200,19 @@ def _is_left_open(routine: Routine) -> bool:
 
 
 def _called_layer(module: Module, call: ast.Call) -> str | None:
-    """Return the preprocessing layer that is called without the phase."""
-    if not says(module, call).is_nothing:
-        return None
+    """Return the preprocessing layer that is called without the phase.
+
+    In a network of layers, such as an augmentation, None leaves the phase out, too.
+    """
+    said = says(module, call)
     for value in values(module, call.func):
-        if isinstance(value, Result):
-            name = _leaking_name(module, value.maker)
-            if name is not None:
-                return name
+        if not isinstance(value, Result):
+            continue
+        name = _leaking_name(module, value.maker) if said.is_nothing else None
+        if value.maker in _NETWORKS and (said.is_nothing or said.how is How.PASSED_ON):
+            name = _in_graph(module, call.func)
+        if name is not None:
+            return name
     return None
 
 
@@ -221,7 +242,10 @@ def _is_plain(module: Module, call: ast.Call) -> bool:
     """Whether it computes something, with no phase around it."""
     function = module.scopes.enclosing_function(call)
     owner = None if function is None else module.owner_of(function)
-    if owner is not None and keras_kind(Class(module, owner)) is not None:
+    of_keras = owner is not None and keras_kind(Class(module, owner)) is not None
+    if of_keras and not any(
+        isinstance(value, Self) for value in values(module, call.func)
+    ):
         return False
     for outer in module.scopes.ancestors(call):
         if isinstance(outer, ast.Expr) and outer.value is call:

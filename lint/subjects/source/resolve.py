@@ -50,6 +50,8 @@ _SAME_FUNCTION = {
     *("tensorflow.recompute_grad", "jax.checkpoint", "jax.remat", "torch.compile"),
 }
 
+# Objects whose attributes are the arguments that they are made with.
+_NAMESPACES = ("types.SimpleNamespace", "argparse.Namespace")
 _GRADIENTS = {"jax.grad", "jax.value_and_grad"}
 
 
@@ -234,6 +236,10 @@ def attribute_of(value: Value, attribute: str) -> Iterator[Value]:
             yield from _member(value, value, attribute)
         case Self(cls) | Result(maker=Class() as cls):
             yield from _member(cls, value, attribute)
+        case Result(maker=Known(name), module=module, call=made) if name in _NAMESPACES:
+            for keyword in made.keywords:
+                if keyword.arg == attribute:
+                    yield from values(module, keyword.value)
 
 
 def _call(module: Module, call: ast.Call) -> Iterator[Value]:

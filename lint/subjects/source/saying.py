@@ -197,7 +197,7 @@ def _by_place(module: Module, call: ast.Call, name: str) -> Said:
         case _ if signed:
             return _NOTHING
         case ast.Constant(value=bool() | None):
-            return _placed(module, second, True)
+            return _placed(module, second, last_word(call.func) != "call")
         case ast.Name() | ast.Attribute() | ast.UnaryOp() | ast.Call():
             if keras_for(module).legacy or hints.is_flag_like(ast.unparse(second)):
                 return _placed(module, second, True)

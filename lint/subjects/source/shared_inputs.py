@@ -1,4 +1,4 @@
-"""Networks with BN that read several inputs of one graph."""
+"""Networks with BN that read several inputs of one model."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from .. import names
 from .bindings import Kind
+from .classes import keras_kind
 from .contents import kinds_held
-from .resolve import values
+from .nodes import Function, arguments_of
+from .resolve import method_of, values
 from .trained import places
-from .values import Known, Result
+from .values import Class, Known, Result, Routine, argument_for, is_self
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,36 +23,139 @@ _INPUT = Known("keras.layers.Input")
 
 
 def shared_by_inputs(module: Module) -> Iterator[ast.Call]:
-    """Yield each second call of a network with BN on another input of the graph."""
+    """Yield each second call of a network with BN on another input of a model."""
+    yield from _in_graphs(module)
+    for node in module.classes:
+        cls = Class(module, node)
+        call = method_of(cls, "call") if keras_kind(cls) == "model" else None
+        if call is not None and call.module is module:
+            yield from _in_call(call)
+
+
+def _in_graphs(module: Module) -> Iterator[ast.Call]:
     if not module.mentions("Input"):
         return
     seen: dict[object, ast.expr] = {}
     for call in module.calls:
-        read = _input_of(module, call)
-        if read is None or call.keywords:
+        if call.keywords or not _calls_network(module, call):
             continue
-        for place in places(module, call.func):
-            first = seen.setdefault(place, read)
-            if first is read:
-                continue
-            if names.BATCH_NORM in kinds_held(module, call.func):
-                yield call
-            break
+        for read in _inputs_of(module, call):
+            for place in places(module, call.func):
+                first = seen.setdefault(place, read)
+                if first is not read and _holds_batch_norm(module, call):
+                    yield call
+                    break
 
 
-def _input_of(module: Module, call: ast.Call) -> ast.expr | None:
-    """The construction of the `Input` that a network is called on."""
+def _calls_network(module: Module, call: ast.Call) -> bool:
+    return any(isinstance(value, Result) for value in values(module, call.func))
+
+
+def _holds_batch_norm(module: Module, call: ast.Call) -> bool:
+    return names.BATCH_NORM in kinds_held(module, call.func)
+
+
+def _inputs_of(module: Module, call: ast.Call) -> Iterator[ast.expr]:
+    """The constructions of the `Input`s that a network is called on."""
     match call.args:
         case [ast.Name() as name]:
-            if not any(
-                isinstance(value, Result) for value in values(module, call.func)
-            ):
-                return None
-            found = module.scopes.lookup(name)
+            for node in _bound_to(module, name):
+                yield from _made(module, node)
+                # for image in (rgb, depth)
+                for item in getattr(node, "elts", ()):
+                    for inner in _bound_to(module, item):
+                        yield from _made(module, inner)
+                yield from _made_together(module, node)
+
+
+def _bound_to(module: Module, name: ast.expr) -> Iterator[ast.AST]:
+    """What a name is bound to, if that is one thing."""
+    found = module.scopes.lookup(name) if isinstance(name, ast.Name) else None
+    match found[1] if found else ():
+        case [binding] if binding.kind is Kind.VALUE:
+            yield binding.node
+        case [binding] if binding.kind is Kind.ITEM and binding.index is None:
+            loop = module.scopes.parents[binding.place]
+            if isinstance(loop, ast.comprehension):
+                loop = module.scopes.parents[loop]
+            if loop in module.scopes.ancestors(name):
+                yield binding.node
+
+
+def _made_together(module: Module, looped: ast.AST) -> Iterator[ast.expr]:
+    """The `Input`s of a comprehension that a loop goes through, as two of them."""
+    match looped:
+        case ast.Call(func=ast.Attribute(value=base, attr="items" | "values")):
+            looped = base
+    for node in (*_bound_to(module, looped), looped):  # type: ignore[arg-type]
+        match node:
+            case ast.ListComp(elt=item) | ast.DictComp(value=item):
+                for made in _made(module, item):
+                    yield from (made, node)
+
+
+def _made(module: Module, node: ast.AST) -> Iterator[ast.expr]:
+    if isinstance(node, ast.Call) and _INPUT in values(module, node.func):
+        yield node
+
+
+def _in_call(routine: Routine) -> Iterator[ast.Call]:
+    """The second call, in a `call`, on another item of its inputs."""
+    module, function = routine.module, routine.node
+    seen: dict[object, str] = {}
+    for call in module.calls:
+        if module.scopes.scope_of(call).node is not function or not call.args:
+            continue
+        item = _item_of_inputs(module, function, call.args[0])
+        if item is None:
+            continue
+        for network in _networks_reading(module, call):
+            for place in places(module, network):
+                if seen.setdefault(place, item) != item:
+                    yield call
+                    break
+
+
+def _item_of_inputs(module: Module, function: Function, given: ast.expr) -> str | None:
+    """`inputs["query"]`, or the name of an item, if it is of what `call` is given."""
+    inputs = [one.arg for one in arguments_of(function) if not is_self(function, one)]
+    match given:
+        case ast.Subscript(value=ast.Name(id=name), slice=ast.Constant(value=key)):
+            return repr(key) if name in inputs[:1] else None
+        case ast.Name():
+            found = module.scopes.lookup(given)
             match found[1] if found else ():
-                case [binding] if binding.kind is Kind.VALUE and isinstance(
-                    binding.node, ast.Call
+                case [binding] if binding.kind is Kind.ITEM and isinstance(
+                    binding.node, ast.Name
                 ):
-                    made = values(module, binding.node.func)
-                    return binding.node if _INPUT in made else None
+                    return given.id if binding.node.id in inputs[:1] else None
+                case [binding] if binding.kind is Kind.VALUE and isinstance(
+                    binding.node, ast.Subscript
+                ):
+                    return _item_of_inputs(module, function, binding.node)
     return None
+
+
+def _networks_reading(module: Module, call: ast.Call) -> Iterator[ast.expr]:
+    """The networks with BN that get the call's first argument, also in a method."""
+    for value in values(module, call.func):
+        match value:
+            case Result():
+                if _holds_batch_norm(module, call):
+                    yield call.func
+            case Routine(module=where, node=method, owner=Class()) if where is module:
+                yield from _read_in(module, method, call)
+
+
+def _read_in(module: Module, method: Function, call: ast.Call) -> Iterator[ast.expr]:
+    given = call.args[0]
+    for inner in module.calls:
+        if module.scopes.scope_of(inner).node is not method or not inner.args:
+            continue
+        reads = any(
+            isinstance(node, ast.Name)
+            and argument_for(call, method, node.id, 1) is given
+            for node in ast.walk(inner.args[0])
+        )
+        if reads and _calls_network(module, inner) and _holds_batch_norm(module, inner):
+            yield inner.func

@@ -11,6 +11,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from .bindings import Kind
+from .callers import calls_elsewhere
 from .comparisons import Other, compared
 from .instances import attribute_given
 from .limits import FLAGS_HANDED
@@ -18,8 +19,17 @@ from .memo import remembered
 from .nodes import Function, ScopeNode
 from .passed import collected, passed_for
 from .records import fields_of, is_known
-from .resolve import values
-from .values import Class, Items, Known, Literal, Result, Routine, Self
+from .resolve import calls_of, values
+from .values import (
+    Class,
+    Items,
+    Known,
+    Literal,
+    Parameter,
+    Result,
+    Routine,
+    Self,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -162,6 +172,12 @@ class _OutcomeSearch:
                     yield Other.UNKNOWN
             case ast.Call(func=ast.Name(id="bool"), args=[inner]):
                 yield from self.outcomes(module, inner, run, depth)
+            case ast.Subscript(value=ast.Name() as base):
+                whole = not any(
+                    isinstance(value, Parameter) and not _is_called_here_alone(value)
+                    for value in values(module, base)
+                )
+                yield from _valued(module, expression, even_passed=whole)
             case _:
                 yield from _valued(module, expression)
 
@@ -266,9 +282,23 @@ class _OutcomeSearch:
                 yield from self.outcomes(*one, depth)
 
 
-def _valued(module: Module, expression: ast.expr) -> Iterator[object]:
+def _is_called_here_alone(parameter: Parameter) -> bool:
+    """Whether all calls in sight of its function are in its own file."""
+    module, function = parameter.module, parameter.function
+    return bool(calls_of(module, function)) and not calls_elsewhere(module, function)
+
+
+def _valued(
+    module: Module, expression: ast.expr, even_passed: bool = False
+) -> Iterator[object]:
+    """The constants among its values.
+
+    `even_passed` says that all that its parameters get is among them.
+    """
     found = False
     for value in values(module, expression):
+        if even_passed and isinstance(value, Parameter):
+            continue
         found = True
         match value:
             case Literal(value=constant):

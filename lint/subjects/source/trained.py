@@ -5,10 +5,12 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from .classes import keyword
 from .identity import origins_of
 from .memo import found_once, remembered
 from .owners import owners
 from .resolve import values
+from .symbolic import network_parts
 from .values import Known, Result
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ def trained_networks(module: Module) -> Iterator[ast.expr]:
 
 def owners_in(module: Module, call: ast.Call) -> Iterator[ast.expr]:
     """The networks whose variables a call is given."""
-    for given in (*call.args, *(keyword.value for keyword in call.keywords)):
+    for given in (*call.args, *(word.value for word in call.keywords)):
         yield from owners(module, given)
 
 
@@ -67,6 +69,43 @@ def was_trained(module: Module, network: ast.expr) -> bool:
         for word in _FITTING
         for call in module.calls_by_name.get(word, ())
     )
+
+
+def is_finished(module: Module, network: ast.expr) -> bool:
+    """Whether its weights are loaded, and it is not fitted afterwards in the module.
+
+    A network of `keras.applications` comes with weights, unless none are asked for.
+    """
+    ours = places(module, network)
+    fitted = any(
+        isinstance(call.func, ast.Attribute)
+        and not ours.isdisjoint(places(module, call.func.value))
+        for word in ("fit", "fit_generator", "train_on_batch")
+        for call in module.calls_by_name.get(word, ())
+    )
+    if fitted:
+        return False
+    return was_trained(module, network) or any(
+        _is_pretrained(where, part)
+        for where, part in (
+            (module, network),
+            *network_parts(module, network),
+        )
+    )
+
+
+def _is_pretrained(module: Module, part: ast.expr) -> bool:
+    return any(
+        isinstance(value, Result)
+        and isinstance(value.maker, Known)
+        and value.maker.name.startswith("keras.applications.")
+        and not _is_none(keyword(value.call, "weights"))
+        for value in values(module, part)
+    )
+
+
+def _is_none(given: ast.expr | None) -> bool:
+    return isinstance(given, ast.Constant) and given.value is None
 
 
 @remembered

@@ -9,9 +9,11 @@ from .. import names
 from . import hints
 from .classes import calls_in, keras_kind, keyword
 from .contents import kinds_held
+from .evaluation_steps import trained_in_evaluation
 from .nodes import Function, last_word
 from .saying import FLAG, says
-from .trained import GRADIENTS, is_trained, owners_in, was_trained
+from .symbolic import builds_graph
+from .trained import GRADIENTS, is_finished, is_trained, owners_in, was_trained
 from .values import Class
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ def teachers_in_training(module: Module) -> Iterator[tuple[ast.expr, bool]]:
     Each comes with whether the network has surely been trained before.
     """
     for call, flag, function in _calls(module):
-        trains = any(
+        trains = function is not None and any(
             any(owners_in(module, inner_call))
             for inner_call in calls_in(module, function)
             if last_word(inner_call.func) in GRADIENTS
@@ -46,8 +48,29 @@ def actions_in_training(module: Module) -> Iterator[ast.expr]:
             yield flag
 
 
-def _calls(module: Module) -> Iterator[tuple[ast.Call, ast.expr, Function]]:
-    """The calls of networks with BN with a constant True, outside of any `call`."""
+def finished_in_training(module: Module) -> Iterator[ast.expr]:
+    """The flag of each call of a loaded or pretrained network that nothing trains."""
+    reported = {flag for flag, _ in teachers_in_training(module)}
+    reported |= {*actions_in_training(module)}
+    reported |= {found.flag for found in trained_in_evaluation(module)}
+    for call, flag, _ in _calls(module, even_outside=True):
+        if (
+            flag not in reported
+            and _is_given_back(module, call)
+            and not builds_graph(module, call, is_layer=False)
+            and is_finished(module, call.func)
+            and not is_trained(module, call.func)
+        ):
+            yield flag
+
+
+def _calls(
+    module: Module, even_outside: bool = False
+) -> Iterator[tuple[ast.Call, ast.expr, Function | None]]:
+    """The calls of networks with BN with a constant True, outside of any `call`.
+
+    Those outside of any function are left out, unless they are asked for.
+    """
     if not module.mentions("training=True"):
         return
     for call in module.calls:
@@ -55,7 +78,9 @@ def _calls(module: Module) -> Iterator[tuple[ast.Call, ast.expr, Function]]:
         if flag is None or not says(module, call).is_constant(True):
             continue
         function = module.scopes.enclosing_function(call)
-        if function is None or _is_meant(module, call, function):
+        if function is None and not even_outside:
+            continue
+        if _is_meant(module, call, function):
             continue
         if last_word(call.func) in ("stateless_call", "call", "super"):
             continue
@@ -63,9 +88,9 @@ def _calls(module: Module) -> Iterator[tuple[ast.Call, ast.expr, Function]]:
             yield call, flag, function
 
 
-def _is_meant(module: Module, call: ast.Call, function: Function) -> bool:
+def _is_meant(module: Module, call: ast.Call, function: Function | None) -> bool:
     """Whether it is a `call` of Keras, a test, or samples from the network."""
-    owner = module.owner_of(function)
+    owner = None if function is None else module.owner_of(function)
     name = getattr(function, "name", "")
     if owner is not None and name in ("call", "__init__", "build", "__call__"):
         return keras_kind(Class(module, owner)) is not None
@@ -73,8 +98,8 @@ def _is_meant(module: Module, call: ast.Call, function: Function) -> bool:
     return any(hints.is_meant_random(other) or hints.is_test(other) for other in around)
 
 
-def _optimizes(module: Module, function: Function) -> bool:
-    return any(
+def _optimizes(module: Module, function: Function | None) -> bool:
+    return function is not None and any(
         last_word(call.func) in _OPTIMIZING for call in calls_in(module, function)
     )
 
