@@ -69,6 +69,7 @@ def diagnose(
             "The model has no weights yet, so there is nothing to diagnose. Received: "
             f"{type(model).__name__} {model.name!r}, not built. Train or load it first."
         )
+    from ..subjects.probing.randomness import preserved_randomness
     from ..subjects.probing.undisturbed import undisturbed
     from .batches import read_data
     from .causes import causes_of
@@ -76,7 +77,8 @@ def diagnose(
     from .report import Diagnosis
     from .runner import without_gradients
 
-    data = read_data(x, y, sample_weight, batch_size, steps)
+    with preserved_randomness():  # Data may be shuffled as they are read.
+        data = read_data(x, y, sample_weight, batch_size, steps)
     with (
         undisturbed(model),
         without_gradients(),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 # Fewer samples give a BN layer no meaningful statistics.
 _ENOUGH_SAMPLES = 16
+_ENOUGH_BATCHES = 8  # for the differences between modes to be told from chance
 
 
 @dataclass(frozen=True)
@@ -42,17 +43,23 @@ class Data:
     Attributes:
         batches: in random order if they were cut from arrays, else in the given order.
         in_order: batches cut from the arrays in order; empty for other data.
-        from_arrays: whether the data were given as arrays.
+        given: the number of samples in the arrays; None for other data.
     """
 
     batches: list[Batch]
     in_order: list[Batch]
-    from_arrays: bool
+    given: int | None = None
+
+    @property
+    def from_arrays(self) -> bool:
+        """Whether the data were given as arrays."""
+        return self.given is not None
 
     @property
     def samples(self) -> int:
-        """The number of samples in all batches."""
-        return sum(batch.samples for batch in self.batches)
+        """The number of samples in all batches, each counted once."""
+        taken = sum(batch.samples for batch in self.batches)
+        return taken if self.given is None else min(taken, self.given)
 
     @property
     def batch_size(self) -> int:
@@ -113,10 +120,10 @@ def read_data(
                 raise UsageError(
                     f"`{name}` is only for arrays; batches contain their own. "
                     f"Received: {name}=... with x of type {type(x).__name__}. Leave it "
-                    "out."
+                    "out, or give both as NumPy arrays."
                 )
         batches, in_order = _of_one_size(list(islice(_yielded(x), steps))), []
-    data = Data(batches, in_order, whole is not None)
+    data = Data(batches, in_order, None if whole is None else whole.samples)
     if not batches or data.samples < 2:
         raise UsageError(
             "A diagnosis needs at least two samples, preferably some hundred. "
@@ -170,16 +177,26 @@ def _on_host(leaf: Any) -> Any:
 
 
 def _cut(whole: Batch, size: int, steps: int) -> tuple[list[Batch], list[Batch]]:
-    """Cut random batches, as `fit` shuffles, and batches in order, all of one size."""
+    """Cut random batches, as `fit` shuffles, and batches in order, all of one size.
+
+    Few samples are shuffled and cut several times, as in the epochs of `fit`: two
+    batches alone say little about how batches differ.
+    """
     samples = whole.samples
     size = min(size, samples)
-    count = min(samples // size, steps) if size else 0
-    order = np.random.default_rng(0).permutation(samples)
-    pieces = [slice(i * size, (i + 1) * size) for i in range(count)]
+    of_one_epoch = samples // size if size else 0
+    count = min(max(of_one_epoch, _ENOUGH_BATCHES if of_one_epoch > 1 else 1), steps)
+    if not of_one_epoch:
+        return [], []
+    random = np.random.default_rng(0)
+    pieces: list[NDArray[Any]] = []
+    while len(pieces) < count:
+        order = random.permutation(samples)[: of_one_epoch * size]
+        pieces += np.split(order, of_one_epoch)
     # The batches in order are spread over all data.
-    spread = np.linspace(0, max(samples - size, 0), count).astype(int)
+    spread = np.linspace(0, samples - size, count).astype(int)
     return (
-        [_taken(whole, order[piece]) for piece in pieces],
+        [_taken(whole, piece) for piece in pieces[:count]],
         [_taken(whole, np.arange(start, start + size)) for start in spread],
     )
 

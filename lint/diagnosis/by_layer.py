@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from math import ceil, log
-from typing import TYPE_CHECKING
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from ..subjects.model import keeps_forever
+from ..subjects.trainer import receives_training
 from . import signs
 from .cause import Cause, Certainty
 from .layers import paths_of
@@ -20,9 +19,6 @@ if TYPE_CHECKING:
 
 _NARROW = ("float16", "bfloat16")
 _BIAS = 0.05  # the part of the initial values at which statistics count as converged
-_SMALL_MOMENTUM, _DOUBTFUL_MOMENTUM = 0.5, 0.85
-_SMALL_BATCH = 4.5
-_LIKE_NOISE = (0.25, 4.0)  # times the shift that noise alone causes
 
 
 def not_finite(evidence: Evidence) -> Iterator[Cause]:
@@ -74,24 +70,60 @@ def never_moved(evidence: Evidence) -> Iterator[Cause]:
     layers = [layer for layer in found if layer not in kept]
     if not layers:
         return
-    without_flag = [
-        layer
-        for layer in layers
-        if not layer.frozen and evidence.modes[layer.path]["fit"].uses == "running"
-    ]
+    without_flag = [layer for layer in layers if _is_never_flagged(evidence, layer)]
+    learned = any(map(signs.has_learned, layers))
     yield Cause(
         "never moved",
-        "certain"
-        if evidence.steps or any(map(signs.has_learned, layers))
-        else "likely",
+        "certain" if evidence.steps or learned else "likely",
         paths_of(layers),
         f"mean and variance still have their initial values{steps}"
         + (", and `fit` runs the layer in inference mode" if without_flag else "")
-        + ("; was the model trained at all?" if evidence.steps == 0 else ""),
+        + (
+            ", though the weights do not"
+            if learned and not evidence.steps
+            else "; was the model trained at all?"
+            if evidence.steps == 0
+            else ""
+        ),
+        _how_to_move(evidence, layers, learned),
+    )
+
+
+def _how_to_move(evidence: Evidence, layers: list[LayerState], learned: bool) -> str:
+    """Say what keeps the statistics from moving."""
+    if all(layer.frozen for layer in layers):
+        return (
+            "set trainable=True before compile; a frozen layer does not update its "
+            "statistics"
+        )
+    if name := _class_without_flag(evidence.model):
+        return f"write call(self, inputs, training=None) in {name}"
+    text = (
         "make sure that the layer receives training=True in the training step: "
         "call(self, x, training=None) in a model's class, model(x, training=True) in "
-        "a custom loop; with stateless_call, keep the new state",
+        "a custom loop; with stateless_call, keep the new state"
     )
+    if learned and not evidence.steps:
+        return (
+            "if the weights were copied or averaged from another model, do so with "
+            "the statistics, too: weights, not trainable_variables. Else " + text
+        )
+    return text
+
+
+def _class_without_flag(model: Any) -> str:
+    """Return the name of the model's class if its `call` takes no `training`."""
+    return "" if receives_training(model) else type(model).__name__
+
+
+def _is_never_flagged(evidence: Evidence, layer: LayerState) -> bool:
+    """Whether `fit` runs a layer in inference mode that is not frozen.
+
+    Nothing is known of one whose statistics are not finite: its outputs never change.
+    """
+    use = evidence.modes[layer.path]["fit"]
+    is_idle = use.is_known and use.uses == "running" and not use.moves
+    return is_idle and not layer.frozen and layer.is_finite
 
 
 def flag_hard_coded(evidence: Evidence) -> Iterator[Cause]:
@@ -112,22 +144,22 @@ def flag_hard_coded(evidence: Evidence) -> Iterator[Cause]:
             "remove the constant training=True, or pass on the `training` argument of "
             "`call`",
         )
-    never = paths_of(
-        layer
-        for layer in evidence.layers
-        if not layer.frozen
-        and modes[layer.path]["fit"].is_known
-        and modes[layer.path]["fit"].uses == "running"
-        and not modes[layer.path]["fit"].moves
-    )
-    if never:
+    never = [layer for layer in evidence.layers if _is_never_flagged(evidence, layer)]
+    if never and not evidence.bad_weights:
+        name = _class_without_flag(evidence.model)
         yield Cause(
             "flag hard-coded",
             "certain",
-            never,
-            "`fit` runs the layer in inference mode, though it is not frozen: it "
-            "receives a constant training=False, or no flag at all",
-            "pass on the `training` argument of `call`, or set trainable=False if "
+            paths_of(never),
+            "`fit` runs the layer in inference mode, though it is not frozen: "
+            + (
+                f"the call of {name} has no parameter `training`"
+                if name
+                else "it receives a constant training=False, or no flag at all"
+            ),
+            f"write call(self, inputs, training=None) in {name}"
+            if name
+            else "pass on the `training` argument of `call`, or set trainable=False if "
             "this is intended",
         )
 
@@ -135,15 +167,29 @@ def flag_hard_coded(evidence: Evidence) -> Iterator[Cause]:
 def frozen(evidence: Evidence) -> Iterator[Cause]:
     """Find a frozen layer with the statistics of other data."""
     layers = _concerned(evidence, lambda layer: layer.frozen)
-    if layers and (evidence.helps or any(map(signs.is_initial, layers))):
+    if not layers:
+        return
+    text = (
+        "trainable=False keeps these statistics as they were, and they do not match "
+        "the data"
+    )
+    if evidence.helps or any(map(signs.is_initial, layers)):
         yield Cause(
             "frozen",
             "certain" if evidence.helps else "likely",
             paths_of(layers),
-            "trainable=False keeps these statistics as they were, and they do not "
-            "match the data",
+            text,
             "recalibrate the layer before freezing it, or unfreeze it for a while",
         )
+        return
+    yield Cause(
+        "frozen",
+        "possible",
+        paths_of(layers),
+        f"{text}; the layers behind them may have adapted to that",
+        "bring the data to the scale of those before, or unfreeze the layer for a "
+        "while",
+    )
 
 
 def dtype_too_narrow(evidence: Evidence) -> Iterator[Cause]:
@@ -191,98 +237,6 @@ def not_converged(evidence: Evidence) -> Iterator[Cause]:
     )
 
 
-def momentum_too_small(evidence: Evidence) -> Iterator[Cause]:
-    """Find statistics of the last few batches only, which are noisy."""
-    layers, agrees = [], False
-    for layer in evidence.layers:
-        momentum = layer.momentum
-        if (
-            momentum is None
-            or layer.frozen
-            or signs.is_initial(layer)
-            or not layer.data
-        ):
-            continue
-        if momentum >= _DOUBTFUL_MOMENTUM or not layer.is_off:
-            continue
-        expected = signs.noise_of_average(layer, momentum)
-        shift = layer.distance.shift if layer.distance else 0
-        like_noise = expected and _LIKE_NOISE[0] < shift / expected < _LIKE_NOISE[1]
-        if momentum < _SMALL_MOMENTUM or (like_noise and evidence.is_harmed):
-            layers.append(layer)
-            agrees |= bool(like_noise)
-    if layers:
-        momentum = min(sublayer.momentum or 0 for sublayer in layers)
-        average = (1 + momentum) / (1 - momentum)
-        yield Cause(
-            "momentum too small",
-            "certain" if agrees and momentum < _SMALL_MOMENTUM else "likely",
-            paths_of(layers),
-            f"momentum={momentum:g} averages only about {average:.1f} batches, whose "
-            "noise remains in the running statistics",
-            "use 0.9 to 0.999 (PyTorch's 0.1 is 0.9 here)",
-        )
-
-
-def batches_too_small(evidence: Evidence) -> Iterator[Cause]:
-    """Find variances of batches of so few samples that most of it is missing."""
-    able = [e for e in evidence.layers if e.data and not e.frozen and e.is_finite]
-    sizes = {}
-    for layer in able:
-        size = (
-            signs.effective_batch_size(layer) if not signs.is_initial(layer) else None
-        )
-        if size is not None and size < _SMALL_BATCH:
-            sizes[layer.path] = size
-    given = evidence.data.batch_size
-    if given == 1 and not evidence.data.from_arrays:
-        yield Cause(
-            "batches too small",
-            "certain",
-            paths_of(able),
-            "the given batches have one sample each, which has no variance",
-            "train with batches of 16 or more, or use another normalization",
-        )
-    elif sizes and len(sizes) >= 2 / 3 * len(able) and _any_concerned(evidence, sizes):
-        size = max(1, round(float(np.median(list(sizes.values())))))
-        yield Cause(
-            "batches too small",
-            "certain" if len(sizes) == len(able) > 1 else "likely",
-            tuple(sizes),
-            "the running variances lack the differences between samples, as after "
-            f"training on batches of about {size} sample{'s' * (size > 1)}",
-            "train with batches of 16 or more, or use another normalization",
-        )
-
-
-def unlike_inputs(evidence: Evidence) -> Iterator[Cause]:
-    """Find a layer that is called with different kinds of inputs, or of batches."""
-    if not evidence.is_harmed:
-        layers = []
-    else:
-        layers = [layer for layer in evidence.layers if signs.has_unlike_calls(layer)]
-    if layers:
-        yield Cause(
-            "unlike inputs",
-            "certain" if evidence.is_incurable else "likely",
-            paths_of(layers),
-            "the layer is called with inputs of different statistics: in training "
-            "each is normalized by its own, in inference all by one average",
-            "give each input its own batch normalization layer",
-        )
-    apart = [layer for layer in evidence.layers if signs.has_unlike_batches(layer)]
-    if apart and evidence.is_harmed:
-        yield Cause(
-            "unlike inputs",
-            "likely",
-            paths_of(apart),
-            "batches are of different kinds: their means differ by far more than "
-            "those of random batches",
-            "shuffle, so that each batch has samples of all kinds; or give each "
-            "domain its own batch normalization layer",
-        )
-
-
 FINDERS: tuple[Callable[[Evidence], Iterable[Cause]], ...] = (
     not_finite,
     flag_hard_coded,
@@ -290,9 +244,6 @@ FINDERS: tuple[Callable[[Evidence], Iterable[Cause]], ...] = (
     frozen,
     dtype_too_narrow,
     not_converged,
-    batches_too_small,
-    momentum_too_small,
-    unlike_inputs,
 )
 
 
@@ -301,7 +252,3 @@ def _concerned(
 ) -> list[LayerState]:
     """Return the layers of a kind whose statistics need an explanation."""
     return [e for e in evidence.layers if of_kind(e) and evidence.concerns(e)]
-
-
-def _any_concerned(evidence: Evidence, paths: Iterable[str]) -> bool:
-    return any(evidence.concerns(e) for e in evidence.layers if e.path in set(paths))

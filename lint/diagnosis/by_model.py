@@ -6,15 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .cause import Cause, Certainty
+from ..subjects.live_model import layers_inside
+from . import signs
+from .cause import Cause
 from .layers import array, paths_of
-from .names import (
-    BATCH_NORM,
-    DROPOUT,
-    IN_ORDER,
-    INFERENCE,
-    TRAINING,
-)
+from .names import BATCH_NORM, DROPOUT, INFERENCE, TRAINING
+from .sentences import printable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -24,6 +21,9 @@ if TYPE_CHECKING:
 
 _WINDOWS = 5  # of 1 / (1 - momentum) steps each, in which an average forgets the first
 _UNIFORM = 1.5  # the factor within which all channels are scaled alike
+_MOST_OF_IT = 0.5  # of the gap
+_MUCH_FROM_BEFORE = 0.1  # of the running statistics
+_MOST_NAMES = 3
 _SCALED = 4.0  # the factor of deviations above which preprocessing is suspected
 
 
@@ -51,95 +51,129 @@ def unexplained(evidence: Evidence, explained: Collection[str]) -> Iterator[Caus
             "recalibrate after averaging the weights",
         )
         return
-    if not left:
-        return
+    if not left and not explained and evidence.has_gap and evidence.helps:
+        left = [layer for layer in evidence.layers if layer.data and not layer.frozen]
+    if widened := [layer for layer in left if signs.is_widened(layer)]:
+        yield Cause(
+            "not batch normalization",
+            "likely",
+            paths_of(widened),
+            "dropout or noise in front of the layer widens what it sees in training; "
+            "inference lacks it, and the running statistics include it",
+            "lower its rate, or move it behind the last batch normalization",
+        )
+        return  # What later layers receive follows from that.
     if late := [layer for layer in left if _is_late(layer, evidence.steps)]:
         yield Cause(
             "not converged",
             "likely" if all(layer.momentum is None for layer in late) else "possible",
             paths_of(late),
             "they average over many batches, some of them with weights that have "
-            "changed since",
+            "changed since" + _from_before(evidence.steps, late),
             "use a smaller momentum, or lower the learning rate towards the end",
         )
-        if len(late) == len(left):
-            return
-    surer: Certainty = "likely"
+    left = _without(left, late)
+    if evidence.is_incurable and not evidence.helps:  # Other statistics do no better.
+        left = [layer for layer in left if layer.is_far]
+    if left:
+        yield from _of_other_weights_or_data(evidence, left)
+
+
+def _without(layers: list[LayerState], others: list[LayerState]) -> list[LayerState]:
+    paths = set(paths_of(others))
+    return [layer for layer in layers if layer.path not in paths]
+
+
+def _from_before(steps: int | None, late: Sequence[LayerState]) -> str:
+    """Say how much of the statistics is older than all training steps known."""
+    parts = [
+        layer.momentum ** (steps * max(len(layer.calls), 1))
+        for layer in late
+        if steps and layer.momentum is not None
+    ]
+    if not parts or max(parts) < _MUCH_FROM_BEFORE:
+        return ""
+    return (
+        f": after {steps:,} steps, {max(parts):.0%} is still what the layer started "
+        "from"
+    )
+
+
+def _of_other_weights_or_data(
+    evidence: Evidence, left: Sequence[LayerState]
+) -> Iterator[Cause]:
+    """Find valid statistics that belong to other weights, or to other data."""
     first = _first(evidence)
-    if _look_averaged(left):
-        surer = "possible"
+    starts_right = first is not None and not first.is_off
+    looks_averaged = _look_averaged(left)
+    trained = [layer for layer in left if evidence.steps and signs.is_averaged(layer)]
+    if starts_right and not looks_averaged and trained:
+        yield Cause(
+            "not converged",
+            "possible",
+            paths_of(trained),
+            "the statistics of the first layer match the data and those of others do "
+            "not, as where weights change faster than the average follows",
+            "use a smaller momentum, or lower the learning rate towards the end",
+        )
+    if looks_averaged or starts_right:
         yield Cause(
             "averaged weights",
-            "likely" if len(left) > 1 else "possible",
+            "likely" if looks_averaged and len(left) > 1 else "possible",
             paths_of(left),
             "the data have smaller variances than the running statistics in most "
-            "layers, with similar means, as after averaging weights",
-            "recalibrate after averaging, editing or loading weights",
-        )
-    elif first is not None and not first.is_off:
-        surer = "possible"
-        yield Cause(
-            "averaged weights",
-            "possible",
-            paths_of(left),
-            "the statistics of the first layer match the data and those of others do "
-            "not, as after averaging or editing weights, or loading them in part",
+            "layers, with similar means, as after averaging weights"
+            if looks_averaged
+            else "the statistics of the first layer match the data and those of others "
+            "do not, as after averaging or editing weights, or loading them in part",
             "recalibrate after averaging, editing or loading weights",
         )
     scale = _uniform_scale(first)
-    text = "the statistics are valid, but belong to other data"
-    if scale is not None:
-        surer = "likely"
-        text = (
-            f"the spread of the data is about {scale:.3g} times that of the training "
-            "data, in all channels alike"
-        )
+    if scale is None and (starts_right or _cannot_be_data(first, left)):
+        return
     yield Cause(
         "unlike data",
-        surer,
+        "possible" if looks_averaged and scale is None else "likely",
         paths_of(left),
-        text,
+        "the statistics are valid, but belong to other data"
+        if scale is None
+        else f"the spread of the data is about {scale:.3g} times that of the training "
+        "data, in all channels alike",
         "preprocess the data as in training; if they are meant to differ, recalibrate "
         "on them",
     )
 
 
+def _cannot_be_data(first: LayerState | None, left: Sequence[LayerState]) -> bool:
+    """Whether a later layer alone accounts for the gap.
+
+    Of other data, only new statistics of the first layer make up for all of it: those
+    behind it then receive what they are used to.
+    """
+    shares = [layer.share for layer in left if layer is not first]
+    return any(share is not None and share > _MOST_OF_IT for share in shares)
+
+
 def other_causes(evidence: Evidence, is_explained: bool) -> Iterator[Cause]:
-    """Find batches of one kind each, and causes other than batch normalization."""
-    if evidence.worse(BATCH_NORM, IN_ORDER) and evidence.worse(INFERENCE, IN_ORDER):
-        yield Cause(
-            "unlike inputs",
-            "likely",
-            paths_of(evidence.layers),
-            "the model does better with batches in the order of the data than with "
-            "shuffled ones: each batch in training held samples of one kind",
-            "shuffle in training, or give each domain its own batch normalization "
-            "layer",
-        )
-        return
-    if evidence.worse(INFERENCE, DROPOUT):
+    """Find causes other than batch normalization."""
+    if evidence.worse(INFERENCE, DROPOUT if evidence.layers else TRAINING):
+        own = own_layers(evidence.model)
         yield Cause(
             "not batch normalization",
             "likely",
             (),
             "another layer that depends on the mode makes inference worse: training "
-            "mode does better even with batch normalization in inference mode",
-            "check your own layers that take `training`",
+            "mode does better"
+            + (
+                " even with batch normalization in inference mode"
+                if evidence.layers
+                else ""
+            ),
+            "check your own layers that take `training`"
+            + (f": {', '.join(map(printable, own[:_MOST_NAMES]))}" if own else ""),
         )
         return
-    if is_explained:
-        return
-    if evidence.has_gap and evidence.worse(INFERENCE, TRAINING):
-        yield Cause(
-            "unlike inputs",
-            "possible",
-            (),
-            "the running statistics match the data, and yet each batch is better "
-            "normalized by its own",
-            "use larger batches, each with samples of all kinds",
-        )
-        return
-    if evidence.constant is None:
+    if is_explained or evidence.constant is None:
         return
     modes = [m for m in (INFERENCE, TRAINING, BATCH_NORM) if m in evidence.scores]
     if all(map(evidence.is_useless, modes)):
@@ -153,6 +187,20 @@ def other_causes(evidence: Evidence, is_explained: bool) -> Iterator[Cause]:
             "check whether inputs and targets belong together, and are preprocessed "
             "as in training",
         )
+
+
+def own_layers(model: Any) -> list[str]:
+    """Return the paths of layers that are not Keras' own and depend on the mode.
+
+    A block of such layers is not named, as it only passes the flag on.
+    """
+    return [
+        path
+        for layer, path, _ in layers_inside(model)
+        if layer._call_has_training_arg
+        and not any(layers_inside(layer))
+        and not type(layer).__module__.startswith(("keras.", "kerasbn."))
+    ]
 
 
 def _look_averaged(layers: Sequence[LayerState]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import by_layer, by_model
+from . import by_batches, by_layer, by_model
 
 if TYPE_CHECKING:
     from .cause import Cause
@@ -20,9 +20,11 @@ def causes_of(evidence: Evidence) -> list[Cause]:
     found: list[Cause] = []
     if evidence.bad_data:  # Nothing measured with them is meaningful.
         return list(by_layer.not_finite(evidence))
-    for cause in by_layer.FINDERS:
+    for cause in (*by_layer.FINDERS, *by_batches.FINDERS):
         found += cause(evidence)
     explained = {path for cause in found for path in cause.layers}
     found += by_model.unexplained(evidence, explained)
+    if not found:
+        found += by_batches.better_alone(evidence)
     found += by_model.other_causes(evidence, bool(found))
     return sorted(found, key=lambda cause: cause.rank)

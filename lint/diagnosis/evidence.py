@@ -94,6 +94,13 @@ class Evidence:
         return self.scores[mode].loss.mean >= _NO_BETTER * self.constant > 0
 
     @property
+    def is_poor(self) -> bool:
+        """Whether the loss is nearer to that of a constant prediction than to 0."""
+        if self.constant is None:
+            return False
+        return self.scores[INFERENCE].loss.mean > self.constant / 2 > 0
+
+    @property
     def is_harmed(self) -> bool:
         """Whether statistics cause any harm."""
         return self.has_gap or self.helps

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -137,14 +138,21 @@ class LayerState:
 
 
 def built_layers(model: Any) -> dict[str, tuple[Any, bool]]:
-    """Return the BN layers that have weights, by path, and whether each is frozen."""
+    """Return the BN layers that have weights, by path, and whether each is frozen.
+
+    A class may give several layers one name; all but the first are numbered.
+    """
     import keras
 
-    return {
-        path: (layer, frozen)
-        for layer, path, frozen in layers_inside(model)
-        if isinstance(layer, keras.layers.BatchNormalization) and layer.built
-    }
+    found: dict[str, tuple[Any, bool]] = {}
+    for layer, path, frozen in layers_inside(model):
+        if isinstance(layer, keras.layers.BatchNormalization) and layer.built:
+            names = (f"{path} ({number})" for number in count(2))
+            found[next(n for n in chain([path], names) if n not in found)] = (
+                layer,
+                frozen,
+            )
+    return found
 
 
 def layer_states(

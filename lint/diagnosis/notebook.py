@@ -46,7 +46,7 @@ def _cause(diagnosis: Diagnosis, index: int) -> str:
     suffix = f": {escape(layers)}" if layers else ""
     return (
         f'<p><b style="color: {_COLOURS[cause.certainty]}">{escape(cause.name)}</b> '
-        f"({cause.certainty}){suffix}<br>{escape(cause.evidence)}.<br>"
+        f"({cause.certainty}){suffix}<br>{escape(sentences.sentence(cause.evidence))}<br>"
         f"To do: {escape(cause.advice)}.</p>"
     )
 

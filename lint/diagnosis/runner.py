@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from .batches import Batch
 
     Array = NDArray[np.float64]
+
+
+_ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @dataclass(frozen=True)
@@ -264,9 +268,12 @@ def shapes_of(x: Any) -> str:
 
 
 def one_line(error: Exception) -> str:
-    """Format an error in one line."""
-    lines = str(error).strip().splitlines() or [""]
-    return f"{type(error).__name__}: {lines[0]}".rstrip(": ")
+    """Format an error in one line: of Keras', the one that says what is wrong."""
+    lines = [_ESCAPES.sub("", line).strip() for line in str(error).splitlines()]
+    lines = [line for line in lines if line] or [""]
+    is_wrapped = lines[0].startswith("Exception encountered when calling")
+    line = lines[1] if is_wrapped and len(lines) > 1 else lines[0]
+    return f"{type(error).__name__}: {line}".rstrip(".: ")
 
 
 def as_tensors(value: Any) -> Any:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .scores import Spread
 
 _MOST_NAMES = 3
+_NOTICEABLE = 0.9  # of the loss
 
 
 def headline_of(diagnosis: Diagnosis) -> str:
@@ -38,7 +39,9 @@ def facts(diagnosis: Diagnosis) -> list[str]:
     evidence = diagnosis.evidence
     data = evidence.data
     said = [
-        f"Measured on {data.samples:,} samples in batches of {data.batch_size}"
+        f"Measured on {data.samples:,} "
+        + (f"of {data.given:,} " if data.given and data.given > data.samples else "")
+        + f"samples in batches of {data.batch_size}"
         + (f", after {evidence.steps:,} training steps." if evidence.steps else ".")
     ]
     if not evidence.has_loss:
@@ -69,6 +72,11 @@ def _healthy(diagnosis: Diagnosis) -> str:
             "Training mode does worse because of dropout and the like, as it should. "
             + text
         )
+    elif diagnosis.evidence.is_poor:
+        text += (
+            " On these data, training mode does no better: if the log of training says "
+            "so, it saw other data, or in another order."
+        )
     return text
 
 
@@ -91,12 +99,26 @@ def trial(diagnosis: Diagnosis) -> str:
 
 
 def _no_help(diagnosis: Diagnosis) -> str:
-    if diagnosis.evidence.helps:
+    """Say why recalibration is not the remedy."""
+    evidence = diagnosis.evidence
+    before, after = (
+        diagnosis.scores[mode].loss.mean for mode in (INFERENCE, RECALIBRATED)
+    )
+    if evidence.helps:
         return (
             "dropout before batch normalization makes the difference: the statistics "
             "of training include its noise"
         )
+    if evidence.worse(INFERENCE, RECALIBRATED):
+        return "still no better than a constant prediction"
+    if after < _NOTICEABLE * before:
+        return "that may be chance"
     return "nothing to gain" if diagnosis.healthy else "that does not help"
+
+
+def sentence(text: str) -> str:
+    """End a text as a sentence."""
+    return text if text.endswith(("?", ".")) else f"{text}."
 
 
 def layers_named(cause: Cause, total: int) -> str:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _GOOD_FIT = 0.8  # the fraction of squares that a good fit explains
 _NEAR_SHIFT, _NEAR_RATIO = 0.5, 1.5
 _MOST_CHANNELS = 0.8
+_WIDER = 1.15  # times the distance of the variances with dropout
+_MOST_LEFT = 0.5  # of the initial values, for what came after to be seen
 _FAR_SHIFT, _FAR_RATIO = 0.5, 2.0  # between calls
 _UNLIKE_BATCHES = 4.0  # times the variance of the means of random batches
 _UNLIKE_PART = 0.1  # of the variance of all data
@@ -113,17 +115,25 @@ def _is_near(state: LayerState, part: float) -> bool:
     return away.shift < _NEAR_SHIFT and away.ratio < _NEAR_RATIO
 
 
-def effective_batch_size(state: LayerState) -> float | None:
+def effective_batch_size(state: LayerState, left: float = 0.0) -> float | None:
     """Estimate the batch size from what the running variances lack.
 
     A batch of B samples has, on average, the variance of all less 1/B of the variance
     of the means of samples. None if the means are off, or if no such B fits most
     channels.
+
+    Args:
+        state: the layer.
+        left: the part of the initial values, 0 and 1, that is still in the statistics.
     """
-    data, away = state.data, state.distance
-    if data is None or away is None or away.shift > 1 or away.scale > 0.9:
+    data = state.data
+    if data is None or left > _MOST_LEFT:
         return None
-    missing = data.variance - state.variance
+    mean, variance = state.mean / (1 - left), (state.variance - left) / (1 - left)
+    away = distance(mean, variance, data.mean, data.variance, state.epsilon)
+    if away.shift > 1 or away.scale > 0.9:
+        return None
+    missing = data.variance - variance
     counts = data.of_samples > 0.05 * (data.variance + state.epsilon)
     lacks = counts & (missing > 0.02 * data.variance)
     if lacks.sum() < _MOST_CHANNELS * counts.sum() or not counts.any():
@@ -145,6 +155,17 @@ def noise_of_average(state: LayerState, momentum: float) -> float:
     of_batches = np.maximum(data.of_batches, data.of_samples / max(data.batch_size, 1))
     part = of_batches / (data.variance + state.epsilon)
     return float(np.sqrt(part.mean() * (1 - momentum) / (1 + momentum)))
+
+
+def is_widened(state: LayerState) -> bool:
+    """Whether dropout or noise explains the statistics: without it, they fit worse."""
+    if state.still is None or state.distance is None:
+        return False
+    still = state.still
+    away = distance(
+        state.mean, state.variance, still.mean, still.variance, state.epsilon
+    )
+    return away.ratio > _WIDER * state.distance.ratio and away.scale > 1
 
 
 def has_unlike_calls(state: LayerState) -> bool:

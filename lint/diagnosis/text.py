@@ -39,7 +39,7 @@ def print_report(diagnosis: Diagnosis, console: Console) -> None:
         layers = sentences.layers_named(cause, total)
         title = f"{cause.name} ({cause.certainty})" + (f": {layers}" if layers else "")
         console.print(Text(f"\n{title}", style="bold"))
-        console.print(Padding(Text(f"{cause.evidence}."), (0, 0, 0, 2)))
+        console.print(Padding(Text(sentences.sentence(cause.evidence)), (0, 0, 0, 2)))
         console.print(Padding(Text(f"To do: {cause.advice}."), (0, 0, 0, 2)))
     if tried := sentences.trial(diagnosis):
         console.print(Text(f"\n{tried}"))

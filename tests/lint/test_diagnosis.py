@@ -216,6 +216,19 @@ class TestData:
         np.testing.assert_allclose(found, self.expected(lagging), rtol=1e-4)
         assert diagnosis.remedy == "kerasbn.recalibrate(model, data, steps=8)"
 
+    def test_may_be_shuffled_as_they_are_read(self, lagging):
+        batches = self.batches()
+
+        def shuffled():
+            for index in np.random.permutation(len(batches)):
+                yield batches[index]
+
+        np.random.seed(0)
+        lint.diagnose(lagging, shuffled())
+        found = np.random.rand()
+        np.random.seed(0)
+        assert np.random.rand() == found
+
     def test_of_several_inputs_with_weights(self):
         x, y = data()
         left, right = keras.Input((4,), name="left"), keras.Input((4,), name="right")
@@ -234,9 +247,22 @@ class TestData:
     def test_are_taken_at_random_and_in_whole_batches(self):
         x = np.arange(100.0)[:, None]
         found = read_data(x, None, None, 30, 32)
-        assert [batch.samples for batch in found.batches] == [30, 30, 30]
+        assert {batch.samples for batch in found.batches} == {30}
         assert abs(found.batches[0].x.mean() - 50) < 15
         assert found.in_order[0].x.mean() < 20
+
+    def test_few_are_shuffled_and_cut_again(self):
+        x = np.arange(64.0)[:, None]
+        found = read_data(x, None, None, 32, 32)
+        assert len(found.batches) == len(found.in_order) == 8
+        assert found.samples == found.given == 64
+        epochs = [
+            np.concatenate([b.x for b in found.batches[i : i + 2]]) for i in (0, 2)
+        ]
+        assert sorted(epochs[0].ravel()) == sorted(epochs[1].ravel()) == list(x.ravel())
+        assert not np.array_equal(*epochs)
+        assert len(read_data(x, None, None, 64, 32).batches) == 1
+        assert len(read_data(x, None, None, 32, 3).batches) == 3
 
     @pytest.mark.parametrize(
         ("arguments", "message"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from inspect import signature
 from typing import Any
 
@@ -106,9 +107,13 @@ def _on_tensorflow(function: Function, model: Any) -> Function:
 
 
 def _compiled_on_tensorflow(function: Function, model: Any) -> Function:
-    """Compile; variables are read when it runs, so they may change between calls."""
+    """Compile; variables are read when it runs, so they may change between calls.
+
+    TensorFlow counts how often one piece of code is compiled, and warns. A `partial`
+    has no code of its own to be counted by.
+    """
     compiled: Function = sys.modules["tensorflow"].function(
-        _stateless(function, model), autograph=False
+        partial(_stateless(function, model)), autograph=False
     )
     return compiled
 
