@@ -42,7 +42,9 @@ from .layer_updates import leaves_updates_in_layers, trains_layers
 from .leaks import Leak, leaked_flags
 from .members import members
 from .module import Module
+from .outside_calls import outside_calls
 from .own_averages import own_averages
+from .own_training import has_own_training
 from .partial_freezing import loops_that_miss
 from .penalties import penalties_through_batch_norm
 from .plain_calls import leaking_calls, leaks_in_call
@@ -63,7 +65,7 @@ from .toggled import toggled_in_loops
 from .training_steps import LostFlag, lost_flags
 from .unflagged_on_jax import flag_passed_on, unflagged_on_jax
 from .untrained import actions_in_training, teachers_in_training
-from .usage import Usage, trains_by_loops_alone, usage_of
+from .usage import Usage, usage_of
 from .values import Class, default_of, parameters
 from .without_flag import WithoutFlag, passes_flags_on, without_flag
 
@@ -112,6 +114,7 @@ __all__ = [
     "frozen_in_parts",
     "graph_flags",
     "handed_in_networks",
+    "has_own_training",
     "hints",
     "is_functional",
     "kept_flags",
@@ -138,6 +141,7 @@ __all__ = [
     "momenta",
     "most_steps",
     "only_borrows",
+    "outside_calls",
     "own_averages",
     "parameters",
     "passes_flag_to_sublayers",
@@ -154,7 +158,6 @@ __all__ = [
     "toggled_in_loops",
     "trained_in_evaluation",
     "training_ops",
-    "trains_by_loops_alone",
     "trains_layers",
     "unflagged_on_jax",
     "usage_of",

@@ -142,7 +142,19 @@ def _read_target(
         ) if len(targets) == len(parts):
             for place, part in zip(targets, parts, strict=True):
                 _read_target(place, part, me, attributes, added)
+        case (
+            ast.Tuple(elts=targets) | ast.List(elts=targets),
+            ast.Call(),
+        ) if not any(isinstance(target, ast.Starred) for target in targets):
+            for index, place in enumerate(targets):
+                _read_target(place, _item(value, index), me, attributes, added)
         case ast.Subscript(value=base), _:
             name = attribute_of_self(base, me)
             if name is not None:
                 added[name].append(value)
+
+
+def _item(value: ast.expr, index: int) -> ast.expr:
+    """`value[index]`, which is what unpacking it gives a name."""
+    written = ast.Subscript(value, ast.Constant(index), ast.Load())
+    return ast.fix_missing_locations(ast.copy_location(written, value))

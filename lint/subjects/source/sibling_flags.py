@@ -1,5 +1,8 @@
 """Layers called without the phase where others get it, or where none does.
 
+That is in the `call` of a class, its own or one that it inherits, and in the methods
+that it uses, with the parameter or without it.
+
 As a rule they inherit it from the call around them. Where nothing calls the class as a
 layer, as in `network.call(x, training=True)` or a `fit` on JAX, they are left in
 inference mode.
@@ -19,13 +22,14 @@ from .classes import calls_in, keras_kind, keyword, reached, takes_training
 from .contents import kinds_held
 from .keras_versions import keras_for
 from .leaks import is_layer
-from .members import members
+from .left_defaults import inferring_default, passes
+from .members import attribute_of_self, members
 from .memo import found_once
-from .resolve import method_of, values
-from .saying import FLAG, passes_flag_on, says_otherwise
+from .resolve import calls_of, method_of, values
+from .saying import FLAG, passes_flag_on, says, says_otherwise
 from .sublayers import gets_phase_elsewhere, may_depend_on_phase
 from .unflagged_on_jax import gets_flag, unflagged_on_jax
-from .values import Class, Known, Result, parameters
+from .values import Class, Known, Result, Routine, parameters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,10 +46,14 @@ class LeftOut:
         call: the call.
         beside: the layer that gets the phase, as written; nothing if none gets it,
             though the method around takes the phase.
+        helper: the method around it, if that has no parameter for the phase.
+        default: the flag that a method which is called instead is then left at.
     """
 
     call: ast.Call
     beside: str = ""
+    helper: str = ""
+    default: ast.Constant | None = None
 
 
 @found_once
@@ -65,16 +73,36 @@ def _left_out(module: Module) -> Iterator[LeftOut]:
     passing = [call.lineno for call in module.calls if _passes_on(call)]
     for node in module.classes if module.mentions(FLAG) else ():
         cls = Class(module, node)
-        if "call" not in members(module, node).methods or keras_kind(cls) is None:
+        if not _may_leave_out(module, node) or keras_kind(cls) is None:
             continue
-        for routine in reached(cls, "call"):
-            first, last = routine.node.lineno, routine.node.end_lineno or 0
-            if routine.module is not module or FLAG not in parameters(routine.node):
-                continue
-            if any(first <= line <= last for line in passing):
+        here = [one for one in reached(cls, "call") if one.module is module]
+        passes = {
+            routine.node
+            for routine in here
+            if any(
+                routine.node.lineno <= line <= (routine.node.end_lineno or 0)
+                for line in passing
+            )
+        }
+        for routine in here:
+            if FLAG not in parameters(routine.node):
+                if passes:
+                    yield from islice(_in_helper(module, routine.node), 1)
+            elif routine.node in passes:
                 yield from _beside_others(module, routine.node)
+                yield from _left_at_default(module, routine.node)
             elif _uses_no_flag(module, routine.node):
                 yield from islice(_inconsistent(module, cls, routine.node), 1)
+
+
+def _may_leave_out(module: Module, node: ast.ClassDef) -> bool:
+    """Whether it has a `call`, or a method with the flag that an inherited one runs."""
+    own = members(module, node).methods
+    return "call" in own or (
+        bool(node.bases)
+        and any(FLAG in parameters(method) for method in own.values())
+        and method_of(Class(module, node), "call") is not None
+    )
 
 
 def passes_flag_to_sublayers(module: Module, function: Function) -> bool:
@@ -110,6 +138,40 @@ def _inconsistent(module: Module, cls: Class, function: Function) -> Iterator[Le
             yield found_call
 
 
+def _in_helper(module: Module, function: Function) -> Iterator[LeftOut]:
+    """What a method leaves out that cannot get the phase, unlike others."""
+    name = getattr(function, "name", "")
+    if name != "call" and function.args.kwarg is None:
+        for omission in _left_out_in(module, function):
+            yield replace(omission, helper=name)
+
+
+def _left_at_default(module: Module, function: Function) -> Iterator[LeftOut]:
+    """The calls of methods that hand their own default on, where others pass a flag."""
+    for call in calls_in(module, function):
+        if says(module, call).is_nothing and attribute_of_self(call.func, "self"):
+            for value in values(module, call.func):
+                default = isinstance(value, Routine) and _default_handed_on(value)
+                if default and _is_given(module, value, function):
+                    yield LeftOut(call, default=default)
+
+
+def _default_handed_on(method: Routine) -> ast.Constant | None:
+    """The default of its flag, if it means inference and is passed to layers."""
+    default = inferring_default(method.module, method.node, FLAG)
+    passed = default and passes_flag_to_sublayers(method.module, method.node)
+    return default if passed else None
+
+
+def _is_given(module: Module, method: Routine, function: Function) -> bool:
+    """Whether another call in the function passes the method a flag."""
+    return any(
+        passes(call, method.node, FLAG, skipped)
+        for call, skipped in calls_of(module, method.node)
+        if module.scopes.enclosing_function(call) is function
+    )
+
+
 def _left_out_in(module: Module, function: Function) -> Iterator[LeftOut]:
     for call in calls_in(module, function):
         if (
@@ -118,7 +180,7 @@ def _left_out_in(module: Module, function: Function) -> Iterator[LeftOut]:
             and not _passes_on(call)
             and not gets_flag(module, call)
             and not says_otherwise(call)
-            and _depends_on_phase(module, call)
+            and depends_on_phase(module, call)
             and not _is_asked_before(module, call, function)
         ):
             yield LeftOut(call)
@@ -131,7 +193,7 @@ def _passes_on(call: ast.Call) -> bool:
     )
 
 
-def _depends_on_phase(module: Module, call: ast.Call) -> bool:
+def depends_on_phase(module: Module, call: ast.Call) -> bool:
     """Whether a layer is called that holds BN or dropout, or reads the flag itself."""
     if may_depend_on_phase(module, call):
         return True

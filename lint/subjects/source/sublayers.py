@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from . import hints
 from .classes import keyword
 from .memo import remembered
-from .resolve import values
+from .resolve import project_lineage, values
 from .saying import FLAG
-from .values import Items, Known, Parameter, Result
+from .values import Class, Items, Known, Parameter, Result
 
 if TYPE_CHECKING:
     from .module import Module
@@ -30,14 +30,14 @@ def may_depend_on_phase(module: Module, call: ast.Call) -> bool:
     if held is None or hints.is_function(held[1]):
         return False
     found = values(module, call.func)
-    flagged, libraries = _flagged(module)
+    _, libraries = _flagged(module)
     if any(isinstance(value, Result) and _is_dropping(value) for value in found):
         return True
     if any(_library_of(candidate) in libraries for candidate in found):
         return True
     if found and all(isinstance(candidate, Parameter) for candidate in found):
         return True
-    return held in flagged and all(
+    return _is_flagged(module, held) and all(
         isinstance(value, Parameter | Items) or _library_maker(value) for value in found
     )
 
@@ -45,7 +45,24 @@ def may_depend_on_phase(module: Module, call: ast.Call) -> bool:
 def gets_phase_elsewhere(module: Module, call: ast.Call) -> bool:
     """Whether what the class holds and calls here gets the phase elsewhere in it."""
     held = _held(module, call)
-    return held in _flagged(module)[0] and may_depend_on_phase(module, call)
+    return (
+        held is not None
+        and _is_flagged(module, held)
+        and may_depend_on_phase(module, call)
+    )
+
+
+def _is_flagged(module: Module, held: _Held) -> bool:
+    """Whether it gets a phase somewhere in the class, or in a base class here."""
+    node, name = held
+    flagged, _ = _flagged(module)
+    return held in flagged or (
+        node is not None
+        and any(
+            (base.node, name) in flagged
+            for base in project_lineage(Class(module, node))
+        )
+    )
 
 
 @remembered
