@@ -32,7 +32,8 @@ class TrainingFalseHardCoded(Rule):
     `training=False`, from Keras 3.10 on also `training=None`, of a method that `call`
     uses is also reported, if nothing ever passes another value. It is only reported as
     info where the network seems meant to stay frozen, such as a backbone, or is passed
-    in and not in sight.
+    in and not in sight. So is the constant False of dropout, or of a layer that is
+    passed in, beside layers that get the phase.
 
     A live model is also run once on random inputs, as `fit` runs it, and left as it
     was. Each batch normalization that gets `training=False` in that run is reported, as
@@ -120,6 +121,23 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                     Severity.INFO if meant or flagged.unknown or unsure else None,
                     source.flag_left_out(module, flagged) if fixable else None,
                 )
+
+        for kept in source.kept_flags(module):
+            if kept.value is False:
+                yield self.finding(
+                    f"self.{kept.name} is False, and never set: what gets it stays "
+                    "in inference mode in training, too; pass training=training",
+                    module.location(kept.flag),
+                    Severity.INFO,
+                )
+        for found in source.always_off(module):
+            yield self.finding(
+                f"{found.called} gets training=False where others get `training`: in "
+                "training, too, what it holds stays in inference mode; pass "
+                "training=training, unless that is meant",
+                module.location(found.node),
+                Severity.INFO,
+            )
 
     def check_model(self, model: Model) -> Iterator[Finding]:
         """Report what training shows, and graph flags where they are honoured."""

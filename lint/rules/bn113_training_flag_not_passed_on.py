@@ -104,7 +104,8 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                 )
                 continue
             yield self.finding(
-                f"{ast.unparse(left.call.func)} does not get `training`, {_how(left)}: "
+                f"{left.layer or ast.unparse(left.call.func)} does not get `training`, "
+                f"{_how(left)}: "
                 "where `call` is run by itself, as by network.call(...) or by fit on "
                 "JAX, it stays in inference mode; pass training=training",
                 module.location(left.call),
@@ -140,5 +141,5 @@ healthy = bool(np.abs(moving_mean).max() > 0)
 
 def _how(left: source.LeftOut) -> str:
     if left.helper:
-        return f"for {left.helper} has no such parameter"
+        return f"as {left.helper} has no such parameter"
     return f"as {left.beside} does" if left.beside else "which nothing here uses"

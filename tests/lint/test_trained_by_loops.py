@@ -19,7 +19,7 @@ STEP = """\
 import tensorflow as tf
 import net
 
-MODELS = {"net": net.Net}
+MODELS = vars(net)
 
 def train(name, batches, optimizer):
     model = MODELS[name]()
@@ -33,7 +33,7 @@ WRAPPED = """\
 import tensorflow as tf
 import net
 
-MODELS = {"net": net.Net}
+MODELS = vars(net)
 
 class Wrapper(tf.keras.Model):
     def __init__(self, name):
@@ -93,7 +93,13 @@ FIT = "def fit(model, x):\n    model.fit(x, x)\n"
         ({"run.py": "import net\n" + FRAMEWORK + GRAPH}, "warning"),
         ({"run.py": "import net\n" + FRAMEWORK + FIT}, "warning"),
         # A script beside it, and another that fits a network of its own.
-        ({"step.py": STEP.replace("import net\n", ""), "fit.py": GRAPH}, "warning"),
+        (
+            {
+                "step.py": STEP.replace("import net\n", "import other as net\n"),
+                "fit.py": GRAPH,
+            },
+            "warning",
+        ),
     ],
 )
 def test_a_class_that_a_step_may_train(folder, others, severity):

@@ -1,7 +1,7 @@
 """Python source as the rules see it, and all that they ask of it."""
 
 from . import hints
-from .always_on import AlwaysOn, always_on
+from .always_on import AlwaysOn, always_off, always_on
 from .averaged import averaged_weights
 from .batch_norms import Momentum, changes_later, momenta
 from .batch_of_one import batches_of_one
@@ -87,6 +87,7 @@ __all__ = [
     "Usage",
     "WithoutFlag",
     "actions_in_training",
+    "always_off",
     "always_on",
     "arguments",
     "averaged_weights",

@@ -22,7 +22,7 @@ from .frozen import freezes
 from .limits import LAYERS_VISITED, NESTING
 from .members import attribute_of_self, is_false, members, returns_of, self_name
 from .memo import remembered
-from .nodes import ScopeNode
+from .nodes import ScopeNode, last_word
 from .parts import (
     added_to,
     freezes_itself,
@@ -182,6 +182,10 @@ class _LayerSearch:
         """A construction, or a layer or function applied to tensors."""
         frozen = keyword(call, "trainable")
         if frozen is not None and is_false(frozen):
+            return
+        if last_word(call.func) == "getattr":
+            for value in values(module, call):
+                yield self._value(value)
             return
         constructed = False
         for function in values(module, call.func):

@@ -105,7 +105,7 @@ def flagged_calls(module: Module) -> Iterator[Flagged]:
             if left_at_default(module, said) is None:
                 continue  # a constant makes dropout sample, or not
             drops = _is_network(module, call, names.DROPOUT)
-            unknown = not drops and may_depend_on_phase(module, call)
+            unknown = not drops and may_depend_on_phase(module, call.func)
             if not (drops or unknown):
                 continue
         where = flag_place(module, call, is_layer)

@@ -17,6 +17,8 @@ _Expressions = dict[str, list[ast.expr]]
 # Exact types, as every node of a method is checked for these.
 _ASSIGNING = {ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Call}
 _GROWING = {"append", "add", "extend", "insert"}
+DYNAMIC = "*"
+"""The attributes whose names are computed, as one."""
 
 
 class Members:
@@ -98,6 +100,11 @@ def attribute_of_self(node: ast.AST, me: str | None) -> str | None:
     return None
 
 
+def constant_name(key: ast.expr) -> str:
+    """The attribute that `getattr` or `setattr` is given; DYNAMIC if it is computed."""
+    return str(key.value) if isinstance(key, ast.Constant) else DYNAMIC
+
+
 def is_false(node: ast.AST) -> bool:
     """Whether the node is a literal False."""
     return isinstance(node, ast.Constant) and node.value is False
@@ -118,6 +125,10 @@ def _read_method(method: Method, attributes: _Expressions, added: _Expressions) 
                 name = attribute_of_self(target, me)
                 if name is not None:
                     added[name].append(value)
+            case ast.Call(
+                func=ast.Name(id="setattr"), args=[ast.Name(id=base), key, value]
+            ) if base == me:
+                added[constant_name(key)].append(value)
             case ast.Call(func=ast.Attribute(value=base, attr=action), args=[*_, last]):
                 name = attribute_of_self(base, me)
                 if name is not None and action in _GROWING:

@@ -18,9 +18,9 @@ from .classes import keras_kind, reached, takes_training
 from .frozen import freezes
 from .leaks import is_layer
 from .members import members
+from .phase_layers import depends_on_phase
 from .resolve import method_of, values
 from .running import Running, running
-from .sibling_flags import depends_on_phase
 from .sublayers import gets_phase_elsewhere
 from .values import Class, Self
 
@@ -84,8 +84,8 @@ def _is_network(cls: Class, run: Running) -> bool:
     if any(isinstance(value, Self) for value in values(module, call.func)):
         own = method_of(cls, "call")
         return own is not None and takes_training(own.node)
-    return gets_phase_elsewhere(module, call) or (
-        is_layer(module, call) and depends_on_phase(module, call)
+    return gets_phase_elsewhere(module, call.func) or (
+        is_layer(module, call) and depends_on_phase(module, call.func)
     )
 
 

@@ -16,20 +16,21 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from ...semantics import FIT_ON_JAX_BYPASSES_CALLING
-from .. import names
 from . import hints
-from .classes import calls_in, keras_kind, keyword, reached, takes_training
-from .contents import kinds_held
+from .classes import calls_in, keras_kind, keyword, reached
+from .helper_flags import has_no_phase, lost_in_helpers
 from .keras_versions import keras_for
 from .leaks import is_layer
 from .left_defaults import inferring_default, passes
 from .members import attribute_of_self, members
 from .memo import found_once
+from .nodes import last_word
+from .phase_layers import depends_on_phase, mentions_flag, reads_flag_of
 from .resolve import calls_of, method_of, values
 from .saying import FLAG, passes_flag_on, says, says_otherwise
-from .sublayers import gets_phase_elsewhere, may_depend_on_phase
+from .sublayers import gets_phase_elsewhere
 from .unflagged_on_jax import gets_flag, unflagged_on_jax
-from .values import Class, Known, Result, Routine, parameters
+from .values import Class, Routine, parameters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,13 +47,16 @@ class LeftOut:
         call: the call.
         beside: the layer that gets the phase, as written; nothing if none gets it,
             though the method around takes the phase.
-        helper: the method around it, if that has no parameter for the phase.
+        helper: the method around it, or the function that is called with the layer or
+            calls it, if that has no parameter for the phase.
+        layer: the layer in such a function, as written.
         default: the flag that a method which is called instead is then left at.
     """
 
     call: ast.Call
     beside: str = ""
     helper: str = ""
+    layer: str = ""
     default: ast.Constant | None = None
 
 
@@ -85,10 +89,11 @@ def _left_out(module: Module) -> Iterator[LeftOut]:
             )
         }
         for routine in here:
+            if passes:
+                yield from _in_helpers(cls, routine)
             if FLAG not in parameters(routine.node):
-                if passes:
-                    yield from islice(_in_helper(module, routine.node), 1)
-            elif routine.node in passes:
+                continue
+            if routine.node in passes:
                 yield from _beside_others(module, routine.node)
                 yield from _left_at_default(module, routine.node)
             elif _uses_no_flag(module, routine.node):
@@ -118,7 +123,7 @@ def leaves_flag_out(cls: Class) -> bool:
     return any(
         is_layer(routine.module, call)
         and not gets_flag(routine.module, call)
-        and _reads_flag_of(routine.module, call)
+        and reads_flag_of(routine.module, call.func)
         for routine in reached(cls, "call")
         for call in calls_in(routine.module, routine.node)
     )
@@ -134,16 +139,20 @@ def _beside_others(module: Module, function: Function) -> Iterator[LeftOut]:
 def _inconsistent(module: Module, cls: Class, function: Function) -> Iterator[LeftOut]:
     """What a layer leaves out, or a model that passes the phase on elsewhere."""
     for found_call in _left_out_in(module, function):
-        if keras_kind(cls) == "layer" or gets_phase_elsewhere(module, found_call.call):
+        if keras_kind(cls) == "layer" or gets_phase_elsewhere(
+            module, found_call.call.func
+        ):
             yield found_call
 
 
-def _in_helper(module: Module, function: Function) -> Iterator[LeftOut]:
-    """What a method leaves out that cannot get the phase, unlike others."""
-    name = getattr(function, "name", "")
-    if name != "call" and function.args.kwarg is None:
-        for omission in _left_out_in(module, function):
+def _in_helpers(cls: Class, routine: Routine) -> Iterator[LeftOut]:
+    """What helpers leave out that cannot get the phase, unlike others in the class."""
+    name = getattr(routine.node, "name", "")
+    if name != "call" and has_no_phase(routine.node):
+        for omission in islice(_left_out_in(routine.module, routine.node), 1):
             yield replace(omission, helper=name)
+    for call, helper, layer in lost_in_helpers(cls, routine):
+        yield LeftOut(call, helper=helper, layer=layer)
 
 
 def _left_at_default(module: Module, function: Function) -> Iterator[LeftOut]:
@@ -176,14 +185,21 @@ def _left_out_in(module: Module, function: Function) -> Iterator[LeftOut]:
     for call in calls_in(module, function):
         if (
             (call.args or call.keywords)
-            and isinstance(call.func, ast.Attribute | ast.Name | ast.Subscript)
+            and _is_reference(call.func)
             and not _passes_on(call)
             and not gets_flag(module, call)
             and not says_otherwise(call)
-            and depends_on_phase(module, call)
+            and depends_on_phase(module, call.func)
             and not _is_asked_before(module, call, function)
         ):
             yield LeftOut(call)
+
+
+def _is_reference(called: ast.expr) -> bool:
+    """Whether it names a layer, and does not make it."""
+    return isinstance(called, ast.Attribute | ast.Name | ast.Subscript) or (
+        isinstance(called, ast.Call) and last_word(called.func) == "getattr"
+    )
 
 
 def _passes_on(call: ast.Call) -> bool:
@@ -193,64 +209,10 @@ def _passes_on(call: ast.Call) -> bool:
     )
 
 
-def depends_on_phase(module: Module, call: ast.Call) -> bool:
-    """Whether a layer is called that holds BN or dropout, or reads the flag itself."""
-    if may_depend_on_phase(module, call):
-        return True
-    if not is_layer(module, call) or all(
-        isinstance(value, Result) and _is_plain(value)
-        for value in values(module, call.func)
-    ):
-        return False
-    return bool(kinds_held(module, call.func)) or _reads_flag_of(module, call)
-
-
-def _is_plain(layer: Result) -> bool:
-    """Whether it is surely a Keras layer that needs no phase, as most are."""
-    return (
-        isinstance(layer.maker, Known)
-        and layer.maker.name.startswith("keras.layers.")
-        and not names.kinds_named(layer.maker.name)
-        and not any(isinstance(argument, ast.Call) for argument in layer.call.args)
-        and all(
-            argument.arg and "drop" not in argument.arg
-            for argument in layer.call.keywords
-        )
-    )
-
-
-def _reads_flag_of(module: Module, call: ast.Call) -> bool:
-    """Whether a layer of the project is called that does something with the flag."""
-    return any(
-        isinstance(value, Result)
-        and isinstance(value.maker, Class)
-        and _reads_flag(value.maker)
-        for value in values(module, call.func)
-    )
-
-
-def _reads_flag(cls: Class) -> bool:
-    """Whether its `call` takes the flag and does something with it."""
-    routine = method_of(cls, "call")
-    return (
-        routine is not None
-        and takes_training(routine.node)
-        and _mentions_flag(routine.node)
-    )
-
-
 def _uses_no_flag(module: Module, function: Function) -> bool:
     """Whether it neither reads its parameter nor passes another phase."""
-    return not _mentions_flag(function) and all(
+    return not mentions_flag(function) and all(
         keyword(call, FLAG) is None for call in calls_in(module, function)
-    )
-
-
-def _mentions_flag(function: Function) -> bool:
-    """Whether a function reads its parameter, or all at once by `locals`."""
-    return any(
-        isinstance(node, ast.Name) and node.id in (FLAG, "locals")
-        for node in ast.walk(function)
     )
 
 

@@ -20,16 +20,16 @@ _KERAS_OR_OTHER = ("keras.", "kerasbn.", "tensorflow.", "torch.", "numpy.")
 _Held = tuple[ast.ClassDef | None, str]
 
 
-def may_depend_on_phase(module: Module, call: ast.Call) -> bool:
-    """Whether a layer is called that is passed in, or gets the phase elsewhere.
+def may_depend_on_phase(module: Module, layer: ast.expr) -> bool:
+    """Whether a layer that is called is passed in, or gets the phase elsewhere.
 
     That is, the same attribute of the same class, or another instance of a class of
     another library; or such an instance is made with a rate of dropout.
     """
-    held = _held(module, call)
+    held = _held(module, layer)
     if held is None or hints.is_function(held[1]):
         return False
-    found = values(module, call.func)
+    found = values(module, layer)
     _, libraries = _flagged(module)
     if any(isinstance(value, Result) and _is_dropping(value) for value in found):
         return True
@@ -42,13 +42,13 @@ def may_depend_on_phase(module: Module, call: ast.Call) -> bool:
     )
 
 
-def gets_phase_elsewhere(module: Module, call: ast.Call) -> bool:
+def gets_phase_elsewhere(module: Module, layer: ast.expr) -> bool:
     """Whether what the class holds and calls here gets the phase elsewhere in it."""
-    held = _held(module, call)
+    held = _held(module, layer)
     return (
         held is not None
         and _is_flagged(module, held)
-        and may_depend_on_phase(module, call)
+        and may_depend_on_phase(module, layer)
     )
 
 
@@ -69,16 +69,16 @@ def _is_flagged(module: Module, held: _Held) -> bool:
 def _flagged(module: Module) -> tuple[frozenset[_Held], frozenset[str]]:
     """The attributes, and the classes of other libraries, that get a phase."""
     calls = [call for call in module.calls if keyword(call, FLAG) is not None]
-    held = {_held(module, call) for call in calls} - {None}
+    held = {_held(module, call.func) for call in calls} - {None}
     libraries = {
         _library_of(value) for call in calls for value in values(module, call.func)
     } - {""}
     return frozenset(held), frozenset(libraries)  # type: ignore[arg-type]
 
 
-def _held(module: Module, call: ast.Call) -> _Held | None:
+def _held(module: Module, called: ast.expr) -> _Held | None:
     """The class and the attribute of `self` that holds what is called, or its items."""
-    layer = call.func
+    layer = called
     if isinstance(layer, ast.Name):
         loop = module.scopes.loop_of(layer)
         layer = layer if loop is None else loop.iter
@@ -88,7 +88,7 @@ def _held(module: Module, call: ast.Call) -> _Held | None:
         layer = layer.args[-1]
     match layer:
         case ast.Attribute(value=ast.Name(id="self"), attr=name):
-            return module.scopes.enclosing_class(call), name
+            return module.scopes.enclosing_class(called), name
     return None
 
 

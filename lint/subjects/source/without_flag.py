@@ -108,7 +108,7 @@ def _flags_elsewhere(cls: Class) -> bool:
     """Whether its `call` calls a layer without the phase that gets one elsewhere."""
     return any(
         says(routine.module, call).is_nothing
-        and gets_phase_elsewhere(routine.module, call)
+        and gets_phase_elsewhere(routine.module, call.func)
         for routine in reached(cls, "call")
         if routine.module.mentions(FLAG)
         for call in calls_in(routine.module, routine.node)
