@@ -157,12 +157,21 @@ def _in_helpers(cls: Class, routine: Routine) -> Iterator[LeftOut]:
 
 def _left_at_default(module: Module, function: Function) -> Iterator[LeftOut]:
     """The calls of methods that hand their own default on, where others pass a flag."""
-    for call in calls_in(module, function):
+    for call in _own_calls(module, function):
         if says(module, call).is_nothing and attribute_of_self(call.func, "self"):
             for value in values(module, call.func):
                 default = isinstance(value, Routine) and _default_handed_on(value)
-                if default and _is_given(module, value, function):
+                if default and _is_given_beside(module, value, call, function):
                     yield LeftOut(call, default=default)
+
+
+def _own_calls(module: Module, function: Function) -> list[ast.Call]:
+    """The calls that the function itself runs, not one inside of it."""
+    return [
+        call
+        for call in calls_in(module, function)
+        if module.scopes.enclosing_function(call) is function
+    ]
 
 
 def _default_handed_on(method: Routine) -> ast.Constant | None:
@@ -172,12 +181,16 @@ def _default_handed_on(method: Routine) -> ast.Constant | None:
     return default if passed else None
 
 
-def _is_given(module: Module, method: Routine, function: Function) -> bool:
-    """Whether another call in the function passes the method a flag."""
+def _is_given_beside(
+    module: Module, method: Routine, call: ast.Call, function: Function
+) -> bool:
+    """Whether the method gets a flag in the same run of the function."""
     return any(
-        passes(call, method.node, FLAG, skipped)
-        for call, skipped in calls_of(module, method.node)
-        if module.scopes.enclosing_function(call) is function
+        other in own
+        and module.scopes.may_precede(other, call)
+        and passes(other, method.node, FLAG, skipped)
+        for own in [_own_calls(module, function)]
+        for other, skipped in calls_of(module, method.node)
     )
 
 
