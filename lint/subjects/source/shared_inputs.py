@@ -29,8 +29,9 @@ def shared_by_inputs(module: Module) -> Iterator[ast.Call]:
         read = _input_of(module, call)
         if read is None or call.keywords:
             continue
+        graph = module.scopes.enclosing_function(read)  # another builds another
         for place in places(module, call.func):
-            first = seen.setdefault(place, read)
+            first = seen.setdefault((graph, place), read)
             if first is read:
                 continue
             if names.BATCH_NORM in kinds_held(module, call.func):
