@@ -149,7 +149,7 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                 is_part
                 or not surely
                 or source.freezes(module).covers_self_in(node)
-                or (not usage.fitted and source.trains_by_loops_alone(module))
+                or (not usage.fitted and source.has_own_training(module))
             ):
                 severity = Severity.INFO
             yield self.finding(

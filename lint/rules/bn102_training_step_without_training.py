@@ -95,6 +95,17 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                 module.location(call),
                 Severity.INFO,
             )
+        for outside in source.outside_calls(module):
+            if outside.call in nodes:
+                continue
+            yield self.finding(
+                f"{outside.called}(...) in {outside.method} without training: this is "
+                "run beside `call`, not in it, so nothing sets the phase, and what "
+                "depends on it stays in inference mode in training, too; pass "
+                "training=True where it is for training",
+                module.location(outside.call),
+                Severity.INFO,
+            )
         for lost in known:
             yield self.finding(
                 f"{lost.called}(...) {lost.how} without training=True: it runs in "

@@ -105,9 +105,12 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
                     else source.flag_left_out(module, flagged),
                 )
         for kept in source.kept_flags(module):
+            if kept.value is False:
+                continue  # BN104
+            origin = "what the layer was built with" if kept.value is None else "True"
             yield self.finding(
-                f"self.{kept.name} is what the layer was built with, whatever its call "
-                f"receives: {_when_kept(kept)}; pass training=training",
+                f"self.{kept.name} is {origin}, whatever its call receives: "
+                f"{_when_kept(kept)}; pass training=training",
                 module.location(kept.flag),
                 Severity.INFO,
             )
@@ -173,7 +176,12 @@ def _when_on(found: source.AlwaysOn) -> str:
 
 
 def _when_kept(kept: source.Kept) -> str:
-    """Describe the effect of either value that the constructor may get."""
+    """Describe the effect of the value, or of either that the constructor may get."""
+    if kept.value:
+        if names.BATCH_NORM in kept.kinds:
+            return "it uses the batch's own statistics in predict too"
+        if names.DROPOUT in kept.kinds:
+            return "it drops in predict too"
     if names.BATCH_NORM in kept.kinds:
         return (
             "built with True, it uses the batch's own statistics in predict too, and "

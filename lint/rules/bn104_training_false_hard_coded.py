@@ -29,9 +29,11 @@ class TrainingFalseHardCoded(Rule):
     Reports `training=False` written out in a call of batch normalization, or of a
     network that holds it, inside the `call` of a Keras class, and in a graph where it
     is honoured; from Keras 3.10 on, `training=None` in a `call` as well. The default
-    `training=False` of a method that `call` uses is also reported, if nothing ever
-    passes another value. It is only reported as info where the network seems meant to
-    stay frozen, such as a backbone.
+    `training=False`, from Keras 3.10 on also `training=None`, of a method that `call`
+    uses is also reported, if nothing ever passes another value. It is only reported as
+    info where the network seems meant to stay frozen, such as a backbone, or is passed
+    in and not in sight. So is the constant False of dropout, or of a layer that is
+    passed in, beside layers that get the phase.
 
     A live model is also run once on random inputs, as `fit` runs it, and left as it
     was. Each batch normalization that gets `training=False` in that run is reported, as
@@ -103,16 +105,39 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                     how = f"the default of {flagged.by_default_of}, called without it"
                     advice = "pass `training` from call on"
                 harmed = "the running statistics never move in training"
-                advice += ", or set trainable=False if the layer is meant to be frozen"
                 if flagged.only_drops:
                     harmed = "its dropout never drops"
-                    advice = "pass `training` from call on"
+                elif flagged.unknown:
+                    harmed = "what it holds stays in inference mode in training, too"
+                else:
+                    advice += (
+                        ", or set trainable=False if the layer is meant to be frozen"
+                    )
+                # Before Keras 3.10 the default None of a method changes nothing.
+                unsure = flagged.by_default_of and caveat
                 yield self.finding(
                     f"training={flagged.value} is {how}: {harmed}; {advice}{caveat}",
                     module.location(flagged.node),
-                    Severity.INFO if meant else None,
+                    Severity.INFO if meant or flagged.unknown or unsure else None,
                     source.flag_left_out(module, flagged) if fixable else None,
                 )
+
+        for kept in source.kept_flags(module):
+            if kept.value is False:
+                yield self.finding(
+                    f"self.{kept.name} is False, and never set: what gets it stays "
+                    "in inference mode in training, too; pass training=training",
+                    module.location(kept.flag),
+                    Severity.INFO,
+                )
+        for found in source.always_off(module):
+            yield self.finding(
+                f"{found.called} gets training=False where others get `training`: in "
+                "training, too, what it holds stays in inference mode; pass "
+                "training=training, unless that is meant",
+                module.location(found.node),
+                Severity.INFO,
+            )
 
     def check_model(self, model: Model) -> Iterator[Finding]:
         """Report what training shows, and graph flags where they are honoured."""

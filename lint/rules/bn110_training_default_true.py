@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 class TrainingDefaultTrue(Rule):
-    """A `call` has the default `training=True` and passes it to its layers.
+    """A `call` has the default `training=True`, which reaches its layers.
 
     ## What it does
     Reports the default True of the parameter `training` in the `call` of a Keras model
-    or layer that gives it to batch normalization, dropout or sublayers that may hold
-    them.
+    or layer that holds batch normalization, dropout or noise, which inherit it, or
+    gives it to sublayers that may hold them.
 
     ## Why is this bad
     A plain `model(x)` then runs in training mode: it uses the statistics of the batch,
@@ -75,9 +75,12 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
             default = source.default_of(call, "training")
             if not (isinstance(default, ast.Constant) and default.value is True):
                 continue
-            if source.keras_kind(source.Class(module, node)) is None:
+            cls = source.Class(module, node)
+            if source.keras_kind(cls) is None:
                 continue
+            # What it passes the flag on to, and what inherits it.
             kinds = source.kinds_handed_on(module, call, "training")
+            kinds |= source.kinds_of_class(cls) - {names.AUGMENTATION}
             if names.BATCH_NORM in kinds:
                 harm = (
                     "a plain call runs batch normalization in training mode and moves "

@@ -93,12 +93,21 @@ healthy = bool(np.abs(moving_mean).max() > 0)
         if not module.mentions("def call"):
             return
         for left in source.left_out(module):
-            how = f"as {left.beside} does" if left.beside else "which nothing here uses"
+            if left.default is not None:
+                yield self.finding(
+                    f"{ast.unparse(left.call.func)} does not get `training` in this "
+                    f"call, and passes its default {left.default.value} to its layers: "
+                    "they stay in inference mode in training, too; pass "
+                    "training=training",
+                    module.location(left.call),
+                    Severity.INFO,
+                )
+                continue
             yield self.finding(
-                f"{ast.unparse(left.call.func)} does not get `training`, {how}: where "
-                "`call` is run by itself, as by "
-                "network.call(...) or by fit on JAX, it stays in inference mode; pass "
-                "training=training",
+                f"{left.layer or ast.unparse(left.call.func)} does not get `training`, "
+                f"{_how(left)}: "
+                "where `call` is run by itself, as by network.call(...) or by fit on "
+                "JAX, it stays in inference mode; pass training=training",
                 module.location(left.call),
                 Severity.INFO,
             )
@@ -128,3 +137,9 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                     model.at(path),
                     None if compiled else Severity.WARNING,
                 )
+
+
+def _how(left: source.LeftOut) -> str:
+    if left.helper:
+        return f"as {left.helper} has no such parameter"
+    return f"as {left.beside} does" if left.beside else "which nothing here uses"

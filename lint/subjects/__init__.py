@@ -9,10 +9,11 @@ from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING
 
 from .files import MODEL, NOTEBOOK, SOURCE
+from .roots import Roots
 from .unread import Unread, UnreadError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
     from types import ModuleType
     from typing import TypeAlias
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Opener", "Unread", "UnreadError"]
 
-_PROJECT_MARKS = (".git", ".hg", "pyproject.toml", "setup.py", "setup.cfg")
 # Neighbouring files are mostly of one project, so that few need be kept.
 _PROJECTS_KEPT = 4
 _LFS = b"version https://git-lfs.github.com/spec/"
@@ -48,12 +48,15 @@ class Opener:
 
     Args:
         keras_version: the version that the source is written for, if the user set it.
+        folders: the folders that are linted as a whole.
     """
 
-    def __init__(self, keras_version: str | None = None) -> None:
+    def __init__(
+        self, keras_version: str | None = None, folders: Iterable[Path] = ()
+    ) -> None:
         self._keras_version = keras_version
         self._projects: dict[Path, Project] = {}
-        self._roots: dict[Path, Path] = {}
+        self._roots = Roots(folders)
 
     @contextmanager
     def open(self, path: Path) -> Iterator[Subject]:
@@ -101,10 +104,7 @@ class Opener:
     def _project(self, path: Path) -> Project:
         from .source import Project
 
-        folder = path.resolve().parent
-        if folder not in self._roots:
-            self._roots[folder] = _project_root(folder)
-        root = self._roots[folder]
+        root = self._roots.of(path.resolve().parent)
         if root not in self._projects:
             if len(self._projects) == _PROJECTS_KEPT:
                 self._projects.pop(next(iter(self._projects))).close()
@@ -128,14 +128,6 @@ def _check_exists(path: Path) -> None:
         raise _unread(
             path, "Not a regular file, but a pipe, socket or device. Name a file."
         )
-
-
-def _project_root(folder: Path) -> Path:
-    """Return the nearest folder that looks like a project's, else the folder itself."""
-    for candidate in (folder, *folder.parents):
-        if any((candidate / mark).exists() for mark in _PROJECT_MARKS):
-            return candidate
-    return folder
 
 
 @contextmanager

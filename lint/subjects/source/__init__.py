@@ -1,7 +1,7 @@
 """Python source as the rules see it, and all that they ask of it."""
 
 from . import hints
-from .always_on import AlwaysOn, always_on
+from .always_on import AlwaysOn, always_off, always_on
 from .averaged import averaged_weights
 from .averages_put_in import averages_put_in
 from .batch_norms import Momentum, changes_later, momenta
@@ -43,7 +43,9 @@ from .layer_updates import leaves_updates_in_layers, trains_layers
 from .leaks import Leak, leaked_flags
 from .members import members
 from .module import Module
+from .outside_calls import outside_calls
 from .own_averages import own_averages
+from .own_training import has_own_training
 from .partial_freezing import loops_that_miss
 from .penalties import penalties_through_batch_norm
 from .plain_calls import leaking_calls, leaks_in_call
@@ -69,7 +71,7 @@ from .untrained import (
     finished_in_training,
     teachers_in_training,
 )
-from .usage import Usage, trains_by_loops_alone, usage_of
+from .usage import Usage, usage_of
 from .values import Class, default_of, parameters
 from .without_flag import WithoutFlag, passes_flags_on, without_flag
 
@@ -91,6 +93,7 @@ __all__ = [
     "Usage",
     "WithoutFlag",
     "actions_in_training",
+    "always_off",
     "always_on",
     "arguments",
     "averaged_weights",
@@ -120,6 +123,7 @@ __all__ = [
     "frozen_in_parts",
     "graph_flags",
     "handed_in_networks",
+    "has_own_training",
     "hints",
     "is_functional",
     "kept_flags",
@@ -146,6 +150,7 @@ __all__ = [
     "momenta",
     "most_steps",
     "only_borrows",
+    "outside_calls",
     "own_averages",
     "parameters",
     "passes_flag_to_sublayers",
@@ -163,7 +168,6 @@ __all__ = [
     "toggled_in_loops",
     "trained_in_evaluation",
     "training_ops",
-    "trains_by_loops_alone",
     "trains_layers",
     "unflagged_on_jax",
     "updates_left_behind",

@@ -1,4 +1,4 @@
-"""Layers other than BN that the `call` of a Keras class always runs as in training."""
+"""Layers other than BN that the `call` of a Keras class runs in one phase alone."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from . import hints
 from .classes import calls_in, keras_kind, reached, takes_training
 from .contents import kinds_held
 from .flag_places import FlagPlace, flag_place
+from .frozen import freezes
 from .members import attribute_of_self, members, self_name
 from .nodes import last_word
 from .resolve import method_of, values
@@ -31,12 +32,13 @@ _FUNCTIONS = {
     *("tensorflow.nn.dropout", "keras.random.dropout", "keras.backend.dropout"),
     *("tensorflow.nn.experimental.stateless_dropout", "keras.random.alpha_dropout"),
 }
+_OFF = re.compile(r"training\s*=\s*False\b")
 _ON = re.compile(r"training\s*=\s*(True\b|[\w.]+\s*(>|!=))")
 
 
 @dataclass(frozen=True)
 class AlwaysOn:
-    """A call in a `call` of Keras that is run as in training whatever the phase.
+    """A call in a `call` of Keras that is run in one phase whatever the caller's.
 
     Attributes:
         node: the flag, or the call of a function that drops by itself.
@@ -55,33 +57,61 @@ def always_on(module: Module) -> Iterator[AlwaysOn]:
     It is dropout or noise; a layer beside others that get the caller's phase; a method
     of a class whose `call` has no phase to pass; or there, a function that drops.
     """
-    if not module.mentions("def call") or module.is_test:
-        return
     if not (module.mentions("dropout(") or module.matches(_ON)):
         return
     seen: set[ast.Call] = set()
+    for cls, routine, passed_on in _in_calls(module):
+        for call in calls_in(module, routine.node):
+            if _drops_by_itself(cls, routine, call):
+                yield AlwaysOn(call, ast.unparse(call.func), is_function=True)
+                continue
+            flag = _flag_that_is_on(module, call)
+            if (
+                flag is not None
+                and call not in seen
+                and _matters(cls, call, routine.node, passed_on)
+                and flag_place(module, call, is_layer=False) is FlagPlace.CALL
+            ):
+                seen.add(call)
+                yield AlwaysOn(flag, ast.unparse(call.func))
+
+
+def always_off(module: Module) -> Iterator[AlwaysOn]:
+    """Yield each call with a constant False, beside others that get the phase.
+
+    Names may say that what is called is meant to stay still.
+    """
+    if not module.matches(_OFF):
+        return
+    seen: set[ast.Call] = set()
+    for cls, routine, passed_on in _in_calls(module):
+        for call in calls_in(module, routine.node) if passed_on else ():
+            flag = _flag_of(call)
+            if (
+                flag is not None
+                and says(module, call).is_constant(False)
+                and call not in seen
+                and not hints.keeps_still(ast.unparse(call.func))
+                and not freezes(module).covers(call.func)
+                and _matters(cls, call, routine.node, passed_on)
+                and flag_place(module, call, is_layer=False) is FlagPlace.CALL
+            ):
+                seen.add(call)
+                yield AlwaysOn(flag, ast.unparse(call.func))
+
+
+def _in_calls(module: Module) -> Iterator[tuple[Class, Routine, bool]]:
+    """The methods that run in a `call`, and whether they pass the phase on."""
+    if not module.mentions("def call") or module.is_test:
+        return
     for node in module.classes:
         cls = Class(module, node)
         if "call" not in members(module, node).methods or keras_kind(cls) is None:
             continue
         for routine in reached(cls, "call"):
-            if routine.module is not module:
-                continue
-            calls = calls_in(module, routine.node)
-            passed_on = any(map(passes_flag_on, calls))
-            for call in calls:
-                if _drops_by_itself(cls, routine, call):
-                    yield AlwaysOn(call, ast.unparse(call.func), is_function=True)
-                    continue
-                flag = _flag_that_is_on(module, call)
-                if (
-                    flag is not None
-                    and call not in seen
-                    and _matters(cls, call, routine.node, passed_on)
-                    and flag_place(module, call, is_layer=False) is FlagPlace.CALL
-                ):
-                    seen.add(call)
-                    yield AlwaysOn(flag, ast.unparse(call.func))
+            if routine.module is module:
+                calls = calls_in(module, routine.node)
+                yield cls, routine, any(map(passes_flag_on, calls))
 
 
 def _drops_by_itself(cls: Class, routine: Routine, call: ast.Call) -> bool:
@@ -104,9 +134,13 @@ def _drops_by_itself(cls: Class, routine: Routine, call: ast.Call) -> bool:
     )
 
 
+def _flag_of(call: ast.Call) -> ast.keyword | None:
+    return next((argument for argument in call.keywords if argument.arg == FLAG), None)
+
+
 def _flag_that_is_on(module: Module, call: ast.Call) -> ast.keyword | None:
     """The flag of a call, if it is True or says that a rate is above 0."""
-    flag = next((argument for argument in call.keywords if argument.arg == FLAG), None)
+    flag = _flag_of(call)
     if flag is None:
         return None
     match flag.value:

@@ -20,7 +20,7 @@ from .instances import graphs_given, methods_in_sight
 from .limits import LAYERS_VISITED, NESTING
 from .members import attribute_of_self, is_false, members, returns_of, self_name
 from .memo import remembered
-from .nodes import ScopeNode
+from .nodes import ScopeNode, last_word
 from .parts import (
     added_to,
     freezes_itself,
@@ -159,6 +159,10 @@ class _LayerSearch:
                 yield from self._name(module, expression)
             case ast.Attribute(value=base, attr=name):
                 yield from self._attribute(module, base, name)
+            case ast.Subscript(
+                value=ast.Call() as call, slice=ast.Constant(value=int() as index)
+            ) if any(True for _ in items_of(module, call, index)):
+                yield self._bound(module, call, index)
             case ast.Constant() | ast.Lambda():
                 return
             case ast.IfExp(test=test, body=one, orelse=other):
@@ -176,6 +180,10 @@ class _LayerSearch:
         """A construction, or a layer or function applied to tensors."""
         frozen = keyword(call, "trainable")
         if frozen is not None and is_false(frozen):
+            return
+        if last_word(call.func) == "getattr":
+            for value in values(module, call):
+                yield self._value(value)
             return
         constructed = False
         for function in self._run_by(module, call):
@@ -270,12 +278,8 @@ class _LayerSearch:
         """Return what a name bound to an expression, or to one of its items, holds."""
         if index is None or not isinstance(expression, ast.Call):
             return self.expression(module, expression)
-        found = NOTHING
-        for function in values(module, expression.func):
-            if isinstance(function, Routine):
-                for part in items_of(function, index):
-                    found |= self.expression(function.module, part)
-        return found
+        items = items_of(module, expression, index)
+        return NOTHING.union(*(self.expression(*item) for item in items))
 
     def _value(self, value: Value) -> Kinds:
         """Return what an instance holds, however it was obtained."""

@@ -22,11 +22,13 @@ from .contents import kinds_held
 from .edits import without_argument
 from .flag_places import FlagPlace, flag_place
 from .frozen import freezes
+from .left_defaults import left_at_default
 from .memo import found_once
 from .nodes import last_word
 from .reach import may_reach
-from .resolve import calls_of, values
+from .resolve import values
 from .saying import FLAG, How, Said, passes_flag_on, says
+from .sublayers import may_depend_on_phase
 from .switches import constants_of
 from .symbolic import fitted_graph
 from .values import (
@@ -35,10 +37,7 @@ from .values import (
     Parameter,
     Result,
     Routine,
-    argument_for,
-    default_of,
     parameters,
-    unpacks,
 )
 
 if TYPE_CHECKING:
@@ -72,6 +71,7 @@ class Flagged:
         only_drops: whether there is dropout, and no BN; that only of such a default.
         is_switch: whether a graph gets it from a constant, or entry, that has a name
             and may be meant to be edited.
+        unknown: whether it is a layer out of sight; that only of such a default, too.
     """
 
     value: bool | None
@@ -89,6 +89,7 @@ class Flagged:
     by_default_of: str = ""
     only_drops: bool = False
     is_switch: bool = False
+    unknown: bool = False
 
 
 @found_once
@@ -102,18 +103,22 @@ def flagged_calls(module: Module) -> Iterator[Flagged]:
         if said is None:
             continue
         is_layer = is_batch_norm(module, call)
-        drops = False
+        drops = unknown = False
         if not is_layer and not _is_network(module, call):
-            drops = _is_left_at_false(module, said) and _is_network(
-                module, call, names.DROPOUT
-            )
-            if not drops:
+            if left_at_default(module, said) is None:
                 continue  # a constant makes dropout sample, or not
+            drops = _is_network(module, call, names.DROPOUT)
+            unknown = not drops and may_depend_on_phase(module, call.func)
+            if not (drops or unknown):
+                continue
         where = flag_place(module, call, is_layer)
         flag = said.flag
         helper = ""
-        if where is FlagPlace.CALL and _is_left_at_false(module, said):
-            flag, helper = False, getattr(said.function, "name", "")
+        left = left_at_default(module, said) if where is FlagPlace.CALL else None
+        if left is not None:
+            flag, helper = left.value, getattr(said.function, "name", "")  # type: ignore[assignment]
+        elif unknown:
+            continue
         elif said.how is not How.CONSTANT:
             passed = _passed_flag(module, call, said, where)
             if passed is None:
@@ -139,6 +144,7 @@ def flagged_calls(module: Module) -> Iterator[Flagged]:
                 by_default_of=helper,
                 only_drops=drops,
                 is_switch=where is FlagPlace.GRAPH and _is_switch(said),
+                unknown=unknown,
             )
 
 
@@ -249,44 +255,6 @@ def _passed_flag(
         return found[0] if found in ([True], [False]) else None  # type: ignore[return-value]
     is_switch = said.how is How.SOMETHING and calls_base(module, call)
     return True if is_switch and True in constants_of(module, value) else None
-
-
-def _is_left_at_false(module: Module, said: Said) -> bool:
-    """Whether a method that `call` uses passes on its own False, which no call changes.
-
-    Any other possible caller leaves that open.
-    """
-    method = said.function
-    if said.how is not How.PASSED_ON or not isinstance(method, ast.FunctionDef):
-        return False
-    if method.name in ("call", "__call__") or said.packed:
-        return False
-    match default_of(method, said.parameter):
-        case ast.Constant(value=False):
-            pass
-        case _:
-            return False
-    named = [
-        node for node in module.scopes.of(ast.Attribute) if node.attr == method.name
-    ]
-    calls = calls_of(module, method)
-    return (
-        0 < len(calls) == len(named)
-        and all(
-            argument_for(call, method, said.parameter, skipped) is None
-            and not unpacks(call)
-            for call, skipped in calls
-        )
-        and not _is_used_elsewhere(module, method.name)
-    )
-
-
-def _is_used_elsewhere(module: Module, name: str) -> bool:
-    """Whether another file may use that method; true if the project is too large."""
-    use = re.compile(rf"\.\s*{name}\b|[\"']{name}[\"']")
-    texts = module.project.texts.by_path.values()
-    others = [text for text in texts if text != module.text]
-    return not texts or any(use.search(other) for other in others)
 
 
 def _is_network(module: Module, call: ast.Call, kind: str = names.BATCH_NORM) -> bool:

@@ -117,10 +117,9 @@ class _OriginSearch:
         self, module: Module, call: ast.Call, index: int | None
     ) -> Iterator[Origin]:
         """Yield the origins of one of the things that a function returns."""
-        for function in values(module, call.func):
-            if isinstance(function, Routine) and index is not None:
-                for part in items_of(function, index):
-                    yield from self.origins(function.module, part)
+        if index is not None:
+            for where, part in items_of(module, call, index):
+                yield from self.origins(where, part)
 
     def _parameter(
         self, module: Module, function: Function, argument: ast.arg

@@ -1,4 +1,4 @@
-"""Flags that a layer is built with and passes to its own, whatever `call` gets."""
+"""Flags that a layer keeps from its constructor and passes on whatever `call` gets."""
 
 from __future__ import annotations
 
@@ -27,17 +27,19 @@ _KEPT = re.compile(r"training\s*=\s*self\.")
 
 @dataclass(frozen=True)
 class Kept:
-    """A call of BN, of dropout, or of what may hold these, with a constructor's flag.
+    """A call of BN, of dropout, or of what may hold these, with a flag that is kept.
 
     Attributes:
         flag: the argument.
         name: the attribute that keeps the flag.
         kinds: what the layer holds; nothing if it is not in sight.
+        value: the constant that the constructor sets; None if it is given the flag.
     """
 
     flag: ast.keyword
     name: str
     kinds: Kinds
+    value: bool | None = None
 
 
 def kept_flags(module: Module) -> Iterator[Kept]:
@@ -60,7 +62,8 @@ def kept_flags(module: Module) -> Iterator[Kept]:
             for call in calls_in(module, routine.node):
                 given = keyword(call, FLAG)
                 name = None if given is None else attribute_of_self(given, me)
-                if name is None or not _is_from_constructor(module, node, name):
+                kept = None if name is None else _from_constructor(module, node, name)
+                if name is None or kept is None:
                     continue
                 flag = next(
                     argument for argument in call.keywords if argument.arg == FLAG
@@ -73,7 +76,8 @@ def kept_flags(module: Module) -> Iterator[Kept]:
                     continue
                 seen.add(flag)
                 if names.BATCH_NORM in kinds or node not in others:
-                    yield Kept(flag, name, kinds)
+                    value = kept.value if isinstance(kept, ast.Constant) else None
+                    yield Kept(flag, name, kinds, value)  # type: ignore[arg-type]
                 if names.BATCH_NORM not in kinds:
                     others.add(node)
 
@@ -101,19 +105,28 @@ def _is_class_of_keras(layer: Value) -> bool:
     return False
 
 
-def _is_from_constructor(module: Module, node: ast.ClassDef, name: str) -> bool:
-    """Whether an attribute is a flag that the constructor gets and nothing changes."""
+def _from_constructor(module: Module, node: ast.ClassDef, name: str) -> ast.expr | None:
+    """The parameter or constant that the constructor sets a flag to, for good."""
     if not hints.is_training_flag(name) or "trainable" in name.lower():
-        return False
+        return None
     own = members(module, node)
     constructor = own.methods.get("__init__")
     if constructor is None or name in own.methods:
-        return False
-    given = own.given(name)
-    return (
-        len(given) == 1
-        and isinstance(given[0], ast.Name)
-        and given[0].id in parameters(constructor)
-        and module.scopes.enclosing_function(given[0]) is constructor
-        and not is_set_from_outside(module, name)
-    )
+        return None
+    match own.given(name):
+        case [given] if module.scopes.enclosing_function(
+            given
+        ) is constructor and not is_set_from_outside(module, name):
+            if isinstance(given, ast.Name) and given.id in parameters(constructor):
+                return given
+            is_flag = isinstance(given, ast.Constant) and isinstance(given.value, bool)
+            if is_flag and not _is_set_elsewhere(module, name):
+                return given
+    return None
+
+
+def _is_set_elsewhere(module: Module, name: str) -> bool:
+    """Whether another file may set it; true if the project is too large to tell."""
+    use = re.compile(rf"\.{name}\s*=(?!=)|[\"']{name}[\"']")
+    texts = module.project.texts.by_path.values()
+    return not texts or any(use.search(text) for text in texts if text != module.text)

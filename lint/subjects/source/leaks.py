@@ -111,7 +111,12 @@ def _is_optional(module: Module, call: ast.Call) -> bool:
 
 def is_layer(module: Module, call: ast.Call) -> bool:
     """Whether a Keras layer or network is called: only these pass a flag on."""
-    for value in values(module, call.func):
+    return stands_for_layer(module, call.func)
+
+
+def stands_for_layer(module: Module, called: ast.expr) -> bool:
+    """Whether what is called may be a Keras layer or network."""
+    for value in values(module, called):
         match value:
             case Result(maker=Known(name)):
                 return name.startswith(("keras.", "kerasbn."))

@@ -18,6 +18,8 @@ _Expressions = dict[str, list[ast.expr]]
 # Exact types, as every node of a method is checked for these.
 _ASSIGNING = {ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Call}
 _GROWING = {"append", "add", "extend", "insert"}
+DYNAMIC = "*"
+"""The attributes whose names are computed, as one."""
 
 
 class Members:
@@ -99,6 +101,11 @@ def attribute_of_self(node: ast.AST, me: str | None) -> str | None:
     return None
 
 
+def constant_name(key: ast.expr) -> str:
+    """The attribute that `getattr` or `setattr` is given; DYNAMIC if it is computed."""
+    return str(key.value) if isinstance(key, ast.Constant) else DYNAMIC
+
+
 def is_false(node: ast.AST) -> bool:
     """Whether the node is a literal False."""
     return isinstance(node, ast.Constant) and node.value is False
@@ -126,6 +133,10 @@ def _read_method(method: Method, attributes: _Expressions, added: _Expressions) 
                 name = attribute_of_self(target, me)
                 if name is not None:
                     added[name].append(value)
+            case ast.Call(
+                func=ast.Name(id="setattr"), args=[ast.Name(id=base), key, value]
+            ) if base == me:
+                added[constant_name(key)].append(value)
             case ast.Call(func=ast.Attribute(value=base, attr=action), args=[*_, last]):
                 name = attribute_of_self(base, me)
                 if name is not None and action in _GROWING:
@@ -150,7 +161,19 @@ def _read_target(
         ) if len(targets) == len(parts):
             for place, part in zip(targets, parts, strict=True):
                 _read_target(place, part, me, attributes, added)
+        case (
+            ast.Tuple(elts=targets) | ast.List(elts=targets),
+            ast.Call(),
+        ) if not any(isinstance(target, ast.Starred) for target in targets):
+            for index, place in enumerate(targets):
+                _read_target(place, _item(value, index), me, attributes, added)
         case ast.Subscript(value=base), _:
             name = attribute_of_self(base, me)
             if name is not None:
                 added[name].append(value)
+
+
+def _item(value: ast.expr, index: int) -> ast.expr:
+    """`value[index]`, which is what unpacking it gives a name."""
+    written = ast.Subscript(value, ast.Constant(index), ast.Load())
+    return ast.fix_missing_locations(ast.copy_location(written, value))

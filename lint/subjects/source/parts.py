@@ -10,7 +10,7 @@ from .classes import calls_in, passes_flag_itself, reached
 from .frozen import freezes
 from .members import is_false, members, returns_of
 from .nodes import Function
-from .resolve import calls_of, method_of, project_lineage
+from .resolve import calls_of, method_of, project_lineage, values
 from .saying import depends_on_flag, says
 from .values import Class, Routine, argument_for
 
@@ -70,11 +70,15 @@ def freezes_itself(cls: Class) -> bool:
     )
 
 
-def items_of(function: Routine, index: int) -> Iterator[ast.expr]:
-    """The item of that index in what a function returns."""
-    for returned in returns_of(function.module, function.node):
-        if isinstance(returned, ast.Tuple) and index < len(returned.elts):
-            yield returned.elts[index]
+def items_of(
+    module: Module, call: ast.Call, index: int
+) -> Iterator[tuple[Module, ast.expr]]:
+    """The item of that index in the tuple that a function of the project returns."""
+    for function in values(module, call.func):
+        if isinstance(function, Routine):
+            for returned in returns_of(function.module, function.node):
+                if isinstance(returned, ast.Tuple) and index < len(returned.elts):
+                    yield function.module, returned.elts[index]
 
 
 def added_to(module: Module, name: str, scope: ast.AST) -> Iterator[ast.expr]:

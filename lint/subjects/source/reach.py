@@ -55,6 +55,23 @@ class Reach:
         self._files = files
         self._texts = texts
         self._imported: dict[Path, list[Path]] = {}
+        self._led_to: dict[Path, frozenset[Path]] = {}
+
+    def led_to(self, path: Path) -> frozenset[Path]:
+        """The files that a file may lead to by imports, itself among them.
+
+        They are resolved. If there are very many, some are left out.
+        """
+        if path not in self._led_to:
+            found: dict[Path, None] = {}  # in their order
+            pending = [path]
+            while pending and len(found) < FILES_REACHED:
+                current = pending.pop(0)
+                if current.resolve() not in found:
+                    found[current.resolve()] = None
+                    pending += self.of(current)
+            self._led_to[path] = frozenset(found)
+        return self._led_to[path]
 
     def of(self, path: Path) -> list[Path]:
         """The files that a file may import."""

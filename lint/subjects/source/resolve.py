@@ -15,7 +15,7 @@ from .bindings import Binding, Kind
 from .handles import joined, names_of, runs_of
 from .imports import Found, exported, imported, unbound
 from .limits import VALUES
-from .members import members, returns_of
+from .members import DYNAMIC, members, returns_of
 from .memo import remembered_of_class
 from .nodes import Function, last_word
 from .values import (
@@ -206,7 +206,7 @@ def _items(module: Module, base: ast.expr, index: ast.expr) -> Iterator[Value]:
     keys = _constants(module, index)
     for value in values(module, base):
         if isinstance(value, Items) and dict_entries(value):
-            yield from _entries(value, keys)
+            yield from _entries(value, keys) if keys else _any_entry(value)
             continue
         place = keys[0] if len(keys) == 1 and isinstance(keys[0], int) else None
         yield from _parts(value, None if place is None or place < 0 else place)
@@ -218,6 +218,15 @@ def _entries(value: Items, keys: list[object]) -> Iterator[Value]:
     for key in keys:
         if key in entries:
             yield from values(value.module, entries[key])
+
+
+def _any_entry(value: Items) -> Iterator[Value]:
+    """What a registry holds, by whatever name; its constants are settings, not that."""
+    for entry in list(dict_entries(value).values())[:VALUES]:
+        if isinstance(entry, ast.Name | ast.Attribute | ast.Call):
+            for found in values(value.module, entry):
+                if isinstance(found, Class | Routine | Result):
+                    yield found
 
 
 def _constants(module: Module, expression: ast.expr) -> list[object]:
@@ -279,12 +288,15 @@ def _asked_for(module: Module, call: ast.Call) -> Iterator[Value]:
             func=ast.Attribute(value=base, attr="get" | "pop"), args=[key, *default]
         ):
             for owner in values(module, base):
-                if isinstance(owner, Items):
-                    found += _entries(owner, _constants(module, key))
+                if isinstance(owner, Items) and dict_entries(owner):
+                    keys = _constants(module, key)
+                    found += _entries(owner, keys) if keys else _any_entry(owner)
         case ast.Call(func=ast.Name(id="getattr"), args=[base, key, *default]):
+            names_of_key = _constants(module, key) or [DYNAMIC]
             for owner in values(module, base):
-                for name in _constants(module, key):
-                    found += attribute_of(owner, str(name))
+                if isinstance(owner, Self) or DYNAMIC not in names_of_key:
+                    for name in names_of_key:
+                        found += attribute_of(owner, str(name))
         case _:
             return
     yield from found

@@ -142,8 +142,13 @@ def trained_kinds(network: Network, call: ast.Call) -> frozenset[str]:
     kinds: frozenset[str] = frozenset()
     for module, expression in (network, *handed_in(*network)):
         found = [value for value in values(module, expression) if _is_network(value)]
-        if found and not any(_trains_by_default(candidate) for candidate in found):
-            kinds |= kinds_held(module, expression)
+        lost = [network for network in found if not _trains_by_default(network)]
+        if len(lost) == len(found):
+            kinds |= kinds_held(module, expression) if found else frozenset()
+            continue
+        for network in lost:  # the alternatives that need a flag
+            if isinstance(network, Result):
+                kinds |= kinds_held(network.module, network.call)
     return kinds
 
 

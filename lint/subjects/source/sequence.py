@@ -8,14 +8,18 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from .. import names
-from .bindings import Kind
+from .bindings import Binding, Kind
+from .classes import calls_in
+from .limits import FLAGS_HANDED
+from .members import returns_of
 from .resolve import values
-from .values import Known, Literal, Result, unpacks
+from .values import Known, Literal, Result, Routine, unpacks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .module import Module
+    from .nodes import Function
 
 _LAYERS = "keras.layers."
 # Positional arguments, after those that may not be constants.
@@ -49,7 +53,8 @@ def layers_before(module: Module) -> Iterator[Before]:
     if not module.mentions("BatchNorm"):
         return
     seen = set()
-    for found in (*_applied(module), *_listed(module), *_added(module)):
+    found_ones = (*_applied(module), *_listed(module), *_added(module))
+    for found in (*found_ones, *_through_helpers(module)):
         pair = (found.batch_norm, found.layer)
         if pair not in seen:
             seen.add(pair)
@@ -124,6 +129,72 @@ def _applied(module: Module) -> Iterator[Before]:
                         for pair in _pair(module, made.node.func, call.func, False):
                             reads = _reads(module) if reads is None else reads
                             yield replace(pair, alone=reads.get(made.node) == 1)
+
+
+def _through_helpers(module: Module) -> Iterator[Before]:
+    """The pairs in `norm(conv(x))` where functions of the module apply the layers."""
+    for call in module.calls:
+        after = _applies_first(module, call) if call.args else None
+        if after is None or _layer(module, after) is None:
+            continue
+        before = _made_by(module, call.args[0])
+        last = None if before is None else _applies_last(module, before)
+        if last is not None and (last is not before or after is not call.func):
+            yield from _pair(module, last.func, after, False)
+
+
+def _made_by(module: Module, tensor: ast.expr) -> ast.Call | None:
+    """The one call that a tensor comes from, also through a variable."""
+    if isinstance(tensor, ast.Name):
+        found = module.scopes.lookup(tensor)
+        match found[1] if found else ():
+            case [Binding(kind=Kind.VALUE, node=ast.Call() as made)]:
+                return made
+    return tensor if isinstance(tensor, ast.Call) else None
+
+
+def _applies_first(module: Module, call: ast.Call, depth: int = 0) -> ast.expr | None:
+    """The layer that a call applies to its first argument before all others."""
+    helper = _helper(module, call)
+    if helper is None or depth > FLAGS_HANDED:
+        return call.func
+    given = helper.args.args[:1]
+    users = [
+        inner
+        for inner in calls_in(module, helper)
+        if given
+        and any(
+            isinstance(tensor, ast.Name) and _is_parameter(module, tensor, given[0])
+            for tensor in inner.args[:1]
+        )
+    ]
+    return _applies_first(module, users[0], depth + 1) if len(users) == 1 else None
+
+
+def _applies_last(module: Module, call: ast.Call, depth: int = 0) -> ast.Call | None:
+    """The call of the layer whose output a call returns."""
+    helper = _helper(module, call)
+    if helper is None or depth > FLAGS_HANDED:
+        return call
+    returned = returns_of(module, helper)
+    made = _made_by(module, returned[0]) if len(returned) == 1 else None
+    return None if made is None else _applies_last(module, made, depth + 1)
+
+
+def _helper(module: Module, call: ast.Call) -> Function | None:
+    """The one function of the module that a call runs."""
+    match values(module, call.func):
+        case (Routine(module=where, node=node, owner=None),) if where is module:
+            return node
+    return None
+
+
+def _is_parameter(module: Module, name: ast.Name, argument: ast.arg) -> bool:
+    found = module.scopes.lookup(name)
+    match found[1] if found else ():
+        case [Binding(kind=Kind.PARAMETER, node=node)]:
+            return node is argument
+    return False
 
 
 def _reads(module: Module) -> dict[ast.AST, int]:

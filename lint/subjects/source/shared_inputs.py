@@ -40,8 +40,9 @@ def _in_graphs(module: Module) -> Iterator[ast.Call]:
         if call.keywords or not _calls_network(module, call):
             continue
         for read in _inputs_of(module, call):
+            graph = module.scopes.enclosing_function(read)  # another builds another
             for place in places(module, call.func):
-                first = seen.setdefault(place, read)
+                first = seen.setdefault((graph, place), read)
                 if first is not read and _holds_batch_norm(module, call):
                     yield call
                     break

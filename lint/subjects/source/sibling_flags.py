@@ -1,5 +1,8 @@
 """Layers called without the phase where others get it, or where none does.
 
+That is in the `call` of a class, its own or one that it inherits, and in the methods
+that it uses, with the parameter or without it.
+
 As a rule they inherit it from the call around them. Where nothing calls the class as a
 layer, as in `network.call(x, training=True)` or a `fit` on JAX, they are left in
 inference mode.
@@ -13,19 +16,21 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from ...semantics import FIT_ON_JAX_BYPASSES_CALLING
-from .. import names
 from . import hints
-from .classes import calls_in, keras_kind, keyword, reached, takes_training
-from .contents import kinds_held
+from .classes import calls_in, keras_kind, keyword, reached
+from .helper_flags import has_no_phase, lost_in_helpers
 from .keras_versions import keras_for
 from .leaks import is_layer
-from .members import members
+from .left_defaults import inferring_default, passes
+from .members import attribute_of_self, members
 from .memo import found_once
-from .resolve import method_of, values
-from .saying import FLAG, passes_flag_on, says_otherwise
-from .sublayers import gets_phase_elsewhere, may_depend_on_phase
+from .nodes import last_word
+from .phase_layers import depends_on_phase, mentions_flag, reads_flag_of
+from .resolve import calls_of, method_of, values
+from .saying import FLAG, passes_flag_on, says, says_otherwise
+from .sublayers import gets_phase_elsewhere
 from .unflagged_on_jax import gets_flag, unflagged_on_jax
-from .values import Class, Known, Result, parameters
+from .values import Class, Routine, parameters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,10 +47,17 @@ class LeftOut:
         call: the call.
         beside: the layer that gets the phase, as written; nothing if none gets it,
             though the method around takes the phase.
+        helper: the method around it, or the function that is called with the layer or
+            calls it, if that has no parameter for the phase.
+        layer: the layer in such a function, as written.
+        default: the flag that a method which is called instead is then left at.
     """
 
     call: ast.Call
     beside: str = ""
+    helper: str = ""
+    layer: str = ""
+    default: ast.Constant | None = None
 
 
 @found_once
@@ -65,16 +77,37 @@ def _left_out(module: Module) -> Iterator[LeftOut]:
     passing = [call.lineno for call in module.calls if _passes_on(call)]
     for node in module.classes if module.mentions(FLAG) else ():
         cls = Class(module, node)
-        if "call" not in members(module, node).methods or keras_kind(cls) is None:
+        if not _may_leave_out(module, node) or keras_kind(cls) is None:
             continue
-        for routine in reached(cls, "call"):
-            first, last = routine.node.lineno, routine.node.end_lineno or 0
-            if routine.module is not module or FLAG not in parameters(routine.node):
+        here = [one for one in reached(cls, "call") if one.module is module]
+        passes = {
+            routine.node
+            for routine in here
+            if any(
+                routine.node.lineno <= line <= (routine.node.end_lineno or 0)
+                for line in passing
+            )
+        }
+        for routine in here:
+            if passes:
+                yield from _in_helpers(cls, routine)
+            if FLAG not in parameters(routine.node):
                 continue
-            if any(first <= line <= last for line in passing):
+            if routine.node in passes:
                 yield from _beside_others(module, routine.node)
+                yield from _left_at_default(module, routine.node)
             elif _uses_no_flag(module, routine.node):
                 yield from islice(_inconsistent(module, cls, routine.node), 1)
+
+
+def _may_leave_out(module: Module, node: ast.ClassDef) -> bool:
+    """Whether it has a `call`, or a method with the flag that an inherited one runs."""
+    own = members(module, node).methods
+    return "call" in own or (
+        bool(node.bases)
+        and any(FLAG in parameters(method) for method in own.values())
+        and method_of(Class(module, node), "call") is not None
+    )
 
 
 def passes_flag_to_sublayers(module: Module, function: Function) -> bool:
@@ -90,7 +123,7 @@ def leaves_flag_out(cls: Class) -> bool:
     return any(
         is_layer(routine.module, call)
         and not gets_flag(routine.module, call)
-        and _reads_flag_of(routine.module, call)
+        and reads_flag_of(routine.module, call.func)
         for routine in reached(cls, "call")
         for call in calls_in(routine.module, routine.node)
     )
@@ -106,22 +139,80 @@ def _beside_others(module: Module, function: Function) -> Iterator[LeftOut]:
 def _inconsistent(module: Module, cls: Class, function: Function) -> Iterator[LeftOut]:
     """What a layer leaves out, or a model that passes the phase on elsewhere."""
     for found_call in _left_out_in(module, function):
-        if keras_kind(cls) == "layer" or gets_phase_elsewhere(module, found_call.call):
+        if keras_kind(cls) == "layer" or gets_phase_elsewhere(
+            module, found_call.call.func
+        ):
             yield found_call
+
+
+def _in_helpers(cls: Class, routine: Routine) -> Iterator[LeftOut]:
+    """What helpers leave out that cannot get the phase, unlike others in the class."""
+    name = getattr(routine.node, "name", "")
+    if name != "call" and has_no_phase(routine.node):
+        for omission in islice(_left_out_in(routine.module, routine.node), 1):
+            yield replace(omission, helper=name)
+    for call, helper, layer in lost_in_helpers(cls, routine):
+        yield LeftOut(call, helper=helper, layer=layer)
+
+
+def _left_at_default(module: Module, function: Function) -> Iterator[LeftOut]:
+    """The calls of methods that hand their own default on, where others pass a flag."""
+    for call in _own_calls(module, function):
+        if says(module, call).is_nothing and attribute_of_self(call.func, "self"):
+            for value in values(module, call.func):
+                default = isinstance(value, Routine) and _default_handed_on(value)
+                if default and _is_given_beside(module, value, call, function):
+                    yield LeftOut(call, default=default)
+
+
+def _own_calls(module: Module, function: Function) -> list[ast.Call]:
+    """The calls that the function itself runs, not one inside of it."""
+    return [
+        call
+        for call in calls_in(module, function)
+        if module.scopes.enclosing_function(call) is function
+    ]
+
+
+def _default_handed_on(method: Routine) -> ast.Constant | None:
+    """The default of its flag, if it means inference and is passed to layers."""
+    default = inferring_default(method.module, method.node, FLAG)
+    passed = default and passes_flag_to_sublayers(method.module, method.node)
+    return default if passed else None
+
+
+def _is_given_beside(
+    module: Module, method: Routine, call: ast.Call, function: Function
+) -> bool:
+    """Whether the method gets a flag in the same run of the function."""
+    return any(
+        other in own
+        and module.scopes.may_precede(other, call)
+        and passes(other, method.node, FLAG, skipped)
+        for own in [_own_calls(module, function)]
+        for other, skipped in calls_of(module, method.node)
+    )
 
 
 def _left_out_in(module: Module, function: Function) -> Iterator[LeftOut]:
     for call in calls_in(module, function):
         if (
             (call.args or call.keywords)
-            and isinstance(call.func, ast.Attribute | ast.Name | ast.Subscript)
+            and _is_reference(call.func)
             and not _passes_on(call)
             and not gets_flag(module, call)
             and not says_otherwise(call)
-            and _depends_on_phase(module, call)
+            and depends_on_phase(module, call.func)
             and not _is_asked_before(module, call, function)
         ):
             yield LeftOut(call)
+
+
+def _is_reference(called: ast.expr) -> bool:
+    """Whether it names a layer, and does not make it."""
+    return isinstance(called, ast.Attribute | ast.Name | ast.Subscript) or (
+        isinstance(called, ast.Call) and last_word(called.func) == "getattr"
+    )
 
 
 def _passes_on(call: ast.Call) -> bool:
@@ -131,64 +222,10 @@ def _passes_on(call: ast.Call) -> bool:
     )
 
 
-def _depends_on_phase(module: Module, call: ast.Call) -> bool:
-    """Whether a layer is called that holds BN or dropout, or reads the flag itself."""
-    if may_depend_on_phase(module, call):
-        return True
-    if not is_layer(module, call) or all(
-        isinstance(value, Result) and _is_plain(value)
-        for value in values(module, call.func)
-    ):
-        return False
-    return bool(kinds_held(module, call.func)) or _reads_flag_of(module, call)
-
-
-def _is_plain(layer: Result) -> bool:
-    """Whether it is surely a Keras layer that needs no phase, as most are."""
-    return (
-        isinstance(layer.maker, Known)
-        and layer.maker.name.startswith("keras.layers.")
-        and not names.kinds_named(layer.maker.name)
-        and not any(isinstance(argument, ast.Call) for argument in layer.call.args)
-        and all(
-            argument.arg and "drop" not in argument.arg
-            for argument in layer.call.keywords
-        )
-    )
-
-
-def _reads_flag_of(module: Module, call: ast.Call) -> bool:
-    """Whether a layer of the project is called that does something with the flag."""
-    return any(
-        isinstance(value, Result)
-        and isinstance(value.maker, Class)
-        and _reads_flag(value.maker)
-        for value in values(module, call.func)
-    )
-
-
-def _reads_flag(cls: Class) -> bool:
-    """Whether its `call` takes the flag and does something with it."""
-    routine = method_of(cls, "call")
-    return (
-        routine is not None
-        and takes_training(routine.node)
-        and _mentions_flag(routine.node)
-    )
-
-
 def _uses_no_flag(module: Module, function: Function) -> bool:
     """Whether it neither reads its parameter nor passes another phase."""
-    return not _mentions_flag(function) and all(
+    return not mentions_flag(function) and all(
         keyword(call, FLAG) is None for call in calls_in(module, function)
-    )
-
-
-def _mentions_flag(function: Function) -> bool:
-    """Whether a function reads its parameter, or all at once by `locals`."""
-    return any(
-        isinstance(node, ast.Name) and node.id in (FLAG, "locals")
-        for node in ast.walk(function)
     )
 
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from . import hints
 from .classes import keyword
 from .memo import remembered
-from .resolve import values
+from .resolve import project_lineage, values
 from .saying import FLAG
-from .values import Items, Known, Parameter, Result
+from .values import Class, Items, Known, Parameter, Result
 
 if TYPE_CHECKING:
     from .module import Module
@@ -20,48 +20,65 @@ _KERAS_OR_OTHER = ("keras.", "kerasbn.", "tensorflow.", "torch.", "numpy.")
 _Held = tuple[ast.ClassDef | None, str]
 
 
-def may_depend_on_phase(module: Module, call: ast.Call) -> bool:
-    """Whether a layer is called that is passed in, or gets the phase elsewhere.
+def may_depend_on_phase(module: Module, layer: ast.expr) -> bool:
+    """Whether a layer that is called is passed in, or gets the phase elsewhere.
 
     That is, the same attribute of the same class, or another instance of a class of
     another library; or such an instance is made with a rate of dropout.
     """
-    held = _held(module, call)
+    held = _held(module, layer)
     if held is None or hints.is_function(held[1]):
         return False
-    found = values(module, call.func)
-    flagged, libraries = _flagged(module)
+    found = values(module, layer)
+    _, libraries = _flagged(module)
     if any(isinstance(value, Result) and _is_dropping(value) for value in found):
         return True
     if any(_library_of(candidate) in libraries for candidate in found):
         return True
     if found and all(isinstance(candidate, Parameter) for candidate in found):
         return True
-    return held in flagged and all(
+    return _is_flagged(module, held) and all(
         isinstance(value, Parameter | Items) or _library_maker(value) for value in found
     )
 
 
-def gets_phase_elsewhere(module: Module, call: ast.Call) -> bool:
+def gets_phase_elsewhere(module: Module, layer: ast.expr) -> bool:
     """Whether what the class holds and calls here gets the phase elsewhere in it."""
-    held = _held(module, call)
-    return held in _flagged(module)[0] and may_depend_on_phase(module, call)
+    held = _held(module, layer)
+    return (
+        held is not None
+        and _is_flagged(module, held)
+        and may_depend_on_phase(module, layer)
+    )
+
+
+def _is_flagged(module: Module, held: _Held) -> bool:
+    """Whether it gets a phase somewhere in the class, or in a base class here."""
+    node, name = held
+    flagged, _ = _flagged(module)
+    return held in flagged or (
+        node is not None
+        and any(
+            (base.node, name) in flagged
+            for base in project_lineage(Class(module, node))
+        )
+    )
 
 
 @remembered
 def _flagged(module: Module) -> tuple[frozenset[_Held], frozenset[str]]:
     """The attributes, and the classes of other libraries, that get a phase."""
     calls = [call for call in module.calls if keyword(call, FLAG) is not None]
-    held = {_held(module, call) for call in calls} - {None}
+    held = {_held(module, call.func) for call in calls} - {None}
     libraries = {
         _library_of(value) for call in calls for value in values(module, call.func)
     } - {""}
     return frozenset(held), frozenset(libraries)  # type: ignore[arg-type]
 
 
-def _held(module: Module, call: ast.Call) -> _Held | None:
+def _held(module: Module, called: ast.expr) -> _Held | None:
     """The class and the attribute of `self` that holds what is called, or its items."""
-    layer = call.func
+    layer = called
     if isinstance(layer, ast.Name):
         loop = module.scopes.loop_of(layer)
         layer = layer if loop is None else loop.iter
@@ -71,7 +88,7 @@ def _held(module: Module, call: ast.Call) -> _Held | None:
         layer = layer.args[-1]
     match layer:
         case ast.Attribute(value=ast.Name(id="self"), attr=name):
-            return module.scopes.enclosing_class(call), name
+            return module.scopes.enclosing_class(called), name
     return None
 
 

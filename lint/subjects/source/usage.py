@@ -24,9 +24,8 @@ if TYPE_CHECKING:
     from .module import Module
     from .values import Value
 
-_FITTING = ("fit", "fit_generator", "train_on_batch")
-FITS = re.compile(rf"\.(?:{'|'.join(_FITTING)})\(")
-_PASSES_TRUE = re.compile(r"\btraining\s*=\s*True\b")
+FITTING = ("fit", "fit_generator", "train_on_batch")
+FITS = re.compile(rf"\.(?:{'|'.join(FITTING)})\(")
 _LISTING = ("append", "add", "extend", "insert")
 _INFERRING = (
     *("predict", "predict_on_batch", "predict_generator", "evaluate", "export"),
@@ -100,21 +99,10 @@ def usage_of(module: Module, cls: Class, flag: str = FLAG) -> Usage:
     return usage
 
 
-def trains_by_loops_alone(module: Module) -> bool:
-    """Whether the project fits nothing, and has a step that passes `training=True`.
-
-    Whatever class it trains is then trained by that step, however it is chosen.
-    """
-    texts = module.project.texts.by_path.values()
-    return not any(map(FITS.search, texts)) and any(
-        "GradientTape" in text and _PASSES_TRUE.search(text) for text in texts
-    )
-
-
 def _usage_in(module: Module, cls: Class, flag: str) -> Usage:
     made = [call for call in module.calls if _makes(module, call, cls)]
     calls = [call for call in module.calls if _calls_instance(module, call, cls)]
-    fitted = _calls_method(module, cls, _FITTING)
+    fitted = _calls_method(module, cls, FITTING)
     stateless = any(_trains_stateless(module, cls))
     trained_on = backend(module) if fitted or stateless else None
     handed = _handed_to_networks(module) if made else set()
@@ -123,7 +111,7 @@ def _usage_in(module: Module, cls: Class, flag: str) -> Usage:
     return Usage(
         fitted=fitted,
         inferring=_calls_method(module, cls, _INFERRING)
-        or _calls_method(module, cls, (*_INFERRING, *_FITTING), frozen=True),
+        or _calls_method(module, cls, (*_INFERRING, *FITTING), frozen=True),
         made=len(made),
         parts=sum(_is_part(module, call) or call in handed for call in made),
         calls=len(calls),

@@ -15,8 +15,9 @@ from .contents import kinds_of_class
 from .keras_versions import keras_for
 from .members import attribute_of_self, members, self_name
 from .resolve import lineage, method_of, values
-from .saying import says, says_otherwise
+from .saying import FLAG, says, says_otherwise
 from .sibling_flags import leaves_flag_out
+from .sublayers import gets_phase_elsewhere
 from .usage import FITS
 from .values import Class, Known, Parameter
 
@@ -79,10 +80,10 @@ def _lacking(module: Module) -> Iterator[WithoutFlag]:
         call = members(module, node).methods.get("call")
         if call is None or takes_training(call) or _sets_phase(call):
             continue
-        if hints.only_infers(node.name):
-            continue
         cls = Class(module, node)
         kind = keras_kind(cls)
+        if kind != "layer" and hints.only_infers(node.name):
+            continue  # a layer of such a name is the head of a network
         if kind is None or extends_flagged(cls) or _is_called_otherwise(cls):
             continue  # BN109 is about the former
         is_layer = kind == "layer"
@@ -96,10 +97,22 @@ def _lacking(module: Module) -> Iterator[WithoutFlag]:
             kinds
             or hides
             or leaves_flag_out(cls)
+            or _flags_elsewhere(cls)
             or _loses_flag(cls)
             or _wraps(cls, is_layer)
         ):
             yield WithoutFlag(cls, call, kinds, hides=hides)
+
+
+def _flags_elsewhere(cls: Class) -> bool:
+    """Whether its `call` calls a layer without the phase that gets one elsewhere."""
+    return any(
+        says(routine.module, call).is_nothing
+        and gets_phase_elsewhere(routine.module, call.func)
+        for routine in reached(cls, "call")
+        if routine.module.mentions(FLAG)
+        for call in calls_in(routine.module, routine.node)
+    )
 
 
 def _is_called_otherwise(cls: Class) -> bool:
