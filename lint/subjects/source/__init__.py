@@ -48,7 +48,7 @@ from .penalties import penalties_through_batch_norm
 from .plain_calls import leaking_calls, leaks_in_call
 from .project import Project, UnreadableSource, module_from_bytes, read_module
 from .resolve import method_of, project_lineage
-from .savers import saved_without_statistics
+from .savers import Incomplete, saved_without_statistics
 from .sequence import arguments, layers_before, library_classes
 from .shared_inputs import shared_by_inputs
 from .sibling_flags import (
@@ -73,6 +73,7 @@ __all__ = [
     "Evaluated",
     "FlagPlace",
     "Flagged",
+    "Incomplete",
     "Kept",
     "Leak",
     "LeftOut",

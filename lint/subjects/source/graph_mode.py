@@ -217,8 +217,35 @@ def _leaves_updates(module: Module, call: ast.Call) -> bool:
     )
 
 
-def functions_of_both_phases(module: Module, call: ast.Call) -> Iterator[str]:
-    """The functions by which a call builds BN, if it may come in both phases."""
+def functions_of_both_phases(
+    module: Module, call: ast.Call, *, or_inference: bool = False
+) -> Iterator[str]:
+    """The functions by which a call builds BN, if it may come in both phases.
+
+    With `or_inference` also if it surely comes in inference alone.
+    """
+    without = ([], [True]) if or_inference else ([], [False], [True])
+    for name, given in _functions_and_phases(module, call):
+        if given not in without:
+            yield name  # in one phase only, no running statistics are used
+
+
+def infers_only(module: Module) -> bool:
+    """Whether all BN that a module and what it calls build is only seen to get False."""
+    phases = [
+        given
+        for other, call in reached_calls(module)
+        for _, given in _functions_and_phases(other, call)
+    ]
+    return bool(phases) and all(
+        False in given and True not in given for given in phases
+    )
+
+
+def _functions_and_phases(
+    module: Module, call: ast.Call
+) -> Iterator[tuple[str, list[object | None]]]:
+    """The functions by which a call builds BN, and the constants their flag may be."""
     normalizer = keyword(call, "normalizer_fn")
     for function in (call.func, normalizer):
         for value in values(module, function) if function is not None else ():
@@ -230,8 +257,7 @@ def functions_of_both_phases(module: Module, call: ast.Call) -> Iterator[str]:
             given = argument_values(module, call, flag, packed=function is normalizer)
             if not given and by_contrib:
                 given = given_in_scopes(module, flag)
-            if given not in ([], [False], [True]):
-                yield name  # in one phase only, no running statistics are used
+            yield name, given
 
 
 def _collects(module: Module, call: ast.Call) -> bool:
