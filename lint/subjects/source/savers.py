@@ -59,11 +59,11 @@ def saved_without_statistics(module: Module) -> Iterator[Incomplete]:
     if not partial or not _keeps_statistics(module):
         return
     whole = {_name_of(module, call) for call in made if call not in partial}
-    saving = _saving(module) - whole
-    found = [call for call in partial if _name_of(module, call) in saving]
+    saving = _saving(module)
+    found = [call for call in partial if _name_of(module, call) in saving - whole]
     if found:
         yield from map(Incomplete, found)
-    elif not module.matches(_TRAINS):
+    elif not saving and not module.matches(_TRAINS):
         restoring = _called_on(module, "restore") - whole
         for call in partial:
             direct = last_word(call.func) != "Saver"
