@@ -25,6 +25,7 @@ from .flag_places import FlagPlace
 from .flagged import Flagged, flag_left_out, flagged_calls
 from .frozen import freezes
 from .frozen_parts import frozen_in_parts
+from .global_phase import GlobalPhase, Phase, wrong_phases
 from .graph_flags import graph_flags
 from .graph_mode import (
     calls_without_flag,
@@ -73,6 +74,7 @@ __all__ = [
     "Evaluated",
     "FlagPlace",
     "Flagged",
+    "GlobalPhase",
     "Incomplete",
     "Kept",
     "Leak",
@@ -81,6 +83,7 @@ __all__ = [
     "Misnamed",
     "Module",
     "Momentum",
+    "Phase",
     "Project",
     "UnreadableSource",
     "Usage",
@@ -163,4 +166,5 @@ __all__ = [
     "with_parameter",
     "without_flag",
     "wrapped_calls",
+    "wrong_phases",
 ]

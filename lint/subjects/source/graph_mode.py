@@ -231,7 +231,7 @@ def functions_of_both_phases(
 
 
 def infers_only(module: Module) -> bool:
-    """Whether all BN that a module and what it calls build is only seen to get False."""
+    """Whether all BN that it and what it calls build is only seen to get False."""
     phases = [
         given
         for other, call in reached_calls(module)
