@@ -26,8 +26,8 @@ class UpdateOpsNeverRun(Rule):
     its training op. With `updates_collections=None`, `slim.learning.create_train_op` or
     `tf.contrib.layers.optimize_loss` there is nothing to do.
 
-    Fetching the collection without using it is not enough, nor is a
-    `tf.control_dependencies` in which no op is made. Where the network is not seen,
+    Fetching the collection without using it, or before the layers are made, is not
+    enough, nor is a `tf.control_dependencies` in which no op is made. Where the network is not seen,
     such a fetch is a warning, and so is one that asks the default graph in a function
     that makes another. For Keras layers, whose updates are in no collection, it is a
     warning where nothing asks for `updates` and the layers are put in training mode,
@@ -85,11 +85,10 @@ with tf.control_dependencies(tf.get_collection(tf.GraphKeys.UPDATE_OPS)):
                     module.location(op),
                 )
         elif vain := list(source.fetched_in_vain(module)) if ops else []:
-            for fetched, why in vain:
+            for fetched, why, remedy in vain:
                 yield self.finding(
                     f"the updates of batch normalization that are fetched here never "
-                    f"run: {why}; build the training op under tf.control_dependencies "
-                    "of these",
+                    f"run: {why}; {remedy}",
                     module.location(fetched),
                     Severity.WARNING,
                 )

@@ -20,6 +20,7 @@ from .data_formats import default_data_format
 from .dropped_updates import dropped_updates
 from .edits import replaced, with_argument, with_parameter
 from .evaluation_steps import Evaluated, trained_in_evaluation
+from .fed_phases import Fed, Feed, fed_phases
 from .fixed_axis import fixed_axes
 from .flag_places import FlagPlace
 from .flagged import Flagged, flag_left_out, flagged_calls
@@ -29,12 +30,12 @@ from .global_phase import GlobalPhase, Phase, wrong_phases
 from .graph_flags import graph_flags
 from .graph_mode import (
     calls_without_flag,
-    fetched_in_vain,
     loses_updates,
     training_ops,
 )
 from .handed_in import handed_in_networks
 from .handed_on import Misnamed, kinds_handed_on, misnamed_flags
+from .idle_dropout import dropouts_without_flag, unflagged_in_estimators
 from .in_lambda import batch_norms_in_lambda
 from .kept_flags import Kept, kept_flags
 from .keras_versions import keras_for
@@ -65,6 +66,7 @@ from .training_steps import LostFlag, lost_flags
 from .unflagged_on_jax import flag_passed_on, unflagged_on_jax
 from .untrained import actions_in_training, teachers_in_training
 from .usage import Usage, trains_by_loops_alone, usage_of
+from .vain_updates import fetched_in_vain
 from .values import Class, default_of, parameters
 from .without_flag import WithoutFlag, passes_flags_on, without_flag
 
@@ -72,6 +74,8 @@ __all__ = [
     "AlwaysOn",
     "Class",
     "Evaluated",
+    "Fed",
+    "Feed",
     "FlagPlace",
     "Flagged",
     "GlobalPhase",
@@ -103,8 +107,10 @@ __all__ = [
     "default_data_format",
     "default_momenta",
     "default_of",
+    "dropouts_without_flag",
     "dropped_updates",
     "extends_flagged",
+    "fed_phases",
     "fetched_in_vain",
     "fitted_frozen",
     "fixed_axes",
@@ -160,6 +166,7 @@ __all__ = [
     "training_ops",
     "trains_by_loops_alone",
     "trains_layers",
+    "unflagged_in_estimators",
     "unflagged_on_jax",
     "usage_of",
     "with_argument",

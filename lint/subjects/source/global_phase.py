@@ -68,8 +68,8 @@ def wrong_phases(module: Module) -> Iterator[GlobalPhase]:
                 yield GlobalPhase(call, found)
     if not setters and not module.mentions("learning_phase"):
         yield from _exported(module)
-    for call in _called_in_training_mode(module):
-        yield GlobalPhase(call, Phase.CALLED_WITH_1)
+    for given in _called_in_training_mode(module):
+        yield GlobalPhase(given, Phase.CALLED_WITH_1)
 
 
 def _may_matter(module: Module) -> bool:

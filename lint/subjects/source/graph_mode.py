@@ -19,11 +19,7 @@ from .bindings import Kind
 from .callers import calls_elsewhere
 from .classes import calls_in, keyword
 from .contents import kinds_held
-from .fetched_updates import (
-    fetched_updates,
-    is_outside_graph,
-    runs_updates,
-)
+from .fetched_updates import runs_updates
 from .limits import FUNCTIONS
 from .resolve import values
 from .values import Class, Items, Known, Partial, Result, Routine, dict_entries
@@ -73,7 +69,7 @@ def loses_updates(module: Module, op: ast.Call) -> bool:
     The network may also be built by another file whose training op is made here.
     """
     users = [module] if _needs_updates(module) else list(_users(module, op))
-    return bool(users) and not any(_updates_are_run(user) for user in (module, *users))
+    return bool(users) and not any(updates_are_run(user) for user in (module, *users))
 
 
 def _users(module: Module, op: ast.Call) -> Iterator[Module]:
@@ -89,19 +85,7 @@ def _users(module: Module, op: ast.Call) -> Iterator[Module]:
                 yield other
 
 
-def fetched_in_vain(module: Module) -> Iterator[tuple[ast.Call, str]]:
-    """Yield places where updates are fetched and never run, and why."""
-    used = _updates_are_run(module)
-    for call in fetched_updates(module):
-        if "UPDATE_OPS" not in ast.unparse(call):
-            continue
-        if is_outside_graph(module, call):
-            yield call, "this asks the default graph, not the one that was made"
-        elif not used:
-            yield call, "nothing depends on them"
-
-
-def _updates_are_run(module: Module) -> bool:
+def updates_are_run(module: Module) -> bool:
     """Whether the module, what it calls, or what imports it runs the updates."""
     around = {call for call, _ in reached_calls(module)}
     around |= {
