@@ -27,11 +27,11 @@ class UpdateOpsNeverRun(Rule):
     `tf.contrib.layers.optimize_loss` there is nothing to do.
 
     Fetching the collection without using it, or before the layers are made, is not
-    enough, nor is a `tf.control_dependencies` in which no op is made. Where the network is not seen,
-    such a fetch is a warning, and so is one that asks the default graph in a function
-    that makes another. For Keras layers, whose updates are in no collection, it is a
-    warning where nothing asks for `updates` and the layers are put in training mode,
-    else it is reported as info.
+    enough, nor is a `tf.control_dependencies` in which no op is made. Where the network
+    is not seen, such a fetch is a warning, and so is one that asks the default graph in
+    a function that makes another. For Keras layers, whose updates are in no collection,
+    it is a warning where nothing asks for `updates` and the layers are put in training
+    mode, else it is reported as info.
 
     ## Why is this bad
     In TensorFlow 1 batch normalization only collects the ops that update its running
