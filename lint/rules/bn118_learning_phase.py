@@ -80,10 +80,14 @@ class LearningPhase(Rule):
     severity = Severity.INFO
     bad = """\
 from keras import backend as K
-from keras.models import load_model
+from keras.layers import BatchNormalization, Dense
+from keras.models import Sequential
 
 K.set_learning_phase(1)
-model = load_model("model.h5")
+model = Sequential(
+    [Dense(4, use_bias=False, input_shape=(4,)), BatchNormalization()]
+)
+model.compile("sgd", "mean_squared_error")
 
 
 def classify(images):
