@@ -278,7 +278,9 @@ def in_tensorflow_1(python: str) -> None:
     texts = []
     for code, proof in PROOFS_IN_TENSORFLOW_1.items():
         rule = rule_by_code(code)
-        begin = "import numpy as np\nimport tensorflow as tf\ntf.reset_default_graph()\n"
+        begin = (
+            "import numpy as np\nimport tensorflow as tf\ntf.reset_default_graph()\n"
+        )
         end = TENSORFLOW_1.replace("{run}", proof)
         texts += [
             Proof(begin + example + end, "healthy") for example in (rule.bad, rule.good)
