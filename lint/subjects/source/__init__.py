@@ -36,6 +36,7 @@ from .graph_mode import (
 from .handed_in import handed_in_networks
 from .handed_on import Misnamed, kinds_handed_on, misnamed_flags
 from .idle_dropout import dropouts_without_flag, unflagged_in_estimators
+from .imported_weights import default_epsilons, misordered_weights
 from .in_lambda import batch_norms_in_lambda
 from .kept_flags import Kept, kept_flags
 from .keras_versions import keras_for
@@ -105,6 +106,7 @@ __all__ = [
     "changes_later",
     "copies_without_statistics",
     "default_data_format",
+    "default_epsilons",
     "default_momenta",
     "default_of",
     "dropouts_without_flag",
@@ -144,6 +146,7 @@ __all__ = [
     "members",
     "method_of",
     "misnamed_flags",
+    "misordered_weights",
     "module_from_bytes",
     "momenta",
     "most_steps",
