@@ -28,7 +28,8 @@ class Tf1TrainingFlagOmitted(Rule):
     Reports `tf.layers.batch_normalization` without `training`, and `batch_norm` of
     contrib or slim without `is_training`, also as a `normalizer_fn`, in an `arg_scope`
     too; `tf.layers.dropout` without `training`; and batch normalization or dropout of
-    Keras without it in the function of an Estimator. Where an `arg_scope`, of the
+    Keras without it in the function of an Estimator. A function that opens an
+    `arg_scope` and takes a flag that it never uses is reported as info. Where an `arg_scope`, of the
     module or of one that imports it, gives `is_training` or may give it, contrib and
     slim are left alone.
 
@@ -74,6 +75,14 @@ y = tf.layers.batch_normalization(x)
                 f"{flag} is left out, and by default it is {default}: {harm}; pass "
                 "your phase placeholder or flag",
                 module.location(call),
+            )
+        for argument, function in source.unused_flags(module):
+            yield self.finding(
+                f"{argument.arg} is taken and used nowhere in {function}, so that "
+                "batch normalization of contrib or slim in it stays in training mode, "
+                "unless a scope around it says otherwise; put it into the arg_scope",
+                module.location(argument),
+                Severity.INFO,
             )
 
     def _dropouts(self, module: Module) -> Iterator[Finding]:

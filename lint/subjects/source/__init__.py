@@ -3,6 +3,7 @@
 from . import hints
 from .always_on import AlwaysOn, always_on
 from .averaged import averaged_weights
+from .batch_norm_calls import batch_modes
 from .batch_norms import Momentum, changes_later, momenta
 from .batch_of_one import batches_of_one
 from .borrowed import only_borrows
@@ -41,7 +42,11 @@ from .in_lambda import batch_norms_in_lambda
 from .kept_flags import Kept, kept_flags
 from .keras_versions import keras_for
 from .late_freezing import fitted_frozen, late_changes
-from .layer_updates import leaves_updates_in_layers, trains_layers
+from .layer_updates import (
+    handed_to_tensorpack,
+    leaves_updates_in_layers,
+    trains_layers,
+)
 from .leaks import Leak, leaked_flags
 from .members import members
 from .module import Module
@@ -66,6 +71,8 @@ from .toggled import toggled_in_loops
 from .training_steps import LostFlag, lost_flags
 from .unflagged_on_jax import flag_passed_on, unflagged_on_jax
 from .untrained import actions_in_training, teachers_in_training
+from .unused_flags import unused_flags
+from .updates_out_of_sight import updates_out_of_sight
 from .usage import Usage, trains_by_loops_alone, usage_of
 from .vain_updates import fetched_in_vain
 from .values import Class, default_of, parameters
@@ -98,6 +105,7 @@ __all__ = [
     "arguments",
     "averaged_weights",
     "base_calls_without_flag",
+    "batch_modes",
     "batch_norms_in_lambda",
     "batches_of_one",
     "bypassing_calls",
@@ -124,6 +132,7 @@ __all__ = [
     "frozen_in_parts",
     "graph_flags",
     "handed_in_networks",
+    "handed_to_tensorpack",
     "hints",
     "is_functional",
     "kept_flags",
@@ -171,6 +180,8 @@ __all__ = [
     "trains_layers",
     "unflagged_in_estimators",
     "unflagged_on_jax",
+    "unused_flags",
+    "updates_out_of_sight",
     "usage_of",
     "with_argument",
     "with_parameter",

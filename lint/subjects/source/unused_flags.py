@@ -1,0 +1,48 @@
+"""Functions that take the phase, build in a scope of slim, and never use it."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import TYPE_CHECKING
+
+from . import hints
+from .classes import calls_in
+from .nodes import arguments_of
+from .resolve import values
+from .values import Known
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .module import Module
+
+_SCOPE = re.compile(
+    r"(slim|contrib\.layers|tensorflow\.contrib\.framework)\.arg_scope$"
+)
+
+
+def unused_flags(module: Module) -> Iterator[tuple[ast.arg, str]]:
+    """Yield each such parameter, and the function that opens an `arg_scope`."""
+    if not module.mentions("arg_scope"):
+        return
+    for function in module.scopes.of(ast.FunctionDef):
+        used = {node.id for node in ast.walk(function) if isinstance(node, ast.Name)}
+        if "locals" in used or function.args.kwarg is not None:
+            continue
+        for argument in arguments_of(function):
+            unused = argument.arg not in used
+            if (
+                unused
+                and hints.is_training_flag(argument.arg)
+                and _builds(module, function)
+            ):
+                yield argument, function.name
+
+
+def _opens_scope(module: Module, function: ast.FunctionDef) -> bool:
+    return any(
+        isinstance(value, Known) and _SCOPE.match(value.name) is not None
+        for call in calls_in(module, function)
+        for value in values(module, call.func)
+    )
