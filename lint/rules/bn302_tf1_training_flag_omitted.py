@@ -29,9 +29,9 @@ class Tf1TrainingFlagOmitted(Rule):
     contrib or slim without `is_training`, also as a `normalizer_fn`, in an `arg_scope`
     too; `tf.layers.dropout` without `training`; and batch normalization or dropout of
     Keras without it in the function of an Estimator. A function that opens an
-    `arg_scope` and takes a flag that it never uses is reported as info. Where an `arg_scope`, of the
-    module or of one that imports it, gives `is_training` or may give it, contrib and
-    slim are left alone.
+    `arg_scope` and takes a flag that it never uses is reported as info. Where an
+    `arg_scope`, of the module or of one that imports it, gives `is_training` or may
+    give it, contrib and slim are left alone.
 
     ## Why is this bad
     The defaults are opposite, and each is right only half the time: `tf.layers` takes

@@ -35,7 +35,7 @@ def unused_flags(module: Module) -> Iterator[tuple[ast.arg, str]]:
             if (
                 unused
                 and hints.is_training_flag(argument.arg)
-                and _builds(module, function)
+                and _opens_scope(module, function)
             ):
                 yield argument, function.name
 
