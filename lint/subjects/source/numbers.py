@@ -42,15 +42,6 @@ _LENGTHS = {
     "keras.datasets.cifar10.load_data": 50_000,
     "keras.datasets.cifar100.load_data": 50_000,
 }
-# Calls that make an array: of a size or shape, or of as many as are given.
-_SIZED = {
-    *("numpy.zeros", "numpy.ones", "tensorflow.zeros", "tensorflow.ones"),
-    *("tensorflow.random.normal", "tensorflow.random.uniform"),
-    *("numpy.random.normal", "numpy.random.uniform", "numpy.random.randint"),
-    *("numpy.random.random", "keras.ops.zeros", "keras.ops.ones"),
-    *("keras.random.normal", "keras.random.uniform"),
-}
-_OF_AS_MANY = {"numpy.random.rand", "numpy.random.randn"}
 # Calls that keep the first dimension of an array.
 _METHODS = {"astype", "copy"}
 _FUNCTIONS = {
@@ -147,8 +138,6 @@ def _length(module: Module, data: ast.expr, depth: int) -> int | None:
             return length_of(module, left, depth + 1)
         case ast.Call(func=ast.Attribute(value=base, attr=name)) if name in _METHODS:
             return length_of(module, base, depth + 1)
-        case ast.Call() if (made := _made_length(module, data, depth)) is not None:
-            return made
         case ast.Call(args=[first, *_]):
             called = values(module, data.func)
             keeps = any(isinstance(call, Known) for call in called) and all(
@@ -156,31 +145,6 @@ def _length(module: Module, data: ast.expr, depth: int) -> int | None:
             )
             return length_of(module, first, depth + 1) if keeps else None
     return None
-
-
-def _made_length(module: Module, call: ast.Call, depth: int) -> int | None:
-    """The first dimension of an array that is made here, of a shape in numbers."""
-    match values(module, call.func):
-        case (Known(name),) if name in _OF_AS_MANY and len(call.args) > 1:
-            first: ast.expr = call.args[0]
-        case (Known(name),) if name in _SIZED:
-            given = [
-                argument.value
-                for argument in call.keywords
-                if argument.arg in ("size", "shape")
-            ]
-            shapes = [
-                shape.elts[0]
-                for shape in (*given, *call.args[:1])
-                if isinstance(shape, ast.Tuple | ast.List) and shape.elts
-            ]
-            if not shapes:
-                return None
-            first = shapes[0]
-        case _:
-            return None
-    length = number(module, first, depth + 1)
-    return None if length is None else int(length)
 
 
 def _bound_length(

@@ -31,13 +31,23 @@ def unused_flags(module: Module) -> Iterator[tuple[ast.arg, str]]:
         if "locals" in used or function.args.kwarg is not None:
             continue
         for argument in arguments_of(function):
-            unused = argument.arg not in used
+            is_flag = hints.is_training_flag(argument.arg)
             if (
-                unused
-                and hints.is_training_flag(argument.arg)
+                is_flag
+                and argument.arg not in used
                 and _opens_scope(module, function)
+                and not _settles_phase(function)
             ):
                 yield argument, function.name
+
+
+def _settles_phase(function: ast.FunctionDef) -> bool:
+    """Whether it passes a flag of its own, or builds BN without one (BN302)."""
+    return any(
+        (isinstance(node, ast.keyword) and node.arg in ("is_training", "training"))
+        or (isinstance(node, ast.Attribute) and "batch_norm" in node.attr)
+        for node in ast.walk(function)
+    )
 
 
 def _opens_scope(module: Module, function: ast.FunctionDef) -> bool:
