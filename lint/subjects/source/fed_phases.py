@@ -18,7 +18,7 @@ from .classes import keyword, reached
 from .members import attribute_of_self, members, self_name
 from .nodes import last_word
 from .resolve import values
-from .values import Class, Known, Result
+from .values import Class, Known, Parameter, Result
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _FLAGS = ("training", "is_training")
 _PLACEHOLDER = re.compile(r"tensorflow\.placeholder(_with_default)?$")
+_SUFFIX = re.compile(r"_?(placeholder|pl|ph)$", re.IGNORECASE)
 _PHASE = Known("keras.backend.learning_phase")
 _LAYERS = {
     *names.BATCH_NORM_FUNCTIONS,
@@ -114,22 +115,32 @@ def _entries(
     """The entries of dicts whose key is a phase: (dict, key, value)."""
     for node in module.scopes.of(ast.Dict):
         for key, value in zip(node.keys, node.values, strict=True):
-            if isinstance(key, ast.Name | ast.Attribute | ast.Call) and (
+            if key is not None and (
                 ast.unparse(key) in flags or _is_phase(module, key)
             ):
                 yield node, key, value
 
 
 def _is_phase(module: Module, key: ast.expr) -> bool:
-    if isinstance(key, ast.Call):
-        return _PHASE in values(module, key.func)
-    if not hints.is_training_flag(last_word(key)):
-        return False
-    return all(_is_placeholder(value) for value in values(module, key))
+    match key:
+        case ast.Call(func=function):
+            return _PHASE in values(module, function)
+        case ast.Constant(value=str() as name) if name.endswith(":0"):
+            return _is_named(name.removesuffix(":0").rpartition("/")[2])
+        case ast.Name() | ast.Attribute() if _is_named(last_word(key)):
+            return all(_is_placeholder(value) for value in values(module, key))
+    return False
+
+
+def _is_named(name: str) -> bool:
+    """Whether a placeholder of that name is the phase."""
+    short = name.removeprefix("keras_")
+    return hints.is_training_flag(_SUFFIX.sub("", short))
 
 
 def _is_placeholder(value: object) -> bool:
-    return (
+    """Whether it is one, or what a function is given."""
+    return isinstance(value, Parameter) or (
         isinstance(value, Result)
         and isinstance(value.maker, Known)
         and _PLACEHOLDER.match(value.maker.name) is not None
