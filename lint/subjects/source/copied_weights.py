@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from .module import Module
 
-_TRAINABLE = ("trainable_variables", "trainable_weights")
+TRAINABLE = ("trainable_variables", "trainable_weights")
 _MORE = ("non_trainable_variables", "non_trainable_weights")
 _COPYING = ("assign", "assign_add", "assign_sub", "copy_", "set_value", "update")
 
@@ -30,11 +30,11 @@ def copies_without_statistics(module: Module) -> Iterator[tuple[ast.Call, bool]]
     Each comes with whether the target is called in training mode only, where its
     statistics do not count.
     """
-    if not module.mentions(*_TRAINABLE) or module.mentions(*_MORE):
+    if not module.mentions(*TRAINABLE) or module.mentions(*_MORE):
         return
     for call in module.calls_by_name.get("zip", ()):
         owners = [_owner(module, argument) for argument in call.args[:2]]
-        if len(owners) < 2 or not all(owners) or not _copies(module, call):
+        if len(owners) < 2 or not all(owners) or not copies_pairs(module, call):
             continue
         target, other = (owner for owner in owners if owner is not None)
         both = all(
@@ -48,7 +48,7 @@ def copies_without_statistics(module: Module) -> Iterator[tuple[ast.Call, bool]]
 def _owner(module: Module, expression: ast.expr) -> ast.expr | None:
     """The `net` of `net.trainable_variables`, also through a name."""
     match expression:
-        case ast.Attribute(value=network, attr=name) if name in _TRAINABLE:
+        case ast.Attribute(value=network, attr=name) if name in TRAINABLE:
             return network
         case ast.Name():
             found = module.scopes.lookup(expression)
@@ -74,9 +74,11 @@ def _passed(module: Module, name: ast.Name) -> ast.expr | None:
     return _owner(module, first) if isinstance(first, ast.Attribute) else None
 
 
-def _copies(module: Module, call: ast.Call) -> bool:
-    """Whether a loop over the pairs assigns one to the other."""
+def copies_pairs(module: Module, call: ast.Call) -> bool:
+    """Whether a loop over the pairs, or the backend, assigns one to the other."""
     for outer in module.scopes.ancestors(call):
+        if isinstance(outer, ast.Call) and last_word(outer.func) == "batch_set_value":
+            return True
         if isinstance(outer, ast.For | ast.ListComp | ast.GeneratorExp):
             return any(
                 isinstance(node, ast.Call) and last_word(node.func) in _COPYING

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from .averaged import estimates_again
+from .copied_weights import TRAINABLE, copies_pairs
 from .members import attribute_of_self, members
 from .nodes import last_word
 from .resolve import lineage
@@ -22,24 +23,41 @@ _MEANS = ("mean", "average", "reduce_mean")
 
 
 def own_averages(module: Module) -> Iterator[ast.Call]:
-    """Yield the first `set_weights(average)` of a callback that leaves BN to itself."""
-    if not module.mentions("Callback") or not module.mentions(
-        "get_weights", ".weights"
-    ):
+    """Yield the first place where a callback sets an average and leaves BN to itself.
+
+    It is `set_weights(average)`, or a `zip` of weights and average that is assigned.
+    """
+    if not module.mentions("Callback") or not module.mentions("get_weights", "weights"):
         return
     if estimates_again(module):
         return
-    for call in module.calls_by_name.get("set_weights", ()):
+    for call, average in (*_set(module), *_zipped(module)):
         owner = module.scopes.enclosing_class(call)
         if (
             owner is not None
-            and len(call.args) == 1
             and _is_callback(Class(module, owner))
-            and _is_average(module, owner, call.args[0])
+            and _is_average(module, owner, average)
             and not any(_STATISTICS.search(name) for name in _names_in(owner))
         ):
             yield call
             return
+
+
+def _set(module: Module) -> Iterator[tuple[ast.Call, ast.expr]]:
+    """Yield each call of `set_weights`, and what it sets."""
+    for call in module.calls_by_name.get("set_weights", ()):
+        if len(call.args) == 1:
+            yield call, call.args[0]
+
+
+def _zipped(module: Module) -> Iterator[tuple[ast.Call, ast.expr]]:
+    """Yield each `zip` of trainable weights and something that they are set to."""
+    for call in module.calls_by_name.get("zip", ()):
+        match call.args:
+            case [ast.Attribute(attr=name), average] if (
+                name in TRAINABLE and copies_pairs(module, call)
+            ):
+                yield call, average
 
 
 def _is_callback(cls: Class) -> bool:
