@@ -28,7 +28,8 @@ class Tf1TrainingFlagOmitted(Rule):
     Reports `tf.layers.batch_normalization` without `training`, and `batch_norm` of
     contrib or slim without `is_training`, also as a `normalizer_fn`, in an `arg_scope`
     too; `tf.layers.dropout` without `training`; and batch normalization or dropout of
-    Keras without it in the function of an Estimator. A function that opens an
+    Keras without it in the function of an Estimator, and, as info, dropout of Keras in
+    a graph that a session trains without a learning phase. A function that opens an
     `arg_scope` and takes a flag that it never uses is reported as info. Where an
     `arg_scope`, of the module or of one that imports it, gives `is_training` or may
     give it, contrib and slim are left alone.
@@ -99,4 +100,12 @@ y = tf.layers.batch_normalization(x)
                 f"an Estimator: {_IN_ESTIMATOR[kind]}; pass "
                 "training=(mode == tf.estimator.ModeKeys.TRAIN)",
                 module.location(call),
+            )
+        for call in source.unflagged_in_sessions(module):
+            yield self.finding(
+                "training is left out, and nothing feeds the learning phase of Keras' "
+                "layers to this session: its dropout never drops; pass your phase "
+                "placeholder as training, or feed K.learning_phase()",
+                module.location(call),
+                Severity.INFO,
             )

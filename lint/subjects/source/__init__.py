@@ -36,7 +36,11 @@ from .graph_mode import (
 )
 from .handed_in import handed_in_networks
 from .handed_on import Misnamed, kinds_handed_on, misnamed_flags
-from .idle_dropout import dropouts_without_flag, unflagged_in_estimators
+from .idle_dropout import (
+    dropouts_without_flag,
+    unflagged_in_estimators,
+    unflagged_in_sessions,
+)
 from .imported_weights import default_epsilons, misordered_weights
 from .in_lambda import batch_norms_in_lambda
 from .kept_flags import Kept, kept_flags
@@ -179,6 +183,7 @@ __all__ = [
     "trains_by_loops_alone",
     "trains_layers",
     "unflagged_in_estimators",
+    "unflagged_in_sessions",
     "unflagged_on_jax",
     "unused_flags",
     "updates_out_of_sight",

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from .module import Module
 
 _FITTING = ("fit", "fit_generator", "train_on_batch")
+_BATCHING = (
+    *("flow", "flow_from_directory", "flow_from_dataframe"),
+    *("image_dataset_from_directory", "timeseries_dataset_from_array"),
+)
+_ARRAYS = ("array", "asarray", "convert_to_tensor", "constant")
 _FLAT = {"Dense", "EinsumDense", "GlobalAveragePooling2D", "Flatten", "Embedding"}
 
 
@@ -51,6 +56,9 @@ def _one(module: Module, call: ast.Call) -> ast.expr | None:
             case ast.Call(func=ast.Attribute(attr="batch"), args=[size, *_]):
                 if number(module, size) == 1:
                     return node
+            case ast.Call(func=function) if last_word(function) in _BATCHING:
+                size = keyword(node, "batch_size")
+                return size if size is not None and number(module, size) == 1 else None
     return data if data is not None and _is_one_sample(module, data) else None
 
 
@@ -63,6 +71,9 @@ def _is_one_sample(module: Module, data: ast.expr) -> bool:
         case ast.Call(func=function) as call if last_word(function) == "expand_dims":
             axis = call.args[1] if len(call.args) > 1 else keyword(call, "axis")
             return axis is not None and number(module, axis) == 0
+        case ast.Call(func=function, args=[ast.List(elts=[only]), *_]):
+            alone = isinstance(only, ast.Name | ast.Attribute | ast.Subscript)
+            return alone and last_word(function) in _ARRAYS
     shape = _shape(module, data)
     return len(shape) > 1 and number(module, shape[0]) == 1
 
@@ -112,6 +123,9 @@ def _written_out(module: Module, data: ast.expr | None) -> Iterator[ast.AST]:
                 if len(nodes) != 1 or not isinstance(nodes[0], ast.expr):
                     return
                 data = nodes[0]
+            case ast.Call(func=function) if last_word(function) in _BATCHING:
+                yield data
+                return
             case ast.Call(func=ast.Attribute(value=inner, attr=name)):
                 yield data
                 if name in ("batch", "padded_batch", "unbatch"):

@@ -111,14 +111,22 @@ def _flags_of_layers(module: Module) -> Iterator[tuple[ast.Call, ast.expr]]:
 
 def _entries(
     module: Module, flags: set[str]
-) -> Iterator[tuple[ast.Dict, ast.expr, ast.expr]]:
-    """The entries of dicts whose key is a phase: (dict, key, value)."""
-    for node in module.scopes.of(ast.Dict):
-        for key, value in zip(node.keys, node.values, strict=True):
-            if key is not None and (
-                ast.unparse(key) in flags or _is_phase(module, key)
+) -> Iterator[tuple[ast.AST, ast.expr, ast.expr]]:
+    """The entries of dicts whose key is a phase: (what makes it, key, value)."""
+
+    def _is_flag(key: ast.expr) -> bool:
+        return _is_phase(module, key) or ast.unparse(key) in flags
+
+    for made in module.scopes.of(ast.Assign):
+        match made.targets:
+            case [ast.Subscript(slice=key)] if ast.unparse(key) in flags or _is_phase(
+                module, key
             ):
-                yield node, key, value
+                yield made, key, made.value
+    for node in module.scopes.of(ast.Dict):
+        for name, value in zip(node.keys, node.values, strict=True):
+            if name is not None and _is_flag(name):
+                yield node, name, value
 
 
 def _is_phase(module: Module, key: ast.expr) -> bool:
@@ -148,7 +156,7 @@ def _is_placeholder(value: object) -> bool:
 
 
 def _wrong(
-    module: Module, around: ast.Dict, key: ast.expr, value: ast.expr
+    module: Module, around: ast.AST, key: ast.expr, value: ast.expr
 ) -> Feed | None:
     """What is wrong with one entry, by what is run with it, and where."""
     if not (isinstance(value, ast.Constant) and value.value in (0, 1)):
@@ -156,8 +164,7 @@ def _wrong(
     functions = module.scopes.names_around(around)
     if any(map(hints.is_meant_random, functions)):
         return None
-    run = _run_with(module, around)
-    fetched = None if run is None or not run.args else run.args[0]
+    fetched = _fetched(_run_with(module, around))
     trains = fetched is not None and _has_training_op(module, fetched)
     if not value.value:
         return Feed.TRAINS_IN_INFERENCE if trains else None
@@ -170,11 +177,21 @@ def _wrong(
     return None
 
 
-def _run_with(module: Module, feed: ast.Dict) -> ast.Call | None:
+def _fetched(run: ast.Call | None) -> ast.expr | None:
+    """What a session runs, or what `loss.eval(...)` or `step.run(...)` names."""
+    match run:
+        case ast.Call(func=ast.Attribute(attr="run"), args=[fetched, *_]):
+            return fetched
+        case ast.Call(func=ast.Attribute(value=ran)):
+            return keyword(run, "fetches") or ran
+    return None
+
+
+def _run_with(module: Module, feed: ast.AST) -> ast.Call | None:
     """The `session.run` that a dict is fed to, at once or by its name."""
     for outer in module.scopes.ancestors(feed):
         match outer:
-            case ast.Call(func=ast.Attribute(attr="run")):
+            case ast.Call(func=ast.Attribute(attr="run" | "eval")):
                 return outer
             case ast.Assign(targets=[ast.Name(id=name)]):
                 return _run_by_name(module, outer, name)
@@ -197,8 +214,10 @@ def _run_by_name(module: Module, assigned: ast.Assign, name: str) -> ast.Call | 
     return None
 
 
-def _words_of_data(feed: ast.Dict, phase: ast.expr) -> set[str]:
+def _words_of_data(feed: ast.AST, phase: ast.expr) -> set[str]:
     """The words of all that is fed beside the phase."""
+    if not isinstance(feed, ast.Dict):
+        return set()
     beside = [
         ast.unparse(value)
         for key, value in zip(feed.keys, feed.values, strict=True)
@@ -225,7 +244,7 @@ def _has_training_op(module: Module, fetched: ast.expr) -> bool:
 def _true_by_default(
     module: Module,
     phases: dict[str, set[str]],
-    entries: list[tuple[ast.Dict, ast.expr, ast.expr]],
+    entries: list[tuple[ast.AST, ast.expr, ast.expr]],
 ) -> Iterator[Fed]:
     """Placeholders that are True by default, where sessions run and feed no False."""
     fed = {
@@ -239,11 +258,7 @@ def _true_by_default(
         match call.args, module.scopes.parents.get(call):
             case [ast.Constant(value=True), *_], ast.Assign(targets=[target]):
                 name = ast.unparse(target)
-                other = any(
-                    isinstance(node, ast.Subscript) and ast.unparse(node.slice) == name
-                    for node in module.scopes.of(ast.Subscript)
-                )
-                if name in phases and name not in fed and not other:
+                if name in phases and name not in fed:
                     yield Fed(call, Feed.TRUE_BY_DEFAULT, name=name)
 
 

@@ -31,7 +31,7 @@ _MEANT_RANDOM = re.compile(
     r"|[Aa]ugment|dropout|[Ss]ampl"
 )
 _STEP = re.compile(
-    r"(^|_)(test|eval|evaluation|val|valid|validation|predict|inference)"
+    r"(^|_)(test|eval|evaluat(ion|e)|val|valid|validat(ion|e)|predict|infer(ence)?)"
     r"_(step|batch|epoch|iteration)(_fn)?$"
 )
 _EVALUATION = re.compile(

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from .. import names
 from .classes import keyword
+from .graph_mode import training_ops
+from .layer_updates import RUNS_LAYERS
 from .resolve import values
 from .saying import FLAG
 from .values import Known, Result, unpacks
@@ -42,6 +44,28 @@ def dropouts_without_flag(module: Module) -> Iterator[ast.Call]:
             ):
                 yield call
                 break
+
+
+def unflagged_in_sessions(module: Module) -> Iterator[ast.Call]:
+    """Keras' dropout called without `training` in a graph that a session trains.
+
+    Nothing sets its phase there, unless the file feeds the learning phase.
+    """
+    if (
+        not module.mentions("Dropout(")
+        or not module.mentions("Session(")
+        or module.mentions("learning_phase", "EstimatorSpec")
+        or module.matches(RUNS_LAYERS)
+        or not any(True for _ in training_ops(module))
+    ):
+        return
+    for call in module.calls:
+        if keyword(call, FLAG) is None and len(call.args) == 1 and not unpacks(call):
+            for value in values(module, call.func):
+                match value:
+                    case Result(maker=Known(name)) if name.startswith("keras.layers."):
+                        if names.DROPOUT in names.kinds_named(name):
+                            yield call
 
 
 def _is_off(call: ast.Call, place: int) -> bool:

@@ -31,14 +31,17 @@ _OF_TORCH = re.compile(r"running_(mean|var)\b")
 
 
 def misordered_weights(module: Module) -> Iterator[tuple[ast.expr, list[str]]]:
-    """Yield each list of four weights of BN in an order that is not Keras', and which.
+    """Yield each list of weights of BN in an order that is not Keras', and which.
 
-    What each of them is, is known by its name, or by what the name stands for.
+    It has mean, variance, and at least one of the others. What each of them is, is
+    known by its name, or by what the name stands for.
     """
     for given in _lists_given(module):
         found = [_kind_of(module, each) for each in given.elts]
         kinds = [kind for kind in found if kind is not None]
-        if sorted(kinds) == sorted(ORDER) and kinds != list(ORDER):
+        right = [kind for kind in ORDER if kind in kinds]
+        known = len(kinds) == len(found) == len(right)
+        if known and right[-2:] == [*ORDER[2:]] and kinds != right:
             yield given, kinds
 
 
@@ -64,7 +67,7 @@ def default_epsilons(module: Module) -> Iterator[ast.Call]:
 
 
 def _lists_given(module: Module) -> Iterator[ast.List | ast.Tuple]:
-    """The lists of four that are set as weights, or that a BN layer begins with."""
+    """The lists that are set as weights, or that a BN layer begins with."""
     given = [
         call.args[0]
         for call in module.calls_by_name.get("set_weights", ())
@@ -76,7 +79,7 @@ def _lists_given(module: Module) -> Iterator[ast.List | ast.Tuple]:
             given.append(weights)
     for expression in given:
         found = _meant(module, expression)
-        if isinstance(found, ast.List | ast.Tuple) and len(found.elts) == len(ORDER):
+        if isinstance(found, ast.List | ast.Tuple) and len(found.elts) > 2:
             yield found
 
 

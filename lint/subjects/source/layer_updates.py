@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .module import Module
 
 # Calls where Keras trains, operations run at once, or functions are traced.
-_RUNS_LAYERS = re.compile(
+RUNS_LAYERS = re.compile(
     r"\.fit\w*\(|train_on_batch|GradientTape|\benable_eager|Estimator|tf\.function"
 )
 # Calls that put the whole graph in training mode.
@@ -38,7 +38,7 @@ def leaves_updates_in_layers(module: Module) -> bool:
 
     In a graph of TensorFlow 1 they are in `layer.updates`, and in no collection.
     """
-    calls = [] if module.matches(_RUNS_LAYERS) else list(reached_calls(module))
+    calls = [] if module.matches(RUNS_LAYERS) else list(reached_calls(module))
     around = {call for call, _ in calls}
     held = any(_phases(*call) is not None for call in calls)
     held = held or (bool(calls) and _takes_output(module))
