@@ -14,25 +14,20 @@ from typing import TYPE_CHECKING
 from .. import names
 from . import hints
 from .batch_norms import batch_norm_name
-from .classes import keyword, reached
-from .members import attribute_of_self, members, self_name
+from .built_flags import fixed_flags, flags_of_layers
+from .classes import keyword
 from .nodes import last_word
 from .resolve import values
-from .values import Class, Known, Parameter, Result
+from .values import Known, Parameter, Result
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .module import Module
 
-_FLAGS = ("training", "is_training")
 _PLACEHOLDER = re.compile(r"tensorflow\.placeholder(_with_default)?$")
 _SUFFIX = re.compile(r"_?(placeholder|pl|ph)$", re.IGNORECASE)
 _PHASE = Known("keras.backend.learning_phase")
-_LAYERS = {
-    *names.BATCH_NORM_FUNCTIONS,
-    *("tensorflow.layers.dropout", "contrib.layers.dropout", "slim.dropout"),
-}
 _TRAINING = ("minimize", "apply_gradients", "create_train_op", "optimize_loss", "group")
 _TRAINS = re.compile(r"train|optim|minimi|update|step|solver", re.I)
 _HELD_OUT = {
@@ -83,30 +78,19 @@ def fed_phases(module: Module) -> Iterator[Fed]:
             )
             yield Fed(value, found, surely, ast.unparse(key))
     yield from _true_by_default(module, phases, entries)
-    yield from _fixed_when_built(module)
+    for flag in fixed_flags(module):
+        yield Fed(flag, Feed.FIXED_WHEN_BUILT, name=ast.unparse(flag))
 
 
 def _phases_of_layers(module: Module) -> dict[str, set[str]]:
     """The kinds of layers of TensorFlow 1 that each expression is the flag of."""
     found: dict[str, set[str]] = {}
-    for call, flag in _flags_of_layers(module):
+    for call, flag in flags_of_layers(module):
         kind = names.DROPOUT
         if any(batch_norm_name(value) for value in values(module, call.func)):
             kind = names.BATCH_NORM
         found.setdefault(ast.unparse(flag), set()).add(kind)
     return found
-
-
-def _flags_of_layers(module: Module) -> Iterator[tuple[ast.Call, ast.expr]]:
-    """The calls of BN and dropout as functions, and the flag that each is given."""
-    for call in module.calls:
-        for name in _FLAGS:
-            flag = keyword(call, name)
-            if flag is not None and any(
-                isinstance(value, Known) and value.name in _LAYERS
-                for value in values(module, call.func)
-            ):
-                yield call, flag
 
 
 def _entries(
@@ -119,10 +103,8 @@ def _entries(
 
     for made in module.scopes.of(ast.Assign):
         match made.targets:
-            case [ast.Subscript(slice=key)] if ast.unparse(key) in flags or _is_phase(
-                module, key
-            ):
-                yield made, key, made.value
+            case [ast.Subscript(slice=index)] if _is_flag(index):
+                yield made, index, made.value
     for node in module.scopes.of(ast.Dict):
         for name, value in zip(node.keys, node.values, strict=True):
             if name is not None and _is_flag(name):
@@ -260,30 +242,3 @@ def _true_by_default(
                 name = ast.unparse(target)
                 if name in phases and name not in fed:
                     yield Fed(call, Feed.TRUE_BY_DEFAULT, name=name)
-
-
-def _fixed_when_built(module: Module) -> Iterator[Fed]:
-    """Flags of layers that are attributes, set to one constant, then to the other.
-
-    The graph keeps the one that they had when it was built, unless what sets them also
-    builds it.
-    """
-    for call, flag in _flags_of_layers(module):
-        owner = module.scopes.enclosing_class(call)
-        function = module.scopes.enclosing_function(call)
-        if owner is None or function is None:
-            continue
-        name = attribute_of_self(flag, self_name(function))
-        given = [] if name is None else members(module, owner).given(name)
-        constants = [each.value for each in given if isinstance(each, ast.Constant)]
-        if set(constants) != {True, False} or len(constants) < len(given):
-            continue
-        setting = {module.scopes.enclosing_function(each) for each in given}
-        built = {
-            routine.node
-            for setter in setting
-            if getattr(setter, "name", "__init__") != "__init__"
-            for routine in reached(Class(module, owner), getattr(setter, "name", ""))
-        }
-        if function not in setting | built:
-            yield Fed(flag, Feed.FIXED_WHEN_BUILT, name=ast.unparse(flag))
