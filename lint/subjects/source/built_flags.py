@@ -24,7 +24,7 @@ _LAYERS = {
 
 
 def flags_of_layers(module: Module) -> Iterator[tuple[ast.Call, ast.expr]]:
-    """Yield the calls of BN and dropout as functions, and the flag that each is given."""
+    """Yield the calls of BN and dropout as functions, and the flag of each."""
     for call in module.calls:
         for name in _FLAGS:
             flag = keyword(call, name)
@@ -36,7 +36,7 @@ def flags_of_layers(module: Module) -> Iterator[tuple[ast.Call, ast.expr]]:
 
 
 def fixed_flags(module: Module) -> Iterator[ast.expr]:
-    """Yield flags of layers that are attributes, set to one constant, then to the other.
+    """Yield flags of layers that are attributes, set to one constant, then the other.
 
     The graph keeps the one that they had when it was built, unless what sets them also
     builds it.
