@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from .. import names
 from .classes import keyword, reached
 from .members import attribute_of_self, members, self_name
+from .memo import found_once
 from .resolve import values
 from .values import Class, Known
 
@@ -23,6 +24,7 @@ _LAYERS = {
 }
 
 
+@found_once
 def flags_of_layers(module: Module) -> Iterator[tuple[ast.Call, ast.expr]]:
     """Yield the calls of BN and dropout as functions, and the flag of each."""
     for call in module.calls:

@@ -99,7 +99,8 @@ def _entries(
     """The entries of dicts whose key is a phase: (what makes it, key, value)."""
 
     def _is_flag(key: ast.expr) -> bool:
-        return _is_phase(module, key) or ast.unparse(key) in flags
+        may_be = bool(flags) and isinstance(key, ast.Name | ast.Attribute)
+        return _is_phase(module, key) or (may_be and ast.unparse(key) in flags)
 
     for made in module.scopes.of(ast.Assign):
         match made.targets:

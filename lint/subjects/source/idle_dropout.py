@@ -21,13 +21,15 @@ if TYPE_CHECKING:
 
 _FUNCTION = Known("tensorflow.layers.dropout")
 _LAYER = Known("tensorflow.layers.Dropout")
+# Where they may come from; other modules need no search for them.
+_LAYERS = re.compile(r"\b(tf|v1|tensorflow)\.layers\b|tensorflow import layers")
 _PLACE = 4  # of `training` in tf.layers.dropout
 _TRAINS = re.compile(r"\b(minimize|apply_gradients|create_train_op|optimize_loss)\(")
 
 
 def dropouts_without_flag(module: Module) -> Iterator[ast.Call]:
     """Yield each dropout of `tf.layers` that is called without `training`."""
-    if not module.mentions("dropout(", "Dropout("):
+    if not module.matches(_LAYERS) or not module.mentions("dropout", "Dropout"):
         return
     for call in module.calls:
         if keyword(call, FLAG) is not None or unpacks(call):

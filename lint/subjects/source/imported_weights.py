@@ -53,7 +53,7 @@ def default_epsilons(module: Module) -> Iterator[ast.Call]:
     if not module.mentions("set_weights", "weights=") or module.mentions("epsilon"):
         return
     of_torch = module.mentions("set_weights") and bool(_OF_TORCH.search(module.text))
-    for call in module.calls:
+    for call in module.calls_by_name.get("BatchNormalization", ()):
         layer = any(
             isinstance(value, Known) and value.name in names.BATCH_NORM_LAYERS
             for value in values(module, call.func)

@@ -27,18 +27,20 @@ def unused_flags(module: Module) -> Iterator[tuple[ast.arg, str]]:
     if not module.mentions("arg_scope"):
         return
     for function in module.scopes.of(ast.FunctionDef):
-        used = {node.id for node in ast.walk(function) if isinstance(node, ast.Name)}
-        if "locals" in used or function.args.kwarg is not None:
-            continue
         for argument in arguments_of(function):
-            is_flag = hints.is_training_flag(argument.arg)
             if (
-                is_flag
-                and argument.arg not in used
+                hints.is_training_flag(argument.arg)
+                and not _is_used(function, argument.arg)
                 and _opens_scope(module, function)
                 and not _settles_phase(function)
             ):
                 yield argument, function.name
+
+
+def _is_used(function: ast.FunctionDef, name: str) -> bool:
+    """Whether a parameter is used, or may be among options that are handed on."""
+    used = {node.id for node in ast.walk(function) if isinstance(node, ast.Name)}
+    return not used.isdisjoint({name, "locals"}) or function.args.kwarg is not None
 
 
 def _settles_phase(function: ast.FunctionDef) -> bool:
