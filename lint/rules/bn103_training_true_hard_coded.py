@@ -30,7 +30,8 @@ class TrainingTrueHardCoded(Rule):
     constructor flag that a layer passes on in its `call` is reported as info, too, and
     so is True for dropout there, for a layer beside others that get the phase, or for
     a method where `call` has no `training`; there also a function such as
-    `tf.nn.dropout`, which always drops.
+    `tf.nn.dropout`, which always drops. `BatchNormalization(mode=2)` of Keras 1 is
+    reported as info.
     Calls of a model in a training loop, branches on the phase, Monte Carlo dropout and
     augmentation are left alone. It is reported as info in a graph beside dropout with
     the same flag, as in pix2pix, and for TensorFlow 1 in a function that makes the
@@ -117,6 +118,13 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
         for found in source.always_on(module):
             yield self.finding(
                 _when_on(found), module.location(found.node), Severity.INFO
+            )
+        for mode in source.batch_modes(module):
+            yield self.finding(
+                "mode=2 of Keras 1 normalizes with the batch's own statistics in "
+                "predict too, and keeps no others; leave it out, unless that is meant",
+                module.location(mode),
+                Severity.INFO,
             )
         for call in source.trained_in_evaluation(module):
             yield self.finding(

@@ -25,9 +25,10 @@ class CallMethodBypassed(Rule):
     `tf.GradientTape`, and `net.call(x, training=True)` in such a step where that `call`
     does nothing with its flag, which is an error. In Keras 3 it also reports the
     `super().call(x)` of a class that extends batch normalization and never asks for the
-    phase; other calls of `super().call` are left alone. It is reported as info where
-    such a class has a `call` without `training`, and where a Keras wrapper runs the
-    `call` of what it wraps without passing the phase.
+    phase; other calls of `super().call` are left alone. It is reported as info in Keras
+    2 where its `call` takes options and drops them, where such a class has a `call`
+    without `training`, and where a Keras wrapper runs the `call` of what it wraps
+    without passing the phase.
 
     ## Why is this bad
     Only `layer(x)` finds out whether it is being trained, builds the layer and tracks
@@ -116,10 +117,13 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                     module.header(function),
                     Severity.INFO,
                 )
+        keras = source.keras_for(module)
+        era = " in TensorFlow 2" if keras.legacy else ""
         for call in without_flag:
             yield self.finding(
                 f"{ast.unparse(call.func)}(...) does not get `training`, so this batch "
-                "normalization never updates its statistics; take training=None and "
-                f"pass training=training{source.keras_for(module).caveat}",
+                f"normalization never updates its statistics{era}; take training=None "
+                f"and pass training=training{keras.caveat}",
                 module.location(call),
+                Severity.INFO if keras.legacy else None,
             )

@@ -23,15 +23,17 @@ class UpdateOpsNeverRun(Rule):
     holds `tf.layers.batch_normalization`, or `batch_norm` of contrib or slim, and
     nothing in the module, in what it calls or in what imports it runs the collection
     `UPDATE_OPS`; also where one file builds the network and a function in another makes
-    its training op. With `updates_collections=None`, `slim.learning.create_train_op` or
+    its training op. A function that makes a training op for any loss is reported as
+    info where the project builds such layers and no file of it runs updates. With
+    `updates_collections=None`, `slim.learning.create_train_op` or
     `tf.contrib.layers.optimize_loss` there is nothing to do.
 
-    Fetching the collection without using it is not enough, nor is a
-    `tf.control_dependencies` in which no op is made. Where the network is not seen,
-    such a fetch is a warning, and so is one that asks the default graph in a function
-    that makes another. For Keras layers, whose updates are in no collection, it is a
-    warning where nothing asks for `updates` and the layers are put in training mode,
-    else it is reported as info.
+    Fetching the collection without using it, or before the layers are made, is not
+    enough, nor is a `tf.control_dependencies` in which no op is made. Where the network
+    is not seen, such a fetch is a warning, and so is one that asks the default graph in
+    a function that makes another. For Keras layers, whose updates are in no collection,
+    it is a warning where nothing asks for `updates` and the layers are put in training
+    mode, else it is reported as info.
 
     ## Why is this bad
     In TensorFlow 1 batch normalization only collects the ops that update its running
@@ -72,6 +74,15 @@ with tf.control_dependencies(tf.get_collection(tf.GraphKeys.UPDATE_OPS)):
 
     def check_source(self, module: Module) -> Iterator[Finding]:
         """Report every training op, where nothing runs the updates."""
+        for made in source.handed_to_tensorpack(module):
+            yield self.finding(
+                "tensorpack runs the collection of updates, but those of batch "
+                "normalization that is a Keras layer are in none; add them, by "
+                "tf.add_to_collection(tf.GraphKeys.UPDATE_OPS, update) for each of "
+                "layer.updates",
+                module.location(made),
+                Severity.WARNING,
+            )
         if not module.mentions("minimize(", "apply_gradients("):
             return
         ops = list(source.training_ops(module))
@@ -85,11 +96,10 @@ with tf.control_dependencies(tf.get_collection(tf.GraphKeys.UPDATE_OPS)):
                     module.location(op),
                 )
         elif vain := list(source.fetched_in_vain(module)) if ops else []:
-            for fetched, why in vain:
+            for fetched, why, remedy in vain:
                 yield self.finding(
                     f"the updates of batch normalization that are fetched here never "
-                    f"run: {why}; build the training op under tf.control_dependencies "
-                    "of these",
+                    f"run: {why}; {remedy}",
                     module.location(fetched),
                     Severity.WARNING,
                 )
@@ -104,4 +114,14 @@ with tf.control_dependencies(tf.get_collection(tf.GraphKeys.UPDATE_OPS)):
                     "tf.control_dependencies(layer.updates)",
                     module.location(op),
                     severity,
+                )
+        elif ops:
+            for op in source.updates_out_of_sight(module):
+                yield self.finding(
+                    "the project builds batch normalization, and nothing in it runs "
+                    "the updates: if this op trains that, its running statistics never "
+                    "move; build this op under tf.control_dependencies("
+                    "tf.get_collection(tf.GraphKeys.UPDATE_OPS))",
+                    module.location(op),
+                    Severity.INFO,
                 )

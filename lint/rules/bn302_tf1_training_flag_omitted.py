@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..findings import Severity
-from ..subjects import source
+from ..subjects import names, source
 from .rule import Rule
 
 if TYPE_CHECKING:
@@ -15,20 +15,31 @@ if TYPE_CHECKING:
     from ..subjects.source import Module
 
 
+_IN_ESTIMATOR = {
+    names.BATCH_NORM: "it never normalizes with the batch, nor updates its statistics",
+    names.DROPOUT: "its dropout never drops",
+}
+
+
 class Tf1TrainingFlagOmitted(Rule):
-    """Batch normalization of TensorFlow 1 is called without its training flag.
+    """A layer of TensorFlow 1 is called without its training flag.
 
     ## What it does
     Reports `tf.layers.batch_normalization` without `training`, and `batch_norm` of
     contrib or slim without `is_training`, also as a `normalizer_fn`, in an `arg_scope`
-    too. Where an `arg_scope`, of the module or of one that imports it, gives
-    `is_training` or may give it, contrib and slim are left alone.
+    too; `tf.layers.dropout` without `training`; and batch normalization or dropout of
+    Keras without it in the function of an Estimator, and, as info, dropout of Keras in
+    a graph that a session trains without a learning phase. A function that opens an
+    `arg_scope` and takes a flag that it never uses is reported as info. Where an
+    `arg_scope`, of the module or of one that imports it, gives `is_training` or may
+    give it, contrib and slim are left alone.
 
     ## Why is this bad
     The defaults are opposite, and each is right only half the time: `tf.layers` takes
     False, so that it never normalizes with the batch and never updates its statistics;
     contrib and slim take True, so that in evaluation, too, the output for one sample
-    depends on the others in its batch.
+    depends on the others in its batch. Dropout of `tf.layers`, too, does nothing by
+    default. In an Estimator nothing sets the phase of Keras' layers.
 
     ## Limits
     A graph that is built only for training, or only for inference, may be right; then
@@ -52,6 +63,7 @@ y = tf.layers.batch_normalization(x)
 
     def check_source(self, module: Module) -> Iterator[Finding]:
         """Report every call that leaves the flag out."""
+        yield from self._dropouts(module)
         if not module.mentions("batch_norm", "BatchNormalization"):
             return
         for call, flag, default in source.calls_without_flag(module):
@@ -64,4 +76,36 @@ y = tf.layers.batch_normalization(x)
                 f"{flag} is left out, and by default it is {default}: {harm}; pass "
                 "your phase placeholder or flag",
                 module.location(call),
+            )
+        for argument, function in source.unused_flags(module):
+            yield self.finding(
+                f"{argument.arg} is taken and used nowhere in {function}, so that "
+                "batch normalization of contrib or slim in it stays in training mode, "
+                "unless a scope around it says otherwise; put it into the arg_scope",
+                module.location(argument),
+                Severity.INFO,
+            )
+
+    def _dropouts(self, module: Module) -> Iterator[Finding]:
+        """Report dropout that never drops, and layers of Keras in Estimators."""
+        for call in source.dropouts_without_flag(module):
+            yield self.finding(
+                "training is left out, and by default it is False: dropout never "
+                "drops; pass your phase placeholder or flag",
+                module.location(call),
+            )
+        for call, kind in source.unflagged_in_estimators(module):
+            yield self.finding(
+                "training is left out, and nothing sets the phase of Keras' layers in "
+                f"an Estimator: {_IN_ESTIMATOR[kind]}; pass "
+                "training=(mode == tf.estimator.ModeKeys.TRAIN)",
+                module.location(call),
+            )
+        for call in source.unflagged_in_sessions(module):
+            yield self.finding(
+                "training is left out, and nothing feeds the learning phase of Keras' "
+                "layers to this session: its dropout never drops; pass your phase "
+                "placeholder as training, or feed K.learning_phase()",
+                module.location(call),
+                Severity.INFO,
             )

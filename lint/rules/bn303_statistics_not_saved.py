@@ -15,14 +15,24 @@ if TYPE_CHECKING:
     from ..subjects.source import Module
 
 
+_SAVED = "this saver leaves them out; save all variables, with tf.train.Saver()"
+_RESTORED = (
+    "they are not restored here, and inference normalizes with mean 0 and variance 1; "
+    "restore all variables of the network, as tf.train.Saver() does"
+)
+
+
 class StatisticsNotSaved(Rule):
-    """In TensorFlow 1, a checkpoint leaves the running statistics out.
+    """In TensorFlow 1, a checkpoint is saved or restored without running statistics.
 
     ## What it does
     Reports a `tf.train.Saver` of TensorFlow 1 that is given trainable variables, and
-    whose `save` is called, where the network holds `tf.layers.batch_normalization`, or
-    `batch_norm` of contrib or slim. Where the module asks for all variables anywhere,
-    or names the statistics or a `variables_collections`, it is left alone.
+    whose `save` is called or that is handed to a hook, where the network holds batch
+    normalization of `tf.layers`, contrib, slim or Keras. Where nothing is trained, one
+    that only restores is reported too, and `assign_from_checkpoint_fn` of slim: as info
+    unless the network is surely built for inference. Where the module asks for all
+    variables anywhere, or names the statistics or a `variables_collections`, it is left
+    alone.
 
     ## Why is this bad
     The running statistics are variables, but not trainable ones: without them, a
@@ -56,11 +66,12 @@ def save(session, path):
 
     def check_source(self, module: Module) -> Iterator[Finding]:
         """Report every saver that leaves them out."""
-        if not module.mentions("Saver"):
+        if not module.mentions("Saver", "assign_from_checkpoint_fn"):
             return
-        for call in source.saved_without_statistics(module):
+        for found in source.saved_without_statistics(module):
             yield self.finding(
                 "the running statistics of batch normalization are not trainable, so "
-                "this saver leaves them out; save all variables, with tf.train.Saver()",
-                module.location(call),
+                + (_RESTORED if found.restores else _SAVED),
+                module.location(found.node),
+                None if found.surely else Severity.INFO,
             )

@@ -142,6 +142,10 @@ PROOFS_IN_TENSORFLOW_1 = {
     saved = tf.train.NewCheckpointReader(save(session, tempfile.mkdtemp() + "/saved"))
     names = saved.get_variable_to_shape_map()
     healthy = any("moving_mean" in each for each in names)""",
+    "BN304": """alone = evaluate(session, data[:1])
+    healthy = np.allclose(alone, evaluate(session, data)[:1], atol=1e-3)""",
+    "BN118": """alone = classify(data[:1])
+    healthy = np.allclose(alone, classify(data)[:1], atol=1e-3)""",
 }
 
 # Runs the texts that it is given, each on its own. Nothing of this project is needed:
@@ -159,6 +163,7 @@ keras = __import__(name)
 if name == "tensorflow":
     sys.modules["tensorflow"] = keras.compat.v1
     keras.compat.v1.disable_v2_behavior()
+    sys.modules["keras"] = __import__("tf_keras")
 if name == "tf_keras":
     from types import SimpleNamespace
     sys.modules["keras"] = keras
@@ -274,7 +279,7 @@ def in_tensorflow_1(python: str) -> None:
     for code, proof in PROOFS_IN_TENSORFLOW_1.items():
         rule = rule_by_code(code)
         begin = (
-            "import numpy as np\nimport tensorflow\ntensorflow.reset_default_graph()\n"
+            "import numpy as np\nimport tensorflow as tf\ntf.reset_default_graph()\n"
         )
         end = TENSORFLOW_1.replace("{run}", proof)
         texts += [

@@ -4,6 +4,7 @@ from . import hints
 from .always_on import AlwaysOn, always_off, always_on
 from .averaged import averaged_weights
 from .averages_put_in import averages_put_in
+from .batch_norm_calls import batch_modes
 from .batch_norms import Momentum, changes_later, momenta
 from .batch_of_one import batches_of_one
 from .borrowed import only_borrows
@@ -21,25 +22,36 @@ from .data_formats import default_data_format
 from .dropped_updates import dropped_updates, updates_left_behind
 from .edits import replaced, with_argument, with_parameter
 from .evaluation_steps import Evaluated, trained_in_evaluation
+from .fed_phases import Fed, Feed, fed_phases
 from .fixed_axis import fixed_axes
 from .flag_places import FlagPlace
 from .flagged import Flagged, flag_left_out, flagged_calls
 from .frozen import freezes
 from .frozen_parts import frozen_in_parts
+from .global_phase import GlobalPhase, Phase, wrong_phases
 from .graph_flags import graph_flags
 from .graph_mode import (
     calls_without_flag,
-    fetched_in_vain,
     loses_updates,
     training_ops,
 )
 from .handed_in import handed_in_networks
 from .handed_on import Misnamed, kinds_handed_on, misnamed_flags
+from .idle_dropout import (
+    dropouts_without_flag,
+    unflagged_in_estimators,
+    unflagged_in_sessions,
+)
+from .imported_weights import default_epsilons, misordered_weights
 from .in_lambda import batch_norms_in_lambda
 from .kept_flags import Kept, kept_flags
 from .keras_versions import keras_for
 from .late_freezing import fitted_frozen, late_changes
-from .layer_updates import leaves_updates_in_layers, trains_layers
+from .layer_updates import (
+    handed_to_tensorpack,
+    leaves_updates_in_layers,
+    trains_layers,
+)
 from .leaks import Leak, leaked_flags
 from .members import members
 from .module import Module
@@ -52,7 +64,7 @@ from .plain_calls import leaking_calls, leaks_in_call
 from .project import Project, UnreadableSource, module_from_bytes, read_module
 from .resolve import method_of, project_lineage
 from .reused_layers import reused_layers
-from .savers import saved_without_statistics
+from .savers import Incomplete, saved_without_statistics
 from .sequence import arguments, layers_before, library_classes
 from .shared_inputs import shared_by_inputs
 from .sibling_flags import (
@@ -71,7 +83,10 @@ from .untrained import (
     finished_in_training,
     teachers_in_training,
 )
+from .unused_flags import unused_flags
+from .updates_out_of_sight import updates_out_of_sight
 from .usage import Usage, usage_of
+from .vain_updates import fetched_in_vain
 from .values import Class, default_of, parameters
 from .without_flag import WithoutFlag, passes_flags_on, without_flag
 
@@ -79,8 +94,12 @@ __all__ = [
     "AlwaysOn",
     "Class",
     "Evaluated",
+    "Fed",
+    "Feed",
     "FlagPlace",
     "Flagged",
+    "GlobalPhase",
+    "Incomplete",
     "Kept",
     "Leak",
     "LeftOut",
@@ -88,6 +107,7 @@ __all__ = [
     "Misnamed",
     "Module",
     "Momentum",
+    "Phase",
     "Project",
     "UnreadableSource",
     "Usage",
@@ -99,6 +119,7 @@ __all__ = [
     "averaged_weights",
     "averages_put_in",
     "base_calls_without_flag",
+    "batch_modes",
     "batch_norms_in_lambda",
     "batches_of_one",
     "bypassing_calls",
@@ -107,10 +128,13 @@ __all__ = [
     "changes_later",
     "copies_without_statistics",
     "default_data_format",
+    "default_epsilons",
     "default_momenta",
     "default_of",
+    "dropouts_without_flag",
     "dropped_updates",
     "extends_flagged",
+    "fed_phases",
     "fetched_in_vain",
     "finished_in_training",
     "fitted_frozen",
@@ -123,6 +147,7 @@ __all__ = [
     "frozen_in_parts",
     "graph_flags",
     "handed_in_networks",
+    "handed_to_tensorpack",
     "has_own_training",
     "hints",
     "is_functional",
@@ -146,6 +171,7 @@ __all__ = [
     "members",
     "method_of",
     "misnamed_flags",
+    "misordered_weights",
     "module_from_bytes",
     "momenta",
     "most_steps",
@@ -169,11 +195,16 @@ __all__ = [
     "trained_in_evaluation",
     "training_ops",
     "trains_layers",
+    "unflagged_in_estimators",
+    "unflagged_in_sessions",
     "unflagged_on_jax",
+    "unused_flags",
     "updates_left_behind",
+    "updates_out_of_sight",
     "usage_of",
     "with_argument",
     "with_parameter",
     "without_flag",
     "wrapped_calls",
+    "wrong_phases",
 ]

@@ -29,23 +29,39 @@ _SUM_OF_WEIGHTS = 1
 
 
 def averages_put_in(module: Module) -> Iterator[ast.Call]:
-    """Yield the first `variable.assign(average)` over trainable variables of a network.
+    """Yield the first place that sets the trainable variables of a network to averages.
 
     The network holds BN, or is that of a callback, of which this is not known.
     """
     if not module.mentions(*_TRAINABLE) or estimates_again(module):
         return
-    for call in module.calls_by_name.get("assign", ()):
-        if not isinstance(call.func, ast.Attribute) or len(call.args) != 1:
-            continue
-        network = _network_of(module, call.func.value)
-        if network is None or not _is_average(module, call.args[0]):
+    for call, network, given in (*_assigned(module), *_set_at_once(module)):
+        if not _is_average(module, given):
             continue
         if _is_of_callback(module, network) or (
             names.BATCH_NORM in kinds_held(module, network)
         ):
             yield call
             return
+
+
+def _assigned(module: Module) -> Iterator[tuple[ast.Call, ast.expr, ast.expr]]:
+    """Each `variable.assign(given)`, with the network that the variable is of."""
+    for call in module.calls_by_name.get("assign", ()):
+        if isinstance(call.func, ast.Attribute) and len(call.args) == 1:
+            network = _network_of(module, call.func.value)
+            if network is not None:
+                yield call, network, call.args[0]
+
+
+def _set_at_once(module: Module) -> Iterator[tuple[ast.Call, ast.expr, ast.expr]]:
+    """Each `batch_set_value(zip(network.trainable_weights, given))` of Keras 2."""
+    for call in module.calls_by_name.get("batch_set_value", ()):
+        match call.args:
+            case [ast.Call(args=[ast.Attribute(value=network, attr=name), given])] if (
+                name in _TRAINABLE
+            ):
+                yield call, network, given
 
 
 def _network_of(module: Module, variable: ast.expr) -> ast.expr | None:

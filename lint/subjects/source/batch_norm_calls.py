@@ -15,6 +15,8 @@ from .saying import FLAG, FLAG_OF_FUNCTIONS, How, Said, says
 from .values import Class, Items, Known, Result, dict_entries
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .module import Module
 
 
@@ -130,3 +132,18 @@ def is_of_graphs(module: Module, call: ast.Call) -> bool:
             lineage(value.maker) if isinstance(value.maker, Class) else [value.maker]
         )
     )
+
+
+def batch_modes(module: Module) -> Iterator[ast.expr]:
+    """Yield each `mode=2` of Keras 1, which only ever normalizes with the batch."""
+    for call in module.calls if "mode" in module.text else ():
+        mode = keyword(call, "mode")
+        if (
+            isinstance(mode, ast.Constant)
+            and mode.value == 2
+            and any(
+                isinstance(value, Known) and value.name in names.BATCH_NORM_LAYERS
+                for value in values(module, call.func)
+            )
+        ):
+            yield mode

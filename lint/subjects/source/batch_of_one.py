@@ -46,15 +46,11 @@ class BatchOfOne:
 def batches_of_one(module: Module) -> Iterator[BatchOfOne]:
     """Yield each place by which a network with BN gets one sample at a time."""
     found: dict[ast.AST, None] = {}
-    for word in _FITTING:
+    for word in (*_FITTING, "train_on_batch"):
         for call in module.calls_by_name.get(word, ()):
-            place = _given_to_fit(module, call)
+            place = _given(module, call)
             if place is not None and _holds_batch_norm(module, call):
                 found.setdefault(place)
-    for call in module.calls_by_name.get("train_on_batch", ()):
-        single = call.args and is_single(module, call.args[0])
-        if single and _holds_batch_norm(module, call):
-            found.setdefault(call)
     for place in _loops(module):
         found.setdefault(place)
     if found:
@@ -68,8 +64,8 @@ def _holds_batch_norm(module: Module, call: ast.Call) -> bool:
     )
 
 
-def _given_to_fit(module: Module, call: ast.Call) -> ast.AST | None:
-    """The argument by which `fit` gets one sample at a time."""
+def _given(module: Module, call: ast.Call) -> ast.AST | None:
+    """What makes the batches single samples: a size, an array, or a data set."""
     size = keyword(call, "batch_size")
     if size is not None:
         return size if size_of_one(module, size) else None

@@ -91,9 +91,11 @@ def _is_wrapped(module: Module, layer: ast.expr, cls: Class) -> bool:
 
 
 def base_calls_without_flag(module: Module) -> Iterator[ast.Call]:
-    """Yield each `super().call(x)` of BN that the phase never reaches in Keras 3."""
-    if not keras_for(module).has(CALL_NEEDS_TRAINING):
-        return  # before that, the layer asks for the phase by itself
+    """Yield each `super().call(x)` of BN that the phase never reaches.
+
+    Keras 2 passes it to a `call` with `**options` as well, which must hand them on.
+    """
+    needed = keras_for(module).has(CALL_NEEDS_TRAINING)
     for call in module.calls_by_name.get("call", ()):
         function = module.scopes.enclosing_function(call)
         owner = None if function is None else module.owner_of(function)
@@ -101,6 +103,7 @@ def base_calls_without_flag(module: Module) -> Iterator[ast.Call]:
             owner is not None
             and getattr(function, "name", "") == "call"
             and calls_base(module, call)
+            and (needed or _drops_options(module, function, call))
             and _says_nothing(module, call)
             and not any(
                 hints.is_flag_like(ast.unparse(argument)) for argument in call.args
@@ -144,6 +147,12 @@ def _says_nothing(module: Module, call: ast.Call) -> bool:
         and FLAG not in parameters(said.function)
         and not _sets_flag(said.function)
     )
+
+
+def _drops_options(module: Module, function: Function | None, call: ast.Call) -> bool:
+    """Whether a method takes `**options`, and none of them gets to that call."""
+    takes = function is not None and function.args.kwarg is not None
+    return takes and says(module, call).is_nothing
 
 
 def _sets_flag(function: Function) -> bool:

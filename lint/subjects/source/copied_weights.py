@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from .module import Module
 
-_TRAINABLE = ("trainable_variables", "trainable_weights")
+TRAINABLE = ("trainable_variables", "trainable_weights")
 _MORE = ("non_trainable_variables", "non_trainable_weights")
-_COPYING = ("assign", "assign_add", "assign_sub", "copy_")
+_COPYING = ("assign", "assign_add", "assign_sub", "copy_", "set_value", "update")
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class _Pair:
 
 def copies_without_statistics(module: Module) -> Iterator[Copied]:
     """Yield each place that copies only trainable variables of a network with BN."""
-    if not module.mentions(*_TRAINABLE) or module.mentions(*_MORE):
+    if not module.mentions(*TRAINABLE) or module.mentions(*_MORE):
         return
     seen: set[ast.Call] = set()
     for pair in (*_zipped(module), *_indexed(module), *_handed_over(module)):
@@ -98,7 +98,7 @@ def _read_by(module: Module, call: ast.Call) -> Iterator[ast.expr]:
             continue
         found.add(node)
         match node:
-            case ast.Attribute(value=network, attr=name) if name in _TRAINABLE:
+            case ast.Attribute(value=network, attr=name) if name in TRAINABLE:
                 yield network
             case ast.Name():
                 for binding in _bindings(module, node):
@@ -145,7 +145,7 @@ def _bindings(module: Module, expression: ast.expr) -> list[Binding]:
 def _owner(module: Module, expression: ast.expr) -> ast.expr | None:
     """The `net` of `net.trainable_variables`, also through a name."""
     match expression:
-        case ast.Attribute(value=network, attr=name) if name in _TRAINABLE:
+        case ast.Attribute(value=network, attr=name) if name in TRAINABLE:
             return network
     match _bindings(module, expression):
         case [Binding(kind=Kind.VALUE, node=ast.expr() as node)]:
@@ -156,6 +156,8 @@ def _owner(module: Module, expression: ast.expr) -> ast.expr | None:
 def _assigned(module: Module, call: ast.Call) -> int | None:
     """Which of the pairs' items a loop over them assigns to; None if it does not."""
     for outer in module.scopes.ancestors(call):
+        if isinstance(outer, ast.Call) and last_word(outer.func) == "batch_set_value":
+            return 0
         if isinstance(outer, ast.For | ast.ListComp | ast.GeneratorExp):
             written = [
                 ast.unparse(node.func.value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,15 +13,19 @@ from .classes import calls_in, keyword
 from .contents import Kinds, kinds_held
 from .members import attribute_of_self
 from .nodes import last_word, nodes_in
-from .resolve import values
+from .resolve import lineage, values
 from .saying import FLAG, says
-from .values import Parameter, Routine, Self, parameters
+from .values import Class, Known, Parameter, Result, Routine, Self, parameters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .module import Module
 
+_FLAGGED = re.compile(rf"{FLAG}\s*=|\.call\(")
+_LOADING = Known("keras.models.load_model")
+_CALLBACK = Known("keras.callbacks.Callback")
+_CALLED_BACK = re.compile(r"on_(epoch_end|train_end|(test|predict)_\w+)$")
 _Repeated = ast.While | ast.ListComp | ast.GeneratorExp
 _OPTIMIZING = {"apply_gradients", "minimize", "backward", "gradient"}
 
@@ -43,31 +48,51 @@ class Evaluated:
 
 def trained_in_evaluation(module: Module) -> Iterator[Evaluated]:
     """Yield each such call of a network that holds BN or dropout, or is passed in."""
-    for call in module.calls if FLAG in module.text else ():
-        flag = keyword(call, FLAG)
+    for call in module.calls if _FLAGGED.search(module.text) else ():
+        flag = _flag_of(call)
         if flag is None or not says(module, call).is_constant(True):
             continue
         function = _evaluation(module, call)
         if function is None or _is_meant(module, function):
             continue
-        network = call.func
-        if isinstance(network, ast.Attribute) and network.attr == "call":
-            network = network.value
+        network = _network_of(call)
         kinds = kinds_held(module, network) & {names.BATCH_NORM, names.DROPOUT}
         is_step = hints.is_evaluation_step(function.name)
         predicts = "predict" in function.name
         if names.BATCH_NORM in kinds:
             alone = names.DROPOUT not in kinds
             yield Evaluated(flag, kinds, alone or (is_step and not predicts))
-        elif predicts:
+        elif predicts and not _is_loaded(module, network):
             continue  # it may well sample by its dropout on purpose
         elif (
             kinds
+            or predicts
             or _is_unknown(module, network, call)
             or (is_step and _is_itself(module, network))
             or (is_step and _takes_flag(module, network))
         ):
             yield Evaluated(flag, kinds, surely=False)
+
+
+def _flag_of(call: ast.Call) -> ast.expr | None:
+    """The flag of a call: by its name, or second in `network.call(x, True)`."""
+    by_place = last_word(call.func) == "call" and len(call.args) > 1
+    return keyword(call, FLAG) or (call.args[1] if by_place else None)
+
+
+def _network_of(call: ast.Call) -> ast.expr:
+    match call.func:
+        case ast.Attribute(value=network, attr="call"):
+            return network
+    return call.func
+
+
+def _is_loaded(module: Module, network: ast.expr) -> bool:
+    """Whether it comes from a file, so that it is trained."""
+    return any(
+        isinstance(value, Result) and value.maker == _LOADING
+        for value in values(module, network)
+    )
 
 
 def _is_unknown(module: Module, network: ast.expr, call: ast.Call) -> bool:
@@ -103,7 +128,9 @@ def _evaluation(module: Module, call: ast.Call) -> ast.FunctionDef | None:
             case ast.FunctionDef(name=name) if hints.is_evaluation_step(name):
                 alone = parameters(outer) - {"self"} and not loops
                 return outer if alone else None
-            case ast.FunctionDef(name=name) if hints.is_evaluation(name):
+            case ast.FunctionDef(name=name) if hints.is_evaluation(
+                name
+            ) or _is_of_callback(module, outer):
                 given = parameters(outer) - {"self"}
                 return outer if given and not _may_train(module, outer) else None
             case ast.If(test=test) | ast.IfExp(test=test):
@@ -119,6 +146,16 @@ def _evaluation(module: Module, call: ast.Call) -> ast.FunctionDef | None:
             ):
                 return None
     return None
+
+
+def _is_of_callback(module: Module, function: ast.FunctionDef) -> bool:
+    """Whether Keras calls it at the end of an epoch, or while a network is tested."""
+    owner = module.owner_of(function)
+    return (
+        owner is not None
+        and _CALLED_BACK.match(function.name) is not None
+        and _CALLBACK in lineage(Class(module, owner))
+    )
 
 
 def _may_train(module: Module, function: ast.FunctionDef) -> bool:
@@ -157,7 +194,8 @@ def _is_read(module: Module, tape: ast.With) -> bool:
 def _is_meant(module: Module, function: ast.FunctionDef) -> bool:
     """Whether names say that it samples from the network, or that it tests a step."""
     around = module.scopes.names_around(function)
-    around.append(module.path.stem)
+    # A file of dropout may well hold a step that only evaluates.
+    around.append(re.sub("dropout", "", module.path.stem, flags=re.IGNORECASE))
     said = [function.name, *around]
     if not hints.is_evaluation_step(function.name):
         said.append(ast.unparse(function))  # such a name alone is only a guess

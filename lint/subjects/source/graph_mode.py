@@ -19,11 +19,7 @@ from .bindings import Kind
 from .callers import calls_elsewhere
 from .classes import calls_in, keyword
 from .contents import kinds_held
-from .fetched_updates import (
-    fetched_updates,
-    is_outside_graph,
-    runs_updates,
-)
+from .fetched_updates import runs_updates
 from .limits import FUNCTIONS
 from .resolve import values
 from .values import Class, Items, Known, Partial, Result, Routine, dict_entries
@@ -73,7 +69,7 @@ def loses_updates(module: Module, op: ast.Call) -> bool:
     The network may also be built by another file whose training op is made here.
     """
     users = [module] if _needs_updates(module) else list(_users(module, op))
-    return bool(users) and not any(_updates_are_run(user) for user in (module, *users))
+    return bool(users) and not any(updates_are_run(user) for user in (module, *users))
 
 
 def _users(module: Module, op: ast.Call) -> Iterator[Module]:
@@ -89,19 +85,7 @@ def _users(module: Module, op: ast.Call) -> Iterator[Module]:
                 yield other
 
 
-def fetched_in_vain(module: Module) -> Iterator[tuple[ast.Call, str]]:
-    """Yield places where updates are fetched and never run, and why."""
-    used = _updates_are_run(module)
-    for call in fetched_updates(module):
-        if "UPDATE_OPS" not in ast.unparse(call):
-            continue
-        if is_outside_graph(module, call):
-            yield call, "this asks the default graph, not the one that was made"
-        elif not used:
-            yield call, "nothing depends on them"
-
-
-def _updates_are_run(module: Module) -> bool:
+def updates_are_run(module: Module) -> bool:
     """Whether the module, what it calls, or what imports it runs the updates."""
     around = {call for call, _ in reached_calls(module)}
     around |= {
@@ -217,8 +201,35 @@ def _leaves_updates(module: Module, call: ast.Call) -> bool:
     )
 
 
-def functions_of_both_phases(module: Module, call: ast.Call) -> Iterator[str]:
-    """The functions by which a call builds BN, if it may come in both phases."""
+def functions_of_both_phases(
+    module: Module, call: ast.Call, *, or_inference: bool = False
+) -> Iterator[str]:
+    """The functions by which a call builds BN, if it may come in both phases.
+
+    With `or_inference` also if it surely comes in inference alone.
+    """
+    without = ([], [True]) if or_inference else ([], [False], [True])
+    for name, given in _functions_and_phases(module, call):
+        if given not in without:
+            yield name  # in one phase only, no running statistics are used
+
+
+def infers_only(module: Module) -> bool:
+    """Whether all BN that it and what it calls build is only seen to get False."""
+    phases = [
+        given
+        for other, call in reached_calls(module)
+        for _, given in _functions_and_phases(other, call)
+    ]
+    return bool(phases) and all(
+        False in given and True not in given for given in phases
+    )
+
+
+def _functions_and_phases(
+    module: Module, call: ast.Call
+) -> Iterator[tuple[str, list[object | None]]]:
+    """The functions by which a call builds BN, and the constants their flag may be."""
     normalizer = keyword(call, "normalizer_fn")
     for function in (call.func, normalizer):
         for value in values(module, function) if function is not None else ():
@@ -230,8 +241,7 @@ def functions_of_both_phases(module: Module, call: ast.Call) -> Iterator[str]:
             given = argument_values(module, call, flag, packed=function is normalizer)
             if not given and by_contrib:
                 given = given_in_scopes(module, flag)
-            if given not in ([], [False], [True]):
-                yield name  # in one phase only, no running statistics are used
+            yield name, given
 
 
 def _collects(module: Module, call: ast.Call) -> bool:

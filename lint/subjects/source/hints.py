@@ -31,12 +31,15 @@ _MEANT_RANDOM = re.compile(
     r"|[Aa]ugment|dropout|[Ss]ampl"
 )
 _STEP = re.compile(
-    r"(^|_)(test|eval|evaluation|val|valid|validation|predict|inference)"
+    r"(^|_)(test|eval|evaluat(ion|e)|val|valid|validat(ion|e)|predict|infer(ence)?)"
     r"_(step|batch|epoch|iteration)(_fn)?$"
 )
 _EVALUATION = re.compile(
-    r"^_*((evaluat|validat)(e|ion)|recogni[sz]e|predict|infer|eval|valid|val)"
+    r"^_*((run|do)_)?((evaluat|validat)(e|ion)|recogni[sz]e|predict|infer|eval"
+    r"|valid|val)"
     r"(_(model|network|process|epoch|one_epoch|loop|dataset|data|set|batch|fn))?$"
+    r"|^_*(run|do)_inference$|^_*(compute|get|calc(ulate)?)_(val|valid|validation|test|eval)_"
+    r"(loss|acc(uracy)?|metrics?|scores?)$"
 )
 _TESTS = re.compile(r"^(test_|Test[A-Z])|(_test|Tests?|TestCase)$|^test$")
 _ACTS = re.compile(r"polic|^act$|^action|^get_action|choose|select_action")

@@ -18,7 +18,7 @@ from .members import members
 from .nodes import Function
 from .parts import items_of
 from .resolve import calls_of, project_lineage, values
-from .values import Class, Routine, Self, argument_for, is_self
+from .values import Class, Self, argument_for, is_self
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

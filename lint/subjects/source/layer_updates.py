@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from typing import TYPE_CHECKING
 
@@ -11,17 +12,19 @@ from .classes import keras_kind
 from .contents import kinds_held
 from .fetched_updates import names_updates
 from .graph_mode import argument_values, imports, reached_calls
+from .members import members, returns_of
+from .nodes import last_word
 from .resolve import values
 from .saying import FLAG
 from .values import Class, Known, Result
 
 if TYPE_CHECKING:
-    import ast
+    from collections.abc import Iterator
 
     from .module import Module
 
 # Calls where Keras trains, operations run at once, or functions are traced.
-_RUNS_LAYERS = re.compile(
+RUNS_LAYERS = re.compile(
     r"\.fit\w*\(|train_on_batch|GradientTape|\benable_eager|Estimator|tf\.function"
 )
 # Calls that put the whole graph in training mode.
@@ -35,11 +38,25 @@ def leaves_updates_in_layers(module: Module) -> bool:
 
     In a graph of TensorFlow 1 they are in `layer.updates`, and in no collection.
     """
-    calls = [] if module.matches(_RUNS_LAYERS) else list(reached_calls(module))
+    calls = [] if module.matches(RUNS_LAYERS) else list(reached_calls(module))
     around = {call for call, _ in calls}
-    return any(_phases(*call) is not None for call in calls) and not any(
-        names_updates(other) for other in {module, *around}
-    )
+    held = any(_phases(*call) is not None for call in calls)
+    held = held or (bool(calls) and _takes_output(module))
+    return held and not any(names_updates(other) for other in {module, *around})
+
+
+def handed_to_tensorpack(module: Module) -> Iterator[ast.Call]:
+    """Yield the optimizers with which tensorpack trains Keras layers that hold BN.
+
+    It runs the collection of updates, but Keras' are in none.
+    """
+    for node in module.classes if module.mentions("ModelDesc") else ():
+        owns = members(module, node).methods
+        bases = (last_word(base) for base in node.bases)
+        if "optimizer" in owns and any("ModelDesc" in base for base in bases):
+            for made in returns_of(module, owns["optimizer"]):
+                if isinstance(made, ast.Call) and leaves_updates_in_layers(module):
+                    yield made
 
 
 def trains_layers(module: Module) -> bool:
@@ -74,6 +91,21 @@ def _phases(module: Module, call: ast.Call) -> list[object | None] | None:
     ):
         return given
     return None
+
+
+def _takes_output(module: Module) -> bool:
+    """Whether the graph goes on from the output of a network of Keras that holds BN."""
+    return any(
+        node.attr in ("output", "outputs")
+        and any(
+            isinstance(value, Result)
+            and isinstance(value.maker, Known)
+            and value.maker.name.startswith("keras.")
+            for value in values(module, node.value)
+        )
+        and names.BATCH_NORM in kinds_held(module, node.value)
+        for node in module.scopes.of(ast.Attribute)
+    )
 
 
 def _is_network(module: Module, call: ast.Call, value: Result) -> bool:

@@ -133,10 +133,9 @@ def is_single(module: Module, sample: ast.expr) -> bool:
                 axis = keyword(call, "axis") or (given[1] if len(given) > 1 else None)
                 return isinstance(axis, ast.Constant) and axis.value == 0
             if name == "reshape":
-                method = not isinstance(function, ast.Attribute) or not any(
-                    isinstance(value, Known) for value in values(module, function)
-                )
-                return _is_shape_of_one(given if method else given[1:])
+                shape = _shape(module, function, given)
+                first = shape[0] if len(shape) > 1 else None
+                return isinstance(first, ast.Constant) and first.value == 1
             if name in ("array", "asarray") and len(given) == 1:
                 return _is_list_of_one(given[0])
     return False
@@ -163,13 +162,14 @@ def _is_length_one(index: ast.expr) -> bool:
     return False
 
 
-def _is_shape_of_one(shape: list[ast.expr]) -> bool:
+def _shape(module: Module, function: ast.expr, given: list[ast.expr]) -> list[ast.expr]:
     """`(1, -1)`, in one tuple or as arguments."""
-    match shape:
-        case [ast.Tuple(elts=inner) | ast.List(elts=inner)]:
-            shape = inner
-    first = shape[0] if len(shape) > 1 else None
-    return isinstance(first, ast.Constant) and first.value == 1
+    if any(isinstance(value, Known) for value in values(module, function)):
+        given = given[1:]  # np.reshape(x, (1, -1))
+    match given:
+        case [ast.Tuple(elts=shape) | ast.List(elts=shape)]:
+            return shape
+    return given
 
 
 def _is_list_of_one(items: ast.expr) -> bool:

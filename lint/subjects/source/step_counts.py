@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import ast
 from math import ceil
 from typing import TYPE_CHECKING
 
 from .. import names
+from .callers import calls_elsewhere
 from .classes import keyword
 from .frozen import freezes
+from .limits import NUMBERS_HANDED
 from .numbers import length_of, number
-from .resolve import values
+from .resolve import calls_of, values
 from .values import Known, unpacks
 
 if TYPE_CHECKING:
-    import ast
     from collections.abc import Iterator
 
     from .module import Module
@@ -82,9 +84,38 @@ def _steps_per_epoch(module: Module, call: ast.Call) -> float | None:
     return None if length is None or not batch or batch < 1 else length / batch
 
 
-def _is_repeated(module: Module, call: ast.Call) -> bool:
-    """Whether it may run more than once: in a loop, or in a function."""
-    return module.scopes.enclosing_function(call) is not None or any(
-        hasattr(outer, "iter") or hasattr(outer, "test")
+def _is_repeated(module: Module, call: ast.Call, depth: int = 0) -> bool:
+    """Whether it may run more than once: in a loop, or in a function that may."""
+    if any(
+        hasattr(outer, "iter") or isinstance(outer, ast.While)
         for outer in module.scopes.ancestors(call)
-    )
+    ):
+        return True
+    function = module.scopes.enclosing_function(call)
+    if function is None:
+        return any(hasattr(outer, "test") for outer in _tests(module, call))
+    if not isinstance(function, ast.FunctionDef) or depth > NUMBERS_HANDED:
+        return True
+    caller = _only_caller(module, function)
+    return caller is None or _is_repeated(module, caller, depth + 1)
+
+
+def _tests(module: Module, call: ast.Call) -> Iterator[ast.AST]:
+    """What is asked before it runs, but for `if __name__ == "__main__"`."""
+    for outer in module.scopes.ancestors(call):
+        if "__name__" not in ast.unparse(getattr(outer, "test", outer)):
+            yield outer
+
+
+def _only_caller(module: Module, function: ast.FunctionDef) -> ast.Call | None:
+    """The one place that runs a function of the module, which is no method."""
+    uses = [
+        node
+        for node in module.scopes.of(ast.Name)
+        if node.id == function.name and isinstance(node.ctx, ast.Load)
+    ]
+    calls = calls_of(module, function)
+    alone = len(uses) == len(calls) == 1 and not function.decorator_list
+    if not alone or module.owner_of(function) is not None:
+        return None
+    return None if calls_elsewhere(module, function) else calls[0][0]

@@ -42,6 +42,14 @@ BATCH, EPOCHS = 128, 3
         ("if more:\n    x = other()\nmodel.fit(x)", None),
         ("model.fit(x)\nmodel.fit(d)", None),
         ("for _ in range(3):\n    model.fit(x)", None),
+        ("def main():\n    model.fit(x)\nmain()", 1875),
+        ("def main():\n    model.fit(x)\nif __name__ == '__main__':\n    main()", 1875),
+        ("if more:\n    model.fit(x)", None),
+        ("def main():\n    model.fit(x)\nmain()\nmain()", None),
+        ("def main():\n    model.fit(x)", None),
+        ("def main():\n    model.fit(x)\n    main()", None),
+        ("def main():\n    model.fit(x)\nfor _ in y:\n    main()", None),
+        ("def main():\n    model.fit(x)\nmain()\nrun(main)", None),
     ],
 )
 def test_most_steps(text: str, steps: int | None) -> None:

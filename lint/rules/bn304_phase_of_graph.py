@@ -1,0 +1,89 @@
+"""BN304: a graph of TensorFlow 1 that is run in the wrong phase."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..findings import Severity
+from ..subjects import source
+from ..subjects.source import Feed
+from .rule import Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..findings import Finding
+    from ..subjects.source import Module
+
+_MESSAGES = {
+    Feed.EVALUATES_IN_TRAINING: (
+        "{name} is fed True in an evaluation: batch normalization uses the statistics "
+        "of the batch, and dropout drops; feed False"
+    ),
+    Feed.TRAINS_IN_INFERENCE: (
+        "{name} is fed False to the training op: batch normalization normalizes with "
+        "its running statistics, which never move, and dropout never drops; feed True"
+    ),
+    Feed.TRUE_BY_DEFAULT: (
+        "{name} is True by default, and nothing here feeds False: whatever does not "
+        "feed it, an exported graph above all, runs as in training; make False the "
+        "default, and feed True in training"
+    ),
+    Feed.FIXED_WHEN_BUILT: (
+        "the graph keeps the {name} that it is built with, whatever it is set to "
+        "later; use a placeholder, and feed it"
+    ),
+}
+
+
+class PhaseOfGraph(Rule):
+    """In TensorFlow 1, a graph is run in the wrong phase.
+
+    ## What it does
+    Reports a phase that is fed True where names say that a network is evaluated, or
+    False to a training op; a `tf.placeholder_with_default(True, ...)` that is the flag
+    of batch normalization or dropout, where sessions run and nothing feeds False; and a
+    Python attribute as such a flag that other methods set to True and to False. They
+    are reported as info, but for True that is fed to batch normalization in sight
+    together with test or validation data.
+
+    ## Why is this bad
+    A graph does what it is fed: in training mode batch normalization makes the output
+    for one sample depend on the others in its batch, and dropout makes it random. A
+    Python flag is read once, when the graph is built.
+
+    ## Limits
+    A placeholder is known by its use, or by names such as `is_training`. Feeds that
+    another file makes are not seen.
+
+    ## References
+    - https://github.com/nelson-liu/paraphrase-id-tensorflow/pull/52
+    - https://github.com/chiphuyen/stanford-tensorflow-tutorials/issues/100
+    """
+
+    code = "BN304"
+    name = "phase-of-graph"
+    severity = Severity.INFO
+    bad = """\
+import tensorflow as tf
+
+x = tf.placeholder(tf.float32, (None, 4))
+is_training = tf.placeholder(tf.bool)
+y = tf.layers.batch_normalization(x, training=is_training)
+
+
+def evaluate(session, x_test):
+    return session.run(y, feed_dict={x: x_test, is_training: True})
+"""
+    good = bad.replace("True", "False")
+
+    def check_source(self, module: Module) -> Iterator[Finding]:
+        """Report every place where the phase is wrong."""
+        if not module.mentions("placeholder", "training", "learning_phase", "phase"):
+            return
+        for found in source.fed_phases(module):
+            yield self.finding(
+                _MESSAGES[found.feed].format(name=found.name),
+                module.location(found.node),
+                Severity.WARNING if found.surely else None,
+            )
