@@ -16,7 +16,7 @@ from .resolve import method_of, project_lineage, values
 from .running import running
 from .saying import FLAG, Said, says
 from .symbolic import builds_graph
-from .values import Class, Items, Known, Result, Self, argument_for, unpacks
+from .values import Class, Items, Known, Partial, Result, Self, argument_for, unpacks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -195,10 +195,11 @@ def _makes(module: Module, call: ast.Call, cls: Class) -> bool:
     word = last_word(call.func)
     if not (word[:1].isupper() or word == "cls"):
         return False
-    return any(
-        isinstance(value, Class) and cls in project_lineage(value)
+    made = (
+        value.function if isinstance(value, Partial) else value
         for value in values(module, call.func)
     )
+    return any(isinstance(one, Class) and cls in project_lineage(one) for one in made)
 
 
 def _calls_instance(module: Module, call: ast.Call, cls: Class) -> bool:
