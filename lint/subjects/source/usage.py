@@ -192,8 +192,7 @@ def _is_instance(value: Value, cls: Class) -> bool:
 
 def _makes(module: Module, call: ast.Call, cls: Class) -> bool:
     # Instances are made by the class's name or a subclass's: words with a capital.
-    word = last_word(call.func)
-    if not (word[:1].isupper() or word == "cls"):
+    if not last_word(call.func)[:1].isupper():
         return False
     made = (
         value.function if isinstance(value, Partial) else value
