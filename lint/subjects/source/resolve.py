@@ -468,12 +468,14 @@ def _partly_made(
 
 
 def constructions(module: Module, constructor: Function) -> Iterator[ast.Call]:
-    """The calls that run that `__init__`, directly or through `super()`."""
-    candidates = [
-        call
-        for name in ("__init__", "cls")
-        for call in module.calls_by_name.get(name, ())
-    ]
+    """The calls that run that `__init__`, directly or through `super()`.
+
+    `from_config` makes again what was made elsewhere.
+    """
+    candidates = [*module.calls_by_name.get("__init__", ())]
+    for call in module.calls_by_name.get("cls", ()):
+        if "from_config" not in module.scopes.names_around(call):
+            candidates.append(call)
     for node in module.classes:
         candidates += module.calls_by_name.get(node.name, ())
     for call in candidates:

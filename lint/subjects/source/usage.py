@@ -16,7 +16,7 @@ from .resolve import method_of, project_lineage, values
 from .running import running
 from .saying import FLAG, Said, says
 from .symbolic import builds_graph
-from .values import Class, Items, Known, Result, Self, argument_for, unpacks
+from .values import Class, Items, Known, Partial, Result, Self, argument_for, unpacks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -180,13 +180,13 @@ def _is_instance(value: Value, cls: Class) -> bool:
 
 def _makes(module: Module, call: ast.Call, cls: Class) -> bool:
     # Instances are made by the class's name or a subclass's: words with a capital.
-    word = last_word(call.func)
-    if not (word[:1].isupper() or word == "cls"):
+    if not last_word(call.func)[:1].isupper():
         return False
-    return any(
-        isinstance(value, Class) and cls in project_lineage(value)
+    made = (
+        value.function if isinstance(value, Partial) else value
         for value in values(module, call.func)
     )
+    return any(isinstance(one, Class) and cls in project_lineage(one) for one in made)
 
 
 def _calls_instance(module: Module, call: ast.Call, cls: Class) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import lint
+from lint.findings import Severity
 from lint.rules import all_rules
 from lint.subjects.source import Module, Project, UnreadableSource, module_from_bytes
 
@@ -43,6 +44,19 @@ def places(module: Module) -> list[tuple[int | None, int | None, int | None]]:
 
 IMPORTS = "from keras import layers"
 BAD = "layers.BatchNormalization(momentum=0.1)"
+FITTED = """
+import keras
+
+class Net(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.bn = layers.BatchNormalization()
+
+    def call(self, x, training=None):
+        return self.bn(x)
+
+Net().fit(x, y)
+"""
 
 
 def test_places_are_cells_and_lines(tmp_path: Path) -> None:
@@ -80,6 +94,22 @@ def test_magics_are_blanked(cell: str, line: int, tmp_path: Path) -> None:
 def test_cells_in_other_languages_are_left_out(magic: str, tmp_path: Path) -> None:
     module = notebook(IMPORTS, f"{magic}\n{BAD}\n<b>(", BAD, folder=tmp_path)
     assert places(module) == [(3, 1, BAD.index("momentum") + 1)]
+
+
+@pytest.mark.parametrize(
+    ("magic", "codes"),
+    [
+        ("%env KERAS_BACKEND=jax", ["BN113"]),
+        ("%set_env KERAS_BACKEND jax", ["BN113"]),
+        ("%env KERAS_BACKEND=tensorflow", []),
+        ("%env OTHER={value}", []),
+        ("%env", []),
+    ],
+)
+def test_a_magic_sets_the_backend(magic: str, codes: list[str], tmp_path: Path) -> None:
+    module = notebook(magic, IMPORTS, FITTED, folder=tmp_path)
+    found = [finding for rule in all_rules() for finding in rule.check_source(module)]
+    assert [one.code for one in found if one.severity is not Severity.INFO] == codes
 
 
 def test_an_indented_cell(tmp_path: Path) -> None:
