@@ -34,7 +34,8 @@ class StatisticsNeverUpdated(Rule):
     ## Limits
     Where only the weights of a layer are known, as in a subclassed model, the usual
     initial statistics are assumed, and gamma or beta count as changed if they are not
-    the same in all channels. Silent for layers with `trainable=False`, and where a
+    the same in all channels; where these too are as at the start, the layer may be
+    frozen, and it is reported as info. Silent for layers with `trainable=False`, and where a
     custom initializer of the statistics leaves the initial values unknown.
     """
 
@@ -99,11 +100,14 @@ healthy = bool(np.abs(moving_mean - x.mean(axis=0)).max() < 1)
             if statistics is None or not _untouched(layer, statistics):
                 continue
             if model.iterations:
+                unsure = _may_be_frozen(layer, statistics)
                 yield self.finding(
                     "running statistics never updated: mean and variance still have "
                     f"their initial values after {model.iterations:,} training steps; "
-                    + (_KEPT if keeps_forever(layer.momentum) else _NOT_CALLED),
+                    + (_KEPT if keeps_forever(layer.momentum) else _NOT_CALLED)
+                    + (_UNLESS_FROZEN if unsure else ""),
                     model.at(layer.path),
+                    Severity.INFO if unsure else None,
                 )
             elif _affine_was_trained(layer, statistics):
                 yield self.finding(
@@ -116,6 +120,7 @@ healthy = bool(np.abs(moving_mean - x.mean(axis=0)).max() < 1)
                 )
 
 
+_UNLESS_FROZEN = ", unless it is frozen, which the file does not say"
 _NOT_CALLED = "the layer was not called in training mode"
 _KEPT = (
     "momentum=1 keeps them for ever; use 0.99, or 1 - m for a layer with PyTorch's "
@@ -136,6 +141,16 @@ def _untouched(layer: BatchNorm, statistics: Statistics) -> bool:
     ) and _all_are(
         statistics.variance, _constant(config["moving_variance_initializer"])
     )
+
+
+def _may_be_frozen(layer: BatchNorm, statistics: Statistics) -> bool:
+    """Whether only weights are known, and gamma and beta have not been trained either.
+
+    A layer that is run in inference mode alone still trains these.
+    """
+    if layer.config or statistics.gamma is None or statistics.beta is None:
+        return False
+    return _all_are(statistics.gamma, 1.0) and _all_are(statistics.beta, 0.0)
 
 
 def _affine_was_trained(layer: BatchNorm, statistics: Statistics) -> bool:

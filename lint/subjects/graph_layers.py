@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -51,7 +52,11 @@ def read_layers(
                 calls=layer_calls,
             )
         else:
-            yield from inside(layer, layer_frozen)
+            for found in inside(layer, layer_frozen):
+                # A subclass of BN is called as the graph says; what a layer holds is
+                # called by its code.
+                itself = found.path == layer.path
+                yield replace(found, calls=layer_calls) if itself else found
 
 
 def _training_flags(graph: Graph, layer: Layer) -> tuple[bool | None, ...]:

@@ -56,7 +56,8 @@ class TestNeverUpdated:
             {"iterations": 5},
             {"iterations": 5, "gamma": (1.1, 0.9)},
             {"iterations": 5, "gamma": None, "beta": None},
-            {"iterations": 5, "config": {}},
+            {"iterations": 5, "gamma": (1.1, 0.9), "config": {}},
+            {"iterations": 5, "gamma": None, "beta": None, "config": {}},
             {
                 "iterations": 5,
                 "mean": (0.1, 0.1),
@@ -70,6 +71,9 @@ class TestNeverUpdated:
     )
     def test_initial_statistics_after_steps_are_an_error(self, fields):
         assert severities("BN203", model(**fields)) == ["error"]
+
+    def test_what_the_file_may_not_know_to_be_frozen_is_an_info(self):
+        assert severities("BN203", model(iterations=5, config={})) == ["info"]
 
     @pytest.mark.parametrize("iterations", [None, 0])
     @pytest.mark.parametrize(
