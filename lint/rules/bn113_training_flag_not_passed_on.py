@@ -96,7 +96,7 @@ healthy = bool(np.abs(moving_mean).max() > 0)
             if left.default is not None:
                 yield self.finding(
                     f"{ast.unparse(left.call.func)} does not get `training` in this "
-                    f"call, and passes its default {left.default.value} to its layers: "
+                    f"call and gives its layers its default {left.default.value!r}: "
                     "they stay in inference mode in training, too; pass "
                     "training=training",
                     module.location(left.call),

@@ -63,11 +63,17 @@ def _is_step(text: str) -> bool:
 
 
 def _files_near(module: Module) -> list[Path]:
-    """The project's files that import the module, and what these import."""
+    """The project's files that lead to the module by imports, and what these import."""
     project, here = module.project, module.path.resolve()
-    led_to = [project.reach.led_to(path) for path in project.texts.by_path]
+    users = project.texts.naming([module.imported_as], "")
+    users += project.texts.naming(map(_imported_as, users), "")
+    led_to = [project.reach.led_to(path) for path in (here, *users)]
     near = frozenset().union(*(found for found in led_to if here in found))
     return [path for path in project.texts.by_path if path in near]
+
+
+def _imported_as(path: Path) -> str:
+    return path.parent.name if path.stem == "__init__" else path.stem
 
 
 def _fitting(module: Module, near: list[Path]) -> Iterator[Module]:

@@ -160,9 +160,10 @@ def _left_at_default(module: Module, function: Function) -> Iterator[LeftOut]:
     for call in _own_calls(module, function):
         if says(module, call).is_nothing and attribute_of_self(call.func, "self"):
             for value in values(module, call.func):
-                default = isinstance(value, Routine) and _default_handed_on(value)
-                if default and _is_given_beside(module, value, call, function):
-                    yield LeftOut(call, default=default)
+                if isinstance(value, Routine):
+                    default = _default_handed_on(value)
+                    if default and _is_given_beside(module, value, call, function):
+                        yield LeftOut(call, default=default)
 
 
 def _own_calls(module: Module, function: Function) -> list[ast.Call]:
