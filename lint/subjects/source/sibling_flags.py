@@ -186,11 +186,11 @@ def _is_given_beside(
     module: Module, method: Routine, call: ast.Call, function: Function
 ) -> bool:
     """Whether the method gets a flag in the same run of the function."""
+    own = _own_calls(module, function)
     return any(
         other in own
         and module.scopes.may_precede(other, call)
         and passes(other, method.node, FLAG, skipped)
-        for own in [_own_calls(module, function)]
         for other, skipped in calls_of(module, method.node)
     )
 
