@@ -42,8 +42,9 @@ class ModelCallWithoutTraining(Rule):
     sight fits the class. It is not reported where the class is only a part of other
     networks, only infers, borrows the layers of a network that is trained, has its own
     `train_step`, always receives the phase, or is put in training mode by a loop. It is
-    reported as info where such a layer is only one of several alternatives, or where
-    the name of an unfitted class says block or layer.
+    reported as info where such a layer is only one of several alternatives, where the
+    name of an unfitted class says block or layer, or where the project trains by steps
+    of its own that pass the phase, and nothing else may fit the class.
 
     A layer class with such a `call` is reported as info, as others may run it on its
     own: where the file is surely for Keras 3, each that nothing in its file uses, else

@@ -27,9 +27,11 @@ class TrainingStepWithoutTraining(Rule):
     flags that they pass on, and networks that other files pass to a step are seen. Of
     the networks that are only passed in, loaded, or made by another library, with
     nothing else known, the first in a file is reported as info; methods that the step
-    of a base class in another file runs are seen. Gradients that no optimizer applies,
-    networks that are not trained there, frozen ones and those whose `call` has the
-    default `training=True` are left alone.
+    of a base class in another file runs are seen. So is, as info, the first call
+    without a phase in each `compute_loss`, `compute_metrics` or other loss of a Keras
+    class, as these run beside `call`, where no phase is inherited. Gradients that no
+    optimizer applies, networks that are not trained there, frozen ones and those whose
+    `call` has the default `training=True` are left alone.
 
     ## Why is this bad
     A network that is called without `training` in a step of your own runs in inference

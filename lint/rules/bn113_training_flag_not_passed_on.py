@@ -31,7 +31,11 @@ class TrainingFlagNotPassedOn(Rule):
 
     In any Keras, a layer called without the phase in a `call` where another gets
     `training=training` is reported as info: it usually inherits the phase. So is the
-    first of them where the `call` of a layer takes `training` and never uses it.
+    first of them where the `call` of a layer takes `training` and never uses it; a
+    layer that a method, a mixin or a function runs which has no parameter for the
+    phase; and a call of a method that leaves the phase at a default which the method
+    passes on. The `call` may be that of a base class in another file, and layers may
+    be passed in, found by a name or held by computed attributes.
 
     A live model is also run once on random inputs, as `fit` runs it, and left as it
     was, if the backend that is loaded is JAX.
@@ -96,7 +100,7 @@ healthy = bool(np.abs(moving_mean).max() > 0)
             if left.default is not None:
                 yield self.finding(
                     f"{ast.unparse(left.call.func)} does not get `training` in this "
-                    f"call, and passes its default {left.default.value} to its layers: "
+                    f"call and gives its layers its default {left.default.value!r}: "
                     "they stay in inference mode in training, too; pass "
                     "training=training",
                     module.location(left.call),

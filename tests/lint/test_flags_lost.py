@@ -43,6 +43,55 @@ class Kept(layers.Layer):
         return self.norm(x, training=self.is_training)
 
 
+def helped(default):
+    """A layer whose `call` leaves the flag of a method at its default."""
+
+    class Helped(layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.norm = Open()
+
+        def normalized(self, x, training=default):
+            return self.norm(x, training=training)
+
+        def call(self, x, training=None):
+            return self.normalized(x)
+
+    return Helped()
+
+
+class Open(layers.Layer):
+    """Leaves the phase to what it inherits."""
+
+    def __init__(self):
+        super().__init__()
+        self.batch_norm = layers.BatchNormalization()
+
+    def build(self, shape):
+        self.batch_norm.build(shape)
+
+    def call(self, x, training=None):
+        return self.batch_norm(x)
+
+
+class WithLoss(keras.Model):
+    """Calls a layer for its loss, beside its `call`."""
+
+    def __init__(self, **flag):
+        super().__init__()
+        self.norm, self.head, self.flag = Open(), layers.Dense(1), flag
+
+    def build(self, shape):
+        self.norm.build(shape)
+        self.head.build(shape)
+
+    def call(self, x, training=None):
+        return self.head(x)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, **rest):
+        return keras.ops.mean(self.norm(x, **self.flag) ** 2 + (y - y_pred) ** 2)
+
+
 def moved(layer):
     return bool(np.abs(keras.ops.convert_to_numpy(layer.moving_mean)).max() > 0)
 
@@ -95,3 +144,18 @@ def test_a_default_of_true_reaches_the_layers_after_it():
     assert not moved(norm)
     model(X)
     assert moved(norm)
+
+
+@pytest.mark.parametrize("default", [None, False])
+def test_a_default_that_a_method_passes_on_holds_in_training(default):
+    layer = helped(default)
+    fitted(layer)
+    assert not moved(layer.norm.batch_norm)
+
+
+@pytest.mark.parametrize("flag", [{}, {"training": True}])
+def test_a_loss_is_computed_outside_of_the_call(flag):
+    model = WithLoss(**flag)
+    model.compile("sgd")
+    model.fit(X, X[:, :1], verbose=0)
+    assert moved(model.norm.batch_norm) is bool(flag)

@@ -63,21 +63,26 @@ def _is_step(text: str) -> bool:
 
 
 def _files_near(module: Module) -> list[Path]:
-    """The project's files that import the module, and what these import."""
+    """The project's files that lead to the module by imports, and what these import."""
     project, here = module.project, module.path.resolve()
-    led_to = [project.reach.led_to(path) for path in project.texts.by_path]
+    users = project.texts.naming([module.imported_as], "")
+    users += project.texts.naming(map(_imported_as, users), "")
+    led_to = [project.reach.led_to(path) for path in (here, *users)]
     near = frozenset().union(*(found for found in led_to if here in found))
     return [path for path in project.texts.by_path if path in near]
+
+
+def _imported_as(path: Path) -> str:
+    return path.parent.name if path.stem == "__init__" else path.stem
 
 
 def _fitting(module: Module, near: list[Path]) -> Iterator[Module]:
     """The module, and those of the files near to it that fit something."""
     yield module
+    project, here = module.project, module.path.resolve()
     for path in near:
-        if path != module.path.resolve() and FITS.search(
-            module.project.texts.read(path)
-        ):
-            found = module.project.load(path)
+        if path != here and FITS.search(project.texts.read(path)):
+            found = project.load(path)
             if found is not None:
                 yield found
 
@@ -88,14 +93,10 @@ def _fits_in(module: Module) -> Iterator[_Fit]:
             if not (call.args or call.keywords):
                 yield _Fit.OWN_STEP  # Keras' own needs data
             elif isinstance(call.func, ast.Attribute):
-                found = [
-                    _trains_by(value)
-                    for value in values(module, call.func.value)
-                    if not isinstance(
-                        value, Parameter
-                    )  # besides what it is seen to get
-                ]
-                yield min(found, default=_Fit.UNKNOWN)
+                fitted = values(module, call.func.value)
+                # A parameter stands beside what it is seen to get.
+                known = [one for one in fitted if not isinstance(one, Parameter)]
+                yield min(map(_trains_by, known), default=_Fit.UNKNOWN)
 
 
 def _trains_by(fitted: Value) -> _Fit:

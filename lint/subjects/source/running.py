@@ -142,13 +142,13 @@ def trained_kinds(network: Network, call: ast.Call) -> frozenset[str]:
     kinds: frozenset[str] = frozenset()
     for module, expression in (network, *handed_in(*network)):
         found = [value for value in values(module, expression) if _is_network(value)]
-        lost = [network for network in found if not _trains_by_default(network)]
-        if len(lost) == len(found):
-            kinds |= kinds_held(module, expression) if found else frozenset()
+        lost = [value for value in found if not _trains_by_default(value)]
+        if found and len(lost) == len(found):
+            kinds |= kinds_held(module, expression)
             continue
-        for network in lost:  # the alternatives that need a flag
-            if isinstance(network, Result):
-                kinds |= kinds_held(network.module, network.call)
+        for value in lost:  # the alternatives that need a flag
+            if isinstance(value, Result):
+                kinds |= kinds_held(value.module, value.call)
     return kinds
 
 

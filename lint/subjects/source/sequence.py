@@ -133,14 +133,18 @@ def _applied(module: Module) -> Iterator[Before]:
 
 def _through_helpers(module: Module) -> Iterator[Before]:
     """The pairs in `norm(conv(x))` where functions of the module apply the layers."""
+    defined = {function.name for function in module.scopes.of(ast.FunctionDef)}
     for call in module.calls:
-        after = _applies_first(module, call) if call.args else None
-        if after is None or _layer(module, after) is None:
+        before = _made_by(module, call.args[0]) if call.args else None
+        if before is None or defined.isdisjoint(map(_name_of, (call, before))):
             continue
-        before = _made_by(module, call.args[0])
-        last = None if before is None else _applies_last(module, before)
-        if last is not None and (last is not before or after is not call.func):
+        after, last = _applies_first(module, call), _applies_last(module, before)
+        if after is not None and last is not None:
             yield from _pair(module, last.func, after, False)
+
+
+def _name_of(call: ast.Call) -> str:
+    return call.func.id if isinstance(call.func, ast.Name) else ""
 
 
 def _made_by(module: Module, tensor: ast.expr) -> ast.Call | None:

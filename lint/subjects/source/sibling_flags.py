@@ -160,9 +160,10 @@ def _left_at_default(module: Module, function: Function) -> Iterator[LeftOut]:
     for call in _own_calls(module, function):
         if says(module, call).is_nothing and attribute_of_self(call.func, "self"):
             for value in values(module, call.func):
-                default = isinstance(value, Routine) and _default_handed_on(value)
-                if default and _is_given_beside(module, value, call, function):
-                    yield LeftOut(call, default=default)
+                if isinstance(value, Routine):
+                    default = _default_handed_on(value)
+                    if default and _is_given_beside(module, value, call, function):
+                        yield LeftOut(call, default=default)
 
 
 def _own_calls(module: Module, function: Function) -> list[ast.Call]:
@@ -185,11 +186,11 @@ def _is_given_beside(
     module: Module, method: Routine, call: ast.Call, function: Function
 ) -> bool:
     """Whether the method gets a flag in the same run of the function."""
+    own = _own_calls(module, function)
     return any(
         other in own
         and module.scopes.may_precede(other, call)
         and passes(other, method.node, FLAG, skipped)
-        for own in [_own_calls(module, function)]
         for other, skipped in calls_of(module, method.node)
     )
 
