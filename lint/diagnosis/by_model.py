@@ -24,6 +24,7 @@ _UNIFORM = 1.5  # the factor within which all channels are scaled alike
 _MOST_OF_IT = 0.5  # of the gap
 _MUCH_FROM_BEFORE = 0.1  # of the running statistics
 _MOST_NAMES = 3
+_SHRUNK = 1.1  # running variances over those of the data
 _SCALED = 4.0  # the factor of deviations above which preprocessing is suspected
 
 
@@ -73,7 +74,7 @@ def unexplained(evidence: Evidence, explained: Collection[str]) -> Iterator[Caus
             "use a smaller momentum, or lower the learning rate towards the end",
         )
     left = _without(left, late)
-    if evidence.is_incurable and not evidence.helps:  # Other statistics do no better.
+    if evidence.stays:  # Other statistics do hardly better.
         left = [layer for layer in left if layer.is_far]
     if left:
         yield from _of_other_weights_or_data(evidence, left)
@@ -107,15 +108,24 @@ def _of_other_weights_or_data(
     starts_right = first is not None and not first.is_off
     looks_averaged = _look_averaged(left)
     trained = [layer for layer in left if evidence.steps and signs.is_averaged(layer)]
-    if starts_right and not looks_averaged and trained:
-        yield Cause(
-            "not converged",
-            "possible",
-            paths_of(trained),
+    scale = _uniform_scale(first)
+    may_lag = starts_right or not any(layer.is_very_far for layer in left)
+    may_lag = bool(may_lag and scale is None and not looks_averaged and trained)
+    lag = Cause(
+        "not converged",
+        "possible",
+        paths_of(trained),
+        (
             "the statistics of the first layer match the data and those of others do "
-            "not, as where weights change faster than the average follows",
-            "use a smaller momentum, or lower the learning rate towards the end",
+            "not"
+            if starts_right
+            else "the statistics are off, but not by much"
         )
+        + ", as where weights change faster than the average follows",
+        "use a smaller momentum, or lower the learning rate towards the end",
+    )
+    if may_lag and starts_right:
+        yield lag
     if looks_averaged or starts_right:
         yield Cause(
             "averaged weights",
@@ -128,12 +138,12 @@ def _of_other_weights_or_data(
             "do not, as after averaging or editing weights, or loading them in part",
             "recalibrate after averaging, editing or loading weights",
         )
-    scale = _uniform_scale(first)
-    if scale is None and (starts_right or _cannot_be_data(first, left)):
+    later_suffices = looks_averaged and _cannot_be_data(first, left)
+    if scale is None and (starts_right or later_suffices):
         return
     yield Cause(
         "unlike data",
-        "possible" if looks_averaged and scale is None else "likely",
+        "possible" if scale is None and (looks_averaged or may_lag) else "likely",
         paths_of(left),
         "the statistics are valid, but belong to other data"
         if scale is None
@@ -142,6 +152,8 @@ def _of_other_weights_or_data(
         "preprocess the data as in training; if they are meant to differ, recalibrate "
         "on them",
     )
+    if may_lag:
+        yield lag
 
 
 def _cannot_be_data(first: LayerState | None, left: Sequence[LayerState]) -> bool:
@@ -206,7 +218,7 @@ def own_layers(model: Any) -> list[str]:
 def _look_averaged(layers: Sequence[LayerState]) -> bool:
     """Whether most variances have shrunk, and means stayed."""
     shrunk = [
-        layer for layer in layers if layer.distance and layer.distance.scale > 1.15
+        layer for layer in layers if layer.distance and layer.distance.scale > _SHRUNK
     ]
     means_stay = all(layer.distance and layer.distance.shift < 0.5 for layer in layers)
     return len(shrunk) > len(layers) / 2 and means_stay

@@ -104,6 +104,8 @@ def _no_help(diagnosis: Diagnosis) -> str:
     before, after = (
         diagnosis.scores[mode].loss.mean for mode in (INFERENCE, RECALIBRATED)
     )
+    if evidence.helps and not diagnosis.healthy:
+        return "better in one and worse in the other"
     if evidence.helps:
         return (
             "dropout before batch normalization makes the difference: the statistics "
