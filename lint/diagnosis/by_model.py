@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 _WINDOWS = 5  # of 1 / (1 - momentum) steps each, in which an average forgets the first
 _UNIFORM = 1.5  # the factor within which all channels are scaled alike
+_STARTS_RIGHT = (
+    "the statistics of the first layer match the data and those of others do not"
+)
 _MOST_OF_IT = 0.5  # of the gap
 _MUCH_FROM_BEFORE = 0.1  # of the running statistics
 _MOST_NAMES = 3
@@ -53,7 +56,8 @@ def unexplained(evidence: Evidence, explained: Collection[str]) -> Iterator[Caus
         )
         return
     if not left and not explained and evidence.has_gap and evidence.helps:
-        left = [layer for layer in evidence.layers if layer.data and not layer.frozen]
+        able = [layer for layer in evidence.layers if layer.data and not layer.frozen]
+        left = [] if any(map(signs.sees_noise, able)) else able
     if widened := [layer for layer in left if signs.is_widened(layer)]:
         yield Cause(
             "not batch normalization",
@@ -107,25 +111,12 @@ def _of_other_weights_or_data(
     first = _first(evidence)
     starts_right = first is not None and not first.is_off
     looks_averaged = _look_averaged(left)
-    trained = [layer for layer in left if evidence.steps and signs.is_averaged(layer)]
     scale = _uniform_scale(first)
-    may_lag = starts_right or not any(layer.is_very_far for layer in left)
-    may_lag = bool(may_lag and scale is None and not looks_averaged and trained)
-    lag = Cause(
-        "not converged",
-        "possible",
-        paths_of(trained),
-        (
-            "the statistics of the first layer match the data and those of others do "
-            "not"
-            if starts_right
-            else "the statistics are off, but not by much"
-        )
-        + ", as where weights change faster than the average follows",
-        "use a smaller momentum, or lower the learning rate towards the end",
-    )
-    if may_lag and starts_right:
-        yield lag
+    lag = []
+    if scale is None and not looks_averaged:
+        lag = list(_lag(evidence, left, starts_right))
+    if starts_right:
+        yield from lag
     if looks_averaged or starts_right:
         yield Cause(
             "averaged weights",
@@ -134,8 +125,8 @@ def _of_other_weights_or_data(
             "the data have smaller variances than the running statistics in most "
             "layers, with similar means, as after averaging weights"
             if looks_averaged
-            else "the statistics of the first layer match the data and those of others "
-            "do not, as after averaging or editing weights, or loading them in part",
+            else f"{_STARTS_RIGHT}, as after averaging or editing weights, or loading "
+            "them in part",
             "recalibrate after averaging, editing or loading weights",
         )
     later_suffices = looks_averaged and _cannot_be_data(first, left)
@@ -143,7 +134,7 @@ def _of_other_weights_or_data(
         return
     yield Cause(
         "unlike data",
-        "possible" if scale is None and (looks_averaged or may_lag) else "likely",
+        "possible" if scale is None and (looks_averaged or lag) else "likely",
         paths_of(left),
         "the statistics are valid, but belong to other data"
         if scale is None
@@ -152,8 +143,25 @@ def _of_other_weights_or_data(
         "preprocess the data as in training; if they are meant to differ, recalibrate "
         "on them",
     )
-    if may_lag:
-        yield lag
+    yield from lag
+
+
+def _lag(
+    evidence: Evidence, left: Sequence[LayerState], starts_right: bool
+) -> Iterator[Cause]:
+    """Find averages that may be behind the weights, of a model that was trained."""
+    trained = [layer for layer in left if evidence.steps and signs.is_averaged(layer)]
+    is_near = not any(layer.is_very_far for layer in left)
+    if not trained or not (starts_right or is_near):
+        return
+    yield Cause(
+        "not converged",
+        "possible",
+        paths_of(trained),
+        (_STARTS_RIGHT if starts_right else "the statistics are off, but not by much")
+        + ", as where weights change faster than the average follows",
+        "use a smaller momentum, or lower the learning rate towards the end",
+    )
 
 
 def _cannot_be_data(first: LayerState | None, left: Sequence[LayerState]) -> bool:
