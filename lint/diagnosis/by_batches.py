@@ -12,13 +12,13 @@ from .layers import paths_of
 from .names import BATCH_NORM, IN_ORDER, INFERENCE, TRAINING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from .evidence import Evidence
 
 _SMALL_MOMENTUM, _DOUBTFUL_MOMENTUM = 0.5, 0.85
 _LIKE_NOISE = (0.25, 4.0)  # times the shift that noise alone causes
-_SMALL_BATCH = 4.5
+_SMALL_BATCH, _PAIRS = 4.5, 2.5
 _LARGER_BATCHES = "train with batches of 16 or more, or use another normalization"
 _MIXED_BATCHES = (
     "shuffle, so that each batch has samples of all kinds; or give each domain its own "
@@ -79,7 +79,11 @@ def batches_too_small(evidence: Evidence) -> Iterator[Cause]:
             "the given batches have one sample each, which has no variance",
             _LARGER_BATCHES,
         )
-    elif sizes and len(sizes) >= 2 / 3 * len(able) and _any_concerned(evidence, sizes):
+    elif (
+        sizes
+        and len(sizes) >= 2 / 3 * len(able)
+        and (_any_concerned(evidence, sizes) or _is_poor_of_pairs(evidence, sizes))
+    ):
         size = max(1, round(float(np.median(list(sizes.values())))))
         yield Cause(
             "batches too small",
@@ -157,3 +161,13 @@ FINDERS: tuple[Callable[[Evidence], Iterable[Cause]], ...] = (
 
 def _any_concerned(evidence: Evidence, paths: Iterable[str]) -> bool:
     return any(evidence.concerns(e) for e in evidence.layers if e.path in set(paths))
+
+
+def _is_poor_of_pairs(evidence: Evidence, sizes: Mapping[str, float]) -> bool:
+    """Whether all layers saw batches of one or two, and the model is poor in any mode.
+
+    Nothing is learned from samples that are normalized with hardly another, so that no
+    mode does better.
+    """
+    is_whole = len(sizes) == len(evidence.layers) > 1
+    return evidence.is_poor and is_whole and max(sizes.values()) < _PAIRS

@@ -21,9 +21,13 @@ if TYPE_CHECKING:
 
 _WINDOWS = 5  # of 1 / (1 - momentum) steps each, in which an average forgets the first
 _UNIFORM = 1.5  # the factor within which all channels are scaled alike
+_STARTS_RIGHT = (
+    "the statistics of the first layer match the data and those of others do not"
+)
 _MOST_OF_IT = 0.5  # of the gap
 _MUCH_FROM_BEFORE = 0.1  # of the running statistics
 _MOST_NAMES = 3
+_SHRUNK = 1.1  # running variances over those of the data
 _SCALED = 4.0  # the factor of deviations above which preprocessing is suspected
 
 
@@ -52,7 +56,8 @@ def unexplained(evidence: Evidence, explained: Collection[str]) -> Iterator[Caus
         )
         return
     if not left and not explained and evidence.has_gap and evidence.helps:
-        left = [layer for layer in evidence.layers if layer.data and not layer.frozen]
+        able = [layer for layer in evidence.layers if layer.data and not layer.frozen]
+        left = [] if any(map(signs.sees_noise, able)) else able
     if widened := [layer for layer in left if signs.is_widened(layer)]:
         yield Cause(
             "not batch normalization",
@@ -73,7 +78,7 @@ def unexplained(evidence: Evidence, explained: Collection[str]) -> Iterator[Caus
             "use a smaller momentum, or lower the learning rate towards the end",
         )
     left = _without(left, late)
-    if evidence.is_incurable and not evidence.helps:  # Other statistics do no better.
+    if evidence.stays:  # Other statistics do hardly better.
         left = [layer for layer in left if layer.is_far]
     if left:
         yield from _of_other_weights_or_data(evidence, left)
@@ -106,16 +111,12 @@ def _of_other_weights_or_data(
     first = _first(evidence)
     starts_right = first is not None and not first.is_off
     looks_averaged = _look_averaged(left)
-    trained = [layer for layer in left if evidence.steps and signs.is_averaged(layer)]
-    if starts_right and not looks_averaged and trained:
-        yield Cause(
-            "not converged",
-            "possible",
-            paths_of(trained),
-            "the statistics of the first layer match the data and those of others do "
-            "not, as where weights change faster than the average follows",
-            "use a smaller momentum, or lower the learning rate towards the end",
-        )
+    scale = _uniform_scale(first)
+    lag = []
+    if scale is None and not looks_averaged:
+        lag = list(_lag(evidence, left, starts_right))
+    if starts_right:
+        yield from lag
     if looks_averaged or starts_right:
         yield Cause(
             "averaged weights",
@@ -124,16 +125,16 @@ def _of_other_weights_or_data(
             "the data have smaller variances than the running statistics in most "
             "layers, with similar means, as after averaging weights"
             if looks_averaged
-            else "the statistics of the first layer match the data and those of others "
-            "do not, as after averaging or editing weights, or loading them in part",
+            else f"{_STARTS_RIGHT}, as after averaging or editing weights, or loading "
+            "them in part",
             "recalibrate after averaging, editing or loading weights",
         )
-    scale = _uniform_scale(first)
-    if scale is None and (starts_right or _cannot_be_data(first, left)):
+    later_suffices = looks_averaged and _cannot_be_data(first, left)
+    if scale is None and (starts_right or later_suffices):
         return
     yield Cause(
         "unlike data",
-        "possible" if looks_averaged and scale is None else "likely",
+        "possible" if scale is None and (looks_averaged or lag) else "likely",
         paths_of(left),
         "the statistics are valid, but belong to other data"
         if scale is None
@@ -141,6 +142,25 @@ def _of_other_weights_or_data(
         "data, in all channels alike",
         "preprocess the data as in training; if they are meant to differ, recalibrate "
         "on them",
+    )
+    yield from lag
+
+
+def _lag(
+    evidence: Evidence, left: Sequence[LayerState], starts_right: bool
+) -> Iterator[Cause]:
+    """Find averages that may be behind the weights, of a model that was trained."""
+    trained = [layer for layer in left if evidence.steps and signs.is_averaged(layer)]
+    is_near = not any(layer.is_very_far for layer in left)
+    if not trained or not (starts_right or is_near):
+        return
+    yield Cause(
+        "not converged",
+        "possible",
+        paths_of(trained),
+        (_STARTS_RIGHT if starts_right else "the statistics are off, but not by much")
+        + ", as where weights change faster than the average follows",
+        "use a smaller momentum, or lower the learning rate towards the end",
     )
 
 
@@ -206,7 +226,7 @@ def own_layers(model: Any) -> list[str]:
 def _look_averaged(layers: Sequence[LayerState]) -> bool:
     """Whether most variances have shrunk, and means stayed."""
     shrunk = [
-        layer for layer in layers if layer.distance and layer.distance.scale > 1.15
+        layer for layer in layers if layer.distance and layer.distance.scale > _SHRUNK
     ]
     means_stay = all(layer.distance and layer.distance.shift < 0.5 for layer in layers)
     return len(shrunk) > len(layers) / 2 and means_stay

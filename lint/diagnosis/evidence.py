@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # Distances of outputs have no natural scale: a quarter of a deviation counts.
 _SCALE_OF_DISTANCES = 12.5
+_HIGHER_IS_BETTER = ("acc", "auc", "precision", "recall", "iou", "f1")
+_A_POINT = 0.01
 _NO_BETTER = 0.95  # than a constant prediction, as a fraction of its loss
 _MOST_BYTES, _FEWEST_BATCHES = 128 * 2**20, 2  # of the outputs of one mode
 _MOST_LAYERS, _MOST_BATCHES = 32, 8  # for attributing the gap
@@ -83,9 +85,27 @@ class Evidence:
         return self.worse(INFERENCE, RECALIBRATED) and not self.is_useless(RECALIBRATED)
 
     @property
+    def is_mixed(self) -> bool:
+        """Whether recalibration makes the loss better and an accuracy worse."""
+        before, after = (self.scores[m].metrics for m in (INFERENCE, RECALIBRATED))
+        return any(
+            after[name].mean < before[name].mean - _A_POINT
+            for name in before
+            if name in after and any(word in name for word in _HIGHER_IS_BETTER)
+        )
+
+    @property
     def is_incurable(self) -> bool:
         """Whether a gap remains when the running statistics match the data."""
         return self.has_loss and self.worse(RECALIBRATED, BATCH_NORM)
+
+    @property
+    def stays(self) -> bool:
+        """Whether most of the gap remains when the running statistics match."""
+        if not self.is_incurable:
+            return False
+        gained = self.scores[INFERENCE].loss.mean - self.scores[RECALIBRATED].loss.mean
+        return gained < self.gap / 2
 
     def is_useless(self, mode: str) -> bool:
         """Whether a constant prediction would do as well."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 _FAR_SHIFT, _FAR_RATIO = 0.5, 2.0
+_VERY_FAR_SHIFT, _VERY_FAR_RATIO = 1.0, 3.0
 _OFF_SHIFT, _OFF_RATIO = 0.15, 1.15
 
 
@@ -120,6 +121,11 @@ class LayerState:
     def is_far(self) -> bool:
         """Whether the statistics are so far from the data's that it needs a reason."""
         return self._beyond(_FAR_SHIFT, _FAR_RATIO)
+
+    @property
+    def is_very_far(self) -> bool:
+        """Whether they are farther off than weights move in a few steps."""
+        return self._beyond(_VERY_FAR_SHIFT, _VERY_FAR_RATIO)
 
     @property
     def is_off(self) -> bool:

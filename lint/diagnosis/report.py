@@ -63,7 +63,7 @@ class Diagnosis:
     @property
     def remedy(self) -> str | None:
         """A line of code that was tried and helps this model; None if none is known."""
-        if self.healthy or not self.evidence.helps:
+        if self.healthy or not self.evidence.helps or self.evidence.is_mixed:
             return None
         data = self.evidence.data
         if data.from_arrays:
@@ -95,7 +95,7 @@ class Diagnosis:
             "remedy": self.remedy,
             "trial": after
             and {
-                "helps": evidence.helps,
+                "helps": evidence.helps and not evidence.is_mixed,
                 "before": _score(before),
                 "after": _score(after),
             },

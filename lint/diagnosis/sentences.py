@@ -104,10 +104,13 @@ def _no_help(diagnosis: Diagnosis) -> str:
     before, after = (
         diagnosis.scores[mode].loss.mean for mode in (INFERENCE, RECALIBRATED)
     )
+    if evidence.helps and not diagnosis.healthy:
+        return "better in one and worse in the other"
     if evidence.helps:
         return (
-            "dropout before batch normalization makes the difference: the statistics "
-            "of training include its noise"
+            "dropout or the like before batch normalization makes the difference: the "
+            "statistics of training include its noise, those of kerasbn.recalibrate do "
+            "not"
         )
     if evidence.worse(INFERENCE, RECALIBRATED):
         return "still no better than a constant prediction"

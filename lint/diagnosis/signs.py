@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _GOOD_FIT = 0.8  # the fraction of squares that a good fit explains
 _NEAR_SHIFT, _NEAR_RATIO = 0.5, 1.5
 _MOST_CHANNELS = 0.8
+_SAME_SHIFT, _SAME_RATIO = 0.01, 1.01
 _WIDER = 1.15  # times the distance of the variances with dropout
 _MOST_LEFT = 0.5  # of the initial values, for what came after to be seen
 _FAR_SHIFT, _FAR_RATIO = 0.5, 2.0  # between calls
@@ -155,6 +156,15 @@ def noise_of_average(state: LayerState, momentum: float) -> float:
     of_batches = np.maximum(data.of_batches, data.of_samples / max(data.batch_size, 1))
     part = of_batches / (data.variance + state.epsilon)
     return float(np.sqrt(part.mean() * (1 - momentum) / (1 + momentum)))
+
+
+def sees_noise(state: LayerState) -> bool:
+    """Whether dropout or the like in front changes the statistics of what it sees."""
+    if state.still is None or state.data is None:
+        return False
+    one, other = state.still, state.data
+    away = distance(one.mean, one.variance, other.mean, other.variance, state.epsilon)
+    return away.shift > _SAME_SHIFT or away.ratio > _SAME_RATIO
 
 
 def is_widened(state: LayerState) -> bool:

@@ -1,5 +1,7 @@
 """Causes that look like one another: the right one is named, and no other."""
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
@@ -7,8 +9,9 @@ from keras import layers, ops
 from sklearn.datasets import load_digits
 
 import lint
+from lint.diagnosis.evidence import Evidence
 from lint.diagnosis.layers import LayerState, Moments
-from lint.diagnosis.scores import Score, is_worse
+from lint.diagnosis.scores import Score, Spread, is_worse
 from lint.diagnosis.signs import effective_batch_size, is_widened
 from lint.subjects.distance import distance
 
@@ -87,6 +90,19 @@ class TestChance:
 
     def test_but_a_trifle_is_never_worse(self):
         assert not self.better(*[0.05] * 32)
+
+
+def test_a_better_loss_at_a_worse_accuracy_is_no_help():
+    def mixed(before, after, name="accuracy"):
+        scores = {
+            mode: SimpleNamespace(metrics={name: Spread(value, 0.0)})
+            for mode, value in (("inference mode", before), ("recalibrated", after))
+        }
+        return Evidence.is_mixed.fget(SimpleNamespace(scores=scores))
+
+    assert mixed(0.84, 0.74)
+    assert not mixed(0.84, 0.835)
+    assert not mixed(0.84, 0.74, name="mae")
 
 
 def state(mean, variance, data, still=None, momentum=0.99):
