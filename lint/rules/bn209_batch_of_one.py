@@ -19,11 +19,11 @@ class BatchOfOne(Rule):
     """A network with batch normalization is fitted with one sample per batch.
 
     ## What it does
-    Reports `fit(..., batch_size=1)`, data sets with `.batch(1)`, and `fit` or
-    `train_on_batch` with one sample, such as `x[None]` or `x.reshape(1, -1)`, for a
-    network that holds batch normalization: a warning where a layer such as `Dense`
-    stands before it, and info where there may be several values per channel, as in
-    images.
+    Reports `fit(..., batch_size=1)`, data sets and generators with batches of one, and
+    `fit` or `train_on_batch` with one sample, such as `x[None]` or `x.reshape(1, -1)`,
+    for a network that holds batch normalization: a warning where a layer such as
+    `Dense` stands before it, and info where there may be several values per channel, as
+    in images.
 
     ## Why is this bad
     A batch of one value per channel has variance 0: in training the layer outputs its
