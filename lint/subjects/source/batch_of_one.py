@@ -67,7 +67,7 @@ def _is_one_sample(module: Module, data: ast.expr) -> bool:
     match _only_value(module, data):
         case ast.Subscript(slice=index):
             first = index.elts[0] if isinstance(index, ast.Tuple) else index
-            return _is_new_axis(first)
+            return _is_new_axis(first) or _is_one_of(first)
         case ast.Call(func=function) as call if last_word(function) == "expand_dims":
             axis = call.args[1] if len(call.args) > 1 else keyword(call, "axis")
             return axis is not None and number(module, axis) == 0
@@ -98,6 +98,18 @@ def _shape(module: Module, data: ast.expr) -> list[ast.expr]:
 def _is_new_axis(index: ast.expr) -> bool:
     is_none = isinstance(index, ast.Constant) and index.value is None
     return is_none or last_word(index) == "newaxis"
+
+
+def _is_one_of(index: ast.expr) -> bool:
+    """Whether it is `i : i + 1`."""
+    match index:
+        case ast.Slice(
+            lower=ast.expr() as lower,
+            upper=ast.BinOp(left=left, op=ast.Add(), right=ast.Constant(value=1)),
+            step=None,
+        ):
+            return ast.unparse(lower) == ast.unparse(left)
+    return False
 
 
 def _only_value(module: Module, data: ast.expr) -> ast.AST:
