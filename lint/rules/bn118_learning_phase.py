@@ -36,6 +36,10 @@ _MESSAGES = {
         "the learning phase is set after the model was made or loaded, which keeps the "
         "one that it was made with; set it before that"
     ),
+    Phase.NO_EFFECT: (
+        "the model was made or loaded before this, and predict and evaluate run it in "
+        "the phase that they set themselves; leave it out"
+    ),
     Phase.NOT_SET: (
         "the graph that is exported from this session still depends on the learning "
         "phase, if its model holds batch normalization or dropout: it fails to load or "

@@ -19,14 +19,14 @@ class ImportedWeights(Rule):
     """Weights of another framework come in another order, or with another epsilon.
 
     ## What it does
-    Reports `set_weights([...])`, and `weights=[...]` of a layer, with four arrays that
-    by their names are gamma, beta, mean and variance in another order than this. Where
-    the weights are PyTorch's `running_mean` and `running_var`, or are given as
-    `weights=` to a layer, and the file names no epsilon, the first layer with Keras'
-    default is reported as info.
+    Reports `set_weights([...])`, and `weights=[...]` of a layer, with arrays that by
+    their names are gamma, beta, mean and variance in another order than this; gamma or
+    beta may be missing. Where the weights are PyTorch's `running_mean` and
+    `running_var`, or are given as `weights=` to a layer, and the file names no epsilon,
+    the first layer with Keras' default is reported as info.
 
     ## Why is this bad
-    The four arrays of a layer have the same shape, so that nothing fails when they are
+    The arrays of a layer have the same shape, so that nothing fails when they are
     exchanged: the layer computes something else. Keras takes gamma, beta, moving mean
     and moving variance. Its epsilon is 1e-3, that of PyTorch, Caffe and Darknet 1e-5:
     where a variance is small, the outputs differ.

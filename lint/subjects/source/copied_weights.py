@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 TRAINABLE = ("trainable_variables", "trainable_weights")
 _MORE = ("non_trainable_variables", "non_trainable_weights")
-_COPYING = ("assign", "assign_add", "assign_sub", "copy_", "set_value", "update")
+_COPYING = ("assign", "assign_add", "assign_sub", "copy_", "set_value")
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ def trained_in_evaluation(module: Module) -> Iterator[Evaluated]:
             continue  # it may well sample by its dropout on purpose
         elif (
             kinds
-            or predicts
+            or _is_loaded(module, network)
             or _is_unknown(module, network, call)
             or (is_step and _is_itself(module, network))
             or (is_step and _takes_flag(module, network))

@@ -43,7 +43,8 @@ class Phase(Enum):
     TRAINS_IN_INFERENCE = auto()  # it is 0 while a model is fitted
     INFERS_IN_TRAINING = auto()  # it is 1 while a model predicts
     EXPORTS_TRAINING = auto()  # it is 1 where a graph is exported
-    TOO_LATE = auto()  # it is set after the model was made
+    TOO_LATE = auto()  # it is set to 0 after the model was made
+    NO_EFFECT = auto()  # it is set to 1 after the model was made
     NOT_SET = auto()  # a graph is exported, and nothing sets it
     CALLED_WITH_1 = auto()  # a function of the backend is given 1
 
@@ -102,7 +103,7 @@ def _wrong(module: Module, setter: ast.Call, flag: bool | None) -> Phase | None:
         case True if exports and not late:
             return Phase.EXPORTS_TRAINING
         case True if _any_of(after, _INFERRING):
-            return Phase.TOO_LATE if late else Phase.INFERS_IN_TRAINING
+            return Phase.NO_EFFECT if late else Phase.INFERS_IN_TRAINING
         case False if exports:
             return Phase.TOO_LATE if late else None
         case False if _any_of(after, _FITTING):
