@@ -35,8 +35,12 @@ def attribute_given(cls: Class, name: str) -> tuple[_Given, ...]:
 
 @remembered_of_class
 def methods_in_sight(cls: Class, name: str) -> tuple[Routine, ...]:
-    """The methods that `self.name()` may run, by the instances in sight."""
-    found = (method_of(one, name) for one in _in_sight(cls))
+    """The methods that `self.name()` may run, by the instances in sight.
+
+    Those of subclasses only if there is none of the class itself.
+    """
+    made = _in_sight(cls)
+    found = (method_of(one, name) for one in ((cls,) if cls in made else made))
     return tuple(dict.fromkeys(one for one in found if one is not None))
 
 
