@@ -78,15 +78,16 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
             cls = source.Class(module, node)
             if source.keras_kind(cls) is None:
                 continue
-            # What it passes the flag on to, and what inherits it.
             kinds = source.kinds_handed_on(module, call, "training")
-            kinds |= source.kinds_of_class(cls) - {names.AUGMENTATION}
+            passes_on = bool(kinds) or source.passes_flag_to_sublayers(module, call)
+            if not passes_on:  # then what it holds inherits the flag
+                kinds = source.kinds_of_class(cls) - {names.AUGMENTATION}
             if names.BATCH_NORM in kinds:
                 harm = (
                     "a plain call runs batch normalization in training mode and moves "
                     "its statistics"
                 )
-            elif kinds or source.passes_flag_to_sublayers(module, call):
+            elif kinds or passes_on:
                 harm = (
                     "a plain call runs what it holds in training mode, so that dropout "
                     "drops in inference"

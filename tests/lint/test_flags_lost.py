@@ -79,7 +79,7 @@ class WithLoss(keras.Model):
 
     def __init__(self, **flag):
         super().__init__()
-        self.norm, self.head, self.flag = Open(), layers.Dense(1), flag
+        self.norm, self.head, self.options = Open(), layers.Dense(1), flag
 
     def build(self, shape):
         self.norm.build(shape)
@@ -88,8 +88,10 @@ class WithLoss(keras.Model):
     def call(self, x, training=None):
         return self.head(x)
 
-    def compute_loss(self, x=None, y=None, y_pred=None, **rest):
-        return keras.ops.mean(self.norm(x, **self.flag) ** 2 + (y - y_pred) ** 2)
+    def compute_loss(
+        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
+    ):
+        return keras.ops.mean(self.norm(x, **self.options) ** 2 + (y - y_pred) ** 2)
 
 
 def moved(layer):

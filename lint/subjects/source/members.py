@@ -175,5 +175,5 @@ def _read_target(
 
 def _item(value: ast.expr, index: int) -> ast.expr:
     """`value[index]`, which is what unpacking it gives a name."""
-    written = ast.Subscript(value, ast.Constant(index), ast.Load())
-    return ast.fix_missing_locations(ast.copy_location(written, value))
+    number = ast.copy_location(ast.Constant(index), value)
+    return ast.copy_location(ast.Subscript(value, number, ast.Load()), value)
