@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _GOOD_FIT = 0.8  # the fraction of squares that a good fit explains
 _NEAR_SHIFT, _NEAR_RATIO = 0.5, 1.5
 _MOST_CHANNELS = 0.8
+_AWAKE = 100.0  # times epsilon
 _SAME_SHIFT, _SAME_RATIO = 0.01, 1.01
 _WIDER = 1.15  # times the distance of the variances with dropout
 _MOST_LEFT = 0.5  # of the initial values, for what came after to be seen
@@ -156,6 +157,14 @@ def noise_of_average(state: LayerState, momentum: float) -> float:
     of_batches = np.maximum(data.of_batches, data.of_samples / max(data.batch_size, 1))
     part = of_batches / (data.variance + state.epsilon)
     return float(np.sqrt(part.mean() * (1 - momentum) / (1 + momentum)))
+
+
+def woken(state: LayerState | None) -> int:
+    """Return the number of channels that vary now, and were constant in training."""
+    if state is None or state.data is None:
+        return 0
+    slept = state.variance < state.epsilon
+    return int((slept & (state.data.variance > _AWAKE * state.epsilon)).sum())
 
 
 def sees_noise(state: LayerState) -> bool:
