@@ -58,13 +58,13 @@ def unexplained(evidence: Evidence, explained: Collection[str]) -> Iterator[Caus
     if not left and not explained and evidence.has_gap and evidence.helps:
         able = [layer for layer in evidence.layers if layer.data and not layer.frozen]
         left = [] if any(map(signs.sees_noise, able)) else able
-    if widened := [layer for layer in left if signs.is_widened(layer)]:
+    if noisy := [layer for layer in left if signs.fits_noise(layer)]:
         yield Cause(
             "not batch normalization",
             "likely",
-            paths_of(widened),
-            "dropout or noise in front of the layer widens what it sees in training; "
-            "inference lacks it, and the running statistics include it",
+            paths_of(noisy),
+            "dropout or the like in front of the layer changes what it sees in "
+            "training; inference lacks it, and the running statistics include it",
             "lower its rate, or move it behind the last batch normalization",
         )
         return  # What later layers receive follows from that.

@@ -12,7 +12,7 @@ import lint
 from lint.diagnosis.evidence import Evidence
 from lint.diagnosis.layers import LayerState, Moments
 from lint.diagnosis.scores import Score, Spread, is_worse
-from lint.diagnosis.signs import effective_batch_size, is_widened, woken
+from lint.diagnosis.signs import effective_batch_size, fits_noise, woken
 from lint.subjects.distance import distance
 
 BN = layers.BatchNormalization
@@ -139,9 +139,9 @@ class TestSigns:
 
     def test_dropout_in_front(self):
         still = moments(0, 1)
-        assert is_widened(state(np.zeros(4), np.full(4, 1.9), moments(0, 2), still))
-        assert not is_widened(state(np.zeros(4), np.full(4, 1.0), moments(0, 2), still))
-        assert not is_widened(state(np.zeros(4), np.full(4, 3.0), still, still))
+        assert fits_noise(state(np.zeros(4), np.full(4, 1.9), moments(0, 2), still))
+        assert not fits_noise(state(np.zeros(4), np.full(4, 1.0), moments(0, 2), still))
+        assert not fits_noise(state(np.zeros(4), np.full(4, 3.0), still, still))
 
 
 class OwnNorm(layers.Layer):
