@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _SMALL_MOMENTUM, _DOUBTFUL_MOMENTUM = 0.5, 0.85
 _LIKE_NOISE = (0.25, 4.0)  # times the shift that noise alone causes
 _SMALL_BATCH, _PAIRS = 4.5, 2.5
+_OTHERWISE_EXPLAINED = (signs.is_initial, signs.is_stuck, signs.has_unlike_calls)
 _LARGER_BATCHES = "train with batches of 16 or more, or use another normalization"
 _MIXED_BATCHES = (
     "shuffle, so that each batch has samples of all kinds; or give each domain its own "
@@ -64,9 +65,11 @@ def batches_too_small(evidence: Evidence) -> Iterator[Cause]:
     able = [e for e in evidence.layers if e.data and not e.frozen and e.is_finite]
     sizes = {}
     for layer in able:
-        if signs.is_initial(layer) or signs.has_unlike_calls(layer):
+        if any(sign(layer) for sign in _OTHERWISE_EXPLAINED):
             continue
-        left = signs.left_by_steps(layer, evidence.steps) or 0.0
+        left = signs.left_by_steps(layer, evidence.steps)
+        if left is None:
+            left = max(signs.initial_part(layer) or 0.0, 0.0)
         size = signs.effective_batch_size(layer, left)
         if size is not None and size < _SMALL_BATCH:
             sizes[layer.path] = size

@@ -6,7 +6,7 @@ from math import ceil, log
 from typing import TYPE_CHECKING, Any
 
 from ..subjects.model import keeps_forever
-from ..subjects.trainer import receives_training
+from ..subjects.trainer import receives_training, trains_by_itself
 from . import signs
 from .cause import Cause, Certainty
 from .layers import paths_of
@@ -78,15 +78,16 @@ def never_moved(evidence: Evidence) -> Iterator[Cause]:
         paths_of(layers),
         f"mean and variance still have their initial values{steps}"
         + (", and `fit` runs the layer in inference mode" if without_flag else "")
-        + (
-            ", though the weights do not"
-            if learned and not evidence.steps
-            else "; was the model trained at all?"
-            if evidence.steps == 0
-            else ""
-        ),
+        + _of_weights(evidence.steps, learned),
         _how_to_move(evidence, layers, learned),
     )
+
+
+def _of_weights(steps: int | None, learned: bool) -> str:
+    """Say what the weights tell of a model that was trained elsewhere, or never."""
+    if learned and not steps:
+        return ", though the weights do not"
+    return "; was the model trained at all?" if steps == 0 else ""
 
 
 def _how_to_move(evidence: Evidence, layers: list[LayerState], learned: bool) -> str:
@@ -112,8 +113,10 @@ def _how_to_move(evidence: Evidence, layers: list[LayerState], learned: bool) ->
 
 
 def _class_without_flag(model: Any) -> str:
-    """Return the name of the model's class if its `call` takes no `training`."""
-    return "" if receives_training(model) else type(model).__name__
+    """Return the name of the model's class if `fit` cannot pass `training` to it."""
+    kind = type(model)
+    is_at_fault = not receives_training(model) and not trains_by_itself(kind)
+    return kind.__name__ if is_at_fault else ""
 
 
 def _is_never_flagged(evidence: Evidence, layer: LayerState) -> bool:

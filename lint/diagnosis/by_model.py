@@ -58,13 +58,13 @@ def unexplained(evidence: Evidence, explained: Collection[str]) -> Iterator[Caus
     if not left and not explained and evidence.has_gap and evidence.helps:
         able = [layer for layer in evidence.layers if layer.data and not layer.frozen]
         left = [] if any(map(signs.sees_noise, able)) else able
-    if widened := [layer for layer in left if signs.is_widened(layer)]:
+    if noisy := [layer for layer in left if signs.fits_noise(layer)]:
         yield Cause(
             "not batch normalization",
             "likely",
-            paths_of(widened),
-            "dropout or noise in front of the layer widens what it sees in training; "
-            "inference lacks it, and the running statistics include it",
+            paths_of(noisy),
+            "dropout or the like in front of the layer changes what it sees in "
+            "training; inference lacks it, and the running statistics include it",
             "lower its rate, or move it behind the last batch normalization",
         )
         return  # What later layers receive follows from that.
@@ -111,9 +111,9 @@ def _of_other_weights_or_data(
     first = _first(evidence)
     starts_right = first is not None and not first.is_off
     looks_averaged = _look_averaged(left)
-    scale = _uniform_scale(first)
+    change = _change_of_data(first)
     lag = []
-    if scale is None and not looks_averaged:
+    if not change and not looks_averaged:
         lag = list(_lag(evidence, left, starts_right))
     if starts_right:
         yield from lag
@@ -130,16 +130,13 @@ def _of_other_weights_or_data(
             "recalibrate after averaging, editing or loading weights",
         )
     later_suffices = looks_averaged and _cannot_be_data(first, left)
-    if scale is None and (starts_right or later_suffices):
+    if not change and (starts_right or later_suffices):
         return
     yield Cause(
         "unlike data",
-        "possible" if scale is None and (looks_averaged or lag) else "likely",
+        "possible" if not change and (looks_averaged or lag) else "likely",
         paths_of(left),
-        "the statistics are valid, but belong to other data"
-        if scale is None
-        else f"the spread of the data is about {scale:.3g} times that of the training "
-        "data, in all channels alike",
+        change or "the statistics are valid, but belong to other data",
         "preprocess the data as in training; if they are meant to differ, recalibrate "
         "on them",
     )
@@ -251,6 +248,21 @@ def is_averaged_model(model: Any) -> bool:
     variables = getattr(optimizer, "_trainable_variables", None) or []
     pairs = [(array(a), array(v)) for a, v in zip(averages, variables, strict=False)]
     return bool(pairs) and all(np.allclose(a, v, rtol=1e-4) for a, v in pairs)
+
+
+def _change_of_data(first: LayerState | None) -> str:
+    """Say what only other data explain in what the first layer receives."""
+    if scale := _uniform_scale(first):
+        return (
+            f"the spread of the data is about {scale:.3g} times that of the training "
+            "data, in all channels alike"
+        )
+    if count := signs.woken(first):
+        return (
+            f"{count} channel{'s' * (count > 1)} of the first layer had no variance in "
+            "training, but some in these data"
+        )
+    return ""
 
 
 def _uniform_scale(state: LayerState | None) -> float | None:

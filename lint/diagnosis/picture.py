@@ -62,7 +62,7 @@ def _draw_scores(diagnosis: Diagnosis, axes: Any) -> None:
     colours = [_BAD if index == 0 else _GOOD for index in range(len(names))]
     if diagnosis.healthy:
         colours[0] = _GOOD
-    if names[-1] == MODES_IN_ORDER[-1]:
+    if diagnosis.remedy:
         colours[-1] = _AFTER
     labels = ["\n".join(textwrap.wrap(name, 22)) for name in names]
     axes.barh(labels, values, xerr=errors, color=colours, error_kw={"lw": 1})

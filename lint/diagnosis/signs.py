@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..subjects.distance import distance
+from ..subjects.distance import Distance, distance
 from .layers import array
 
 if TYPE_CHECKING:
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 _GOOD_FIT = 0.8  # the fraction of squares that a good fit explains
 _NEAR_SHIFT, _NEAR_RATIO = 0.5, 1.5
 _MOST_CHANNELS = 0.8
+_AWAKE = 100.0  # times epsilon
 _SAME_SHIFT, _SAME_RATIO = 0.01, 1.01
-_WIDER = 1.15  # times the distance of the variances with dropout
+_CLEARLY = 1.25  # times the distance with dropout
 _MOST_LEFT = 0.5  # of the initial values, for what came after to be seen
 _FAR_SHIFT, _FAR_RATIO = 0.5, 2.0  # between calls
 _UNLIKE_BATCHES = 4.0  # times the variance of the means of random batches
@@ -158,6 +159,14 @@ def noise_of_average(state: LayerState, momentum: float) -> float:
     return float(np.sqrt(part.mean() * (1 - momentum) / (1 + momentum)))
 
 
+def woken(state: LayerState | None) -> int:
+    """Return the number of channels that vary now, and were constant in training."""
+    if state is None or state.data is None:
+        return 0
+    slept = state.variance < state.epsilon
+    return int((slept & (state.data.variance > _AWAKE * state.epsilon)).sum())
+
+
 def sees_noise(state: LayerState) -> bool:
     """Whether dropout or the like in front changes the statistics of what it sees."""
     if state.still is None or state.data is None:
@@ -167,15 +176,19 @@ def sees_noise(state: LayerState) -> bool:
     return away.shift > _SAME_SHIFT or away.ratio > _SAME_RATIO
 
 
-def is_widened(state: LayerState) -> bool:
-    """Whether dropout or noise explains the statistics: without it, they fit worse."""
-    if state.still is None or state.distance is None:
+def fits_noise(state: LayerState) -> bool:
+    """Whether dropout or the like explains the statistics: without, they fit worse."""
+    if state.still is None or state.distance is None or not sees_noise(state):
         return False
     still = state.still
     away = distance(
         state.mean, state.variance, still.mean, still.variance, state.epsilon
     )
-    return away.ratio > _WIDER * state.distance.ratio and away.scale > 1
+    return _total(away) > _CLEARLY * _total(state.distance)
+
+
+def _total(away: Distance) -> float:
+    return away.shift + float(np.log(away.ratio))
 
 
 def has_unlike_calls(state: LayerState) -> bool:

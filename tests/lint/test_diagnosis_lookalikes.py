@@ -12,7 +12,7 @@ import lint
 from lint.diagnosis.evidence import Evidence
 from lint.diagnosis.layers import LayerState, Moments
 from lint.diagnosis.scores import Score, Spread, is_worse
-from lint.diagnosis.signs import effective_batch_size, is_widened
+from lint.diagnosis.signs import effective_batch_size, fits_noise, woken
 from lint.subjects.distance import distance
 
 BN = layers.BatchNormalization
@@ -131,11 +131,17 @@ class TestSigns:
         assert effective_batch_size(lagging, 0.4) is None  # It is right by then,
         assert effective_batch_size(lagging) < 4.5  # and looks small without that.
 
+    def test_channels_that_were_constant_in_training(self):
+        variance = np.array([9.0, 0.0, 1e-4, 2.0])
+        assert woken(state(np.zeros(4), variance, moments(0, 9))) == 2
+        assert woken(state(np.zeros(4), variance, moments(0, 1e-4))) == 0
+        assert woken(None) == 0
+
     def test_dropout_in_front(self):
         still = moments(0, 1)
-        assert is_widened(state(np.zeros(4), np.full(4, 1.9), moments(0, 2), still))
-        assert not is_widened(state(np.zeros(4), np.full(4, 1.0), moments(0, 2), still))
-        assert not is_widened(state(np.zeros(4), np.full(4, 3.0), still, still))
+        assert fits_noise(state(np.zeros(4), np.full(4, 1.9), moments(0, 2), still))
+        assert not fits_noise(state(np.zeros(4), np.full(4, 1.0), moments(0, 2), still))
+        assert not fits_noise(state(np.zeros(4), np.full(4, 3.0), still, still))
 
 
 class OwnNorm(layers.Layer):
