@@ -333,10 +333,19 @@ def _loop_or_function(module: Module, node: ast.AST) -> ast.AST | None:
 
 
 def _runs_without_gradients(run: Running) -> bool:
-    """Whether it, or a call that leads to it, stands in `with torch.no_grad()`."""
-    outer = any(
-        isinstance(outer, ast.With)
-        and re.search(r"no_grad|inference_mode", ast.unparse(outer.items[0]))
+    """Whether it, or a call that leads to it, is for an evaluation.
+
+    It stands in `with torch.no_grad()`, or in a function that says so.
+    """
+    around = [
+        ast.unparse(outer.items[0])
         for outer in run.module.scopes.ancestors(run.call)
+        if isinstance(outer, ast.With)
+    ]
+    function = None if run.routine is None else run.routine.node
+    around += map(ast.unparse, getattr(function, "decorator_list", ()))
+    return (
+        any(re.search(r"no_grad|inference_mode", text) for text in around)
+        or hints.is_evaluation(getattr(function, "name", ""))
+        or (run.caller is not None and _runs_without_gradients(run.caller))
     )
-    return outer or (run.caller is not None and _runs_without_gradients(run.caller))
