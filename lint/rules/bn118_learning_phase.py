@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from ..findings import Severity
 from ..subjects import source
-from ..subjects.source import Phase
 from .rule import Rule
 
 if TYPE_CHECKING:
@@ -16,37 +15,37 @@ if TYPE_CHECKING:
     from ..subjects.source import Module
 
 _MESSAGES = {
-    Phase.TRAINS_IN_INFERENCE: (
+    "TRAINS_IN_INFERENCE": (
         "with the learning phase fixed at 0, fit trains a graph of TensorFlow 1 in "
         "inference mode: batch normalization never updates its statistics, and dropout "
         "never drops; leave it out, as fit and predict set the phase themselves"
     ),
-    Phase.INFERS_IN_TRAINING: (
+    "INFERS_IN_TRAINING": (
         "with the learning phase fixed at 1, predict and evaluate run a graph of "
         "TensorFlow 1 as in training: batch normalization uses the statistics of the "
         "batch, and dropout drops; leave it out, as fit and predict set the phase "
         "themselves"
     ),
-    Phase.EXPORTS_TRAINING: (
+    "EXPORTS_TRAINING": (
         "with the learning phase fixed at 1, the exported graph runs as in training: "
         "batch normalization uses the statistics of the batch, and dropout drops; call "
         "set_learning_phase(0) before the model is made or loaded"
     ),
-    Phase.TOO_LATE: (
+    "TOO_LATE": (
         "the learning phase is set after the model was made or loaded, which keeps the "
         "one that it was made with; set it before that"
     ),
-    Phase.NO_EFFECT: (
+    "NO_EFFECT": (
         "the model was made or loaded before this, and predict and evaluate run it in "
         "the phase that they set themselves; leave it out"
     ),
-    Phase.NOT_SET: (
+    "NOT_SET": (
         "the graph that is exported from this session still depends on the learning "
         "phase, if its model holds batch normalization or dropout: it fails to load or "
         "to run elsewhere, or runs in the wrong phase; call set_learning_phase(0) "
         "before the model is made or loaded"
     ),
-    Phase.CALLED_WITH_1: (
+    "CALLED_WITH_1": (
         "the learning phase is 1, which means training: batch normalization uses the "
         "statistics of the batch, and dropout drops; pass 0 for what predict computes"
     ),
@@ -104,9 +103,9 @@ def classify(images):
         if not module.mentions("learning_phase", "get_session"):
             return
         for found in source.wrong_phases(module):
-            exports = found.phase is Phase.EXPORTS_TRAINING
+            exports = found.phase is source.Phase.EXPORTS_TRAINING
             yield self.finding(
-                _MESSAGES[found.phase],
+                _MESSAGES[found.phase.name],
                 module.location(found.node),
                 Severity.WARNING if exports else None,
             )

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from ..findings import Severity
 from ..subjects import source
-from ..subjects.source import Feed
 from .rule import Rule
 
 if TYPE_CHECKING:
@@ -16,20 +15,20 @@ if TYPE_CHECKING:
     from ..subjects.source import Module
 
 _MESSAGES = {
-    Feed.EVALUATES_IN_TRAINING: (
+    "EVALUATES_IN_TRAINING": (
         "{name} is fed True in an evaluation: batch normalization uses the statistics "
         "of the batch, and dropout drops; feed False"
     ),
-    Feed.TRAINS_IN_INFERENCE: (
+    "TRAINS_IN_INFERENCE": (
         "{name} is fed False to the training op: batch normalization normalizes with "
         "its running statistics, which never move, and dropout never drops; feed True"
     ),
-    Feed.TRUE_BY_DEFAULT: (
+    "TRUE_BY_DEFAULT": (
         "{name} is True by default, and nothing here feeds False: whatever does not "
         "feed it, an exported graph above all, runs as in training; make False the "
         "default, and feed True in training"
     ),
-    Feed.FIXED_WHEN_BUILT: (
+    "FIXED_WHEN_BUILT": (
         "the graph keeps the {name} that it is built with, whatever it is set to "
         "later; use a placeholder, and feed it"
     ),
@@ -83,7 +82,7 @@ def evaluate(session, x_test):
             return
         for found in source.fed_phases(module):
             yield self.finding(
-                _MESSAGES[found.feed].format(name=found.name),
+                _MESSAGES[found.feed.name].format(name=found.name),
                 module.location(found.node),
                 Severity.WARNING if found.surely else None,
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from typing import TYPE_CHECKING
 
 from .. import names
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .module import Module
+
+_MODE_2 = re.compile(r"\bmode\s*=\s*2\b")
 
 
 def is_function(module: Module, call: ast.Call) -> bool:
@@ -136,7 +139,7 @@ def is_of_graphs(module: Module, call: ast.Call) -> bool:
 
 def batch_modes(module: Module) -> Iterator[ast.expr]:
     """Yield each `mode=2` of Keras 1, which only ever normalizes with the batch."""
-    for call in module.calls if "mode" in module.text else ():
+    for call in module.calls if module.matches(_MODE_2) else ():
         mode = keyword(call, "mode")
         if (
             isinstance(mode, ast.Constant)

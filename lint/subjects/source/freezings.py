@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .memo import found_once
 from .nodes import start
+from .reach import may_reach
 from .resolve import values
 from .values import Routine, argument_for, default_of, parameters
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
     from .module import Module
     from .nodes import Function, Position
+
+_BY_NAME = re.compile(r"\.trainable\s*=\s*(?!True\b|False\b)\w+\s*$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,8 @@ def _spares_batch_norm(condition: ast.AST | None) -> bool:
 
 def _by_helper(module: Module) -> Iterator[Freezing]:
     """`set_trainability(network, False)`."""
+    if not may_reach(module, _sets_trainable):
+        return
     for call in module.calls:
         for value in values(module, call.func) if call.args else ():
             flag = _flag_of(value.node) if isinstance(value, Routine) else None
@@ -107,6 +113,11 @@ def _by_helper(module: Module) -> Iterator[Freezing]:
                 match given or default_of(value.node, flag):
                     case ast.Constant(value=bool() as constant):
                         yield Freezing(call, call.args[0], constant)
+
+
+def _sets_trainable(text: str) -> bool:
+    """Whether a source may make something trainable or not by a name's value."""
+    return "trainable" in text and _BY_NAME.search(text) is not None
 
 
 def _flag_of(function: Function) -> str | None:

@@ -37,9 +37,10 @@ def _in_graphs(module: Module) -> Iterator[ast.Call]:
         return
     seen: dict[object, ast.expr] = {}
     for call in module.calls:
-        if call.keywords or not _calls_network(module, call):
+        read_by = [] if call.keywords else list(_inputs_of(module, call))
+        if not read_by or not _calls_network(module, call):
             continue
-        for read in _inputs_of(module, call):
+        for read in read_by:
             graph = module.scopes.enclosing_function(read)  # another builds another
             for place in places(module, call.func):
                 first = seen.setdefault((graph, place), read)
