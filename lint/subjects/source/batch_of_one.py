@@ -11,7 +11,6 @@ from .classes import calls_in, keyword
 from .contents import kinds_held
 from .nodes import last_word
 from .one_sample import batch_of_one, is_single, size_of_one
-from .reach import may_reach
 from .resolve import values
 from .sequence import layers_before
 from .trained import trained_networks
@@ -46,8 +45,6 @@ class BatchOfOne:
 
 def batches_of_one(module: Module) -> Iterator[BatchOfOne]:
     """Yield each place by which a network with BN gets one sample at a time."""
-    if not may_reach(module, names.mentions_batch_norm):
-        return
     found: dict[ast.AST, None] = {}
     for word in (*_FITTING, "train_on_batch"):
         for call in module.calls_by_name.get(word, ()):
