@@ -35,8 +35,8 @@ class StatisticsNeverUpdated(Rule):
     Where only the weights of a layer are known, as in a subclassed model, the usual
     initial statistics are assumed, and gamma or beta count as changed if they are not
     the same in all channels; where these too are as at the start, the layer may be
-    frozen, and it is reported as info. Silent for layers with `trainable=False`, and where a
-    custom initializer of the statistics leaves the initial values unknown.
+    frozen, and it is reported as info. Silent for layers with `trainable=False`, and
+    where a custom initializer of the statistics leaves the initial values unknown.
     """
 
     code = "BN203"
