@@ -86,7 +86,8 @@ def _by_names(archive: Archive, path: str, frozen: bool) -> Iterator[BatchNorm]:
             inside.setdefault(layer, {})[variable] = found
     for layer, arrays in inside.items():
         if arrays.keys() in (_STATISTICS, _STATISTICS | _AFFINE):
-            inner = layer.removeprefix(f"{path}/").removeprefix(f"{path}/")  # or twice
+            # Around the layer stand the models it was built in, or itself once more.
+            inner = layer.rpartition(f"{path}/")[2] or layer
             reader = _reader([arrays[name] for name in _ORDER if name in arrays])
             yield BatchNorm(f"{path}/{inner}", {}, frozen, (), reader)
 
