@@ -70,16 +70,13 @@ def _applied(module: Module, call: ast.Call) -> Iterator[ast.Call]:
     """The constructions of the BN layers that a call applies, or has a helper apply."""
     if isinstance(call.func, ast.Name | ast.Attribute) and call.args:
         yield from _single(module, call.func)
-    given = [*call.args, *(argument.value for argument in call.keywords)]
-    layers = [
-        (part, made)
-        for part in given
-        if isinstance(part, ast.Name | ast.Attribute)
-        for made in _single(module, part)
-    ]
-    for value in values(module, call.func) if layers else ():
+    for value in values(module, call.func):
         if isinstance(value, Routine):
-            yield from (made for part, made in layers if _calls(value, call, part))
+            for part in (*call.args, *(word.value for word in call.keywords)):
+                if isinstance(part, ast.Name | ast.Attribute) and _calls(
+                    value, call, part
+                ):
+                    yield from _single(module, part)
 
 
 def _calls(helper: Routine, call: ast.Call, layer: ast.expr) -> bool:

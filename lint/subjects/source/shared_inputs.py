@@ -10,6 +10,7 @@ from .bindings import Kind
 from .classes import keras_kind
 from .contents import kinds_held
 from .nodes import Function, arguments_of
+from .reach import may_reach
 from .resolve import method_of, values
 from .trained import places
 from .values import Class, Known, Result, Routine, argument_for, is_self
@@ -33,11 +34,13 @@ def shared_by_inputs(module: Module) -> Iterator[ast.Call]:
 
 
 def _in_graphs(module: Module) -> Iterator[ast.Call]:
-    if not module.mentions("Input"):
+    if not module.mentions("Input") or not may_reach(module, names.mentions_batch_norm):
         return
     seen: dict[object, ast.expr] = {}
     for call in module.calls:
-        if call.keywords or not _calls_network(module, call):
+        if call.keywords or [type(given) for given in call.args] != [ast.Name]:
+            continue
+        if not _calls_network(module, call):
             continue
         for read in _inputs_of(module, call):
             for place in places(module, call.func):
