@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from .module import Module
 
+_LOOPS = ast.For | ast.While | ast.ListComp | ast.GeneratorExp | ast.DictComp
 _INPUT = Known("keras.layers.Input")
 
 
@@ -44,10 +45,21 @@ def _in_graphs(module: Module) -> Iterator[ast.Call]:
             continue
         for read in _inputs_of(module, call):
             for place in places(module, call.func):
+                if _is_made_anew(module, call, place[0]):
+                    continue
                 first = seen.setdefault(place, read)
                 if first is not read and _holds_batch_norm(module, call):
                     yield call
                     break
+
+
+def _is_made_anew(module: Module, call: ast.Call, made: object) -> bool:
+    """Whether a loop around a call makes another network each time."""
+    around = set(module.scopes.ancestors(made)) if isinstance(made, ast.AST) else set()
+    return any(
+        isinstance(outer, _LOOPS) and outer in around
+        for outer in module.scopes.ancestors(call)
+    )
 
 
 def _calls_network(module: Module, call: ast.Call) -> bool:
