@@ -32,7 +32,7 @@ class BatchOfOne(Rule):
     larger batches, or `LayerNormalization` or `GroupNormalization`.
 
     ## Limits
-    A batch size of 1 that is only the default of a command's option counts as well.
+    A batch size of 1 that is only the default of a command's option is info.
 
     ## References
     - https://arxiv.org/abs/1803.08494

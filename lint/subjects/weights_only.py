@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING
 
 from h5py.h5g import GroupID
 
-from kerasbn.archive.hdf5 import array, child, names, text_attribute
+from kerasbn.archive.hdf5 import (
+    array,
+    child,
+    group,
+    names,
+    text_attribute,
+    text_list_attribute,
+)
 
 from .model import BatchNorm, Statistics
 
@@ -28,6 +35,8 @@ if TYPE_CHECKING:
 _USUAL_NAME = re.compile(r"(^|/)batch_normalization(_\d+)?$")
 _NOT_LAYERS = {"optimizer", "metrics"}
 _DEEPEST = 32
+_ORDER = ("gamma", "beta", "moving_mean", "moving_variance")
+_AFFINE, _STATISTICS = set(_ORDER[:2]), set(_ORDER[2:])
 
 
 def find_batch_norms(archive: Archive) -> Iterator[BatchNorm]:
@@ -47,15 +56,40 @@ def batch_norms_in_group(
         path: the layer's path.
         frozen: whether the layer or a model around it has `trainable=False`.
     """
-    if archive.format != "keras" or place is None:
-        return  # A legacy file does not separate the layers inside.
-    if (group := child(archive.root.id, place)) is not None:
-        variables = child(group, "vars") if isinstance(group, GroupID) else None
+    if archive.format != "keras":
+        yield from _by_names(archive, path, frozen)
+        return
+    if place is None:
+        return
+    if (own_group := child(archive.root.id, place)) is not None:
+        is_group = isinstance(own_group, GroupID)
+        variables = child(own_group, "vars") if is_group else None
         own = variables and _statistics_reader(variables, place)
         if own:  # A subclass of batch normalization itself.
             yield BatchNorm(path, {}, frozen, (), own)
-        for found in _below(group, path, "", archive.keras_version):
+        for found in _below(own_group, path, "", archive.keras_version):
             yield replace(found, frozen=frozen)
+
+
+def _by_names(archive: Archive, path: str, frozen: bool) -> Iterator[BatchNorm]:
+    """Yield the BN layers inside a layer of a legacy file, by the names of weights.
+
+    It keeps the weights of all layers inside in one list: `block/bn/moving_mean`.
+    """
+    stored = group(archive.root.id, f"model_weights/{path}")
+    inside: dict[str, dict[str, StoredArray]] = {}
+    for name in [] if stored is None else text_list_attribute(stored, "weight_names"):
+        assert stored is not None
+        layer, _, variable = name.partition(":")[0].rpartition("/")
+        found = array(stored, name)
+        if found is not None and "/" in layer:
+            inside.setdefault(layer, {})[variable] = found
+    for layer, arrays in inside.items():
+        if arrays.keys() in (_STATISTICS, _STATISTICS | _AFFINE):
+            # Around the layer stand the models it was built in, or itself once more.
+            inner = layer.rpartition(f"{path}/")[2] or layer
+            reader = _reader([arrays[name] for name in _ORDER if name in arrays])
+            yield BatchNorm(f"{path}/{inner}", {}, frozen, (), reader)
 
 
 def is_opaque(layer: Layer) -> bool:
@@ -108,6 +142,12 @@ def _statistics_reader(
     named = any(_USUAL_NAME.search(name) for name in names)
     if not named and (len(stored) < 4 or (stored[-1].read() < 0).any()):
         return None
+
+    return _reader(stored)
+
+
+def _reader(stored: list[StoredArray]) -> Callable[[], Statistics]:
+    """Return a reader of the arrays, in Keras' order."""
 
     @cache  # Several rules ask.
     def read() -> Statistics:

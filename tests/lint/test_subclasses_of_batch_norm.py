@@ -42,6 +42,22 @@ class Net(keras.Model):
         return self.head(self.bn(x))
 
 
+@keras.saving.register_keras_serializable("subclass_tests")
+class Block(layers.Layer):
+    def __init__(self, flag=None, **options):
+        super().__init__(**options)
+        self.flag, self.bn = flag, Mine(momentum=0.9, name="inner")
+
+    def build(self, shape):
+        self.bn.build(shape)
+
+    def call(self, x, training=None):
+        return self.bn(x, training=training if self.flag is None else self.flag)
+
+    def get_config(self):
+        return {**super().get_config(), "flag": self.flag}
+
+
 def found(model, path, optimizer=True):
     x = np.random.default_rng(0).normal(1, 2, (160, 6)).astype("float32")
     model.compile("sgd", "mean_squared_error")
@@ -76,6 +92,19 @@ def test_are_known_inside_a_wrapper(tmp_path):
     each = layers.TimeDistributed(Mine(momentum=0.1, name="b"), name="each")
     model = sequential(layers.Reshape((2, 3)), each, layers.Flatten())
     assert ("BN201", "error", "each/b") in found(model, tmp_path / "m.keras")
+
+
+@pytest.mark.parametrize("name", ["m.keras", "m.h5"])
+def test_are_known_inside_a_layer_by_weights(tmp_path, name):
+    lost = found(sequential(Block(False, name="block")), tmp_path / name)
+    assert ("BN203", "error", "block/inner") in lost
+    kept = found(sequential(Block(name="block")), tmp_path / name)
+    assert kept == {("BN002", "info", "block/inner")}
+
+
+def test_steps_count_for_a_subclass_as_for_the_layer(tmp_path):
+    findings = found(sequential(Mine(momentum=0.9999, name="b")), tmp_path / "m.keras")
+    assert ("BN204", "warning", "b") in findings
 
 
 @pytest.mark.parametrize("optimizer", [True, False])

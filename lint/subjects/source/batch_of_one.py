@@ -10,7 +10,7 @@ from .. import names
 from .classes import calls_in, keyword
 from .contents import kinds_held
 from .nodes import last_word
-from .one_sample import batch_of_one, is_single, size_of_one
+from .one_sample import batch_of_one, is_option_of_one, is_single, size_of_one
 from .resolve import values
 from .sequence import layers_before
 from .trained import trained_networks
@@ -35,8 +35,8 @@ class BatchOfOne:
 
     Attributes:
         place: what makes it one.
-        is_flat: whether BN comes after a layer that leaves one value per channel, so
-            that the variance is surely 0.
+        is_flat: whether BN surely follows a layer that leaves one value per channel,
+            so that the variance is 0.
     """
 
     place: ast.AST
@@ -55,7 +55,16 @@ def batches_of_one(module: Module) -> Iterator[BatchOfOne]:
         found.setdefault(place)
     if found:
         is_flat = any(layer.kind in _FLAT for layer in layers_before(module))
-        yield from (BatchOfOne(place, is_flat) for place in found)
+        for place in found:
+            yield BatchOfOne(place, is_flat and not _is_by_option(module, place))
+
+
+def _is_by_option(module: Module, place: ast.AST) -> bool:
+    """Whether it is one only if a command is not given another number."""
+    return any(
+        isinstance(node, ast.expr) and is_option_of_one(module, node)
+        for node in ast.walk(place)
+    )
 
 
 def _holds_batch_norm(module: Module, call: ast.Call) -> bool:

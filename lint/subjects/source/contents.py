@@ -23,6 +23,7 @@ from .memo import remembered
 from .nodes import ScopeNode, last_word
 from .parts import (
     added_to,
+    added_under_its_name,
     freezes_itself,
     handed_in_frozen,
     is_empty,
@@ -305,10 +306,9 @@ class _LayerSearch:
     def _grown(self, module: Module, made: ast.Call) -> Kinds:
         """Return what is added to a network under the name it is first given."""
         found = NOTHING
-        match module.scopes.parents.get(made):
-            case ast.Assign(targets=[ast.Name(id=name)]):
-                for added in added_to(module, name, module.scopes.scope_of(made).node):
-                    found |= self.expression(module, added)
+        for added in added_under_its_name(module, made):
+            if not is_dead(module, added, self._run):
+                found |= self.expression(module, added)
         return found
 
     def _attribute(self, module: Module, base: ast.expr, name: str) -> Iterator[Kinds]:

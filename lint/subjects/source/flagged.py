@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from .module import Module
     from .values import Value
 
-_ANY_FLAG = re.compile(r"training[\"']?\]?\s*[=:]|,\s*(?:True|False|None)\b")
+_ANY_FLAG = re.compile(r"training(?:[\"']\]?\s*[=:]|\s*=)|,\s*(?:True|False|None)\b")
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ _BATCHES = ("batch", "padded_batch", "unbatch")
 
 def size_of_one(module: Module, size: ast.expr) -> bool:
     """Whether a batch size is 1: as written, by default, or for every caller."""
-    if number(module, size) == 1 or _is_option_of_one(module, size):
+    if number(module, size) == 1 or is_option_of_one(module, size):
         return True
     match size:
         case ast.Name():
@@ -38,7 +38,7 @@ def size_of_one(module: Module, size: ast.expr) -> bool:
                 case [binding] if binding.kind is Kind.VALUE and isinstance(
                     binding.node, ast.Attribute
                 ):
-                    return _is_option_of_one(module, binding.node)
+                    return is_option_of_one(module, binding.node)
     return False
 
 
@@ -53,7 +53,7 @@ def _is_one_by_default(module: Module, function: Function, name: str) -> bool:
     return True
 
 
-def _is_option_of_one(module: Module, size: ast.expr) -> bool:
+def is_option_of_one(module: Module, size: ast.expr) -> bool:
     """Whether it is `args.batch_size`, and the option is 1 if it is not given."""
     if not isinstance(size, ast.Attribute) or "parse_args" not in module.calls_by_name:
         return False

@@ -5,10 +5,12 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from .. import names
 from .batch_norms import batch_norm_name
+from .classes import calls_in
 from .nodes import Function, ScopeNode
 from .resolve import values
-from .values import Class, Known, Result, Routine
+from .values import Result, Routine, argument_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,14 +67,26 @@ def _are_both_run(module: Module, first: ast.Call, second: ast.Call) -> bool:
 
 
 def _applied(module: Module, call: ast.Call) -> Iterator[ast.Call]:
-    """The constructions of the BN layers that a call applies, or hands to a helper."""
+    """The constructions of the BN layers that a call applies, or has a helper apply."""
     if isinstance(call.func, ast.Name | ast.Attribute) and call.args:
         yield from _single(module, call.func)
-    given = [*call.args, *(argument.value for argument in call.keywords)]
-    names = [part for part in given if isinstance(part, ast.Name | ast.Attribute)]
-    if names and any(isinstance(value, Routine) for value in values(module, call.func)):
-        for part in names:
-            yield from _single(module, part)
+    for value in values(module, call.func):
+        if isinstance(value, Routine):
+            for part in (*call.args, *(word.value for word in call.keywords)):
+                if isinstance(part, ast.Name | ast.Attribute) and _calls(
+                    value, call, part
+                ):
+                    yield from _single(module, part)
+
+
+def _calls(helper: Routine, call: ast.Call, layer: ast.expr) -> bool:
+    """Whether a helper calls what a call passes it, by the parameter's name."""
+    skipped = int(helper.owner is not None)
+    return any(
+        isinstance(inner.func, ast.Name)
+        and argument_for(call, helper.node, inner.func.id, skipped) is layer
+        for inner in calls_in(helper.module, helper.node)
+    )
 
 
 def _single(module: Module, layer: ast.Name | ast.Attribute) -> Iterator[ast.Call]:
@@ -84,8 +98,8 @@ def _single(module: Module, layer: ast.Name | ast.Attribute) -> Iterator[ast.Cal
             return  # whoever passes it applies it
     for value in values(module, layer):
         match value:
-            case Result(maker=Known() | Class() as maker, module=where, call=made) if (
-                where is module and batch_norm_name(maker)
+            case Result(maker=maker, module=where, call=made) if (
+                where is module and batch_norm_name(maker) in names.BATCH_NORM_LAYERS
             ):
                 if isinstance(module.scopes.parents.get(made), ast.Assign) or (
                     _is_part_of_tuple(module, made)

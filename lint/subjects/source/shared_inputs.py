@@ -10,6 +10,7 @@ from .bindings import Kind
 from .classes import keras_kind
 from .contents import kinds_held
 from .nodes import Function, arguments_of
+from .reach import may_reach
 from .resolve import method_of, values
 from .trained import places
 from .values import Class, Known, Result, Routine, argument_for, is_self
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from .module import Module
 
+_LOOPS = ast.For | ast.While | ast.ListComp | ast.GeneratorExp | ast.DictComp
 _INPUT = Known("keras.layers.Input")
 
 
@@ -33,7 +35,7 @@ def shared_by_inputs(module: Module) -> Iterator[ast.Call]:
 
 
 def _in_graphs(module: Module) -> Iterator[ast.Call]:
-    if not module.mentions("Input"):
+    if not module.mentions("Input") or not may_reach(module, names.mentions_batch_norm):
         return
     seen: dict[object, ast.expr] = {}
     for call in module.calls:
@@ -43,10 +45,21 @@ def _in_graphs(module: Module) -> Iterator[ast.Call]:
         for read in read_by:
             graph = module.scopes.enclosing_function(read)  # another builds another
             for place in places(module, call.func):
+                if _is_made_anew(module, call, place[0]):
+                    continue
                 first = seen.setdefault((graph, place), read)
                 if first is not read and _holds_batch_norm(module, call):
                     yield call
                     break
+
+
+def _is_made_anew(module: Module, call: ast.Call, made: object) -> bool:
+    """Whether a loop around a call makes another network each time."""
+    around = set(module.scopes.ancestors(made)) if isinstance(made, ast.AST) else set()
+    return any(
+        isinstance(outer, _LOOPS) and outer in around
+        for outer in module.scopes.ancestors(call)
+    )
 
 
 def _calls_network(module: Module, call: ast.Call) -> bool:
