@@ -40,6 +40,7 @@ from .keras_versions import keras_for
 from .late_freezing import fitted_frozen, late_changes
 from .layer_updates import leaves_updates_in_layers, trains_layers
 from .leaks import Leak, leaked_flags
+from .lost_flag import LostFlag
 from .members import members
 from .module import Module
 from .own_averages import own_averages
@@ -60,7 +61,7 @@ from .sibling_flags import (
 from .sole_use import sole_number
 from .step_counts import default_momenta, most_steps
 from .toggled import toggled_in_loops
-from .training_steps import LostFlag, lost_flags
+from .training_steps import lost_flags
 from .unflagged_on_jax import flag_passed_on, unflagged_on_jax
 from .untrained import actions_in_training, teachers_in_training
 from .usage import Usage, trains_by_loops_alone, usage_of
