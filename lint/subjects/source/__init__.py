@@ -53,6 +53,7 @@ from .layer_updates import (
     trains_layers,
 )
 from .leaks import Leak, leaked_flags
+from .lost_flag import LostFlag
 from .members import members
 from .module import Module
 from .outside_calls import outside_calls
@@ -76,7 +77,7 @@ from .sibling_flags import (
 from .sole_use import sole_number
 from .step_counts import default_momenta, most_steps
 from .toggled import toggled_in_loops
-from .training_steps import LostFlag, lost_flags
+from .training_steps import lost_flags
 from .unflagged_on_jax import flag_passed_on, unflagged_on_jax
 from .untrained import (
     actions_in_training,

@@ -4,51 +4,26 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .. import names
 from . import hints
 from .classes import calls_in, keyword
 from .contents import kinds_held
 from .identity import is_part_of
+from .lost_flag import APPLYING, LOST, LostFlag
 from .members import returns_of
-from .nodes import Function, arguments_of, last_word
+from .nodes import arguments_of, last_word
 from .owners import owners
 from .resolve import values
 from .running import Running, running, trained_kinds
 from .saying import FLAG
-from .values import Known, Result, Routine
+from .torch_steps import before_backward
+from .values import Known, Routine
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from .module import Module
-
-# Layers that are inactive in inference mode; augmentation is not.
-_LOST = frozenset({names.BATCH_NORM, names.DROPOUT, names.NOISE})
-_APPLYING = ("apply_gradients", "minimize", "apply", "stateless_apply", "apply_updates")
-
-
-@dataclass(frozen=True)
-class LostFlag:
-    """A call of a network with BN, in a training step, without `training`.
-
-    Attributes:
-        node: where in the module; the call itself, or the one that leads to it.
-        called: what is called, as written.
-        how: what makes it a training step.
-        is_call: whether `node` is that call itself.
-        kinds: what the network holds that depends on the phase.
-        shared: whether it is in a function that may also run outside of training.
-    """
-
-    node: ast.Call
-    called: str
-    how: str
-    kinds: frozenset[str]
-    is_call: bool = True
-    shared: bool = False
 
 
 def lost_flags(module: Module) -> Iterator[LostFlag]:
@@ -60,7 +35,7 @@ def lost_flags(module: Module) -> Iterator[LostFlag]:
         *_under_tapes(module),
         *_minimised(module),
         *_in_jax(module),
-        *_before_backward(module),
+        *before_backward(module),
     ]
     seen = set()
     for flag in found:
@@ -132,7 +107,7 @@ def _trained(
                 given = keyword(call, "tape")
                 if isinstance(given, ast.Name) and _is_one_of(module, given, tapes):
                     sources += [*call.args[1:2], *_given(call, "var_list")]
-    applied = any(last_word(call.func) in _APPLYING for call in calls)
+    applied = any(last_word(call.func) in APPLYING for call in calls)
     if not applied and isinstance(function, ast.FunctionDef):
         # The gradients may be returned to a caller that applies them.
         applied = bool(returns_of(module, function)) and _applies_somewhere(module)
@@ -151,7 +126,7 @@ def _given(call: ast.Call, name: str) -> list[ast.expr]:
 
 
 def _applies_somewhere(module: Module) -> bool:
-    return any(word in module.calls_by_name for word in _APPLYING)
+    return any(word in module.calls_by_name for word in APPLYING)
 
 
 def _lost(
@@ -179,7 +154,7 @@ def _lost(
         if lost is None or last_word(lost.call.func) == "call":
             continue  # BN109 reports x.call(...)
         for network in call.networks():
-            kinds = trained_kinds(network, call.call) & _LOST
+            kinds = trained_kinds(network, call.call) & LOST
             if kinds and any(is_part_of(network, owner, step) for owner in trained):
                 here = lost is call and call.is_shown
                 is_call = here and keyword(call.call, FLAG) is None
@@ -208,7 +183,7 @@ def _in_jax(module: Module) -> Iterator[LostFlag]:
             network = call.func.value if isinstance(call.func, ast.Attribute) else None
             if lost is None or network is None:
                 continue
-            kinds = kinds_held(run.module, network) & _LOST
+            kinds = kinds_held(run.module, network) & LOST
             if kinds:
                 how = "in a differentiated function"
                 name = getattr(function.node, "name", "")
@@ -255,97 +230,3 @@ def _differentiated(module: Module) -> Iterator[Routine]:
         written = " ".join(ast.unparse(decorator) for decorator in node.decorator_list)
         if re.search(r"\bjax\.(value_and_)?grad\b", written):
             yield Routine(module, node)
-
-
-# PyTorch: what is called before `loss.backward()`.
-
-
-def _before_backward(module: Module) -> Iterator[LostFlag]:
-    if not module.mentions("torch"):
-        return
-    for backward in module.calls_by_name.get("backward", ()):
-        around = _loop_or_function(module, backward)
-        inside = [
-            call
-            for call in module.calls
-            if around is None or around in module.scopes.ancestors(call)
-        ]
-        inside += _stepping_with(module, around)
-        if not any(last_word(call.func) in ("step", *_APPLYING) for call in inside):
-            continue
-        held = list(_optimised(module, inside))
-        before = [call for call in inside if call.lineno < backward.lineno]
-        for run in running(module, before) if held else ():
-            if _runs_without_gradients(run):
-                continue
-            lost = run.loses_flag()
-            for network in run.networks() if lost is not None else ():
-                kinds = trained_kinds(network, run.call) & _LOST
-                if kinds and any(
-                    is_part_of(network, (module, part), backward) for part in held
-                ):
-                    assert lost is not None
-                    here = lost is run and run.is_shown
-                    is_call = here and keyword(run.call, FLAG) is None
-                    yield LostFlag(
-                        lost.shown,
-                        ast.unparse(run.call.func),
-                        "before loss.backward()",
-                        kinds,
-                        is_call,
-                        run.caller is not None,
-                    )
-                    break
-
-
-def _optimised(module: Module, calls: list[ast.Call]) -> Iterator[ast.expr]:
-    """The networks whose weights the optimizers hold that make a step here."""
-    for call in calls:
-        if last_word(call.func) in _APPLYING:
-            for argument in call.args:
-                yield from owners(module, argument)
-        elif last_word(call.func) == "step" and isinstance(call.func, ast.Attribute):
-            for optimizer in (call.func.value, *call.args):  # scaler.step(optimizer)
-                for value in values(module, optimizer):
-                    if isinstance(value, Result) and value.module is module:
-                        for given in (*value.call.args, *value.call.keywords):
-                            yield from owners(module, given)
-
-
-def _stepping_with(module: Module, closure: ast.AST | None) -> list[ast.Call]:
-    """The calls of `optimizer.step(closure)`."""
-    return [
-        call
-        for call in module.calls_by_name.get("step", ())
-        for given in call.args
-        if any(
-            isinstance(value, Routine) and value.node is closure
-            for value in values(module, given)
-        )
-    ]
-
-
-def _loop_or_function(module: Module, node: ast.AST) -> ast.AST | None:
-    for outer in module.scopes.ancestors(node):
-        if isinstance(outer, ast.For | ast.While | Function):
-            return outer
-    return None
-
-
-def _runs_without_gradients(run: Running) -> bool:
-    """Whether it, or a call that leads to it, is for an evaluation.
-
-    It stands in `with torch.no_grad()`, or in a function that says so.
-    """
-    around = [
-        ast.unparse(outer.items[0])
-        for outer in run.module.scopes.ancestors(run.call)
-        if isinstance(outer, ast.With)
-    ]
-    function = None if run.routine is None else run.routine.node
-    around += map(ast.unparse, getattr(function, "decorator_list", ()))
-    return (
-        any(re.search(r"no_grad|inference_mode", text) for text in around)
-        or hints.is_evaluation(getattr(function, "name", ""))
-        or (run.caller is not None and _runs_without_gradients(run.caller))
-    )
