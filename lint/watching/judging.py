@@ -106,9 +106,10 @@ def _judge_channels(layer: WatchedLayer, notices: Notices, step: int) -> None:
             "dead channels",
             layer.path,
             step,
-            f"{dead} of {layer.channels} channels are constant, with a batch variance "
-            "of 0: their input is dead or padding. Check the layer before it: a "
-            "learning rate that is too high kills ReLU units.",
+            f"{dead} of {layer.channels} channels {'is' if dead == 1 else 'are'} "
+            "constant, with a batch variance of 0: a constant feature of the data, "
+            "padding, or units that are dead. A learning rate that is too high kills "
+            "ReLU units.",
         )
 
 

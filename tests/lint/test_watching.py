@@ -154,7 +154,7 @@ class TestFit:
     def test_dead_channels(self):
         x, y = data()
         x[:, 2] = 3
-        with pytest.warns(lint.WatchWarning, match="1 of 4 channels are constant"):
+        with pytest.warns(lint.WatchWarning, match="1 of 4 channels is constant"):
             found = fitted(net(momentum=0.5), x, y, watching())
         assert found == [("dead channels", "bn")]
 
