@@ -34,10 +34,10 @@ class Rule:
     a framework; None where nothing can be run.
 
     A finding in source may come with a `fix`, made by a function of
-    `subjects.source.edits`, each of which returns None where the text does not allow
-    it. A fix is `safe` if nobody could have meant the code as it was. The code that
-    applies a fix lints the result: if the finding remains, or a new error or warning
-    without a fix appears, the source is left as it was.
+    `subjects.source.reading.edits`, each of which returns None where the text does not
+    allow it. A fix is `safe` if nobody could have meant the code as it was. The code
+    that applies a fix lints the result: if the finding remains, or a new error or
+    warning without a fix appears, the source is left as it was.
 
     `backend` is the one that the proof needs, if it shows nothing on others.
 

@@ -1,95 +1,100 @@
 """Python source as the rules see it, and all that they ask of it."""
 
-from . import hints
-from .always_on import AlwaysOn, always_off, always_on
-from .averaged import averaged_weights
-from .averages_put_in import averages_put_in
-from .batch_norm_calls import batch_modes
-from .batch_norms import Momentum, changes_later, momenta
-from .batch_of_one import batches_of_one
-from .borrowed import only_borrows
-from .bypassed import (
+from .flags.always_on import AlwaysOn, always_off, always_on
+from .flags.bypassed import (
     base_calls_without_flag,
     bypassing_calls,
     calls_without_parameter,
     flags_ignored,
     wrapped_calls,
 )
-from .classes import extends_flagged, is_functional, keras_kind, takes_training
-from .contents import kinds_of_class
-from .copied_weights import copies_without_statistics
-from .data_formats import default_data_format
-from .dropped_updates import dropped_updates, updates_left_behind
-from .edits import replaced, with_argument, with_parameter
-from .evaluation_steps import Evaluated, trained_in_evaluation
-from .fed_phases import Fed, Feed, fed_phases
-from .fixed_axis import fixed_axes
-from .flag_places import FlagPlace
-from .flagged import Flagged, flag_left_out, flagged_calls
-from .frozen import freezes
-from .frozen_parts import frozen_in_parts
-from .global_phase import GlobalPhase, Phase, wrong_phases
-from .graph_flags import graph_flags
-from .graph_mode import (
-    calls_without_flag,
-    loses_updates,
-    training_ops,
-)
-from .handed_in import handed_in_networks
-from .handed_on import Misnamed, kinds_handed_on, misnamed_flags
-from .idle_dropout import (
-    dropouts_without_flag,
-    unflagged_in_estimators,
-    unflagged_in_sessions,
-)
-from .imported_weights import default_epsilons, misordered_weights
-from .in_lambda import batch_norms_in_lambda
-from .kept_flags import Kept, kept_flags
-from .keras_versions import keras_for
-from .late_freezing import fitted_frozen, late_changes
-from .layer_updates import (
-    handed_to_tensorpack,
-    leaves_updates_in_layers,
-    trains_layers,
-)
-from .leaks import Leak, leaked_flags
-from .lost_flag import LostFlag
-from .members import members
-from .module import Module
-from .outside_calls import outside_calls
-from .own_averages import own_averages
-from .own_training import has_own_training
-from .partial_freezing import loops_that_miss
-from .penalties import penalties_through_batch_norm
-from .plain_calls import leaking_calls, leaks_in_call
-from .project import Project, UnreadableSource, module_from_bytes, read_module
-from .resolve import method_of, project_lineage
-from .reused_layers import reused_layers
-from .savers import Incomplete, saved_without_statistics
-from .sequence import arguments, layers_before, library_classes
-from .shared_inputs import shared_by_inputs
-from .sibling_flags import (
+from .flags.flag_places import FlagPlace
+from .flags.flagged import Flagged, flag_left_out, flagged_calls
+from .flags.graph_flags import graph_flags
+from .flags.handed_on import Misnamed, kinds_handed_on, misnamed_flags
+from .flags.in_lambda import batch_norms_in_lambda
+from .flags.kept_flags import Kept, kept_flags
+from .flags.leaks import Leak, leaked_flags
+from .flags.outside_calls import outside_calls
+from .flags.own_training import has_own_training
+from .flags.plain_calls import leaking_calls, leaks_in_call
+from .flags.sibling_flags import (
     LeftOut,
     leaves_flag_out,
     left_out,
     passes_flag_to_sublayers,
 )
-from .sole_use import sole_number
-from .step_counts import default_momenta, most_steps
-from .toggled import toggled_in_loops
-from .training_steps import lost_flags
-from .unflagged_on_jax import flag_passed_on, unflagged_on_jax
-from .untrained import (
+from .flags.unflagged_on_jax import flag_passed_on, unflagged_on_jax
+from .flags.usage import Usage, usage_of
+from .flags.without_flag import WithoutFlag, passes_flags_on, without_flag
+from .freezing.frozen_parts import frozen_in_parts
+from .freezing.late_freezing import fitted_frozen, late_changes
+from .freezing.partial_freezing import loops_that_miss
+from .freezing.toggled import toggled_in_loops
+from .networks.contents import kinds_of_class
+from .networks.frozen import freezes
+from .networks.sequence import arguments, layers_before, library_classes
+from .reading import hints
+from .reading.edits import replaced, with_argument, with_parameter
+from .reading.keras_versions import keras_for
+from .reading.module import Module
+from .reading.project import Project, UnreadableSource, module_from_bytes, read_module
+from .reading.values import Class, default_of, parameters
+from .resolving.classes import (
+    extends_flagged,
+    is_functional,
+    keras_kind,
+    takes_training,
+)
+from .resolving.members import members
+from .resolving.resolve import method_of, project_lineage
+from .statistics.averaged import averaged_weights
+from .statistics.averages_put_in import averages_put_in
+from .statistics.batch_norm_calls import batch_modes
+from .statistics.batch_norms import Momentum, changes_later, momenta
+from .statistics.batch_of_one import batches_of_one
+from .statistics.copied_weights import copies_without_statistics
+from .statistics.data_formats import default_data_format
+from .statistics.fixed_axis import fixed_axes
+from .statistics.imported_weights import default_epsilons, misordered_weights
+from .statistics.own_averages import own_averages
+from .statistics.reused_layers import reused_layers
+from .statistics.shared_inputs import shared_by_inputs
+from .statistics.sole_use import sole_number
+from .tf1.fed_phases import Fed, Feed, fed_phases
+from .tf1.global_phase import GlobalPhase, Phase, wrong_phases
+from .tf1.graph_mode import (
+    calls_without_flag,
+    loses_updates,
+    training_ops,
+)
+from .tf1.idle_dropout import (
+    dropouts_without_flag,
+    unflagged_in_estimators,
+    unflagged_in_sessions,
+)
+from .tf1.layer_updates import (
+    handed_to_tensorpack,
+    leaves_updates_in_layers,
+    trains_layers,
+)
+from .tf1.savers import Incomplete, saved_without_statistics
+from .tf1.unused_flags import unused_flags
+from .tf1.updates_out_of_sight import updates_out_of_sight
+from .tf1.vain_updates import fetched_in_vain
+from .training.borrowed import only_borrows
+from .training.dropped_updates import dropped_updates, updates_left_behind
+from .training.evaluation_steps import Evaluated, trained_in_evaluation
+from .training.handed_in import handed_in_networks
+from .training.lost_flag import LostFlag
+from .training.penalties import penalties_through_batch_norm
+from .training.step_counts import default_momenta, most_steps
+from .training.training_steps import lost_flags
+from .training.untrained import (
     actions_in_training,
     finished_in_training,
     teachers_in_training,
 )
-from .unused_flags import unused_flags
-from .updates_out_of_sight import updates_out_of_sight
-from .usage import Usage, usage_of
-from .vain_updates import fetched_in_vain
-from .values import Class, default_of, parameters
-from .without_flag import WithoutFlag, passes_flags_on, without_flag
 
 __all__ = [
     "AlwaysOn",

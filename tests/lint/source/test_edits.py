@@ -9,7 +9,7 @@ import pytest
 
 from lint.fixing.documents import read_document
 from lint.subjects.source import Project, module_from_bytes
-from lint.subjects.source.edits import (
+from lint.subjects.source.reading.edits import (
     replaced,
     with_argument,
     with_parameter,

@@ -12,7 +12,7 @@ from lint.semantics import (
     keras_of_model,
     parse_version,
 )
-from lint.subjects.source.keras_versions import (
+from lint.subjects.source.reading.keras_versions import (
     Requirements,
     backend_of,
     keras_of_source,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lint.subjects.source import Project, read_module
-from lint.subjects.source.limits import FILES_REACHED
-from lint.subjects.source.reach import may_reach
+from lint.subjects.source.reading.limits import FILES_REACHED
+from lint.subjects.source.reading.reach import may_reach
 
 if TYPE_CHECKING:
     from pathlib import Path

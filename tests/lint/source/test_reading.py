@@ -15,8 +15,8 @@ from lint.subjects.source import (
     UnreadableSource,
     module_from_bytes,
     read_module,
-    symbolic,
 )
+from lint.subjects.source.resolving import symbolic
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "source"
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lint.subjects.source import Class, Project, module_from_bytes
-from lint.subjects.source.resolve import calls_of, lineage, method_of, values
-from lint.subjects.source.values import (
+from lint.subjects.source.reading.values import (
     Items,
     Known,
     Literal,
@@ -17,12 +16,13 @@ from lint.subjects.source.values import (
     Result,
     Routine,
 )
+from lint.subjects.source.resolving.resolve import calls_of, lineage, method_of, values
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from lint.subjects.source import Module
-    from lint.subjects.source.values import Value
+    from lint.subjects.source.reading.values import Value
 
 
 def module_of(code: str, root: Path) -> Module:

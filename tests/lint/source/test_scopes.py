@@ -6,9 +6,9 @@ import ast
 
 import pytest
 
-from lint.subjects.source.bindings import Kind
-from lint.subjects.source.nodes import arguments_of, last_word, nodes_in
-from lint.subjects.source.scopes import Scopes
+from lint.subjects.source.reading.bindings import Kind
+from lint.subjects.source.reading.nodes import arguments_of, last_word, nodes_in
+from lint.subjects.source.reading.scopes import Scopes
 
 
 def scopes_of(code: str) -> Scopes:

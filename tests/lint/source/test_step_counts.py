@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lint.subjects.source import Project, module_from_bytes
-from lint.subjects.source.step_counts import most_steps
+from lint.subjects.source.training.step_counts import most_steps
 
 DATA = """\
 import math, keras, numpy as np

@@ -1,0 +1,1 @@
+"""The flag `training`: written out, passed on, left out or kept."""

@@ -1,0 +1,196 @@
+"""Layers other than BN that the `call` of a Keras class runs in one phase alone."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ... import names
+from ..networks.contents import kinds_held
+from ..networks.frozen import freezes
+from ..reading import hints
+from ..reading.nodes import last_word
+from ..reading.values import Class, Known, Parameter, Result, Routine, parameters
+from ..resolving.classes import calls_in, keras_kind, reached, takes_training
+from ..resolving.members import attribute_of_self, members, self_name
+from ..resolving.resolve import method_of, values
+from ..resolving.saying import FLAG, passes_flag_on, says
+from .flag_places import FlagPlace, flag_place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..reading.module import Module
+    from ..reading.nodes import Function
+    from ..reading.values import Value
+
+_RANDOM = frozenset({names.DROPOUT, names.NOISE})
+# Functions that drop whenever they are called.
+_FUNCTIONS = {
+    *("tensorflow.nn.dropout", "keras.random.dropout", "keras.backend.dropout"),
+    *("tensorflow.nn.experimental.stateless_dropout", "keras.random.alpha_dropout"),
+}
+_OFF = re.compile(r"training\s*=\s*False\b")
+_ON = re.compile(r"training\s*=\s*(True\b|[\w.]+\s*(>|!=))")
+
+
+@dataclass(frozen=True)
+class AlwaysOn:
+    """A call in a `call` of Keras that is run in one phase whatever the caller's.
+
+    Attributes:
+        node: the flag, or the call of a function that drops by itself.
+        called: what is called, as written.
+        is_function: whether it is such a function.
+    """
+
+    node: ast.AST
+    called: str
+    is_function: bool = False
+
+
+def always_on(module: Module) -> Iterator[AlwaysOn]:
+    """Yield each such call.
+
+    It is dropout or noise; a layer beside others that get the caller's phase; a method
+    of a class whose `call` has no phase to pass; or there, a function that drops.
+    """
+    if not (module.mentions("dropout(") or module.matches(_ON)):
+        return
+    seen: set[ast.Call] = set()
+    for cls, routine, passed_on in _in_calls(module):
+        for call in calls_in(module, routine.node):
+            if _drops_by_itself(cls, routine, call):
+                yield AlwaysOn(call, ast.unparse(call.func), is_function=True)
+                continue
+            flag = _flag_that_is_on(module, call)
+            if (
+                flag is not None
+                and call not in seen
+                and _matters(cls, call, routine.node, passed_on)
+                and flag_place(module, call, is_layer=False) is FlagPlace.CALL
+            ):
+                seen.add(call)
+                yield AlwaysOn(flag, ast.unparse(call.func))
+
+
+def always_off(module: Module) -> Iterator[AlwaysOn]:
+    """Yield each call with a constant False, beside others that get the phase.
+
+    Names may say that what is called is meant to stay still.
+    """
+    if not module.matches(_OFF):
+        return
+    seen: set[ast.Call] = set()
+    for cls, routine, passed_on in _in_calls(module):
+        for call in calls_in(module, routine.node) if passed_on else ():
+            flag = _flag_of(call)
+            if (
+                flag is not None
+                and says(module, call).is_constant(False)
+                and call not in seen
+                and not hints.keeps_still(ast.unparse(call.func))
+                and not freezes(module).covers(call.func)
+                and _matters(cls, call, routine.node, passed_on)
+                and flag_place(module, call, is_layer=False) is FlagPlace.CALL
+            ):
+                seen.add(call)
+                yield AlwaysOn(flag, ast.unparse(call.func))
+
+
+def _in_calls(module: Module) -> Iterator[tuple[Class, Routine, bool]]:
+    """The methods that run in a `call`, and whether they pass the phase on."""
+    if not module.mentions("def call") or module.is_test:
+        return
+    for node in module.classes:
+        cls = Class(module, node)
+        if "call" not in members(module, node).methods or keras_kind(cls) is None:
+            continue
+        for routine in reached(cls, "call"):
+            if routine.module is module:
+                calls = calls_in(module, routine.node)
+                yield cls, routine, any(map(passes_flag_on, calls))
+
+
+def _drops_by_itself(cls: Class, routine: Routine, call: ast.Call) -> bool:
+    """Whether it is a function that drops, where nothing knows the phase."""
+    if not last_word(call.func).endswith("dropout") or not _has_no_phase(cls):
+        return False
+    module, function = cls.module, routine.node
+    return (
+        any(
+            isinstance(value, Known) and value.name in _FUNCTIONS
+            for value in values(module, call.func)
+        )
+        and module.scopes.enclosing_function(call) is function
+        and not hints.is_meant_random(cls.node.name)
+        and not any(
+            hints.speaks_of_phase(getattr(node, "id", "") or getattr(node, "attr", ""))
+            for node in ast.walk(function)
+        )
+        and not any(map(hints.is_flag_like, parameters(function)))
+    )
+
+
+def _flag_of(call: ast.Call) -> ast.keyword | None:
+    return next((argument for argument in call.keywords if argument.arg == FLAG), None)
+
+
+def _flag_that_is_on(module: Module, call: ast.Call) -> ast.keyword | None:
+    """The flag of a call, if it is True or says that a rate is above 0."""
+    flag = _flag_of(call)
+    if flag is None:
+        return None
+    match flag.value:
+        case ast.Compare(
+            left=ast.Attribute(value=ast.Name(id="self"), attr=name),
+            ops=[ast.Gt() | ast.NotEq()],
+            comparators=[ast.Constant(value=0)],
+        ) if not hints.speaks_of_phase(name):
+            return flag
+    return flag if says(module, call).is_constant(True) else None
+
+
+def _matters(cls: Class, call: ast.Call, function: Function, passed_on: bool) -> bool:
+    module = cls.module
+    kinds = kinds_held(module, call.func)
+    if names.BATCH_NORM in kinds:
+        return False  # BN103 says more about it
+    found = values(module, call.func)
+    if kinds & _RANDOM or any(map(_is_dropout, found)):
+        return True
+    if attribute_of_self(call.func, self_name(function)) is None:
+        return False
+    if any(isinstance(value, Routine) for value in found):
+        return _has_no_phase(cls) and all(
+            isinstance(value, Routine) and FLAG in parameters(value.node)
+            for value in found
+        )
+    return passed_on and all(_may_depend_on_phase(candidate) for candidate in found)
+
+
+def _is_dropout(layer: Value) -> bool:
+    """Whether it is dropout or noise, at whatever rate."""
+    match layer:
+        case Result(maker=Known(name), call=made):
+            return bool(names.kinds_named(name) & _RANDOM) and not (
+                made.args and getattr(made.args[0], "value", None) == 0
+            )
+    return False
+
+
+def _has_no_phase(cls: Class) -> bool:
+    call = method_of(cls, "call")
+    return call is not None and not takes_training(call.node)
+
+
+def _may_depend_on_phase(layer: Value) -> bool:
+    """Whether it is passed in, of another library, or of the project."""
+    match layer:
+        case Parameter() | Result(maker=Class()):
+            return True
+        case Result(maker=Known(name)):
+            return not name.startswith(("keras.", "tensorflow."))
+    return False

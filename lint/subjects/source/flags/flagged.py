@@ -1,0 +1,268 @@
+"""Calls of BN, or of a network with BN, that write `training` out as a constant."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ....findings import Edit, Fix
+from ... import names
+from ..networks.contents import kinds_held
+from ..networks.frozen import freezes
+from ..networks.sublayers import may_depend_on_phase
+from ..reading import hints
+from ..reading.edits import without_argument
+from ..reading.memo import found_once
+from ..reading.nodes import last_word
+from ..reading.reach import may_reach
+from ..reading.values import (
+    Class,
+    Known,
+    Parameter,
+    Result,
+    Routine,
+    parameters,
+)
+from ..resolving.classes import calls_in, keyword
+from ..resolving.resolve import values
+from ..resolving.saying import FLAG, How, Said, passes_flag_on, says
+from ..resolving.switches import constants_of
+from ..resolving.symbolic import fitted_graph
+from ..statistics.batch_norm_calls import (
+    calls_base,
+    flag_of,
+    is_batch_norm,
+    is_function,
+    is_of_graphs,
+)
+from .flag_places import FlagPlace, flag_place
+from .left_defaults import left_at_default
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..reading.module import Module
+    from ..reading.values import Value
+
+_ANY_FLAG = re.compile(r"training(?:[\"']\]?\s*[=:]|\s*=)|,\s*(?:True|False|None)\b")
+
+
+@dataclass(frozen=True)
+class Flagged:
+    """A call with a constant flag.
+
+    Attributes:
+        value: the flag.
+        call: the call.
+        node: the argument that gives it.
+        where: whether it is in a `call` or builds a graph.
+        is_layer: whether BN itself is called, not a network that holds BN.
+        is_function: whether it is BN as a function of TensorFlow 1.
+        of_graphs: whether it is BN of TensorFlow 1 in any form.
+        kept_still: whether names say that the network is not meant to learn.
+        maybe_frozen: whether the module freezes something that may be this.
+        fitted: whether the module compiles or fits a graph that it is part of.
+        noisy: whether the module also has dropout that never stops, as in pix2pix.
+        in_training: whether its function makes the op that trains, so that its graph
+            may be for training alone.
+        by_default_of: the method whose default the flag is, as no call passes another.
+        only_drops: whether there is dropout, and no BN; that only of such a default.
+        is_switch: whether a graph gets it from a constant, or entry, that has a name
+            and may be meant to be edited.
+        unknown: whether it is a layer out of sight; that only of such a default, too.
+    """
+
+    value: bool | None
+    call: ast.Call
+    node: ast.AST
+    where: FlagPlace
+    is_layer: bool
+    is_function: bool
+    of_graphs: bool
+    kept_still: bool
+    maybe_frozen: bool
+    fitted: bool
+    noisy: bool
+    in_training: bool
+    by_default_of: str = ""
+    only_drops: bool = False
+    is_switch: bool = False
+    unknown: bool = False
+
+
+@found_once
+def flagged_calls(module: Module) -> Iterator[Flagged]:
+    """Yield each call of BN, or of what holds BN, with a constant flag."""
+    if not module.matches(_ANY_FLAG) or not may_reach(module, _may_be_flagged):
+        return
+    fitted: set[ast.AST] | None = None
+    for call in module.calls:
+        said = flag_of(module, call)
+        if said is None:
+            continue
+        is_layer = is_batch_norm(module, call)
+        drops = unknown = False
+        if not is_layer and not _is_network(module, call):
+            if left_at_default(module, said) is None:
+                continue  # a constant makes dropout sample, or not
+            drops = _is_network(module, call, names.DROPOUT)
+            unknown = not drops and may_depend_on_phase(module, call.func)
+            if not (drops or unknown):
+                continue
+        where = flag_place(module, call, is_layer)
+        flag = said.flag
+        helper = ""
+        left = left_at_default(module, said) if where is FlagPlace.CALL else None
+        if left is not None:
+            flag, helper = left.value, getattr(said.function, "name", "")  # type: ignore[assignment]
+        elif unknown:
+            continue
+        elif said.how is not How.CONSTANT:
+            passed = _passed_flag(module, call, said, where)
+            if passed is None:
+                continue
+            flag = passed
+        assert said.node is not None
+        if where is FlagPlace.GRAPH and fitted is None:
+            fitted = fitted_graph(module)
+        if where is not None:
+            yield Flagged(
+                value=flag,
+                call=call,
+                node=said.node,
+                where=where,
+                is_layer=is_layer,
+                is_function=is_function(module, call),
+                of_graphs=is_of_graphs(module, call),
+                kept_still=_is_kept_still(module, call, in_sight=bool(helper)),
+                maybe_frozen=_maybe_frozen(module, call),
+                fitted=where is FlagPlace.GRAPH and call in (fitted or ()),
+                noisy=where is FlagPlace.GRAPH and _has_endless_dropout(module),
+                in_training=_stands_beside_optimizer(module, call),
+                by_default_of=helper,
+                only_drops=drops,
+                is_switch=where is FlagPlace.GRAPH and _is_switch(said),
+                unknown=unknown,
+            )
+
+
+def _may_be_flagged(text: str) -> bool:
+    return names.mentions_batch_norm(text) or names.mentions_dropout(text)
+
+
+def flag_left_out(module: Module, flagged: Flagged) -> Fix | None:
+    """Leave the phase to the caller; this is unsafe, as the flag may be meant.
+
+    A BN layer that calls its base must pass the phase on, for nothing else does. Beside
+    calls that pass it on, this one does so, too.
+    """
+    if getattr(flagged.node, "arg", FLAG) is None:
+        return None  # other options stand beside it
+    function = module.scopes.enclosing_function(flagged.call)
+    passing = f"{FLAG}={FLAG}"
+    if not calls_base(module, flagged.call) and (
+        function is None
+        or isinstance(function, ast.Lambda)
+        or not any(map(passes_flag_on, calls_in(module, function)))
+    ):
+        return without_argument(module, flagged.call, flagged.node, safe=False)
+    if (
+        not isinstance(flagged.node, ast.keyword)
+        or function is None
+        or FLAG not in parameters(function)
+        or ast.unparse(flagged.node) == passing
+    ):
+        return None
+    return Fix((Edit(module.location(flagged.node), passing),), safe=False)
+
+
+def _is_kept_still(module: Module, call: ast.Call, in_sight: bool) -> bool:
+    """Whether its name says so, or it is or may be trained already.
+
+    Unknown for a network that is passed in, unless the argument is in sight.
+    """
+    trained = any(
+        (isinstance(value, Parameter) and not in_sight) or _has_weights(value)
+        for value in values(module, call.func)
+    )
+    return trained or hints.keeps_still(ast.unparse(call.func))
+
+
+def _has_weights(network: Value) -> bool:
+    """Whether it is a network of keras.applications that comes with its weights."""
+    match network:
+        case Result(maker=Known(name), call=made) if names.is_application(name):
+            given = keyword(made, "weights")
+            return not (isinstance(given, ast.Constant) and given.value is None)
+    return False
+
+
+def _maybe_frozen(module: Module, call: ast.Call) -> bool:
+    """Whether something is frozen here whose extent is not known."""
+    if freezes(module).covers(call.func):
+        return False  # frozen, and unfrozen again
+    if module.may_hide("trainable"):
+        return True
+    return bool(freezes(module).frozen) or any(
+        "freez" in name for name in module.calls_by_name
+    )
+
+
+def _has_endless_dropout(module: Module) -> bool:
+    """Whether a dropout layer is called with a constant `training=True`."""
+    return any(
+        isinstance(value, Result)
+        and isinstance(value.maker, Known)
+        and names.DROPOUT in names.kinds_named(value.maker.name)
+        for call in module.calls
+        if keyword(call, FLAG) is not None and says(module, call).is_constant(True)
+        for value in values(module, call.func)
+    )
+
+
+def _stands_beside_optimizer(module: Module, call: ast.Call) -> bool:
+    function = module.scopes.enclosing_function(call)
+    return function is not None and any(
+        module.scopes.enclosing_function(other) is function
+        for word in ("minimize", "compute_gradients", "apply_gradients")
+        for other in module.calls_by_name.get(word, ())
+    )
+
+
+def _is_switch(said: Said) -> bool:
+    value = getattr(said.node, "value", None)
+    named = isinstance(value, ast.Name) and said.how is not How.PASSED_ON
+    return named or isinstance(value, ast.Subscript | ast.UnaryOp)
+
+
+def _passed_flag(
+    module: Module, call: ast.Call, said: Said, where: FlagPlace | None
+) -> bool | None:
+    """The one flag that a parameter, or an attribute, is always given; None else.
+
+    In a `call`, that only applies to a BN layer that calls its base.
+    """
+    if not isinstance(said.node, ast.keyword) or is_function(module, call):
+        return None
+    value = said.node.value
+    if where is FlagPlace.GRAPH:
+        may_tell = ast.Name | ast.Attribute | ast.Subscript | ast.UnaryOp
+        if said.how is not How.PASSED_ON and not isinstance(value, may_tell):
+            return None
+        found = constants_of(module, value)
+        return found[0] if found in ([True], [False]) else None  # type: ignore[return-value]
+    is_switch = said.how is How.SOMETHING and calls_base(module, call)
+    return True if is_switch and True in constants_of(module, value) else None
+
+
+def _is_network(module: Module, call: ast.Call, kind: str = names.BATCH_NORM) -> bool:
+    """Whether an instance is called that holds BN, or layers of another kind."""
+    if keyword(call, FLAG) is None or last_word(call.func) == "stateless_call":
+        return False
+    makers = (Known, Class, Routine)
+    if any(isinstance(value, makers) for value in values(module, call.func)):
+        return False
+    even_frozen = not freezes(module).for_good(call.func)
+    return kind in kinds_held(module, call.func, even_frozen)

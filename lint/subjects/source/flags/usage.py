@@ -1,0 +1,281 @@
+"""Uses of the instances of a class in a project."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from ..networks.frozen import freezes
+from ..reading.keras_versions import backend
+from ..reading.nodes import last_word
+from ..reading.values import (
+    Class,
+    Items,
+    Known,
+    Partial,
+    Result,
+    Self,
+    argument_for,
+    unpacks,
+)
+from ..resolving.classes import keras_kind, keyword
+from ..resolving.resolve import method_of, project_lineage, values
+from ..resolving.saying import FLAG, Said, says
+from ..resolving.symbolic import builds_graph
+from ..training.running import running
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..reading.module import Module
+    from ..reading.values import Value
+
+FITTING = ("fit", "fit_generator", "train_on_batch")
+FITS = re.compile(rf"\.(?:{'|'.join(FITTING)})\(")
+_LISTING = ("append", "add", "extend", "insert")
+_INFERRING = (
+    *("predict", "predict_on_batch", "predict_generator", "evaluate", "export"),
+    "test_on_batch",
+)
+
+
+@dataclass(frozen=True)
+class Usage:
+    """The uses that modules make of the instances of a class.
+
+    Attributes:
+        fitted: whether one is fitted by itself.
+        inferring: whether one predicts or is evaluated or exported.
+        made: how many are made.
+        parts: how many of these become parts of other networks.
+        calls: how many calls there are of one.
+        flagged: how many of these pass the flag in question.
+        stateless: whether one is put in training mode in `stateless_call`.
+        backends: the backends of the modules that train one, where they set one.
+        traced: how many others build a graph, which passes `training` on.
+        led: whether one is put in training mode by something other than `fit`.
+    """
+
+    fitted: bool
+    inferring: bool
+    made: int
+    parts: int
+    calls: int
+    flagged: int
+    stateless: bool
+    backends: frozenset[str]
+    traced: int
+    led: bool
+
+    def __add__(self, other: Usage) -> Usage:
+        """Return the uses of both modules together."""
+        return Usage(
+            self.fitted or other.fitted,
+            self.inferring or other.inferring,
+            self.made + other.made,
+            self.parts + other.parts,
+            self.calls + other.calls,
+            self.flagged + other.flagged,
+            self.stateless or other.stateless,
+            self.backends | other.backends,
+            self.traced + other.traced,
+            self.led or other.led,
+        )
+
+    @property
+    def harmless(self) -> bool:
+        """Whether it is only used in ways that pass `training` on, or to infer."""
+        only_part = self.made > 0 and self.parts == self.made
+        always_flagged = self.calls > 0 and self.flagged + self.traced == self.calls
+        ways = (only_part, always_flagged, self.led, self.inferring)
+        return not self.fitted and any(ways)
+
+
+def usage_of(module: Module, cls: Class, flag: str = FLAG) -> Usage:
+    """Find every use of the class, and of its subclasses, in the project.
+
+    Other files are read only if the class's own file does not fit it.
+    """
+    usage = _usage_in(module, cls, flag)
+    if usage.fitted:
+        return usage
+    for other, same in _elsewhere(cls):
+        if not _is_of_torch(other):
+            usage += _usage_in(other, same, flag)
+    return usage
+
+
+def _usage_in(module: Module, cls: Class, flag: str) -> Usage:
+    made = [call for call in module.calls if _makes(module, call, cls)]
+    calls = [call for call in module.calls if _calls_instance(module, call, cls)]
+    fitted = _calls_method(module, cls, FITTING)
+    stateless = any(_trains_stateless(module, cls))
+    trained_on = backend(module) if fitted or stateless else None
+    handed = _handed_to_networks(module) if made else set()
+    flagged = [call for call in calls if _passes_flag(call, cls, flag)]
+    open_calls = [call for call in calls if call not in flagged]
+    return Usage(
+        fitted=fitted,
+        inferring=_calls_method(module, cls, _INFERRING)
+        or _calls_method(module, cls, (*_INFERRING, *FITTING), frozen=True),
+        made=len(made),
+        parts=sum(_is_part(module, call) or call in handed for call in made),
+        calls=len(calls),
+        flagged=len(flagged),
+        stateless=stateless,
+        backends=frozenset({trained_on} if trained_on else ()),
+        traced=sum(builds_graph(module, call, is_layer=False) for call in open_calls),
+        led=any(_leads(module, call, flag) for call in flagged)
+        or (bool(made) and _is_led_by_step(module, cls, flag)),
+    )
+
+
+def _elsewhere(cls: Class) -> Iterator[tuple[Module, Class]]:
+    """The other modules that may use the class, each with the class as it sees it.
+
+    These name the class or import its file, or import a file that does.
+    """
+    project = cls.module.project
+    again = project.load(cls.module.path)  # the one that the others import
+    nodes = again.classes if again is not None else []
+    same = [node for node in nodes if node.lineno == cls.node.lineno]
+    if again is None or not same:
+        return
+    near = list(project.naming(cls.node.name, again.imported_as))
+    far = project.naming(*(user.imported_as for user in near))
+    for other in chain(near, (user for user in far if user not in near)):
+        if other is not again:
+            yield other, Class(again, same[0])
+
+
+def _is_of_torch(module: Module) -> bool:
+    """Whether it may have classes of the same name, but not of Keras."""
+    of_keras = module.mentions("keras", "tensorflow", ".fit(", "import *")
+    return module.mentions("torch") and not of_keras
+
+
+def _calls_method(
+    module: Module, cls: Class, words: tuple[str, ...], *, frozen: bool = False
+) -> bool:
+    return any(
+        _is_instance(value, cls)
+        for word in words
+        for call in module.calls_by_name.get(word, ())
+        if isinstance(call.func, ast.Attribute)
+        and freezes(module).covers(call.func.value) is frozen
+        for value in values(module, call.func.value)
+    )
+
+
+def _trains_stateless(module: Module, cls: Class) -> Iterator[bool]:
+    """Whether each `stateless_call` with a flag that may be True is of an instance."""
+    for call in module.calls_by_name.get("stateless_call", ()):
+        flag = says(module, call)
+        if isinstance(call.func, ast.Attribute) and _may_be_true(flag):
+            for value in values(module, call.func.value):
+                yield _is_instance(value, cls)
+
+
+def _is_instance(value: Value, cls: Class) -> bool:
+    """Whether it is an instance of the class or of a subclass."""
+    match value:
+        case Self(made) | Result(maker=Class() as made):
+            return cls in project_lineage(made)
+    return False
+
+
+def _makes(module: Module, call: ast.Call, cls: Class) -> bool:
+    # Instances are made by the class's name or a subclass's: words with a capital.
+    if not last_word(call.func)[:1].isupper():
+        return False
+    made = (
+        value.function if isinstance(value, Partial) else value
+        for value in values(module, call.func)
+    )
+    return any(isinstance(one, Class) and cls in project_lineage(one) for one in made)
+
+
+def _calls_instance(module: Module, call: ast.Call, cls: Class) -> bool:
+    return any(_is_instance(value, cls) for value in values(module, call.func))
+
+
+def _passes_flag(call: ast.Call, cls: Class, flag: str) -> bool:
+    """Whether a call of an instance passes the flag, by its name or its place."""
+    if keyword(call, flag) is not None:
+        return True
+    if flag == FLAG:
+        return False
+    routine = method_of(cls, "call")
+    by_place = routine and argument_for(call, routine.node, flag, 1)
+    return by_place is not None or unpacks(call)
+
+
+def _handed_to_networks(module: Module) -> set[ast.AST]:
+    """The constructions whose instances go into a list, a network or a layer."""
+    found: set[ast.AST] = set()
+    for call in module.calls:
+        if last_word(call.func) not in _LISTING and not any(
+            _is_of_keras(value) for value in values(module, call.func)
+        ):
+            continue
+        for given in (*call.args, *(argument.value for argument in call.keywords)):
+            for value in values(module, given):
+                found.update(_made_in(value))
+    return found
+
+
+def _is_of_keras(maker: Value) -> bool:
+    match maker:
+        case Known(name):
+            return name.startswith(("keras.layers.", "keras.Sequential"))
+        case Class():
+            return keras_kind(maker) is not None
+    return False
+
+
+def _made_in(value: Value) -> Iterator[ast.AST]:
+    """The construction of an instance, or those of the instances in a list."""
+    match value:
+        case Result(call=call):
+            yield call
+        case Items(module, ast.List(elts=parts) | ast.Tuple(elts=parts)):
+            for part in parts:
+                for found_value in values(module, part):
+                    if isinstance(found_value, Result):
+                        yield found_value.call
+
+
+def _leads(module: Module, call: ast.Call, flag: str) -> bool:
+    """Whether a call may put a network in training mode, by the flag's name."""
+    return keyword(call, flag) is not None and _may_be_true(
+        says(module, call, name=flag)
+    )
+
+
+def _may_be_true(said: Said) -> bool:
+    return not (said.is_nothing or said.is_constant(False))
+
+
+def _is_led_by_step(module: Module, cls: Class, flag: str) -> bool:
+    """Whether a function that it is passed to puts an instance in training mode."""
+    for run in running(module, [module.tree], own_tapes=True):
+        if run.caller is not None and _leads(run.module, run.call, flag):
+            for network in run.networks():
+                if any(_is_instance(value, cls) for value in values(*network)):
+                    return True
+    return False
+
+
+def _is_part(module: Module, made: ast.Call) -> bool:
+    """Whether a new instance goes into another network."""
+    owner = module.scopes.enclosing_class(made)
+    if owner is not None and keras_kind(Class(module, owner)) is not None:
+        return True
+    holder = module.scopes.parents.get(made)
+    while isinstance(holder, ast.List | ast.Tuple | ast.ListComp):
+        holder = module.scopes.parents.get(holder)
+    # Net()(x), Sequential([Net()]), model.add(Net())
+    return isinstance(holder, ast.Call)

@@ -1,0 +1,1 @@
+"""Networks that are frozen too late, in part, or for others."""

@@ -1,0 +1,206 @@
+"""Networks that one function compiles, another freezes, and a third trains.
+
+Adversarial networks are written this way: the discriminator is compiled where it is
+built, frozen where the combined model is, and trained in a loop that is given both.
+Each may stand in a file of its own.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from ... import names
+from ..networks.contents import kinds_held
+from ..networks.freezings import freezings
+from ..networks.identity import origins_of
+from ..reading.bindings import Kind
+from ..reading.imports import imported
+from ..reading.limits import FILES_CALLING
+from ..reading.memo import remembered
+from ..reading.nodes import Function, end
+from ..reading.values import Routine, Whole
+from ..resolving.callers import calls_elsewhere
+from ..resolving.members import returns_of
+from ..resolving.resolve import calls_of, values
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..networks.freezings import Freezing
+    from ..reading.module import Module
+
+_TRAINING = ("fit", "fit_generator", "train_on_batch")
+_CALLS_UP = 3  # from where something is done to where that is ordered
+
+_Place = tuple["Module", ast.AST]
+
+
+def frozen_in_parts(module: Module) -> Iterator[Freezing]:
+    """Yield each `x.trainable = False` that comes before the first training of x.
+
+    x must have been compiled before, be trained later, and never be unfrozen.
+    """
+    if any(not change.value for change in freezings(module)):
+        home, near = _files(module)
+        found = {change.position for change in _frozen_in(home, near)}
+        for change in freezings(module):
+            if change.position in found:
+                yield change
+
+
+def _files(module: Module) -> tuple[Module, list[Module]]:
+    """The module, as others import it, and those that share networks with it.
+
+    Just the module itself, if it is used alone, or by too many to read.
+    """
+    project = module.project
+    home = project.load(module.path)
+    users = [] if home is None else [*project.naming(home.imported_as)]
+    if home is None or not users or len(users) > FILES_CALLING:
+        return module, [module]
+    near = [home, *users]
+    for user in users:
+        near += _imports(user)
+    return home, list({other.path.resolve(): other for other in near}.values())
+
+
+@remembered
+def _imports(module: Module) -> list[Module]:
+    """The files of the project that a module imports."""
+    found = []
+    for bindings in module.scopes.top.bindings.values():
+        for binding in bindings:
+            if binding.kind is Kind.IMPORT:
+                for one in imported(module, binding.dotted):
+                    if isinstance(one, Whole):
+                        found.append(one.module)
+                    elif isinstance(one, tuple):
+                        found.append(one[0])
+    return found
+
+
+def _frozen_in(home: Module, near: list[Module]) -> Iterator[Freezing]:
+    for change in freezings(home):
+        if change.value or change.is_partial:
+            continue
+        made = _made_at(home, change.network)
+        if not _holds_batch_norm(near, made):
+            continue
+        trained = [*_calls_on(near, _TRAINING, made)]
+        later = [call for call in trained if _precedes((home, change.node), call)]
+        if not later or len(later) < len(trained) or _may_be_freed(near, made):
+            continue
+        if _is_compiled_where_made(near, made) or any(
+            _precedes(call, (home, change.node))
+            for call in _calls_on(near, ("compile",), made)
+        ):
+            yield change
+
+
+def _holds_batch_norm(near: list[Module], made: frozenset[ast.Call]) -> bool:
+    return any(
+        names.BATCH_NORM in kinds_held(module, call, True)
+        for module in near
+        for call in made.intersection(module.calls)
+    )
+
+
+@remembered
+def _made_at(module: Module, network: ast.expr) -> frozenset[ast.Call]:
+    """The calls that the network may come from."""
+    return frozenset(
+        origin[0]
+        for origin in origins_of(module, network, far=True)
+        if len(origin) == 1 and isinstance(origin[0], ast.Call)
+    )
+
+
+def _calls_on(
+    near: list[Module], words: tuple[str, ...], made: frozenset[ast.Call]
+) -> Iterator[tuple[Module, ast.Call]]:
+    """The calls of such a method of a network that comes from there."""
+    for module in near:
+        for word in words:
+            for call in module.calls_by_name.get(word, ()):
+                if isinstance(call.func, ast.Attribute) and not made.isdisjoint(
+                    _made_at(module, call.func.value)
+                ):
+                    yield module, call
+
+
+def _is_compiled_where_made(near: list[Module], made: frozenset[ast.Call]) -> bool:
+    """Whether a function that makes the network compiles what it returns."""
+    for module in near:
+        for call in made.intersection(module.calls):
+            for value in values(module, call.func):
+                if isinstance(value, Routine) and _compiles(value):
+                    return True
+    return False
+
+
+def _compiles(maker: Routine) -> bool:
+    returned = frozenset(
+        one
+        for returned in returns_of(maker.module, maker.node)
+        for one in _made_at(maker.module, returned)
+    )
+    return any(_calls_on([maker.module], ("compile",), returned))
+
+
+def _may_be_freed(near: list[Module], made: frozenset[ast.Call]) -> bool:
+    """Whether it is unfrozen somewhere, or passed to something that may do so."""
+    for module in near:
+        changes = freezings(module)
+        if any(
+            change.value and not made.isdisjoint(_made_at(module, change.network))
+            for change in changes
+        ):
+            return True
+        known = {change.node for change in changes}
+        for call in module.calls:
+            if call not in known and _passes_truth(call):
+                for argument in call.args:
+                    if not made.isdisjoint(_made_at(module, argument)):
+                        return True
+    return False
+
+
+def _passes_truth(call: ast.Call) -> bool:
+    return any(
+        isinstance(node, ast.Constant) and isinstance(node.value, bool)
+        for node in (*call.args, *(one.value for one in call.keywords))
+    )
+
+
+def _precedes(first: _Place, second: _Place, depth: int = 0) -> bool:
+    """Whether the code that runs both seems to reach the first one first."""
+    (module, one), (other_module, other) = first, second
+    here = module.scopes.enclosing_function(one)
+    there = other_module.scopes.enclosing_function(other)
+    if here is there and module is other_module:
+        return end(one) < end(other)  # arguments come before their call
+    if depth > _CALLS_UP:
+        return False
+    if here is None and module is not other_module:
+        return module in _imports(other_module)
+    owner = module.owner_of(here) if here is not None else None
+    constructs = owner is not None and getattr(here, "name", "") == "__init__"
+    if constructs and there is not None and other_module.owner_of(there) is owner:
+        return True
+    before, after = _callers(module, here), _callers(other_module, there)
+    return (
+        any(_precedes(call, second, depth + 1) for call in before)
+        or any(_precedes(first, call, depth + 1) for call in after)
+        or any(_precedes(one, other, depth + 2) for one in before for other in after)
+    )
+
+
+def _callers(module: Module, function: Function | None) -> list[_Place]:
+    if function is None:
+        return []
+    found: list[_Place] = [
+        (module, call) for call, _ in calls_of(module, function) if call in module.calls
+    ]
+    found += [(where, call) for where, call, _ in calls_elsewhere(module, function)]
+    return found

@@ -1,0 +1,120 @@
+"""Loops over `model.layers` that freeze BN, and miss that of a network inside."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from ... import names
+from ..networks.contents import kinds_held
+from ..networks.frozen import freezes
+from ..networks.parts import added_under_its_name
+from ..reading.bindings import Kind
+from ..reading.values import Class, Known, Result
+from ..resolving.callers import handed_in
+from ..resolving.classes import keras_kind
+from ..resolving.resolve import values
+from ..resolving.symbolic import network_parts
+from .sorting import frees, is_of_batch_norm, sets, sorts_out
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..reading.module import Module
+
+_MODELS = ("keras.Model", "keras.Sequential", "keras.applications.")
+
+
+def loops_that_miss(module: Module) -> Iterator[tuple[ast.For, str]]:
+    """Yield each such loop, with the network inside, as it is called."""
+    if not (module.mentions(".layers") and module.mentions("trainable")):
+        return
+    for node in module.scopes.of(ast.For):
+        network = _network_of(module, node)
+        if network is None:
+            continue
+        places = [(module, network), *handed_in(module, network)]
+        found = (_nested(*place, node if frees(node) else None) for place in places)
+        inner = next(filter(None, found), None)
+        if inner is not None:
+            yield node, inner
+
+
+def _network_of(module: Module, loop: ast.For) -> ast.expr | None:
+    """The network whose layers a loop freezes, or frees, by whether they are BN."""
+    match loop:
+        case ast.For(
+            target=ast.Name(id=name), iter=ast.Attribute(value=network, attr="layers")
+        ):
+            return network if sorts_out(module, loop.body, name) else None
+        case ast.For(target=ast.Name(id=name), iter=collected, body=[single]):
+            return (
+                _collected_from(module, collected)
+                if sets(single, name, False)
+                else None
+            )
+    return None
+
+
+def _collected_from(module: Module, collected: ast.expr) -> ast.expr | None:
+    """The `model` of `[layer for layer in model.layers if isinstance(layer, BN)]`."""
+    if isinstance(collected, ast.Name):
+        match module.scopes.lookup(collected):
+            case _, [binding] if binding.kind is Kind.VALUE and isinstance(
+                binding.node, ast.expr
+            ):
+                collected = binding.node
+    match collected:
+        case (
+            ast.ListComp(elt=ast.Name(id=kept), generators=[part])
+            | ast.GeneratorExp(elt=ast.Name(id=kept), generators=[part])
+        ):
+            match part:
+                case ast.comprehension(
+                    target=ast.Name(id=name),
+                    iter=ast.Attribute(value=network, attr="layers"),
+                    ifs=[test],
+                ) if name == kept and is_of_batch_norm(module, test, name):
+                    return network
+    return None
+
+
+def _nested(module: Module, network: ast.expr, freeing: ast.For | None) -> str | None:
+    """A network with BN that is one layer of another, unless it is frozen.
+
+    That counts only from `freeing` on, the loop by which all else is set free.
+    """
+    for where, inner in _inner_layers(module, network):
+        if freeing is not None and freezes(where).covers_after(inner, freeing):
+            continue
+        held = kinds_held(where, inner, even_frozen=freeing is not None)
+        if names.BATCH_NORM not in held:
+            continue
+        found = values(where, inner)
+        if any(isinstance(value, Result) and _is_net(value) for value in found):
+            return ast.unparse(inner)
+    return None
+
+
+def _inner_layers(
+    module: Module, network: ast.expr
+) -> Iterator[tuple[Module, ast.expr]]:
+    """What may be one of its layers: all that it calls, lists or is added."""
+    for where, part in network_parts(module, network):
+        if isinstance(part, ast.Call):
+            yield where, part.func
+        if isinstance(where.scopes.parents.get(part), ast.List):
+            yield where, part  # Sequential([base, ...])
+    for value in values(module, network):
+        if isinstance(value, Result):
+            for added in added_under_its_name(value.module, value.call):
+                yield value.module, added
+
+
+def _is_net(value: Result) -> bool:
+    match value.maker:
+        case Known(name):
+            return name.startswith(_MODELS)
+        case Class():
+            return keras_kind(value.maker) in ("model", "sequential")
+    return False

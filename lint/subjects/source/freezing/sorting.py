@@ -1,0 +1,131 @@
+"""Statements that freeze the layers of a loop which are BN, or free all others."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from ..reading.nodes import last_word
+from ..reading.values import Items, Literal
+from ..resolving.resolve import values
+from ..statistics.batch_norms import batch_norm_name
+
+if TYPE_CHECKING:
+    from ..reading.module import Module
+
+_NAMES = ("BatchNorm", "batch_norm", "batchnorm", "bn", "_bn", "bn_")
+
+
+def sorts_out(module: Module, body: list[ast.stmt], name: str) -> bool:
+    """Whether BN, by itself, is frozen or is all that is not set free."""
+    if len(body) > 1 and sets(body[0], name, True):
+        body = body[1:]  # all are set free, and then BN is frozen
+    match body:
+        case [
+            ast.Assign(
+                targets=[ast.Attribute(value=ast.Name(id=layer), attr="trainable")],
+                value=ast.UnaryOp(op=ast.Not(), operand=test),
+            )
+        ]:
+            return layer == name and is_of_batch_norm(module, test, name)
+        case [ast.If(test=test, body=[ast.Continue()], orelse=[]), rest]:
+            return is_of_batch_norm(module, test, name) and sets(rest, name, True)
+        case [ast.If(test=test, body=yes, orelse=no)]:
+            return _branches(module, test, yes, no, name)
+    return False
+
+
+def _branches(
+    module: Module, test: ast.expr, yes: list[ast.stmt], no: list[ast.stmt], name: str
+) -> bool:
+    match test:
+        case ast.UnaryOp(op=ast.Not(), operand=inner):
+            test, yes, no = inner, no, yes
+    frozen = not yes or _only(yes, name, False)
+    freed = not no or _only(no, name, True)
+    return frozen and freed and is_of_batch_norm(module, test, name)
+
+
+def _only(statements: list[ast.stmt], name: str, value: bool) -> bool:
+    """Whether `trainable` is set so; what is printed besides does not matter."""
+    doing = [statement for statement in statements if not _shows(statement)]
+    return len(doing) == 1 and sets(doing[0], name, value)
+
+
+def _shows(statement: ast.stmt) -> bool:
+    match statement:
+        case ast.Expr(value=ast.Call(func=function)):
+            return last_word(function) in ("print", "info", "debug")
+    return False
+
+
+def sets(statement: ast.stmt, name: str, value: bool) -> bool:
+    """Whether it is `name.trainable = value`."""
+    match statement:
+        case ast.Assign(
+            targets=[ast.Attribute(value=ast.Name(id=layer), attr="trainable")],
+            value=ast.Constant(value=bool() as constant),
+        ):
+            return layer == name and constant is value
+    return False
+
+
+def frees(loop: ast.For) -> bool:
+    """Whether a loop sets the layers that it does not freeze free."""
+    return any(
+        isinstance(node, ast.Assign)
+        and not (isinstance(node.value, ast.Constant) and node.value.value is False)
+        for node in ast.walk(loop)
+    )
+
+
+def is_of_batch_norm(module: Module, test: ast.expr, name: str) -> bool:
+    """Whether a test on the layer of that name is true for BN alone."""
+    match test:
+        case ast.BoolOp(op=ast.Or(), values=tests):
+            return all(is_of_batch_norm(module, one, name) for one in tests)
+        case ast.Call(func=ast.Name(id="isinstance"), args=[ast.Name(id=layer), kinds]):
+            return layer == name and _are_batch_norm(module, kinds)
+        case ast.Compare(
+            left=left, ops=[ast.Eq() | ast.Is() | ast.In()], comparators=[right]
+        ):
+            if _is_type_of(left, name):  # type(layer) is BatchNormalization
+                return _are_batch_norm(module, right)
+            if _is_name_of(left, name):  # layer.__class__.__name__ == "Batch..."
+                return _names_batch_norm(module, right)
+            return _is_name_of(right, name) and _names_batch_norm(module, left)
+        case ast.Call(
+            func=ast.Attribute(value=text, attr="startswith" | "endswith"), args=[word]
+        ):
+            return _is_name_of(text, name) and _names_batch_norm(module, word)
+    return False
+
+
+def _are_batch_norm(module: Module, kinds: ast.expr) -> bool:
+    found = list(values(module, kinds))
+    for value in list(found):
+        if isinstance(value, Items):
+            elements = getattr(value.node, "elts", [])
+            found += [one for part in elements for one in values(module, part)]
+    others = [value for value in found if not isinstance(value, Items)]
+    return bool(others) and all(batch_norm_name(other) for other in others)
+
+
+def _is_type_of(expression: ast.expr, name: str) -> bool:
+    return ast.unparse(expression) in (f"type({name})", f"{name}.__class__")
+
+
+def _is_name_of(expression: ast.expr, name: str) -> bool:
+    """Whether it is the name of the layer, or of its class."""
+    return ast.unparse(expression) in (
+        *(f"{name}.name", f"{name}.name.lower()", f"str({name}.name)"),
+        *(f"type({name}).__name__", f"{name}.__class__.__name__"),
+    )
+
+
+def _names_batch_norm(module: Module, word: ast.expr) -> bool:
+    found = values(module, word)
+    texts = [value.value for value in found if isinstance(value, Literal)]
+    return bool(texts) and all(
+        isinstance(text, str) and text.startswith(_NAMES) for text in texts
+    )

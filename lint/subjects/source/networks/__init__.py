@@ -1,0 +1,1 @@
+"""What networks and layers hold, and whether they are frozen."""

@@ -1,0 +1,149 @@
+"""The identity of networks, by which two that are built alike differ.
+
+`values` finds what something is; this module finds which one it is. A network is known
+by the place where it was made or passed in, and its parts by the way from there: two
+calls of the same builder give two networks.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from ..reading.bindings import Binding, Kind
+from ..reading.imports import imported
+from ..reading.limits import NAMES_VISITED
+from ..reading.nodes import Function
+from ..reading.values import Class, Self, argument_for, is_self
+from ..resolving.callers import calls_elsewhere
+from ..resolving.members import members
+from ..resolving.resolve import calls_of, project_lineage, values
+from .parts import items_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ..reading.module import Module
+
+Origin = tuple[object, ...]
+
+
+def is_part_of(
+    part: tuple[Module, ast.expr], whole: tuple[Module, ast.expr], around: ast.AST
+) -> bool:
+    """Whether the first is surely the second, or something that it holds.
+
+    Arguments of the functions `around` the place are not followed to their callers: two
+    parameters are two networks.
+    """
+    module = whole[0]
+    here = {around, *module.scopes.ancestors(around)}
+    ours = set(_OriginSearch(here).origins(*part))
+    return any(
+        our[: len(their)] == their
+        for their in _OriginSearch(here).origins(*whole)
+        for our in ours
+    )
+
+
+def origins_of(module: Module, network: ast.expr, *, far: bool = False) -> set[Origin]:
+    """Return the places where a network may have been made, by all ways to it.
+
+    Those in other files only if it is to be `far`.
+    """
+    return set(_OriginSearch((), far=far).origins(module, network))
+
+
+class _OriginSearch:
+    def __init__(self, here: Iterable[ast.AST], *, far: bool = False) -> None:
+        self._here = set(here)
+        self._far = far
+        self._visited: set[ast.AST] = set()
+
+    def origins(self, module: Module, expression: ast.expr) -> Iterator[Origin]:
+        if expression in self._visited or len(self._visited) > NAMES_VISITED:
+            return
+        self._visited.add(expression)
+        match expression:
+            case ast.Name():
+                yield from self._name(module, expression)
+            case ast.Attribute(value=base, attr=name):
+                for origin in self.origins(module, base):
+                    yield (*origin, name)
+                yield from self._given(module, base, name)
+            case ast.Subscript(value=base, slice=index):
+                for origin in self.origins(module, base):
+                    yield (*origin, ast.unparse(index))
+            case ast.IfExp(body=one, orelse=other):
+                yield from self.origins(module, one)
+                yield from self.origins(module, other)
+            case ast.NamedExpr(value=value):
+                yield from self.origins(module, value)
+            case _:
+                yield (expression,)
+
+    def _name(self, module: Module, name: ast.Name) -> Iterator[Origin]:
+        found = module.scopes.lookup(name)
+        if found is None:
+            yield (name.id,)
+        for binding in found[1] if found else ():
+            yield from self._bound(module, binding)
+
+    def _bound(self, module: Module, binding: Binding) -> Iterator[Origin]:
+        node = binding.node
+        match binding.kind:
+            case Kind.VALUE:
+                assert isinstance(node, ast.expr)
+                yield from self.origins(module, node)
+            case Kind.ITEM:
+                assert isinstance(node, ast.expr)
+                for origin in self.origins(module, node):
+                    yield (*origin, str(binding.index))
+                if self._far and isinstance(node, ast.Call):
+                    yield from self._returned(module, node, binding.index)
+            case Kind.PARAMETER:
+                assert isinstance(node, ast.arg)
+                assert isinstance(binding.place, Function)
+                yield from self._parameter(module, binding.place, node)
+            case Kind.IMPORT:
+                yield (binding.dotted.lstrip("."),)
+                for found in imported(module, binding.dotted) if self._far else ():
+                    if isinstance(found, tuple):
+                        yield from self._bound(*found)
+            case _:
+                yield (node,)
+
+    def _returned(
+        self, module: Module, call: ast.Call, index: int | None
+    ) -> Iterator[Origin]:
+        """Yield the origins of one of the things that a function returns."""
+        if index is not None:
+            for where, part in items_of(module, call, index):
+                yield from self.origins(where, part)
+
+    def _parameter(
+        self, module: Module, function: Function, argument: ast.arg
+    ) -> Iterator[Origin]:
+        owner = module.owner_of(function)
+        if owner is not None and is_self(function, argument):
+            yield (project_lineage(Class(module, owner))[-1].node,)
+            return
+        yield (argument,)
+        if function in self._here:
+            return
+        calls = [(module, *call) for call in calls_of(module, function)]
+        calls += calls_elsewhere(module, function) if self._far else []
+        for where, call, skipped in calls:
+            passed = argument_for(call, function, argument.arg, skipped)
+            if passed is not None:
+                yield from self.origins(where, passed)
+
+    def _given(self, module: Module, base: ast.expr, name: str) -> Iterator[Origin]:
+        """Yield the origins of `self.name`, which are the same in all methods."""
+        for value in values(module, base):
+            if isinstance(value, Self):
+                for ancestor in project_lineage(value.cls):
+                    for expression in members(ancestor.module, ancestor.node).given(
+                        name
+                    ):
+                        yield from self.origins(ancestor.module, expression)

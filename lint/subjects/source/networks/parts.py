@@ -1,0 +1,104 @@
+"""The parts of a network or class, and those that are frozen by name."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from ..reading.bindings import Binding, Kind
+from ..reading.nodes import Function
+from ..reading.values import Class, Routine, argument_for
+from ..resolving.classes import calls_in, passes_flag_itself, reached
+from ..resolving.members import is_false, members, returns_of
+from ..resolving.resolve import calls_of, method_of, project_lineage, values
+from ..resolving.saying import depends_on_flag, says
+from .frozen import freezes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..reading.module import Module
+
+
+def is_empty(expression: ast.expr) -> bool:
+    """A first value that only announces an attribute: None, or an empty list."""
+    match expression:
+        case ast.Constant() | ast.List(elts=[]):
+            return True
+    return False
+
+
+def is_named_frozen(module: Module, made: ast.Call) -> bool:
+    """Whether what is made is frozen under the name it is first given."""
+    parent = module.scopes.parents.get(made)
+    targets = parent.targets if isinstance(parent, ast.Assign) else []
+    return any(freezes(module).covers(target) for target in targets)
+
+
+def handed_in_frozen(module: Module, binding: Binding) -> bool:
+    """Whether a caller passes something frozen for a parameter."""
+    if not isinstance(binding.place, Function) or binding.kind is not Kind.PARAMETER:
+        return False
+    assert isinstance(binding.node, ast.arg)
+    for call, skipped in calls_of(module, binding.place):
+        passed = argument_for(call, binding.place, binding.node.arg, skipped)
+        if passed is not None and freezes(module).covers(passed):
+            return True
+    return False
+
+
+def settles_base(cls: Class) -> bool:
+    """Whether a `call` of the class settles the flag of the Keras layer it extends."""
+    if method_of(cls, "call") is None:
+        return False
+    up = [
+        passes_flag_itself(call, routine)
+        and not depends_on_flag(routine.module, says(routine.module, call))
+        for routine in reached(cls, "call")
+        for call in calls_in(routine.module, routine.node)
+        if isinstance(call.func, ast.Attribute) and call.func.attr == "call"
+    ]
+    return all(up)  # without any, the layer does its own work
+
+
+def freezes_itself(cls: Class) -> bool:
+    """Whether a class sets its own `trainable` to False."""
+    return any(
+        is_false(value)
+        for ancestor in project_lineage(cls)
+        for value in members(ancestor.module, ancestor.node).assigned("trainable")
+    )
+
+
+def items_of(
+    module: Module, call: ast.Call, index: int
+) -> Iterator[tuple[Module, ast.expr]]:
+    """The item of that index in the tuple that a function of the project returns."""
+    for function in values(module, call.func):
+        if isinstance(function, Routine):
+            for returned in returns_of(function.module, function.node):
+                if isinstance(returned, ast.Tuple) and index < len(returned.elts):
+                    yield function.module, returned.elts[index]
+
+
+def added_to(module: Module, name: str, scope: ast.AST) -> Iterator[ast.expr]:
+    """Yield what `name.add(...)` or `name.append(...)` puts into a network or list."""
+    for word in ("add", "append"):
+        for call in module.calls_by_name.get(word, ()):
+            match call:
+                case ast.Call(
+                    func=ast.Attribute(value=ast.Name(id=base)), args=[layer]
+                ) if base == name and module.scopes.scope_of(call).node is scope:
+                    yield layer
+
+
+def added_under_its_name(module: Module, made: ast.Call) -> Iterator[ast.expr]:
+    """Yield what is added to a network under the name, or attribute, it is given."""
+    match module.scopes.parents.get(made):
+        case ast.Assign(targets=[ast.Name(id=name)]):
+            yield from added_to(module, name, module.scopes.scope_of(made).node)
+        case ast.Assign(targets=[ast.Attribute(value=ast.Name(), attr=name)]):
+            owner = module.scopes.enclosing_class(made)
+            if owner is not None:
+                own = members(module, owner)
+                yield from own.given(name)[len(own.assigned(name)) :]

@@ -1,0 +1,81 @@
+"""The files of a project as texts: which of them name something, found unparsed."""
+
+from __future__ import annotations
+
+import os
+import re
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...notebook import read_cells
+from .limits import FILES_SEARCHED, SOURCE_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_SOURCES = (".py", ".ipynb")
+_IMPORT = re.compile(
+    r"^[ \t]*(?:from|import)\b(?:[^(\n]*\([^)]{0,4000}\)|.*)", re.MULTILINE
+)
+# Folders of third-party code.
+_FOREIGN = re.compile(r"\.|__|(site-packages|node_modules|build|dist|v?env)$")
+
+
+class ProjectTexts:
+    """The texts of all source files below a folder; none if there are too many."""
+
+    def __init__(self, root: Path):
+        self._root = root
+        self._texts: dict[Path, str] = {}
+        self._words: dict[Path, frozenset[str]] = {}
+
+    @cached_property
+    def by_path(self) -> dict[Path, str]:
+        """Each file's text; of a notebook, its code."""
+        paths: list[Path] = []
+        for folder, folders, files in os.walk(self._root):
+            folders[:] = [name for name in folders if not _FOREIGN.match(name)]
+            paths += [Path(folder) / file for file in files if file.endswith(_SOURCES)]
+            if len(paths) > FILES_SEARCHED:
+                return {}
+        return {path: self.read(path) for path in sorted(paths)}
+
+    def read(self, path: Path) -> str:
+        """The text of one file; nothing if it cannot be read."""
+        if path not in self._texts:
+            self._texts[path] = _text_of(path)
+        return self._texts[path]
+
+    def naming(self, names: Iterable[str], calling: str) -> list[Path]:
+        """The files that import one of the names, or name such a class.
+
+        Those without the word `calling` in them are left out.
+        """
+        return [
+            path
+            for path, text in self.by_path.items()
+            if calling in text
+            and any(name in text and name in self._words_of(path) for name in names)
+        ]
+
+    def _words_of(self, path: Path) -> frozenset[str]:
+        """What a file imports, and its capitalised words."""
+        if path not in self._words:
+            text = self.by_path[path]
+            words = set(re.findall(r"\b[A-Z]\w*", text))
+            for statement in _IMPORT.findall(text):
+                words.update(re.findall(r"\w+", statement))
+            self._words[path] = frozenset(words)
+        return self._words[path]
+
+
+def _text_of(path: Path) -> str:
+    try:
+        if path.stat().st_size > SOURCE_BYTES:
+            return ""
+        if path.suffix == ".ipynb":  # without its pictures
+            return "".join(cell.text for cell in read_cells(path.read_bytes()))
+        return path.read_bytes().decode(errors="replace")
+    except (OSError, ValueError):
+        return ""

@@ -1,0 +1,26 @@
+"""Entries that are put into dicts after they are made."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from ..reading.memo import remembered
+
+if TYPE_CHECKING:
+    from ..reading.module import Module
+
+
+@remembered
+def entries(module: Module) -> dict[str, list[ast.Assign | ast.Call]]:
+    """Map dict names to what puts entries into them: `kw[...] =`, `kw.update()`."""
+    index: dict[str, list[ast.Assign | ast.Call]] = {}
+    for node in module.scopes.of(ast.Assign):
+        match node.targets:
+            case [ast.Subscript(value=ast.Name(id=name))]:
+                index.setdefault(name, []).append(node)
+    for call in module.calls_by_name.get("update", ()):
+        match call.func:
+            case ast.Attribute(value=ast.Name(id=name)):
+                index.setdefault(name, []).append(call)
+    return index

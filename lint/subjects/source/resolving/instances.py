@@ -1,0 +1,116 @@
+"""Instances in sight of a class: what they are made with, and what they keep."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from ..reading.memo import remembered_of_class
+from ..reading.values import Class, Routine
+from .classes import graph_keywords, keras_kind
+from .members import members
+from .resolve import method_of, project_lineage, values
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..reading.module import Module
+
+_Given = tuple["Module", ast.expr]
+
+
+@remembered_of_class
+def attribute_given(cls: Class, name: str) -> tuple[_Given, ...]:
+    """What `self.name` is given, in a method of the class or of a subclass.
+
+    What a class body sets, a subclass may set anew: then those count of which there
+    are instances in sight.
+    """
+    own = _given(cls, name)
+    if not any(_is_in_body(*one) for one in own):
+        return tuple(own)
+    made = _in_sight(cls)
+    return tuple(dict.fromkeys(given for one in made for given in _given(one, name)))
+
+
+@remembered_of_class
+def methods_in_sight(cls: Class, name: str) -> tuple[Routine, ...]:
+    """The methods that `self.name()` may run, by the instances in sight.
+
+    Those of subclasses only if there is none of the class itself.
+    """
+    made = _in_sight(cls)
+    found = (method_of(one, name) for one in ((cls,) if cls in made else made))
+    return tuple(dict.fromkeys(one for one in found if one is not None))
+
+
+@remembered_of_class
+def _in_sight(cls: Class) -> tuple[Class, ...]:
+    """The class and its subclasses, those of which there are instances if any."""
+    known = (cls, *_subclasses(cls))
+    return tuple(one for one in known if _is_made(one)) or known
+
+
+@remembered_of_class
+def graphs_given(cls: Class) -> tuple[_Given, ...]:
+    """What a network is built of whose constructor is Keras' own: `Net(x, y)`."""
+    if keras_kind(cls) not in ("model", "sequential") or _has_own_arguments(cls):
+        return ()
+    return tuple(
+        (module, given)
+        for module in _users(cls)
+        for call in module.calls_by_name.get(cls.node.name, ())
+        if any(
+            isinstance(value, Class) and _is_same(value, cls)
+            for value in values(module, call.func)
+        )
+        for given in (*call.args, *graph_keywords(call))
+    )
+
+
+def _has_own_arguments(cls: Class) -> bool:
+    constructor = method_of(cls, "__init__")
+    return constructor is not None and constructor.node.args.vararg is None
+
+
+def _given(cls: Class, name: str) -> list[_Given]:
+    found: list[_Given] = []
+    for ancestor in project_lineage(cls):
+        for one in members(ancestor.module, ancestor.node).assigned(name):
+            hidden = any(_is_in_body(*before) for before in found)
+            if not (hidden and _is_in_body(ancestor.module, one)):
+                found.append((ancestor.module, one))
+    return found
+
+
+def _is_in_body(module: Module, expression: ast.expr) -> bool:
+    return module.scopes.scope_of(expression).is_class
+
+
+def _users(cls: Class) -> Iterator[Module]:
+    yield cls.module
+    for other in cls.module.project.naming(cls.node.name, cls.module.imported_as):
+        if other.path.resolve() != cls.module.path.resolve():
+            yield other
+
+
+def _subclasses(cls: Class) -> Iterator[Class]:
+    for module in _users(cls):
+        for node in module.classes:
+            found = Class(module, node)
+            if node.bases and any(
+                _is_same(base, cls) for base in project_lineage(found)[1:]
+            ):
+                yield found
+
+
+def _is_same(one: Class, other: Class) -> bool:
+    """Whether it is that class: a file is read twice, to lint and as imported."""
+    return (
+        one.node.lineno == other.node.lineno
+        and one.module.path.resolve() == other.module.path.resolve()
+    )
+
+
+def _is_made(cls: Class) -> bool:
+    return any(cls.node.name in module.calls_by_name for module in _users(cls))

@@ -1,0 +1,145 @@
+"""Fields of objects that only hold settings: dataclasses, named tuples, namespaces."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from ..reading.bindings import Kind
+from ..reading.limits import FLAGS_HANDED
+from ..reading.nodes import Function, last_word
+from ..reading.values import Class, Items, Known, Result, Self, Whole, dict_entries
+from .classes import keyword
+from .instances import attribute_given
+from .members import is_set_from_outside
+from .passed import by_name, passed_for
+from .resolve import lineage, method_of, project_lineage, values
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..reading.module import Module
+    from ..reading.values import Value
+    from .passed import Given
+    from .runs import Run
+
+_DECORATORS = ("dataclass", "define", "frozen", "attrs", "attrib", "s")
+_BASES = ("NamedTuple", "BaseModel", "BaseSettings", "Struct")
+_NAMESPACES = ("types.SimpleNamespace", "argparse.Namespace")
+_OF_DICTS = ("ConfigDict", "FrozenConfigDict", "EasyDict", "AttrDict", "Munch")
+
+
+def fields_of(
+    module: Module, field: ast.Attribute, run: Run | None
+) -> list[Given] | None:
+    """What `config.use_bn` may have been made with; None if no such object is known."""
+    holders = list(_holders(module, field.value, run, 0))
+    found: list[Given] = []
+    for holder in holders:
+        if isinstance(holder, Result) and _is_record(holder):
+            found += _field_of(holder, field.attr)
+            changed = is_set_from_outside(holder.module, field.attr)
+            found += [None] if changed else []
+        else:
+            found.append(None)
+    return found if any(map(_is_record, holders)) else None
+
+
+def is_known(module: Module, holder: ast.expr, run: Run | None) -> bool:
+    """Whether it is known what attributes an object has: one of a class in sight."""
+    return all(
+        isinstance(one, Class | Self | Whole)
+        or (isinstance(one, Result) and isinstance(one.maker, Class))
+        for one in _holders(module, holder, run, 0)
+    )
+
+
+def _holders(
+    module: Module, expression: ast.expr, run: Run | None, depth: int
+) -> Iterator[Value | None]:
+    """The objects that an expression may be; None for one that is not known."""
+    found: list[Given] = []
+    match expression:
+        case ast.Name() if looked_up := module.scopes.lookup(expression):
+            for binding in looked_up[1]:
+                if binding.kind is Kind.PARAMETER:
+                    assert isinstance(binding.place, Function)
+                    found += passed_for(module, binding.place, expression.id, run)
+        case ast.Attribute(value=base, attr=name):
+            found += [
+                (*one, run)
+                for owner in values(module, base)
+                if isinstance(owner, Self)
+                for one in attribute_given(owner.cls, name)
+            ]
+    if not found or depth > FLAGS_HANDED:
+        yield from values(module, expression) or (None,)
+    for given in found if depth <= FLAGS_HANDED else ():
+        if given is None:
+            yield None
+        else:
+            yield from _holders(*given, depth + 1)
+
+
+def _is_record(value: Value | None) -> bool:
+    """Whether its attributes are what it was made with."""
+    match value:
+        case Result(maker=Known(name)):
+            return name in _NAMESPACES or name.rpartition(".")[2] in _OF_DICTS
+        case Result(maker=Class() as cls):
+            return method_of(cls, "__init__") is None and _is_of_fields(cls)
+    return False
+
+
+def _field_of(record: Result, name: str) -> Iterator[Given]:
+    """What a field was made with, or its default; None if that is not known."""
+    module, call = record.module, record.call
+    if isinstance(record.maker, Class):
+        fields = _fields(record.maker)
+        place = list(fields).index(name) if name in fields else len(call.args)
+        if place < len(call.args) and not isinstance(call.args[place], ast.Starred):
+            yield module, call.args[place], None
+        else:
+            yield from by_name(module, call, name, None, fields.get(name))
+    elif record.maker.name in _NAMESPACES:
+        yield from by_name(module, call, name, None, None)
+    else:
+        for given in values(module, call.args[0]) if call.args else ():
+            if isinstance(given, Items) and name in dict_entries(given):
+                yield given.module, dict_entries(given)[name], None
+            else:
+                yield None
+
+
+def _is_of_fields(cls: Class) -> bool:
+    decorators = (
+        last_word(getattr(decorator, "func", decorator))
+        for decorator in cls.node.decorator_list
+    )
+    return any(decorator in _DECORATORS for decorator in decorators) or any(
+        isinstance(base, Known) and base.name.rpartition(".")[2] in _BASES
+        for base in lineage(cls)
+    )
+
+
+def _fields(cls: Class) -> dict[str, Given]:
+    """The fields in the order of the arguments, each with its default."""
+    fields: dict[str, Given] = {}
+    for ancestor in reversed(project_lineage(cls)):
+        for statement in ancestor.node.body:
+            match statement:
+                case ast.AnnAssign(target=ast.Name(id=name), value=value):
+                    default = None if value is None else _default(value)
+                    fields[name] = None
+                    if default is not None:
+                        fields[name] = ancestor.module, default, None
+    return fields
+
+
+def _default(written: ast.expr) -> ast.expr | None:
+    """The default of a field: as written, or in `field(default=...)`."""
+    match written:
+        case ast.Call() if last_word(written.func) in ("field", "Field", "ib"):
+            first = written.args[0] if written.args else None
+            return keyword(written, "default") or first
+    return written

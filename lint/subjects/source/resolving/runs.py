@@ -1,0 +1,135 @@
+"""The call by which a function or constructor is run, if its result depends on that."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..reading.memo import remembered
+from ..reading.values import Routine, argument_for, parameters
+from .callers import calls_elsewhere
+from .resolve import calls_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..reading.module import Module
+    from ..reading.nodes import Function
+
+
+@dataclass(frozen=True)
+class Run:
+    """The call by which a function, or a constructor, is run.
+
+    Attributes:
+        function: what is run.
+        module: where the call stands.
+        call: the call.
+        skipped: how many leading parameters Python fills in.
+        outer: the call that runs the function in which the call is.
+        key: equal for calls whose relevant arguments are equal.
+    """
+
+    function: Function
+    module: Module
+    call: ast.Call
+    skipped: int
+    outer: Run | None = None
+    key: tuple[object, ...] = ()
+
+
+def run_of(
+    routine: Routine, module: Module, call: ast.Call, outer: Run | None
+) -> Run | None:
+    """Return how a call runs a function, if that depends on what is passed."""
+    function = routine.node
+    owner = routine.module.owner_of(function)
+    is_made = owner is not None and getattr(function, "name", "") == "__init__"
+    deciding = _deciding(routine.module, owner if is_made and owner else function)
+    deciding &= parameters(function)
+    if not deciding:
+        return None
+    skipped = int(routine.owner is not None)
+    passed: list[tuple[str | None, str]] = [
+        (name, ast.unparse(given))
+        for name in sorted(deciding)
+        for given in [argument_for(call, function, name, skipped)]
+        if given is not None
+    ]
+    scope = module.scopes.scope_of(call.func).node
+    passed += [
+        (keyword.arg, ast.unparse(keyword.value))
+        for keyword in call.keywords
+        if keyword.arg is None or function.args.kwarg is not None
+    ]
+    key = (function, scope, *passed, outer and outer.key)
+    return Run(function, module, call, skipped, outer, key)
+
+
+@remembered
+def _deciding(_module: Module, node: ast.AST) -> frozenset[str]:
+    """The names, in a function or class, that conditions, rates or layers depend on."""
+    found: set[str] = set()
+    set_to: dict[str, set[str]] = {}
+    for inner in ast.walk(node):
+        match inner:
+            case ast.If(test=test) | ast.IfExp(test=test):
+                found |= _names_in(test)
+            case ast.Call(func=ast.Name(id=name)):
+                found.add(name)
+                if "Dropout" in name:
+                    found |= _names_in(inner)
+            case ast.Call(func=ast.Attribute(attr=name)) if "Dropout" in name:
+                found |= _names_in(inner)
+            case ast.List(elts=parts):
+                found |= {part.id for part in parts if isinstance(part, ast.Name)}
+            case ast.Assign(
+                targets=[ast.Attribute(attr=name) | ast.Name(id=name)], value=value
+            ):
+                set_to.setdefault(name, set()).update(_names_in(value))
+    for name in list(found):
+        found |= set_to.get(name, set())
+    return frozenset(found)
+
+
+def _names_in(expression: ast.AST) -> set[str]:
+    """The names and attributes in an expression."""
+    return {
+        getattr(node, "id", "") or getattr(node, "attr", "")
+        for node in ast.walk(expression)
+        if isinstance(node, ast.Name | ast.Attribute)
+    }
+
+
+def is_run_by(function: Function, run: Run | None) -> bool:
+    """Whether the call is known by which a function is run."""
+    while run is not None and run.function is not function:
+        run = run.outer
+    return run is not None
+
+
+def callers_of(
+    module: Module, function: Function, run: Run | None
+) -> Iterator[tuple[Module, ast.Call, int, Run | None]]:
+    """The call by which a function is run, where it is known, or all in sight.
+
+    Those of other files come last, so that they are read only if needed.
+    """
+    known = run
+    while known is not None and known.function is not function:
+        known = known.outer
+    if known is not None:
+        yield known.module, known.call, known.skipped, known.outer
+        return
+    calls = calls_of(module, function)
+    inside = [
+        (call, skipped)
+        for call, skipped in calls
+        if run is not None and run.function in module.scopes.ancestors(call)
+    ]
+    for call, skipped in inside or calls:  # super().__init__() of what is constructed
+        yield module, call, skipped, run
+    if not inside:
+        for where, call, skipped in calls_elsewhere(module, function):
+            yield where, call, skipped, None

@@ -1,0 +1,1 @@
+"""The statistics of batch normalization: momentum, axis, batches, and copies."""

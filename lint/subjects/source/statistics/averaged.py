@@ -1,0 +1,118 @@
+"""Averages of weights that are evaluated with the statistics of the last weights."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import TYPE_CHECKING
+
+from ... import names
+from ..networks.contents import kinds_held
+from ..reading.bindings import Kind
+from ..reading.values import Items, Known, Literal, Result, dict_entries
+from ..resolving.resolve import values
+from ..resolving.saying import says
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..reading.module import Module
+
+_AVERAGING = re.compile(
+    r"keras\.callbacks\.SwapEMAWeights$"
+    r"|tensorflow_addons\.optimizers\.(SWA|MovingAverage)$"
+    r"|tensorflow_addons\.callbacks\.AverageModelCheckpoint$"
+)
+_OPTIMIZER = re.compile(r"keras\.optimizers\.")
+_TRAINING = ("fit", "fit_generator", "compile")
+# Functions that estimate the statistics again, by name.
+_ESTIMATES = re.compile(
+    r"\b(recalibrat\w*|re_?estimat\w*|update_bn|(adapt|refresh|reset)_\w*(bn|batch_?norm"
+    r"|stat)\w*)\b",
+    re.IGNORECASE,
+)
+
+
+def averaged_weights(module: Module) -> Iterator[ast.Call]:
+    """Yield each optimizer or callback that averages weights of a network with BN."""
+    if not module.mentions("use_ema", "EMA", "SWA", "MovingAverage", "AverageModel"):
+        return
+    if estimates_again(module):
+        return
+    for call in module.calls:
+        if _averages(module, call) and _is_given_to_batch_norm(module, call):
+            yield call
+
+
+def estimates_again(module: Module) -> bool:
+    """Whether something in the module may estimate the statistics again."""
+    return module.matches(_ESTIMATES) or _runs_in_training_mode(module)
+
+
+def _averages(module: Module, call: ast.Call) -> bool:
+    on = any(
+        isinstance(value, Literal) and value.value is True
+        for where, given in _given(module, call, "use_ema")
+        for value in values(where, given)
+    )
+    return any(
+        isinstance(value, Known)
+        and (_AVERAGING.match(value.name) or (on and _OPTIMIZER.match(value.name)))
+        for value in values(module, call.func)
+    )
+
+
+def _given(
+    module: Module, call: ast.Call, name: str
+) -> Iterator[tuple[Module, ast.expr]]:
+    """The value of an argument, also of one in `**options`."""
+    for argument in call.keywords:
+        if argument.arg == name:
+            yield module, argument.value
+        elif argument.arg is None:
+            for value in values(module, argument.value):
+                if isinstance(value, Items):
+                    given = dict_entries(value).get(name)
+                    if given is not None:
+                        yield value.module, given
+
+
+def _is_given_to_batch_norm(module: Module, made: ast.Call) -> bool:
+    """Whether a network with BN is compiled or fitted with the result."""
+    for word in _TRAINING:
+        for call in module.calls_by_name.get(word, ()):
+            given = [*call.args, *(argument.value for argument in call.keywords)]
+            if not isinstance(call.func, ast.Attribute) or not any(
+                _leads_to(module, argument, made) for argument in given
+            ):
+                continue
+            if names.BATCH_NORM in kinds_held(module, call.func.value):
+                return True
+    return False
+
+
+def _leads_to(module: Module, expression: ast.expr, made: ast.Call) -> bool:
+    for node in ast.walk(expression):
+        if node is made:
+            return True
+        if isinstance(node, ast.Name):
+            found = module.scopes.lookup(node)
+            for binding in found[1] if found else ():
+                if binding.kind is Kind.VALUE and made in ast.walk(binding.node):
+                    return True
+        if isinstance(node, ast.Name | ast.Attribute | ast.Call) and any(
+            isinstance(value, Result) and value.call is made
+            for value in values(module, node)
+        ):
+            return True
+    return False
+
+
+def _runs_in_training_mode(module: Module) -> bool:
+    """Whether a network is called for its statistics alone, with `training=True`."""
+    return any(
+        isinstance(module.scopes.parents.get(call), ast.Expr)
+        and says(module, call).is_constant(True)
+        for call in module.calls
+        if call.keywords
+    )

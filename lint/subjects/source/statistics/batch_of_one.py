@@ -1,0 +1,121 @@
+"""Networks with BN that are trained with one sample at a time."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ... import names
+from ..networks.contents import kinds_held
+from ..networks.sequence import layers_before
+from ..reading.nodes import last_word
+from ..reading.values import Routine
+from ..resolving.classes import calls_in, keyword
+from ..resolving.resolve import values
+from ..training.trained import trained_networks
+from .one_sample import batch_of_one, is_option_of_one, is_single, size_of_one
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..reading.module import Module
+
+_FITTING = ("fit", "fit_generator")
+_APPLYING = ("apply_gradients", "minimize", "apply", "backward")
+_FLAT = {
+    *("Dense", "EinsumDense", "Flatten", "Embedding"),
+    *("GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalMaxPooling2D"),
+}
+
+
+@dataclass(frozen=True)
+class BatchOfOne:
+    """A place by which a network with BN is trained with one sample at a time.
+
+    Attributes:
+        place: what makes it one.
+        is_flat: whether BN surely follows a layer that leaves one value per channel,
+            so that the variance is 0.
+    """
+
+    place: ast.AST
+    is_flat: bool
+
+
+def batches_of_one(module: Module) -> Iterator[BatchOfOne]:
+    """Yield each place by which a network with BN gets one sample at a time."""
+    found: dict[ast.AST, None] = {}
+    for word in (*_FITTING, "train_on_batch"):
+        for call in module.calls_by_name.get(word, ()):
+            place = _given(module, call)
+            if place is not None and _holds_batch_norm(module, call):
+                found.setdefault(place)
+    for place in _loops(module):
+        found.setdefault(place)
+    if found:
+        is_flat = any(layer.kind in _FLAT for layer in layers_before(module))
+        for place in found:
+            yield BatchOfOne(place, is_flat and not _is_by_option(module, place))
+
+
+def _is_by_option(module: Module, place: ast.AST) -> bool:
+    """Whether it is one only if a command is not given another number."""
+    return any(
+        isinstance(node, ast.expr) and is_option_of_one(module, node)
+        for node in ast.walk(place)
+    )
+
+
+def _holds_batch_norm(module: Module, call: ast.Call) -> bool:
+    return isinstance(call.func, ast.Attribute) and names.BATCH_NORM in kinds_held(
+        module, call.func.value
+    )
+
+
+def _given(module: Module, call: ast.Call) -> ast.AST | None:
+    """What makes the batches single samples: a size, an array, or a data set."""
+    size = keyword(call, "batch_size")
+    if size is not None:
+        return size if size_of_one(module, size) else None
+    data = call.args[0] if call.args else keyword(call, "x")
+    if data is not None and is_single(module, data):
+        return call
+    place = batch_of_one(module, data)
+    if place is None or module.scopes.parents.get(place) is not None:
+        return place
+    return call  # it is made in another file
+
+
+def _loops(module: Module) -> Iterator[ast.AST]:
+    """The data sets of loops that take gradients for networks with BN."""
+    if not module.mentions(*_APPLYING):
+        return
+    for loop in module.scopes.of(ast.For):
+        place = batch_of_one(module, loop.iter)
+        if (
+            place is not None
+            and place in module.scopes.parents
+            and _trains(module, loop)
+            and any(
+                names.BATCH_NORM in kinds_held(module, network)
+                for network in trained_networks(module)
+            )
+        ):
+            yield place
+
+
+def _trains(module: Module, loop: ast.For) -> bool:
+    """Whether a loop, or a function that it calls, applies gradients."""
+    for node in ast.walk(loop):
+        if not isinstance(node, ast.Call):
+            continue
+        if last_word(node.func) in _APPLYING:
+            return True
+        for value in values(module, node.func):
+            if isinstance(value, Routine) and any(
+                last_word(call.func) in _APPLYING
+                for call in calls_in(value.module, value.node)
+            ):
+                return True
+    return False

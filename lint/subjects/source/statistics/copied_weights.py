@@ -1,0 +1,234 @@
+"""Target networks that follow another network's weights but not its statistics."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ... import names
+from ..networks.contents import kinds_held
+from ..networks.identity import is_part_of
+from ..reading.bindings import Binding, Kind
+from ..reading.nodes import last_word
+from ..reading.values import Routine, argument_for
+from ..resolving.callers import calls_elsewhere
+from ..resolving.resolve import calls_of, values
+from ..resolving.saying import says
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..reading.module import Module
+
+TRAINABLE = ("trainable_variables", "trainable_weights")
+_MORE = ("non_trainable_variables", "non_trainable_weights")
+_COPYING = ("assign", "assign_add", "assign_sub", "copy_", "set_value")
+
+
+@dataclass(frozen=True)
+class Copied:
+    """A place that copies the trainable variables of one network to another's.
+
+    Attributes:
+        place: the call to correct.
+        in_training: whether the target is called in training mode only, where its
+            statistics do not count.
+    """
+
+    place: ast.Call
+    in_training: bool
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """The networks of such a place: the one that is assigned to, and the other."""
+
+    module: Module
+    target: ast.expr
+    other: ast.expr
+    place: ast.Call
+
+
+def copies_without_statistics(module: Module) -> Iterator[Copied]:
+    """Yield each place that copies only trainable variables of a network with BN."""
+    if not module.mentions(*TRAINABLE) or module.mentions(*_MORE):
+        return
+    seen: set[ast.Call] = set()
+    for pair in (*_zipped(module), *_indexed(module), *_handed_over(module)):
+        if pair.place in seen:
+            continue
+        if any(_holds_batch_norm(known) for known in (pair, *_callers(pair))):
+            seen.add(pair.place)
+            yield Copied(pair.place, _is_always_training(module, pair.target))
+
+
+def _zipped(module: Module) -> Iterator[_Pair]:
+    """`for a, b in zip(target.trainable_variables, net.trainable_variables)`."""
+    for call in module.calls_by_name.get("zip", ()):
+        owners = [_owner(module, argument) for argument in call.args[:2]]
+        assigned = _assigned(module, call)
+        match owners:
+            case [ast.expr() as first, ast.expr() as second] if assigned is not None:
+                pair = (second, first) if assigned == 1 else (first, second)
+                yield _Pair(module, *pair, call)
+
+
+def _indexed(module: Module) -> Iterator[_Pair]:
+    """`target.trainable_weights[i].assign(... net.trainable_weights[i] ...)`."""
+    for word in _COPYING:
+        for call in module.calls_by_name.get(word, ()):
+            match call.func:
+                case ast.Attribute(value=ast.Subscript(value=variables)):
+                    target = _owner(module, variables)
+                    if target is None:
+                        continue
+                    for other in _read_by(module, call):
+                        if ast.unparse(other) != ast.unparse(target):
+                            yield _Pair(module, target, other, call)
+
+
+def _read_by(module: Module, call: ast.Call) -> Iterator[ast.expr]:
+    """The networks whose trainable weights an assignment reads."""
+    pending: list[ast.AST] = list(call.args)
+    found: set[ast.AST] = set()
+    while pending:
+        node = pending.pop()
+        if node in found:
+            continue
+        found.add(node)
+        match node:
+            case ast.Attribute(value=network, attr=name) if name in TRAINABLE:
+                yield network
+            case ast.Name():
+                for binding in _bindings(module, node):
+                    if binding.kind in (Kind.VALUE, Kind.ITEM):
+                        pending.append(binding.node)
+            case _:
+                pending += ast.iter_child_nodes(node)
+
+
+def _handed_over(module: Module) -> Iterator[_Pair]:
+    """`update(target.trainable_variables, net.trainable_variables)`, which copies."""
+    for call in module.calls:
+        given = [*call.args, *(word.value for word in call.keywords)]
+        owners = [owner for part in given if (owner := _owner(module, part))]
+        if len(owners) != 2 or last_word(call.func) == "zip":
+            continue
+        if any(
+            isinstance(value, Routine) and _copies_what_it_is_given(value)
+            for value in values(module, call.func)
+        ):
+            yield _Pair(module, owners[0], owners[1], call)
+
+
+def _copies_what_it_is_given(routine: Routine) -> bool:
+    return any(
+        routine.node in routine.module.scopes.ancestors(call)
+        and _assigned(routine.module, call) is not None
+        and all(
+            binding.kind is Kind.PARAMETER
+            for given in call.args[:2]
+            for binding in _bindings(routine.module, given)
+        )
+        for call in routine.module.calls_by_name.get("zip", ())
+    )
+
+
+def _bindings(module: Module, expression: ast.expr) -> list[Binding]:
+    found = None
+    if isinstance(expression, ast.Name):
+        found = module.scopes.lookup(expression)
+    return found[1] if found else []
+
+
+def _owner(module: Module, expression: ast.expr) -> ast.expr | None:
+    """The `net` of `net.trainable_variables`, also through a name."""
+    match expression:
+        case ast.Attribute(value=network, attr=name) if name in TRAINABLE:
+            return network
+    match _bindings(module, expression):
+        case [Binding(kind=Kind.VALUE, node=ast.expr() as node)]:
+            return _owner(module, node)
+    return None
+
+
+def _assigned(module: Module, call: ast.Call) -> int | None:
+    """Which of the pairs' items a loop over them assigns to; None if it does not."""
+    for outer in module.scopes.ancestors(call):
+        if isinstance(outer, ast.Call) and last_word(outer.func) == "batch_set_value":
+            return 0
+        if isinstance(outer, ast.For | ast.ListComp | ast.GeneratorExp):
+            written = [
+                ast.unparse(node.func.value)
+                for node in ast.walk(outer)
+                if isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr in _COPYING
+            ]
+            target = outer.target if isinstance(outer, ast.For) else None
+            for part in getattr(outer, "generators", ()):
+                target = target or part.target
+            items = getattr(target, "elts", [])
+            last = ast.unparse(items[1]) if len(items) > 1 else ""
+            if not written:
+                return None
+            return int(any(one == last for one in written))
+        if isinstance(outer, ast.stmt):
+            return None
+    return None
+
+
+def _callers(pair: _Pair) -> Iterator[_Pair]:
+    """The networks that each caller passes, where both are parameters."""
+    module = pair.module
+    function = module.scopes.enclosing_function(pair.place)
+    if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+        return
+    sides = [pair.target, pair.other]
+    if not all(isinstance(side, ast.Name) for side in sides):
+        return
+    calls = [(module, *call) for call in calls_of(module, function)]
+    for where, call, skipped in (*calls, *calls_elsewhere(module, function)):
+        passed = [
+            argument_for(call, function, side.id, skipped)
+            for side in sides
+            if isinstance(side, ast.Name)
+        ]
+        match passed:
+            case [ast.expr() as target, ast.expr() as other]:
+                yield _Pair(where, target, other, call)
+
+
+def _holds_batch_norm(pair: _Pair) -> bool:
+    """Whether both are networks with BN, and not one of them a part of the other."""
+    module, target, other = pair.module, pair.target, pair.other
+    if not all(
+        names.BATCH_NORM in kinds_held(module, side, even_frozen=True)
+        for side in (target, other)
+    ):
+        return False
+    return _come_in_pairs(module, target, other) or not is_part_of(
+        (module, target), (module, other), pair.place
+    )
+
+
+def _come_in_pairs(module: Module, one: ast.expr, other: ast.expr) -> bool:
+    """Whether a loop gives both: `for net, target in ((a, b), (c, d))`."""
+    match _bindings(module, one), _bindings(module, other):
+        case [Binding(kind=Kind.ITEM) as first], [Binding(kind=Kind.ITEM) as second]:
+            alike = first.node is second.node and first.place is second.place
+            return alike and ast.unparse(one) != ast.unparse(other)
+    return False
+
+
+def _is_always_training(module: Module, target: ast.expr) -> bool:
+    calls = [
+        call
+        for call in module.calls
+        if call.keywords or call.args
+        if last_word(call.func)
+        and last_word(call.func) == last_word(target)
+        and values(module, call.func)
+    ]
+    return bool(calls) and all(says(module, call).is_constant(True) for call in calls)

@@ -1,0 +1,86 @@
+"""The position of an image's channels, for layers that do not specify it."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from ..reading.keras_versions import keras_for
+from ..reading.nodes import last_word
+from ..reading.values import Literal
+from ..resolving.classes import keyword
+from ..resolving.resolve import values
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..reading.module import Module
+
+FIRST, LAST = "channels_first", "channels_last"
+_SETTERS = ("set_image_data_format", "set_image_dim_ordering")
+_FORMATS = {FIRST: FIRST, LAST: LAST, "th": FIRST, "tf": LAST}
+# By these a module may ask for the format, or receive it.
+_ELSEWHERE = ("data_format", "dim_ordering", FIRST, LAST)
+_COLORS = (1, 3)
+_LEAST_PIXELS = 8
+
+
+def default_data_format(module: Module) -> str | None:
+    """The default format of layers; None where it is not known.
+
+    Before Keras 3, a file in the home folder often set it, for Theano. Then it is known
+    only where the module sets it, or where the shapes of images show it.
+    """
+    given = [
+        call for setter in _SETTERS for call in module.calls_by_name.get(setter, ())
+    ]
+    if given:
+        found = {_set_by(module, call) for call in given}
+        return found.pop() if len(found) == 1 else None
+    if module.mentions(*_ELSEWHERE):
+        return None
+    if not keras_for(module).legacy:
+        return LAST
+    shown = {_shown_by(shape) for shape in _image_shapes(module)} - {None}
+    return shown.pop() if len(shown) == 1 else None
+
+
+def _set_by(module: Module, call: ast.Call) -> str | None:
+    if module.scopes.enclosing_function(call) is None and len(call.args) == 1:
+        for value in values(module, call.args[0]):
+            if isinstance(value, Literal) and isinstance(value.value, str):
+                return _FORMATS.get(value.value)
+    return None
+
+
+def _image_shapes(module: Module) -> Iterator[tuple[object, ...]]:
+    """The shapes of three axes that inputs of the module have."""
+    for call in module.calls:
+        shape = keyword(call, "input_shape")
+        if shape is None and last_word(call.func) in ("Input", "InputLayer"):
+            shape = keyword(call, "shape") or (call.args[0] if call.args else None)
+        match shape:
+            case ast.Tuple(elts=[_, _, _] as axes):
+                yield tuple(_number(module, axis) for axis in axes)
+
+
+def _number(module: Module, expression: ast.expr) -> object:
+    match values(module, expression):
+        case [Literal(value=number)]:
+            return number
+    return None
+
+
+def _shown_by(shape: tuple[object, ...]) -> str | None:
+    """Return the data format a shape shows; channels first only if it is square."""
+    *image, channels = shape
+    if channels in _COLORS and _are_pixels(image):
+        return LAST
+    channels, *image = shape
+    if channels in _COLORS and _are_pixels(image) and image[0] == image[1]:
+        return FIRST
+    return None
+
+
+def _are_pixels(sides: list[object]) -> bool:
+    return all(isinstance(side, int) and side > _LEAST_PIXELS for side in sides)

@@ -1,0 +1,180 @@
+"""Data that holds one sample, and data sets that give one at a time."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from ..reading.bindings import Kind
+from ..reading.nodes import Function, last_word
+from ..reading.values import Known, Routine, argument_for, default_of, unpacks
+from ..resolving.classes import keyword
+from ..resolving.members import returns_of
+from ..resolving.numbers import number
+from ..resolving.resolve import calls_of, values
+from ..resolving.saying import local_value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..reading.module import Module
+
+_STEPS = 20  # from a data set back to where it is made
+_BATCHES = ("batch", "padded_batch", "unbatch")
+
+
+def size_of_one(module: Module, size: ast.expr) -> bool:
+    """Whether a batch size is 1: as written, by default, or for every caller."""
+    if number(module, size) == 1 or is_option_of_one(module, size):
+        return True
+    match size:
+        case ast.Name():
+            found = module.scopes.lookup(size)
+            match found[1] if found else ():
+                case [binding] if binding.kind is Kind.PARAMETER and isinstance(
+                    binding.place, Function
+                ):
+                    return _is_one_by_default(module, binding.place, size.id)
+                case [binding] if binding.kind is Kind.VALUE and isinstance(
+                    binding.node, ast.Attribute
+                ):
+                    return is_option_of_one(module, binding.node)
+    return False
+
+
+def _is_one_by_default(module: Module, function: Function, name: str) -> bool:
+    default = default_of(function, name)
+    if default is None or number(module, default) != 1:
+        return False
+    for call, skipped in calls_of(module, function):
+        passed = argument_for(call, function, name, skipped)
+        if unpacks(call) or (passed is not None and number(module, passed) != 1):
+            return False
+    return True
+
+
+def is_option_of_one(module: Module, size: ast.expr) -> bool:
+    """Whether it is `args.batch_size`, and the option is 1 if it is not given."""
+    if not isinstance(size, ast.Attribute) or "parse_args" not in module.calls_by_name:
+        return False
+    defaults = [
+        keyword(call, "default")
+        for call in module.calls_by_name.get("add_argument", ())
+        if size.attr in _names_of_option(call)
+    ]
+    return bool(defaults) and all(
+        default is not None and number(module, default) == 1 for default in defaults
+    )
+
+
+def _names_of_option(call: ast.Call) -> Iterator[str]:
+    for given in (keyword(call, "dest"), *call.args):
+        if isinstance(given, ast.Constant) and isinstance(given.value, str):
+            yield given.value.lstrip("-").replace("-", "_")
+
+
+def batch_of_one(module: Module, data: ast.expr | None) -> ast.AST | None:
+    """Where a data set, generator or array is made that gives one sample at a time."""
+    for node in _written_out(module, data):
+        if isinstance(node, ast.Call):
+            if last_word(node.func) in _BATCHES and node.args:
+                return node if size_of_one(module, node.args[0]) else None
+            size = keyword(node, "batch_size")
+            if size is not None:
+                return node if size_of_one(module, size) else None
+            for value in values(module, node.func):
+                if isinstance(value, Routine):
+                    return _single_item(value)
+    return None
+
+
+def _single_item(routine: Routine) -> ast.AST | None:
+    """What a generator yields, or a function returns, if that is one sample."""
+    made = returns_of(routine.module, routine.node)
+    for item in made:
+        parts = item.elts if isinstance(item, ast.Tuple) else []
+        if not parts or not is_single(routine.module, parts[0]):
+            return None
+    return made[0] if made else None
+
+
+def _written_out(module: Module, data: ast.expr | None) -> Iterator[ast.AST]:
+    """The calls by which a data set is made, the last one first."""
+    for _ in range(_STEPS):
+        match data:
+            case ast.Name():
+                found = module.scopes.lookup(data)
+                nodes = [candidate.node for candidate in found[1]] if found else []
+                if len(nodes) != 1 or not isinstance(nodes[0], ast.expr):
+                    return
+                data = nodes[0]
+            case ast.Call(func=ast.Name(id="enumerate" | "tqdm"), args=[inner, *_]):
+                data = inner
+            case ast.Call(func=ast.Attribute(value=inner, attr=name)):
+                yield data
+                if name in _BATCHES:
+                    return
+                data = inner
+            case ast.Call():
+                yield data
+                return
+            case _:
+                return
+
+
+def is_single(module: Module, sample: ast.expr) -> bool:
+    """Whether an array surely holds one sample: `x[i : i + 1]`, `state[None]`."""
+    match local_value(module, sample):
+        case ast.Subscript(slice=ast.Tuple(elts=[index, *_]) | index):
+            return _is_new_axis(index) or _is_length_one(index)
+        case ast.Call(func=function, args=given) as call:
+            name = last_word(function)
+            if name == "expand_dims" and given:
+                axis = keyword(call, "axis") or (given[1] if len(given) > 1 else None)
+                return isinstance(axis, ast.Constant) and axis.value == 0
+            if name == "reshape":
+                shape = _shape(module, function, given)
+                first = shape[0] if len(shape) > 1 else None
+                return isinstance(first, ast.Constant) and first.value == 1
+            if name in ("array", "asarray") and len(given) == 1:
+                return _is_list_of_one(given[0])
+    return False
+
+
+def _is_new_axis(index: ast.expr) -> bool:
+    match index:
+        case ast.Constant(value=None) | ast.Attribute(attr="newaxis"):
+            return True
+    return False
+
+
+def _is_length_one(index: ast.expr) -> bool:
+    """`:1`, or `i : i + 1`."""
+    match index:
+        case ast.Slice(lower=None | ast.Constant(value=0), upper=ast.Constant(value=1)):
+            return index.step is None
+        case ast.Slice(
+            lower=ast.expr() as lower,
+            upper=ast.BinOp(left=left, op=ast.Add(), right=ast.Constant(value=1)),
+            step=None,
+        ):
+            return ast.unparse(lower) == ast.unparse(left)
+    return False
+
+
+def _shape(module: Module, function: ast.expr, given: list[ast.expr]) -> list[ast.expr]:
+    """`(1, -1)`, in one tuple or as arguments."""
+    if any(isinstance(value, Known) for value in values(module, function)):
+        given = given[1:]  # np.reshape(x, (1, -1))
+    match given:
+        case [ast.Tuple(elts=shape) | ast.List(elts=shape)]:
+            return shape
+    return given
+
+
+def _is_list_of_one(items: ast.expr) -> bool:
+    """`[state]` of an array; `[3]` is one number."""
+    match items:
+        case ast.List(elts=[ast.Name() | ast.Subscript() | ast.Attribute()]):
+            return True
+    return False

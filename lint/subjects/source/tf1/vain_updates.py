@@ -1,0 +1,63 @@
+"""Updates of BN in TensorFlow 1 that are fetched, and never run."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from ..reading.values import Known
+from ..resolving.resolve import values
+from .fetched_updates import fetched_updates, is_outside_graph
+from .graph_mode import functions_of_both_phases, updates_are_run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..reading.module import Module
+
+_DEPEND = "build the training op under tf.control_dependencies of these"
+
+
+def fetched_in_vain(module: Module) -> Iterator[tuple[ast.Call, str, str]]:
+    """Yield places where updates are fetched and never run, why, and what to do."""
+    used = updates_are_run(module)
+    for call in fetched_updates(module):
+        if "UPDATE_OPS" not in ast.unparse(call):
+            continue
+        if is_outside_graph(module, call):
+            why = "this asks the default graph, not the one that was made"
+            yield call, why, _DEPEND
+        elif not used:
+            yield call, "nothing depends on them", _DEPEND
+        elif _is_too_early(module, call):
+            yield call, "the layers are only made after this", "fetch them after that"
+
+
+def _is_too_early(module: Module, fetched: ast.Call) -> bool:
+    """Whether its function makes all BN in sight later, by calls of its own.
+
+    What it is given may hold BN, and so may what a function of the project returns.
+    """
+    function = module.scopes.enclosing_function(fetched)
+    loops = ast.For | ast.While
+    if any(isinstance(outer, loops) for outer in module.scopes.ancestors(fetched)):
+        return False
+    ours = [
+        call
+        for call in module.calls
+        if module.scopes.enclosing_function(call) is function
+    ]
+    making = [call for call in ours if any(functions_of_both_phases(module, call))]
+    return (
+        bool(making)
+        and all(call.lineno > fetched.lineno for call in making)
+        and not any(
+            _may_build(module, call) for call in ours if call.lineno < fetched.lineno
+        )
+    )
+
+
+def _may_build(module: Module, call: ast.Call) -> bool:
+    """Whether a call may build layers: of the project, or of something passed in."""
+    found = values(module, call.func)
+    return not found or any(not isinstance(value, Known) for value in found)

@@ -1,0 +1,1 @@
+"""Steps that train or evaluate a network, and the calls in them."""

@@ -1,0 +1,165 @@
+"""Calls of `stateless_call` whose new statistics are dropped."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from ... import names
+from ..networks.contents import kinds_held
+from ..reading.nodes import Function
+from ..resolving.callers import handed_in
+from ..resolving.resolve import calls_of
+from ..resolving.saying import How, says
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..reading.module import Module
+
+_TRAINABLE = ("trainable_variables", "trainable_weights")
+
+
+def dropped_updates(module: Module) -> Iterator[tuple[ast.Call, bool]]:
+    """Yield each `stateless_call` in training mode whose second result is not used.
+
+    Each comes with whether no other call of the network keeps its statistics.
+    """
+    kept, dropped = set(), []
+    for call in module.calls_by_name.get("stateless_call", ()):
+        said = says(module, call)
+        if said.is_nothing or (said.how is How.CONSTANT and not said.flag):
+            continue
+        if not isinstance(call.func, ast.Attribute):
+            continue
+        if not _is_dropped(module, call):
+            kept.add(ast.unparse(call.func))
+        elif _holds_batch_norm(module, call.func.value):
+            dropped.append(call)
+    for call in dropped:
+        yield call, ast.unparse(call.func) not in kept
+
+
+def updates_left_behind(module: Module) -> Iterator[ast.Call]:
+    """Yield each `zip` that writes only trainable variables back to a network with BN.
+
+    Its `stateless_call` trains it in the module, and nothing writes the others back.
+    """
+    trained = [
+        call
+        for call in module.calls_by_name.get("stateless_call", ())
+        if not says(module, call).is_nothing
+    ]
+    if not trained or module.mentions("set_state_tree", "set_weights"):
+        return
+    written = [
+        (call, call.args[0])
+        for call in module.calls_by_name.get("zip", ())
+        if len(call.args) == 2 and isinstance(call.args[0], ast.Attribute)
+        if _is_written_to(module, call)
+    ]
+    if any(variables.attr not in _TRAINABLE for _, variables in written):
+        return
+    if any(True for _ in dropped_updates(module)):
+        return
+    for call, variables in written:
+        if _holds_batch_norm(module, variables.value):
+            yield call
+
+
+def _is_written_to(module: Module, pairs: ast.Call) -> bool:
+    """Whether a loop over the pairs assigns to the first of each."""
+    match module.scopes.parents.get(pairs):
+        case ast.For(target=ast.Tuple(elts=[ast.Name(id=name), _])) as loop:
+            return f"{name}.assign(" in ast.unparse(loop)
+    return False
+
+
+def _holds_batch_norm(module: Module, network: ast.expr) -> bool:
+    return any(
+        names.BATCH_NORM in kinds_held(where, known)
+        for where, known in ((module, network), *handed_in(module, network))
+    )
+
+
+def _is_dropped(module: Module, call: ast.expr) -> bool:
+    """Whether nothing reads the second item of a call's result."""
+    parent = module.scopes.parents.get(call)
+    match parent:
+        case ast.Subscript(value=value, slice=ast.Constant(value=int() as index)) if (
+            value is call
+        ):
+            return index == 0
+        case ast.Assign(targets=[ast.Tuple(elts=[_, second, *_]) as target]):
+            starred = any(isinstance(element, ast.Starred) for element in target.elts)
+            if isinstance(second, ast.Name) and not starred:
+                return _is_unread(module, second, parent)
+        case ast.Assign(targets=[ast.Name() as whole]):
+            uses = _uses(module, whole, parent)
+            return bool(uses) and all(
+                isinstance(item, ast.Subscript) and _is_dropped(module, use)
+                for use in uses
+                for item in [module.scopes.parents.get(use)]
+            )
+    return False
+
+
+def _is_unread(module: Module, name: ast.Name, assigned: ast.AST) -> bool:
+    """Whether a bound name is not read, or is returned to callers that drop it."""
+    return all(
+        _is_returned_in_vain(module, use) for use in _uses(module, name, assigned)
+    )
+
+
+def _uses(module: Module, name: ast.Name, assigned: ast.AST) -> list[ast.Name]:
+    """The places that read a name as it was bound there."""
+    return [
+        node
+        for node in module.scopes.of(ast.Name)
+        if node.id == name.id
+        and isinstance(node.ctx, ast.Load)
+        and any(
+            entry.place is assigned
+            for found in [module.scopes.lookup(node)]
+            for entry in (found[1] if found else ())
+        )
+    ]
+
+
+def _is_returned_in_vain(module: Module, use: ast.Name) -> bool:
+    """Whether a function returns it, and each caller in sight drops that."""
+    path: list[int] = []
+    node: ast.AST = use
+    for outer in module.scopes.ancestors(use):
+        match outer:
+            case ast.Tuple(elts=parts) if node in parts:
+                path.insert(0, parts.index(node))
+            case ast.Return():
+                break
+            case _:
+                return False
+        node = outer
+    function = module.scopes.enclosing_function(use)
+    if not path or not isinstance(function, Function):
+        return False
+    calls = [call for call, _ in calls_of(module, function)]
+    return bool(calls) and all(_drops(module, call, path) for call in calls)
+
+
+def _drops(module: Module, call: ast.Call, path: list[int]) -> bool:
+    """Whether a caller binds that item to a name that it never reads.
+
+    `value_and_grad(..., has_aux=True)` gives `(value, aux), gradients` of `value, aux`.
+    """
+    parent = module.scopes.parents.get(call)
+    if not (isinstance(parent, ast.Assign) and len(parent.targets) == 1):
+        return False
+    target: ast.expr = parent.targets[0]
+    match target:
+        case ast.Tuple(elts=[ast.Tuple() as inner, _]):
+            target = inner
+    for index in path:
+        if not isinstance(target, ast.Tuple) or index >= len(target.elts):
+            return False
+        target = target.elts[index]
+    return isinstance(target, ast.Name) and _is_unread(module, target, parent)

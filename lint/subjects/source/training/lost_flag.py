@@ -1,0 +1,36 @@
+"""Calls of a network, in a training step, that lose `training`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ... import names
+
+if TYPE_CHECKING:
+    import ast
+
+# Layers that are inactive in inference mode; augmentation is not.
+LOST = frozenset({names.BATCH_NORM, names.DROPOUT, names.NOISE})
+APPLYING = ("apply_gradients", "minimize", "apply", "stateless_apply", "apply_updates")
+
+
+@dataclass(frozen=True)
+class LostFlag:
+    """A call of a network with BN, in a training step, without `training`.
+
+    Attributes:
+        node: where in the module; the call itself, or the one that leads to it.
+        called: what is called, as written.
+        how: what makes it a training step.
+        is_call: whether `node` is that call itself.
+        kinds: what the network holds that depends on the phase.
+        shared: whether it is in a function that may also run outside of training.
+    """
+
+    node: ast.Call
+    called: str
+    how: str
+    kinds: frozenset[str]
+    is_call: bool = True
+    shared: bool = False

@@ -1,0 +1,66 @@
+"""The networks that the gradients of a training step are for."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from ..reading.bindings import Kind
+from ..reading.limits import NAMES_VISITED
+from ..reading.nodes import Function
+from ..reading.values import Self, argument_for
+from ..resolving.members import members
+from ..resolving.resolve import calls_of, values
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..reading.module import Module
+
+_VARIABLES = (
+    *("trainable_variables", "trainable_weights", "variables", "weights"),
+    "parameters",
+)
+
+
+def owners(module: Module, source: ast.AST) -> Iterator[ast.expr]:
+    """`net` of every `net.trainable_variables` that the sources lead to."""
+    return _owners(module, source, set())
+
+
+def _owners(
+    module: Module, source: ast.AST, visited: set[ast.AST]
+) -> Iterator[ast.expr]:
+    if source in visited or len(visited) > NAMES_VISITED:
+        return
+    visited.add(source)
+    inner: list[ast.expr] = []
+    match source:
+        case ast.Attribute(value=network, attr=name) if name in _VARIABLES:
+            yield network
+        case ast.Attribute(value=base, attr=name):
+            for value in values(module, base):
+                if isinstance(value, Self) and value.cls.module is module:
+                    inner += members(module, value.cls.node).given(name)
+        case ast.Name():
+            inner += _bound_to(module, source)
+        case _:
+            for child in ast.iter_child_nodes(source):
+                yield from _owners(module, child, visited)
+    for layer in inner:
+        yield from _owners(module, layer, visited)
+
+
+def _bound_to(module: Module, name: ast.Name) -> Iterator[ast.expr]:
+    """The expressions that a name stands for, those that callers pass among them."""
+    found = module.scopes.lookup(name)
+    for binding in found[1] if found else ():
+        if binding.kind in (Kind.VALUE, Kind.ITEM):
+            assert isinstance(binding.node, ast.expr)
+            yield binding.node
+        elif binding.kind is Kind.PARAMETER:
+            assert isinstance(binding.place, Function)
+            for call, skipped in calls_of(module, binding.place):
+                passed = argument_for(call, binding.place, name.id, skipped)
+                if passed is not None:
+                    yield passed

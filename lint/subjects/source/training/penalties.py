@@ -1,0 +1,80 @@
+"""Penalties on the gradient of each sample, taken through BN."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from ..reading.values import Known
+from ..resolving.classes import calls_in
+from ..resolving.resolve import values
+from ..resolving.saying import How, says
+from .owners import owners
+from .penalized import given_to, is_measured, is_trained_with_batch_norm
+from .penalties_in_functions import penalized_in_jax, penalized_in_torch
+from .penalties_in_graphs import penalized_in_graphs, penalized_in_losses
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..reading.module import Module
+
+
+def penalties_through_batch_norm(module: Module) -> Iterator[ast.Call]:
+    """Yield each call of a network with BN whose gradient by its input is penalized.
+
+    In a loss of its own, which sees no network, that is the call for the gradient.
+    """
+    yield from penalized_in_graphs(module)
+    yield from penalized_in_losses(module)
+    yield from penalized_in_torch(module)
+    yield from penalized_in_jax(module)
+    if not module.mentions("GradientTape"):
+        return
+    for node in module.scopes.of(ast.With):
+        for item in node.items:
+            tape = item.optional_vars
+            if isinstance(tape, ast.Name) and _is_tape(module, item.context_expr):
+                yield from _penalized(module, node, tape)
+
+
+def _is_tape(module: Module, made: ast.expr) -> bool:
+    return isinstance(made, ast.Call) and Known("tensorflow.GradientTape") in values(
+        module, made.func
+    )
+
+
+def _penalized(module: Module, node: ast.With, tape: ast.Name) -> Iterator[ast.Call]:
+    function = module.scopes.enclosing_function(node)
+    calls = list(calls_in(module, function)) if function is not None else module.calls
+    inputs = {
+        name
+        for call in calls
+        for name in _inputs(module, call, tape)
+        if is_measured(module, call)
+    }
+    for call in calls:
+        inside = node in module.scopes.ancestors(call)
+        if not inside or given_to(call).isdisjoint(inputs):
+            continue
+        said = says(module, call)
+        if said.is_nothing or (said.how is How.CONSTANT and not said.flag):
+            continue  # in inference mode each sample is independent
+        if is_trained_with_batch_norm(module, call.func):
+            yield call
+
+
+def _inputs(module: Module, call: ast.Call, tape: ast.Name) -> Iterator[str]:
+    """Yield the inputs of `tape.gradient(score, input)`, unless they are variables."""
+    match call:
+        case ast.Call(
+            func=ast.Attribute(value=ast.Name() as used, attr="gradient"),
+            args=[_, sources, *_],
+        ):
+            found = module.scopes.lookup(used)
+            ours = any(entry.place is tape for entry in (found[1] if found else ()))
+            if ours and not any(owners(module, sources)):
+                parts = [sources]
+                if isinstance(sources, ast.List | ast.Tuple):
+                    parts = sources.elts
+                yield from map(ast.unparse, parts)

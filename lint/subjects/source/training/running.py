@@ -1,0 +1,207 @@
+"""Functions that run in a training step, and calls there that lose the phase."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..networks.contents import kinds_held
+from ..reading.limits import STEPS_CALLED
+from ..reading.nodes import last_word
+from ..reading.values import (
+    Class,
+    Known,
+    Partial,
+    Result,
+    Routine,
+    Self,
+    argument_for,
+    default_of,
+    unpacks,
+)
+from ..resolving.callers import calls_elsewhere, handed_in
+from ..resolving.classes import calls_in, keras_kind
+from ..resolving.handles import joined
+from ..resolving.resolve import calls_of, method_of, values
+from ..resolving.saying import FLAG, How, says, says_otherwise
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ..reading.module import Module
+    from ..reading.nodes import Function
+    from ..resolving.saying import Said
+
+Network = tuple["Module", ast.expr]
+
+
+@dataclass(frozen=True)
+class Running:
+    """A call that runs in a training step; `shown` is in the linted module.
+
+    `routine` is the function that it is in and `caller` what called that, if the step
+    only leads to it.
+    """
+
+    module: Module
+    call: ast.Call
+    shown: ast.Call
+    routine: Routine | None = None
+    caller: Running | None = None
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether the call itself is in the linted module."""
+        return self.shown is self.call
+
+    def networks(self) -> Iterator[Network]:
+        """Yield the network: as written, and as each caller on the way knows it."""
+        return self.handed(self.call.func)
+
+    def handed(self, name: ast.expr) -> Iterator[Network]:
+        """Yield what is written in the call, and what each caller passes for it."""
+        yield self.module, name
+        step = self
+        while isinstance(name, ast.Name) and step.routine and step.caller:
+            skipped = int(step.routine.owner is not None)
+            caller = step.caller
+            passed = argument_for(caller.call, step.routine.node, name.id, skipped)
+            if passed is None:
+                return
+            yield caller.module, passed
+            step, name = caller, passed
+
+    def loses_flag(self) -> Running | None:
+        """The call, or the one before it, that leaves the phase out; None if none.
+
+        A parameter that is passed on is what the callers on the way pass, or else all
+        callers.
+        """
+        if says_otherwise(self.call) or _is_cut_off(self.module, self.call):
+            return None
+        step, said, name = self, says(self.module, self.call), FLAG
+        passes_nothing = True  # an argument left out passes no phase either
+        while said.how is How.PASSED_ON:
+            caller, routine = step.caller, step.routine
+            if caller is None or routine is None:
+                return self if _never_given(step.module, said) else None
+            if routine.node is not said.function:
+                return None
+            if not said.packed:
+                name = said.parameter
+                passes_nothing = _defaults_to_no_phase(routine.node, name)
+            step, said = caller, says(caller.module, caller.call, name=name)
+        lost = (said.is_nothing and passes_nothing) or said.is_constant(None)
+        return step if lost else None
+
+
+def running(
+    module: Module, body: Iterable[ast.AST], own_tapes: bool = False
+) -> Iterator[Running]:
+    """The calls in a piece of code, and in the project's functions that it calls.
+
+    What has a tape of its own takes gradients of its own: it is left out, unless
+    `own_tapes` are asked for.
+    """
+    visited: set[ast.AST] = set()
+    pending = [
+        (Running(module, node, node), 0)
+        for part in body
+        for node in ast.walk(part)
+        if isinstance(node, ast.Call)
+    ]
+    while pending:
+        current, depth = pending.pop(0)
+        yield current
+        for value in values(current.module, current.call.func):
+            caller = current
+            if isinstance(value, Partial) and isinstance(value.function, Routine):
+                call = joined(value.call, current.call)
+                shown = current.shown
+                caller = Running(
+                    current.module, call, shown, current.routine, current.caller
+                )
+                value = value.function
+            if not isinstance(value, Routine) or value.node in visited:
+                continue
+            visited.add(value.node)
+            inside = list(calls_in(value.module, value.node))
+            own_tape = not own_tapes and any(
+                last_word(inner.func) == "GradientTape" for inner in inside
+            )
+            if depth < STEPS_CALLED and not own_tape:
+                for inner in inside:
+                    shown = inner if value.module is module else current.shown
+                    step = Running(value.module, inner, shown, value, caller)
+                    pending.append((step, depth + 1))
+
+
+def trained_kinds(network: Network, call: ast.Call) -> frozenset[str]:
+    """Return what a Keras network holds, unless the call passes the phase by itself."""
+    kinds: frozenset[str] = frozenset()
+    for module, expression in (network, *handed_in(*network)):
+        found = [value for value in values(module, expression) if _is_network(value)]
+        lost = [value for value in found if not _trains_by_default(value)]
+        if found and len(lost) == len(found):
+            kinds |= kinds_held(module, expression)
+            continue
+        for value in lost:  # the alternatives that need a flag
+            if isinstance(value, Result):
+                kinds |= kinds_held(value.module, value.call)
+    return kinds
+
+
+def _defaults_to_no_phase(function: Function, name: str) -> bool:
+    """Whether a parameter left out passes no phase: its default is None or False."""
+    match default_of(function, name):
+        case ast.Constant(value=False | None):
+            return True
+    return False
+
+
+def _never_given(module: Module, said: Said) -> bool:
+    """Whether all calls of a function in sight leave its flag at None or False."""
+    function, name = said.function, said.parameter
+    if said.packed or function is None or not _defaults_to_no_phase(function, name):
+        return False
+    calls = [(module, *call) for call in calls_of(module, function)]
+    calls += calls_elsewhere(module, function)
+    return bool(calls) and not any(
+        argument_for(call, function, name, skipped) is not None or unpacks(call)
+        for _, call, skipped in calls
+    )
+
+
+def _is_network(value: object) -> bool:
+    match value:
+        case Result(maker=Known(name)):
+            return name.startswith(("keras.", "kerasbn."))
+        case Self(cls) | Result(maker=Class() as cls):
+            return keras_kind(cls) is not None and method_of(cls, "__call__") is None
+    return False
+
+
+def _trains_by_default(network: object) -> bool:
+    """Whether its `call` trains by default."""
+    match network:
+        case Self(cls) | Result(maker=Class() as cls):
+            routine = method_of(cls, "call")
+            default = routine and default_of(routine.node, FLAG)
+            return isinstance(default, ast.Constant) and default.value is True
+    return False
+
+
+def _is_cut_off(module: Module, call: ast.Call) -> bool:
+    """Whether no gradient flows back through the call: `net(x).detach()`."""
+    for outer in module.scopes.ancestors(call):
+        if isinstance(outer, ast.stmt):
+            return False
+        cuts = isinstance(outer, ast.Attribute) and outer.attr in ("detach", "data")
+        if cuts or _last_of_call(outer) == "stop_gradient":
+            return True
+    return False
+
+
+def _last_of_call(node: ast.AST) -> str:
+    return last_word(node.func) if isinstance(node, ast.Call) else ""

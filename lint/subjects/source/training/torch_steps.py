@@ -1,0 +1,115 @@
+"""Training steps with PyTorch: what is called before `loss.backward()`."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import TYPE_CHECKING
+
+from ..networks.identity import is_part_of
+from ..reading import hints
+from ..reading.nodes import Function, last_word
+from ..reading.values import Result, Routine
+from ..resolving.classes import keyword
+from ..resolving.resolve import values
+from ..resolving.saying import FLAG
+from .lost_flag import APPLYING, LOST, LostFlag
+from .owners import owners
+from .running import Running, running, trained_kinds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..reading.module import Module
+
+
+def before_backward(module: Module) -> Iterator[LostFlag]:
+    """Yield the flags lost in what is called before `loss.backward()`."""
+    if not module.mentions("torch"):
+        return
+    for backward in module.calls_by_name.get("backward", ()):
+        around = _loop_or_function(module, backward)
+        inside = [
+            call
+            for call in module.calls
+            if around is None or around in module.scopes.ancestors(call)
+        ]
+        inside += _stepping_with(module, around)
+        if not any(last_word(call.func) in ("step", *APPLYING) for call in inside):
+            continue
+        held = list(_optimised(module, inside))
+        before = [call for call in inside if call.lineno < backward.lineno]
+        for run in running(module, before) if held else ():
+            if _runs_without_gradients(run):
+                continue
+            lost = run.loses_flag()
+            for network in run.networks() if lost is not None else ():
+                kinds = trained_kinds(network, run.call) & LOST
+                if kinds and any(
+                    is_part_of(network, (module, part), backward) for part in held
+                ):
+                    assert lost is not None
+                    here = lost is run and run.is_shown
+                    is_call = here and keyword(run.call, FLAG) is None
+                    yield LostFlag(
+                        lost.shown,
+                        ast.unparse(run.call.func),
+                        "before loss.backward()",
+                        kinds,
+                        is_call,
+                        run.caller is not None,
+                    )
+                    break
+
+
+def _optimised(module: Module, calls: list[ast.Call]) -> Iterator[ast.expr]:
+    """The networks whose weights the optimizers hold that make a step here."""
+    for call in calls:
+        if last_word(call.func) in APPLYING:
+            for argument in call.args:
+                yield from owners(module, argument)
+        elif last_word(call.func) == "step" and isinstance(call.func, ast.Attribute):
+            for optimizer in (call.func.value, *call.args):  # scaler.step(optimizer)
+                for value in values(module, optimizer):
+                    if isinstance(value, Result) and value.module is module:
+                        for given in (*value.call.args, *value.call.keywords):
+                            yield from owners(module, given)
+
+
+def _stepping_with(module: Module, closure: ast.AST | None) -> list[ast.Call]:
+    """The calls of `optimizer.step(closure)`."""
+    return [
+        call
+        for call in module.calls_by_name.get("step", ())
+        for given in call.args
+        if any(
+            isinstance(value, Routine) and value.node is closure
+            for value in values(module, given)
+        )
+    ]
+
+
+def _loop_or_function(module: Module, node: ast.AST) -> ast.AST | None:
+    for outer in module.scopes.ancestors(node):
+        if isinstance(outer, ast.For | ast.While | Function):
+            return outer
+    return None
+
+
+def _runs_without_gradients(run: Running) -> bool:
+    """Whether it, or a call that leads to it, is for an evaluation.
+
+    It stands in `with torch.no_grad()`, or in a function that says so.
+    """
+    around = [
+        ast.unparse(outer.items[0])
+        for outer in run.module.scopes.ancestors(run.call)
+        if isinstance(outer, ast.With)
+    ]
+    function = None if run.routine is None else run.routine.node
+    around += map(ast.unparse, getattr(function, "decorator_list", ()))
+    return (
+        any(re.search(r"no_grad|inference_mode", text) for text in around)
+        or hints.is_evaluation(getattr(function, "name", ""))
+        or (run.caller is not None and _runs_without_gradients(run.caller))
+    )

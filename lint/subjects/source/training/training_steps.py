@@ -1,0 +1,232 @@
+"""Custom training steps, and the calls of a network in them that lose `training`."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import TYPE_CHECKING
+
+from ..networks.contents import kinds_held
+from ..networks.identity import is_part_of
+from ..reading import hints
+from ..reading.nodes import arguments_of, last_word
+from ..reading.values import Known, Routine
+from ..resolving.classes import calls_in, keyword
+from ..resolving.members import returns_of
+from ..resolving.resolve import values
+from ..resolving.saying import FLAG
+from .lost_flag import APPLYING, LOST, LostFlag
+from .owners import owners
+from .running import Running, running, trained_kinds
+from .torch_steps import before_backward
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ..reading.module import Module
+
+
+def lost_flags(module: Module) -> Iterator[LostFlag]:
+    """Yield each call in a training step that leaves out `training`."""
+    steps = ("GradientTape", "minimize", "stateless_call", "backward")
+    if not module.mentions(*steps) or "set_learning_phase" in module.calls_by_name:
+        return
+    found = [
+        *_under_tapes(module),
+        *_minimised(module),
+        *_in_jax(module),
+        *before_backward(module),
+    ]
+    seen = set()
+    for flag in found:
+        if flag.node not in seen and not _is_in_test(module, flag.node):
+            seen.add(flag.node)
+            yield flag
+
+
+def _is_in_test(module: Module, node: ast.AST) -> bool:
+    """Whether a test asks for gradients; it trains nothing that is used."""
+    around = module.scopes.names_around(node)
+    return any(map(hints.is_test, around))
+
+
+# TensorFlow: what runs under a tape whose gradients an optimizer applies.
+
+
+def _under_tapes(module: Module) -> Iterator[LostFlag]:
+    if not module.mentions("GradientTape"):
+        return
+    for node in module.scopes.of(ast.With):
+        tapes = {
+            item.optional_vars
+            for item in node.items
+            if isinstance(item.optional_vars, ast.Name) and _is_tape(module, item)
+        }
+        if tapes:
+            sources = _trained(module, node, tapes)
+            if sources is not None:
+                how = "under GradientTape"
+                yield from _lost(module, node, node.body, sources, how)
+
+
+def _minimised(module: Module) -> Iterator[LostFlag]:
+    """Yield the flags lost in what `optimizer.minimize` calls to get its loss."""
+    for call in module.calls_by_name.get("minimize", ()):
+        variables = [*call.args[1:2], *_given(call, "var_list")]
+        for value in values(module, call.args[0]) if call.args else ():
+            if isinstance(value, Routine) and value.module is module and variables:
+                yield from _lost(module, call, [value.node], variables, "in a loss")
+
+
+def _is_tape(module: Module, item: ast.withitem) -> bool:
+    made = item.context_expr
+    return (
+        isinstance(made, ast.Call)
+        and last_word(made.func) == "GradientTape"
+        and Known("tensorflow.GradientTape") in values(module, made.func)
+    )
+
+
+def _trained(
+    module: Module, node: ast.With, tapes: set[ast.Name]
+) -> list[ast.expr] | None:
+    """Return what the tape's gradients are taken for, if an optimizer applies them.
+
+    Another tape in the function may have the same name.
+    """
+    function = module.scopes.enclosing_function(node)
+    calls = module.calls if function is None else list(calls_in(module, function))
+    sources = []
+    for call in calls:
+        match call:
+            case ast.Call(
+                func=ast.Attribute(value=ast.Name() as tape, attr="gradient")
+            ) if _is_one_of(module, tape, tapes):
+                sources += [*call.args[1:2], *_given(call, "sources")]
+            case ast.Call(func=ast.Attribute(attr="minimize")):
+                given = keyword(call, "tape")
+                if isinstance(given, ast.Name) and _is_one_of(module, given, tapes):
+                    sources += [*call.args[1:2], *_given(call, "var_list")]
+    applied = any(last_word(call.func) in APPLYING for call in calls)
+    if not applied and isinstance(function, ast.FunctionDef):
+        # The gradients may be returned to a caller that applies them.
+        applied = bool(returns_of(module, function)) and _applies_somewhere(module)
+    return sources if applied and sources else None
+
+
+def _is_one_of(module: Module, name: ast.Name, tapes: set[ast.Name]) -> bool:
+    """Whether a name stands for one of the tapes, where it is used."""
+    found = module.scopes.lookup(name)
+    return any(entry.place in tapes for entry in (found[1] if found else ()))
+
+
+def _given(call: ast.Call, name: str) -> list[ast.expr]:
+    value = keyword(call, name)
+    return [] if value is None else [value]
+
+
+def _applies_somewhere(module: Module) -> bool:
+    return any(word in module.calls_by_name for word in APPLYING)
+
+
+def _lost(
+    module: Module,
+    step: ast.AST,
+    body: Iterable[ast.AST],
+    sources: list[ast.expr],
+    how: str,
+) -> Iterator[LostFlag]:
+    trained = [
+        (module, owner) for source in sources for owner in owners(module, source)
+    ]
+    if not trained:
+        return  # gradients for an input, or for something that is not known
+    calls = list(running(module, body))
+    flagged = {
+        ast.unparse(inner_call.call.func)
+        for inner_call in calls
+        if keyword(inner_call.call, FLAG) is not None
+        and inner_call.loses_flag() is None
+    }
+    for call in calls:
+        called = ast.unparse(call.call.func)
+        lost = None if called in flagged else call.loses_flag()
+        if lost is None or last_word(lost.call.func) == "call":
+            continue  # BN109 reports x.call(...)
+        for network in call.networks():
+            kinds = trained_kinds(network, call.call) & LOST
+            if kinds and any(is_part_of(network, owner, step) for owner in trained):
+                here = lost is call and call.is_shown
+                is_call = here and keyword(call.call, FLAG) is None
+                shared = call.caller is not None
+                yield LostFlag(lost.shown, called, how, kinds, is_call, shared)
+                break
+
+
+# JAX: what a differentiated function calls.
+
+
+def _in_jax(module: Module) -> Iterator[LostFlag]:
+    if not module.mentions("stateless_call"):
+        return
+    for function in _differentiated(module):
+        for run in running(module, [function.node]):
+            call = run.call
+            if last_word(call.func) != "stateless_call" or len(call.args) > 3:
+                continue
+            if _is_for_inputs(run, function):
+                continue
+            if not (_applies_somewhere(module) or _is_for_weights(run, function)):
+                continue
+            assert isinstance(call.func, ast.Attribute | ast.Name)
+            lost = run.loses_flag()
+            network = call.func.value if isinstance(call.func, ast.Attribute) else None
+            if lost is None or network is None:
+                continue
+            kinds = kinds_held(run.module, network) & LOST
+            if kinds:
+                how = "in a differentiated function"
+                name = getattr(function.node, "name", "")
+                shared = run.caller is not None or name in module.calls_by_name
+                called = ast.unparse(call.func)
+                is_call = lost is run and run.is_shown
+                is_call = is_call and keyword(call, FLAG) is None
+                yield LostFlag(lost.shown, called, how, kinds, is_call, shared)
+
+
+def _is_for_weights(run: Running, function: Routine) -> bool:
+    """Whether the gradients are for the trainable variables that it is called with."""
+    return _is_first(function, run, run.call.args[:1])
+
+
+def _is_for_inputs(run: Running, function: Routine) -> bool:
+    """Whether the gradients are for what the network is called on, as in a saliency."""
+    weights = _is_first(function, run, run.call.args[:1])
+    return not weights and _is_first(function, run, run.call.args[2:3])
+
+
+def _is_first(function: Routine, run: Running, given: list[ast.expr]) -> bool:
+    """Whether it is what the function gets first, of which JAX takes gradients."""
+    parameters = arguments_of(function.node)[function.owner is not None :]
+    for argument in given:
+        *_, (_, handed) = run.handed(argument)
+        return (
+            isinstance(handed, ast.Name)
+            and bool(parameters)
+            and handed.id == parameters[0].arg
+        )
+    return False
+
+
+def _differentiated(module: Module) -> Iterator[Routine]:
+    """The functions given to `jax.grad` and the like, or decorated with it."""
+    for word in ("grad", "value_and_grad"):
+        for call in module.calls_by_name.get(word, ()):
+            for argument in call.args[:1]:
+                for value in values(module, argument):
+                    if isinstance(value, Routine) and value.module is module:
+                        yield value
+    for node in module.scopes.of(ast.FunctionDef):
+        written = " ".join(ast.unparse(decorator) for decorator in node.decorator_list)
+        if re.search(r"\bjax\.(value_and_)?grad\b", written):
+            yield Routine(module, node)

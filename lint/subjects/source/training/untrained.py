@@ -1,0 +1,116 @@
+"""Calls with `training=True` of networks that no step there trains."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from ... import names
+from ..networks.contents import kinds_held
+from ..reading import hints
+from ..reading.nodes import Function, last_word
+from ..reading.values import Class
+from ..resolving.classes import calls_in, keras_kind, keyword
+from ..resolving.saying import FLAG, says
+from ..resolving.symbolic import builds_graph
+from .evaluation_steps import trained_in_evaluation
+from .trained import GRADIENTS, is_finished, is_trained, owners_in, was_trained
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..reading.module import Module
+
+_OPTIMIZING = (*GRADIENTS, "backward", "step")
+
+
+def teachers_in_training(module: Module) -> Iterator[tuple[ast.expr, bool]]:
+    """The flag of each call in a training step that trains other networks alone.
+
+    Each comes with whether the network has surely been trained before.
+    """
+    for call, flag, function in _calls(module):
+        trains = function is not None and any(
+            any(owners_in(module, inner_call))
+            for inner_call in calls_in(module, function)
+            if last_word(inner_call.func) in GRADIENTS
+        )
+        if trains and not is_trained(module, call.func):
+            yield flag, was_trained(module, call.func)
+
+
+def actions_in_training(module: Module) -> Iterator[ast.expr]:
+    """The flag of each call that chooses an action and trains nothing."""
+    for call, flag, function in _calls(module):
+        name = getattr(function, "name", "")
+        trains = _optimizes(module, function) or _stands_in_tape(module, call)
+        if hints.acts(name) and not trains and _is_given_back(module, call):
+            yield flag
+
+
+def finished_in_training(module: Module) -> Iterator[ast.expr]:
+    """The flag of each call of a loaded or pretrained network that nothing trains."""
+    reported = {flag for flag, _ in teachers_in_training(module)}
+    reported |= {*actions_in_training(module)}
+    reported |= {found.flag for found in trained_in_evaluation(module)}
+    for call, flag, _ in _calls(module, even_outside=True):
+        if (
+            flag not in reported
+            and _is_given_back(module, call)
+            and not builds_graph(module, call, is_layer=False)
+            and is_finished(module, call.func)
+            and not is_trained(module, call.func)
+        ):
+            yield flag
+
+
+def _calls(
+    module: Module, even_outside: bool = False
+) -> Iterator[tuple[ast.Call, ast.expr, Function | None]]:
+    """The calls of networks with BN with a constant True, outside of any `call`.
+
+    Those outside of any function are left out, unless they are asked for.
+    """
+    if not module.mentions("training=True"):
+        return
+    for call in module.calls:
+        flag = keyword(call, FLAG)
+        if flag is None or not says(module, call).is_constant(True):
+            continue
+        function = module.scopes.enclosing_function(call)
+        if function is None and not even_outside:
+            continue
+        if _is_meant(module, call, function):
+            continue
+        if last_word(call.func) in ("stateless_call", "call", "super"):
+            continue
+        if names.BATCH_NORM in kinds_held(module, call.func):
+            yield call, flag, function
+
+
+def _is_meant(module: Module, call: ast.Call, function: Function | None) -> bool:
+    """Whether it is a `call` of Keras, a test, or samples from the network."""
+    owner = None if function is None else module.owner_of(function)
+    name = getattr(function, "name", "")
+    if owner is not None and name in ("call", "__init__", "build", "__call__"):
+        return keras_kind(Class(module, owner)) is not None
+    around = module.scopes.names_around(call)
+    return any(hints.is_meant_random(other) or hints.is_test(other) for other in around)
+
+
+def _optimizes(module: Module, function: Function | None) -> bool:
+    return function is not None and any(
+        last_word(call.func) in _OPTIMIZING for call in calls_in(module, function)
+    )
+
+
+def _is_given_back(module: Module, call: ast.Call) -> bool:
+    """Whether the network's output is used."""
+    return not isinstance(module.scopes.parents.get(call), ast.Expr)
+
+
+def _stands_in_tape(module: Module, call: ast.Call) -> bool:
+    return any(
+        isinstance(outer, ast.With) and "GradientTape" in ast.unparse(outer.items[0])
+        for outer in module.scopes.ancestors(call)
+    )
