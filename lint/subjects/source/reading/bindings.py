@@ -20,6 +20,10 @@ BINDING = frozenset(
 )
 
 
+# Where the variable of a comprehension holds: in all of it, and nowhere else.
+ANYWHERE: Position = (0, 0)
+
+
 class Kind(Enum):
     """The way a name got its value."""
 
@@ -85,8 +89,7 @@ def bind(node: ast.AST, scope: Scope) -> None:
         case ast.For() | ast.AsyncFor():
             _bind_item(node.target, node.iter, end(node.iter), node.target, scope)
         case ast.comprehension():
-            # Its variable is used to its left: [f(x) for x in xs].
-            _bind_item(node.target, node.iter, (0, 0), node.target, scope)
+            _bind_item(node.target, node.iter, ANYWHERE, node.target, scope)
         case ast.withitem(optional_vars=ast.expr() as target):
             _bind_target(target, node.context_expr, end(target), target, scope)
         case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():

@@ -14,7 +14,7 @@ from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from .bindings import BINDING, Binding, Kind, Scope, bind
+from .bindings import ANYWHERE, BINDING, Binding, Kind, Scope, bind
 from .limits import BINDINGS
 from .nodes import PARTS, Function, Position, ScopeNode, arguments_of, start
 
@@ -26,6 +26,7 @@ Block = tuple[int, str]
 Node = TypeVar("Node", bound=ast.AST)
 # Those that hold statements.
 _BLOCKS = frozenset(("body", "orelse", "finalbody", "handlers"))
+_COMPREHENSIONS = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 
 
 class Scopes:
@@ -45,6 +46,9 @@ class Scopes:
         self._blocks_around: dict[ast.AST, frozenset[Block]] = {}
         self._ordered: dict[
             tuple[Scope, str], tuple[list[Position], list[Binding]]
+        ] = {}
+        self._parted_bindings: dict[
+            tuple[Scope, str], tuple[list[Binding], dict[ast.AST, list[Binding]]]
         ] = {}
         self.top = Scope(tree, None)
         self._walk(tree)
@@ -159,10 +163,43 @@ class Scopes:
         home = scope
         while scope is not None:
             if name.id in scope.bindings and (scope is home or not scope.is_class):
-                found = scope.bindings[name.id]
-                return scope, self._reaching(scope, name) if scope is home else found
+                bound = scope.bindings[name.id]
+                found = self._visible(scope, name)
+                if found or not bound:
+                    return scope, (
+                        self._reaching(scope, name, found) if scope is home else found
+                    )
             scope = scope.parent
         return None
+
+    def _visible(self, scope: Scope, use: ast.Name) -> list[Binding]:
+        """Those of the comprehension around a use; if none is, those of no other."""
+        plain, in_comprehensions = self._parted(scope, use.id)
+        for outer in self.ancestors(use) if in_comprehensions else ():
+            if outer in in_comprehensions:
+                return in_comprehensions[outer]
+        return plain
+
+    def _parted(
+        self, scope: Scope, name: str
+    ) -> tuple[list[Binding], dict[ast.AST, list[Binding]]]:
+        """The bindings of a name outside of comprehensions, and inside of each."""
+        if (scope, name) not in self._parted_bindings:
+            inside: dict[ast.AST, list[Binding]] = defaultdict(list)
+            plain = []
+            for binding in scope.bindings[name]:
+                if binding.ready is ANYWHERE:
+                    inside[self._comprehension_of(binding)].append(binding)
+                else:
+                    plain.append(binding)
+            self._parted_bindings[scope, name] = plain, inside
+        return self._parted_bindings[scope, name]
+
+    def _comprehension_of(self, binding: Binding) -> ast.AST:
+        place = binding.place
+        while not isinstance(place, _COMPREHENSIONS):
+            place = self.parents[place]
+        return place
 
     def precedes(self, first: ast.AST, second: ast.AST) -> bool:
         """Whether what runs the second has run the first, as far as blocks show."""
@@ -172,10 +209,11 @@ class Scopes:
         """Whether both can run in one go: not in two branches of the same `if`."""
         return not _exclusive(self._blocks(first), self._blocks(second))
 
-    def _reaching(self, scope: Scope, use: ast.Name) -> list[Binding]:
-        """The bindings of its own scope that a use may see, the last one first."""
-        bindings = scope.bindings[use.id]
-        if len(bindings) == 1:
+    def _reaching(
+        self, scope: Scope, use: ast.Name, bindings: list[Binding]
+    ) -> list[Binding]:
+        """Those of the bindings that a use in their scope may see, the last first."""
+        if len(bindings) == 1 or bindings[0].ready is ANYWHERE:
             return bindings
         blocks = self._blocks(use)
         loops = [
@@ -206,7 +244,7 @@ class Scopes:
     ) -> tuple[list[Position], list[Binding]]:
         """The bindings of a name from the last to the first, and the order's keys."""
         if (scope, name) not in self._ordered:
-            bindings = scope.bindings[name]
+            bindings, _ = self._parted(scope, name)
             ordered = sorted(bindings, key=lambda binding: binding.ready, reverse=True)
             places = [(-binding.ready[0], -binding.ready[1]) for binding in ordered]
             self._ordered[scope, name] = places, ordered
