@@ -16,6 +16,7 @@ from lint.subjects.source.reading.values import (
     Result,
     Routine,
 )
+from lint.subjects.source.resolving.instances import attribute_given
 from lint.subjects.source.resolving.resolve import calls_of, lineage, method_of, values
 
 if TYPE_CHECKING:
@@ -155,3 +156,14 @@ def test_calls_of_functions(code: str, skipped: list[int], tmp_path: Path) -> No
     module = module_of(code, tmp_path)
     function = module.scopes.of(ast.FunctionDef)[0]
     assert [call for _, call in calls_of(module, function)] == skipped
+
+
+def test_what_is_unpacked_to_an_attribute_is_where_the_call_is(tmp_path: Path) -> None:
+    """It is no node of the text, and is asked about like one."""
+    code = "class A:\n    def __init__(self):\n        self.a, self.b = f()\n"
+    module = module_of(code, tmp_path)
+    (found,) = attribute_given(Class(module, module.classes[0]), "b")
+    assert ast.unparse(found[1]) == "f()[1]"
+    assert module.scopes.scope_of(found[1]).node in module.scopes.of(ast.FunctionDef)
+    (statement,) = module.scopes.of(ast.Assign)
+    assert next(module.scopes.ancestors(found[1])) is statement

@@ -115,14 +115,20 @@ class Scopes:
 
     def scope_of(self, node: ast.AST) -> Scope:
         """The scope that the node is evaluated in."""
-        return self._scopes[node]
+        return self._scopes[self._written(node)]
 
     def ancestors(self, node: ast.AST) -> Iterator[ast.AST]:
         """The nodes around it, from the inside out."""
-        current = self.parents.get(node)
+        current = self.parents.get(self._written(node))
         while current is not None:
             yield current
             current = self.parents.get(current)
+
+    def _written(self, node: ast.AST) -> ast.AST:
+        """The node, or what stands in the text for the part that is unpacked of it."""
+        while node not in self._scopes and isinstance(node, ast.Subscript):
+            node = node.value
+        return node
 
     def loop_of(self, name: ast.Name) -> ast.For | ast.AsyncFor | None:
         """The loop around a name that sets it; None if there is none."""
