@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from typing import TYPE_CHECKING
 
 from ..findings import Severity
@@ -31,7 +32,8 @@ class TrainingTrueHardCoded(Rule):
     so is True for dropout there, for a layer beside others that get the phase, or for
     a method where `call` has no `training`; there also a function such as
     `tf.nn.dropout`, which always drops. `BatchNormalization(mode=2)` of Keras 1 is
-    reported as info.
+    reported as info; `training=self.trainable` is a warning, and a parameter of that
+    name info.
     Calls of a model in a training loop, branches on the phase, Monte Carlo dropout and
     augmentation are left alone. It is reported as info in a graph beside dropout with
     the same flag, as in pix2pix, and for TensorFlow 1 in a function that makes the
@@ -126,6 +128,14 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
                 module.location(mode),
                 Severity.INFO,
             )
+        for given in source.trainable_flags(module):
+            yield self.finding(
+                f"training={ast.unparse(given.flag)} says what learns, not the phase: "
+                f"in inference too, {_in_inference(given.kinds)}; pass "
+                "training=training, as a frozen layer is in inference mode by itself",
+                module.location(given.flag),
+                None if given.surely else Severity.INFO,
+            )
         for call in source.trained_in_evaluation(module):
             yield self.finding(
                 f"training=True in a function that evaluates: {_in_evaluation(call)}; "
@@ -167,6 +177,13 @@ def _in_evaluation(call: source.Evaluated) -> str:
     if names.DROPOUT in call.kinds:
         return "its dropout drops, so that the result is random"
     return f"if the network holds batch normalization, {of_batch}"
+
+
+def _in_inference(kinds: source.Kinds) -> str:
+    """Describe what runs as in training, by what is called."""
+    if names.BATCH_NORM in kinds:
+        return "it normalizes by the batch and moves the running statistics"
+    return "it drops"
 
 
 def _when_on(found: source.AlwaysOn) -> str:

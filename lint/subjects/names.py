@@ -89,6 +89,10 @@ DECAY_FUNCTIONS = frozenset({"contrib.layers.batch_norm", "slim.batch_norm"})
 """The functions that call momentum `decay` and the flag `is_training`."""
 
 _CLASSES = {"keras.Model", "keras.Sequential", "keras.layers.Layer"}
+DROPOUT_FUNCTIONS = frozenset(
+    {"tensorflow.layers.dropout", "contrib.layers.dropout", "slim.dropout"}
+)
+
 _DROPOUT = frozenset(
     "keras.layers." + name
     for name in (

@@ -24,6 +24,7 @@ from .flags.sibling_flags import (
     left_out,
     passes_flag_to_sublayers,
 )
+from .flags.trainable_flags import trainable_flags
 from .flags.unflagged_on_jax import flag_passed_on, unflagged_on_jax
 from .flags.usage import Usage, usage_of
 from .flags.without_flag import WithoutFlag, passes_flags_on, without_flag
@@ -31,7 +32,7 @@ from .freezing.frozen_parts import frozen_in_parts
 from .freezing.late_freezing import fitted_frozen, late_changes
 from .freezing.partial_freezing import loops_that_miss
 from .freezing.toggled import toggled_in_loops
-from .networks.contents import kinds_of_class
+from .networks.contents import Kinds, kinds_of_class
 from .networks.frozen import freezes
 from .networks.sequence import arguments, layers_before, library_classes
 from .reading import hints
@@ -107,6 +108,7 @@ __all__ = [
     "GlobalPhase",
     "Incomplete",
     "Kept",
+    "Kinds",
     "Leak",
     "LeftOut",
     "LostFlag",
@@ -198,6 +200,7 @@ __all__ = [
     "takes_training",
     "teachers_in_training",
     "toggled_in_loops",
+    "trainable_flags",
     "trained_in_evaluation",
     "training_ops",
     "trains_layers",

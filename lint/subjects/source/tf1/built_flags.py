@@ -18,10 +18,7 @@ if TYPE_CHECKING:
     from ..reading.module import Module
 
 _FLAGS = ("training", "is_training")
-_LAYERS = {
-    *names.BATCH_NORM_FUNCTIONS,
-    *("tensorflow.layers.dropout", "contrib.layers.dropout", "slim.dropout"),
-}
+_LAYERS = names.BATCH_NORM_FUNCTIONS | names.DROPOUT_FUNCTIONS
 
 
 @found_once
