@@ -9,6 +9,7 @@ class R(tf.keras.layers.Layer):
     def __init__(self):
         super().__init__()
         self.bn = tf.keras.layers.BatchNormalization()
+        self.other = tf.keras.layers.BatchNormalization()
 
     def call(self, x, training=None):
         try:
@@ -17,7 +18,7 @@ class R(tf.keras.layers.Layer):
             x = self.bn(x, training=True)
         match x:
             case [*_]:
-                x = self.bn(x, training=True)
+                x = self.other(x, training=True)
         return x
 """
 
@@ -25,6 +26,6 @@ class R(tf.keras.layers.Layer):
 def test_a_handler_without_a_name_is_no_mistake(folder):
     found = lint.check_text(SOURCE, "a.py", keras_version="2")
     assert [(finding.code, finding.line) for finding in found] == [
-        ("BN103", 12),
-        ("BN103", 15),
+        ("BN103", 13),
+        ("BN103", 16),
     ]
