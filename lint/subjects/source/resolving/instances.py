@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from typing import TYPE_CHECKING
 
 from ..reading.memo import remembered_of_class
@@ -13,6 +14,7 @@ from .resolve import method_of, project_lineage, values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from ..reading.module import Module
 
@@ -39,8 +41,8 @@ def methods_in_sight(cls: Class, name: str) -> tuple[Routine, ...]:
 
     Those of subclasses only if there is none of the class itself.
     """
-    made = _in_sight(cls)
-    found = (method_of(one, name) for one in ((cls,) if cls in made else made))
+    made = (cls,) if _is_made(cls) else _in_sight(cls)
+    found = (method_of(one, name) for one in made)
     return tuple(dict.fromkeys(one for one in found if one is not None))
 
 
@@ -58,7 +60,7 @@ def graphs_given(cls: Class) -> tuple[_Given, ...]:
         return ()
     return tuple(
         (module, given)
-        for module in _users(cls)
+        for module in _modules_with(cls, _construction(cls))
         for call in module.calls_by_name.get(cls.node.name, ())
         if any(
             isinstance(value, Class) and _is_same(value, cls)
@@ -87,15 +89,30 @@ def _is_in_body(module: Module, expression: ast.expr) -> bool:
     return module.scopes.scope_of(expression).is_class
 
 
-def _users(cls: Class) -> Iterator[Module]:
+def _modules_with(cls: Class, use: re.Pattern[str]) -> Iterator[Module]:
+    """The module of a class, and others that may name it in such a way."""
     yield cls.module
-    for other in cls.module.project.naming(cls.node.name, cls.module.imported_as):
-        if other.path.resolve() != cls.module.path.resolve():
+    for path in _files_with(cls, use):
+        other = cls.module.project.load(path)
+        if other is not None:
             yield other
 
 
+def _files_with(cls: Class, use: re.Pattern[str]) -> Iterator[Path]:
+    """The other files that may name the class in such a way, unparsed."""
+    texts, here = cls.module.project.texts, cls.module.path.resolve()
+    for path in texts.naming([cls.node.name, cls.module.imported_as], ""):
+        if path != here and use.search(texts.read(path)):
+            yield path
+
+
+def _construction(cls: Class) -> re.Pattern[str]:
+    return re.compile(rf"(?<!class )\b{cls.node.name}\s*\(")
+
+
 def _subclasses(cls: Class) -> Iterator[Class]:
-    for module in _users(cls):
+    as_base = re.compile(rf"\bclass\s+\w+\s*\([^)]*\b{cls.node.name}\b")
+    for module in _modules_with(cls, as_base):
         for node in module.classes:
             found = Class(module, node)
             if node.bases and any(
@@ -113,4 +130,6 @@ def _is_same(one: Class, other: Class) -> bool:
 
 
 def _is_made(cls: Class) -> bool:
-    return any(cls.node.name in module.calls_by_name for module in _users(cls))
+    return cls.node.name in cls.module.calls_by_name or any(
+        True for _ in _files_with(cls, _construction(cls))
+    )
