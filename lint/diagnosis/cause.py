@@ -11,6 +11,7 @@ Name = Literal[
     "momentum too small",
     "batches too small",
     "averaged weights",
+    "other epsilon",
     "unlike inputs",
     "unlike data",
     "frozen",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import by_batches, by_layer, by_model
+from . import by_batches, by_epsilon, by_layer, by_model
 
 if TYPE_CHECKING:
     from .cause import Cause
@@ -20,6 +20,8 @@ def causes_of(evidence: Evidence) -> list[Cause]:
     found: list[Cause] = []
     if evidence.bad_data:  # Nothing measured with them is meaningful.
         return list(by_layer.not_finite(evidence))
+    if found := list(by_epsilon.other_epsilon(evidence)):
+        return found  # What later layers receive follows from that.
     for cause in (*by_layer.FINDERS, *by_batches.FINDERS):
         found += cause(evidence)
     explained = {path for cause in found for path in cause.layers}

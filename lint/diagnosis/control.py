@@ -1,12 +1,29 @@
-"""Replacements of a batch normalization layer's `call` in a diagnosis."""
+"""Replacements of a batch normalization layer's `call`, or epsilon, in a diagnosis."""
 
 from __future__ import annotations
 
-from typing import Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from ..subjects.probing.moments import moments
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
 Tensor = Any
+
+
+@contextmanager
+def replaced_epsilon(layers: Iterable[Any], epsilon: float | None) -> Iterator[None]:
+    """Give layers another epsilon within this context; None changes nothing."""
+    own = [] if epsilon is None else [(layer, layer.epsilon) for layer in layers]
+    try:
+        for layer, _ in own:
+            layer.epsilon = epsilon
+        yield
+    finally:
+        for layer, before in own:
+            layer.epsilon = before
 
 
 class Forced:

@@ -8,10 +8,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..subjects.live_model import steps_taken
+from .by_epsilon import epsilon_to_try
 from .judge import Judge
 from .layers import array, assign_data, assign_running, built_layers, layer_states
 from .modes import table_of_modes
-from .names import BATCH_NORM, DROPOUT, INFERENCE, RECALIBRATED, TRAINING, UNFLAGGED
+from .names import (
+    BATCH_NORM,
+    DROPOUT,
+    INFERENCE,
+    OTHER_EPSILON,
+    RECALIBRATED,
+    TRAINING,
+    UNFLAGGED,
+)
 from .runner import Mode, Runner
 from .scores import Score, is_worse
 
@@ -45,6 +54,8 @@ class Evidence:
         scale: the loss of an uninformed prediction, in excess of that of a good one.
         constant: the loss of a constant prediction, if it is known and meaningful.
         steps: the number of training steps of the optimizer; None if unknown.
+        fits_epsilon: whether all running statistics match the data if the layers get
+            another epsilon, where some do not with their own.
         bad_weights: the paths of other weights that are not finite.
         bad_data: whether an input or target is not finite.
     """
@@ -58,6 +69,7 @@ class Evidence:
     scale: float
     constant: float | None = None
     steps: int | None = None
+    fits_epsilon: bool = False
     bad_weights: Sequence[str] = ()
     bad_data: bool = False
 
@@ -163,6 +175,13 @@ def gather(model: Any, data: Data) -> Evidence:
         assign_data(states)
         judge.run(RECALIBRATED, Mode(False))
         assign_running(states)
+    fits_epsilon = False
+    if epsilon := epsilon_to_try(states):
+        other = Mode(False, epsilon=epsilon)
+        judge.run(OTHER_EPSILON, other)
+        measured = runner.statistics(other, merged)
+        of_other = layer_states(layers, measured, measured, merged[0].samples)
+        fits_epsilon = not any(state.is_off for state in of_other)
     constant = None if no_loss else judge.loss_of_constant()
     scores = judge.scores()
     known = [score.loss.mean for score in scores.values()]
@@ -177,6 +196,7 @@ def gather(model: Any, data: Data) -> Evidence:
         scale=_SCALE_OF_DISTANCES if no_loss else _scale(constant, best),
         constant=constant,
         steps=steps_taken(model),
+        fits_epsilon=fits_epsilon,
         bad_weights=_not_finite(model),
         bad_data=_has_bad_data(data),
     )

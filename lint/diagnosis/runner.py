@@ -20,7 +20,7 @@ from ..subjects.probing.backends import (
 from ..subjects.probing.observing import Observer
 from ..subjects.replaced_calls import replaced_calls
 from ..subjects.trainer import receives_training
-from .control import Forced, Measured
+from .control import Forced, Measured, replaced_epsilon
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -43,10 +43,12 @@ class Mode:
         training: the `training` passed to the model; None to pass nothing, as a plain
             `model(x)` does.
         forced: the `training` of BN layers that is forced on them, by path.
+        epsilon: the epsilon that all BN layers are given; None for their own.
     """
 
     training: bool | None
     forced: tuple[tuple[str, bool], ...] = ()
+    epsilon: float | None = None
 
 
 @dataclass(frozen=True)
@@ -205,7 +207,10 @@ class Runner:
 
     def _forward(self, mode: Mode, x: Any, y: Any, sample_weight: Any) -> Any:
         forced = [Forced(self._layers[path], value) for path, value in mode.forced]
-        with replaced_calls((force.layer, force) for force in forced):
+        with (
+            replaced_calls((force.layer, force) for force in forced),
+            replaced_epsilon(self._layers.values(), mode.epsilon),
+        ):
             outputs = self._run(x, **self._flag(mode))
         outputs = outputs[0] if self._run is not self._model else outputs
         if not self.has_loss:
@@ -219,7 +224,10 @@ class Runner:
 
     def _measure(self, mode: Mode, x: Any, y: Any, sample_weight: Any) -> Any:
         measured = {path: Measured(layer) for path, layer in self._layers.items()}
-        with replaced_calls((moments.layer, moments) for moments in measured.values()):
+        with (
+            replaced_calls((moments.layer, moments) for moments in measured.values()),
+            replaced_epsilon(self._layers.values(), mode.epsilon),
+        ):
             self._run(x, **self._flag(mode))
         return {path: moments.calls for path, moments in measured.items()}
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .modes import WAYS
-from .names import BATCH_NORM, DROPOUT, INFERENCE, RECALIBRATED, TRAINING, UNFLAGGED
+from .names import (
+    BATCH_NORM,
+    DROPOUT,
+    INFERENCE,
+    OTHER_EPSILON,
+    RECALIBRATED,
+    TRAINING,
+    UNFLAGGED,
+)
 from .sentences import number, printable, with_spread
 
 if TYPE_CHECKING:
@@ -27,6 +35,7 @@ MODES_IN_ORDER = (
     BATCH_NORM,
     DROPOUT,
     UNFLAGGED,
+    OTHER_EPSILON,
     RECALIBRATED,
 )
 _MOST_LAYERS, _WORTH_IT = 10, 3  # shown, and the fewest others worth summing up

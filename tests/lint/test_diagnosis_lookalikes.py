@@ -292,3 +292,45 @@ def test_a_wrong_shape_is_said(model):
 def test_of_how_many_samples(model):
     text = str(lint.diagnose(model, X, Y, steps=4))
     assert "Measured on 128 of 512 samples in batches of 32" in text
+
+
+class TestOtherEpsilon:
+    """Inputs with variances of about 1e-5, as against epsilon."""
+
+    SMALL = X * 0.01
+
+    def model(self, epsilon, momentum=0.9):
+        keras.utils.set_random_seed(0)
+        return compiled(
+            keras.Sequential(
+                [
+                    keras.Input((64,)),
+                    BN(epsilon=epsilon, momentum=momentum, name="bn1"),
+                    layers.Dense(24),
+                    BN(epsilon=epsilon, momentum=momentum, name="bn2"),
+                    layers.ReLU(),
+                    layers.Dense(10),
+                ]
+            )
+        )
+
+    def test_weights_of_another_framework(self):
+        source, model = self.model(1e-5), self.model(1e-3)
+        source.fit(self.SMALL, Y, epochs=10, verbose=0)
+        model.set_weights(source.get_weights())
+        diagnosis = lint.diagnose(model, self.SMALL, Y)
+        assert names(diagnosis) == {"other epsilon": "certain"}
+        assert diagnosis.causes[0].layers == ("bn1",)
+        assert "epsilon=1e-05" in advice(diagnosis)
+        assert [layer.epsilon for layer in model.layers[::2][:1]] == [1e-3]
+        assert names(lint.diagnose(source, self.SMALL, Y)) == {}
+
+    def test_small_variances_alone_are_healthy(self):
+        model = self.model(1e-3)
+        model.fit(self.SMALL, Y, epochs=10, verbose=0)
+        assert names(lint.diagnose(model, self.SMALL, Y)) == {}
+
+    def test_statistics_that_did_not_converge(self):
+        model = self.model(1e-3, momentum=0.999)
+        model.fit(self.SMALL, Y, epochs=10, verbose=0)
+        assert "other epsilon" not in names(lint.diagnose(model, self.SMALL, Y))
