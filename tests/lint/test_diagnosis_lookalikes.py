@@ -206,7 +206,7 @@ class TestNeverMoved:
 def test_what_is_not_finite_says_nothing_of_flags(model):
     for variable in model.variables:
         if "float" in str(variable.dtype):
-            variable.assign(ops.full_like(variable, np.nan))
+            variable.assign(ops.full(variable.shape, np.nan))
     assert set(names(lint.diagnose(model, X, Y))) == {"not finite"}
 
 
