@@ -89,6 +89,9 @@ DECAY_FUNCTIONS = frozenset({"contrib.layers.batch_norm", "slim.batch_norm"})
 """The functions that call momentum `decay` and the flag `is_training`."""
 
 _CLASSES = {"keras.Model", "keras.Sequential", "keras.layers.Layer"}
+TRAINABLE = ("trainable_variables", "trainable_weights")
+"""Attributes of a network without the running statistics."""
+
 DROPOUT_FUNCTIONS = frozenset(
     {"tensorflow.layers.dropout", "contrib.layers.dropout", "slim.dropout"}
 )

@@ -10,13 +10,13 @@ from ... import names
 from ..networks.contents import kinds_held, kinds_of_class
 from ..reading import hints
 from ..reading.keras_versions import keras_for
-from ..reading.nodes import last_word
 from ..reading.values import Class, Known, Result, Self, parameters
 from ..resolving.classes import keras_kind, reached
 from ..resolving.members import members
 from ..resolving.resolve import lineage, method_of, values
 from ..resolving.saying import FLAG, says
 from ..statistics.batch_norm_calls import calls_base
+from ..training.tapes import stands_in_tape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -210,7 +210,7 @@ def _stands_in_step(module: Module, call: ast.Call) -> bool:
     owner = None if function is None else module.owner_of(function)
     if owner is not None and keras_kind(Class(module, owner)) is not None:
         return getattr(function, "name", "") == _STEP
-    return _stands_in_tape(module, call)
+    return stands_in_tape(module, call)
 
 
 def _has_flag(module: Module, call: ast.Call) -> bool:
@@ -230,7 +230,7 @@ def _holds_batch_norm(module: Module, network: ast.expr, value: object) -> bool:
 
 def _may_train(module: Module, call: ast.Call, is_self: bool) -> bool:
     """Whether it is in a training step, or for a part of it, in a `call`."""
-    if _stands_in_tape(module, call):
+    if stands_in_tape(module, call):
         return True
     function = module.scopes.enclosing_function(call)
     owner = None if function is None else module.owner_of(function)
@@ -243,16 +243,4 @@ def _may_train(module: Module, call: ast.Call, is_self: bool) -> bool:
         return True
     return not is_self and any(
         reached_call.node is function for reached_call in reached(cls, "call")
-    )
-
-
-def _stands_in_tape(module: Module, call: ast.Call) -> bool:
-    return any(
-        isinstance(outer, ast.With)
-        and any(
-            isinstance(item.context_expr, ast.Call)
-            and last_word(item.context_expr.func) == "GradientTape"
-            for item in outer.items
-        )
-        for outer in module.scopes.ancestors(call)
     )

@@ -19,6 +19,7 @@ from ..resolving.classes import calls_in, is_functional, keras_kind, reached
 from ..resolving.resolve import method_of, project_lineage, values
 from ..resolving.saying import FLAG, How, says
 from ..resolving.symbolic import builds_graph, network_parts
+from ..training.tapes import records
 from .leaks import is_layer
 
 if TYPE_CHECKING:
@@ -250,10 +251,6 @@ def _is_plain(module: Module, call: ast.Call) -> bool:
     for outer in module.scopes.ancestors(call):
         if isinstance(outer, ast.Expr) and outer.value is call:
             return False  # It only builds the network.
-        if isinstance(outer, ast.With) and any(
-            isinstance(item.context_expr, ast.Call)
-            and last_word(item.context_expr.func) == "GradientTape"
-            for item in outer.items
-        ):
+        if records(outer):
             return False  # BN102 reports these.
     return not builds_graph(module, call, is_layer=False)

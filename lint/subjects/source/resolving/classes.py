@@ -161,3 +161,8 @@ def layer_calls(cls: Class) -> list[tuple[Routine, ast.Call]]:
         for call in calls_in(routine.module, routine.node)
         if not passes_flag_itself(call, routine)
     ]
+
+
+def is_callback(cls: Class) -> bool:
+    """Whether a class of the project is a callback of Keras."""
+    return any(base == Known("keras.callbacks.Callback") for base in lineage(cls))

@@ -11,18 +11,17 @@ from ..reading.bindings import Kind
 from ..reading.memo import found_once
 from ..reading.nodes import last_word
 from ..reading.values import Class, Known, Result
+from ..resolving.classes import is_callback
 from ..resolving.members import attribute_of_self
 from ..resolving.resolve import values
 from .averaged import estimates_again
-from .own_averages import is_callback
+from .own_averages import MEANS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..reading.module import Module
 
-_TRAINABLE = ("trainable_variables", "trainable_weights")
-_MEANS = ("mean", "average", "reduce_mean")
 _MAPPING = ("tree_map", "map_structure", "map")
 _AVERAGES = "tensorflow.train.ExponentialMovingAverage"
 _SUM_OF_WEIGHTS = 1
@@ -33,7 +32,7 @@ def averages_put_in(module: Module) -> Iterator[ast.Call]:
 
     The network holds BN, or is that of a callback, of which this is not known.
     """
-    if not module.mentions(*_TRAINABLE) or estimates_again(module):
+    if not module.mentions(*names.TRAINABLE) or estimates_again(module):
         return
     for call, network, given in (*_assigned(module), *_set_at_once(module)):
         if not _is_average(module, given):
@@ -59,7 +58,7 @@ def _set_at_once(module: Module) -> Iterator[tuple[ast.Call, ast.expr, ast.expr]
     for call in module.calls_by_name.get("batch_set_value", ()):
         match call.args:
             case [ast.Call(args=[ast.Attribute(value=network, attr=name), given])] if (
-                name in _TRAINABLE
+                name in names.TRAINABLE
             ):
                 yield call, network, given
 
@@ -74,7 +73,7 @@ def _network_of(module: Module, variable: ast.expr) -> ast.expr | None:
             sources += [node for node, _ in _items(module, variable)]
     for source in sources:
         match source:
-            case ast.Attribute(value=network, attr=name) if name in _TRAINABLE:
+            case ast.Attribute(value=network, attr=name) if name in names.TRAINABLE:
                 return network
     return None
 
@@ -120,9 +119,9 @@ def _is_average(module: Module, given: ast.expr) -> bool:
                 isinstance(value, Result) and value.maker == Known(_AVERAGES)
                 for value in values(module, base)
             )
-        case ast.Call(func=function) if last_word(function) in _MEANS:
+        case ast.Call(func=function) if last_word(function) in MEANS:
             return any(
-                isinstance(node, ast.Attribute) and node.attr in _TRAINABLE
+                isinstance(node, ast.Attribute) and node.attr in names.TRAINABLE
                 for node in ast.walk(given)
             )
         case ast.Name():

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from ..reading.module import Module
 
-TRAINABLE = ("trainable_variables", "trainable_weights")
 _MORE = ("non_trainable_variables", "non_trainable_weights")
 _COPYING = ("assign", "assign_add", "assign_sub", "copy_", "set_value")
 
@@ -52,7 +51,7 @@ class _Pair:
 
 def copies_without_statistics(module: Module) -> Iterator[Copied]:
     """Yield each place that copies only trainable variables of a network with BN."""
-    if not module.mentions(*TRAINABLE) or module.mentions(*_MORE):
+    if not module.mentions(*names.TRAINABLE) or module.mentions(*_MORE):
         return
     seen: set[ast.Call] = set()
     for pair in (*_zipped(module), *_indexed(module), *_handed_over(module)):
@@ -98,7 +97,7 @@ def _read_by(module: Module, call: ast.Call) -> Iterator[ast.expr]:
             continue
         found.add(node)
         match node:
-            case ast.Attribute(value=network, attr=name) if name in TRAINABLE:
+            case ast.Attribute(value=network, attr=name) if name in names.TRAINABLE:
                 yield network
             case ast.Name():
                 for binding in _bindings(module, node):
@@ -145,7 +144,7 @@ def _bindings(module: Module, expression: ast.expr) -> list[Binding]:
 def _owner(module: Module, expression: ast.expr) -> ast.expr | None:
     """The `net` of `net.trainable_variables`, also through a name."""
     match expression:
-        case ast.Attribute(value=network, attr=name) if name in TRAINABLE:
+        case ast.Attribute(value=network, attr=name) if name in names.TRAINABLE:
             return network
     match _bindings(module, expression):
         case [Binding(kind=Kind.VALUE, node=ast.expr() as node)]:

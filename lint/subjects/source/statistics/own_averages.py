@@ -7,9 +7,9 @@ import re
 from typing import TYPE_CHECKING
 
 from ..reading.nodes import last_word
-from ..reading.values import Class, Known
+from ..reading.values import Class
+from ..resolving.classes import is_callback
 from ..resolving.members import attribute_of_self, members
-from ..resolving.resolve import lineage
 from .averaged import estimates_again
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..reading.module import Module
 
 _STATISTICS = re.compile(r"moving_(mean|var)|batch_?norm|momentum", re.IGNORECASE)
-_MEANS = ("mean", "average", "reduce_mean")
+MEANS = ("mean", "average", "reduce_mean")
 
 
 def own_averages(module: Module) -> Iterator[ast.Call]:
@@ -42,14 +42,6 @@ def own_averages(module: Module) -> Iterator[ast.Call]:
             return
 
 
-def is_callback(cls: Class) -> bool:
-    """Whether a class of the project is a callback of Keras."""
-    return any(
-        isinstance(base, Known) and base.name.endswith("callbacks.Callback")
-        for base in lineage(cls)
-    )
-
-
 def _is_average(module: Module, owner: ast.ClassDef, weights: ast.expr) -> bool:
     """Whether the weights are calculated, in place or where they were kept."""
     name = attribute_of_self(weights, "self")
@@ -62,7 +54,7 @@ def _is_weighted(node: ast.AST) -> bool:
         case ast.BinOp(op=ast.Div() | ast.Mult()):
             return True
         case ast.Call(func=function):
-            return last_word(function) in _MEANS
+            return last_word(function) in MEANS
     return False
 
 

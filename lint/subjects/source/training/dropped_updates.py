@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from ..reading.module import Module
 
-_TRAINABLE = ("trainable_variables", "trainable_weights")
-
 
 def dropped_updates(module: Module) -> Iterator[tuple[ast.Call, bool]]:
     """Yield each `stateless_call` in training mode whose second result is not used.
@@ -58,7 +56,7 @@ def updates_left_behind(module: Module) -> Iterator[ast.Call]:
         if len(call.args) == 2 and isinstance(call.args[0], ast.Attribute)
         if _is_written_to(module, call)
     ]
-    if any(variables.attr not in _TRAINABLE for _, variables in written):
+    if any(variables.attr not in names.TRAINABLE for _, variables in written):
         return
     if any(True for _ in dropped_updates(module)):
         return

@@ -12,10 +12,11 @@ from ..networks.contents import Kinds, kinds_held
 from ..reading import hints
 from ..reading.nodes import last_word, nodes_in
 from ..reading.values import Class, Known, Parameter, Result, Routine, Self, parameters
-from ..resolving.classes import calls_in, keyword
+from ..resolving.classes import calls_in, is_callback, keyword
 from ..resolving.members import attribute_of_self
-from ..resolving.resolve import lineage, values
+from ..resolving.resolve import values
 from ..resolving.saying import FLAG, says
+from .tapes import records, stands_in_tape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 _FLAGGED = re.compile(rf"{FLAG}\s*=|\.call\(")
 _LOADING = Known("keras.models.load_model")
-_CALLBACK = Known("keras.callbacks.Callback")
 _CALLED_BACK = re.compile(r"on_(epoch_end|train_end|(test|predict)_\w+)$")
 _Repeated = ast.While | ast.ListComp | ast.GeneratorExp
 _OPTIMIZING = {"apply_gradients", "minimize", "backward", "gradient"}
@@ -137,7 +137,7 @@ def _evaluation(module: Module, call: ast.Call) -> ast.FunctionDef | None:
                 asked = ast.unparse(test)
                 if hints.speaks_of_phase(asked) or hints.is_meant_random(asked):
                     return None
-            case ast.With() if _is_tape(outer) and _is_read(module, outer):
+            case ast.With() if records(outer) and _is_read(module, outer):
                 return None
             case ast.For(iter=over) if "range" not in ast.unparse(over):
                 loops = True  # over data, not repeatedly over the same data
@@ -154,7 +154,7 @@ def _is_of_callback(module: Module, function: ast.FunctionDef) -> bool:
     return (
         owner is not None
         and _CALLED_BACK.match(function.name) is not None
-        and _CALLBACK in lineage(Class(module, owner))
+        and is_callback(Class(module, owner))
     )
 
 
@@ -163,15 +163,8 @@ def _may_train(module: Module, function: ast.FunctionDef) -> bool:
     if any(last_word(call.func) in _OPTIMIZING for call in calls_in(module, function)):
         return True
     return any(
-        _is_tape(outer)
+        stands_in_tape(module, call)
         for call in module.calls_by_name.get(function.name, ())
-        for outer in module.scopes.ancestors(call)
-    )
-
-
-def _is_tape(node: ast.AST) -> bool:
-    return isinstance(node, ast.With) and any(
-        "GradientTape" in ast.unparse(item) for item in node.items
     )
 
 

@@ -17,6 +17,7 @@ from ..resolving.resolve import method_of, project_lineage, values
 from ..resolving.saying import says, says_otherwise
 from .owners import owners
 from .running import Running, running
+from .tapes import is_tape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 _APPLYING = ("apply_gradients", "minimize")
 _STEPS = ("GradientTape", "stateless_call", "backward")
 _LOSES = re.compile(r"def \w*loss\w*\(\s*self\b")
-# Networks that do not tell what they hold; those of other kinds have no Keras layers.
+# Networks that do not show what they hold; those of other kinds have no Keras layers.
 _OPAQUE = re.compile(
     r"keras\.models\.(load_model|clone_model|model_from_(json|yaml|config))$"
     r"|(?!keras|tensorflow\b|sonnet|haiku|flax|torch)[\w.]+$"
@@ -74,7 +75,7 @@ def _steps(module: Module) -> Iterator[_Step]:
         if (
             isinstance(tape, ast.With)
             and function is not None
-            and Known("tensorflow.GradientTape") in values(module, made.func)
+            and is_tape(module, made)
             and not any(map(hints.is_test, module.scopes.names_around(made)))
         ):
             yield _Step(module, tape, function)

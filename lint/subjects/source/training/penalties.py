@@ -5,14 +5,13 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from ..reading.values import Known
 from ..resolving.classes import calls_in
-from ..resolving.resolve import values
 from ..resolving.saying import How, says
 from .owners import owners
 from .penalized import given_to, is_measured, is_trained_with_batch_norm
 from .penalties_in_functions import penalized_in_jax, penalized_in_torch
 from .penalties_in_graphs import penalized_in_graphs, penalized_in_losses
+from .tapes import is_tape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,14 +33,8 @@ def penalties_through_batch_norm(module: Module) -> Iterator[ast.Call]:
     for node in module.scopes.of(ast.With):
         for item in node.items:
             tape = item.optional_vars
-            if isinstance(tape, ast.Name) and _is_tape(module, item.context_expr):
+            if isinstance(tape, ast.Name) and is_tape(module, item.context_expr):
                 yield from _penalized(module, node, tape)
-
-
-def _is_tape(module: Module, made: ast.expr) -> bool:
-    return isinstance(made, ast.Call) and Known("tensorflow.GradientTape") in values(
-        module, made.func
-    )
 
 
 def _penalized(module: Module, node: ast.With, tape: ast.Name) -> Iterator[ast.Call]:

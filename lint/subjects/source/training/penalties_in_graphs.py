@@ -52,7 +52,7 @@ def penalized_in_graphs(module: Module) -> Iterator[ast.Call]:
 
 
 def _is_network_in_training(module: Module, call: ast.Call) -> bool:
-    """Whether a network of Keras with BN is told to train."""
+    """Whether a network of Keras with BN is called as in training."""
     return says(module, call).is_constant(True) and any(
         names.BATCH_NORM in kinds_held(where, network)
         for where, network in ((module, call.func), *handed_in(module, call.func))

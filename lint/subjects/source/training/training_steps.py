@@ -10,7 +10,7 @@ from ..networks.contents import kinds_held
 from ..networks.identity import is_part_of
 from ..reading import hints
 from ..reading.nodes import arguments_of, last_word
-from ..reading.values import Known, Routine
+from ..reading.values import Routine
 from ..resolving.classes import calls_in, keyword
 from ..resolving.members import returns_of
 from ..resolving.resolve import values
@@ -18,6 +18,7 @@ from ..resolving.saying import FLAG
 from .lost_flag import APPLYING, LOST, LostFlag
 from .owners import owners
 from .running import Running, running, trained_kinds
+from .tapes import is_tape
 from .torch_steps import before_backward
 
 if TYPE_CHECKING:
@@ -60,7 +61,8 @@ def _under_tapes(module: Module) -> Iterator[LostFlag]:
         tapes = {
             item.optional_vars
             for item in node.items
-            if isinstance(item.optional_vars, ast.Name) and _is_tape(module, item)
+            if isinstance(item.optional_vars, ast.Name)
+            and is_tape(module, item.context_expr)
         }
         if tapes:
             sources = _trained(module, node, tapes)
@@ -76,15 +78,6 @@ def _minimised(module: Module) -> Iterator[LostFlag]:
         for value in values(module, call.args[0]) if call.args else ():
             if isinstance(value, Routine) and value.module is module and variables:
                 yield from _lost(module, call, [value.node], variables, "in a loss")
-
-
-def _is_tape(module: Module, item: ast.withitem) -> bool:
-    made = item.context_expr
-    return (
-        isinstance(made, ast.Call)
-        and last_word(made.func) == "GradientTape"
-        and Known("tensorflow.GradientTape") in values(module, made.func)
-    )
 
 
 def _trained(

@@ -14,6 +14,7 @@ from ..resolving.classes import calls_in, keras_kind, keyword
 from ..resolving.saying import FLAG, says
 from ..resolving.symbolic import builds_graph
 from .evaluation_steps import trained_in_evaluation
+from .tapes import stands_in_tape
 from .trained import GRADIENTS, is_finished, is_trained, owners_in, was_trained
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def actions_in_training(module: Module) -> Iterator[ast.expr]:
     """The flag of each call that chooses an action and trains nothing."""
     for call, flag, function in _calls(module):
         name = getattr(function, "name", "")
-        trains = _optimizes(module, function) or _stands_in_tape(module, call)
+        trains = _optimizes(module, function) or stands_in_tape(module, call)
         if hints.acts(name) and not trains and _is_given_back(module, call):
             yield flag
 
@@ -107,10 +108,3 @@ def _optimizes(module: Module, function: Function | None) -> bool:
 def _is_given_back(module: Module, call: ast.Call) -> bool:
     """Whether the network's output is used."""
     return not isinstance(module.scopes.parents.get(call), ast.Expr)
-
-
-def _stands_in_tape(module: Module, call: ast.Call) -> bool:
-    return any(
-        isinstance(outer, ast.With) and "GradientTape" in ast.unparse(outer.items[0])
-        for outer in module.scopes.ancestors(call)
-    )

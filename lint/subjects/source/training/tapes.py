@@ -1,0 +1,39 @@
+"""Gradient tapes of TensorFlow.
+
+What is reported needs the class itself (`is_tape`); to leave something alone, the name
+is enough (`records`).
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from ..reading.nodes import last_word
+from ..reading.values import Known
+from ..resolving.resolve import values
+
+if TYPE_CHECKING:
+    from ..reading.module import Module
+
+TAPE = "GradientTape"
+_CLASS = Known("tensorflow.GradientTape")
+
+
+def is_tape(module: Module, made: ast.expr) -> bool:
+    """Whether a call makes a tape."""
+    return isinstance(made, ast.Call) and _CLASS in values(module, made.func)
+
+
+def records(node: ast.AST) -> bool:
+    """Whether it is a `with` that opens a tape, by its name."""
+    return isinstance(node, ast.With) and any(
+        isinstance(item.context_expr, ast.Call)
+        and last_word(item.context_expr.func) == TAPE
+        for item in node.items
+    )
+
+
+def stands_in_tape(module: Module, node: ast.AST) -> bool:
+    """Whether a `with` around it opens a tape."""
+    return any(map(records, module.scopes.ancestors(node)))
