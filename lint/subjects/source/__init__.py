@@ -47,8 +47,8 @@ from .resolving.classes import (
     keras_kind,
     takes_training,
 )
+from .resolving.lineage import method_of, project_lineage
 from .resolving.members import members
-from .resolving.resolve import method_of, project_lineage
 from .statistics.averaged import averaged_weights
 from .statistics.averages_put_in import averages_put_in
 from .statistics.batch_norm_calls import batch_modes

@@ -14,8 +14,9 @@ from ..reading import hints
 from ..reading.nodes import last_word
 from ..reading.values import Class, Known, Parameter, Result, Routine, parameters
 from ..resolving.classes import calls_in, keras_kind, reached, takes_training
+from ..resolving.lineage import method_of
 from ..resolving.members import attribute_of_self, members, self_name
-from ..resolving.resolve import method_of, values
+from ..resolving.resolve import values
 from ..resolving.saying import FLAG, passes_flag_on, says
 from .flag_places import FlagPlace, flag_place
 

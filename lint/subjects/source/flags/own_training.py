@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from ..reading.memo import remembered
 from ..reading.values import Class, Known, Parameter, Result, Self
 from ..resolving.classes import calls_in, keras_kind
-from ..resolving.resolve import method_of, values
+from ..resolving.lineage import method_of
+from ..resolving.resolve import values
 from ..resolving.saying import says
 from .usage import FITS, FITTING
 

@@ -16,7 +16,8 @@ from ..reading.nodes import end, last_word
 from ..reading.reach import may_reach
 from ..reading.values import Class, Known, Result, Self, default_of, unpacks
 from ..resolving.classes import calls_in, is_functional, keras_kind, reached
-from ..resolving.resolve import method_of, project_lineage, values
+from ..resolving.lineage import method_of, project_lineage
+from ..resolving.resolve import values
 from ..resolving.saying import FLAG, How, says
 from ..resolving.symbolic import builds_graph, network_parts
 from ..training.tapes import records

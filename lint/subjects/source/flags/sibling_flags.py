@@ -23,8 +23,10 @@ from ..reading.memo import found_once
 from ..reading.nodes import last_word
 from ..reading.values import Class, Routine, parameters
 from ..resolving.classes import calls_in, keras_kind, keyword, reached
+from ..resolving.lineage import method_of
+from ..resolving.local_calls import calls_of
 from ..resolving.members import attribute_of_self, members
-from ..resolving.resolve import calls_of, method_of, values
+from ..resolving.resolve import values
 from ..resolving.saying import FLAG, passes_flag_on, says, says_otherwise
 from .helper_flags import has_no_phase, lost_in_helpers
 from .leaks import is_layer

@@ -21,8 +21,9 @@ from ..resolving.classes import (
     reached,
     takes_training,
 )
+from ..resolving.lineage import lineage, method_of
 from ..resolving.members import attribute_of_self, members, self_name
-from ..resolving.resolve import lineage, method_of, values
+from ..resolving.resolve import values
 from ..resolving.saying import FLAG, says, says_otherwise
 from .sibling_flags import leaves_flag_out
 from .usage import FITS

@@ -21,8 +21,9 @@ from ..reading.memo import remembered
 from ..reading.nodes import Function, end
 from ..reading.values import Routine, Whole
 from ..resolving.callers import calls_elsewhere
+from ..resolving.local_calls import calls_of
 from ..resolving.members import returns_of
-from ..resolving.resolve import calls_of, values
+from ..resolving.resolve import values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

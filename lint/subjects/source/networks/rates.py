@@ -1,4 +1,4 @@
-"""Whether a layer drops anything: it does not at a rate of 0, wherever that is set."""
+"""Kinds of Keras' layers as they are made: at a rate of 0 nothing is dropped."""
 
 from __future__ import annotations
 
@@ -19,8 +19,22 @@ if TYPE_CHECKING:
 _WITH_DROPOUT = ("keras.layers.", "keras_hub.layers.", "keras_nlp.layers.")
 
 
-def never_drops(
-    module: Module, name: str, call: ast.Call, run: Run | None, literally: bool = False
+def kinds_made(
+    module: Module, name: str, call: ast.Call, run: Run | None, literally: bool
+) -> frozenset[str]:
+    """Return the kinds of a layer of that name, as the call makes it.
+
+    `literally` says that only a rate that is written there as 0 counts as 0.
+    """
+    if _never_drops(module, name, call, run, literally):
+        return frozenset()
+    if _drops_inside(module, name, call, run):
+        return names.kinds_named(name) | {names.DROPOUT}
+    return names.kinds_named(name)
+
+
+def _never_drops(
+    module: Module, name: str, call: ast.Call, run: Run | None, literally: bool
 ) -> bool:
     """Whether it is dropout or noise with a rate of 0; or, literally, with that 0."""
     if not names.kinds_named(name) & {names.DROPOUT, names.NOISE}:
@@ -33,7 +47,7 @@ def never_drops(
     return bool(known) and not any(known)
 
 
-def drops_inside(module: Module, name: str, call: ast.Call, run: Run | None) -> bool:
+def _drops_inside(module: Module, name: str, call: ast.Call, run: Run | None) -> bool:
     """Whether a recurrent or attention layer drops, which it does only if asked to."""
     if not name.startswith(_WITH_DROPOUT):
         return False

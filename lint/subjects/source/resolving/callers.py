@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from ..reading.limits import FILES_CALLING
 from ..reading.memo import remembered
 from ..reading.values import Class, Parameter, Routine, argument_for
-from .resolve import method_of, values
+from .lineage import method_of
+from .resolve import values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

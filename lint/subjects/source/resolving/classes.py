@@ -12,8 +12,9 @@ from ..reading.limits import METHODS
 from ..reading.memo import remembered, remembered_of_class
 from ..reading.nodes import last_word
 from ..reading.values import Class, Known, Routine, parameters
+from .lineage import lineage, method_of
 from .members import attribute_of_self, self_name
-from .resolve import lineage, method_of, values
+from .resolve import values
 from .saying import FLAG, How, says
 
 if TYPE_CHECKING:

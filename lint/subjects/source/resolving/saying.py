@@ -22,7 +22,8 @@ from ..reading.values import (
     Self,
     argument_for,
 )
-from .resolve import method_of, values
+from .lineage import method_of
+from .resolve import values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

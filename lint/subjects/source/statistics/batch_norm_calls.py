@@ -10,8 +10,9 @@ from ... import names
 from ..networks.frozen import freezes
 from ..reading.values import Class, Items, Known, Result, dict_entries
 from ..resolving.classes import keyword
+from ..resolving.lineage import lineage, project_lineage
 from ..resolving.members import members
-from ..resolving.resolve import lineage, project_lineage, values
+from ..resolving.resolve import values
 from ..resolving.saying import FLAG, FLAG_OF_FUNCTIONS, How, Said, says
 from .batch_norms import batch_norm_name
 

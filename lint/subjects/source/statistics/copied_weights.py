@@ -13,7 +13,8 @@ from ..reading.bindings import Binding, Kind
 from ..reading.nodes import last_word
 from ..reading.values import Routine, argument_for
 from ..resolving.callers import calls_elsewhere
-from ..resolving.resolve import calls_of, values
+from ..resolving.local_calls import calls_of
+from ..resolving.resolve import values
 from ..resolving.saying import says
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from ..reading.nodes import Function, arguments_of
 from ..reading.reach import may_reach
 from ..reading.values import Class, Known, Result, Routine, argument_for, is_self
 from ..resolving.classes import keras_kind
-from ..resolving.resolve import method_of, values
+from ..resolving.lineage import method_of
+from ..resolving.resolve import values
 from ..training.trained import places
 
 if TYPE_CHECKING:

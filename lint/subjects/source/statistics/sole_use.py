@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from ..reading.limits import NUMBERS_HANDED
 from ..reading.nodes import Function
 from ..reading.values import Class, Routine, default_of
-from ..resolving.resolve import method_of, values
+from ..resolving.lineage import method_of
+from ..resolving.resolve import values
 from .batch_norms import batch_norm_name
 
 if TYPE_CHECKING:

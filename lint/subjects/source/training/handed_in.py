@@ -12,8 +12,9 @@ from ..reading import hints
 from ..reading.nodes import last_word
 from ..reading.values import Class, Known, Parameter, Result, Routine, unpacks
 from ..resolving.classes import calls_in, keras_kind, keyword
+from ..resolving.lineage import method_of, project_lineage
 from ..resolving.members import attribute_of_self, self_name
-from ..resolving.resolve import method_of, project_lineage, values
+from ..resolving.resolve import values
 from ..resolving.saying import says, says_otherwise
 from .owners import owners
 from .running import Running, running

@@ -23,7 +23,9 @@ from ..reading.values import (
 from ..resolving.callers import calls_elsewhere, handed_in
 from ..resolving.classes import calls_in, keras_kind
 from ..resolving.handles import joined
-from ..resolving.resolve import calls_of, method_of, values
+from ..resolving.lineage import method_of
+from ..resolving.local_calls import calls_of
+from ..resolving.resolve import values
 from ..resolving.saying import FLAG, How, says, says_otherwise
 
 if TYPE_CHECKING:
