@@ -23,16 +23,23 @@ class ModuleFiles:
         self._root = root
         self._starts: dict[tuple[Path, int], list[tuple[str, frozenset[str]]]] = {}
         self._names: dict[str, frozenset[str]] = {}
+        self._named: dict[tuple[Path, str], tuple[Path, ...]] = {}
 
     def owns(self, path: Path) -> bool:
         """Whether a path, which must be resolved, is the root or below it."""
         return path == self._root or self._root in path.parents
 
-    def named(self, folder: Path, dotted: str) -> Iterator[Path]:
+    def named(self, folder: Path, dotted: str) -> tuple[Path, ...]:
         """The files that `dotted` may mean to a file in `folder`, likeliest first.
 
         A package without a file of its own is given as its folder.
         """
+        key = folder, dotted
+        if key not in self._named:
+            self._named[key] = tuple(self._find(folder, dotted))
+        return self._named[key]
+
+    def _find(self, folder: Path, dotted: str) -> Iterator[Path]:
         name = dotted.lstrip(".")
         level = len(dotted) - len(name)
         parts = name.split(".") if name else []

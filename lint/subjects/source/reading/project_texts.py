@@ -12,7 +12,7 @@ from ...notebook import read_cells
 from .limits import FILES_SEARCHED, SOURCE_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 _SOURCES = (".py", ".ipynb")
 _IMPORT = re.compile(
@@ -29,6 +29,7 @@ class ProjectTexts:
         self._root = root
         self._texts: dict[Path, str] = {}
         self._words: dict[Path, frozenset[str]] = {}
+        self._shown: dict[tuple[Path, Callable[[str], bool]], bool] = {}
 
     @cached_property
     def by_path(self) -> dict[Path, str]:
@@ -46,6 +47,13 @@ class ProjectTexts:
         if path not in self._texts:
             self._texts[path] = _text_of(path)
         return self._texts[path]
+
+    def shows(self, path: Path, sign: Callable[[str], bool]) -> bool:
+        """Whether the text of a file has a sign."""
+        key = path, sign
+        if key not in self._shown:
+            self._shown[key] = sign(self.read(path))
+        return self._shown[key]
 
     def naming(self, names: Iterable[str], calling: str) -> list[Path]:
         """The files that import one of the names, or name such a class.
