@@ -62,6 +62,8 @@ from .statistics.own_averages import own_averages
 from .statistics.reused_layers import reused_layers
 from .statistics.shared_inputs import shared_by_inputs
 from .statistics.sole_use import sole_number
+from .tf1.constant_flags import ConstantFlag, constant_flags
+from .tf1.estimator_phases import InEveryMode, in_every_mode
 from .tf1.fed_phases import Fed, Feed, fed_phases
 from .tf1.global_phase import GlobalPhase, Phase, wrong_phases
 from .tf1.graph_mode import (
@@ -100,12 +102,14 @@ from .training.untrained import (
 __all__ = [
     "AlwaysOn",
     "Class",
+    "ConstantFlag",
     "Evaluated",
     "Fed",
     "Feed",
     "FlagPlace",
     "Flagged",
     "GlobalPhase",
+    "InEveryMode",
     "Incomplete",
     "Kept",
     "Kinds",
@@ -134,6 +138,7 @@ __all__ = [
     "calls_without_flag",
     "calls_without_parameter",
     "changes_later",
+    "constant_flags",
     "copies_without_statistics",
     "default_data_format",
     "default_epsilons",
@@ -158,6 +163,7 @@ __all__ = [
     "handed_to_tensorpack",
     "has_own_training",
     "hints",
+    "in_every_mode",
     "is_functional",
     "kept_flags",
     "keras_for",
