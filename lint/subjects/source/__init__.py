@@ -83,7 +83,7 @@ from .tf1.layer_updates import (
 )
 from .tf1.savers import Incomplete, saved_without_statistics
 from .tf1.unused_flags import unused_flags
-from .tf1.updates_out_of_sight import updates_out_of_sight
+from .tf1.updates_out_of_sight import layers_out_of_sight, updates_out_of_sight
 from .tf1.vain_updates import fetched_in_vain
 from .training.borrowed import only_borrows
 from .training.dropped_updates import dropped_updates, updates_left_behind
@@ -172,6 +172,7 @@ __all__ = [
     "kinds_of_class",
     "late_changes",
     "layers_before",
+    "layers_out_of_sight",
     "leaked_flags",
     "leaking_calls",
     "leaks_in_call",

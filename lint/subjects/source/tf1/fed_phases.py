@@ -19,7 +19,7 @@ from ..resolving.resolve import values
 from ..statistics.batch_norms import batch_norm_name
 from .built_flags import fixed_flags, flags_of_layers
 from .session_runs import fetched, has_training_op, run_with
-from .unfed_phases import never_fed
+from .unfed_phases import never_fed, restored_unfed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,6 +43,7 @@ class Feed(Enum):
     TRAINS_IN_INFERENCE = auto()
     TRUE_BY_DEFAULT = auto()  # and nothing feeds False
     NEVER_FED = auto()  # it is False by default, and training does not feed True
+    RESTORED = auto()  # with a graph that is trained, and whose phase nothing feeds
     FIXED_WHEN_BUILT = auto()  # a Python flag that is changed later
 
 
@@ -81,6 +82,8 @@ def fed_phases(module: Module) -> Iterator[Fed]:
     yield from _true_by_default(module, phases, entries)
     for call, name in never_fed(module, set(phases)):
         yield Fed(call, Feed.NEVER_FED, surely=True, name=name)
+    for call in restored_unfed(module):
+        yield Fed(call, Feed.RESTORED)
     for flag in fixed_flags(module):
         yield Fed(flag, Feed.FIXED_WHEN_BUILT, name=ast.unparse(flag))
 

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
     from ..reading.module import Module
 
+_SPEAKS = re.compile(
+    r"train(ing|able)\b|is_train|phase|dropout|keep_prob", re.IGNORECASE
+)
+
 
 def never_fed(module: Module, flags: set[str]) -> Iterator[tuple[ast.Call, str]]:
     """Yield each such `placeholder_with_default(False, ...)`, and its name.
@@ -28,6 +32,16 @@ def never_fed(module: Module, flags: set[str]) -> Iterator[tuple[ast.Call, str]]
         for call, name in made:
             if not _is_fed_elsewhere(module, name):
                 yield call, name
+
+
+def restored_unfed(module: Module) -> Iterator[ast.Call]:
+    """Yield calls that restore a graph to train it, where nothing speaks of its phase.
+
+    The phase that Keras makes for a graph is False unless it is fed.
+    """
+    restoring = module.calls_by_name.get("import_meta_graph", ())
+    if restoring and not _SPEAKS.search(module.code) and _trains_without_phase(module):
+        yield from restoring
 
 
 def _false_by_default(
