@@ -65,6 +65,7 @@ from .statistics.sole_use import sole_number
 from .tf1.constant_flags import ConstantFlag, constant_flags
 from .tf1.estimator_phases import InEveryMode, in_every_mode
 from .tf1.fed_phases import Fed, Feed, fed_phases
+from .tf1.frozen_in_fit import frozen_in_fit
 from .tf1.global_phase import GlobalPhase, Phase, wrong_phases
 from .tf1.graph_mode import (
     calls_without_flag,
@@ -157,6 +158,7 @@ __all__ = [
     "flagged_calls",
     "flags_ignored",
     "freezes",
+    "frozen_in_fit",
     "frozen_in_parts",
     "graph_flags",
     "handed_in_networks",
