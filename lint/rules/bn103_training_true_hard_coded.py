@@ -129,10 +129,14 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
                 Severity.INFO,
             )
         for given in source.trainable_flags(module):
+            advice = (
+                "training=training, as a frozen layer is in inference mode by itself"
+            )
+            if given.of_graphs:
+                advice = "your phase placeholder"
             yield self.finding(
                 f"training={ast.unparse(given.flag)} says what learns, not the phase: "
-                f"in inference too, {_in_inference(given.kinds)}; pass "
-                "training=training, as a frozen layer is in inference mode by itself",
+                f"in inference too, {_in_inference(given.kinds)}; pass {advice}",
                 module.location(given.flag),
                 None if given.surely else Severity.INFO,
             )

@@ -14,6 +14,7 @@ from .flags.graph_flags import graph_flags
 from .flags.handed_on import Misnamed, kinds_handed_on, misnamed_flags
 from .flags.in_lambda import batch_norms_in_lambda
 from .flags.kept_flags import Kept, kept_flags
+from .flags.kept_rates import kept_rates
 from .flags.leaks import Leak, leaked_flags
 from .flags.outside_calls import outside_calls
 from .flags.own_training import has_own_training
@@ -168,6 +169,7 @@ __all__ = [
     "in_every_mode",
     "is_functional",
     "kept_flags",
+    "kept_rates",
     "keras_for",
     "keras_kind",
     "kinds_handed_on",
