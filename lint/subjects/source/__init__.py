@@ -78,6 +78,7 @@ from .tf1.idle_dropout import (
     unflagged_in_estimators,
     unflagged_in_sessions,
 )
+from .tf1.layer_tables import unflagged_of_tables
 from .tf1.layer_updates import (
     handed_to_tensorpack,
     leaves_updates_in_layers,
@@ -217,6 +218,7 @@ __all__ = [
     "trains_layers",
     "unflagged_in_estimators",
     "unflagged_in_sessions",
+    "unflagged_of_tables",
     "unflagged_on_jax",
     "unused_flags",
     "updates_left_behind",
