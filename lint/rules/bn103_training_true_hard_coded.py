@@ -149,6 +149,15 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
                 module.location(constant.node),
                 Severity.INFO if constant.optimizes else None,
             )
+        for beside in source.constants_beside_phase(module):
+            if beside.flag:
+                yield self.finding(
+                    f"is_training=True is hard-coded, where self.{beside.phase} has "
+                    "the phase: in inference too, batch normalization in it uses the "
+                    "statistics of the batch, and dropout drops; pass that",
+                    module.location(beside.node),
+                    Severity.INFO,
+                )
         for run in source.in_every_mode(module):
             yield self.finding(
                 f"{run.called} is run as in training in every mode of the Estimator: "

@@ -132,6 +132,15 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                     module.location(kept.flag),
                     Severity.INFO,
                 )
+        for beside in source.constants_beside_phase(module):
+            if not beside.flag:
+                yield self.finding(
+                    f"is_training=False is hard-coded, where self.{beside.phase} has "
+                    "the phase: in training too, its batch normalization never updates "
+                    "its statistics, and its dropout never drops; pass that",
+                    module.location(beside.node),
+                    Severity.INFO,
+                )
         for rate in source.kept_rates(module):
             name = ast.unparse(rate.targets[0])
             yield self.finding(

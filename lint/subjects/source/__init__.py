@@ -64,6 +64,8 @@ from .statistics.reused_layers import reused_layers
 from .statistics.shared_inputs import shared_by_inputs
 from .statistics.sole_use import sole_number
 from .tf1.constant_flags import ConstantFlag, constant_flags
+from .tf1.constants_beside_phase import BesidePhase, constants_beside_phase
+from .tf1.copied_collections import copied_collections
 from .tf1.estimator_phases import InEveryMode, in_every_mode
 from .tf1.fed_phases import Fed, Feed, fed_phases
 from .tf1.frozen_in_fit import frozen_in_fit
@@ -104,6 +106,7 @@ from .training.untrained import (
 
 __all__ = [
     "AlwaysOn",
+    "BesidePhase",
     "Class",
     "ConstantFlag",
     "Evaluated",
@@ -142,6 +145,8 @@ __all__ = [
     "calls_without_parameter",
     "changes_later",
     "constant_flags",
+    "constants_beside_phase",
+    "copied_collections",
     "copies_without_statistics",
     "default_data_format",
     "default_epsilons",
