@@ -129,12 +129,43 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
                 Severity.INFO,
             )
         for given in source.trainable_flags(module):
+            advice = (
+                "training=training, as a frozen layer is in inference mode by itself"
+            )
+            if given.of_graphs:
+                advice = "your phase placeholder"
             yield self.finding(
                 f"training={ast.unparse(given.flag)} says what learns, not the phase: "
-                f"in inference too, {_in_inference(given.kinds)}; pass "
-                "training=training, as a frozen layer is in inference mode by itself",
+                f"in inference too, {_in_inference(given.kinds)}; pass {advice}",
                 module.location(given.flag),
                 None if given.surely else Severity.INFO,
+            )
+        for constant in source.constant_flags(module):
+            yield self.finding(
+                f"self.{constant.name} is always True, and the flag of layers in "
+                f"{_in_lines(constant.lines)}: in inference too, "
+                f"{_in_inference(constant.kinds)}; set it by the phase, or to your "
+                "phase placeholder",
+                module.location(constant.node),
+                Severity.INFO if constant.optimizes else None,
+            )
+        for beside in source.constants_beside_phase(module):
+            if beside.flag:
+                yield self.finding(
+                    f"is_training=True is hard-coded, where self.{beside.phase} has "
+                    "the phase: in inference too, batch normalization in it uses the "
+                    "statistics of the batch, and dropout drops; pass that",
+                    module.location(beside.node),
+                    Severity.INFO,
+                )
+        for run in source.in_every_mode(module):
+            yield self.finding(
+                f"{run.called} is run as in training in every mode of the Estimator: "
+                "batch normalization uses the statistics of the batch in evaluation "
+                "and prediction too, and dropout drops; pass "
+                "mode == tf.estimator.ModeKeys.TRAIN",
+                module.location(run.node),
+                None if run.surely else Severity.INFO,
             )
         for call in source.trained_in_evaluation(module):
             yield self.finding(
@@ -177,6 +208,13 @@ def _in_evaluation(call: source.Evaluated) -> str:
     if names.DROPOUT in call.kinds:
         return "its dropout drops, so that the result is random"
     return f"if the network holds batch normalization, {of_batch}"
+
+
+def _in_lines(numbers: tuple[int, ...]) -> str:
+    """Name lines, at most three of them."""
+    shown = ", ".join(map(str, numbers[:3]))
+    more = f" and {len(numbers) - 3} more" if len(numbers) > 3 else ""
+    return f"line {shown}{more}" if len(numbers) == 1 else f"lines {shown}{more}"
 
 
 def _in_inference(kinds: source.Kinds) -> str:

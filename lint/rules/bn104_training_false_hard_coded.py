@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from typing import TYPE_CHECKING
 
 from ..findings import Severity
@@ -33,7 +34,8 @@ class TrainingFalseHardCoded(Rule):
     uses is also reported, if nothing ever passes another value. It is only reported as
     info where the network seems meant to stay frozen, such as a backbone, or is passed
     in and not in sight. So is the constant False of dropout, or of a layer that is
-    passed in, beside layers that get the phase.
+    passed in, beside layers that get the phase, and a rate that a call in inference
+    sets on its instance for good.
 
     A live model is also run once on random inputs, as `fit` runs it, and left as it
     was. Each batch normalization that gets `training=False` in that run is reported, as
@@ -130,6 +132,24 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                     module.location(kept.flag),
                     Severity.INFO,
                 )
+        for beside in source.constants_beside_phase(module):
+            if not beside.flag:
+                yield self.finding(
+                    f"is_training=False is hard-coded, where self.{beside.phase} has "
+                    "the phase: in training too, its batch normalization never updates "
+                    "its statistics, and its dropout never drops; pass that",
+                    module.location(beside.node),
+                    Severity.INFO,
+                )
+        for rate in source.kept_rates(module):
+            name = ast.unparse(rate.targets[0])
+            yield self.finding(
+                f"a call in inference sets {name} for good, so that later calls in "
+                "training keep it: what it is the rate of never drops again; choose it "
+                f"for each call, as {name} if training else {ast.unparse(rate.value)}",
+                module.location(rate),
+                Severity.INFO,
+            )
         for found in source.always_off(module):
             yield self.finding(
                 f"{found.called} gets training=False where others get `training`: in "

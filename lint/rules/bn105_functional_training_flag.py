@@ -28,11 +28,17 @@ class FunctionalTrainingFlag(Rule):
     unless the layer or network is frozen. It is reported as info where the same file
     neither compiles nor fits the graph, which may be for inference alone. A flag of the
     constructor that a Functional model hands into its own graph is reported as info.
+    For Keras 2 on TensorFlow 1, a network that is frozen, built without
+    `training=False` and fitted is reported as info.
 
     ## Why is this bad
     In these versions `fit` and `predict` override the flag: a base network called
     with `training=False` still updates its statistics during fine-tuning, although
     the code says it does not. Freeze with `trainable=False`: that is obeyed.
+
+    Before Keras 2.4 it is the flag that is obeyed: batch normalization with
+    `trainable=False` still normalizes with the batch in `fit`, and with its running
+    statistics in `evaluate`, so that the two disagree on the same data.
 
     ## Fix
     Leaves `training=True` out, which is unsafe, as it may be intended. `training=False`
@@ -43,6 +49,7 @@ class FunctionalTrainingFlag(Rule):
 
     ## References
     - https://keras.io/guides/transfer_learning/
+    - https://github.com/keras-team/keras/pull/9965
     """
 
     code = "BN105"
@@ -92,6 +99,17 @@ healthy = bool(np.abs(moving_mean).max() == 0)  # as training=False promises
                 "fit and predict override it in Keras 3.0 to 3.15, and are overridden "
                 "by True or False elsewhere; leave it out",
                 module.location(flag),
+                Severity.INFO,
+            )
+
+        for frozen in source.frozen_in_fit(module):
+            network = ast.unparse(frozen.network)
+            yield self.finding(
+                f"before Keras 2.4, batch normalization in {network} still normalizes "
+                "with the batch in fit when it is frozen, and with its running "
+                "statistics in evaluate and predict; build the network after "
+                "K.set_learning_phase(0), and set that to 1 for the layers on top",
+                module.location(frozen.node),
                 Severity.INFO,
             )
 

@@ -23,7 +23,7 @@ class TargetWithoutStatistics(Rule):
     or over their indices, that assign one network's variables to the other, and calls
     of a helper that does so, where both hold batch normalization and nothing in the
     file names the non-trainable variables. It is reported as info where the target is
-    only called with `training=True`.
+    only called with `training=True`, and for collections of TensorFlow 1.
 
     ## Why is this bad
     Running statistics are not trainable variables: the target gets the other's weights
@@ -74,4 +74,12 @@ healthy = bool(np.allclose(one, other, atol=1e-4))
                 "target's stay as they were; loop over `variables`",
                 module.location(found.place),
                 Severity.INFO if found.in_training else None,
+            )
+        for copied in source.copied_collections(module):
+            yield self.finding(
+                "trainable variables do not include the running statistics, so where "
+                "batch normalization infers in the target, its own stay as they were; "
+                "copy tf.global_variables of the two scopes",
+                module.location(copied),
+                Severity.INFO,
             )

@@ -33,7 +33,8 @@ class UpdateOpsNeverRun(Rule):
     is not seen, such a fetch is a warning, and so is one that asks the default graph in
     a function that makes another. For Keras layers, whose updates are in no collection,
     it is a warning where nothing asks for `updates` and the layers are put in training
-    mode, else it is reported as info.
+    mode, else it is reported as info. So is such a layer that is made and called at
+    once, where other files run the collection.
 
     ## Why is this bad
     In TensorFlow 1 batch normalization only collects the ops that update its running
@@ -84,6 +85,7 @@ with tf.control_dependencies(tf.get_collection(tf.GraphKeys.UPDATE_OPS)):
                 Severity.WARNING,
             )
         if not module.mentions("minimize(", "apply_gradients("):
+            yield from self._layers_alone(module)
             return
         ops = list(source.training_ops(module))
         if lost := [op for op in ops if source.loses_updates(module, op)]:
@@ -125,3 +127,15 @@ with tf.control_dependencies(tf.get_collection(tf.GraphKeys.UPDATE_OPS)):
                     module.location(op),
                     Severity.INFO,
                 )
+
+    def _layers_alone(self, module: Module) -> Iterator[Finding]:
+        """Report Keras layers whose updates no other file of the project can run."""
+        for layer in source.layers_out_of_sight(module):
+            yield self.finding(
+                "the project runs the collection of updates, but those of batch "
+                "normalization that is a Keras layer are in none; keep the layer, and "
+                "add them, by tf.add_to_collection(tf.GraphKeys.UPDATE_OPS, update) "
+                "for each of layer.updates",
+                module.location(layer),
+                Severity.INFO,
+            )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from typing import TYPE_CHECKING
 
 from ..findings import Severity
@@ -93,6 +94,14 @@ y = tf.layers.batch_normalization(x)
                 "training is left out, and by default it is False: dropout never "
                 "drops; pass your phase placeholder or flag",
                 module.location(call),
+            )
+        for call in source.unflagged_of_tables(module):
+            yield self.finding(
+                f"{ast.unparse(call.func)} may be batch normalization or dropout of "
+                "tf.layers, and gets no training, which is False by default: it never "
+                "updates its statistics, and never drops; pass your phase to those two",
+                module.location(call),
+                Severity.INFO,
             )
         for call, kind in source.unflagged_in_estimators(module):
             yield self.finding(

@@ -66,7 +66,7 @@ def save(session, path):
 
     def check_source(self, module: Module) -> Iterator[Finding]:
         """Report every saver that leaves them out."""
-        if not module.mentions("Saver", "assign_from_checkpoint_fn"):
+        if not module.mentions("Saver", "from_checkpoint"):
             return
         for found in source.saved_without_statistics(module):
             yield self.finding(

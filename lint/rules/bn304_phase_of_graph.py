@@ -28,6 +28,16 @@ _MESSAGES = {
         "feed it, an exported graph above all, runs as in training; make False the "
         "default, and feed True in training"
     ),
+    "NEVER_FED": (
+        "{name} is False by default, and training never feeds it: batch normalization "
+        "normalizes with its running statistics, which never move, and dropout never "
+        "drops; feed True to the training op"
+    ),
+    "RESTORED": (
+        "the graph that is restored here is trained, and nothing feeds its phase: if "
+        "it holds batch normalization or dropout of Keras, it runs in inference mode; "
+        "feed True to its learning phase, as in {{'keras_learning_phase:0': True}}"
+    ),
     "FIXED_WHEN_BUILT": (
         "the graph keeps the {name} that it is built with, whatever it is set to "
         "later; use a placeholder, and feed it"
@@ -41,10 +51,12 @@ class PhaseOfGraph(Rule):
     ## What it does
     Reports a phase that is fed True where names say that a network is evaluated, or
     False to a training op; a `tf.placeholder_with_default(True, ...)` that is the flag
-    of batch normalization or dropout, where sessions run and nothing feeds False; and a
-    Python attribute as such a flag that other methods set to True and to False. They
-    are reported as info, but for True that is fed to batch normalization in sight
-    together with test or validation data.
+    of batch normalization or dropout, where sessions run and nothing feeds False; one
+    that is False by default, where no training op is fed anything else; a restored
+    graph that is trained, where nothing feeds a phase; and a Python attribute as a flag
+    that other methods set to True and to False. They are reported as info, but for a
+    phase that training never feeds, and for True that is fed to batch normalization in
+    sight together with test or validation data.
 
     ## Why is this bad
     A graph does what it is fed: in training mode batch normalization makes the output
@@ -78,7 +90,10 @@ def evaluate(session, x_test):
 
     def check_source(self, module: Module) -> Iterator[Finding]:
         """Report every place where the phase is wrong."""
-        if not module.mentions("placeholder", "training", "learning_phase", "phase"):
+        if not module.mentions(
+            *("placeholder", "training", "learning_phase", "phase"),
+            "import_meta_graph",
+        ):
             return
         for found in source.fed_phases(module):
             yield self.finding(

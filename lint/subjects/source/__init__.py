@@ -14,6 +14,7 @@ from .flags.graph_flags import graph_flags
 from .flags.handed_on import Misnamed, kinds_handed_on, misnamed_flags
 from .flags.in_lambda import batch_norms_in_lambda
 from .flags.kept_flags import Kept, kept_flags
+from .flags.kept_rates import kept_rates
 from .flags.leaks import Leak, leaked_flags
 from .flags.outside_calls import outside_calls
 from .flags.own_training import has_own_training
@@ -62,7 +63,12 @@ from .statistics.own_averages import own_averages
 from .statistics.reused_layers import reused_layers
 from .statistics.shared_inputs import shared_by_inputs
 from .statistics.sole_use import sole_number
+from .tf1.constant_flags import ConstantFlag, constant_flags
+from .tf1.constants_beside_phase import BesidePhase, constants_beside_phase
+from .tf1.copied_collections import copied_collections
+from .tf1.estimator_phases import InEveryMode, in_every_mode
 from .tf1.fed_phases import Fed, Feed, fed_phases
+from .tf1.frozen_in_fit import frozen_in_fit
 from .tf1.global_phase import GlobalPhase, Phase, wrong_phases
 from .tf1.graph_mode import (
     calls_without_flag,
@@ -74,6 +80,7 @@ from .tf1.idle_dropout import (
     unflagged_in_estimators,
     unflagged_in_sessions,
 )
+from .tf1.layer_tables import unflagged_of_tables
 from .tf1.layer_updates import (
     handed_to_tensorpack,
     leaves_updates_in_layers,
@@ -81,7 +88,7 @@ from .tf1.layer_updates import (
 )
 from .tf1.savers import Incomplete, saved_without_statistics
 from .tf1.unused_flags import unused_flags
-from .tf1.updates_out_of_sight import updates_out_of_sight
+from .tf1.updates_out_of_sight import layers_out_of_sight, updates_out_of_sight
 from .tf1.vain_updates import fetched_in_vain
 from .training.borrowed import only_borrows
 from .training.dropped_updates import dropped_updates, updates_left_behind
@@ -99,13 +106,16 @@ from .training.untrained import (
 
 __all__ = [
     "AlwaysOn",
+    "BesidePhase",
     "Class",
+    "ConstantFlag",
     "Evaluated",
     "Fed",
     "Feed",
     "FlagPlace",
     "Flagged",
     "GlobalPhase",
+    "InEveryMode",
     "Incomplete",
     "Kept",
     "Kinds",
@@ -134,6 +144,9 @@ __all__ = [
     "calls_without_flag",
     "calls_without_parameter",
     "changes_later",
+    "constant_flags",
+    "constants_beside_phase",
+    "copied_collections",
     "copies_without_statistics",
     "default_data_format",
     "default_epsilons",
@@ -152,20 +165,24 @@ __all__ = [
     "flagged_calls",
     "flags_ignored",
     "freezes",
+    "frozen_in_fit",
     "frozen_in_parts",
     "graph_flags",
     "handed_in_networks",
     "handed_to_tensorpack",
     "has_own_training",
     "hints",
+    "in_every_mode",
     "is_functional",
     "kept_flags",
+    "kept_rates",
     "keras_for",
     "keras_kind",
     "kinds_handed_on",
     "kinds_of_class",
     "late_changes",
     "layers_before",
+    "layers_out_of_sight",
     "leaked_flags",
     "leaking_calls",
     "leaks_in_call",
@@ -206,6 +223,7 @@ __all__ = [
     "trains_layers",
     "unflagged_in_estimators",
     "unflagged_in_sessions",
+    "unflagged_of_tables",
     "unflagged_on_jax",
     "unused_flags",
     "updates_left_behind",

@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lint.subjects.source import Project, read_module, updates_out_of_sight
+from lint.subjects.source import (
+    Project,
+    layers_out_of_sight,
+    read_module,
+    updates_out_of_sight,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,3 +66,47 @@ def test_nothing_runs_the_updates(tmp_path: Path) -> None:
 )
 def test_one_phase_no_layers_or_updates(layers: str, tmp_path: Path) -> None:
     assert not lines(tmp_path, optimizing=OPTIMIZING, layers=layers)
+
+
+WRAPPER = """\
+import tensorflow.keras.layers as layers
+
+
+class Normalized:
+    def __call__(self, x, training):
+        return layers.BatchNormalization(fused=True)(x, training)
+"""
+COLLECTING = """\
+import tensorflow as tf
+
+
+def optimize(optimizer, loss):
+    with tf.control_dependencies(tf.get_collection(tf.GraphKeys.UPDATE_OPS)):
+        return optimizer.minimize(loss)
+"""
+
+
+def wrapped(root: Path, collecting: str, wrapper: str = WRAPPER) -> list[int]:
+    (root / "collecting.py").write_text(collecting)
+    (root / "layers.py").write_text(wrapper)
+    module = read_module(root / "layers.py", Project(root))
+    return [layer.lineno for layer in layers_out_of_sight(module)]
+
+
+def test_layers_of_keras_are_in_no_collection(tmp_path: Path) -> None:
+    assert wrapped(tmp_path, COLLECTING) == [6]
+
+
+@pytest.mark.parametrize(
+    ("collecting", "wrapper"),
+    [
+        ("import tensorflow as tf\n", WRAPPER),
+        (COLLECTING + "\n\ndef add(layer):\n    return layer.updates\n", WRAPPER),
+        (COLLECTING, WRAPPER.replace("(x, training)", "(x, True)")),
+        (COLLECTING, WRAPPER.replace("(x, training)", "(x)")),
+    ],
+)
+def test_layers_whose_updates_may_run(
+    collecting: str, wrapper: str, tmp_path: Path
+) -> None:
+    assert not wrapped(tmp_path, collecting, wrapper)

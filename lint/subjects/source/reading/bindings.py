@@ -135,7 +135,7 @@ def _bind_item(
 ) -> None:
     """Bind every name in a target to some part of the value."""
     for node in ast.walk(target):
-        if isinstance(node, ast.Name):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             scope.bindings[node.id].append(Binding(Kind.ITEM, value, ready, place))
 
 

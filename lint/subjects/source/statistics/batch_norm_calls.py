@@ -122,19 +122,31 @@ def is_batch_norm(module: Module, call: ast.Call) -> bool:
     for value in values(module, call.func):
         if isinstance(value, Result) and batch_norm_name(value.maker) is not None:
             frozen = freezes(module).for_good(call.func)
-            return not frozen and keyword(value.call, "trainable") is None
+            return not frozen and not _may_be_frozen(value)
     return False
+
+
+def _may_be_frozen(layer: Result) -> bool:
+    """Whether it is built with `trainable`; in TensorFlow 1, with a constant False."""
+    given = keyword(layer.call, "trainable")
+    if given is None:
+        return False
+    return isinstance(given, ast.Constant) or not _is_of_tf_layers(layer)
 
 
 def is_of_graphs(module: Module, call: ast.Call) -> bool:
     """Whether BN of `tf.layers` is called, which infers unless its flag is True."""
     return is_function(module, call) or any(
-        isinstance(base, Known) and base.name.startswith("tensorflow.layers.")
+        isinstance(value, Result) and _is_of_tf_layers(value)
         for value in values(module, call.func)
-        if isinstance(value, Result)
-        for base in (
-            lineage(value.maker) if isinstance(value.maker, Class) else [value.maker]
-        )
+    )
+
+
+def _is_of_tf_layers(layer: Result) -> bool:
+    maker = layer.maker
+    return any(
+        isinstance(base, Known) and base.name.startswith("tensorflow.layers.")
+        for base in (lineage(maker) if isinstance(maker, Class) else [maker])
     )
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ..reading.module import Module
 
-_FLAGS = ("training", "is_training")
+FLAGS = ("training", "is_training")
 _LAYERS = names.BATCH_NORM_FUNCTIONS | names.DROPOUT_FUNCTIONS
 
 
@@ -25,7 +25,7 @@ _LAYERS = names.BATCH_NORM_FUNCTIONS | names.DROPOUT_FUNCTIONS
 def flags_of_layers(module: Module) -> Iterator[tuple[ast.Call, ast.expr]]:
     """Yield the calls of BN and dropout as functions, and the flag of each."""
     for call in module.calls:
-        for name in _FLAGS:
+        for name in FLAGS:
             flag = keyword(call, name)
             if flag is not None and any(
                 isinstance(value, Known) and value.name in _LAYERS

@@ -15,10 +15,11 @@ from ... import names
 from ..reading import hints
 from ..reading.nodes import last_word
 from ..reading.values import Known, Parameter, Result
-from ..resolving.classes import keyword
 from ..resolving.resolve import values
 from ..statistics.batch_norms import batch_norm_name
 from .built_flags import fixed_flags, flags_of_layers
+from .session_runs import fetched, has_training_op, run_with
+from .unfed_phases import never_fed, restored_unfed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 _PLACEHOLDER = re.compile(r"tensorflow\.placeholder(_with_default)?$")
 _SUFFIX = re.compile(r"_?(placeholder|pl|ph)$", re.IGNORECASE)
 _PHASE = Known("keras.backend.learning_phase")
-_TRAINING = ("minimize", "apply_gradients", "create_train_op", "optimize_loss", "group")
 _TRAINS = re.compile(r"train|optim|minimi|update|step|solver", re.I)
 _HELD_OUT = {
     *("test", "testing", "val", "valid", "validation", "dev", "eval", "evaluation"),
@@ -42,6 +42,8 @@ class Feed(Enum):
     EVALUATES_IN_TRAINING = auto()
     TRAINS_IN_INFERENCE = auto()
     TRUE_BY_DEFAULT = auto()  # and nothing feeds False
+    NEVER_FED = auto()  # it is False by default, and training does not feed True
+    RESTORED = auto()  # with a graph that is trained, and whose phase nothing feeds
     FIXED_WHEN_BUILT = auto()  # a Python flag that is changed later
 
 
@@ -78,6 +80,10 @@ def fed_phases(module: Module) -> Iterator[Fed]:
             )
             yield Fed(value, found, surely, ast.unparse(key))
     yield from _true_by_default(module, phases, entries)
+    for call, name in never_fed(module, set(phases)):
+        yield Fed(call, Feed.NEVER_FED, surely=True, name=name)
+    for call in restored_unfed(module):
+        yield Fed(call, Feed.RESTORED)
     for flag in fixed_flags(module):
         yield Fed(flag, Feed.FIXED_WHEN_BUILT, name=ast.unparse(flag))
 
@@ -147,53 +153,16 @@ def _wrong(
     functions = module.scopes.names_around(around)
     if any(map(hints.is_meant_random, functions)):
         return None
-    fetched = _fetched(_run_with(module, around))
-    trains = fetched is not None and _has_training_op(module, fetched)
+    ran = fetched(run_with(module, around))
+    trains = ran is not None and has_training_op(module, ran)
     if not value.value:
         return Feed.TRAINS_IN_INFERENCE if trains else None
-    if trains or (fetched is not None and _TRAINS.search(ast.unparse(fetched))):
+    if trains or (ran is not None and _TRAINS.search(ast.unparse(ran))):
         return None
     said = _words_of_data(around, key) & _HELD_OUT
     named = set(hints.words_of(functions[0])) if functions else set()
     if said or (named & _EVALUATING and "train" not in named):
         return Feed.EVALUATES_IN_TRAINING
-    return None
-
-
-def _fetched(run: ast.Call | None) -> ast.expr | None:
-    """What a session runs, or what `loss.eval(...)` or `step.run(...)` names."""
-    match run:
-        case ast.Call(func=ast.Attribute(attr="run"), args=[fetched, *_]):
-            return fetched
-        case ast.Call(func=ast.Attribute(value=ran)):
-            return keyword(run, "fetches") or ran
-    return None
-
-
-def _run_with(module: Module, feed: ast.AST) -> ast.Call | None:
-    """The `session.run` that a dict is fed to, at once or by its name."""
-    for outer in module.scopes.ancestors(feed):
-        match outer:
-            case ast.Call(func=ast.Attribute(attr="run" | "eval")):
-                return outer
-            case ast.Assign(targets=[ast.Name(id=name)]):
-                return _run_by_name(module, outer, name)
-            case ast.stmt():
-                return None
-    return None
-
-
-def _run_by_name(module: Module, assigned: ast.Assign, name: str) -> ast.Call | None:
-    """The first `session.run` after it, of its function, that is fed by that name."""
-    function = module.scopes.enclosing_function(assigned)
-    for call in module.calls_by_name.get("run", ()):
-        given = [*call.args[1:], keyword(call, "feed_dict")]
-        if (
-            call.lineno > assigned.lineno
-            and module.scopes.enclosing_function(call) is function
-            and any(isinstance(each, ast.Name) and each.id == name for each in given)
-        ):
-            return call
     return None
 
 
@@ -207,21 +176,6 @@ def _words_of_data(feed: ast.AST, phase: ast.expr) -> set[str]:
         if key is not phase
     ]
     return set(hints.words_of(" ".join(beside)))
-
-
-def _has_training_op(module: Module, fetched: ast.expr) -> bool:
-    """Whether something that is fetched was made by an optimizer."""
-    wanted = {
-        ast.unparse(node)
-        for node in ast.walk(fetched)
-        if isinstance(node, ast.Name | ast.Attribute)
-    }
-    return any(
-        isinstance(node.value, ast.Call)
-        and last_word(node.value.func) in _TRAINING
-        and any(ast.unparse(target) in wanted for target in node.targets)
-        for node in module.scopes.of(ast.Assign)
-    )
 
 
 def _true_by_default(

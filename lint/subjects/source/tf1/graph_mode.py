@@ -51,11 +51,20 @@ def training_ops(module: Module) -> Iterator[ast.Call]:
 
 
 def _is_optimizer(value: Value) -> bool:
-    return (
-        isinstance(value, Result)
-        and isinstance(value.maker, Known)
-        and _OPTIMIZER.match(value.maker.name) is not None
-    )
+    """Whether it is one of TensorFlow 1, or one around it, as Horovod's is."""
+    match value:
+        case Result(maker=Known(name)) if _OPTIMIZER.match(name):
+            return True
+        case Result(maker=Known(name), module=module, call=call) if (
+            name.endswith("Optimizer") and call.args
+        ):
+            return any(
+                isinstance(inner, Result)
+                and inner.call is not call
+                and _is_optimizer(inner)
+                for inner in values(module, call.args[0])
+            )
+    return False
 
 
 def _needs_updates(module: Module) -> bool:
@@ -156,8 +165,22 @@ def _is_known(module: Module, params: ast.expr | None) -> bool:
 
 def reached_calls(module: Module) -> Iterator[tuple[Module, ast.Call]]:
     """The calls in a module, and in the functions and classes that it calls."""
-    visited: set[ast.AST] = {module.tree}
-    pending = [(module, call) for call in module.calls]
+    return _reached(module, module.calls, but=module)
+
+
+def builds_both_phases(module: Module, call: ast.Call) -> bool:
+    """Whether a call builds BN that may come in both phases, or runs what does."""
+    return any(
+        any(functions_of_both_phases(*each)) for each in _reached(module, [call])
+    )
+
+
+def _reached(
+    module: Module, calls: Iterable[ast.Call], but: Module | None = None
+) -> Iterator[tuple[Module, ast.Call]]:
+    """These calls, and those in what they run, unless that is in a module."""
+    visited: set[ast.AST] = set()
+    pending = [(module, call) for call in calls]
     while pending and len(visited) < FUNCTIONS:
         current, call = pending.pop()
         yield current, call
@@ -169,7 +192,7 @@ def reached_calls(module: Module) -> Iterator[tuple[Module, ast.Call]]:
         for function in (call.func, *handed):
             for value in values(current, function):
                 for inside, node in _bodies(value):
-                    if node not in visited and inside is not module:
+                    if node not in visited and inside is not but:
                         visited.add(node)
                         pending += [
                             (inside, inner_call)

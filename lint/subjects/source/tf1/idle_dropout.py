@@ -12,7 +12,7 @@ from ..resolving.classes import keyword
 from ..resolving.resolve import values
 from ..resolving.saying import FLAG
 from .graph_mode import training_ops
-from .layer_updates import RUNS_LAYERS
+from .layer_updates import runs_layers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,7 +57,7 @@ def unflagged_in_sessions(module: Module) -> Iterator[ast.Call]:
         not module.mentions("Dropout(")
         or not module.mentions("Session(")
         or module.mentions("learning_phase", "EstimatorSpec")
-        or module.matches(RUNS_LAYERS)
+        or runs_layers(module)
         or not any(True for _ in training_ops(module))
     ):
         return

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from ..reading.module import Module
 
 # Calls where Keras trains, operations run at once, or functions are traced.
-RUNS_LAYERS = re.compile(
-    r"\.fit\w*\(|train_on_batch|GradientTape|\benable_eager|Estimator|tf\.function"
+_RUNS_LAYERS = re.compile(
+    r"\.fit\w*\(|train_on_batch|\benable_eager|Estimator|tf\.function"
 )
 # Calls that put the whole graph in training mode.
 _TRAINS_LAYERS = re.compile(
@@ -33,12 +33,26 @@ _TRAINS_LAYERS = re.compile(
 )
 
 
+def runs_layers(module: Module) -> bool:
+    """Whether Keras trains in a module, or operations run at once there.
+
+    A tape in a branch for eager execution leaves the other branch as it is.
+    """
+    return module.matches(_RUNS_LAYERS) or any(
+        not any(
+            isinstance(outer, ast.If) and "executing_eagerly" in ast.unparse(outer.test)
+            for outer in module.scopes.ancestors(tape)
+        )
+        for tape in module.calls_by_name.get("GradientTape", ())
+    )
+
+
 def leaves_updates_in_layers(module: Module) -> bool:
     """Whether Keras layers hold updates that the module and what it calls never run.
 
     In a graph of TensorFlow 1 they are in `layer.updates`, and in no collection.
     """
-    calls = [] if module.matches(RUNS_LAYERS) else list(reached_calls(module))
+    calls = [] if runs_layers(module) else list(reached_calls(module))
     around = {call for call, _ in calls}
     held = any(_phases(*call) is not None for call in calls)
     held = held or (bool(calls) and _takes_output(module))

@@ -32,7 +32,8 @@ _ALL_TRAINABLE = re.compile(
 _TRAINS = re.compile(
     r"\b(minimize|apply_gradients|create_train_op|optimize_loss|fit\w*|train_on_batch)\("
 )
-_MAKERS = ("Saver", "assign_from_checkpoint_fn")
+# What makes them, and at which place it is given the variables.
+_PLACES = {"Saver": 0, "assign_from_checkpoint_fn": 1, "init_from_checkpoint": 1}
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,8 @@ class Incomplete:
 
 
 def saved_without_statistics(module: Module) -> Iterator[Incomplete]:
-    """Yield each such `Saver`, and `assign_from_checkpoint_fn` of slim."""
-    made = [call for word in _MAKERS for call in module.calls_by_name.get(word, ())]
+    """Yield each such `Saver`, and what restores at once, as slim's function does."""
+    made = [call for word in _PLACES for call in module.calls_by_name.get(word, ())]
     if not made or module.matches(_SAVES_MORE):
         return
     partial = [call for call in made if _is_of_trainable(module, call)]
@@ -122,8 +123,9 @@ def _name_of(module: Module, call: ast.Call) -> str:
 
 def _is_of_trainable(module: Module, maker: ast.Call) -> bool:
     """Whether it is given variables, and they are found among the trainable ones."""
-    place = _MAKERS.index(last_word(maker.func))
-    given = maker.args[place] if len(maker.args) > place else keyword(maker, "var_list")
+    place = _PLACES[last_word(maker.func)]
+    named = keyword(maker, "var_list") or keyword(maker, "assignment_map")
+    given = maker.args[place] if len(maker.args) > place else named
     return given is not None and _names_trainable(module, given, VARIABLES_FOLLOWED)
 
 

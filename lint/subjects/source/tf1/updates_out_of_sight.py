@@ -1,4 +1,4 @@
-"""Training ops for losses that are handed in, in a project that runs no updates."""
+"""Training ops and layers in a project that runs no updates, or not theirs."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ import re
 from typing import TYPE_CHECKING
 
 from ..reading.memo import found_once
+from ..reading.nodes import last_word
 from ..reading.text import without_comments
-from ..reading.values import Parameter, parameters
+from ..reading.values import Class, Known, Parameter, Result, parameters
+from ..resolving.classes import keras_kind, keyword
 from ..resolving.resolve import values
+from ..resolving.saying import FLAG
 from .graph_mode import training_ops
+from .layer_updates import runs_layers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +30,11 @@ _BUILDS = re.compile(
 _RUNS = re.compile(
     r"UPDATE_OPS|updates_collections|create_train_op|optimize_loss|get_updates_for"
     r"|make_train_op|\.updates\b|update_ops"
+)
+# Where the collection of updates is run, and where Keras' updates are added to it.
+_FETCHES = re.compile(r"get_collection\([^)]{0,40}UPDATE_OPS")
+_RUNS_LAYERS = re.compile(
+    r"get_updates_for|add_update|\.updates\b|add_to_collections?\([^)]{0,60}UPDATE_OPS"
 )
 _LOSS = re.compile(r"loss|cost|objective|energy", re.IGNORECASE)
 
@@ -57,4 +66,39 @@ def _is_for_any_loss(module: Module, op: ast.Call) -> bool:
         return any(_LOSS.search(name) for name in parameters(function))
     return bool(op.args) and any(
         isinstance(value, Parameter) for value in values(module, op.args[0])
+    )
+
+
+@found_once
+def layers_out_of_sight(module: Module) -> Iterator[ast.Call]:
+    """Yield each BN of Keras that is made and called at once, in either phase.
+
+    Only where the project runs the collection of updates, and adds nothing to it.
+    """
+    made = [call for call in module.calls if _is_made_and_called(module, call)]
+    if not made or runs_layers(module):
+        return
+    texts = [without_comments(text) for text in module.project.texts.by_path.values()]
+    if any(map(_FETCHES.search, texts)) and not any(map(_RUNS_LAYERS.search, texts)):
+        yield from made
+
+
+def _is_made_and_called(module: Module, call: ast.Call) -> bool:
+    if not isinstance(call.func, ast.Call) or "atchNorm" not in last_word(
+        call.func.func
+    ):
+        return False
+    owner = module.scopes.enclosing_class(call)
+    if owner is not None and keras_kind(Class(module, owner)) is not None:
+        return False
+    given = keyword(call, FLAG) or (call.args[1] if len(call.args) > 1 else None)
+    return (
+        given is not None
+        and not isinstance(given, ast.Constant)
+        and any(
+            isinstance(value, Result)
+            and isinstance(value.maker, Known)
+            and value.maker.name.startswith("keras.layers.BatchNormalization")
+            for value in values(module, call.func)
+        )
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..reading.values import Known
 from ..resolving.resolve import values
 from .fetched_updates import fetched_updates, is_outside_graph
-from .graph_mode import functions_of_both_phases, updates_are_run
+from .graph_mode import builds_both_phases, updates_are_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +34,7 @@ def fetched_in_vain(module: Module) -> Iterator[tuple[ast.Call, str, str]]:
 
 
 def _is_too_early(module: Module, fetched: ast.Call) -> bool:
-    """Whether its function makes all BN in sight later, by calls of its own.
+    """Whether its function makes all BN in sight later, itself or in what it calls.
 
     What it is given may hold BN, and so may what a function of the project returns.
     """
@@ -47,7 +47,7 @@ def _is_too_early(module: Module, fetched: ast.Call) -> bool:
         for call in module.calls
         if module.scopes.enclosing_function(call) is function
     ]
-    making = [call for call in ours if any(functions_of_both_phases(module, call))]
+    making = [call for call in ours if builds_both_phases(module, call)]
     return (
         bool(making)
         and all(call.lineno > fetched.lineno for call in making)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ... import names
 from ..networks.contents import kinds_held
+from ..reading.bindings import Binding, Kind
 from ..reading.values import Known, Routine
 from ..resolving.callers import handed_in
 from ..resolving.classes import calls_in, keyword
@@ -32,7 +33,7 @@ def penalized_in_graphs(module: Module) -> Iterator[ast.Call]:
             continue
         if _GRADIENTS.isdisjoint(values(module, gradient.func)):
             continue
-        score = local_value(module, gradient.args[0])
+        score = _scored(module, gradient.args[0])
         sources = gradient.args[1]
         parts = sources.elts if isinstance(sources, ast.List | ast.Tuple) else [sources]
         inputs = {ast.unparse(part) for part in parts}
@@ -49,6 +50,21 @@ def penalized_in_graphs(module: Module) -> Iterator[ast.Call]:
             )
         ):
             yield score
+
+
+def _scored(module: Module, score: ast.expr) -> ast.AST:
+    """What gives a score, also as one of several results: `_, score = network(x)`."""
+    value = local_value(module, score)
+    match value:
+        case ast.Subscript(value=call):
+            return call
+        case ast.Name():
+            match module.scopes.lookup(value):
+                case scope, [Binding(kind=Kind.ITEM, index=int(), node=node)] if (
+                    scope is module.scopes.scope_of(value)
+                ):
+                    return node
+    return value
 
 
 def _is_network_in_training(module: Module, call: ast.Call) -> bool:

@@ -1,0 +1,71 @@
+"""Frozen BN that Keras 2 on TensorFlow 1 still runs on the batch in `fit`.
+
+There `trainable = False` stops the updates and nothing else: in `fit` it normalizes
+with the batch, in `predict` and `evaluate` with its running statistics. From Keras 2.4
+and TensorFlow 2 on, frozen BN is in inference mode.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import TYPE_CHECKING
+
+from ... import names
+from ..networks.contents import kinds_held
+from ..networks.freezings import freezings
+from ..reading.keras_versions import keras_for
+from ..resolving.classes import keyword
+from ..resolving.saying import FLAG
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..networks.freezings import Freezing
+    from ..reading.module import Module
+
+_INFERS_WHEN_FROZEN = (2, 4)
+_STANDALONE = re.compile(r"^[ \t]*(from|import)[ \t]+keras\b", re.MULTILINE)
+_GRAPHS = re.compile(
+    r"disable_v2_behavior|\btf\.(compat\.v1\.)?(Session|placeholder)\(|\btf\.contrib\b"
+)
+_FITTING = ("fit", "fit_generator")
+
+
+def frozen_in_fit(module: Module) -> Iterator[Freezing]:
+    """Yield the first freezing of a network with BN that is then fitted.
+
+    Adversarial networks, which are trained batch by batch, are not meant to infer.
+    """
+    if (
+        keras_for(module).version >= _INFERS_WHEN_FROZEN
+        or "train_on_batch" in module.calls_by_name
+        or not any(word in module.calls_by_name for word in _FITTING)
+        or not (module.matches(_STANDALONE) or module.matches(_GRAPHS))
+        or module.mentions("learning_phase")
+    ):
+        return
+    for change in freezings(module):
+        if (
+            not change.value
+            and not _asks_for_batch_norm(module, change)
+            and names.BATCH_NORM in kinds_held(module, change.network, even_frozen=True)
+            and not _is_flagged(module, change.network)
+        ):
+            yield change
+            return
+
+
+def _asks_for_batch_norm(module: Module, change: Freezing) -> bool:
+    """Whether the layers are told apart, so that BN may be left out."""
+    around = module.scopes.parents.get(change.node)
+    return isinstance(around, ast.If) and "atchNorm" in ast.unparse(around.test)
+
+
+def _is_flagged(module: Module, network: ast.expr) -> bool:
+    """Whether it is called with `training`."""
+    called = ast.unparse(network)
+    return any(
+        keyword(call, FLAG) is not None and ast.unparse(call.func) == called
+        for call in module.calls
+    )
