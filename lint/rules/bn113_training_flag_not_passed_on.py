@@ -94,15 +94,13 @@ healthy = bool(np.abs(moving_mean).max() > 0)
 
     def check_source(self, module: Module) -> Iterator[Finding]:
         """Report every such call, and those beside others that get the flag."""
-        if not module.mentions("def call"):
+        if not module.mentions("def call", "training=True"):
             return
         for left in source.left_out(module):
             if left.default is not None:
                 yield self.finding(
                     f"{ast.unparse(left.call.func)} does not get `training` in this "
-                    f"call and gives its layers its default {left.default.value!r}: "
-                    "they stay in inference mode in training, too; pass "
-                    "training=training",
+                    f"call and {_at_default(left.default)}; pass training=training",
                     module.location(left.call),
                     Severity.INFO,
                 )
@@ -141,6 +139,15 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                     model.at(path),
                     None if compiled else Severity.WARNING,
                 )
+
+
+def _at_default(default: ast.Constant) -> str:
+    if default.value is True:
+        return "takes its default True: it acts as in training in inference, too"
+    return (
+        f"gives its layers its default {default.value!r}: they stay in inference mode "
+        "in training, too"
+    )
 
 
 def _how(left: source.LeftOut) -> str:
