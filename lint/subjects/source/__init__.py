@@ -18,6 +18,7 @@ from .flags.kept_rates import kept_rates
 from .flags.leaks import Leak, leaked_flags
 from .flags.outside_calls import outside_calls
 from .flags.own_training import has_own_training
+from .flags.placed_flags import placed_flags
 from .flags.plain_calls import leaking_calls, leaks_in_call
 from .flags.sibling_flags import (
     LeftOut,
@@ -207,6 +208,7 @@ __all__ = [
     "passes_flag_to_sublayers",
     "passes_flags_on",
     "penalties_through_batch_norm",
+    "placed_flags",
     "project_lineage",
     "read_module",
     "replaced",

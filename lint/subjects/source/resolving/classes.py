@@ -15,7 +15,7 @@ from ..reading.values import Class, Known, Routine, parameters
 from .lineage import lineage, method_of
 from .members import attribute_of_self, self_name
 from .resolve import values
-from .saying import FLAG, How, says
+from .saying import FLAG, How, local_value, says
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,17 +81,25 @@ def reached(cls: Class, name: str) -> list[Routine]:
 
 
 def _own_methods(cls: Class, routine: Routine) -> Iterator[Routine | None]:
-    """The methods that a method calls on `self` or `super()`."""
+    """The methods that a method calls on `self` or `super()`, also by another name."""
     me = self_name(routine.node)
     for call in calls_in(routine.module, routine.node):
-        name = attribute_of_self(call.func, me)
-        if name is not None:
+        for name in _called_on(routine.module, call.func, me):
             yield method_of(cls, name)
         match call.func:
             case ast.Attribute(value=ast.Call(func=ast.Name(id="super"))):
                 for value in values(routine.module, call.func):
                     if isinstance(value, Routine):
                         yield Routine(value.module, value.node, cls)
+
+
+def _called_on(module: Module, called: ast.expr, me: str | None) -> Iterator[str]:
+    """The methods called, as by `step = self.one if x else self.two`, by name."""
+    value = local_value(module, called)
+    for one in (value.body, value.orelse) if isinstance(value, ast.IfExp) else (value,):
+        name = attribute_of_self(one, me)
+        if name is not None:
+            yield name
 
 
 def keyword(call: ast.Call, name: str) -> ast.expr | None:
