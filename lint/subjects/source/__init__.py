@@ -26,6 +26,7 @@ from .flags.sibling_flags import (
     passes_flag_to_sublayers,
 )
 from .flags.trainable_flags import trainable_flags
+from .flags.true_defaults import true_defaults
 from .flags.unflagged_on_jax import flag_passed_on, unflagged_on_jax
 from .flags.usage import Usage, usage_of
 from .flags.without_flag import WithoutFlag, passes_flags_on, without_flag
@@ -206,6 +207,7 @@ __all__ = [
     "trained_in_evaluation",
     "training_ops",
     "trains_layers",
+    "true_defaults",
     "unflagged_in_estimators",
     "unflagged_in_sessions",
     "unflagged_on_jax",
