@@ -15,6 +15,7 @@ from .flags.handed_on import Misnamed, kinds_handed_on, misnamed_flags
 from .flags.in_lambda import batch_norms_in_lambda
 from .flags.kept_flags import Kept, kept_flags
 from .flags.leaks import Leak, leaked_flags
+from .flags.lost_settings import lost_settings
 from .flags.outside_calls import outside_calls
 from .flags.own_training import has_own_training
 from .flags.placed_flags import placed_flags
@@ -178,6 +179,7 @@ __all__ = [
     "loops_that_miss",
     "loses_updates",
     "lost_flags",
+    "lost_settings",
     "members",
     "method_of",
     "misnamed_flags",
