@@ -16,6 +16,7 @@ from .flags.in_lambda import batch_norms_in_lambda
 from .flags.kept_flags import Kept, kept_flags
 from .flags.kept_rates import kept_rates
 from .flags.leaks import Leak, leaked_flags
+from .flags.lost_settings import lost_settings
 from .flags.outside_calls import outside_calls
 from .flags.own_training import has_own_training
 from .flags.placed_flags import placed_flags
@@ -27,6 +28,7 @@ from .flags.sibling_flags import (
     passes_flag_to_sublayers,
 )
 from .flags.trainable_flags import trainable_flags
+from .flags.true_defaults import true_defaults
 from .flags.unflagged_on_jax import flag_passed_on, unflagged_on_jax
 from .flags.usage import Usage, usage_of
 from .flags.without_flag import WithoutFlag, passes_flags_on, without_flag
@@ -194,6 +196,7 @@ __all__ = [
     "loops_that_miss",
     "loses_updates",
     "lost_flags",
+    "lost_settings",
     "members",
     "method_of",
     "misnamed_flags",
@@ -223,6 +226,7 @@ __all__ = [
     "trained_in_evaluation",
     "training_ops",
     "trains_layers",
+    "true_defaults",
     "unflagged_in_estimators",
     "unflagged_in_sessions",
     "unflagged_of_tables",

@@ -14,7 +14,7 @@ from ..reading.values import Routine
 from ..resolving.classes import calls_in, keyword
 from ..resolving.members import returns_of
 from ..resolving.resolve import values
-from ..resolving.saying import FLAG
+from ..resolving.saying import FLAG, says
 from .lost_flag import APPLYING, LOST, LostFlag
 from .owners import owners
 from .running import Running, running, trained_kinds
@@ -135,24 +135,36 @@ def _lost(
     if not trained:
         return  # gradients for an input, or for something that is not known
     calls = list(running(module, body))
+    losing = {run.call for run in calls if run.loses_flag()}
     flagged = {
-        ast.unparse(inner_call.call.func)
-        for inner_call in calls
-        if keyword(inner_call.call, FLAG) is not None
-        and inner_call.loses_flag() is None
+        ast.unparse(run.call.func)
+        for run in calls
+        if keyword(run.call, FLAG) is not None and run.call not in losing
+    }
+    inferring = {run.call for run in calls if run.infers()}
+    trains = {
+        ast.unparse(run.call.func)
+        for run in calls
+        if run.call not in losing | inferring
+        and not says(run.module, run.call).is_nothing
     }
     for call in calls:
         called = ast.unparse(call.call.func)
         lost = None if called in flagged else call.loses_flag()
+        infers = None if called in trains or lost else call.infers()
+        lost = lost or infers
         if lost is None or last_word(lost.call.func) == "call":
             continue  # BN109 reports x.call(...)
+        if infers and hints.keeps_still(called):
+            continue
         for network in call.networks():
             kinds = trained_kinds(network, call.call) & LOST
             if kinds and any(is_part_of(network, owner, step) for owner in trained):
                 here = lost is call and call.is_shown
                 is_call = here and keyword(call.call, FLAG) is None
                 shared = call.caller is not None
-                yield LostFlag(lost.shown, called, how, kinds, is_call, shared)
+                shown, is_false = lost.shown, infers is not None
+                yield LostFlag(shown, called, how, kinds, is_call, shared, is_false)
                 break
 
 
