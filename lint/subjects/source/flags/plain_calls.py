@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from ....semantics import AUGMENTATION_LEAKS, NONE_IS_INFERENCE
 from ... import names
-from ...preprocessing import MAY_LEAK, is_random, leaks_training
+from ...preprocessing import NOT_RANDOM, is_random, leaks_training
 from ..networks.contents import kinds_held
 from ..reading.keras_versions import keras_for
 from ..reading.nodes import end, last_word
 from ..reading.reach import may_reach
+from ..reading.signs import Sign
 from ..reading.values import Class, Known, Result, Self, default_of, unpacks
 from ..resolving.classes import calls_in, is_functional, keras_kind, reached
 from ..resolving.lineage import method_of, project_lineage
@@ -43,6 +44,13 @@ _NO_NETWORKS = frozenset(
     )
 )
 _OF_KERAS = ("__init__", "build", "call", "__call__", "compute_loss")
+# The construction of such a layer. The names of random initializers and generators are
+# not meant.
+_MAY_LEAK = Sign(
+    " | ".join(("Random", "RandAugment", "AugMix", "MixUp", "CutMix", *NOT_RANDOM)),
+    r"(?:Random(?!(?:Normal|Uniform|State)\()[A-Z]\w*|RandAugment|AugMix|MixUp|CutMix"
+    rf"|{'|'.join(NOT_RANDOM)})\(",
+)
 _TRAINS_BY_DEFAULT = re.compile(r"def call\([^)]*\btraining\b[^,)=]*=\s*True\b")
 
 
@@ -72,7 +80,7 @@ def leaks_in_call(module: Module) -> Iterator[tuple[ast.Call, str]]:
     Random layers are left out: `call` of a network that has these is for training.
     """
     seen = set()
-    for node in module.classes if module.matches(MAY_LEAK) else ():
+    for node in module.classes if module.matches(_MAY_LEAK) else ():
         cls = Class(module, node)
         if keras_kind(cls) is None:
             continue
@@ -99,7 +107,7 @@ def _is_graph_itself(module: Module, call: ast.Call, value: Self) -> bool:
     name = getattr(function, "name", "")
     return (
         isinstance(call.func, ast.Name)
-        and module.matches(MAY_LEAK)
+        and module.matches(_MAY_LEAK)
         and is_functional(value.cls)
         and name not in _OF_KERAS
         and not name.endswith("_step")
@@ -111,14 +119,14 @@ def _may_leak(network: Result) -> bool:
     classes = project_lineage(network.maker) if isinstance(network.maker, Class) else []
     modules = {network.module, *(owner.module for owner in classes)}
     return any(
-        module.matches(MAY_LEAK) or module.matches(_TRAINS_BY_DEFAULT)
+        module.matches(_MAY_LEAK) or module.matches(_TRAINS_BY_DEFAULT)
         for module in modules
     )
 
 
 def _may_hold_networks(module: Module) -> bool:
     """Whether it builds such a layer; or is not a test, and may get networks."""
-    return module.matches(MAY_LEAK) or (
+    return module.matches(_MAY_LEAK) or (
         not module.is_test
         and may_reach(module, _may_build)
         and may_reach(module, names.mentions_batch_norm)
@@ -127,7 +135,7 @@ def _may_hold_networks(module: Module) -> bool:
 
 def _may_build(text: str) -> bool:
     """Whether a text seems to build such a layer, or to define one."""
-    return bool(MAY_LEAK.search(text) or _TRAINS_BY_DEFAULT.search(text))
+    return bool(_MAY_LEAK.search(text) or _TRAINS_BY_DEFAULT.search(text))
 
 
 def _comes_after(module: Module, call: ast.Call, other: ast.Call) -> bool:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tokenize import TokenInfo
 
     from ...unread import Unread
+    from .signs import Sign
 
 
 _TEST_CODE = re.compile(
@@ -69,7 +70,7 @@ class Text:
         self.cells = cells
         self.unread = unread
         self._parsed = text if parsed is None else parsed
-        self._matched: dict[re.Pattern[str], bool] = {}
+        self._matched: dict[re.Pattern[str] | Sign, bool] = {}
 
     @cached_property
     def lines(self) -> list[str]:
@@ -93,7 +94,7 @@ class Text:
         """Whether the code has one of the words: a quick look before a search."""
         return any(word in self.text and word in self.code for word in words)
 
-    def matches(self, pattern: re.Pattern[str]) -> bool:
+    def matches(self, pattern: re.Pattern[str] | Sign) -> bool:
         """Whether the pattern is found in the code."""
         if pattern not in self._matched:
             found = pattern.search(self.text) and pattern.search(self.code)
