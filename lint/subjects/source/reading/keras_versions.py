@@ -217,6 +217,8 @@ def read_requirements(root: Path) -> Requirements:
 
 def _declared(text: str) -> str:
     """The dependencies in pyproject.toml, one per line."""
+    if "keras" not in text and "tensorflow" not in text:
+        return ""  # Most have neither, and need not be parsed.
     try:
         data = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError):

@@ -80,10 +80,12 @@ class ProjectTexts:
 
 def _text_of(path: Path) -> str:
     try:
-        if path.stat().st_size > SOURCE_BYTES:
+        with open(path, "rb") as file:  # noqa: PTH123 - all of a project is read
+            data = file.read(SOURCE_BYTES + 1)
+        if len(data) > SOURCE_BYTES:
             return ""
         if path.suffix == ".ipynb":  # without its pictures
-            return "".join(cell.text for cell in read_cells(path.read_bytes()))
-        return path.read_bytes().decode(errors="replace")
+            return "".join(cell.text for cell in read_cells(data))
+        return data.decode(errors="replace")
     except (OSError, ValueError):
         return ""

@@ -109,6 +109,11 @@ class Text:
         )
 
     @cached_property
+    def real_path(self) -> Path:
+        """The file without symbolic links, equal for all ways that lead to it."""
+        return self.path.resolve()
+
+    @cached_property
     def is_test(self) -> bool:
         """Whether the file holds tests, by its name and by what is in it."""
         named = hints.is_test(self.path.stem) or self.path.stem == "conftest"
