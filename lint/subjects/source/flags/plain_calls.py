@@ -7,14 +7,13 @@ import builtins
 import re
 from typing import TYPE_CHECKING
 
-from ....semantics import AUGMENTATION_LEAKS, NONE_IS_INFERENCE
+from ....semantics import AUGMENTATION_LEAKS, NONE_IS_INFERENCE, RESIZING_LEAKS
 from ... import names
 from ...preprocessing import NOT_RANDOM, is_random, leaks_training
 from ..networks.contents import kinds_held
 from ..reading.keras_versions import keras_for
 from ..reading.nodes import end, last_word
 from ..reading.reach import may_reach
-from ..reading.signs import Sign
 from ..reading.values import Class, Known, Result, Self, default_of, unpacks
 from ..resolving.classes import calls_in, is_functional, keras_kind, reached
 from ..resolving.lineage import method_of, project_lineage
@@ -46,10 +45,9 @@ _NO_NETWORKS = frozenset(
 _OF_KERAS = ("__init__", "build", "call", "__call__", "compute_loss")
 # The construction of such a layer. The names of random initializers and generators are
 # not meant.
-_MAY_LEAK = Sign(
-    " | ".join(("Random", "RandAugment", "AugMix", "MixUp", "CutMix", *NOT_RANDOM)),
+_MAY_LEAK = re.compile(
     r"(?:Random(?!(?:Normal|Uniform|State)\()[A-Z]\w*|RandAugment|AugMix|MixUp|CutMix"
-    rf"|{'|'.join(NOT_RANDOM)})\(",
+    rf"|{'|'.join(NOT_RANDOM)})\("
 )
 _TRAINS_BY_DEFAULT = re.compile(r"def call\([^)]*\btraining\b[^,)=]*=\s*True\b")
 
@@ -80,7 +78,8 @@ def leaks_in_call(module: Module) -> Iterator[tuple[ast.Call, str]]:
     Random layers are left out: `call` of a network that has these is for training.
     """
     seen = set()
-    for node in module.classes if module.matches(_MAY_LEAK) else ():
+    may_leak = keras_for(module).has(RESIZING_LEAKS) and module.matches(_MAY_LEAK)
+    for node in module.classes if may_leak else ():
         cls = Class(module, node)
         if keras_kind(cls) is None:
             continue
@@ -126,10 +125,12 @@ def _may_leak(network: Result) -> bool:
 
 def _may_hold_networks(module: Module) -> bool:
     """Whether it builds such a layer; or is not a test, and may get networks."""
+    if not keras_for(module).has(AUGMENTATION_LEAKS):
+        return False
     return module.matches(_MAY_LEAK) or (
         not module.is_test
-        and may_reach(module, _may_build)
         and may_reach(module, names.mentions_batch_norm)
+        and may_reach(module, _may_build)
     )
 
 

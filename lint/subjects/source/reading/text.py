@@ -7,7 +7,7 @@ import re
 import tokenize
 from contextlib import suppress
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from ....findings import Location
@@ -26,9 +26,10 @@ _TEST_CODE = re.compile(
     r"^[ \t]*(?:def test_?\w*\(|class \w+\([^)]*\bTestCase\b)|\bpytest\.fixture\b",
     re.MULTILINE,
 )
-# A comment, or a string of each kind of quotes.
+# A comment, or a string of each kind of quotes. A group around one of them would make
+# the search three times as long, as it then tries all of them at each character.
 _QUIET = re.compile(
-    r"""(?P<comment>\#[^\n]*)
+    r"""\#[^\n]*
     |'''[^'\\]*(?:(?:\\.|'(?!''))[^'\\]*)*'''
     |\"\"\"[^"\\]*(?:(?:\\.|"(?!""))[^"\\]*)*\"\"\"
     |'[^'\\\n]*(?:\\.[^'\\\n]*)*'|"[^"\\\n]*(?:\\.[^"\\\n]*)*"
@@ -75,7 +76,7 @@ class Text:
     @cached_property
     def lines(self) -> list[str]:
         """The text's lines, without their ends."""
-        return re.split(r"\r\n|\r|\n", self.text)
+        return self.text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
     @cached_property
     def tokens(self) -> list[TokenInfo]:
@@ -177,6 +178,7 @@ class Text:
         return number, cell.first - 1, cell.indent
 
 
+@lru_cache(maxsize=2)  # several questions in a row are about one text
 def without_comments(text: str) -> str:
     """Code alone: comments and strings are blank, but for strings that are a word."""
     return _QUIET.sub(_blank, text)
@@ -184,6 +186,6 @@ def without_comments(text: str) -> str:
 
 def _blank(match: re.Match[str]) -> str:
     found = match[0]
-    if match["comment"] is not None:
+    if found[0] == "#":
         return ""
     return found if _KEY.fullmatch(found) else "''" + "\n" * found.count("\n")
