@@ -27,7 +27,7 @@ _TEST_CODE = re.compile(
     re.MULTILINE,
 )
 # A comment, or a string of each kind of quotes. A group around one of them would make
-# the search three times as long, as it then tries all of them at each character.
+# the search twice as long, as it then tries all of them at each character.
 _QUIET = re.compile(
     r"""\#[^\n]*
     |'''[^'\\]*(?:(?:\\.|'(?!''))[^'\\]*)*'''
