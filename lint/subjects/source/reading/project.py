@@ -77,9 +77,11 @@ class Project:
     def naming(self, *names: str, calling: str = "") -> Iterator[Module]:
         """The project's files that import one of the names, or name such a class.
 
-        Those without the word `calling` in them are left out, unread.
+        Those that do not call something named `calling` are left out, unread.
         """
         for path in self.texts.naming(names, calling):
+            if calling and not self.texts.calls(path, calling):
+                continue
             module = self.load(path)
             if module is not None:
                 yield module

@@ -67,6 +67,14 @@ class ProjectTexts:
             and any(name in text and name in self._words_of(path) for name in names)
         ]
 
+    def calls(self, path: Path, name: str) -> bool:
+        """Whether a file has a call of something of that name, and not only defines it.
+
+        A comment between the name and its bracket is not looked for.
+        """
+        called = rf"{name}\b(?<!\bdef {name})(?<!\bclass {name})[\s\\)]*\("
+        return re.search(called, self.read(path)) is not None
+
     def _words_of(self, path: Path) -> frozenset[str]:
         """What a file imports, and its capitalised words."""
         if path not in self._words:
