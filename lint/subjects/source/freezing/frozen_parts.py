@@ -63,7 +63,7 @@ def _files(module: Module) -> tuple[Module, list[Module]]:
     near = [home, *users]
     for user in users:
         near += _imports(user)
-    return home, list({other.path.resolve(): other for other in near}.values())
+    return home, list({other.real_path: other for other in near}.values())
 
 
 @remembered

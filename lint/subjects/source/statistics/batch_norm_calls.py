@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from ..reading.module import Module
 
-_MODE_2 = re.compile(r"\bmode\s*=\s*2\b")
+# With `\b` at the beginning it would take twenty times as long.
+_MODE_2 = re.compile(r"mode(?<=\bmode)\s*=\s*2\b")
 
 
 def is_function(module: Module, call: ast.Call) -> bool:

@@ -10,6 +10,7 @@ from ... import names
 from ..networks.contents import kinds_held
 from ..reading.bindings import Kind
 from ..reading.limits import FUNCTIONS
+from ..reading.signs import Sign
 from ..reading.values import Class, Items, Known, Partial, Result, Routine, dict_entries
 from ..resolving.callers import calls_elsewhere
 from ..resolving.classes import calls_in, keyword
@@ -33,7 +34,10 @@ if TYPE_CHECKING:
 _TRAINING = ("minimize", "apply_gradients")
 _OPTIMIZER = re.compile(r"(tensorflow\.train|contrib\.opt)\.\w*Optimizer\w*$")
 # Where their functions may come from; other modules need no search for them.
-_FUNCTIONS = re.compile(r"\b(contrib|slim|tf_slim|v1|tf\.layers|tensorflow\.layers)\b")
+_FUNCTIONS = Sign(
+    "contrib | slim | v1 | tf.layers | tensorflow.layers",
+    r"\b(contrib|slim|tf_slim|v1|tf\.layers|tensorflow\.layers)\b",
+)
 _NO_COLLECTION = re.compile(r"updates_collections['\"]?\s*[=:]\s*None")
 _TRAINS = re.compile(r"\b(minimize|apply_gradients|create_train_op|optimize_loss)\(")
 
