@@ -130,7 +130,7 @@ def _is_average(module: Module, given: ast.expr) -> bool:
             kept = {_word(node) for node, _ in _items(module, given)}
         case _:
             kept = {_word(given)}
-    return not (kept - {""}).isdisjoint(_kept_averages(module))
+    return not (kept - {"", *names.TRAINABLE}).isdisjoint(_kept_averages(module))
 
 
 def _word(expression: ast.AST) -> str:
