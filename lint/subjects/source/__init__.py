@@ -34,6 +34,7 @@ from .flags.usage import Usage, usage_of
 from .flags.without_flag import WithoutFlag, passes_flags_on, without_flag
 from .freezing.frozen_parts import frozen_in_parts
 from .freezing.late_freezing import fitted_frozen, late_changes
+from .freezing.late_in_methods import late_in_methods
 from .freezing.partial_freezing import loops_that_miss
 from .freezing.toggled import toggled_in_loops
 from .networks.contents import Kinds, kinds_of_class
@@ -184,6 +185,7 @@ __all__ = [
     "kinds_handed_on",
     "kinds_of_class",
     "late_changes",
+    "late_in_methods",
     "layers_before",
     "layers_out_of_sight",
     "leaked_flags",
