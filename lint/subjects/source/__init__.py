@@ -87,6 +87,7 @@ from .tf1.layer_updates import (
     trains_layers,
 )
 from .tf1.savers import Incomplete, saved_without_statistics
+from .tf1.unpassed_flags import unpassed_flags
 from .tf1.unused_flags import unused_flags
 from .tf1.updates_out_of_sight import layers_out_of_sight, updates_out_of_sight
 from .tf1.vain_updates import fetched_in_vain
@@ -225,6 +226,7 @@ __all__ = [
     "unflagged_in_sessions",
     "unflagged_of_tables",
     "unflagged_on_jax",
+    "unpassed_flags",
     "unused_flags",
     "updates_left_behind",
     "updates_out_of_sight",

@@ -14,6 +14,7 @@ from ..reading.values import Class, Items, Known, Partial, Result, Routine, dict
 from ..resolving.callers import calls_elsewhere
 from ..resolving.classes import calls_in, keyword
 from ..resolving.resolve import values
+from ..resolving.saying import local_value
 from ..statistics.batch_norms import batch_norm_name
 from .arg_scopes import (
     constants,
@@ -44,8 +45,9 @@ def training_ops(module: Module) -> Iterator[ast.Call]:
         for call in module.calls_by_name.get(word, ()):
             if call.args and isinstance(call.args[0], ast.Lambda):
                 continue  # TensorFlow 2
-            if isinstance(call.func, ast.Attribute) and any(
-                _is_optimizer(value) for value in values(module, call.func.value)
+            if isinstance(call.func, ast.Attribute) and (
+                any(map(_is_optimizer, values(module, call.func.value)))
+                or _is_chosen(module, call.func.value)
             ):
                 yield call
 
@@ -64,6 +66,30 @@ def _is_optimizer(value: Value) -> bool:
                 and _is_optimizer(inner)
                 for inner in values(module, call.args[0])
             )
+    return False
+
+
+def _is_chosen(module: Module, optimizer: ast.expr) -> bool:
+    """Whether its class is picked from a table, or by its name from `tf.train`."""
+    match local_value(module, optimizer):
+        case ast.Call(func=ast.Subscript(value=table)):
+            entries = [
+                (each.module, entry)
+                for each in values(module, table)
+                if isinstance(each, Items)
+                for entry in dict_entries(each).values()
+            ]
+            return any(
+                isinstance(value, Known) and _OPTIMIZER.match(value.name) is not None
+                for where, entry in entries
+                for value in values(where, entry)
+            )
+        case ast.Call(
+            func=ast.Call(func=ast.Name(id="getattr"), args=[package, name, *_])
+        ):
+            return Known("tensorflow.train") in values(
+                module, package
+            ) and "Optimizer" in ast.unparse(name)
     return False
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 # Calls where Keras trains, operations run at once, or functions are traced.
 _RUNS_LAYERS = re.compile(
-    r"\.fit\w*\(|train_on_batch|\benable_eager|Estimator|tf\.function"
+    r"\.fit\w*\(|train_on_batch|\benable_eager|model_to_estimator|tf\.function"
 )
 # Calls that put the whole graph in training mode.
 _TRAINS_LAYERS = re.compile(
@@ -38,12 +38,17 @@ def runs_layers(module: Module) -> bool:
 
     A tape in a branch for eager execution leaves the other branch as it is.
     """
-    return module.matches(_RUNS_LAYERS) or any(
-        not any(
-            isinstance(outer, ast.If) and "executing_eagerly" in ast.unparse(outer.test)
-            for outer in module.scopes.ancestors(tape)
+    return (
+        module.is_test
+        or module.matches(_RUNS_LAYERS)
+        or any(
+            not any(
+                isinstance(outer, ast.If)
+                and "executing_eagerly" in ast.unparse(outer.test)
+                for outer in module.scopes.ancestors(tape)
+            )
+            for tape in module.calls_by_name.get("GradientTape", ())
         )
-        for tape in module.calls_by_name.get("GradientTape", ())
     )
 
 
