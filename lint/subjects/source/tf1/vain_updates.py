@@ -36,11 +36,18 @@ def fetched_in_vain(module: Module) -> Iterator[tuple[ast.Call, str, str]]:
 def _is_too_early(module: Module, fetched: ast.Call) -> bool:
     """Whether its function makes all BN in sight later, itself or in what it calls.
 
-    What it is given may hold BN, and so may what a function of the project returns.
+    What it is given may hold BN, and so may what a function of the project returns. What
+    is fetched again later may be fetched here to be left out there.
     """
     function = module.scopes.enclosing_function(fetched)
     loops = ast.For | ast.While
-    if any(isinstance(outer, loops) for outer in module.scopes.ancestors(fetched)):
+    if any(
+        isinstance(outer, loops) for outer in module.scopes.ancestors(fetched)
+    ) or any(
+        other.lineno > fetched.lineno
+        and module.scopes.enclosing_function(other) is function
+        for other in fetched_updates(module)
+    ):
         return False
     ours = [
         call
