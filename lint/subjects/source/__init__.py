@@ -86,6 +86,7 @@ from .tf1.layer_updates import (
     leaves_updates_in_layers,
     trains_layers,
 )
+from .tf1.restored_networks import Restored, restored_in_training
 from .tf1.savers import Incomplete, saved_without_statistics
 from .tf1.unpassed_flags import unpassed_flags
 from .tf1.unused_flags import unused_flags
@@ -128,6 +129,7 @@ __all__ = [
     "Momentum",
     "Phase",
     "Project",
+    "Restored",
     "UnreadableSource",
     "Usage",
     "WithoutFlag",
@@ -211,6 +213,7 @@ __all__ = [
     "project_lineage",
     "read_module",
     "replaced",
+    "restored_in_training",
     "reused_layers",
     "saved_without_statistics",
     "shared_by_inputs",

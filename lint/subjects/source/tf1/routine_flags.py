@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+
 from ... import names
 from ..networks.contents import kinds_held
 from ..reading import hints

@@ -36,8 +36,8 @@ def fetched_in_vain(module: Module) -> Iterator[tuple[ast.Call, str, str]]:
 def _is_too_early(module: Module, fetched: ast.Call) -> bool:
     """Whether its function makes all BN in sight later, itself or in what it calls.
 
-    What it is given may hold BN, and so may what a function of the project returns. What
-    is fetched again later may be fetched here to be left out there.
+    What it is given may hold BN, and so may what a function of the project returns.
+    What is fetched again later may be fetched here to be left out there.
     """
     function = module.scopes.enclosing_function(fetched)
     loops = ast.For | ast.While
