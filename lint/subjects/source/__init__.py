@@ -70,11 +70,7 @@ from .tf1.estimator_phases import InEveryMode, in_every_mode
 from .tf1.fed_phases import Fed, Feed, fed_phases
 from .tf1.frozen_in_fit import frozen_in_fit
 from .tf1.global_phase import GlobalPhase, Phase, wrong_phases
-from .tf1.graph_mode import (
-    calls_without_flag,
-    loses_updates,
-    training_ops,
-)
+from .tf1.graph_mode import calls_without_flag, loses_updates
 from .tf1.idle_dropout import (
     dropouts_without_flag,
     unflagged_in_estimators,
@@ -88,6 +84,7 @@ from .tf1.layer_updates import (
 )
 from .tf1.restored_networks import Restored, restored_in_training
 from .tf1.savers import Incomplete, saved_without_statistics
+from .tf1.training_ops import training_ops
 from .tf1.unpassed_flags import unpassed_flags
 from .tf1.unused_flags import unused_flags
 from .tf1.updates_out_of_sight import layers_out_of_sight, updates_out_of_sight

@@ -13,7 +13,7 @@ from ..resolving.callers import calls_elsewhere
 from ..resolving.resolve import calls_of, values
 from ..statistics.batch_norms import batch_norm_name
 from .built_flags import flags_of_layers
-from .graph_mode import training_ops
+from .training_ops import training_ops
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
