@@ -170,6 +170,14 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
                     module.location(beside.node),
                     Severity.INFO,
                 )
+        for own in source.own_batch_statistics(module):
+            yield self.finding(
+                "this normalizes with the statistics of the batch, in inference too, "
+                "and keeps no others; use tf.layers.batch_normalization, or keep "
+                "moving averages and use them in inference",
+                module.location(own),
+                Severity.INFO,
+            )
         for built in source.restored_in_training(module):
             yield self.finding(
                 f"{built.called} is built as in training, and only restored and run: "

@@ -63,6 +63,7 @@ from .statistics.own_averages import own_averages
 from .statistics.reused_layers import reused_layers
 from .statistics.shared_inputs import shared_by_inputs
 from .statistics.sole_use import sole_number
+from .tf1.batch_statistics import own_batch_statistics
 from .tf1.constant_flags import ConstantFlag, constant_flags
 from .tf1.constants_beside_phase import BesidePhase, constants_beside_phase
 from .tf1.copied_collections import copied_collections
@@ -203,6 +204,7 @@ __all__ = [
     "only_borrows",
     "outside_calls",
     "own_averages",
+    "own_batch_statistics",
     "parameters",
     "passes_flag_to_sublayers",
     "passes_flags_on",
