@@ -63,6 +63,7 @@ from .statistics.own_averages import own_averages
 from .statistics.reused_layers import reused_layers
 from .statistics.shared_inputs import shared_by_inputs
 from .statistics.sole_use import sole_number
+from .tf1.backend_functions import trained_without_updates
 from .tf1.batch_statistics import own_batch_statistics
 from .tf1.constant_flags import ConstantFlag, constant_flags
 from .tf1.constants_beside_phase import BesidePhase, constants_beside_phase
@@ -222,6 +223,7 @@ __all__ = [
     "toggled_in_loops",
     "trainable_flags",
     "trained_in_evaluation",
+    "trained_without_updates",
     "training_ops",
     "trains_layers",
     "unflagged_in_estimators",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # Names that run the updates by themselves, or fetch them in their own way.
 _RUNS_UPDATES = re.compile(
-    r"\b(create_train_op|optimize_loss|get_updates_for|make_train_op|slim\.learning)\b"
+    r"\b(create_train_op|optimize_loss|get_updates_for|make_train_op)\b"
     r"|\.updates\b|add_update\("
 )
 # A list of the code's own, whatever it holds.
