@@ -67,6 +67,8 @@ from .statistics.own_averages import own_averages
 from .statistics.reused_layers import reused_layers
 from .statistics.shared_inputs import shared_by_inputs
 from .statistics.sole_use import sole_number
+from .tf1.backend_functions import trained_without_updates
+from .tf1.batch_statistics import own_batch_statistics
 from .tf1.constant_flags import ConstantFlag, constant_flags
 from .tf1.constants_beside_phase import BesidePhase, constants_beside_phase
 from .tf1.copied_collections import copied_collections
@@ -74,11 +76,7 @@ from .tf1.estimator_phases import InEveryMode, in_every_mode
 from .tf1.fed_phases import Fed, Feed, fed_phases
 from .tf1.frozen_in_fit import frozen_in_fit
 from .tf1.global_phase import GlobalPhase, Phase, wrong_phases
-from .tf1.graph_mode import (
-    calls_without_flag,
-    loses_updates,
-    training_ops,
-)
+from .tf1.graph_mode import calls_without_flag, loses_updates
 from .tf1.idle_dropout import (
     dropouts_without_flag,
     unflagged_in_estimators,
@@ -90,7 +88,10 @@ from .tf1.layer_updates import (
     leaves_updates_in_layers,
     trains_layers,
 )
+from .tf1.restored_networks import Restored, restored_in_training
 from .tf1.savers import Incomplete, saved_without_statistics
+from .tf1.training_ops import training_ops
+from .tf1.unpassed_flags import unpassed_flags
 from .tf1.unused_flags import unused_flags
 from .tf1.updates_out_of_sight import layers_out_of_sight, updates_out_of_sight
 from .tf1.vain_updates import fetched_in_vain
@@ -131,6 +132,7 @@ __all__ = [
     "Momentum",
     "Phase",
     "Project",
+    "Restored",
     "UnreadableSource",
     "Usage",
     "WithoutFlag",
@@ -209,6 +211,7 @@ __all__ = [
     "only_borrows",
     "outside_calls",
     "own_averages",
+    "own_batch_statistics",
     "parameters",
     "passes_flag_to_sublayers",
     "passes_flags_on",
@@ -217,6 +220,7 @@ __all__ = [
     "project_lineage",
     "read_module",
     "replaced",
+    "restored_in_training",
     "reused_layers",
     "saved_without_statistics",
     "shared_by_inputs",
@@ -226,6 +230,7 @@ __all__ = [
     "toggled_in_loops",
     "trainable_flags",
     "trained_in_evaluation",
+    "trained_without_updates",
     "training_ops",
     "trains_layers",
     "true_defaults",
@@ -233,6 +238,7 @@ __all__ = [
     "unflagged_in_sessions",
     "unflagged_of_tables",
     "unflagged_on_jax",
+    "unpassed_flags",
     "unused_flags",
     "updates_left_behind",
     "updates_out_of_sight",
