@@ -38,6 +38,21 @@ def keras_kind(cls: Class) -> Literal["model", "sequential", "layer"] | None:
     return None
 
 
+def instance_of(module: Module, node: ast.ClassDef) -> Class:
+    """The class of what its methods run on: that which mixes it in, if it is a mixin.
+
+    That is the first Keras class of the module that extends it.
+    """
+    own = Class(module, node)
+    if keras_kind(own) is not None:
+        return own
+    mixing = (Class(module, other) for other in module.classes if other.bases)
+    return next(
+        (cls for cls in mixing if own in lineage(cls) and keras_kind(cls) is not None),
+        own,
+    )
+
+
 def extends_flagged(cls: Class) -> bool:
     """Whether it extends one of Keras' own layers that depend on the phase."""
     return any(
