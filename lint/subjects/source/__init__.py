@@ -64,6 +64,7 @@ from .statistics.own_averages import own_averages
 from .statistics.reused_layers import reused_layers
 from .statistics.shared_inputs import shared_by_inputs
 from .statistics.sole_use import sole_number
+from .tf1.constant_dropout import ConstantDropout, constant_dropouts
 from .tf1.constant_flags import ConstantFlag, constant_flags
 from .tf1.constants_beside_phase import BesidePhase, constants_beside_phase
 from .tf1.copied_collections import copied_collections
@@ -109,6 +110,7 @@ __all__ = [
     "AlwaysOn",
     "BesidePhase",
     "Class",
+    "ConstantDropout",
     "ConstantFlag",
     "Evaluated",
     "Fed",
@@ -145,6 +147,7 @@ __all__ = [
     "calls_without_flag",
     "calls_without_parameter",
     "changes_later",
+    "constant_dropouts",
     "constant_flags",
     "constants_beside_phase",
     "copied_collections",
