@@ -10,10 +10,17 @@ from typing import TYPE_CHECKING
 from ... import names
 from ..networks.contents import kinds_held
 from ..networks.frozen import freezes
+from ..networks.rates import drops_in_every_phase, is_constant_rate
 from ..reading import hints
 from ..reading.nodes import last_word
 from ..reading.values import Class, Known, Parameter, Result, Routine, parameters
-from ..resolving.classes import calls_in, keras_kind, reached, takes_training
+from ..resolving.classes import (
+    calls_in,
+    keras_kind,
+    keyword,
+    reached,
+    takes_training,
+)
 from ..resolving.lineage import method_of
 from ..resolving.members import attribute_of_self, members, self_name
 from ..resolving.resolve import values
@@ -45,11 +52,13 @@ class AlwaysOn:
         node: the flag, or the call of a function that drops by itself.
         called: what is called, as written.
         is_function: whether it is such a function.
+        surely: whether that function drops at a rate that is a number.
     """
 
     node: ast.AST
     called: str
     is_function: bool = False
+    surely: bool = False
 
 
 def always_on(module: Module) -> Iterator[AlwaysOn]:
@@ -64,7 +73,10 @@ def always_on(module: Module) -> Iterator[AlwaysOn]:
     for cls, routine, passed_on in _in_calls(module):
         for call in calls_in(module, routine.node):
             if _drops_by_itself(cls, routine, call):
-                yield AlwaysOn(call, ast.unparse(call.func), is_function=True)
+                constant = _drops_at_constant(module, call)
+                surely = constant and "drop" not in cls.node.name.lower()
+                if constant or _asks_for_no_phase(cls, routine):
+                    yield AlwaysOn(call, ast.unparse(call.func), True, surely)
                 continue
             flag = _flag_that_is_on(module, call)
             if (
@@ -116,23 +128,46 @@ def _in_calls(module: Module) -> Iterator[tuple[Class, Routine, bool]]:
 
 
 def _drops_by_itself(cls: Class, routine: Routine, call: ast.Call) -> bool:
-    """Whether it is a function that drops, where nothing knows the phase."""
-    if not last_word(call.func).endswith("dropout") or not _has_no_phase(cls):
+    """Whether it is a function that drops, and does so in every phase."""
+    if not last_word(call.func).endswith("dropout"):
         return False
-    module, function = cls.module, routine.node
+    module = cls.module
     return (
         any(
             isinstance(value, Known) and value.name in _FUNCTIONS
             for value in values(module, call.func)
         )
-        and module.scopes.enclosing_function(call) is function
-        and not hints.is_meant_random(cls.node.name)
+        and module.scopes.enclosing_function(call) is routine.node
+        and not any(map(hints.may_add_noise, (cls.node.name, _name(routine))))
+    )
+
+
+def _drops_at_constant(module: Module, call: ast.Call) -> bool:
+    """Whether its rate is a number, and nothing asks for the phase."""
+    rates = [keyword(call, name) for name in ("rate", "keep_prob")]
+    given = next((rate for rate in (*rates, *call.args[1:2]) if rate is not None), None)
+    return (
+        given is not None
+        and is_constant_rate(module, given)
+        and drops_in_every_phase(module, call)
+    )
+
+
+def _asks_for_no_phase(cls: Class, routine: Routine) -> bool:
+    """Whether nothing there knows the phase."""
+    function = routine.node
+    return (
+        _has_no_phase(cls)
         and not any(
             hints.speaks_of_phase(getattr(node, "id", "") or getattr(node, "attr", ""))
             for node in ast.walk(function)
         )
         and not any(map(hints.is_flag_like, parameters(function)))
     )
+
+
+def _name(routine: Routine) -> str:
+    return getattr(routine.node, "name", "")
 
 
 def _flag_of(call: ast.Call) -> ast.keyword | None:

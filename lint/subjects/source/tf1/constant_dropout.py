@@ -7,14 +7,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..networks.rates import drops_in_every_phase, is_constant_rate
 from ..reading import hints
 from ..reading.nodes import Function, last_word
 from ..reading.values import Class, Known, default_of, parameters
 from ..resolving.classes import calls_in, keras_kind, keyword
-from ..resolving.conditions import conditions_of
 from ..resolving.local_calls import calls_of
 from ..resolving.resolve import values
-from ..resolving.switches import constants_of
 from .arg_scopes import modules_around
 from .graph_mode import training_ops
 from .session_runs import HELD_OUT, fetched, has_training_op
@@ -33,8 +32,6 @@ _FLAG = re.compile(
     r"(is|in)_?train(ing)?|training|train_?(phase|mode|flag)|phase(_train)?|train",
     re.IGNORECASE,
 )
-# What such a function builds may be meant to be random, or serves training alone.
-_MEANT = re.compile(r"gan|gener|discrim|critic|noise|noisy|corrupt|mask|student", re.I)
 _GRAPHS = ("Graph", "reset_default_graph", "reset_graph")
 _JUDGED = {*("accuracy", "acc", "correct", "auc", "f1"), "prediction", "predictions"}
 _JUDGED |= {"predict", "pred", "preds", "predicted"}
@@ -110,14 +107,9 @@ def _constant_rate(module: Module, call: ast.Call) -> tuple[str, bool] | None:
             second = call.args[1] if len(call.args) > 1 else None
             given = [("keep_prob", keyword(call, "keep_prob") or second)]
         for name, rate in given:
-            if rate is not None and _is_number(module, rate):
+            if rate is not None and is_constant_rate(module, rate):
                 return name, value.name in _BY_FLAG
     return None
-
-
-def _is_number(module: Module, rate: ast.expr) -> bool:
-    found = constants_of(module, rate)
-    return len(found) == 1 and isinstance(found[0], float) and 0 < found[0] < 1
 
 
 def _is_on_by_default(module: Module, call: ast.Call) -> bool:
@@ -130,17 +122,12 @@ def _is_on_by_default(module: Module, call: ast.Call) -> bool:
 
 
 def _is_meant(module: Module, call: ast.Call) -> bool:
-    """Whether a condition leads there, or what is around it may be meant so."""
-    function = module.scopes.enclosing_function(call)
+    """Whether something asks for the phase, or what is around it may be meant so."""
     owner = module.scopes.enclosing_class(call)
     return (
-        isinstance(function, ast.Lambda)
-        or bool(conditions_of(module, call))
+        not drops_in_every_phase(module, call)
         or (owner is not None and keras_kind(Class(module, owner)) is not None)
-        or any(
-            hints.is_meant_random(name) or _MEANT.search(name)
-            for name in module.scopes.names_around(call)
-        )
+        or any(map(hints.may_add_noise, module.scopes.names_around(call)))
     )
 
 
