@@ -7,11 +7,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ....semantics import FUNCTIONAL_FLAG_IS_OVERRIDDEN
 from ... import names
 from ..networks.contents import kinds_held
 from ..networks.frozen import freezes
 from ..networks.rates import drops_in_every_phase, is_constant_rate
 from ..reading import hints
+from ..reading.keras_versions import keras_for
 from ..reading.nodes import last_word
 from ..reading.values import Class, Known, Parameter, Result, Routine, parameters
 from ..resolving.classes import (
@@ -26,6 +28,7 @@ from ..resolving.members import attribute_of_self, members, self_name
 from ..resolving.resolve import values
 from ..resolving.saying import FLAG, passes_flag_on, says
 from .flag_places import FlagPlace, flag_place
+from .usage import usage_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,13 +55,16 @@ class AlwaysOn:
         node: the flag, or the call of a function that drops by itself.
         called: what is called, as written.
         is_function: whether it is such a function.
-        surely: whether that function drops at a rate that is a number.
+        surely: whether that function drops at a rate that is a number; of a constant
+            False, whether dropout is seen, in what may be trained.
+        drops: of a constant False, whether dropout is seen.
     """
 
     node: ast.AST
     called: str
     is_function: bool = False
     surely: bool = False
+    drops: bool = False
 
 
 def always_on(module: Module) -> Iterator[AlwaysOn]:
@@ -92,36 +98,60 @@ def always_on(module: Module) -> Iterator[AlwaysOn]:
 def always_off(module: Module) -> Iterator[AlwaysOn]:
     """Yield each call with a constant False, beside others that get the phase.
 
-    Names may say that what is called is meant to stay still.
+    What is seen to hold dropout counts by itself. Names may say that what is called is
+    meant to stay still.
     """
     if not module.matches(_OFF):
         return
     seen: set[ast.Call] = set()
     for cls, routine, passed_on in _in_calls(module):
-        for call in calls_in(module, routine.node) if passed_on else ():
+        for call in calls_in(module, routine.node):
             flag = _flag_of(call)
             if (
                 flag is not None
                 and says(module, call).is_constant(False)
                 and call not in seen
+                and (passed_on or _holds_dropout(module, call))
                 and not hints.keeps_still(ast.unparse(call.func))
                 and not freezes(module).covers(call.func)
                 and _matters(cls, call, routine.node, passed_on)
                 and flag_place(module, call, is_layer=False) is FlagPlace.CALL
             ):
                 seen.add(call)
-                yield AlwaysOn(flag, ast.unparse(call.func))
+                drops = _holds_dropout(module, call)
+                surely = drops and not _is_idle(cls)
+                called = ast.unparse(call.func)
+                yield AlwaysOn(flag, called, surely=surely, drops=drops)
+
+
+def _holds_dropout(module: Module, call: ast.Call) -> bool:
+    """Whether what is called is seen to drop, and is not handed in."""
+    return names.DROPOUT in kinds_held(module, call.func) and not any(
+        isinstance(value, Parameter) for value in values(module, call.func)
+    )
+
+
+def _is_idle(cls: Class) -> bool:
+    """Whether instances are made in sight, and nothing in sight trains one."""
+    usage = usage_of(cls.module, cls)
+    trained = usage.fitted or usage.led or usage.parts
+    return usage.made > 0 and keras_kind(cls) == "model" and not trained
 
 
 def _in_calls(module: Module) -> Iterator[tuple[Class, Routine, bool]]:
     """The methods that run in a `call`, and whether they pass the phase on."""
-    if not module.mentions("def call") or module.is_test:
+    if not module.mentions("def call", "def __call__") or module.is_test:
         return
+    # A `__call__` of its own builds graphs.
+    honoured = not keras_for(module).has(FUNCTIONAL_FLAG_IS_OVERRIDDEN)
     for node in module.classes:
         cls = Class(module, node)
-        if "call" not in members(module, node).methods or keras_kind(cls) is None:
+        name = "call"
+        if name not in members(module, node).methods and honoured:
+            name = "__call__"
+        if name not in members(module, node).methods or keras_kind(cls) is None:
             continue
-        for routine in reached(cls, "call"):
+        for routine in reached(cls, name):
             if routine.module is module:
                 calls = calls_in(module, routine.node)
                 yield cls, routine, any(map(passes_flag_on, calls))
