@@ -70,6 +70,7 @@ from .statistics.shared_inputs import shared_by_inputs
 from .statistics.sole_use import sole_number
 from .tf1.backend_functions import trained_without_updates
 from .tf1.batch_statistics import own_batch_statistics
+from .tf1.constant_dropout import ConstantDropout, constant_dropouts
 from .tf1.constant_flags import ConstantFlag, constant_flags
 from .tf1.constants_beside_phase import BesidePhase, constants_beside_phase
 from .tf1.copied_collections import copied_collections
@@ -114,6 +115,7 @@ __all__ = [
     "AlwaysOn",
     "BesidePhase",
     "Class",
+    "ConstantDropout",
     "ConstantFlag",
     "Evaluated",
     "Fed",
@@ -151,6 +153,7 @@ __all__ = [
     "calls_without_flag",
     "calls_without_parameter",
     "changes_later",
+    "constant_dropouts",
     "constant_flags",
     "constants_beside_phase",
     "copied_collections",

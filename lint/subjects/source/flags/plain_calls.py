@@ -11,14 +11,15 @@ from ....semantics import AUGMENTATION_LEAKS, NONE_IS_INFERENCE, RESIZING_LEAKS
 from ... import names
 from ...preprocessing import NOT_RANDOM, is_random, leaks_training
 from ..networks.contents import kinds_held
+from ..networks.defaults import trains_by_default
 from ..reading.keras_versions import keras_for
 from ..reading.nodes import end, last_word
 from ..reading.reach import may_reach
-from ..reading.values import Class, Known, Result, Self, default_of, unpacks
+from ..reading.values import Class, Known, Result, Self, unpacks
 from ..resolving.classes import calls_in, is_functional, keras_kind, reached
 from ..resolving.lineage import method_of, project_lineage
 from ..resolving.resolve import values
-from ..resolving.saying import FLAG, How, says
+from ..resolving.saying import How, says
 from ..resolving.symbolic import builds_graph, network_parts
 from ..training.tapes import records
 from .leaks import is_layer
@@ -229,24 +230,18 @@ def _called_layer(module: Module, call: ast.Call) -> str | None:
 
 def _leaking_name(module: Module, value: object) -> str | None:
     if isinstance(value, Class):
-        return value.node.name if _trains_by_default(module, value) else None
+        return value.node.name if _leaks_default(module, value) else None
     if not (isinstance(value, Known) and value.name.startswith(_LAYERS)):
         return None
     name = value.name.removeprefix(_LAYERS)
     return name if leaks_training(name, keras_for(module)) else None
 
 
-def _trains_by_default(module: Module, cls: Class) -> bool:
+def _leaks_default(module: Module, cls: Class) -> bool:
     """Whether a layer of the project trains by default, and leaks that."""
     if keras_for(module).assumed or not keras_for(module).has(AUGMENTATION_LEAKS):
         return False
-    call = method_of(cls, "call")
-    if call is None or keras_kind(cls) != "layer":
-        return False
-    match default_of(call.node, FLAG):
-        case ast.Constant(value=True):
-            return True
-    return False
+    return keras_kind(cls) == "layer" and trains_by_default(cls)
 
 
 def _is_plain(module: Module, call: ast.Call) -> bool:

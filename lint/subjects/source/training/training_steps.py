@@ -6,7 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
-from ..networks.contents import kinds_held
+from ..networks.defaults import kinds_in_inference
 from ..networks.identity import is_part_of
 from ..reading import hints
 from ..reading.nodes import arguments_of, last_word
@@ -194,7 +194,7 @@ def _in_jax(module: Module) -> Iterator[LostFlag]:
             network = call.func.value if isinstance(call.func, ast.Attribute) else None
             if lost is None or network is None:
                 continue
-            kinds = kinds_held(run.module, network) & LOST
+            kinds = kinds_in_inference(run.module, network) & LOST
             if kinds:
                 how = "in a differentiated function"
                 name = getattr(function.node, "name", "")
