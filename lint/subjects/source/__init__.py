@@ -30,7 +30,6 @@ from .flags.sibling_flags import (
 from .flags.trainable_flags import trainable_flags
 from .flags.true_defaults import true_defaults
 from .flags.unflagged_on_jax import flag_passed_on, unflagged_on_jax
-from .flags.unused_outputs import unused_outputs
 from .flags.usage import Usage, usage_of
 from .flags.without_flag import WithoutFlag, passes_flags_on, without_flag
 from .freezing.frozen_parts import frozen_in_parts
@@ -244,7 +243,6 @@ __all__ = [
     "unflagged_on_jax",
     "unpassed_flags",
     "unused_flags",
-    "unused_outputs",
     "updates_left_behind",
     "updates_out_of_sight",
     "usage_of",
