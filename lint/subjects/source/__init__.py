@@ -37,6 +37,7 @@ from .freezing.toggled import toggled_in_loops
 from .networks.contents import Kinds, kinds_of_class
 from .networks.frozen import freezes
 from .networks.sequence import arguments, layers_before, library_classes
+from .networks.unused import Loss, Unused, unused_results
 from .reading import hints
 from .reading.edits import replaced, with_argument, with_parameter
 from .reading.keras_versions import keras_for
@@ -122,6 +123,7 @@ __all__ = [
     "Kinds",
     "Leak",
     "LeftOut",
+    "Loss",
     "LostFlag",
     "Misnamed",
     "Module",
@@ -129,6 +131,7 @@ __all__ = [
     "Phase",
     "Project",
     "UnreadableSource",
+    "Unused",
     "Usage",
     "WithoutFlag",
     "actions_in_training",
@@ -228,6 +231,7 @@ __all__ = [
     "unflagged_of_tables",
     "unflagged_on_jax",
     "unused_flags",
+    "unused_results",
     "updates_left_behind",
     "updates_out_of_sight",
     "usage_of",
