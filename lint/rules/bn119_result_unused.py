@@ -47,6 +47,9 @@ _MESSAGES = {
 }
 
 
+_LONGEST = 60  # characters of code in a message
+
+
 class ResultUnused(Rule):
     """The result of batch normalization or dropout reaches nothing.
 
@@ -95,9 +98,7 @@ def network():
 model = network()
 model.compile("sgd", "mean_squared_error")
 """
-    good = bad.replace(
-        "    keras.layers.Batch", "    hidden = keras.layers.Batch"
-    )
+    good = bad.replace("    keras.layers.Batch", "    hidden = keras.layers.Batch")
     proof = """\
 outputs = keras.ops.convert_to_numpy(model(x, training=True))
 healthy = bool(np.abs(outputs.mean(0)).max() < 0.01)
@@ -105,7 +106,11 @@ healthy = bool(np.abs(outputs.mean(0)).max() < 0.01)
 
     def check_source(self, module: Module) -> Iterator[Finding]:
         """Report every such layer."""
-        for found in source.unused_results(module):
+        for found in (
+            *source.unused_results(module),
+            *source.uncalled_members(module),
+            *source.unfed_nodes(module),
+        ):
             message = _MESSAGES[found.loss.name].format(
                 kind=found.kind,
                 name=found.name,
@@ -115,6 +120,8 @@ healthy = bool(np.abs(outputs.mean(0)).max() < 0.01)
             yield self.finding(message, module.location(found.node))
 
 
-def _shortened(call: ast.Call) -> str:
-    text = ast.unparse(call)
-    return text if len(text) <= 60 else f"{ast.unparse(call.func)}(...)"
+def _shortened(node: ast.expr) -> str:
+    text = ast.unparse(node)
+    if isinstance(node, ast.Call) and len(text) > _LONGEST:
+        return f"{ast.unparse(node.func)}(...)"
+    return text

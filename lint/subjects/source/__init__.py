@@ -36,7 +36,9 @@ from .freezing.partial_freezing import loops_that_miss
 from .freezing.toggled import toggled_in_loops
 from .networks.contents import Kinds, kinds_of_class
 from .networks.frozen import freezes
+from .networks.named_nodes import unfed_nodes
 from .networks.sequence import arguments, layers_before, library_classes
+from .networks.uncalled import uncalled_members
 from .networks.unused import Loss, Unused, unused_results
 from .reading import hints
 from .reading.edits import replaced, with_argument, with_parameter
@@ -226,6 +228,8 @@ __all__ = [
     "trained_in_evaluation",
     "training_ops",
     "trains_layers",
+    "uncalled_members",
+    "unfed_nodes",
     "unflagged_in_estimators",
     "unflagged_in_sessions",
     "unflagged_of_tables",

@@ -16,14 +16,13 @@ from ..reading.limits import LAYERS_INSIDE
 from ..reading.memo import remembered, remembered_of_class
 from ..reading.nodes import last_word, nodes_in
 from ..reading.values import Class, Known, Partial, Result, Routine
-from ..resolving.classes import keras_kind
+from ..resolving.classes import calls_in, keras_kind
 from ..resolving.lineage import lineage, method_of
 from ..resolving.members import returns_of
 from ..resolving.resolve import values
-from .contents import kinds_of_class
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from ..reading.module import Module
     from ..reading.nodes import Function
@@ -87,18 +86,28 @@ def _kind_of(layer: Value) -> str | None:
 
 
 def _wanted(kinds: Iterable[str]) -> str | None:
-    return next((kind for kind in _WANTED if kind in kinds), None)
+    found = set(kinds)
+    return next((kind for kind in _WANTED if kind in found), None)
 
 
 @remembered_of_class
 def _kind_of_class(cls: Class) -> str | None:
-    extended = (_kind_of(base) for base in lineage(cls) if isinstance(base, Known))
-    found = _first(extended)
-    if found is None and keras_kind(cls) == "layer" and hints.is_named_for_phase(
-        cls.node.name
-    ):
-        return _wanted(kinds_of_class(cls, surely=True))
-    return found
+    found = _first(_kind_of(base) for base in lineage(cls) if isinstance(base, Known))
+    is_named = keras_kind(cls) == "layer" and hints.is_named_for_phase(cls.node.name)
+    return found or (_wanted(_kinds_inside(cls)) if is_named else None)
+
+
+def _kinds_inside(cls: Class) -> Iterator[str]:
+    """The kinds of Keras' own layers that a layer makes, or functions that it calls."""
+    for name in ("__init__", "build", "call"):
+        routine = method_of(cls, name)
+        if routine is None:
+            continue
+        for call in calls_in(routine.module, routine.node):
+            for value in values(routine.module, call.func):
+                if isinstance(value, Known):
+                    kind = _kind_of(value) or _FUNCTIONS.get(value.name)
+                    yield from [kind] if kind else []
 
 
 def _kind_when_called(function: Value, depth: int) -> str | None:
@@ -143,9 +152,9 @@ def _only_computes(_module: Module, function: Function) -> bool:
                 return False
             case ast.Global() | ast.Nonlocal() | ast.Yield() | ast.YieldFrom():
                 return False
-            case ast.Expr(value=ast.Call(func=called)) if last_word(
-                called
-            ) not in _IDLE:
+            case ast.Expr(value=ast.Call(func=called)) if (
+                last_word(called) not in _IDLE
+            ):
                 return False
     return True
 

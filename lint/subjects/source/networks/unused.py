@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 from ... import names
 from ..reading import hints
 from ..reading.memo import remembered
-from ..reading.nodes import Function, last_word
+from ..reading.nodes import last_word
 from ..reading.uses import is_read, is_read_after
-from ..resolving.resolve import values
 from ..resolving.saying import FLAG, How, says
 from .applied import is_layer, kind_applied, kind_made
 
@@ -34,6 +33,8 @@ class Loss(Enum):
     DROPPED = auto()  # a layer is called by such a statement
     NOT_READ = auto()  # its result gets a name that nothing reads
     PASSES_OVER = auto()  # it reads another tensor than the one just made
+    NEVER_CALLED = auto()  # a class keeps a layer that none of its methods calls
+    NOT_FED = auto()  # its result has a name that no layer is fed
 
 
 @dataclass(frozen=True)
@@ -41,14 +42,14 @@ class Unused:
     """A layer, or its result, that nothing uses.
 
     Attributes:
-        node: the call that makes or applies it.
+        node: the call that makes or applies it, or the name of its result.
         kind: its kind.
         loss: the way in which it is lost.
         name: the name that nothing reads, if there is one.
         instead: the tensor that is read instead of it, or by it.
     """
 
-    node: ast.Call
+    node: ast.expr
     kind: str
     loss: Loss
     name: str = ""
@@ -174,9 +175,7 @@ def _of_assignment(
             return
 
 
-def _read_on(
-    module: Module, statement: ast.stmt, call: ast.Call
-) -> Iterator[str]:
+def _read_on(module: Module, statement: ast.stmt, call: ast.Call) -> Iterator[str]:
     """The tensors that a call is given and that are read after it as they were."""
     for given in (*call.args, *(keyword.value for keyword in call.keywords)):
         for node in ast.walk(given):

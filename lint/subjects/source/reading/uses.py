@@ -1,7 +1,7 @@
 """Whether the value that a name gets is read anywhere.
 
-A value counts as read wherever that is possible: by code in a closure, by the next round
-of a loop, by another file, or by something that looks names up as it runs.
+A value counts as read wherever that is possible: by code in a closure, by the next
+round of a loop, by another file, or by something that looks names up as it runs.
 """
 
 from __future__ import annotations
@@ -53,7 +53,10 @@ def is_read_after(module: Module, name: ast.Name, statement: ast.stmt) -> bool:
     bound = set(map(id, _seen_by(module, name)))
     loops = _loops_around(module, statement)
     return any(
-        (start(use) > end(statement) or not loops.isdisjoint(_loops_around(module, use)))
+        (
+            start(use) > end(statement)
+            or not loops.isdisjoint(_loops_around(module, use))
+        )
         and statement not in module.scopes.ancestors(use)
         and not bound.isdisjoint(map(id, _seen_by(module, use)))
         for use in _uses_by_name(module).get(name.id, ())
