@@ -55,10 +55,12 @@ def _name(call: ast.Call) -> str:
 def _is_passed_over(module: Module, call: ast.Call, name: str, instead: str) -> bool:
     """Whether a later chain of the class is fed `instead`, and nothing has the name."""
     cls = module.scopes.enclosing_class(call)
-    texts = [
+    having_it = [
         node
         for node in module.scopes.of(ast.Constant)
-        if isinstance(node.value, str) and module.scopes.enclosing_class(node) is cls
+        if isinstance(node.value, str)
+        and name in node.value
+        and module.scopes.enclosing_class(node) is cls
     ]
     fed = any(
         argument.value == instead
@@ -67,4 +69,4 @@ def _is_passed_over(module: Module, call: ast.Call, name: str, instead: str) -> 
         for argument in feed.args
         if isinstance(argument, ast.Constant)
     )
-    return fed and sum(name in node.value for node in texts) == 1
+    return fed and len(having_it) == 1

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ..reading import hints
 from ..reading.bindings import Kind
 from ..reading.memo import remembered
+from ..reading.text import without_comments
 from ..reading.values import Class, Known
 from ..resolving.classes import keras_kind
 from ..resolving.lineage import method_of, project_lineage
@@ -24,9 +25,11 @@ if TYPE_CHECKING:
 
 # By which a class may find layers without naming them.
 _LOOKS_UP = re.compile(
-    r"\bgetattr\(|__dict__|\bvars\(|\bdir\(|layers\b|submodules|__getattr|get_layer\("
-    r"|\beval\(|\bexec\("
+    r"\bgetattr\(|__dict__|\b(vars|dir|eval|exec|get_layer)\(|__getattr|submodules"
+    r"|\bself\.(_\w*)?layers\b|_flatten_layers"
 )
+# Functions of TensorFlow and PyTorch, whose calls say nothing of attributes.
+_FUNCTIONS = {"dropout", "alpha_dropout", "batch_norm", "batch_normalization"}
 _PLAIN_BASES = {
     *("keras.Model", "keras.layers.Layer", "keras.layers.Wrapper", "object"),
     *("tensorflow.Module", "abc.ABC"),
@@ -104,7 +107,7 @@ def _is_whole(cls: Class, name: str) -> bool:
         return False
     for ancestor in project_lineage(cls):
         text = _text(ancestor)
-        inherited = ancestor is not cls and re.search(rf"\.{name}\b", text)
+        inherited = ancestor != cls and re.search(rf"\.{name}\b", text)
         if inherited or _LOOKS_UP.search(text) or not _has_plain_bases(ancestor):
             return False
     return not _is_read_elsewhere(cls, name)
@@ -112,7 +115,7 @@ def _is_whole(cls: Class, name: str) -> bool:
 
 def _text(cls: Class) -> str:
     lines = cls.module.lines[cls.node.lineno - 1 : cls.node.end_lineno]
-    return "\n".join(lines)
+    return without_comments("\n".join(lines))
 
 
 def _has_plain_bases(cls: Class) -> bool:
@@ -133,11 +136,17 @@ def _is_read_elsewhere(cls: Class, name: str) -> bool:
     here, texts = cls.module.path.resolve(), cls.module.project.texts
     read = re.compile(rf"\.{name}\b")
     called = re.compile(rf"(?<!\bself)\.{name}\(")
+    may_be_called = name not in _FUNCTIONS
+    knows = re.compile(rf"(?<!class )\b{cls.node.name}\b")
     return any(
         f".{name}" in text
+        and read.search(text)
         and (
-            (cls.node.name in text and read.search(text))
-            or called.search(text) is not None
+            (may_be_called and called.search(text))
+            or (
+                knows.search(text)
+                and not re.search(rf"\bclass {cls.node.name}\b", text)
+            )
         )
         for path, text in texts.by_path.items()
         if path.resolve() != here

@@ -241,7 +241,8 @@ def _passed_over(
             ast.Assign(targets=[ast.Name(id=name) as target], value=ast.Call() as made),
             [ast.Name(id=given), *_],
         ) if name != given and not hints.is_put_aside(name):
-            if is_layer(module, made) and not is_read(module, target):
+            is_other = is_layer(module, made) and kind_applied(module, made) is None
+            if is_other and not is_read(module, target):
                 yield name
 
 

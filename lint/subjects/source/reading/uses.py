@@ -92,7 +92,10 @@ def _looks_names_up(module: Module) -> bool:
 @remembered
 def _shared_names(module: Module) -> frozenset[str]:
     """The names that some function binds in a scope around it."""
-    shared = (*module.scopes.of(ast.Global), *module.scopes.of(ast.Nonlocal))
+    shared: tuple[ast.Global | ast.Nonlocal, ...] = (
+        *module.scopes.of(ast.Global),
+        *module.scopes.of(ast.Nonlocal),
+    )
     return frozenset(name for node in shared for name in node.names)
 
 
