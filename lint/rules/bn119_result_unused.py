@@ -117,7 +117,11 @@ healthy = bool(np.abs(outputs.mean(0)).max() < 0.01)
                 instead=found.instead,
                 text=_shortened(found.node),
             )
-            yield self.finding(message, module.location(found.node))
+            yield self.finding(
+                message,
+                module.location(found.node),
+                None if found.is_sure else Severity.INFO,
+            )
 
 
 def _shortened(node: ast.expr) -> str:

@@ -35,11 +35,12 @@ from .freezing.late_freezing import fitted_frozen, late_changes
 from .freezing.partial_freezing import loops_that_miss
 from .freezing.toggled import toggled_in_loops
 from .networks.contents import Kinds, kinds_of_class
+from .networks.dropped import unused_results
 from .networks.frozen import freezes
 from .networks.named_nodes import unfed_nodes
 from .networks.sequence import arguments, layers_before, library_classes
 from .networks.uncalled import uncalled_members
-from .networks.unused import Loss, Unused, unused_results
+from .networks.unused import Loss, Unused
 from .reading import hints
 from .reading.edits import replaced, with_argument, with_parameter
 from .reading.keras_versions import keras_for

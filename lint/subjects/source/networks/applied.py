@@ -8,6 +8,7 @@ nothing else.
 from __future__ import annotations
 
 import ast
+import re
 from typing import TYPE_CHECKING
 
 from ... import names
@@ -46,6 +47,10 @@ _TENSOR_FUNCTIONS = (
     *("tensorflow.layers.", "contrib.layers.", "slim.", "tensorflow.nn."),
     *("keras.activations.", "keras.ops."),
 )
+_SMALL = re.compile(
+    r"\.[^.]*(activation|relu|elu|gelu|swish|tanh|sigmoid|norm|dropout|pool)[^.]*$",
+    re.I,
+)
 # Calls in a function that only computes, as statements.
 _IDLE = {"print", "super", "__init__", "info", "debug", "warning", "assert_rank"}
 
@@ -65,6 +70,15 @@ def kind_applied(module: Module, call: ast.Call, depth: int = 0) -> str | None:
 def is_layer(module: Module, call: ast.Call) -> bool:
     """Whether a call surely applies a layer of Keras or of TensorFlow 1."""
     return any(map(_gives_tensor, values(module, call.func)))
+
+
+def is_small(module: Module, call: ast.Call) -> bool:
+    """Whether a call applies a layer or function that learns no kernel."""
+    return is_layer(module, call) and any(
+        isinstance(maker, Known) and _SMALL.search(maker.name) is not None
+        for value in values(module, call.func)
+        for maker in [value.maker if isinstance(value, Result) else value]
+    )
 
 
 def _first(kinds: Iterable[str | None]) -> str | None:
@@ -112,6 +126,8 @@ def _kinds_inside(cls: Class) -> Iterator[str]:
 
 def _kind_when_called(function: Value, depth: int) -> str | None:
     match function:
+        case Known(name) if name.endswith(".DropoutWrapper"):
+            return names.DROPOUT  # of a recurrent cell
         case Known(name):
             return _FUNCTIONS.get(name)
         case Result(maker=maker):

@@ -6,17 +6,26 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from ... import names
 from ..reading import hints
 from ..reading.bindings import Kind
 from ..reading.memo import remembered
+from ..reading.nodes import end, start
 from ..reading.text import without_comments
 from ..reading.values import Class, Known
 from ..resolving.classes import keras_kind
 from ..resolving.lineage import method_of, project_lineage
 from ..resolving.members import attribute_of_self, self_name
 from ..resolving.resolve import values
-from .applied import kind_made
-from .unused import Loss, Unused, may_be_layer, mentions_layers
+from .applied import kind_applied, kind_made
+from .unused import (
+    Loss,
+    Unused,
+    is_meant,
+    may_be_layer,
+    mentions_layers,
+    read_on,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,21 +46,78 @@ _PLAIN_BASES = {
 
 
 def uncalled_members(module: Module) -> Iterator[Unused]:
-    """Yield each layer of batch normalization or dropout that no method calls."""
+    """Yield each layer that no method calls, and each result that no method reads."""
     if module.is_test or not mentions_layers(module):
         return
     for assignment in module.scopes.of(ast.Assign):
-        match assignment:
-            case ast.Assign(
-                targets=[ast.Attribute(value=ast.Name()) as target],
-                value=ast.Call() as call,
-            ) if may_be_layer(call.func):
+        match assignment.targets:
+            case [ast.Attribute(value=ast.Name()) as target]:
                 owner = _owner(module, target)
-                if owner is None or _is_read(module, owner, target.attr):
-                    continue
-                kind = kind_made(module, call)
-                if kind is not None and _is_whole(owner, target.attr):
-                    yield Unused(call, kind, Loss.NEVER_CALLED, target.attr)
+                for call in _calls_in(assignment.value) if owner else ():
+                    if owner and not _is_read(module, owner, target.attr):
+                        yield from _unused(module, owner, assignment, call)
+                        break
+
+
+def _calls_in(value: ast.expr) -> Iterator[ast.Call]:
+    """The calls that may make a layer, or several in a list, or apply one."""
+    match value:
+        case ast.Call() if may_be_layer(value.func):
+            yield value
+        case ast.List(elts=items):
+            for item in items:
+                yield from _calls_in(item)
+        case ast.ListComp(elt=item):
+            yield from _calls_in(item)
+
+
+def _unused(
+    module: Module, owner: Class, assignment: ast.Assign, call: ast.Call
+) -> Iterator[Unused]:
+    target = assignment.targets[0]
+    assert isinstance(target, ast.Attribute)
+    kind = kind_made(module, call)
+    if kind is not None:
+        if _is_whole(owner, target.attr):
+            is_sure = kind == names.BATCH_NORM and _others_are_called(module, owner)
+            yield Unused(call, kind, Loss.NEVER_CALLED, target.attr, is_sure=is_sure)
+        return
+    kind = kind_applied(module, call)
+    if kind is None or is_meant(module, call, kind):
+        return
+    for tensor in (
+        *_attributes_read_on(module, owner, assignment, call),
+        *read_on(module, assignment, call),
+    ):
+        if _is_whole(owner, target.attr):
+            name = ast.unparse(target)
+            yield Unused(call, kind, Loss.NOT_READ, name, tensor)
+        return
+
+
+def _others_are_called(module: Module, owner: Class) -> bool:
+    """Whether the class calls other BN layers, so that one was forgotten."""
+    return any(
+        kind_made(module, call) == names.BATCH_NORM
+        for assignment in module.scopes.of(ast.Assign)
+        if module.scopes.enclosing_class(assignment) is owner.node
+        for target in assignment.targets[:1]
+        if isinstance(target, ast.Attribute) and _is_read(module, owner, target.attr)
+        for call in _calls_in(assignment.value)
+    )
+
+
+def _attributes_read_on(
+    module: Module, owner: Class, assignment: ast.Assign, call: ast.Call
+) -> Iterator[str]:
+    """The attribute that a call is given, if it is read after it as it was."""
+    match call.args:
+        case [ast.Attribute(value=ast.Name(id="self"), attr=name) as given, *_]:
+            if any(
+                start(node) > end(assignment) and _may_be_of(module, owner, node)
+                for node in _attributes(module).get(name, ())
+            ):
+                yield ast.unparse(given)
 
 
 def _owner(module: Module, target: ast.Attribute) -> Class | None:

@@ -34,17 +34,26 @@ def uses_of(module: Module, name: ast.Name, place: ast.AST) -> list[ast.Name]:
 
 def is_read(module: Module, name: ast.Name) -> bool:
     """Whether anything may read the value that an assignment gives a name."""
-    scope = module.scopes.scope_of(name)
-    place = next(
-        outer for outer in module.scopes.ancestors(name) if isinstance(outer, ast.stmt)
-    )
+    place = statement_of(module, name)
+    return bool(uses_of(module, name, place)) or is_open(module, name)
+
+
+def is_open(module: Module, name: ast.Name) -> bool:
+    """Whether something may read a value that a name is given without being seen."""
+    scope, place = module.scopes.scope_of(name), statement_of(module, name)
     return (
-        bool(uses_of(module, name, place))
-        or scope.is_class
+        scope.is_class
         or _looks_names_up(module)
         or name.id in _shared_names(module)
         or _may_go_on_to_else(module, place)
         or (scope is module.scopes.top and _leaves_module(module, scope, name, place))
+    )
+
+
+def statement_of(module: Module, node: ast.AST) -> ast.stmt:
+    """The statement around an expression."""
+    return next(
+        outer for outer in module.scopes.ancestors(node) if isinstance(outer, ast.stmt)
     )
 
 
