@@ -38,8 +38,12 @@ from .freezing.late_in_methods import late_in_methods
 from .freezing.partial_freezing import loops_that_miss
 from .freezing.toggled import toggled_in_loops
 from .networks.contents import Kinds, kinds_of_class
+from .networks.dropped import unused_results
 from .networks.frozen import freezes
+from .networks.named_nodes import unfed_nodes
 from .networks.sequence import arguments, layers_before, library_classes
+from .networks.uncalled import uncalled_members
+from .networks.unused import Loss, Unused
 from .reading import hints
 from .reading.edits import replaced, with_argument, with_parameter
 from .reading.keras_versions import keras_for
@@ -128,6 +132,7 @@ __all__ = [
     "Kinds",
     "Leak",
     "LeftOut",
+    "Loss",
     "LostFlag",
     "Misnamed",
     "Module",
@@ -136,6 +141,7 @@ __all__ = [
     "Project",
     "Restored",
     "UnreadableSource",
+    "Unused",
     "Usage",
     "WithoutFlag",
     "actions_in_training",
@@ -237,12 +243,15 @@ __all__ = [
     "training_ops",
     "trains_layers",
     "true_defaults",
+    "uncalled_members",
+    "unfed_nodes",
     "unflagged_in_estimators",
     "unflagged_in_sessions",
     "unflagged_of_tables",
     "unflagged_on_jax",
     "unpassed_flags",
     "unused_flags",
+    "unused_results",
     "updates_left_behind",
     "updates_out_of_sight",
     "usage_of",
