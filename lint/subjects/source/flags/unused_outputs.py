@@ -9,7 +9,6 @@ from ... import names
 from ..reading import hints
 from ..reading.values import Class, Known, Result
 from ..resolving.classes import instance_of, keras_kind, reached
-from ..resolving.members import attribute_of_self
 from ..resolving.resolve import lineage, values
 from ..resolving.saying import says
 
@@ -25,9 +24,9 @@ _LAYERS = ("keras.layers.", "kerasbn.")
 def unused_outputs(module: Module) -> Iterator[tuple[ast.Call, str]]:
     """Yield each call of such a layer that is a statement, and the layer as written.
 
-    The layer is made in place, as in `Dropout(0.5)(x)`, or is an attribute that a
-    `call` runs. Elsewhere a call may be meant to make weights, and one of batch
-    normalization with training=True to move its statistics.
+    The layer is made in place, as in `Dropout(0.5)(x)`, or run by a `call`. Elsewhere a
+    call may be meant to make weights, and one of batch normalization with training=True
+    to move its statistics.
     """
     if not (
         names.mentions_batch_norm(module.text) or names.mentions_dropout(module.text)
@@ -37,14 +36,10 @@ def unused_outputs(module: Module) -> Iterator[tuple[ast.Call, str]]:
         call = statement.value
         if not (isinstance(call, ast.Call) and call.args) or _is_tried(module, call):
             continue
-        if isinstance(call.func, ast.Call) or (
-            attribute_of_self(call.func, "self") and _runs_in_call(module, call)
-        ):
-            kinds = _kinds(values(module, call.func))
-        else:
-            continue
+        kinds = _kinds(values(module, call.func))
         moves = names.BATCH_NORM in kinds and says(module, call).is_constant(True)
-        if kinds and not moves:
+        in_place = isinstance(call.func, ast.Call)
+        if kinds and not moves and (in_place or _runs_in_call(module, call)):
             yield call, ast.unparse(call.func)
 
 
