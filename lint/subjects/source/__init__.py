@@ -16,6 +16,7 @@ from .flags.in_lambda import batch_norms_in_lambda
 from .flags.kept_flags import Kept, kept_flags
 from .flags.kept_rates import kept_rates
 from .flags.leaks import Leak, leaked_flags
+from .flags.left_out_in_inference import left_out_in_inference
 from .flags.outside_calls import outside_calls
 from .flags.own_training import has_own_training
 from .flags.placed_flags import placed_flags
@@ -193,6 +194,7 @@ __all__ = [
     "leaves_flag_out",
     "leaves_updates_in_layers",
     "left_out",
+    "left_out_in_inference",
     "library_classes",
     "loops_that_miss",
     "loses_updates",
