@@ -98,6 +98,7 @@ from .training.dropped_updates import dropped_updates, updates_left_behind
 from .training.evaluation_steps import Evaluated, trained_in_evaluation
 from .training.handed_in import handed_in_networks
 from .training.lost_flag import LostFlag
+from .training.never_trained import predicted_untrained
 from .training.penalties import penalties_through_batch_norm
 from .training.step_counts import default_momenta, most_steps
 from .training.training_steps import lost_flags
@@ -214,6 +215,7 @@ __all__ = [
     "passes_flags_on",
     "penalties_through_batch_norm",
     "placed_flags",
+    "predicted_untrained",
     "project_lineage",
     "read_module",
     "replaced",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..reading.module import Module
-    from ..resolving.members import Method
+    from ..reading.nodes import Function
 
 
 def left_out_in_inference(module: Module) -> Iterator[ast.Call]:
@@ -36,7 +36,7 @@ def left_out_in_inference(module: Module) -> Iterator[ast.Call]:
                 yield from _left_out(module, routine.node)
 
 
-def _left_out(module: Module, function: Method) -> Iterator[ast.Call]:
+def _left_out(module: Module, function: Function) -> Iterator[ast.Call]:
     calls = calls_in(module, function)
     for call in calls:
         if (
