@@ -16,6 +16,7 @@ from .flags.in_lambda import batch_norms_in_lambda
 from .flags.kept_flags import Kept, kept_flags
 from .flags.kept_rates import kept_rates
 from .flags.leaks import Leak, leaked_flags
+from .flags.left_out_in_inference import left_out_in_inference
 from .flags.lost_settings import lost_settings
 from .flags.outside_calls import outside_calls
 from .flags.own_training import has_own_training
@@ -105,6 +106,7 @@ from .training.dropped_updates import dropped_updates, updates_left_behind
 from .training.evaluation_steps import Evaluated, trained_in_evaluation
 from .training.handed_in import handed_in_networks
 from .training.lost_flag import LostFlag
+from .training.never_trained import predicted_untrained
 from .training.penalties import penalties_through_batch_norm
 from .training.step_counts import default_momenta, most_steps
 from .training.training_steps import lost_flags
@@ -205,6 +207,7 @@ __all__ = [
     "leaves_flag_out",
     "leaves_updates_in_layers",
     "left_out",
+    "left_out_in_inference",
     "library_classes",
     "loops_that_miss",
     "loses_updates",
@@ -226,6 +229,7 @@ __all__ = [
     "passes_flags_on",
     "penalties_through_batch_norm",
     "placed_flags",
+    "predicted_untrained",
     "project_lineage",
     "read_module",
     "replaced",
