@@ -11,7 +11,12 @@ from .flags.bypassed import (
 from .flags.flag_places import FlagPlace
 from .flags.flagged import Flagged, flag_left_out, flagged_calls
 from .flags.graph_flags import graph_flags
-from .flags.handed_on import Misnamed, kinds_handed_on, misnamed_flags
+from .flags.handed_on import (
+    Misnamed,
+    hands_out_of_sight,
+    kinds_handed_on,
+    misnamed_flags,
+)
 from .flags.in_lambda import batch_norms_in_lambda
 from .flags.kept_flags import Kept, kept_flags
 from .flags.kept_rates import kept_rates
@@ -187,6 +192,7 @@ __all__ = [
     "graph_flags",
     "handed_in_networks",
     "handed_to_tensorpack",
+    "hands_out_of_sight",
     "has_own_training",
     "hints",
     "in_every_mode",
