@@ -199,7 +199,7 @@ def _has_plain_bases(cls: Class) -> bool:
 
 def _is_read_elsewhere(cls: Class, name: str) -> bool:
     """Whether another file that knows the class reads such an attribute."""
-    here, texts = cls.module.path.resolve(), cls.module.project.texts
+    here, texts = cls.module.real_path, cls.module.project.texts
     read = re.compile(rf"\.{name}\b")
     called = re.compile(rf"(?<!\bself)\.{name}\(")
     may_be_called = name not in _FUNCTIONS

@@ -144,7 +144,7 @@ def _leaves_module(
 
 def _is_named_elsewhere(module: Module, name: str) -> bool:
     """Whether another file may import the name; so in projects that are too large."""
-    here, texts = module.path.resolve(), module.project.texts
+    here, texts = module.real_path, module.project.texts
     word = re.compile(rf"\b{re.escape(name)}\b")
     return not texts.by_path or any(
         name in text and module.imported_as in text and word.search(text)
