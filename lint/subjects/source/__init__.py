@@ -97,6 +97,7 @@ from .training.evaluation_steps import Evaluated, trained_in_evaluation
 from .training.handed_in import handed_in_networks
 from .training.lost_flag import LostFlag
 from .training.penalties import penalties_through_batch_norm
+from .training.penalties_out_of_sight import penalized_out_of_sight
 from .training.step_counts import default_momenta, most_steps
 from .training.training_steps import lost_flags
 from .training.untrained import (
@@ -209,6 +210,7 @@ __all__ = [
     "parameters",
     "passes_flag_to_sublayers",
     "passes_flags_on",
+    "penalized_out_of_sight",
     "penalties_through_batch_norm",
     "project_lineage",
     "read_module",
