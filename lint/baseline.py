@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .errors import UsageError
-from .writing import text_file
+from .writing import text_file, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -115,8 +115,7 @@ def write_baseline(
     keys = (_key(finding, texts.get(finding, ""), file) for finding in findings)
     entries = [_entry(key, count) for key, count in sorted(Counter(keys).items())]
     with text_file(file, "baseline") as opened:
-        json.dump({"version": VERSION, "findings": entries}, opened, indent=2)
-        opened.write("\n")
+        write_json({"version": VERSION, "findings": entries}, opened)
 
 
 def _key(finding: Finding, text: str, file: Path) -> Key:

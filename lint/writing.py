@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from kerasbn.writing import UnusableFileError, replacing
 
@@ -59,6 +60,12 @@ def text_file(path: Path, label: str) -> Iterator[TextIO]:
             yield file
     except UnusableFileError as error:
         raise UsageError(str(error)) from error
+
+
+def write_json(value: Any, file: TextIO) -> None:
+    """Write a value as indented JSON, ended as a text file is."""
+    json.dump(value, file, indent=2)
+    file.write("\n")
 
 
 def unwritten(label: str, error: OSError, place: Path | str) -> str:

@@ -71,9 +71,9 @@ def diagnose(
         )
     from ..subjects.probing.randomness import preserved_randomness
     from ..subjects.probing.undisturbed import undisturbed
-    from .batches import read_data
     from .causes import causes_of
-    from .evidence import gather
+    from .gathering import gather
+    from .reading import read_data
     from .report import Diagnosis
     from .runner import without_gradients
 

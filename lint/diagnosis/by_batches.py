@@ -7,29 +7,34 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import signs
-from .cause import Cause
+from .cause import Cause, Certainty
+from .fits import fit_kinds, fitting_size
 from .layers import paths_of
 from .names import BATCH_NORM, IN_ORDER, INFERENCE, TRAINING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from .evidence import Evidence
+    from .layers import LayerState
 
 _SMALL_MOMENTUM, _DOUBTFUL_MOMENTUM = 0.5, 0.85
 _LIKE_NOISE = (0.25, 4.0)  # times the shift that noise alone causes
 _SMALL_BATCH, _PAIRS = 4.5, 2.5
+_BIAS = 0.05  # the part of the initial values at which statistics count as converged
 _OTHERWISE_EXPLAINED = (signs.is_initial, signs.is_stuck, signs.has_unlike_calls)
+_LARGER_MOMENTUM = "use 0.9 to 0.999 (PyTorch's 0.1 is 0.9 here)"
 _LARGER_BATCHES = "train with batches of 16 or more, or use another normalization"
 _MIXED_BATCHES = (
-    "shuffle, so that each batch has samples of all kinds; or give each domain its own "
-    "batch normalization layer"
+    "shuffle, so that each batch has samples of all kinds; else give each domain its "
+    "own batch normalization layer, or use another normalization, as in a "
+    "discriminator that is given real and generated batches in turn"
 )
 
 
 def momentum_too_small(evidence: Evidence) -> Iterator[Cause]:
     """Find statistics of the last few batches only, which are noisy."""
-    layers, agrees = [], False
+    layers, lucky, agrees = [], [], False
     for layer in evidence.layers:
         momentum = layer.momentum
         if (
@@ -39,7 +44,10 @@ def momentum_too_small(evidence: Evidence) -> Iterator[Cause]:
             or not layer.data
         ):
             continue
-        if momentum >= _DOUBTFUL_MOMENTUM or not layer.is_off:
+        if momentum >= _DOUBTFUL_MOMENTUM:
+            continue
+        if not layer.is_off:
+            lucky += [layer] * (momentum < _SMALL_MOMENTUM)
             continue
         expected = signs.noise_of_average(layer, momentum)
         shift = layer.distance.shift if layer.distance else 0
@@ -56,30 +64,39 @@ def momentum_too_small(evidence: Evidence) -> Iterator[Cause]:
             paths_of(layers),
             f"momentum={momentum:g} averages only about {average:.1f} batches, whose "
             "noise remains in the running statistics",
-            "use 0.9 to 0.999 (PyTorch's 0.1 is 0.9 here)",
+            _LARGER_MOMENTUM,
+        )
+    elif lucky:
+        momentum = min(sublayer.momentum or 0 for sublayer in lucky)
+        yield Cause(
+            "momentum too small",
+            "possible",
+            paths_of(lucky),
+            f"momentum={momentum:g} keeps little but the last batch of training: that "
+            "its statistics match these data is chance, and may change with each step",
+            _LARGER_MOMENTUM,
         )
 
 
 def batches_too_small(evidence: Evidence) -> Iterator[Cause]:
     """Find variances of batches of so few samples that most of it is missing."""
     able = [e for e in evidence.layers if e.data and not e.frozen and e.is_finite]
+    if fit_kinds(able, evidence.of_kinds):
+        return  # Batches of one kind each lack variance, too.
     sizes = {}
     for layer in able:
         if any(sign(layer) for sign in _OTHERWISE_EXPLAINED):
             continue
-        left = signs.left_by_steps(layer, evidence.steps)
-        if left is None:
-            left = max(signs.initial_part(layer) or 0.0, 0.0)
-        size = signs.effective_batch_size(layer, left)
+        size = signs.effective_batch_size(layer, _left(evidence, layer))
         if size is not None and size < _SMALL_BATCH:
             sizes[layer.path] = size
-    given = evidence.data.batch_size
-    if given == 1 and not evidence.data.from_arrays:
+    single = [e for e in able if e.data and e.data.positions <= 1]
+    if evidence.data.batch_size == 1 and not evidence.data.from_arrays and single:
         yield Cause(
             "batches too small",
             "certain",
-            paths_of(able),
-            "the given batches have one sample each, which has no variance",
+            paths_of(single),
+            "the given batches have one sample each, which has no variance here",
             _LARGER_BATCHES,
         )
     elif (
@@ -87,15 +104,55 @@ def batches_too_small(evidence: Evidence) -> Iterator[Cause]:
         and len(sizes) >= 2 / 3 * len(able)
         and (_any_concerned(evidence, sizes) or _is_poor_of_pairs(evidence, sizes))
     ):
-        size = max(1, round(float(np.median(list(sizes.values())))))
-        yield Cause(
-            "batches too small",
+        yield _of_size(
+            evidence,
+            float(np.median(list(sizes.values()))),
             "certain" if len(sizes) == len(able) > 1 else "likely",
             tuple(sizes),
-            "the running variances lack the differences between samples, as after "
-            f"training on batches of about {size} sample{'s' * (size > 1)}",
-            _LARGER_BATCHES,
         )
+    else:
+        yield from _of_fitting_size(evidence, able)
+
+
+def _of_fitting_size(evidence: Evidence, able: Sequence[LayerState]) -> Iterator[Cause]:
+    """Find small batches that all layers together show, if nothing else is wrong.
+
+    In training, each layer received what those before it made of small batches; what it
+    receives now differs, so that the size is not seen in each layer.
+    """
+    is_known = bool(evidence.accumulated) or evidence.data.batch_size < _SMALL_BATCH
+    if evidence.is_harmed and not is_known:
+        return
+    if any(_left(evidence, layer) > _BIAS for layer in able):
+        return
+    size, layers = fitting_size(able)
+    if layers and size < _SMALL_BATCH:
+        likely = evidence.accumulated or evidence.is_poor
+        yield _of_size(
+            evidence, size, "likely" if likely else "possible", paths_of(layers)
+        )
+
+
+def _of_size(
+    evidence: Evidence, size: float, certainty: Certainty, paths: tuple[str, ...]
+) -> Cause:
+    whole = max(1, round(size))
+    text = (
+        "the running variances lack the differences between samples, as after "
+        f"training on batches of about {whole} sample{'s' * (whole > 1)}"
+    )
+    if evidence.accumulated:
+        text += (
+            f": the optimizer adds up the gradients of {evidence.accumulated} batches, "
+            "but each is normalized by itself"
+        )
+    return Cause("batches too small", certainty, paths, text, _LARGER_BATCHES)
+
+
+def _left(evidence: Evidence, layer: LayerState) -> float:
+    """Return the part of the initial values in the running statistics."""
+    left = signs.left_by_steps(layer, evidence.steps)
+    return max(signs.initial_part(layer) or 0.0, 0.0) if left is None else left
 
 
 def unlike_inputs(evidence: Evidence) -> Iterator[Cause]:
@@ -126,16 +183,29 @@ def unlike_inputs(evidence: Evidence) -> Iterator[Cause]:
 
 
 def one_kind_each(evidence: Evidence) -> Iterator[Cause]:
-    """Find data whose order matters to the model: batches of one kind each."""
+    """Find a model that was trained on batches of one kind each.
+
+    Either the order of the data matters to it, or its running statistics lack the
+    differences between kinds. The latter is found where a model is poor in any mode:
+    each batch was relieved of just what tells its kind.
+    """
     if evidence.worse(BATCH_NORM, IN_ORDER) and evidence.worse(INFERENCE, IN_ORDER):
-        yield Cause(
-            "unlike inputs",
-            "likely",
-            paths_of(evidence.layers),
+        text = (
             "the model does better with batches in the order of the data than with "
-            "shuffled ones: each batch in training held samples of one kind",
-            _MIXED_BATCHES,
+            "shuffled ones: each batch in training held samples of one kind"
         )
+    elif (evidence.is_harmed or evidence.is_poor) and fit_kinds(
+        evidence.layers, evidence.of_kinds
+    ):
+        text = (
+            "the running variances lack the differences between kinds of samples: each "
+            "batch in training held samples of one kind, which normalization made alike"
+        )
+    else:
+        return
+    yield Cause(
+        "unlike inputs", "likely", paths_of(evidence.layers), text, _MIXED_BATCHES
+    )
 
 
 def better_alone(evidence: Evidence) -> Iterator[Cause]:

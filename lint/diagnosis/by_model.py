@@ -77,11 +77,29 @@ def unexplained(evidence: Evidence, explained: Collection[str]) -> Iterator[Caus
             "changed since" + _from_before(evidence.steps, late),
             "use a smaller momentum, or lower the learning rate towards the end",
         )
+        yield from _of_unlike_data_before(evidence, late)
     left = _without(left, late)
     if evidence.stays:  # Other statistics do hardly better.
         left = [layer for layer in left if layer.is_far]
     if left:
         yield from _of_other_weights_or_data(evidence, left)
+
+
+def _of_unlike_data_before(
+    evidence: Evidence, late: Sequence[LayerState]
+) -> Iterator[Cause]:
+    """Find averages that short training moved to other data, if they are these."""
+    first = _first(evidence)
+    if first in late and not _from_before(evidence.steps, late):
+        yield Cause(
+            "unlike data",
+            "possible",
+            paths_of(late),
+            f"the last {evidence.steps:,} training steps have replaced the statistics "
+            "by those of their data, which these data do not match",
+            "preprocess the data as in training; to train further on other data, "
+            "freeze batch normalization first, with kerasbn.freeze(model)",
+        )
 
 
 def _without(layers: list[LayerState], others: list[LayerState]) -> list[LayerState]:

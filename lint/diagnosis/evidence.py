@@ -2,42 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from ..subjects.live_model import steps_taken
-from .by_epsilon import epsilon_to_try
-from .judge import Judge
-from .layers import array, assign_data, assign_running, built_layers, layer_states
-from .modes import table_of_modes
-from .names import (
-    BATCH_NORM,
-    DROPOUT,
-    INFERENCE,
-    OTHER_EPSILON,
-    RECALIBRATED,
-    TRAINING,
-    UNFLAGGED,
-)
-from .runner import Mode, Runner
+from .cutting import are_of_one_label
+from .names import BATCH_NORM, IN_ORDER, INFERENCE, RECALIBRATED
 from .scores import Score, is_worse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from .batches import Data
-    from .layers import LayerState
+    from .layers import LayerState, Moments
     from .modes import Use
 
-# Distances of outputs have no natural scale: a quarter of a deviation counts.
-_SCALE_OF_DISTANCES = 12.5
 _HIGHER_IS_BETTER = ("acc", "auc", "precision", "recall", "iou", "f1")
 _A_POINT = 0.01
 _NO_BETTER = 0.95  # than a constant prediction, as a fraction of its loss
-_MOST_BYTES, _FEWEST_BATCHES = 128 * 2**20, 2  # of the outputs of one mode
-_MOST_LAYERS, _MOST_BATCHES = 32, 8  # for attributing the gap
 
 
 @dataclass(frozen=True)
@@ -54,6 +35,11 @@ class Evidence:
         scale: the loss of an uninformed prediction, in excess of that of a good one.
         constant: the loss of a constant prediction, if it is known and meaningful.
         steps: the number of training steps of the optimizer; None if unknown.
+        accumulated: the number of batches whose gradients the optimizer adds up to a
+            step; None if each batch is one.
+        of_kinds: for each order in which batches have one kind of samples each, the
+            statistics of the layers; empty if all running statistics are near the
+            data's.
         fits_epsilon: whether all running statistics match the data if the layers get
             another epsilon, where some do not with their own.
         bad_weights: the paths of other weights that are not finite.
@@ -69,6 +55,8 @@ class Evidence:
     scale: float
     constant: float | None = None
     steps: int | None = None
+    accumulated: int | None = None
+    of_kinds: Sequence[Mapping[str, Moments]] = ()
     fits_epsilon: bool = False
     bad_weights: Sequence[str] = ()
     bad_data: bool = False
@@ -133,6 +121,11 @@ class Evidence:
         return self.scores[INFERENCE].loss.mean > self.constant / 2 > 0
 
     @property
+    def must_be_mixed(self) -> bool:
+        """Whether batches of one of two labels each do worse in training mode."""
+        return self.worse(IN_ORDER, BATCH_NORM) and are_of_one_label(self.data.in_order)
+
+    @property
     def is_harmed(self) -> bool:
         """Whether statistics cause any harm."""
         return self.has_gap or self.helps
@@ -146,141 +139,3 @@ class Evidence:
         if one not in self.scores or other not in self.scores:
             return False
         return is_worse(self.scores[one], self.scores[other], self.scale)
-
-
-def gather(model: Any, data: Data) -> Evidence:
-    """Measure; must be called while the model is left undisturbed.
-
-    Raises:
-        UsageError: if the model cannot be run on the data.
-    """
-    layers = built_layers(model)
-    only_layers = {path: layer for path, (layer, _) in layers.items()}
-    no_loss = _why_no_loss(model, data)
-    runner = Runner(model, only_layers, has_loss=not no_loss)
-    problem = runner.prepare(data.batches[0])
-    data = data.first(_affordable(runner, data))
-    no_loss = no_loss or (problem and f"the loss cannot be computed ({problem})")
-    merged = data.merged()
-    modes = table_of_modes(model, runner, merged[0]) if layers else {}
-    judge = Judge(model, data, runner, not no_loss)
-    for name, mode in _modes(modes).items():
-        judge.run(name, mode)
-    still = runner.statistics(Mode(False), merged) if layers else {}
-    measured = still
-    if layers and not judge.are_same(INFERENCE, DROPOUT):
-        measured = runner.statistics(Mode(True), merged)
-    states = layer_states(layers, measured, still, merged[0].samples)
-    if states:
-        assign_data(states)
-        judge.run(RECALIBRATED, Mode(False))
-        assign_running(states)
-    fits_epsilon = False
-    if epsilon := epsilon_to_try(states):
-        other = Mode(False, epsilon=epsilon)
-        judge.run(OTHER_EPSILON, other)
-        measured = runner.statistics(other, merged)
-        of_other = layer_states(layers, measured, measured, merged[0].samples)
-        fits_epsilon = not any(state.is_off for state in of_other)
-    constant = None if no_loss else judge.loss_of_constant()
-    scores = judge.scores()
-    known = [score.loss.mean for score in scores.values()]
-    best = min((loss for loss in known if np.isfinite(loss)), default=0.0)
-    evidence = Evidence(
-        model=model,
-        data=data,
-        layers=states,
-        modes=modes,
-        scores=scores,
-        no_loss=no_loss,
-        scale=_SCALE_OF_DISTANCES if no_loss else _scale(constant, best),
-        constant=constant,
-        steps=steps_taken(model),
-        fits_epsilon=fits_epsilon,
-        bad_weights=_not_finite(model),
-        bad_data=_has_bad_data(data),
-    )
-    return _attributed(evidence, judge)
-
-
-def _affordable(runner: Runner, data: Data) -> int:
-    """Return how many batches to use, so that all modes' outputs fit in memory."""
-    import keras
-
-    (output,) = runner.outputs(Mode(False), data.batches[:1]).outputs
-    size = sum(np.asarray(leaf).nbytes for leaf in keras.tree.flatten(output))
-    return max(_FEWEST_BATCHES, _MOST_BYTES // max(size, 1))
-
-
-def _why_no_loss(model: Any, data: Data) -> str:
-    if not data.has_targets:
-        return "there are no targets"
-    return "" if model.compiled else "the model is not compiled"
-
-
-def _scale(constant: float | None, best: float) -> float:
-    return abs(best) if constant is None else abs(constant - best)
-
-
-def _modes(modes: Mapping[str, Mapping[str, Use]]) -> dict[str, Mode]:
-    """Return the modes to compare. In training, BN runs as in `fit`."""
-    in_batches = tuple(
-        (path, True) for path, uses in modes.items() if uses["fit"].uses == "batch"
-    )
-    still = tuple((path, False) for path in modes)
-    found = {INFERENCE: Mode(False), TRAINING: Mode(True)}
-    if modes:
-        found[BATCH_NORM] = Mode(False, in_batches)
-        found[DROPOUT] = Mode(True, still)
-    if any(uses["predict"].uses == "batch" for uses in modes.values()):
-        found[UNFLAGGED] = Mode(False, still)
-    return found
-
-
-def _attributed(evidence: Evidence, judge: Judge) -> Evidence:
-    """Add the part of the gap that each layer alone accounts for, and sort by it."""
-    states = sorted(evidence.layers, key=_badness, reverse=True)
-    if evidence.is_harmed:
-        aim = BATCH_NORM if evidence.has_loss and evidence.has_gap else RECALIBRATED
-        count = min(_MOST_BATCHES, len(evidence.data.batches))
-        ours = evidence.scores[INFERENCE].losses[:count]
-        gap = float((ours - evidence.scores[aim].losses[:count]).mean())
-        for index, state in enumerate(states[:_MOST_LAYERS]):
-            if state.is_off and np.isfinite(gap) and gap > 0:
-                assign_data([state])
-                left = float((ours - judge.first_losses(count)).mean())
-                assign_running([state])
-                states[index] = state.with_share(left / gap)
-        states.sort(key=lambda state: (-max(state.share or 0.0, 0.0), -_badness(state)))
-    return replace(evidence, layers=tuple(states))
-
-
-def _badness(state: LayerState) -> float:
-    """Sort key: a number for the distance of the statistics from the data's."""
-    it = state.distance
-    if it is None:
-        return -1.0
-    if not it.is_finite:
-        return np.inf
-    return it.shift + float(np.log(it.ratio))
-
-
-def _not_finite(model: Any) -> list[str]:
-    return [
-        weight.path
-        for weight in model.weights
-        if "float" in str(weight.dtype) and not np.isfinite(array(weight)).all()
-        if not weight.path.endswith(("moving_mean", "moving_variance"))
-    ]
-
-
-def _has_bad_data(data: Data) -> bool:
-    import keras
-
-    leaves = keras.tree.flatten([(batch.x, batch.y) for batch in data.batches])
-    return any(
-        isinstance(leaf, np.ndarray)
-        and leaf.dtype.kind == "f"
-        and not np.isfinite(leaf).all()
-        for leaf in leaves
-    )

@@ -71,14 +71,12 @@ class Judge:
         return self._losses(self._runner.outputs(Mode(False), batches))
 
     def loss_of_constant(self) -> float | None:
-        """See `scores.loss_of_constant`; None if all targets are the same."""
+        """See `scores.loss_of_constant`; None for one sample, or targets all alike."""
         import keras
 
         batches = self._data.batches[:_BATCHES_OF_CONSTANT]
-        targets = keras.tree.flatten([batch.y for batch in batches])
-        if not any(
-            np.unique(target).size > 1 for target in targets if target is not None
-        ):
+        targets = zip(*(keras.tree.flatten(batch.y) for batch in batches), strict=True)
+        if self._data.samples == 1 or not any(_vary(parts) for parts in targets):
             return None
         names = [n for n in (INFERENCE, BATCH_NORM, RECALIBRATED) if n in self._runs]
         losses = [
@@ -93,3 +91,9 @@ class Judge:
         reference = self._runs.get(BATCH_NORM, self._runs[INFERENCE])
         count = len(outputs.outputs)
         return relative_distances(outputs, Outputs(reference.outputs[:count], None, []))
+
+
+def _vary(targets: Sequence[Any]) -> bool:
+    """Whether a target is not the same for all samples of all batches."""
+    values = [np.unique(target) for target in targets if target is not None]
+    return bool(values) and np.unique(np.concatenate(values)).size > 1

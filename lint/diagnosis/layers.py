@@ -35,6 +35,7 @@ class Moments:
             samples has and a batch of one does not.
         of_batches: the variance of the means of batches.
         batch_size: the number of samples in a batch.
+        positions: the number of values in a sample, such as the pixels of an image.
     """
 
     mean: Array
@@ -43,6 +44,7 @@ class Moments:
     of_samples: Array
     of_batches: Array
     batch_size: int
+    positions: float
 
     @classmethod
     def pooled(cls, parts: Sequence[Array], batch_size: int) -> Moments:
@@ -63,6 +65,7 @@ class Moments:
             average(between) + of_batches,
             of_batches,
             batch_size,
+            float(counts.mean()) / batch_size,
         )
 
 
@@ -181,8 +184,8 @@ def layer_states(
             array(variable) for variable in (layer.moving_mean, layer.moving_variance)
         )
         calls = tuple(Moments.pooled(moments, batch_size) for moments in measured[path])
-        data = _together(measured[path], batch_size)
-        at_rest = _together(still[path], batch_size)
+        data = pooled(measured[path], batch_size)
+        at_rest = pooled(still[path], batch_size)
         away = None
         if data is not None:
             epsilon = float(layer.epsilon)
@@ -193,12 +196,15 @@ def layer_states(
     return states
 
 
-def _together(calls: list[list[Array]], batch_size: int) -> Moments | None:
-    """Pool all calls of a layer, as one running average does."""
+def pooled(calls: list[list[Array]], batch_size: int) -> Moments | None:
+    """Pool all calls of a layer, as one running average does.
+
+    None if no values reach it, or a single one, which has no variance.
+    """
     if not calls:
         return None
     parts = [np.concatenate(arrays) for arrays in zip(*calls, strict=True)]
-    return Moments.pooled(parts, batch_size)
+    return Moments.pooled(parts, batch_size) if parts[0].sum() > 1 else None
 
 
 def assign_data(states: Sequence[LayerState]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from .names import BATCH_NORM, INFERENCE, RECALIBRATED, TRAINING
+from .names import BATCH_NORM, IN_ORDER, INFERENCE, RECALIBRATED, TRAINING
 
 if TYPE_CHECKING:
     from .cause import Cause
@@ -76,6 +76,14 @@ def _healthy(diagnosis: Diagnosis) -> str:
         text += (
             " On these data, training mode does no better: if the log of training says "
             "so, it saw other data, or in another order."
+        )
+    if diagnosis.evidence.must_be_mixed:
+        text += (
+            " In training mode, batches must be mixed: the loss is "
+            f"{number(scores[IN_ORDER].loss.mean)} if each has one label, as in the "
+            "order of these data. Where only one kind is given, such as the generated "
+            "samples of a GAN, call the model with training=False, or train it on "
+            "batches of one kind each."
         )
     return text
 

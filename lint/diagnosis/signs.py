@@ -184,10 +184,11 @@ def fits_noise(state: LayerState) -> bool:
     away = distance(
         state.mean, state.variance, still.mean, still.variance, state.epsilon
     )
-    return _total(away) > _CLEARLY * _total(state.distance)
+    return total(away) > _CLEARLY * total(state.distance)
 
 
-def _total(away: Distance) -> float:
+def total(away: Distance) -> float:
+    """Add up the distances of means and of variances, both of which are 0 at best."""
     return away.shift + float(np.log(away.ratio))
 
 

@@ -5,13 +5,13 @@ https://docs.gitlab.com/ci/testing/code_quality/
 
 from __future__ import annotations
 
-import json
 import os
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ..findings import Severity
 from ..fingerprints import fingerprints
 from ..tally import tally
+from ..writing import write_json
 
 if TYPE_CHECKING:
     from ..findings import Finding
@@ -28,7 +28,7 @@ def write(report: Report, file: TextIO) -> None:
     """Write an array with one object for each finding."""
     names = fingerprints(report.findings, report.excerpts)
     pairs = zip(report.findings, names, strict=True)
-    _dump([_issue(finding, name) for finding, name in pairs], file)
+    write_json([_issue(finding, name) for finding, name in pairs], file)
 
 
 def write_statistics(report: Report, file: TextIO) -> None:
@@ -40,7 +40,7 @@ def write_statistics(report: Report, file: TextIO) -> None:
         counted.append(
             _object(tallied.code, tallied.severity, text, tallied.code, ".", 1)
         )
-    _dump(counted, file)
+    write_json(counted, file)
 
 
 def _issue(finding: Finding, fingerprint: str) -> dict[str, Any]:
@@ -81,8 +81,3 @@ def _within_repository(path: str) -> str:
         return os.path.relpath(path, root).replace(os.sep, "/")
     except ValueError:  # On another drive.
         return path
-
-
-def _dump(value: list[dict[str, Any]], file: TextIO) -> None:
-    json.dump(value, file, indent=2)
-    file.write("\n")

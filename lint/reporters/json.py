@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from ..tally import tally
+from ..writing import write_json
 
 if TYPE_CHECKING:
     from ..run import Report
@@ -14,14 +14,9 @@ if TYPE_CHECKING:
 
 def write(report: Report, file: TextIO) -> None:
     """Write the array, one finding after another, each on its own lines."""
-    _dump([finding.to_json() for finding in report.findings], file)
+    write_json([finding.to_json() for finding in report.findings], file)
 
 
 def write_statistics(report: Report, file: TextIO) -> None:
     """Write an array of `{"code", "name", "severity", "count", "fixable"}`."""
-    _dump([asdict(count) for count in tally(report.findings)], file)
-
-
-def _dump(value: list[dict[str, Any]], file: TextIO) -> None:
-    json.dump(value, file, indent=2)
-    file.write("\n")
+    write_json([asdict(count) for count in tally(report.findings)], file)

@@ -7,7 +7,6 @@ https://docs.github.com/code-security/reference/code-scanning/sarif-support-for-
 
 from __future__ import annotations
 
-import json
 import os
 from importlib.metadata import version
 from pathlib import Path
@@ -21,6 +20,7 @@ from ..rules.documentation import markdown, summary, why
 from ..subjects.imported import is_reference
 from ..tally import Count, tally
 from ..urls import project_url, rule_url
+from ..writing import write_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -77,8 +77,7 @@ def _write(codes: Iterable[str], results: list[Object], file: TextIO) -> None:
         "columnKind": "unicodeCodePoints",
         "results": results,
     }
-    json.dump({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, file, indent=2)
-    file.write("\n")
+    write_json({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, file)
 
 
 def _rule(rule: Rule) -> Object:

@@ -31,7 +31,8 @@ class TrainingTrueHardCoded(Rule):
     constructor flag that a layer passes on in its `call` is reported as info, too, and
     so is True for dropout there, for a layer beside others that get the phase, or for
     a method where `call` has no `training`; there also a function such as
-    `tf.nn.dropout`, which always drops. `BatchNormalization(mode=2)` of Keras 1 is
+    `tf.nn.dropout`, which always drops, and a warning where its rate is a number and
+    nothing around it asks for the phase. `BatchNormalization(mode=2)` of Keras 1 is
     reported as info; `training=self.trainable` is a warning, and a parameter of that
     name info.
     Calls of a model in a training loop, branches on the phase, Monte Carlo dropout and
@@ -119,7 +120,9 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
             )
         for found in source.always_on(module):
             yield self.finding(
-                _when_on(found), module.location(found.node), Severity.INFO
+                _when_on(found),
+                module.location(found.node),
+                None if found.surely else Severity.INFO,
             )
         for mode in source.batch_modes(module):
             yield self.finding(
@@ -248,9 +251,8 @@ def _when_on(found: source.AlwaysOn) -> str:
     """Describe what never stops, and how to make it."""
     if found.is_function:
         return (
-            f"{found.called} drops in predict too, as this call has no `training` to "
-            "ask; use a Dropout layer, or take training=None and drop only if it is "
-            "true, unless that is meant"
+            f"{found.called} drops in predict too, as nothing around it asks for "
+            "`training`; use a Dropout layer, unless that is meant"
         )
     return (
         f"{found.called} is run as in training by predict too: what drops or is random "

@@ -34,8 +34,10 @@ class TrainingFlagNotPassedOn(Rule):
     first of them where the `call` of a layer takes `training` and never uses it; a
     layer that a method, a mixin or a function runs which has no parameter for the
     phase; and a call of a method that leaves the phase at a default which the method
-    passes on. The `call` may be that of a base class in another file, and layers may
-    be passed in, found by a name or held by computed attributes.
+    passes on, or at True. The `call` may be that of a base class in another file, and
+    layers may be passed in, found by a name or held by computed attributes. A flag by
+    position is reported as info, too, where the source is surely for Keras 3, in which
+    layers take only tensors so.
 
     A live model is also run once on random inputs, as `fit` runs it, and left as it
     was, if the backend that is loaded is JAX.
@@ -94,15 +96,13 @@ healthy = bool(np.abs(moving_mean).max() > 0)
 
     def check_source(self, module: Module) -> Iterator[Finding]:
         """Report every such call, and those beside others that get the flag."""
-        if not module.mentions("def call"):
+        if not module.mentions("def call", "training=True"):
             return
         for left in source.left_out(module):
             if left.default is not None:
                 yield self.finding(
                     f"{ast.unparse(left.call.func)} does not get `training` in this "
-                    f"call and gives its layers its default {left.default.value!r}: "
-                    "they stay in inference mode in training, too; pass "
-                    "training=training",
+                    f"call and {_at_default(left.default)}; pass training=training",
                     module.location(left.call),
                     Severity.INFO,
                 )
@@ -113,6 +113,14 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                 "where `call` is run by itself, as by network.call(...) or by fit on "
                 "JAX, it stays in inference mode; pass training=training",
                 module.location(left.call),
+                Severity.INFO,
+            )
+        for call, flag in source.placed_flags(module):
+            yield self.finding(
+                f"{ast.unparse(call.func)} gets its flag by position, where Keras 3 "
+                "takes only tensors: True or False raises a ValueError, in fit, too; "
+                f"pass training={ast.unparse(flag)}",
+                module.location(flag),
                 Severity.INFO,
             )
         if not source.keras_for(module).has(FIT_ON_JAX_BYPASSES_CALLING):
@@ -141,6 +149,15 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                     model.at(path),
                     None if compiled else Severity.WARNING,
                 )
+
+
+def _at_default(default: ast.Constant) -> str:
+    if default.value is True:
+        return "takes its default True: it acts as in training in inference, too"
+    return (
+        f"gives its layers its default {default.value!r}: they stay in inference mode "
+        "in training, too"
+    )
 
 
 def _how(left: source.LeftOut) -> str:

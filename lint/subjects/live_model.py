@@ -130,12 +130,21 @@ def _reader(layer: Any) -> Callable[[], Statistics | None]:
 def steps_taken(model: Any) -> int | None:
     """Return the number of batches a model was trained on; None without an optimizer.
 
-    Under loss scaling the inner optimizer counts. Under gradient accumulation
-    `iterations` counts only whole rounds, and a private variable counts the batches.
+    Under gradient accumulation `iterations` counts only whole rounds, and a private
+    variable counts the batches.
     """
     from keras import ops
 
-    optimizer = getattr(model, "optimizer", None)
-    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
-    count = getattr(optimizer, "_iterations", None)
+    count = getattr(_optimizer(model), "_iterations", None)
     return None if count is None else int(ops.convert_to_numpy(count))
+
+
+def accumulated_batches(model: Any) -> int | None:
+    """Return the number of batches whose gradients make one step; None if it is one."""
+    return getattr(_optimizer(model), "gradient_accumulation_steps", None)
+
+
+def _optimizer(model: Any) -> Any:
+    """Return a model's optimizer: under loss scaling, the inner one, which counts."""
+    optimizer = getattr(model, "optimizer", None)
+    return getattr(optimizer, "inner_optimizer", optimizer)

@@ -9,7 +9,7 @@ from keras import layers, ops
 
 import kerasbn
 import lint
-from lint.diagnosis.batches import read_data
+from lint.diagnosis.reading import read_data
 
 BACKEND = keras.backend.backend()
 
@@ -271,7 +271,8 @@ class TestData:
                 (np.zeros((4, 4)), np.zeros((3, 1))),
                 "samples. Received: arrays of 3 and 4",
             ),
-            ((np.zeros((1, 4)),), "at least two samples"),
+            ((np.zeros((1, 4)),), "One sample has no variance .* Received: 1 sample"),
+            ((np.zeros((0, 4)),), "needs samples.* Received: no batch"),
             ((3,), "Received: x of type int"),
             (([(np.zeros((4, 4)),)], np.zeros((4, 1))), "`y` is only for arrays"),
             ((np.zeros((4, 7)),), r"cannot be run on the data: .*Received: x of shape"),

@@ -115,7 +115,7 @@ def state(mean, variance, data, still=None, momentum=0.99):
 def moments(mean, variance, of_samples=0.0):
     full = [np.full(4, float(each)) for each in (mean, variance, of_samples)]
     zero = np.zeros(4)
-    return Moments(full[0], full[1], full[1], full[2], zero, 32)
+    return Moments(full[0], full[1], full[1], full[2], zero, 32, 1)
 
 
 class TestSigns:

@@ -16,8 +16,10 @@ from .flags.in_lambda import batch_norms_in_lambda
 from .flags.kept_flags import Kept, kept_flags
 from .flags.kept_rates import kept_rates
 from .flags.leaks import Leak, leaked_flags
+from .flags.lost_settings import lost_settings
 from .flags.outside_calls import outside_calls
 from .flags.own_training import has_own_training
+from .flags.placed_flags import placed_flags
 from .flags.plain_calls import leaking_calls, leaks_in_call
 from .flags.sibling_flags import (
     LeftOut,
@@ -26,11 +28,14 @@ from .flags.sibling_flags import (
     passes_flag_to_sublayers,
 )
 from .flags.trainable_flags import trainable_flags
+from .flags.true_defaults import true_defaults
 from .flags.unflagged_on_jax import flag_passed_on, unflagged_on_jax
+from .flags.unused_outputs import unused_outputs
 from .flags.usage import Usage, usage_of
 from .flags.without_flag import WithoutFlag, passes_flags_on, without_flag
 from .freezing.frozen_parts import frozen_in_parts
 from .freezing.late_freezing import fitted_frozen, late_changes
+from .freezing.late_in_methods import late_in_methods
 from .freezing.partial_freezing import loops_that_miss
 from .freezing.toggled import toggled_in_loops
 from .networks.contents import Kinds, kinds_of_class
@@ -48,8 +53,8 @@ from .resolving.classes import (
     keras_kind,
     takes_training,
 )
+from .resolving.lineage import method_of, project_lineage
 from .resolving.members import members
-from .resolving.resolve import method_of, project_lineage
 from .statistics.averaged import averaged_weights
 from .statistics.averages_put_in import averages_put_in
 from .statistics.batch_norm_calls import batch_modes
@@ -65,6 +70,7 @@ from .statistics.shared_inputs import shared_by_inputs
 from .statistics.sole_use import sole_number
 from .tf1.backend_functions import trained_without_updates
 from .tf1.batch_statistics import own_batch_statistics
+from .tf1.constant_dropout import ConstantDropout, constant_dropouts
 from .tf1.constant_flags import ConstantFlag, constant_flags
 from .tf1.constants_beside_phase import BesidePhase, constants_beside_phase
 from .tf1.copied_collections import copied_collections
@@ -110,6 +116,7 @@ __all__ = [
     "AlwaysOn",
     "BesidePhase",
     "Class",
+    "ConstantDropout",
     "ConstantFlag",
     "Evaluated",
     "Fed",
@@ -147,6 +154,7 @@ __all__ = [
     "calls_without_flag",
     "calls_without_parameter",
     "changes_later",
+    "constant_dropouts",
     "constant_flags",
     "constants_beside_phase",
     "copied_collections",
@@ -184,6 +192,7 @@ __all__ = [
     "kinds_handed_on",
     "kinds_of_class",
     "late_changes",
+    "late_in_methods",
     "layers_before",
     "layers_out_of_sight",
     "leaked_flags",
@@ -196,6 +205,7 @@ __all__ = [
     "loops_that_miss",
     "loses_updates",
     "lost_flags",
+    "lost_settings",
     "members",
     "method_of",
     "misnamed_flags",
@@ -212,6 +222,7 @@ __all__ = [
     "passes_flags_on",
     "penalized_out_of_sight",
     "penalties_through_batch_norm",
+    "placed_flags",
     "project_lineage",
     "read_module",
     "replaced",
@@ -228,12 +239,14 @@ __all__ = [
     "trained_without_updates",
     "training_ops",
     "trains_layers",
+    "true_defaults",
     "unflagged_in_estimators",
     "unflagged_in_sessions",
     "unflagged_of_tables",
     "unflagged_on_jax",
     "unpassed_flags",
     "unused_flags",
+    "unused_outputs",
     "updates_left_behind",
     "updates_out_of_sight",
     "usage_of",

@@ -17,7 +17,9 @@ from lint.subjects.source.reading.values import (
     Routine,
 )
 from lint.subjects.source.resolving.instances import attribute_given
-from lint.subjects.source.resolving.resolve import calls_of, lineage, method_of, values
+from lint.subjects.source.resolving.lineage import lineage, method_of
+from lint.subjects.source.resolving.local_calls import calls_of
+from lint.subjects.source.resolving.resolve import values
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,8 +12,9 @@ from ..reading import hints
 from ..reading.keras_versions import keras_for
 from ..reading.values import Class, Known, Result, Self, parameters
 from ..resolving.classes import keras_kind, reached
+from ..resolving.lineage import lineage, method_of
 from ..resolving.members import members
-from ..resolving.resolve import lineage, method_of, values
+from ..resolving.resolve import values
 from ..resolving.saying import FLAG, says
 from ..statistics.batch_norm_calls import calls_base
 from ..training.tapes import stands_in_tape

@@ -46,7 +46,9 @@ if TYPE_CHECKING:
     from ..reading.module import Module
     from ..reading.values import Value
 
-_ANY_FLAG = re.compile(r"training(?:[\"']\]?\s*[=:]|\s*=)|,\s*(?:True|False|None)\b")
+# Two, as a pattern that begins with a word is found in a tenth of the time.
+_NAMED_FLAG = re.compile(r"training(?:[\"']\]?\s*[=:]|\s*=)")
+_PLACED_FLAG = re.compile(r",\s*(?:True|False|None)\b")
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,9 @@ class Flagged:
 @found_once
 def flagged_calls(module: Module) -> Iterator[Flagged]:
     """Yield each call of BN, or of what holds BN, with a constant flag."""
-    if not module.matches(_ANY_FLAG) or not may_reach(module, _may_be_flagged):
+    if not (module.matches(_NAMED_FLAG) or module.matches(_PLACED_FLAG)):
+        return
+    if not may_reach(module, _may_be_flagged):
         return
     fitted: set[ast.AST] | None = None
     for call in module.calls:

@@ -14,8 +14,9 @@ from ..reading.limits import FLAGS_HANDED
 from ..reading.nodes import arguments_of
 from ..reading.values import Class, Known, Result, Self, argument_for, default_of
 from ..resolving.classes import calls_in, keras_kind, takes_training
+from ..resolving.lineage import method_of
 from ..resolving.members import members
-from ..resolving.resolve import method_of, values
+from ..resolving.resolve import values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

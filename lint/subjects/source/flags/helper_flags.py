@@ -20,9 +20,10 @@ from ..reading.values import (
     argument_for,
     parameters,
 )
+from ..resolving.attributes import attribute_of
 from ..resolving.classes import calls_in
 from ..resolving.members import attribute_of_self, self_name
-from ..resolving.resolve import attribute_of, values
+from ..resolving.resolve import values
 from ..resolving.saying import FLAG, says
 from .phase_layers import depends_on_phase, reads_flag
 

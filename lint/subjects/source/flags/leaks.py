@@ -12,8 +12,9 @@ from ..networks.contents import kinds_held
 from ..reading.nodes import end
 from ..reading.values import Class, Known, Result, Self
 from ..resolving.classes import calls_in, keras_kind, keyword, reached
+from ..resolving.lineage import method_of
 from ..resolving.members import members
-from ..resolving.resolve import method_of, values
+from ..resolving.resolve import values
 from ..resolving.saying import FLAG, How, Said, says
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from ..reading.keras_versions import keras_for
 from ..reading.memo import remembered
 from ..reading.values import argument_for, default_of, unpacks
 from ..resolving.callers import calls_elsewhere
-from ..resolving.resolve import calls_of
+from ..resolving.local_calls import calls_of
 from ..resolving.saying import How
 
 if TYPE_CHECKING:

@@ -18,8 +18,9 @@ from ..networks.sublayers import gets_phase_elsewhere
 from ..reading import hints
 from ..reading.values import Class, Self
 from ..resolving.classes import keras_kind, reached, takes_training
+from ..resolving.lineage import method_of
 from ..resolving.members import members
-from ..resolving.resolve import method_of, values
+from ..resolving.resolve import values
 from ..training.running import Running, running
 from .leaks import is_layer
 from .phase_layers import depends_on_phase

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from ..reading.memo import remembered
 from ..reading.values import Class, Known, Parameter, Result, Self
 from ..resolving.classes import calls_in, keras_kind
-from ..resolving.resolve import method_of, values
+from ..resolving.lineage import method_of
+from ..resolving.resolve import values
 from ..resolving.saying import says
 from .usage import FITS, FITTING
 
@@ -64,7 +65,7 @@ def _is_step(text: str) -> bool:
 
 def _files_near(module: Module) -> list[Path]:
     """The project's files that lead to the module by imports, and what these import."""
-    project, here = module.project, module.path.resolve()
+    project, here = module.project, module.real_path
     users = project.texts.naming([module.imported_as], "")
     users += project.texts.naming(map(_imported_as, users), "")
     led_to = [project.reach.led_to(path) for path in (here, *users)]
@@ -79,7 +80,7 @@ def _imported_as(path: Path) -> str:
 def _fitting(module: Module, near: list[Path]) -> Iterator[Module]:
     """The module, and those of the files near to it that fit something."""
     yield module
-    project, here = module.project, module.path.resolve()
+    project, here = module.project, module.real_path
     for path in near:
         if path != here and FITS.search(project.texts.read(path)):
             found = project.load(path)

@@ -10,7 +10,8 @@ from ..networks.contents import kinds_held
 from ..networks.sublayers import may_depend_on_phase
 from ..reading.values import Class, Known, Result
 from ..resolving.classes import takes_training
-from ..resolving.resolve import method_of, values
+from ..resolving.lineage import method_of
+from ..resolving.resolve import values
 from ..resolving.saying import FLAG
 from .leaks import stands_for_layer
 

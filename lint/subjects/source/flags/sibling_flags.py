@@ -21,10 +21,12 @@ from ..reading import hints
 from ..reading.keras_versions import keras_for
 from ..reading.memo import found_once
 from ..reading.nodes import last_word
-from ..reading.values import Class, Routine, parameters
+from ..reading.values import Class, Routine, default_of, parameters
 from ..resolving.classes import calls_in, keras_kind, keyword, reached
+from ..resolving.lineage import method_of
+from ..resolving.local_calls import calls_of
 from ..resolving.members import attribute_of_self, members
-from ..resolving.resolve import calls_of, method_of, values
+from ..resolving.resolve import values
 from ..resolving.saying import FLAG, passes_flag_on, says, says_otherwise
 from .helper_flags import has_no_phase, lost_in_helpers
 from .leaks import is_layer
@@ -50,7 +52,8 @@ class LeftOut:
         helper: the method around it, or the function that is called with the layer or
             calls it, if that has no parameter for the phase.
         layer: the layer in such a function, as written.
-        default: the flag that a method which is called instead is then left at.
+        default: the flag that a method which is called instead is then left at: that of
+            inference, or True.
     """
 
     call: ast.Call
@@ -77,7 +80,11 @@ def _left_out(module: Module) -> Iterator[LeftOut]:
     passing = [call.lineno for call in module.calls if _passes_on(call)]
     for node in module.classes if module.mentions(FLAG) else ():
         cls = Class(module, node)
-        if not _may_leave_out(module, node) or keras_kind(cls) is None:
+        if not _has_flags(module, node) or keras_kind(cls) is None:
+            continue
+        for method in members(module, node).methods.values():
+            yield from _left_at_true(module, method)
+        if not _may_leave_out(module, node):
             continue
         here = [one for one in reached(cls, "call") if one.module is module]
         passes = {
@@ -100,14 +107,17 @@ def _left_out(module: Module) -> Iterator[LeftOut]:
                 yield from islice(_inconsistent(module, cls, routine.node), 1)
 
 
-def _may_leave_out(module: Module, node: ast.ClassDef) -> bool:
-    """Whether it has a `call`, or a method with the flag that an inherited one runs."""
+def _has_flags(module: Module, node: ast.ClassDef) -> bool:
+    """Whether it has a `call`, or a method with the flag."""
     own = members(module, node).methods
     return "call" in own or (
-        bool(node.bases)
-        and any(FLAG in parameters(method) for method in own.values())
-        and method_of(Class(module, node), "call") is not None
+        bool(node.bases) and any(FLAG in parameters(method) for method in own.values())
     )
+
+
+def _may_leave_out(module: Module, node: ast.ClassDef) -> bool:
+    """Whether it has a `call`, or inherits one that may run its methods."""
+    return method_of(Class(module, node), "call") is not None
 
 
 def passes_flag_to_sublayers(module: Module, function: Function) -> bool:
@@ -157,13 +167,38 @@ def _in_helpers(cls: Class, routine: Routine) -> Iterator[LeftOut]:
 
 def _left_at_default(module: Module, function: Function) -> Iterator[LeftOut]:
     """The calls of methods that hand their own default on, where others pass a flag."""
+    for call, method in _calls_without_flag(module, function):
+        default = _default_handed_on(method)
+        if default and _is_given_beside(module, method, call, function):
+            yield LeftOut(call, default=default)
+
+
+def _left_at_true(module: Module, function: Function) -> Iterator[LeftOut]:
+    """The calls of methods that train by default, whatever phase the caller is in.
+
+    The caller takes the phase, and passes it on elsewhere or uses it for nothing.
+    """
+    if FLAG not in parameters(function) or not (
+        any(map(_passes_on, calls_in(module, function)))
+        or _uses_no_flag(module, function)
+    ):
+        return
+    for call, method in _calls_without_flag(module, function):
+        match default_of(method.node, FLAG):
+            case ast.Constant(value=True) as default if mentions_flag(method.node):
+                if not _is_asked_before(module, call, function):
+                    yield LeftOut(call, default=default)
+
+
+def _calls_without_flag(
+    module: Module, function: Function
+) -> Iterator[tuple[ast.Call, Routine]]:
+    """The calls of methods of the instance that pass no phase, and these methods."""
     for call in _own_calls(module, function):
         if says(module, call).is_nothing and attribute_of_self(call.func, "self"):
             for value in values(module, call.func):
                 if isinstance(value, Routine):
-                    default = _default_handed_on(value)
-                    if default and _is_given_beside(module, value, call, function):
-                        yield LeftOut(call, default=default)
+                    yield call, value
 
 
 def _own_calls(module: Module, function: Function) -> list[ast.Call]:

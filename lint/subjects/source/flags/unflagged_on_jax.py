@@ -18,7 +18,8 @@ from ..reading.keras_versions import backend
 from ..reading.memo import found_once
 from ..reading.values import Class, Result, Routine, argument_for, default_of
 from ..resolving.classes import calls_in, keras_kind, reached, takes_training
-from ..resolving.resolve import method_of, values
+from ..resolving.lineage import method_of
+from ..resolving.resolve import values
 from ..resolving.saying import FLAG, says
 from .leaks import is_layer
 from .usage import usage_of

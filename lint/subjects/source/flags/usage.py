@@ -22,7 +22,8 @@ from ..reading.values import (
     unpacks,
 )
 from ..resolving.classes import keras_kind, keyword
-from ..resolving.resolve import method_of, project_lineage, values
+from ..resolving.lineage import method_of, project_lineage
+from ..resolving.resolve import values
 from ..resolving.saying import FLAG, Said, says
 from ..resolving.symbolic import builds_graph
 from ..training.running import running

@@ -3,48 +3,31 @@
 from __future__ import annotations
 
 import ast
-import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ....semantics import CALL_NEEDS_TRAINING
-from ... import names
-from ..networks.contents import kinds_of_class
-from ..networks.sublayers import gets_phase_elsewhere
 from ..reading import hints
 from ..reading.keras_versions import keras_for
-from ..reading.values import Class, Known, Parameter
+from ..reading.values import Class
 from ..resolving.classes import (
-    calls_in,
     extends_flagged,
     keras_kind,
-    reached,
     takes_training,
 )
-from ..resolving.members import attribute_of_self, members, self_name
-from ..resolving.resolve import lineage, method_of, values
-from ..resolving.saying import FLAG, says, says_otherwise
-from .sibling_flags import leaves_flag_out
+from ..resolving.lineage import method_of
+from ..resolving.members import members
+from .hidden_flags import hides_flag
+from .open_sublayers import kinds_left_open, may_need_phase
 from .usage import FITS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..reading.module import Module
-    from ..reading.values import Routine
     from ..resolving.members import Method
 
 _OWN_STEPS = ("train_step", "compute_loss_and_updates")
-# Layers of Keras that drop out if asked to; the override of `call` decides on it.
-_TAKES_PHASE = re.compile(
-    r"keras\.layers\.((Multi|Group)\w*Attention|(Additive)?Attention|TimeDistributed"
-    r"|Bidirectional|StackedRNNCells|RNN|(LSTM|GRU|SimpleRNN|ConvLSTM\dD)(Cell)?)$"
-)
-# What is done with layers, and not with functions.
-_OF_LAYERS = re.compile(
-    r"build|trainable\w*|(non_trainable_)?(weights|variables)|get_weights|layers|losses"
-    r"|updates|parameters|state_size|get_initial_state"
-)
 
 
 @dataclass(frozen=True)
@@ -95,30 +78,12 @@ def _lacking(module: Module) -> Iterator[WithoutFlag]:
         is_layer = kind == "layer"
         if not is_layer and (fits or any(method_of(cls, step) for step in _OWN_STEPS)):
             continue
-        kinds = kinds_of_class(cls, at_any_rate=True) - {names.AUGMENTATION}
+        kinds = kinds_left_open(cls)
         if kinds and not is_layer and needed:
             continue  # BN101 reports it by itself
-        hides = needed and _hides_flag(cls, call)
-        if (
-            kinds
-            or hides
-            or leaves_flag_out(cls)
-            or _flags_elsewhere(cls)
-            or _loses_flag(cls)
-            or _wraps(cls, is_layer)
-        ):
+        hides = hides_flag(cls)
+        if kinds or hides or may_need_phase(cls):
             yield WithoutFlag(cls, call, kinds, hides=hides)
-
-
-def _flags_elsewhere(cls: Class) -> bool:
-    """Whether its `call` calls a layer without the phase that gets one elsewhere."""
-    return any(
-        says(routine.module, call).is_nothing
-        and gets_phase_elsewhere(routine.module, call.func)
-        for routine in reached(cls, "call")
-        if routine.module.mentions(FLAG)
-        for call in calls_in(routine.module, routine.node)
-    )
 
 
 def _is_called_otherwise(cls: Class) -> bool:
@@ -163,126 +128,3 @@ def _sets_phase(call: Method) -> bool:
     """Whether it takes the phase by another name (BN108)."""
     given = [*call.args.args, *call.args.kwonlyargs]
     return any(hints.is_training_flag(argument.arg) for argument in given)
-
-
-def _hides_flag(cls: Class, call: Method) -> bool:
-    """Whether `**kwargs` hide the phase: Keras 3 passes it to a named parameter alone.
-
-    It is read from them by its name, or they are passed on to sublayers.
-    """
-    return call.args.kwarg is not None and any(
-        _reads_flag(node, routine.node.args.kwarg.arg)
-        or _passes_to_sublayer(cls, node, routine)
-        for routine in reached(cls, "call")
-        if routine.node.args.kwarg is not None
-        for node in ast.walk(routine.node)
-    )
-
-
-def _reads_flag(node: ast.AST, packed: str) -> bool:
-    """Whether it is `packed["training"]`, or `packed.get("training")`."""
-    match node:
-        case ast.Subscript(value=ast.Name(name), slice=ast.Constant("training")):
-            return name == packed
-        case ast.Call(
-            func=ast.Attribute(value=ast.Name(name), attr="get" | "pop"),
-            args=[ast.Constant("training"), *_],
-        ):
-            return name == packed
-    return False
-
-
-def _passes_to_sublayer(cls: Class, node: ast.AST, routine: Routine) -> bool:
-    """Whether it passes the method's `**kwargs` to what is likely a layer.
-
-    That is an attribute that is no method, or what a loop runs through.
-    """
-    packed = routine.node.args.kwarg
-    if (
-        packed is None
-        or not isinstance(node, ast.Call)
-        or not any(
-            word.arg is None
-            and isinstance(word.value, ast.Name)
-            and word.value.id == packed.arg
-            for word in node.keywords
-        )
-    ):
-        return False
-    if isinstance(node.func, ast.Name):
-        return routine.module.scopes.loop_of(node.func) is not None
-    name = attribute_of_self(node.func, self_name(routine.node))
-    return name is not None and method_of(cls, name) is None
-
-
-def _loses_flag(cls: Class) -> bool:
-    """Whether it replaces the `call` of a layer of Keras that takes the phase."""
-    return any(
-        isinstance(base, Known) and _TAKES_PHASE.match(base.name) is not None
-        for base in lineage(cls)
-    )
-
-
-def _wraps(cls: Class, is_layer: bool) -> bool:
-    """Whether its `call` runs layers that are passed to its constructor."""
-    run = _run_in_call(cls)
-    if "layer" in run and Known("keras.layers.Wrapper") in lineage(cls):
-        return True
-    return any(
-        not hints.is_function(name)
-        and _is_given(cls, name)
-        and (not is_layer or _treats_as_layer(cls, name))
-        for name in sorted(run)
-    )
-
-
-def _run_in_call(cls: Class) -> set[str]:
-    """The attributes that `call` calls without a flag, or passes to a function."""
-    found: set[str | None] = set()
-    needed = keras_for(cls.module).has(
-        CALL_NEEDS_TRAINING
-    )  # **options get no phase then
-    for routine in reached(cls, "call"):
-        me = self_name(routine.node)
-        for call in calls_in(routine.module, routine.node):
-            said = says(routine.module, call)
-            passes_nothing = said.is_nothing or (said.packed and needed)
-            if passes_nothing and not says_otherwise(call):
-                found.add(attribute_of_self(call.func, me) if call.args else None)
-                found.update(attribute_of_self(argument, me) for argument in call.args)
-    return {candidate for candidate in found if candidate is not None}
-
-
-def _is_given(cls: Class, name: str) -> bool:
-    constructor = method_of(cls, "__init__")
-    given = [
-        value
-        for member in members(cls.module, cls.node).given(name)
-        for value in values(cls.module, _converted(member))
-    ]
-    return (
-        constructor is not None
-        and bool(given)
-        and all(
-            isinstance(argument, Parameter) and argument.function is constructor.node
-            for argument in given
-        )
-    )
-
-
-def _converted(expression: ast.expr) -> ast.expr:
-    """What a method such as `module.to(device)` is called on, and likely returns."""
-    match expression:
-        case ast.Call(func=ast.Attribute(value=ast.Name() as base, attr="to" | "copy")):
-            return base
-    return expression
-
-
-def _treats_as_layer(cls: Class, name: str) -> bool:
-    """Whether the class does with an attribute what is done with layers alone."""
-    return any(
-        isinstance(node, ast.Attribute)
-        and _OF_LAYERS.fullmatch(node.attr) is not None
-        and attribute_of_self(node.value, "self") == name
-        for node in ast.walk(cls.node)
-    )

@@ -21,8 +21,9 @@ from ..reading.memo import remembered
 from ..reading.nodes import Function, end
 from ..reading.values import Routine, Whole
 from ..resolving.callers import calls_elsewhere
+from ..resolving.local_calls import calls_of
 from ..resolving.members import returns_of
-from ..resolving.resolve import calls_of, values
+from ..resolving.resolve import values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,7 +63,7 @@ def _files(module: Module) -> tuple[Module, list[Module]]:
     near = [home, *users]
     for user in users:
         near += _imports(user)
-    return home, list({other.path.resolve(): other for other in near}.values())
+    return home, list({other.real_path: other for other in near}.values())
 
 
 @remembered

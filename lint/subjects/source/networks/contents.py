@@ -8,14 +8,12 @@ holds nothing, and what is frozen does not depend on `training`.
 from __future__ import annotations
 
 import ast
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ... import names
-from ..reading.bindings import Binding, Kind
-from ..reading.limits import LAYERS_VISITED, NESTING
+from ..reading.bindings import Kind
 from ..reading.memo import remembered
-from ..reading.nodes import ScopeNode, last_word
+from ..reading.nodes import last_word
 from ..reading.values import (
     Class,
     Items,
@@ -25,11 +23,11 @@ from ..reading.values import (
     Routine,
     Self,
     Value,
-    argument_for,
 )
 from ..resolving.classes import graph_of, keyword, layer_calls
 from ..resolving.handles import joined
-from ..resolving.instances import graphs_given, methods_in_sight
+from ..resolving.instances import called, graphs_given
+from ..resolving.lineage import lineage, method_of, project_lineage
 from ..resolving.members import (
     attribute_of_self,
     is_false,
@@ -37,10 +35,10 @@ from ..resolving.members import (
     returns_of,
     self_name,
 )
-from ..resolving.resolve import lineage, method_of, project_lineage, values
-from ..resolving.runs import Run, run_of
+from ..resolving.resolve import values
+from ..resolving.runs import passed_by, run_of
 from ..resolving.saying import says
-from ..resolving.switches import is_certain, is_dead, truth
+from ..resolving.switches import is_dead, truth
 from .frozen import freezes
 from .parts import (
     added_to,
@@ -52,10 +50,11 @@ from .parts import (
     items_of,
     settles_base,
 )
-from .rates import drops_inside, never_drops
+from .rates import kinds_made
+from .search import Search
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from ..reading.module import Module
 
@@ -74,7 +73,7 @@ def kinds_held(
 
 @remembered
 def _kinds_held(module: Module, expression: ast.expr, even_frozen: bool) -> Kinds:
-    return _LayerSearch(even_frozen).expression(module, expression)
+    return LayerSearch(even_frozen).expression(module, expression)
 
 
 def kinds_of_class(
@@ -85,77 +84,39 @@ def kinds_of_class(
     `surely` leaves out what only one of several alternatives holds. `at_any_rate`
     counts dropout whose rate is 0 only because nothing in sight sets another.
     """
-    return _LayerSearch(surely=surely, at_any_rate=at_any_rate).of_class(cls)
+    return LayerSearch(surely=surely, at_any_rate=at_any_rate).of_class(cls)
 
 
-class _LayerSearch:
-    """A search for one question: what it has visited, and how far it may still go."""
+class LayerSearch(Search):
+    """A search for what one question asks for."""
 
     def __init__(
-        self,
-        even_frozen: bool = False,
-        surely: bool = False,
-        at_any_rate: bool = False,
+        self, even_frozen: bool = False, surely: bool = False, at_any_rate: bool = False
     ) -> None:
+        super().__init__(surely)
         self._even_frozen = even_frozen
-        self._surely = surely
         self._at_any_rate = at_any_rate
-        self._visited: set[object] = set()
-        self._visits = 0
-        self._depth = 0
-        self._run: Run | None = None
-
-    def _enter(self, node: object) -> bool:
-        too_far = self._visits > LAYERS_VISITED or self._depth > NESTING
-        mark = (node, None if self._run is None else self._run.key)
-        if too_far or mark in self._visited:
-            return False
-        self._visits += 1
-        self._visited.add(mark)
-        return True
-
-    @contextmanager
-    def _running(self, run: Run | None) -> Iterator[None]:
-        """Search as if run by that call; None changes nothing."""
-        before = self._run
-        self._run = run or before
-        yield
-        self._run = before
-
-    def _is_optional(
-        self, module: Module, node: ast.AST, use: ast.AST | None = None
-    ) -> bool:
-        """Whether only an `if` leads there, where it must be sure."""
-        if not self._surely:
-            return False
-        around = set(module.scopes.ancestors(use)) if use is not None else set()
-        for outer in module.scopes.ancestors(node):
-            if isinstance(outer, ScopeNode) or outer in around:
-                return False
-            if isinstance(outer, ast.If):
-                return not is_certain(module, node, self._run)
-        return False
 
     def _alternatives(self, parts: list[tuple[Module, ast.expr]]) -> Kinds:
         """Return what any part holds, or what all hold if it must be sure."""
-        before = self._visited
+        before = self.visited
         found: list[Kinds] = []
         for module, part in parts:
-            if self._surely and len(parts) > 1:
-                self._visited = set(before)  # each is examined on its own
+            if self.surely and len(parts) > 1:
+                self.visited = set(before)  # each is examined on its own
             found.append(self.expression(module, part))
-        self._visited = before
+        self.visited = before
         if not found:
             return NOTHING
-        return found[0].intersection(*found) if self._surely else NOTHING.union(*found)
+        return found[0].intersection(*found) if self.surely else NOTHING.union(*found)
 
     def expression(self, module: Module, expression: ast.expr) -> Kinds:
         frozen = not self._even_frozen and freezes(module).covers(expression)
-        if frozen or not self._enter(expression):
+        if frozen or not self.enter(expression):
             return NOTHING
-        self._depth += 1
+        self.depth += 1
         found = NOTHING.union(*self._parts(module, expression))
-        self._depth -= 1
+        self.depth -= 1
         return found
 
     def _parts(self, module: Module, expression: ast.expr) -> Iterator[Kinds]:
@@ -173,7 +134,7 @@ class _LayerSearch:
             case ast.Constant() | ast.Lambda():
                 return
             case ast.IfExp(test=test, body=one, orelse=other):
-                chosen = truth(module, test, self._run)
+                chosen = truth(module, test, self.run)
                 sides = ((one, True), (other, False))
                 yield self._alternatives(
                     [(module, side) for side, on in sides if chosen in (None, on)]
@@ -193,15 +154,15 @@ class _LayerSearch:
                 yield self._value(value)
             return
         constructed = False
-        for function in self._run_by(module, call):
+        for function in called(module, call):
             if isinstance(function, Routine):
                 constructed = True
-                with self._running(run_of(function, module, call, self._run)):
+                with self.running(run_of(function, module, call, self.run)):
                     yield self._alternatives(
                         [
                             (function.module, returned)
                             for returned in returns_of(function.module, function.node)
-                            if not is_dead(function.module, returned, self._run)
+                            if not is_dead(function.module, returned, self.run)
                         ]
                     )
             else:
@@ -212,35 +173,17 @@ class _LayerSearch:
         for argument in (*call.args, *(option.value for option in call.keywords)):
             yield self.expression(module, argument)
 
-    def _run_by(self, module: Module, call: ast.Call) -> Iterator[Value]:
-        """What is called; of `self.make()`, what subclasses make of it."""
-        match call.func:
-            case ast.Attribute(value=ast.Name() as base, attr=name):
-                owners = [
-                    one.cls for one in values(module, base) if isinstance(one, Self)
-                ]
-            case _:
-                owners, name = [], ""
-        found = [one for owner in owners for one in methods_in_sight(owner, name)]
-        yield from found or values(module, call.func)
-
     def _made(self, maker: Value, module: Module, call: ast.Call) -> Kinds:
         """Return what the instance that `maker` returns holds."""
         match maker:
             case Known(name):
-                if never_drops(
-                    module, name, call, self._run, literally=self._at_any_rate
-                ):
-                    return NOTHING
-                if drops_inside(module, name, call, self._run):
-                    return names.kinds_named(name) | {names.DROPOUT}
-                return names.kinds_named(name)
+                return kinds_made(module, name, call, self.run, self._at_any_rate)
             case Class():
                 constructor = method_of(maker, "__init__")
                 run = None
                 if constructor is not None:
-                    run = run_of(constructor, module, call, self._run)
-                with self._running(run):
+                    run = run_of(constructor, module, call, self.run)
+                with self.running(run):
                     return self.of_class(maker)
             case Partial(function=inner, module=where, call=partial):
                 # Its arguments mean what they mean where it stands.
@@ -254,32 +197,21 @@ class _LayerSearch:
             return
         scope, bindings = found
         for binding in bindings:
-            if self._is_optional(module, binding.place, name) or (
+            if self.is_optional(module, binding.place, name) or (
                 binding.kind is not Kind.PARAMETER
-                and is_dead(module, binding.place, self._run)
+                and is_dead(module, binding.place, self.run)
             ):
                 continue
             if binding.kind in (Kind.VALUE, Kind.ITEM):
                 assert isinstance(binding.node, ast.expr)
                 yield self._bound(module, binding.node, binding.index)
             elif self._even_frozen or not handed_in_frozen(module, binding):
-                for value in self._handed_in(binding) or values(module, name):
+                for value in passed_by(self.run, binding) or values(module, name):
                     yield self._value(value)
         for added in added_to(module, name.id, scope.node):
-            dead = is_dead(module, added, self._run)
-            if not (dead or self._is_optional(module, added, name)):
+            dead = is_dead(module, added, self.run)
+            if not (dead or self.is_optional(module, added, name)):
                 yield self.expression(module, added)
-
-    def _handed_in(self, binding: Binding) -> tuple[Value, ...]:
-        """Return what the call that runs the function passes for a parameter."""
-        run = self._run
-        while run is not None and run.function is not binding.place:
-            run = run.outer
-        if run is None or binding.kind is not Kind.PARAMETER:
-            return ()
-        assert isinstance(binding.node, ast.arg)
-        passed = argument_for(run.call, run.function, binding.node.arg, run.skipped)
-        return () if passed is None else values(run.module, passed)
 
     def _bound(self, module: Module, expression: ast.expr, index: int | None) -> Kinds:
         """Return what a name bound to an expression, or to one of its items, holds."""
@@ -296,24 +228,17 @@ class _LayerSearch:
                     return NOTHING
                 return self.expression(module, call) | self._grown(module, call)
             case Self(cls):
-                return NOTHING.union(
-                    self.of_class(cls), *self._parts_of_graphs(graphs_given(cls))
-                )
+                graphs = (self.expression(*given) for given in graphs_given(cls))
+                return self.of_class(cls).union(*graphs)
             case Items(module, node):
                 return self.expression(module, node)
         return NOTHING
-
-    def _parts_of_graphs(
-        self, graphs: Iterable[tuple[Module, ast.expr]]
-    ) -> Iterator[Kinds]:
-        for module, expression in graphs:
-            yield self.expression(module, expression)
 
     def _grown(self, module: Module, made: ast.Call) -> Kinds:
         """Return what is added to a network under the name it is first given."""
         found = NOTHING
         for added in added_under_its_name(module, made):
-            if not is_dead(module, added, self._run):
+            if not is_dead(module, added, self.run):
                 found |= self.expression(module, added)
         return found
 
@@ -341,35 +266,39 @@ class _LayerSearch:
             given += [
                 (ancestor.module, one)
                 for one in assigned
-                if not (is_empty(one) or is_dead(ancestor.module, one, self._run))
+                if not (is_empty(one) or is_dead(ancestor.module, one, self.run))
             ]
             for expression in own.given(name)[len(assigned) :]:
-                dead = is_dead(ancestor.module, expression, self._run)
-                if not (dead or self._is_optional(ancestor.module, expression)):
+                dead = is_dead(ancestor.module, expression, self.run)
+                if not (dead or self.is_optional(ancestor.module, expression)):
                     added |= self.expression(ancestor.module, expression)
-        if len(given) == 1 and self._is_optional(*given[0]):
+        if len(given) == 1 and self.is_optional(*given[0]):
             return added
         return added | self._alternatives(given)
 
     def of_class(self, cls: Class) -> Kinds:
         """Return what instances of a class hold, and their `call` uses."""
-        if not self._enter(cls) or freezes_itself(cls):
+        if not self.enter(cls) or freezes_itself(cls):
             return NOTHING
-        self._depth += 1
+        self.depth += 1
         found = NOTHING
         for base in lineage(cls):
             if isinstance(base, Known) and not settles_base(cls):
                 found |= names.kinds_named(base.name)
         for routine, call in layer_calls(cls):
-            if is_dead(routine.module, call, self._run):
-                continue
-            found |= self.expression(routine.module, call.func)
-            # What an inherited method calls may be made in this class.
-            inherited = routine.module.owner_of(routine.node) is not cls.node
-            name = attribute_of_self(call.func, self_name(routine.node))
-            if inherited and name is not None:
-                found |= self._member(cls, name)
+            if not is_dead(routine.module, call, self.run):
+                found |= self.layer_call(cls, routine, call)
         for module, expression in graph_of(cls):
             found |= self.expression(module, expression)
-        self._depth -= 1
+        self.depth -= 1
+        return found
+
+    def layer_call(self, cls: Class, routine: Routine, call: ast.Call) -> Kinds:
+        """Return what is called there, in the `call` of a class or what it uses."""
+        found = self.expression(routine.module, call.func)
+        # What an inherited method calls may be made in this class.
+        inherited = routine.module.owner_of(routine.node) is not cls.node
+        name = attribute_of_self(call.func, self_name(routine.node))
+        if inherited and name is not None:
+            found |= self._member(cls, name)
         return found

@@ -64,7 +64,7 @@ class Freezes:
 
 def _settings(module: Module) -> Iterator[tuple[str, ast.expr]]:
     """The names of what is frozen or unfrozen, each with the value it is given."""
-    for node in module.scopes.nodes:
+    for node in module.scopes.of(ast.Assign, ast.Call):
         match node:
             case ast.Assign(targets=targets, value=value):
                 for target in targets:

@@ -16,8 +16,10 @@ from ..reading.limits import NAMES_VISITED
 from ..reading.nodes import Function
 from ..reading.values import Class, Self, argument_for, is_self
 from ..resolving.callers import calls_elsewhere
+from ..resolving.lineage import project_lineage
+from ..resolving.local_calls import calls_of
 from ..resolving.members import members
-from ..resolving.resolve import calls_of, project_lineage, values
+from ..resolving.resolve import values
 from .parts import items_of
 
 if TYPE_CHECKING:

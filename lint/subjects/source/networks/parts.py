@@ -9,8 +9,10 @@ from ..reading.bindings import Binding, Kind
 from ..reading.nodes import Function
 from ..reading.values import Class, Routine, argument_for
 from ..resolving.classes import calls_in, passes_flag_itself, reached
+from ..resolving.lineage import method_of, project_lineage
+from ..resolving.local_calls import calls_of
 from ..resolving.members import is_false, members, returns_of
-from ..resolving.resolve import calls_of, method_of, project_lineage, values
+from ..resolving.resolve import values
 from ..resolving.saying import depends_on_flag, says
 from .frozen import freezes
 

@@ -1,4 +1,4 @@
-"""Whether a layer drops anything: it does not at a rate of 0, wherever that is set."""
+"""Kinds of Keras' layers as they are made: at a rate of 0 nothing is dropped."""
 
 from __future__ import annotations
 
@@ -6,21 +6,43 @@ import ast
 from typing import TYPE_CHECKING
 
 from ... import names
+from ..reading import hints
+from ..reading.nodes import last_word
 from ..resolving.classes import keyword
 from ..resolving.comparisons import Other
+from ..resolving.conditions import conditions_of
 from ..resolving.switches import constants_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ..reading.module import Module
+    from ..reading.nodes import Function
     from ..resolving.runs import Run
 
 
+# Functions that choose between tensors, by the phase or otherwise.
+_CHOOSING = ("in_train_phase", "in_test_phase", "smart_cond", "cond", "where", "switch")
 # Whose recurrent, attention and transformer layers take a rate, which is 0 by default.
 _WITH_DROPOUT = ("keras.layers.", "keras_hub.layers.", "keras_nlp.layers.")
 
 
-def never_drops(
-    module: Module, name: str, call: ast.Call, run: Run | None, literally: bool = False
+def kinds_made(
+    module: Module, name: str, call: ast.Call, run: Run | None, literally: bool
+) -> frozenset[str]:
+    """Return the kinds of a layer of that name, as the call makes it.
+
+    `literally` says that only a rate that is written there as 0 counts as 0.
+    """
+    if _never_drops(module, name, call, run, literally):
+        return frozenset()
+    if _drops_inside(module, name, call, run):
+        return names.kinds_named(name) | {names.DROPOUT}
+    return names.kinds_named(name)
+
+
+def _never_drops(
+    module: Module, name: str, call: ast.Call, run: Run | None, literally: bool
 ) -> bool:
     """Whether it is dropout or noise with a rate of 0; or, literally, with that 0."""
     if not names.kinds_named(name) & {names.DROPOUT, names.NOISE}:
@@ -33,7 +55,7 @@ def never_drops(
     return bool(known) and not any(known)
 
 
-def drops_inside(module: Module, name: str, call: ast.Call, run: Run | None) -> bool:
+def _drops_inside(module: Module, name: str, call: ast.Call, run: Run | None) -> bool:
     """Whether a recurrent or attention layer drops, which it does only if asked to."""
     if not name.startswith(_WITH_DROPOUT):
         return False
@@ -45,3 +67,45 @@ def drops_inside(module: Module, name: str, call: ast.Call, run: Run | None) -> 
         ):
             return True
     return False
+
+
+def is_constant_rate(module: Module, rate: ast.expr) -> bool:
+    """Whether it is one number, at which something is dropped and something is kept."""
+    found = constants_of(module, rate)
+    return len(found) == 1 and isinstance(found[0], float) and 0 < found[0] < 1
+
+
+def drops_in_every_phase(module: Module, call: ast.Call) -> bool:
+    """Whether no condition leads to what it drops, nor chooses that by the phase."""
+    function = module.scopes.enclosing_function(call)
+    if conditions_of(module, call) or isinstance(function, ast.Lambda):
+        return False
+    return not any(
+        _is_chosen(module, use) for use in (call, *_uses(module, call, function))
+    )
+
+
+def _is_chosen(module: Module, use: ast.expr) -> bool:
+    """Whether a condition on the phase, or a function that chooses, is around it."""
+    return any(
+        hints.speaks_of_phase(ast.unparse(test))
+        for test, _ in conditions_of(module, use)
+    ) or any(
+        isinstance(outer, ast.Call) and last_word(outer.func) in _CHOOSING
+        for outer in module.scopes.ancestors(use)
+    )
+
+
+def _uses(
+    module: Module, call: ast.Call, function: Function | None
+) -> Iterator[ast.Name]:
+    """Where its function reads the name that the result gets, if that is a new one."""
+    match module.scopes.parents.get(call):
+        case ast.Assign(targets=[ast.Name(id=given)]) if function is not None:
+            named = [
+                node
+                for node in ast.walk(function)
+                if isinstance(node, ast.Name) and node.id == given
+            ]
+            if not any(call in module.scopes.ancestors(node) for node in named):
+                yield from named

@@ -9,7 +9,8 @@ from ..reading import hints
 from ..reading.memo import remembered
 from ..reading.values import Class, Items, Known, Parameter, Result
 from ..resolving.classes import keyword
-from ..resolving.resolve import project_lineage, values
+from ..resolving.lineage import project_lineage
+from ..resolving.resolve import values
 from ..resolving.saying import FLAG
 
 if TYPE_CHECKING:

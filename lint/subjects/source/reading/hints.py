@@ -30,6 +30,9 @@ _MEANT_RANDOM = re.compile(
     r"MC|Mc(?=[A-Z])|(^|_)mc_|[Mm]onte.?[Cc]arlo|[Bb]ayes|[Uu]ncertain|[Ss]tochastic"
     r"|[Aa]ugment|dropout|[Ss]ampl"
 )
+_NOISE = re.compile(
+    r"gan|gener|discrim|critic|nois|corrupt|mask|student|perturb", re.IGNORECASE
+)
 _STEP = re.compile(
     r"(^|_)(test|eval|evaluat(ion|e)|val|valid|validat(ion|e)|predict|infer(ence)?)"
     r"_(step|batch|epoch|iteration)(_fn)?$"
@@ -111,6 +114,11 @@ def keeps_still(text: str) -> bool:
 def is_meant_random(name: str) -> bool:
     """Whether something of that name samples from a network, or augments."""
     return _MEANT_RANDOM.search(name) is not None
+
+
+def may_add_noise(name: str) -> bool:
+    """Whether something of that name may drop as noise, in every phase."""
+    return is_meant_random(name) or _NOISE.search(name) is not None
 
 
 def is_test(name: str) -> bool:

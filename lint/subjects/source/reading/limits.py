@@ -21,6 +21,7 @@ NESTING = 60  # expressions that lead to one another
 STEPS = 20_000  # from one expression to the next, for one question
 METHODS = 50  # that call each other
 FUNCTIONS = 400  # that are followed from one module
+LAYERS_INSIDE = 3  # classes of the project that hold one another
 LAYERS_VISITED = 4_000  # in one network
 GRAPH = 20_000  # expressions of one graph
 TENSORS_VISITED = 500  # between a tensor and the input that it comes from

@@ -12,7 +12,7 @@ from ...notebook import read_cells
 from .limits import FILES_SEARCHED, SOURCE_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 _SOURCES = (".py", ".ipynb")
 _IMPORT = re.compile(
@@ -29,6 +29,7 @@ class ProjectTexts:
         self._root = root
         self._texts: dict[Path, str] = {}
         self._words: dict[Path, frozenset[str]] = {}
+        self._shown: dict[tuple[Path, Callable[[str], bool]], bool] = {}
 
     @cached_property
     def by_path(self) -> dict[Path, str]:
@@ -47,6 +48,13 @@ class ProjectTexts:
             self._texts[path] = _text_of(path)
         return self._texts[path]
 
+    def shows(self, path: Path, sign: Callable[[str], bool]) -> bool:
+        """Whether the text of a file has a sign."""
+        key = path, sign
+        if key not in self._shown:
+            self._shown[key] = sign(self.read(path))
+        return self._shown[key]
+
     def naming(self, names: Iterable[str], calling: str) -> list[Path]:
         """The files that import one of the names, or name such a class.
 
@@ -58,6 +66,14 @@ class ProjectTexts:
             if calling in text
             and any(name in text and name in self._words_of(path) for name in names)
         ]
+
+    def calls(self, path: Path, name: str) -> bool:
+        """Whether a file has a call of something of that name, and not only defines it.
+
+        A comment between the name and its bracket is not looked for.
+        """
+        called = rf"{name}\b(?<!\bdef {name})(?<!\bclass {name})[\s\\)]*\("
+        return re.search(called, self.read(path)) is not None
 
     def _words_of(self, path: Path) -> frozenset[str]:
         """What a file imports, and its capitalised words."""
@@ -72,10 +88,12 @@ class ProjectTexts:
 
 def _text_of(path: Path) -> str:
     try:
-        if path.stat().st_size > SOURCE_BYTES:
+        with open(path, "rb") as file:  # noqa: PTH123 - all of a project is read
+            data = file.read(SOURCE_BYTES + 1)
+        if len(data) > SOURCE_BYTES:
             return ""
         if path.suffix == ".ipynb":  # without its pictures
-            return "".join(cell.text for cell in read_cells(path.read_bytes()))
-        return path.read_bytes().decode(errors="replace")
+            return "".join(cell.text for cell in read_cells(data))
+        return data.decode(errors="replace")
     except (OSError, ValueError):
         return ""

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from ..reading.limits import FILES_CALLING
 from ..reading.memo import remembered
 from ..reading.values import Class, Parameter, Routine, argument_for
-from .resolve import method_of, values
+from .lineage import method_of
+from .resolve import values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +50,7 @@ def _calls_elsewhere(
     imported, called = _names_of(module, function)
     words = imported, module.imported_as
     for other in module.project.naming(*words, calling=called):
-        if other.path.resolve() == module.path.resolve():
+        if other.real_path == module.real_path:
             continue
         for call in other.calls_by_name.get(called, ()):
             for value in values(other, call.func):
@@ -90,5 +91,5 @@ def _is_same(routine: Routine, module: Module, function: Function) -> bool:
     """Whether it is that function: a file is read twice, to lint and as imported."""
     return (
         routine.node.lineno == function.lineno
-        and routine.module.path.resolve() == module.path.resolve()
+        and routine.module.real_path == module.real_path
     )

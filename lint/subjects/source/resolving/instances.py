@@ -7,16 +7,18 @@ import re
 from typing import TYPE_CHECKING
 
 from ..reading.memo import remembered_of_class
-from ..reading.values import Class, Routine
+from ..reading.values import Class, Routine, Self
 from .classes import graph_keywords, keras_kind
+from .lineage import method_of, project_lineage
 from .members import members
-from .resolve import method_of, project_lineage, values
+from .resolve import values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from ..reading.module import Module
+    from ..reading.values import Value
 
 _Given = tuple["Module", ast.expr]
 
@@ -36,7 +38,7 @@ def attribute_given(cls: Class, name: str) -> tuple[_Given, ...]:
 
 
 @remembered_of_class
-def methods_in_sight(cls: Class, name: str) -> tuple[Routine, ...]:
+def _methods_in_sight(cls: Class, name: str) -> tuple[Routine, ...]:
     """The methods that `self.name()` may run, by the instances in sight.
 
     Those of subclasses only if there is none of the class itself.
@@ -44,6 +46,17 @@ def methods_in_sight(cls: Class, name: str) -> tuple[Routine, ...]:
     made = (cls,) if _is_made(cls) else _in_sight(cls)
     found = (method_of(one, name) for one in made)
     return tuple(dict.fromkeys(one for one in found if one is not None))
+
+
+def called(module: Module, call: ast.Call) -> Iterator[Value]:
+    """Yield what is called; of `self.make()`, what subclasses make of it."""
+    match call.func:
+        case ast.Attribute(value=ast.Name() as base, attr=name):
+            owners = [one.cls for one in values(module, base) if isinstance(one, Self)]
+        case _:
+            owners, name = [], ""
+    found = [one for owner in owners for one in _methods_in_sight(owner, name)]
+    yield from found or values(module, call.func)
 
 
 @remembered_of_class
@@ -100,7 +113,7 @@ def _modules_with(cls: Class, use: re.Pattern[str]) -> Iterator[Module]:
 
 def _files_with(cls: Class, use: re.Pattern[str]) -> Iterator[Path]:
     """The other files that may name the class in such a way, unparsed."""
-    texts, here = cls.module.project.texts, cls.module.path.resolve()
+    texts, here = cls.module.project.texts, cls.module.real_path
     for path in texts.naming([cls.node.name, cls.module.imported_as], ""):
         if path != here and use.search(texts.read(path)):
             yield path
@@ -125,7 +138,7 @@ def _is_same(one: Class, other: Class) -> bool:
     """Whether it is that class: a file is read twice, to lint and as imported."""
     return (
         one.node.lineno == other.node.lineno
-        and one.module.path.resolve() == other.module.path.resolve()
+        and one.module.real_path == other.module.real_path
     )
 
 

@@ -11,9 +11,10 @@ from ..reading.nodes import Function, last_word
 from ..reading.values import Class, Items, Known, Result, Self, Whole, dict_entries
 from .classes import keyword
 from .instances import attribute_given
+from .lineage import lineage, method_of, project_lineage
 from .members import is_set_from_outside
 from .passed import by_name, passed_for
-from .resolve import lineage, method_of, project_lineage, values
+from .resolve import values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

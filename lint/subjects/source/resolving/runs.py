@@ -6,16 +6,19 @@ import ast
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..reading.bindings import Binding, Kind
 from ..reading.memo import remembered
 from ..reading.values import Routine, argument_for, parameters
 from .callers import calls_elsewhere
-from .resolve import calls_of
+from .local_calls import calls_of
+from .resolve import values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..reading.module import Module
     from ..reading.nodes import Function
+    from ..reading.values import Value
 
 
 @dataclass(frozen=True)
@@ -104,9 +107,23 @@ def _names_in(expression: ast.AST) -> set[str]:
 
 def is_run_by(function: Function, run: Run | None) -> bool:
     """Whether the call is known by which a function is run."""
+    return _run_for(function, run) is not None
+
+
+def _run_for(function: ast.AST, run: Run | None) -> Run | None:
     while run is not None and run.function is not function:
         run = run.outer
-    return run is not None
+    return run
+
+
+def passed_by(run: Run | None, binding: Binding) -> tuple[Value, ...]:
+    """Return what the call that runs its function passes for a parameter."""
+    known = _run_for(binding.place, run)
+    if known is None or binding.kind is not Kind.PARAMETER:
+        return ()
+    assert isinstance(binding.node, ast.arg)
+    passed = argument_for(known.call, known.function, binding.node.arg, known.skipped)
+    return () if passed is None else values(known.module, passed)
 
 
 def callers_of(
@@ -116,9 +133,7 @@ def callers_of(
 
     Those of other files come last, so that they are read only if needed.
     """
-    known = run
-    while known is not None and known.function is not function:
-        known = known.outer
+    known = _run_for(function, run)
     if known is not None:
         yield known.module, known.call, known.skipped, known.outer
         return

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..reading.bindings import Kind
 from ..reading.limits import FLAGS_HANDED
-from ..reading.memo import remembered
-from ..reading.nodes import Function, ScopeNode
+from ..reading.nodes import Function
 from ..reading.values import (
     Class,
     Items,
@@ -26,10 +25,12 @@ from ..reading.values import (
 )
 from .callers import calls_elsewhere
 from .comparisons import Other, compared
+from .conditions import conditions_around, conditions_of
 from .instances import attribute_given
+from .local_calls import calls_of
 from .passed import collected, passed_for
 from .records import fields_of, is_known
-from .resolve import calls_of, values
+from .resolve import values
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -60,51 +61,15 @@ def is_dead(module: Module, node: ast.AST, run: Run | None = None) -> bool:
     """Whether conditions around it, or before it, keep it from being run."""
     return any(
         truth(module, test, run) is not wanted
-        for test, wanted in _conditions(module, node, True)
+        for test, wanted in conditions_of(module, node)
         if truth(module, test, run) is not None
     )
 
 
 def is_certain(module: Module, node: ast.AST, run: Run | None = None) -> bool:
     """Whether all conditions around it are known to hold."""
-    conditions = _conditions(module, node, False)
-    return all(truth(module, test, run) is wanted for test, wanted in conditions)
-
-
-@remembered
-def _conditions(
-    module: Module, node: ast.AST, guards: bool
-) -> tuple[tuple[ast.expr, bool], ...]:
-    """The conditions under which a node is run, within its function.
-
-    `guards` are those before it in which the function would have ended.
-    """
-    return tuple(_find_conditions(module, node, guards=guards))
-
-
-def _find_conditions(
-    module: Module, node: ast.AST, *, guards: bool
-) -> Iterator[tuple[ast.expr, bool]]:
-    inner = node
-    for outer in module.scopes.ancestors(node):
-        match outer:
-            case ast.If(test=test, body=body) if inner is not test:
-                yield test, inner in body
-            case ast.IfExp(test=test, body=one) if inner is not test:
-                yield test, inner is one
-        if guards:
-            for part in ("body", "orelse"):
-                around = getattr(outer, part, None)
-                if isinstance(around, list) and inner in around:
-                    for before in around[: around.index(inner)]:
-                        match before:
-                            case ast.If(
-                                test=test, body=[*_, ast.Return() | ast.Raise()]
-                            ):
-                                yield test, False
-        if isinstance(outer, ScopeNode):
-            return
-        inner = outer
+    around = conditions_around(module, node)
+    return all(truth(module, test, run) is wanted for test, wanted in around)
 
 
 def _all(outcomes: Iterator[object]) -> bool | None:

@@ -10,8 +10,9 @@ from ..reading.limits import GRAPH, TENSORS_VISITED
 from ..reading.nodes import Function
 from ..reading.values import Class, Known, Result, Routine, Self, argument_for
 from .classes import graph_of
+from .local_calls import calls_of
 from .members import returns_of
-from .resolve import calls_of, values
+from .resolve import values
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

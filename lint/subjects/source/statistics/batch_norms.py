@@ -23,7 +23,8 @@ from ..reading.values import (
     parameters,
 )
 from ..resolving.classes import calls_in, keyword
-from ..resolving.resolve import lineage, method_of, values
+from ..resolving.lineage import lineage, method_of
+from ..resolving.resolve import values
 from .momentum_arguments import (
     WORDS,
     Argument,

@@ -9,9 +9,10 @@ from ..reading.bindings import Kind
 from ..reading.nodes import Function, last_word
 from ..reading.values import Known, Routine, argument_for, default_of, unpacks
 from ..resolving.classes import keyword
+from ..resolving.local_calls import calls_of
 from ..resolving.members import returns_of
 from ..resolving.numbers import number
-from ..resolving.resolve import calls_of, values
+from ..resolving.resolve import values
 from ..resolving.saying import local_value
 
 if TYPE_CHECKING:

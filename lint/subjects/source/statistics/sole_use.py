@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from ..reading.limits import NUMBERS_HANDED
 from ..reading.nodes import Function
 from ..reading.values import Class, Routine, default_of
-from ..resolving.resolve import method_of, values
+from ..resolving.lineage import method_of
+from ..resolving.resolve import values
 from .batch_norms import batch_norm_name
 
 if TYPE_CHECKING:
@@ -105,4 +106,4 @@ def _is_used_elsewhere(module: Module, name: str) -> bool:
     if module.cells or name.startswith("_"):
         return False
     files = [other.path for other in module.project.naming(name)]
-    return files != [module.path.resolve()]  # none at all if nothing was searched
+    return files != [module.real_path]  # none at all if nothing was searched

@@ -16,10 +16,11 @@ from ..reading import hints
 from ..reading.bindings import Binding, Kind
 from ..reading.nodes import last_word
 from ..reading.values import Known, Parameter, Result, argument_for
-from ..resolving.resolve import calls_of, values
+from ..resolving.local_calls import calls_of
+from ..resolving.resolve import values
 from ..statistics.batch_norms import batch_norm_name
 from .built_flags import fixed_flags, flags_of_layers
-from .session_runs import fetched, has_training_op, run_with
+from .session_runs import HELD_OUT, fetched, has_training_op, run_with
 from .unfed_phases import never_fed, restored_unfed
 
 if TYPE_CHECKING:
@@ -31,10 +32,7 @@ _PLACEHOLDER = re.compile(r"tensorflow\.placeholder(_with_default)?$")
 _SUFFIX = re.compile(r"_?(placeholder|pl|ph)$", re.IGNORECASE)
 _PHASE = Known("keras.backend.learning_phase")
 _TRAINS = re.compile(r"train|optim|minimi|update|step|solver", re.I)
-_HELD_OUT = {
-    *("test", "testing", "val", "valid", "validation", "dev", "eval", "evaluation"),
-}
-_EVALUATING = {*_HELD_OUT, "evaluate", "validate", "predict", "infer", "inference"}
+_EVALUATING = {*HELD_OUT, "evaluate", "validate", "predict", "infer", "inference"}
 
 
 class Feed(Enum):
@@ -77,7 +75,7 @@ def fed_phases(module: Module) -> Iterator[Fed]:
         if found is not None:
             surely = found is Feed.EVALUATES_IN_TRAINING and (
                 names.BATCH_NORM in phases.get(ast.unparse(key), ())
-                and bool(_words_of_data(around, key) & _HELD_OUT)
+                and bool(_words_of_data(around, key) & HELD_OUT)
             )
             yield Fed(value, found, surely, ast.unparse(key))
     yield from _true_by_default(module, phases, entries)
@@ -174,7 +172,7 @@ def _wrong(
         return Feed.TRAINS_IN_INFERENCE if trains else None
     if trains or (ran is not None and _TRAINS.search(ast.unparse(ran))):
         return None
-    said = _words_of_data(around, key) & _HELD_OUT
+    said = _words_of_data(around, key) & HELD_OUT
     named = set(hints.words_of(functions[0])) if functions else set()
     if said or (named & _EVALUATING and "train" not in named):
         return Feed.EVALUATES_IN_TRAINING

@@ -64,11 +64,10 @@ def _is_used(module: Module, fetched: ast.Call) -> bool:
                 return not _makes_no_op(outer)
             case ast.Assign(targets=[ast.Name(id=name)]):
                 return any(
-                    isinstance(node, ast.Name)
-                    and node.id == name
+                    node.id == name
                     and isinstance(node.ctx, ast.Load)
                     and not _is_wasted(module, node)
-                    for node in module.scopes.nodes
+                    for node in module.scopes.of(ast.Name)
                 )
             case ast.stmt():
                 return True

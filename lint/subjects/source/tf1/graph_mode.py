@@ -10,6 +10,7 @@ from ... import names
 from ..networks.contents import kinds_held
 from ..reading.bindings import Kind
 from ..reading.limits import FUNCTIONS
+from ..reading.signs import Sign
 from ..reading.values import Class, Items, Known, Partial, Result, Routine, dict_entries
 from ..resolving.callers import calls_elsewhere
 from ..resolving.classes import calls_in, keyword
@@ -31,7 +32,10 @@ if TYPE_CHECKING:
     from ..reading.values import Value
 
 # Where their functions may come from; other modules need no search for them.
-_FUNCTIONS = re.compile(r"\b(contrib|slim|tf_slim|v1|tf\.layers|tensorflow\.layers)\b")
+_FUNCTIONS = Sign(
+    "contrib | slim | v1 | tf.layers | tensorflow.layers",
+    r"\b(contrib|slim|tf_slim|v1|tf\.layers|tensorflow\.layers)\b",
+)
 # The scopes that come with networks of slim; their BN collects its updates.
 _OWN_SCOPE = re.compile(
     r"arg_scope\(\s*[\w.]*(resnet|inception|mobilenet|nasnet)\w*arg_scope\(\s*\)"

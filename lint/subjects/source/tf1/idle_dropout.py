@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ... import names
+from ..reading.signs import Sign
 from ..reading.values import Known, Result, unpacks
 from ..resolving.classes import keyword
 from ..resolving.resolve import values
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
 _FUNCTION = Known("tensorflow.layers.dropout")
 _LAYER = Known("tensorflow.layers.Dropout")
 # Where they may come from; other modules need no search for them.
-_LAYERS = re.compile(r"\b(tf|v1|tensorflow)\.layers\b|tensorflow import layers")
+_LAYERS = Sign(
+    "tf.layers | v1.layers | tensorflow.layers | tensorflow import layers",
+    r"\b(tf|v1|tensorflow)\.layers\b|tensorflow[ ]import[ ]layers",
+)
 _PLACE = 4  # of `training` in tf.layers.dropout
 _TRAINS = re.compile(r"\b(minimize|apply_gradients|create_train_op|optimize_loss)\(")
 

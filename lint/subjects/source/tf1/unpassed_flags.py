@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..reading.bindings import Binding, Kind
+from ..reading.nodes import last_word
 from ..reading.values import Class, Result, argument_for, default_of, unpacks
 from ..resolving.callers import calls_elsewhere
-from ..resolving.resolve import calls_of, values
+from ..resolving.local_calls import calls_of
+from ..resolving.resolve import values
 from ..statistics.batch_norms import batch_norm_name
 from .built_flags import flags_of_layers
 from .training_ops import training_ops
@@ -128,8 +130,8 @@ def _calls_in_sight(module: Module, function: ast.FunctionDef) -> list[_Call]:
     calls: list[_Call] = [(module, *call) for call in calls_of(module, function)]
     named = [
         node
-        for node in module.scopes.nodes
-        if getattr(node, "id", getattr(node, "attr", None)) == called
+        for node in module.scopes.of(ast.Name, ast.Attribute)
+        if last_word(node) == called
     ]
     if len(named) != len(calls):
         return []

@@ -10,8 +10,9 @@ from ..reading.bindings import Kind
 from ..reading.values import Class, argument_for
 from ..resolving.callers import calls_elsewhere
 from ..resolving.classes import layer_calls
+from ..resolving.lineage import method_of, project_lineage
+from ..resolving.local_calls import calls_of
 from ..resolving.members import attribute_of_self, members, self_name
-from ..resolving.resolve import calls_of, method_of, project_lineage
 
 if TYPE_CHECKING:
     from ..reading.module import Module

@@ -9,7 +9,7 @@ from ... import names
 from ..networks.contents import kinds_held
 from ..reading.nodes import Function
 from ..resolving.callers import handed_in
-from ..resolving.resolve import calls_of
+from ..resolving.local_calls import calls_of
 from ..resolving.saying import How, says
 
 if TYPE_CHECKING:

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 from ..reading import hints
 from ..reading.nodes import last_word
+from ..reading.signs import Sign
 from ..reading.values import Class, Known, Parameter, Result, Routine, unpacks
 from ..resolving.classes import calls_in, keras_kind, keyword
+from ..resolving.lineage import method_of, project_lineage
 from ..resolving.members import attribute_of_self, self_name
-from ..resolving.resolve import method_of, project_lineage, values
+from ..resolving.resolve import values
 from ..resolving.saying import says, says_otherwise
 from .owners import owners
 from .running import Running, running
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
 _APPLYING = ("apply_gradients", "minimize")
 _STEPS = ("GradientTape", "stateless_call", "backward")
-_LOSES = re.compile(r"def \w*loss\w*\(\s*self\b")
+_LOSES = Sign("loss", r"def[ ]\w*loss\w*\(\s*self\b")
 # Networks that do not show what they hold; those of other kinds have no Keras layers.
 _OPAQUE = re.compile(
     r"keras\.models\.(load_model|clone_model|model_from_(json|yaml|config))$"

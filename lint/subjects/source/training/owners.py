@@ -9,8 +9,9 @@ from ..reading.bindings import Kind
 from ..reading.limits import NAMES_VISITED
 from ..reading.nodes import Function
 from ..reading.values import Self, argument_for
+from ..resolving.local_calls import calls_of
 from ..resolving.members import members
-from ..resolving.resolve import calls_of, values
+from ..resolving.resolve import values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,7 +6,7 @@ import ast
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..networks.contents import kinds_held
+from ..networks.defaults import kinds_in_inference, trains_by_default
 from ..reading.limits import STEPS_CALLED
 from ..reading.nodes import last_word
 from ..reading.values import (
@@ -23,7 +23,9 @@ from ..reading.values import (
 from ..resolving.callers import calls_elsewhere, handed_in
 from ..resolving.classes import calls_in, keras_kind
 from ..resolving.handles import joined
-from ..resolving.resolve import calls_of, method_of, values
+from ..resolving.lineage import method_of
+from ..resolving.local_calls import calls_of
+from ..resolving.resolve import values
 from ..resolving.saying import FLAG, How, says, says_otherwise
 
 if TYPE_CHECKING:
@@ -78,22 +80,30 @@ class Running:
         A parameter that is passed on is what the callers on the way pass, or else all
         callers.
         """
+        return self._phase()[0]
+
+    def infers(self) -> Running | None:
+        """The call, or the one before it, that passes False; None if none."""
+        return self._phase()[1]
+
+    def _phase(self) -> tuple[Running | None, Running | None]:
+        """Where the phase is left out, and where it is False."""
         if says_otherwise(self.call) or _is_cut_off(self.module, self.call):
-            return None
+            return None, None
         step, said, name = self, says(self.module, self.call), FLAG
         passes_nothing = True  # an argument left out passes no phase either
         while said.how is How.PASSED_ON:
             caller, routine = step.caller, step.routine
             if caller is None or routine is None:
-                return self if _never_given(step.module, said) else None
+                return (self if _never_given(step.module, said) else None), None
             if routine.node is not said.function:
-                return None
+                return None, None
             if not said.packed:
                 name = said.parameter
                 passes_nothing = _defaults_to_no_phase(routine.node, name)
             step, said = caller, says(caller.module, caller.call, name=name)
         lost = (said.is_nothing and passes_nothing) or said.is_constant(None)
-        return step if lost else None
+        return step if lost else None, step if said.is_constant(False) else None
 
 
 def running(
@@ -142,13 +152,13 @@ def trained_kinds(network: Network, call: ast.Call) -> frozenset[str]:
     kinds: frozenset[str] = frozenset()
     for module, expression in (network, *handed_in(*network)):
         found = [value for value in values(module, expression) if _is_network(value)]
-        lost = [value for value in found if not _trains_by_default(value)]
+        lost = [value for value in found if not _is_in_training(value)]
         if found and len(lost) == len(found):
-            kinds |= kinds_held(module, expression)
+            kinds |= kinds_in_inference(module, expression)
             continue
         for value in lost:  # the alternatives that need a flag
             if isinstance(value, Result):
-                kinds |= kinds_held(value.module, value.call)
+                kinds |= kinds_in_inference(value.module, value.call)
     return kinds
 
 
@@ -182,13 +192,11 @@ def _is_network(value: object) -> bool:
     return False
 
 
-def _trains_by_default(network: object) -> bool:
-    """Whether its `call` trains by default."""
+def _is_in_training(network: object) -> bool:
+    """Whether it trains when it is called without a phase."""
     match network:
         case Self(cls) | Result(maker=Class() as cls):
-            routine = method_of(cls, "call")
-            default = routine and default_of(routine.node, FLAG)
-            return isinstance(default, ast.Constant) and default.value is True
+            return trains_by_default(cls)
     return False
 
 

@@ -12,8 +12,9 @@ from ..reading.limits import NUMBERS_HANDED
 from ..reading.values import Known, unpacks
 from ..resolving.callers import calls_elsewhere
 from ..resolving.classes import keyword
+from ..resolving.local_calls import calls_of
 from ..resolving.numbers import length_of, number
-from ..resolving.resolve import calls_of, values
+from ..resolving.resolve import values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,0 +1,65 @@
+"""Values of attributes: of modules, classes, instances and namespaces."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from ... import names
+from ..reading.imports import exported
+from ..reading.nodes import last_word
+from ..reading.values import Class, Known, Result, Routine, Self, Value, Whole
+from .bound import evaluated
+from .lineage import method_of, project_lineage
+from .members import members
+from .resolve import reads, returned, values
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..reading.module import Module
+
+# Objects whose attributes are the arguments that they are made with.
+_NAMESPACES = ("types.SimpleNamespace", "argparse.Namespace")
+
+
+@reads(ast.Attribute)
+def _attribute(module: Module, expression: ast.Attribute) -> Iterator[Value]:
+    for value in values(module, expression.value):
+        yield from attribute_of(value, expression.attr)
+
+
+def attribute_of(value: Value, attribute: str) -> Iterator[Value]:
+    """Yield what `value.attribute` may be."""
+    match value:
+        case Known(name):
+            yield Known(names.canonical(f"{name}.{attribute}"))
+        case Whole(module):
+            yield from evaluated(exported(module, attribute))
+        case Class():
+            yield from _member(value, value, attribute)
+        case Self(cls) | Result(maker=Class() as cls):
+            yield from _member(cls, value, attribute)
+        case Result(maker=Known(name), module=module, call=made) if name in _NAMESPACES:
+            for keyword in made.keywords:
+                if keyword.arg == attribute:
+                    yield from values(module, keyword.value)
+
+
+def _member(cls: Class, instance: Value, name: str) -> Iterator[Value]:
+    """Yield what `instance.name` may be, from the class body and what methods set."""
+    method = method_of(cls, name)
+    if method is not None:
+        decorators = [last_word(decorator) for decorator in method.node.decorator_list]  # type: ignore[union-attr]
+        if "property" in decorators or "cached_property" in decorators:
+            yield from returned(method)
+        else:
+            bound_to = None if isinstance(instance, Class) else cls
+            yield Routine(method.module, method.node, bound_to)
+        return
+    for ancestor in project_lineage(cls):
+        own = members(ancestor.module, ancestor.node)
+        if name in own.classes:
+            yield Class(ancestor.module, own.classes[name])
+        for expression in own.given(name):
+            yield from values(ancestor.module, expression)

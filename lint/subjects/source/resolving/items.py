@@ -1,0 +1,86 @@
+"""Items of lists and entries of dicts: `collection[index]`."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from ..reading.limits import VALUES
+from ..reading.values import (
+    Class,
+    Items,
+    Literal,
+    Parameter,
+    Result,
+    Routine,
+    Value,
+    dict_entries,
+)
+from .resolve import reads, values
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..reading.module import Module
+
+
+@reads(ast.Subscript)
+def _item(module: Module, subscript: ast.Subscript) -> Iterator[Value]:
+    keys = constants(module, subscript.slice)
+    for value in values(module, subscript.value):
+        if isinstance(value, Items) and dict_entries(value):
+            yield from asked_for(value, keys)
+            continue
+        place = keys[0] if len(keys) == 1 and isinstance(keys[0], int) else None
+        yield from parts(value, None if place is None or place < 0 else place)
+
+
+def parts(value: Value, index: int | None) -> Iterator[Value]:
+    """Yield what comes out of a collection: the item at that index, or any."""
+    if not isinstance(value, Items):
+        # [Block() for ...] stands for its items, and so do arguments.
+        if isinstance(value, Result | Class | Parameter):
+            yield value
+        return
+    if not isinstance(value.node, ast.List | ast.Tuple):
+        return
+    elements = value.node.elts
+    if index is not None:
+        elements = elements[index : index + 1]
+    for element in elements:
+        if isinstance(element, ast.Starred):
+            trail = value.module.project.trail
+            if trail.enter(element):  # found = [*found, one] is in itself
+                for inner in values(value.module, element.value):
+                    yield from parts(inner, None)
+                trail.leave(element)
+        else:
+            yield from values(value.module, element)
+
+
+def asked_for(value: Items, keys: list[object]) -> Iterator[Value]:
+    """Yield the entries of a dict with these keys; any entry if none is known."""
+    yield from _entries(value, keys) if keys else _any_entry(value)
+
+
+def _entries(value: Items, keys: list[object]) -> Iterator[Value]:
+    """The entries of a dict with these keys."""
+    entries = dict_entries(value)
+    for key in keys:
+        if key in entries:
+            yield from values(value.module, entries[key])
+
+
+def _any_entry(value: Items) -> Iterator[Value]:
+    """What a registry holds, by whatever name; its constants are settings, not that."""
+    for entry in list(dict_entries(value).values())[:VALUES]:
+        if isinstance(entry, ast.Name | ast.Attribute | ast.Call):
+            for found in values(value.module, entry):
+                if isinstance(found, Class | Routine | Result):
+                    yield found
+
+
+def constants(module: Module, expression: ast.expr) -> list[object]:
+    """Return the constants that an expression may be."""
+    found = values(module, expression)
+    return [value.value for value in found if isinstance(value, Literal)]

@@ -1,0 +1,95 @@
+"""Values that calls return."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from ..reading.values import (
+    Class,
+    Items,
+    Known,
+    Partial,
+    Result,
+    Routine,
+    Self,
+    Value,
+    dict_entries,
+)
+from .attributes import attribute_of
+from .items import asked_for, constants
+from .lineage import bases
+from .members import DYNAMIC
+from .resolve import reads, returned, values
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..reading.module import Module
+
+# Wrappers that return their function, as far as its behaviour matters.
+_SAME_FUNCTION = {
+    *("tensorflow.function", "tensorflow.compat.v1.function", "jax.jit"),
+    *("tensorflow.recompute_grad", "jax.checkpoint", "jax.remat", "torch.compile"),
+}
+
+
+@reads(ast.Call)
+def _call(module: Module, call: ast.Call) -> Iterator[Value]:
+    yield from _got(module, call)
+    for function in values(module, call.func):
+        match function:
+            case Known("functools.partial") if call.args:
+                for inner in values(module, call.args[0]):
+                    yield Partial(inner, module, call)
+            case Known("dict"):
+                yield Items(module, call)
+            case Known("getattr"):
+                continue
+            case Known("super"):
+                yield from _super(module, call)
+            case Known(name) if name in _SAME_FUNCTION and call.args:
+                yield from values(module, call.args[0])
+            case Result(maker=Known(name)) if name in _SAME_FUNCTION and call.args:
+                yield from values(module, call.args[0])  # tf.function(...)(step)
+            case Known("list" | "tuple" | "reversed" | "enumerate") if call.args:
+                yield from values(module, call.args[0])
+            case Known() | Class():
+                yield Result(function, module, call)
+            case Partial(function=Known() | Class() as inner):
+                yield Result(inner, module, call)
+            case Partial(function=Routine() as inner):
+                yield from returned(inner)
+            case Routine():
+                yield from returned(function)
+
+
+def _got(module: Module, call: ast.Call) -> Iterator[Value]:
+    """`settings.get(key, default)`, `pop` as well, or `getattr(settings, ...)`."""
+    found: list[Value] = []
+    match call:
+        case ast.Call(
+            func=ast.Attribute(value=base, attr="get" | "pop"), args=[key, *default]
+        ):
+            for owner in values(module, base):
+                if isinstance(owner, Items) and dict_entries(owner):
+                    found += asked_for(owner, constants(module, key))
+        case ast.Call(func=ast.Name(id="getattr"), args=[base, key, *default]):
+            names_of_key = constants(module, key) or [DYNAMIC]
+            for owner in values(module, base):
+                if isinstance(owner, Self) or DYNAMIC not in names_of_key:
+                    for name in names_of_key:
+                        found += attribute_of(owner, str(name))
+        case _:
+            return
+    yield from found
+    if not found and default and isinstance(default[0], ast.Constant):
+        yield from values(module, default[0])
+
+
+def _super(module: Module, call: ast.Call) -> Iterator[Value]:
+    """`super()` stands for an instance of each base class."""
+    node = module.scopes.enclosing_class(call)
+    if node is not None:
+        for base in bases(Class(module, node)):
+            yield Self(base) if isinstance(base, Class) else base
