@@ -90,7 +90,7 @@ DECAY_FUNCTIONS = frozenset({"contrib.layers.batch_norm", "slim.batch_norm"})
 
 SLIM_NETWORK = re.compile(
     r"(slim\.)?nets\.(resnet|inception|mobilenet|nasnet|pnasnet)\w*\.(\w+\.)*"
-    r"(?!\w*(arg_scope|base)$)(resnet|inception|mobilenet|build_p?nasnet)\w+$"
+    r"(?!\w*(arg_scope|base)$)(resnet|inception|mobilenet|build_p?nasnet)_\w+$"
 )
 """Networks that come with slim, and hold its BN under their `arg_scope`."""
 

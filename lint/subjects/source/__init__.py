@@ -113,6 +113,7 @@ from .training.handed_in import handed_in_networks
 from .training.lost_flag import LostFlag
 from .training.never_trained import predicted_untrained
 from .training.penalties import penalties_through_batch_norm
+from .training.penalties_out_of_sight import penalized_out_of_sight
 from .training.step_counts import default_momenta, most_steps
 from .training.training_steps import lost_flags
 from .training.untrained import (
@@ -233,6 +234,7 @@ __all__ = [
     "parameters",
     "passes_flag_to_sublayers",
     "passes_flags_on",
+    "penalized_out_of_sight",
     "penalties_through_batch_norm",
     "placed_flags",
     "predicted_untrained",
