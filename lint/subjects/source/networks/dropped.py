@@ -136,7 +136,9 @@ def _is_by_itself(module: Module, name: ast.Name) -> bool:
     """Whether a layer is made where no network is, or in a notebook, to try it."""
     if module.scopes.scope_of(name) is not module.scopes.top:
         return False
-    return bool(module.cells) or module.calls_by_name.keys().isdisjoint(_NETWORKS)
+    return bool(module.cells) or not any(
+        word in module.calls_by_name for word in _NETWORKS
+    )
 
 
 def _passed_over(module: Module, assignment: ast.stmt, call: ast.Call) -> Iterator[str]:

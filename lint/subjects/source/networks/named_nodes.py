@@ -64,7 +64,7 @@ def _is_passed_over(module: Module, call: ast.Call, name: str, instead: str) -> 
     ]
     fed = any(
         argument.value == instead
-        for feed in module.calls_by_name["feed"]
+        for feed in module.calls_by_name.get("feed", ())
         if feed.lineno > call.lineno and module.scopes.enclosing_class(feed) is cls
         for argument in feed.args
         if isinstance(argument, ast.Constant)
