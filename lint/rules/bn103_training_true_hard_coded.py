@@ -34,7 +34,9 @@ class TrainingTrueHardCoded(Rule):
     `tf.nn.dropout`, which always drops, and a warning where its rate is a number and
     nothing around it asks for the phase. `BatchNormalization(mode=2)` of Keras 1 is
     reported as info; `training=self.trainable` is a warning, and a parameter of that
-    name info.
+    name info. Batch normalization that runs in training alone, and is left out in
+    inference, as by `if training: x = self.bn(x)`, is a warning.
+
     Calls of a model in a training loop, branches on the phase, Monte Carlo dropout and
     augmentation are left alone. It is reported as info in a graph beside dropout with
     the same flag, as in pix2pix, and for TensorFlow 1 in a function that makes the
@@ -123,6 +125,13 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
                 _when_on(found),
                 module.location(found.node),
                 None if found.surely else Severity.INFO,
+            )
+        for skipped in source.left_out_in_inference(module):
+            yield self.finding(
+                f"{ast.unparse(skipped.func)} only runs in training: in inference it "
+                "is left out, so that what follows gets an input that is not "
+                "normalized; call it in both phases, with training=training",
+                module.location(skipped),
             )
         for mode in source.batch_modes(module):
             yield self.finding(

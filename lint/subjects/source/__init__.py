@@ -11,11 +11,17 @@ from .flags.bypassed import (
 from .flags.flag_places import FlagPlace
 from .flags.flagged import Flagged, flag_left_out, flagged_calls
 from .flags.graph_flags import graph_flags
-from .flags.handed_on import Misnamed, kinds_handed_on, misnamed_flags
+from .flags.handed_on import (
+    Misnamed,
+    hands_out_of_sight,
+    kinds_handed_on,
+    misnamed_flags,
+)
 from .flags.in_lambda import batch_norms_in_lambda
 from .flags.kept_flags import Kept, kept_flags
 from .flags.kept_rates import kept_rates
 from .flags.leaks import Leak, leaked_flags
+from .flags.left_out_in_inference import left_out_in_inference
 from .flags.lost_settings import lost_settings
 from .flags.outside_calls import outside_calls
 from .flags.own_training import has_own_training
@@ -30,7 +36,6 @@ from .flags.sibling_flags import (
 from .flags.trainable_flags import trainable_flags
 from .flags.true_defaults import true_defaults
 from .flags.unflagged_on_jax import flag_passed_on, unflagged_on_jax
-from .flags.unused_outputs import unused_outputs
 from .flags.usage import Usage, usage_of
 from .flags.without_flag import WithoutFlag, passes_flags_on, without_flag
 from .freezing.frozen_parts import frozen_in_parts
@@ -39,8 +44,12 @@ from .freezing.late_in_methods import late_in_methods
 from .freezing.partial_freezing import loops_that_miss
 from .freezing.toggled import toggled_in_loops
 from .networks.contents import Kinds, kinds_of_class
+from .networks.dropped import unused_results
 from .networks.frozen import freezes
+from .networks.named_nodes import unfed_nodes
 from .networks.sequence import arguments, layers_before, library_classes
+from .networks.uncalled import uncalled_members
+from .networks.unused import Loss, Unused
 from .reading import hints
 from .reading.edits import replaced, with_argument, with_parameter
 from .reading.keras_versions import keras_for
@@ -102,6 +111,7 @@ from .training.dropped_updates import dropped_updates, updates_left_behind
 from .training.evaluation_steps import Evaluated, trained_in_evaluation
 from .training.handed_in import handed_in_networks
 from .training.lost_flag import LostFlag
+from .training.never_trained import predicted_untrained
 from .training.penalties import penalties_through_batch_norm
 from .training.penalties_out_of_sight import penalized_out_of_sight
 from .training.step_counts import default_momenta, most_steps
@@ -130,6 +140,7 @@ __all__ = [
     "Kinds",
     "Leak",
     "LeftOut",
+    "Loss",
     "LostFlag",
     "Misnamed",
     "Module",
@@ -138,6 +149,7 @@ __all__ = [
     "Project",
     "Restored",
     "UnreadableSource",
+    "Unused",
     "Usage",
     "WithoutFlag",
     "actions_in_training",
@@ -181,6 +193,7 @@ __all__ = [
     "graph_flags",
     "handed_in_networks",
     "handed_to_tensorpack",
+    "hands_out_of_sight",
     "has_own_training",
     "hints",
     "in_every_mode",
@@ -201,6 +214,7 @@ __all__ = [
     "leaves_flag_out",
     "leaves_updates_in_layers",
     "left_out",
+    "left_out_in_inference",
     "library_classes",
     "loops_that_miss",
     "loses_updates",
@@ -223,6 +237,7 @@ __all__ = [
     "penalized_out_of_sight",
     "penalties_through_batch_norm",
     "placed_flags",
+    "predicted_untrained",
     "project_lineage",
     "read_module",
     "replaced",
@@ -240,13 +255,15 @@ __all__ = [
     "training_ops",
     "trains_layers",
     "true_defaults",
+    "uncalled_members",
+    "unfed_nodes",
     "unflagged_in_estimators",
     "unflagged_in_sessions",
     "unflagged_of_tables",
     "unflagged_on_jax",
     "unpassed_flags",
     "unused_flags",
-    "unused_outputs",
+    "unused_results",
     "updates_left_behind",
     "updates_out_of_sight",
     "usage_of",

@@ -118,7 +118,7 @@ def _unused(module: Module, function: ast.FunctionDef) -> Iterator[LostSetting]:
     for call in calls_in(module, function) if unused else ():
         made = ast.unparse(call.func)
         for word in call.keywords:
-            if word.arg in unused and _is_fixed(word.value, parameters(function)):
+            if word.arg in unused and _is_fixed(word, parameters(function)):
                 instead = ast.unparse(word.value)
                 yield LostSetting(word, word.arg, made, instead, is_mixed_up=True)
         if module.owner_of(function) is None and not unpacks(call):
@@ -126,11 +126,11 @@ def _unused(module: Module, function: ast.FunctionDef) -> Iterator[LostSetting]:
                 yield LostSetting(call, name, made, ast.unparse(default))
 
 
-def _is_fixed(given: ast.expr, others: set[str]) -> bool:
-    """Whether it is another parameter, or a constant."""
-    return isinstance(given, ast.Constant) or (
-        isinstance(given, ast.Name) and given.id in others
-    )
+def _is_fixed(given: ast.keyword, others: set[str]) -> bool:
+    """Whether it is another parameter, or, other than a phase, a constant."""
+    if isinstance(given.value, ast.Constant):
+        return any(_kinds(given.arg or ""))
+    return isinstance(given.value, ast.Name) and given.value.id in others
 
 
 def _defaults_kept(

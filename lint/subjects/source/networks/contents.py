@@ -90,6 +90,8 @@ def kinds_of_class(
 class LayerSearch(Search):
     """A search for what one question asks for."""
 
+    even_made_frozen = False  # whether `trainable=False` of a layer counts for nothing
+
     def __init__(
         self, even_frozen: bool = False, surely: bool = False, at_any_rate: bool = False
     ) -> None:
@@ -147,7 +149,7 @@ class LayerSearch(Search):
     def _call(self, module: Module, call: ast.Call) -> Iterator[Kinds]:
         """A construction, or a layer or function applied to tensors."""
         frozen = keyword(call, "trainable")
-        if frozen is not None and is_false(frozen):
+        if frozen is not None and is_false(frozen) and not self.even_made_frozen:
             return
         if last_word(call.func) == "getattr":
             for value in values(module, call):

@@ -3,36 +3,24 @@
 from __future__ import annotations
 
 import re
-import tomllib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ....semantics import CURRENT, KerasVersion, parse_version
-from .limits import REQUIREMENT_BYTES, REQUIREMENT_FILES
 from .memo import remembered
 from .signs import Sign
 from .text import without_comments
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from ....semantics import Version
     from .module import Module
-
-
-@dataclass(frozen=True)
-class Requirements:
-    """The Keras a project requires; None where it does not say."""
-
-    keras: Version | None = None
+    from .requirements import Requirements
 
 
 @remembered
 def keras_for(module: Module) -> KerasVersion:
     """Return which Keras a module is written for."""
-    return keras_of_source(
-        module.keras_version, module.text, module.project.requirements
-    )
+    project = module.project
+    keras = keras_of_source(module.keras_version, module.text, project.requirements)
+    return KerasVersion((2,)) if keras.assumed and project.is_for_keras_2 else keras
 
 
 @remembered
@@ -56,6 +44,11 @@ def keras_of_source(
     if requirements.keras is not None:
         return KerasVersion(requirements.keras)
     return KerasVersion(CURRENT, assumed=True)
+
+
+def shows_keras_3(text: str) -> bool:
+    """Whether the code of a source uses what only Keras 3 has."""
+    return _says(_KERAS_3, text)
 
 
 def _says(signs: tuple[Sign, ...], text: str) -> bool:
@@ -183,85 +176,3 @@ _KERAS_3 = (
         r"^[ \t]*(?:import|from)[ \t]+(?:kerasbn|keras_hub|keras_core)\b",
     ),
 )
-
-_EXACT = ("==", "===", "~=")
-_NAMED = re.compile(
-    r"""(?:^|["'\s])(?P<name>tf[-_]keras|keras|tensorflow)(?:-[cg]pu)?
-    (?:\[[^\]]*\])?[ \t]*(?P<bound>===|==|~=|>=|<=|<|>|\^)[ \t]*
-    (?P<version>\d+(?:\.\d+)?)""",
-    re.VERBOSE | re.MULTILINE,
-)
-_LOCKED = re.compile(
-    r"""^name[ ]=[ ]"keras"\s+version[ ]=[ ]"(?P<version>[\d.]+)""",
-    re.MULTILINE | re.VERBOSE,
-)
-
-
-def read_requirements(root: Path) -> Requirements:
-    """Read a project's lock file, or else its dependencies, without trusting them."""
-    for name in ("uv.lock", "poetry.lock", "pdm.lock"):
-        for match in _LOCKED.finditer(_text(root / name)):
-            version = parse_version(match["version"])
-            if version:
-                return Requirements(version)
-    declared = [_declared(_text(root / "pyproject.toml"))]
-    declared += [_text(root / name) for name in ("setup.cfg", "setup.py")]
-    declared += [
-        _text(path)
-        for path in sorted(root.glob("requirements*.txt"))[:REQUIREMENT_FILES]
-    ]
-    found = {_asked(match) for text in declared for match in _NAMED.finditer(text)}
-    found.discard(None)
-    # Where two files disagree, nothing is known.
-    return Requirements(found.pop()) if len(found) == 1 else Requirements()
-
-
-def _declared(text: str) -> str:
-    """The dependencies in pyproject.toml, one per line."""
-    if "keras" not in text and "tensorflow" not in text:
-        return ""  # Most have neither, and need not be parsed.
-    try:
-        data = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError):
-        return ""
-    listed = _inside(data, "project", "dependencies")
-    lines = listed if isinstance(listed, list) else []
-    wanted = _inside(data, "tool", "poetry", "dependencies")
-    if isinstance(wanted, dict):
-        lines = [*lines, *(f"{name} {wanted[name]}" for name in wanted)]
-    return "\n".join(map(str, lines))
-
-
-def _inside(data: object, *names: str) -> object:
-    """Return what a table holds under these names, each inside the one before."""
-    for name in names:
-        data = data.get(name) if isinstance(data, dict) else None
-    return data
-
-
-def _asked(match: re.Match[str]) -> Version | None:
-    """The Keras that a requirement leads to, if it leads to one."""
-    version = parse_version(match["version"]) or ()
-    bound, name = match["bound"], match["name"].replace("_", "-")
-    if name == "tf-keras":
-        return None  # installed beside either Keras
-    if name == "tensorflow":
-        # TensorFlow up to 2.15 brought Keras 2, later ones bring Keras 3.
-        first_with_keras_3 = (2, 16)
-        if bound in (*_EXACT, ">=") and version >= first_with_keras_3:
-            return (3,)
-        upper = bound == "<" and version == first_with_keras_3
-        below = bound in (*_EXACT, "<", "<=") and version < first_with_keras_3
-        return (2,) if upper or below else None
-    if bound in _EXACT:
-        return version
-    if bound in ("<", "<=") and version <= (3,):
-        return (2,)
-    return (3,) if bound in (">=", ">", "^") and version >= (3,) else None
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_bytes()[:REQUIREMENT_BYTES].decode(errors="replace")
-    except OSError:
-        return ""

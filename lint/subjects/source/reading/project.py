@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 
 from ...notebook import read_cells
 from ...unread import Unread
-from .keras_versions import Requirements, read_requirements
 from .limits import MODULES, NOTEBOOK_BYTES, SOURCE_BYTES
 from .module import Module
 from .module_files import ModuleFiles
 from .project_texts import ProjectTexts
+from .project_versions import are_for_keras_2
 from .reach import Reach
+from .requirements import Requirements, read_requirements
 from .text import CellPlace
 from .trail import Trail
 
@@ -67,6 +68,11 @@ class Project:
     def requirements(self) -> Requirements:
         """Return which Keras the project itself asks for."""
         return read_requirements(self.root)
+
+    @cached_property
+    def is_for_keras_2(self) -> bool:
+        """Whether what some file uses rules Keras 3 out for the project."""
+        return are_for_keras_2(self.texts.by_path.values())
 
     def load(self, path: Path) -> Module | None:
         """The module of that file, as those see it that import it."""

@@ -77,6 +77,8 @@ def is_trained_with_batch_norm(module: Module, network: ast.expr) -> bool:
     """Whether it holds BN, here or where it is passed in, and gradients are applied."""
     return any(
         names.BATCH_NORM in kinds_held(where, known)
-        and any(word in where.calls_by_name for word in _APPLYING)
+        and any(
+            word in one.calls_by_name for word in _APPLYING for one in {module, where}
+        )
         for where, known in ((module, network), *handed_in(module, network))
     )
