@@ -33,6 +33,7 @@ from .flags.usage import Usage, usage_of
 from .flags.without_flag import WithoutFlag, passes_flags_on, without_flag
 from .freezing.frozen_parts import frozen_in_parts
 from .freezing.late_freezing import fitted_frozen, late_changes
+from .freezing.late_rates import late_rates
 from .freezing.partial_freezing import loops_that_miss
 from .freezing.toggled import toggled_in_loops
 from .networks.contents import Kinds, kinds_of_class
@@ -59,6 +60,7 @@ from .statistics.batch_norms import Momentum, changes_later, momenta
 from .statistics.batch_of_one import batches_of_one
 from .statistics.copied_weights import copies_without_statistics
 from .statistics.data_formats import default_data_format
+from .statistics.dropout_rates import DropoutRate, dropout_rates
 from .statistics.fixed_axis import fixed_axes
 from .statistics.imported_weights import default_epsilons, misordered_weights
 from .statistics.own_averages import own_averages
@@ -114,6 +116,7 @@ __all__ = [
     "Class",
     "ConstantDropout",
     "ConstantFlag",
+    "DropoutRate",
     "Evaluated",
     "Fed",
     "Feed",
@@ -158,6 +161,7 @@ __all__ = [
     "default_epsilons",
     "default_momenta",
     "default_of",
+    "dropout_rates",
     "dropouts_without_flag",
     "dropped_updates",
     "extends_flagged",
@@ -187,6 +191,7 @@ __all__ = [
     "kinds_handed_on",
     "kinds_of_class",
     "late_changes",
+    "late_rates",
     "layers_before",
     "layers_out_of_sight",
     "leaked_flags",
