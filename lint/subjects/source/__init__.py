@@ -92,6 +92,7 @@ from .tf1.layer_updates import (
     trains_layers,
 )
 from .tf1.savers import Incomplete, saved_without_statistics
+from .tf1.shared_updates import shared_updates
 from .tf1.unused_flags import unused_flags
 from .tf1.updates_out_of_sight import layers_out_of_sight, updates_out_of_sight
 from .tf1.vain_updates import fetched_in_vain
@@ -227,6 +228,7 @@ __all__ = [
     "reused_layers",
     "saved_without_statistics",
     "shared_by_inputs",
+    "shared_updates",
     "sole_number",
     "takes_training",
     "teachers_in_training",
