@@ -34,7 +34,7 @@ from .flags.without_flag import WithoutFlag, passes_flags_on, without_flag
 from .freezing.frozen_parts import frozen_in_parts
 from .freezing.late_freezing import fitted_frozen, late_changes
 from .freezing.late_rates import late_rates
-from .freezing.partial_freezing import loops_that_miss
+from .freezing.partial_freezing import loops_that_leave_out, loops_that_miss
 from .freezing.toggled import toggled_in_loops
 from .networks.contents import Kinds, kinds_of_class
 from .networks.frozen import freezes
@@ -203,6 +203,7 @@ __all__ = [
     "left_out",
     "left_out_in_inference",
     "library_classes",
+    "loops_that_leave_out",
     "loops_that_miss",
     "loses_updates",
     "lost_flags",
