@@ -29,7 +29,8 @@ class TrainingStepWithoutTraining(Rule):
     nothing else known, the first in a file is reported as info; methods that the step
     of a base class in another file runs are seen. So is, as info, the first call
     without a phase in each `compute_loss`, `compute_metrics` or other loss of a Keras
-    class, as these run beside `call`, where no phase is inherited. Gradients that no
+    class, as these run beside `call`, where no phase is inherited; and training=False
+    where TensorFlow's gradients train that network. Gradients that no
     optimizer applies, networks that are not trained there, frozen ones and those whose
     `call` has the default `training=True` are left alone.
 
@@ -109,6 +110,15 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                 Severity.INFO,
             )
         for lost in known:
+            if lost.is_false:
+                yield self.finding(
+                    f"{lost.called}(...) {lost.how} gets training=False, though it is "
+                    f"trained there: it runs in inference mode, so {harm(lost.kinds)}; "
+                    "pass training=True, unless it is to be tuned as it infers",
+                    module.location(lost.node),
+                    Severity.INFO,
+                )
+                continue
             yield self.finding(
                 f"{lost.called}(...) {lost.how} without training=True: it runs in "
                 f"inference mode, so {harm(lost.kinds)}; pass training=True",

@@ -152,6 +152,18 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
                 module.location(given.flag),
                 None if given.surely else Severity.INFO,
             )
+        yield from self._in_graphs(module)
+        for call in source.trained_in_evaluation(module):
+            yield self.finding(
+                f"training=True in a function that evaluates: {_in_evaluation(call)}; "
+                "pass training=False",
+                module.location(call.flag),
+                None if call.surely else Severity.INFO,
+                source.replaced(module, call.flag, "False", safe=False),
+            )
+
+    def _in_graphs(self, module: Module) -> Iterator[Finding]:
+        """Report networks of TensorFlow 1 that are built for training alone."""
         for constant in source.constant_flags(module):
             yield self.finding(
                 f"self.{constant.name} is always True, and the flag of layers in "
@@ -170,6 +182,22 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
                     module.location(beside.node),
                     Severity.INFO,
                 )
+        for own in source.own_batch_statistics(module):
+            yield self.finding(
+                "this normalizes with the statistics of the batch, in inference too, "
+                "and keeps no others; use tf.layers.batch_normalization, or keep "
+                "moving averages and use them in inference",
+                module.location(own),
+                Severity.INFO,
+            )
+        for built in source.restored_in_training(module):
+            yield self.finding(
+                f"{built.called} is built as in training, and only restored and run: "
+                "its batch normalization uses the statistics of the batch, and its "
+                "dropout drops; pass False",
+                module.location(built.node),
+                None if built.surely else Severity.INFO,
+            )
         for run in source.in_every_mode(module):
             yield self.finding(
                 f"{run.called} is run as in training in every mode of the Estimator: "
@@ -178,14 +206,6 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
                 "mode == tf.estimator.ModeKeys.TRAIN",
                 module.location(run.node),
                 None if run.surely else Severity.INFO,
-            )
-        for call in source.trained_in_evaluation(module):
-            yield self.finding(
-                f"training=True in a function that evaluates: {_in_evaluation(call)}; "
-                "pass training=False",
-                module.location(call.flag),
-                None if call.surely else Severity.INFO,
-                source.replaced(module, call.flag, "False", safe=False),
             )
 
     def check_model(self, model: Model) -> Iterator[Finding]:

@@ -108,6 +108,8 @@ def _severity(module: Module, flag: source.Misnamed) -> Severity | None:
         return None
     unsure = flag.default is None and source.keras_for(module).assumed
     used = fitted or usage.calls or usage.parts
+    if not used and source.hands_out_of_sight(module, flag.argument.arg):
+        return None
     return Severity.WARNING if unsure or not used else Severity.ERROR
 
 

@@ -22,7 +22,9 @@ class TrainingDefaultTrue(Rule):
     ## What it does
     Reports the default True of the parameter `training` in the `call` of a Keras model
     or layer that holds batch normalization, dropout or noise, which inherit it, or
-    gives it to sublayers that may hold them.
+    gives it to sublayers that may hold them. So is that default of a function which
+    runs a network that it is given, and takes gradients for its inputs or infers by its
+    name, in a file that trains nothing.
 
     ## Why is this bad
     A plain `model(x)` then runs in training mode: it uses the statistics of the batch,
@@ -66,6 +68,16 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
 
     def check_source(self, module: Module) -> Iterator[Finding]:
         """Report every such default."""
+        for default in source.true_defaults(module):
+            yield self.finding(
+                "training=True by default: the network is given, and runs in training "
+                "mode here, though nothing trains it: its output depends on the batch, "
+                "its statistics move, and its dropout drops; write training=False",
+                module.location(default),
+            )
+        yield from self._in_calls(module)
+
+    def _in_calls(self, module: Module) -> Iterator[Finding]:
         if not module.mentions("def call"):
             return
         for node in module.classes:

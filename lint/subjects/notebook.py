@@ -14,7 +14,9 @@ _MAGIC = re.compile(
 )
 # Half of a surrogate pair, which JSON may hold and no encoding can.
 _HALF_PAIR = re.compile("[\ud800-\udfff]")
-_SHELL_VALUE = re.compile(r"(\s*[A-Za-z_(\[][^=!%#\n]*=\s*)[%!].*$")
+_SHELL_VALUE = re.compile(
+    r"(?P<indent>\s*)(?P<target>[A-Za-z_(\[][^=!%#\n]*=\s*)(?:%[A-Za-z_]|!).*$"
+)
 _SETTING = re.compile(
     r"(?P<indent>\s*)%(?:set_)?env\s+(?P<name>\w+)[=\s]\s*(?P<value>[^\s\"'\\]+)\s*$"
 )
@@ -97,18 +99,30 @@ def _blank(cell: str) -> str:
     continued = False  # A line that ends in a backslash continues in the next.
     for line in lines:
         magic = bool(_MAGIC.match(line)) and not _is_open("\n".join(result))
-        shell = not magic and bool(_SHELL_VALUE.match(line))
+        value = None if magic else _shell_value(line)
+        shell = value is not None
         if continued:
             result.append("")
         elif magic:
             result.append(_timed(line) or _set(line) or _indented_pass(line))
-        elif shell and not _is_open("\n".join(result)):
-            result.append(_SHELL_VALUE.sub(r"\1None", line))
+        elif value is not None and not _is_open("\n".join(result)):
+            result.append(value)
         else:
             result.append(line)
             shell = False
         continued = (continued or magic or shell) and line.rstrip().endswith("\\")
     return "\n".join(result)
+
+
+def _shell_value(line: str) -> str | None:
+    """Replace what `name = !ls` or `name = %magic` assigns; None of other lines.
+
+    `print("n=%d" % n)` is not such a line: what stands before its `=` is no target.
+    """
+    match = _SHELL_VALUE.match(line)
+    if match is None or not _parses(f"{match['target']}None"):
+        return None
+    return f"{match['indent']}{match['target']}None"
 
 
 def _timed(line: str) -> str:
@@ -117,11 +131,15 @@ def _timed(line: str) -> str:
     if match is None:
         return ""
     timed = f"{match['indent']}None;{match['rest']}"
+    return timed if _parses(timed.strip()) else ""
+
+
+def _parses(statement: str) -> bool:
     try:
-        compile(timed.strip(), "<cell>", "exec", ast.PyCF_ONLY_AST)
+        compile(statement, "<cell>", "exec", ast.PyCF_ONLY_AST)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return ""
-    return timed
+        return False
+    return True
 
 
 def _set(line: str) -> str:

@@ -12,12 +12,13 @@ from lint.semantics import (
     keras_of_model,
     parse_version,
 )
+from lint.subjects.source import Project, read_module
 from lint.subjects.source.reading.keras_versions import (
-    Requirements,
     backend_of,
+    keras_for,
     keras_of_source,
-    read_requirements,
 )
+from lint.subjects.source.reading.requirements import Requirements, read_requirements
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -133,6 +134,17 @@ def test_parse_version(text: str, version: tuple[int, ...] | None) -> None:
         ("requirements.txt", "tensorflow\nkeras\n", None),
         ("requirements.txt", "keras-tuner==1.4\ntensorflow-hub==0.1\n", None),
         ("requirements.txt", "keras==2.9\ntensorflow>=2.16\n", None),
+        ("requirements.txt", "tensorflow>=2.4,<2.11\n", (2,)),
+        ("requirements.txt", "tensorflow>=2.4,<3\n", None),
+        ("requirements.txt", "tensorflow==2.3.0\nkeras==2.4.3\n", (2,)),
+        ("requirements.txt", "tensorflow_gpu==2.3.0\n", (2,)),
+        ("requirements.txt", "tensorflow>=2.2\ntensorflow-addons\n", (2,)),
+        ("environment.yml", "dependencies:\n  - tensorflow=2.3.0\n", (2,)),
+        ("environment.yml", "  - tensorflow-gpu=2.1=mkl_py37h80a91df_0\n", (2,)),
+        ("environment.yml", "  - tensorflow\n", None),
+        ("Pipfile", '[packages]\ntensorflow = "==2.1.0"\n', (2,)),
+        ("Dockerfile", "FROM tensorflow/tensorflow:2.4.1-gpu\n", (2,)),
+        ("Dockerfile", "FROM tensorflow/tensorflow:latest\n", None),
         ("setup.py", "install_requires=['keras>=3.0', 'numpy']\n", (3,)),
         ("setup.cfg", "install_requires =\n    keras<3\n", (2,)),
         ("pyproject.toml", '[project]\ndependencies = ["keras>=3.3"]\n', (3,)),
@@ -149,6 +161,32 @@ def test_requirements(
 ) -> None:
     (tmp_path / name).write_text(text)
     assert read_requirements(tmp_path) == Requirements(version)
+
+
+@pytest.mark.parametrize(
+    ("others", "version"),
+    [
+        (["import tensorflow_addons as tfa"], (2,)),
+        (["# import tensorflow_addons as tfa"], None),
+        (["import keras\nmodel.fit_generator(data)"], (2,)),
+        (["import keras\ndef fit_generator(): ...\na.fit_generator(data)"], None),
+        (["import tensorflow as tf\ntf.keras.optimizers.SGD(lr=0.1)"], (2,)),
+        (["from keras.optimizers import Adam\nAdam(beta_1=0.5, lr=0.1)"], (2,)),
+        (["from torch.optim import Adam\nimport keras\nAdam(lr=0.1)"], None),
+        (["from tensorflow.python.keras import layers"], (2,)),
+        (["from keras import backend as K\nx = K.mean(x)"], (2,)),
+        (["from tensorflow.keras import backend as K\nx = K.mean(x)"], None),
+        (["import tensorflow_addons", "from keras import ops"], None),
+    ],
+)
+def test_other_files_tell(
+    others: list[str], version: tuple[int, ...] | None, tmp_path: Path
+) -> None:
+    for number, text in enumerate(others):
+        (tmp_path / f"other{number}.py").write_text(f"{text}\n")
+    (tmp_path / "here.py").write_text("from tensorflow import keras\n")
+    keras = keras_for(read_module(tmp_path / "here.py", Project(tmp_path)))
+    assert (None if keras.assumed else keras.version) == version
 
 
 @pytest.mark.parametrize(

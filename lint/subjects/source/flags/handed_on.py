@@ -12,7 +12,16 @@ from ..networks.frozen import freezes
 from ..reading import hints
 from ..reading.limits import FLAGS_HANDED
 from ..reading.nodes import arguments_of
-from ..reading.values import Class, Known, Result, Self, argument_for, default_of
+from ..reading.values import (
+    Class,
+    Known,
+    Result,
+    Routine,
+    Self,
+    argument_for,
+    default_of,
+    parameters,
+)
 from ..resolving.classes import calls_in, keras_kind, takes_training
 from ..resolving.lineage import method_of
 from ..resolving.members import members
@@ -80,6 +89,27 @@ def kinds_handed_on(
         for value in values(module, call.func):
             kinds |= _taken_by(value, call, name, depth)
     return kinds
+
+
+def hands_out_of_sight(module: Module, name: str) -> bool:
+    """Whether a `call` of the module passes a flag of that name on to the unknown.
+
+    As in `for block in self.blocks: x = block(x, is_training)`, if it is not in sight
+    what makes these blocks.
+    """
+    for node in module.classes:
+        call = members(module, node).methods.get("call")
+        if call is None or name not in parameters(call):
+            continue
+        for inner in calls_in(module, call):
+            given = [*inner.args[1:], *(keyword.value for keyword in inner.keywords)]
+            if any(_is_name(one, name) for one in given) and not any(
+                isinstance(value, Class | Self | Result | Routine)
+                and getattr(value, "maker", None) != Known("eval")
+                for value in values(module, inner.func)
+            ):
+                return True
+    return False
 
 
 def _taken_by(value: object, call: ast.Call, name: str, depth: int) -> frozenset[str]:

@@ -7,9 +7,9 @@ import builtins
 import re
 from typing import TYPE_CHECKING
 
-from ....semantics import AUGMENTATION_LEAKS, NONE_IS_INFERENCE
+from ....semantics import AUGMENTATION_LEAKS, NONE_IS_INFERENCE, RESIZING_LEAKS
 from ... import names
-from ...preprocessing import MAY_LEAK, is_random, leaks_training
+from ...preprocessing import NOT_RANDOM, is_random, leaks_training
 from ..networks.contents import kinds_held
 from ..networks.defaults import trains_by_default
 from ..reading.keras_versions import keras_for
@@ -44,6 +44,12 @@ _NO_NETWORKS = frozenset(
     )
 )
 _OF_KERAS = ("__init__", "build", "call", "__call__", "compute_loss")
+# The construction of such a layer. The names of random initializers and generators are
+# not meant.
+_MAY_LEAK = re.compile(
+    r"(?:Random(?!(?:Normal|Uniform|State)\()[A-Z]\w*|RandAugment|AugMix|MixUp|CutMix"
+    rf"|{'|'.join(NOT_RANDOM)})\("
+)
 _TRAINS_BY_DEFAULT = re.compile(r"def call\([^)]*\btraining\b[^,)=]*=\s*True\b")
 
 
@@ -73,7 +79,8 @@ def leaks_in_call(module: Module) -> Iterator[tuple[ast.Call, str]]:
     Random layers are left out: `call` of a network that has these is for training.
     """
     seen = set()
-    for node in module.classes if module.matches(MAY_LEAK) else ():
+    may_leak = keras_for(module).has(RESIZING_LEAKS) and module.matches(_MAY_LEAK)
+    for node in module.classes if may_leak else ():
         cls = Class(module, node)
         if keras_kind(cls) is None:
             continue
@@ -100,7 +107,7 @@ def _is_graph_itself(module: Module, call: ast.Call, value: Self) -> bool:
     name = getattr(function, "name", "")
     return (
         isinstance(call.func, ast.Name)
-        and module.matches(MAY_LEAK)
+        and module.matches(_MAY_LEAK)
         and is_functional(value.cls)
         and name not in _OF_KERAS
         and not name.endswith("_step")
@@ -112,23 +119,25 @@ def _may_leak(network: Result) -> bool:
     classes = project_lineage(network.maker) if isinstance(network.maker, Class) else []
     modules = {network.module, *(owner.module for owner in classes)}
     return any(
-        module.matches(MAY_LEAK) or module.matches(_TRAINS_BY_DEFAULT)
+        module.matches(_MAY_LEAK) or module.matches(_TRAINS_BY_DEFAULT)
         for module in modules
     )
 
 
 def _may_hold_networks(module: Module) -> bool:
     """Whether it builds such a layer; or is not a test, and may get networks."""
-    return module.matches(MAY_LEAK) or (
+    if not keras_for(module).has(AUGMENTATION_LEAKS):
+        return False
+    return module.matches(_MAY_LEAK) or (
         not module.is_test
-        and may_reach(module, _may_build)
         and may_reach(module, names.mentions_batch_norm)
+        and may_reach(module, _may_build)
     )
 
 
 def _may_build(text: str) -> bool:
     """Whether a text seems to build such a layer, or to define one."""
-    return bool(MAY_LEAK.search(text) or _TRAINS_BY_DEFAULT.search(text))
+    return bool(_MAY_LEAK.search(text) or _TRAINS_BY_DEFAULT.search(text))
 
 
 def _comes_after(module: Module, call: ast.Call, other: ast.Call) -> bool:

@@ -53,6 +53,8 @@ _FUNCTION = re.compile(
     r"act|fn$|func|loss|metric|norm|transform|process|sampl|init|callable|callback"
     r"|criteri|combin|aggregat|reduc|pool|distance|kernel|wrapp|maker|factory|builder"
 )
+_NAMED_FOR_PHASE = re.compile(r"drop|norm|noise|bn", re.I)
+_PUT_ASIDE = re.compile(r"_|unused|dummy|ignore|junk|trash")
 _FREEZES = re.compile(r"(?<!un)(?<!de)freez", re.I)
 _LOOKS_UP = re.compile(r"_*(load|get|read|find|list|is|has|should)(_|[A-Z])")
 
@@ -139,3 +141,13 @@ def freezes(name: str) -> bool:
 def is_function(name: str) -> bool:
     """Whether something of that name that is called may well be no layer."""
     return _has(_FUNCTION, name)
+
+
+def is_named_for_phase(name: str) -> bool:
+    """Whether a layer of that name is there to normalize, to drop or to add noise."""
+    return _NAMED_FOR_PHASE.search(name) is not None
+
+
+def is_put_aside(name: str) -> bool:
+    """Whether a variable of that name says that nothing will read it."""
+    return _PUT_ASIDE.match(name) is not None

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from ..reading.bindings import Kind
 from ..reading.limits import FLAGS_HANDED
 from ..reading.nodes import Function
-from ..reading.values import Items, argument_for, default_of, dict_entries
+from ..reading.values import argument_for, default_of, dict_entries
 from .callers import is_called_widely
-from .resolve import values
+from .packed import settings_of
 from .runs import Run, callers_of, is_run_by
 
 if TYPE_CHECKING:
@@ -112,12 +112,12 @@ def _unpacked(
     if function is not None:
         yield from _collected(module, function, name, run, left_out, depth)
         return
-    match values(module, packed):
-        case (Items() as settings,) if _is_complete(module, packed, settings):
-            given = dict_entries(settings).get(name)
-            yield left_out if given is None else (settings.module, given, run)
-        case _:
-            yield None
+    settings = settings_of(module, packed)
+    if settings is None:
+        yield None
+        return
+    given = dict_entries(settings).get(name)
+    yield left_out if given is None else (settings.module, given, run)
 
 
 def _collector(module: Module, name: ast.expr) -> Function | None:
@@ -129,31 +129,3 @@ def _collector(module: Module, name: ast.expr) -> Function | None:
             if isinstance(function, Function) and binding.node is function.args.kwarg:
                 return function
     return None
-
-
-def _is_complete(module: Module, packed: ast.expr, settings: Items) -> bool:
-    """Whether a dict has just the entries that it is written with."""
-    match settings.node:
-        case ast.Dict(keys=keys):
-            written = all(isinstance(key, ast.Constant) for key in keys)
-        case ast.Call(args=[], keywords=keywords):
-            written = all(keyword.arg is not None for keyword in keywords)
-        case _:
-            written = False
-    return written and not any(
-        _is_changed(where, ast.unparse(packed)) for where in (module, settings.module)
-    )
-
-
-def _is_changed(module: Module, settings: str) -> bool:
-    """Whether entries are set later: `settings["key"] = value`, or by a method."""
-    return any(
-        isinstance(node.ctx, ast.Store | ast.Del)
-        and ast.unparse(node.value) == settings
-        for node in module.scopes.of(ast.Subscript)
-    ) or any(
-        isinstance(call.func, ast.Attribute)
-        and ast.unparse(call.func.value) == settings
-        for word in ("update", "setdefault", "pop", "popitem", "clear")
-        for call in module.calls_by_name.get(word, ())
-    )

@@ -21,8 +21,10 @@ from ..reading.values import (
     Routine,
     Self,
     argument_for,
+    dict_entries,
 )
 from .lineage import method_of
+from .packed import settings_of
 from .resolve import values
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
 FLAG = "training"
 FLAG_OF_FUNCTIONS = "is_training"  # of contrib and slim
+_TENSORS = ("constant", "cast", "convert_to_tensor")
 
 
 class How(Enum):
@@ -82,9 +85,11 @@ def says(module: Module, call: ast.Call, *, name: str = FLAG) -> Said:
     for keyword in call.keywords:
         if keyword.arg == name:
             return meaning(module, keyword, keyword.value)
-    for argument in call.keywords:
-        if argument.arg is None:
-            return _unpacked(module, argument)
+    match [argument for argument in call.keywords if argument.arg is None]:
+        case [packed]:
+            return _unpacked(module, packed, name)
+        case [packed, *_]:
+            return Said(How.SOMETHING, packed)
     if last_word(call.func) == "stateless_call":
         return _NOTHING  # by position it takes variables and inputs
     if len(call.args) > 1 or any(isinstance(given, ast.Starred) for given in call.args):
@@ -148,10 +153,12 @@ def meaning(module: Module, node: ast.AST, given: ast.expr) -> Said:
 
 
 def _constant(value: ast.AST | None) -> tuple[bool | None] | None:
-    """The flag that a literal is, in brackets."""
+    """The flag that a literal is, or a tensor of one, in brackets."""
     match value:
         case ast.Constant(value=0 | 1 | None as flag):
             return (None if flag is None else bool(flag),)
+        case ast.Call(func=function, args=[ast.Constant(value=bool() as flag), *_]):
+            return (flag,) if last_word(function) in _TENSORS else None
     return None
 
 
@@ -166,7 +173,7 @@ def local_value(module: Module, expression: ast.expr) -> ast.AST:
     return expression
 
 
-def _unpacked(module: Module, packed: ast.keyword) -> Said:
+def _unpacked(module: Module, packed: ast.keyword, name: str) -> Said:
     """`**these`, which may hold a flag; the function's own `**kwargs`."""
     if isinstance(packed.value, ast.Name):
         function = module.scopes.enclosing_function(packed)
@@ -179,6 +186,14 @@ def _unpacked(module: Module, packed: ast.keyword) -> Said:
                 parameter=own.arg,
                 packed=True,
             )
+    settings = settings_of(module, packed.value)
+    if settings is not None:
+        entry = dict_entries(settings).get(name)
+        if entry is None:
+            return _NOTHING
+        constant = _constant(entry)
+        if constant is not None:
+            return Said(How.CONSTANT, packed, constant[0])
     return Said(How.SOMETHING, packed)
 
 

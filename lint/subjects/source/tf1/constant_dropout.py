@@ -15,8 +15,8 @@ from ..resolving.classes import calls_in, keras_kind, keyword
 from ..resolving.local_calls import calls_of
 from ..resolving.resolve import values
 from .arg_scopes import modules_around
-from .graph_mode import training_ops
 from .session_runs import HELD_OUT, fetched, has_training_op
+from .training_ops import training_ops
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ from ..reading.values import Result
 from ..resolving.classes import keyword
 from ..resolving.resolve import values
 from .fetched_updates import fetched_updates
-from .graph_mode import training_ops
+from .training_ops import training_ops
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

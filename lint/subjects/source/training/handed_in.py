@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..reading import hints
 from ..reading.nodes import last_word
+from ..reading.signs import Sign
 from ..reading.values import Class, Known, Parameter, Result, Routine, unpacks
 from ..resolving.classes import calls_in, keras_kind, keyword
 from ..resolving.lineage import method_of, project_lineage
@@ -31,7 +32,7 @@ _APPLYING = ("apply_gradients", "minimize")
 _STEPS = ("GradientTape", "stateless_call", "backward")
 _OWN_LOSS = re.compile(r"(compute|calc|calculate|get)_loss$|loss$")
 _OF_RESULTS = {*("pred", "preds", "prediction", "predictions", "y", "output"), "logits"}
-_LOSES = re.compile(r"def \w*loss\w*\(\s*self\b")
+_LOSES = Sign("loss", r"def[ ]\w*loss\w*\(\s*self\b")
 # Networks that do not show what they hold; those of other kinds have no Keras layers.
 _OPAQUE = re.compile(
     r"keras\.models\.(load_model|clone_model|model_from_(json|yaml|config))$"

@@ -26,6 +26,7 @@ class LostFlag:
         is_call: whether `node` is that call itself.
         kinds: what the network holds that depends on the phase.
         shared: whether it is in a function that may also run outside of training.
+        is_false: whether the phase is not left out: it is False, which may be meant.
     """
 
     node: ast.Call
@@ -34,3 +35,4 @@ class LostFlag:
     kinds: frozenset[str]
     is_call: bool = True
     shared: bool = False
+    is_false: bool = False

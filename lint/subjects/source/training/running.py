@@ -80,22 +80,30 @@ class Running:
         A parameter that is passed on is what the callers on the way pass, or else all
         callers.
         """
+        return self._phase()[0]
+
+    def infers(self) -> Running | None:
+        """The call, or the one before it, that passes False; None if none."""
+        return self._phase()[1]
+
+    def _phase(self) -> tuple[Running | None, Running | None]:
+        """Where the phase is left out, and where it is False."""
         if says_otherwise(self.call) or _is_cut_off(self.module, self.call):
-            return None
+            return None, None
         step, said, name = self, says(self.module, self.call), FLAG
         passes_nothing = True  # an argument left out passes no phase either
         while said.how is How.PASSED_ON:
             caller, routine = step.caller, step.routine
             if caller is None or routine is None:
-                return self if _never_given(step.module, said) else None
+                return (self if _never_given(step.module, said) else None), None
             if routine.node is not said.function:
-                return None
+                return None, None
             if not said.packed:
                 name = said.parameter
                 passes_nothing = _defaults_to_no_phase(routine.node, name)
             step, said = caller, says(caller.module, caller.call, name=name)
         lost = (said.is_nothing and passes_nothing) or said.is_constant(None)
-        return step if lost else None
+        return step if lost else None, step if said.is_constant(False) else None
 
 
 def running(

@@ -14,7 +14,7 @@ from ..reading.values import Routine
 from ..resolving.classes import calls_in, keyword
 from ..resolving.members import returns_of
 from ..resolving.resolve import values
-from ..resolving.saying import FLAG
+from ..resolving.saying import FLAG, says
 from .lost_flag import APPLYING, LOST, LostFlag
 from .owners import owners
 from .running import Running, running, trained_kinds
@@ -134,26 +134,44 @@ def _lost(
     ]
     if not trained:
         return  # gradients for an input, or for something that is not known
-    calls = list(running(module, body))
-    flagged = {
-        ast.unparse(inner_call.call.func)
-        for inner_call in calls
-        if keyword(inner_call.call, FLAG) is not None
-        and inner_call.loses_flag() is None
-    }
-    for call in calls:
+    for call, lost, is_false in _without_phase(list(running(module, body))):
         called = ast.unparse(call.call.func)
-        lost = None if called in flagged else call.loses_flag()
-        if lost is None or last_word(lost.call.func) == "call":
-            continue  # BN109 reports x.call(...)
         for network in call.networks():
             kinds = trained_kinds(network, call.call) & LOST
             if kinds and any(is_part_of(network, owner, step) for owner in trained):
                 here = lost is call and call.is_shown
                 is_call = here and keyword(call.call, FLAG) is None
                 shared = call.caller is not None
-                yield LostFlag(lost.shown, called, how, kinds, is_call, shared)
+                shown = lost.shown
+                yield LostFlag(shown, called, how, kinds, is_call, shared, is_false)
                 break
+
+
+def _without_phase(calls: list[Running]) -> Iterator[tuple[Running, Running, bool]]:
+    """The calls that get no phase, or False, where none of the same network gets one.
+
+    Each comes with the call on the way that leaves it out, and whether it is False.
+    """
+    losing = {run.call for run in calls if run.loses_flag()}
+    inferring = {run.call for run in calls if run.infers()}
+    given = [run for run in calls if run.call not in losing]
+    flagged = {
+        ast.unparse(run.call.func)
+        for run in given
+        if keyword(run.call, FLAG) is not None
+    }
+    training = {
+        ast.unparse(run.call.func)
+        for run in given
+        if run.call not in inferring and not says(run.module, run.call).is_nothing
+    }
+    for run in calls:
+        called = ast.unparse(run.call.func)
+        lost = None if called in flagged else run.loses_flag()
+        still = called in training or hints.keeps_still(called)
+        found = lost or (None if still else run.infers())
+        if found is not None and last_word(found.call.func) != "call":
+            yield run, found, lost is None  # BN109 reports x.call(...)
 
 
 # JAX: what a differentiated function calls.
