@@ -41,7 +41,8 @@ from .flags.without_flag import WithoutFlag, passes_flags_on, without_flag
 from .freezing.frozen_parts import frozen_in_parts
 from .freezing.late_freezing import fitted_frozen, late_changes
 from .freezing.late_in_methods import late_in_methods
-from .freezing.partial_freezing import loops_that_miss
+from .freezing.late_rates import late_rates
+from .freezing.partial_freezing import loops_that_leave_out, loops_that_miss
 from .freezing.toggled import toggled_in_loops
 from .networks.contents import Kinds, kinds_of_class
 from .networks.dropped import unused_results
@@ -71,6 +72,7 @@ from .statistics.batch_norms import Momentum, changes_later, momenta
 from .statistics.batch_of_one import batches_of_one
 from .statistics.copied_weights import copies_without_statistics
 from .statistics.data_formats import default_data_format
+from .statistics.dropout_rates import DropoutRate, dropout_rates
 from .statistics.fixed_axis import fixed_axes
 from .statistics.imported_weights import default_epsilons, misordered_weights
 from .statistics.own_averages import own_averages
@@ -101,6 +103,7 @@ from .tf1.layer_updates import (
 )
 from .tf1.restored_networks import Restored, restored_in_training
 from .tf1.savers import Incomplete, saved_without_statistics
+from .tf1.shared_updates import shared_updates
 from .tf1.training_ops import training_ops
 from .tf1.unpassed_flags import unpassed_flags
 from .tf1.unused_flags import unused_flags
@@ -128,6 +131,7 @@ __all__ = [
     "Class",
     "ConstantDropout",
     "ConstantFlag",
+    "DropoutRate",
     "Evaluated",
     "Fed",
     "Feed",
@@ -175,6 +179,7 @@ __all__ = [
     "default_epsilons",
     "default_momenta",
     "default_of",
+    "dropout_rates",
     "dropouts_without_flag",
     "dropped_updates",
     "extends_flagged",
@@ -206,6 +211,7 @@ __all__ = [
     "kinds_of_class",
     "late_changes",
     "late_in_methods",
+    "late_rates",
     "layers_before",
     "layers_out_of_sight",
     "leaked_flags",
@@ -216,6 +222,7 @@ __all__ = [
     "left_out",
     "left_out_in_inference",
     "library_classes",
+    "loops_that_leave_out",
     "loops_that_miss",
     "loses_updates",
     "lost_flags",
@@ -245,6 +252,7 @@ __all__ = [
     "reused_layers",
     "saved_without_statistics",
     "shared_by_inputs",
+    "shared_updates",
     "sole_number",
     "takes_training",
     "teachers_in_training",
