@@ -34,7 +34,7 @@ def judge_losses(monitor: Monitor, at_the_end: bool) -> None:
             monitor.step,
             f"the same batch has a loss of {last.training:.4g} in training mode "
             f"and of {last.inference:.4g} in inference mode after {monitor.step:,} "
-            f"steps: inference does not match training. {_why(monitor)}",
+            f"steps: inference does not match training. {reason(monitor)}",
         )
 
 
@@ -47,7 +47,8 @@ def _part_ways(losses: Losses, first: Losses) -> bool:
     return losses.inference - losses.training > scale
 
 
-def _why(monitor: Monitor) -> str:
+def reason(monitor: Monitor) -> str:
+    """Say why inference differs from training, as far as was seen."""
     optimizer = getattr(monitor.model, "optimizer", None)
     if getattr(optimizer, "use_ema", False):
         return (
