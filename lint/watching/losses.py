@@ -61,8 +61,11 @@ def reason(monitor: Monitor) -> str:
             f"{unlike[0]} receives different kinds of inputs, which no running "
             "statistics fit: give each input its own batch normalization layer."
         )
-    if any(notice.kind == "not moving" for notice in monitor.notices.given):
+    given = {notice.kind for notice in monitor.notices.given}
+    if "not moving" in given:
         return "The reason is that running statistics did not change."
+    if "lagging" in given:
+        return "The reason is that running statistics lag behind."
     return _why_statistics_lag(monitor) or _why_batches_differ(monitor)
 
 
@@ -76,7 +79,7 @@ def _why_statistics_lag(monitor: Monitor) -> str:
         return ""
     return (
         f"{left:.0%} of the running statistics of {worst.path} are still what they "
-        f"were before: {advice_of_steps(worst, monitor.step)}"
+        f"started from. {advice_of_steps(worst, monitor.step)}"
     )
 
 
