@@ -7,6 +7,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from ..reading import hints
+from ..reading.nodes import last_word
 from ..reading.values import Class
 from ..resolving.classes import keras_kind, keyword, reached
 from ..resolving.saying import FLAG, local_value
@@ -17,6 +18,9 @@ from .usage import usage_of
 if TYPE_CHECKING:
     from ..reading.module import Module
     from ..reading.nodes import Function
+
+
+_BUILDING = ("Model", "Sequential", "compile", "fit")
 
 
 class FlagPlace(Enum):
@@ -43,7 +47,7 @@ def flag_place(module: Module, call: ast.Call, is_layer: bool) -> FlagPlace | No
         return None
     if is_function(module, call):
         return None if _other_phase_beside(module, call) else FlagPlace.GRAPH
-    if _is_discarded(module, call):
+    if _is_discarded(module, call) or _is_only_shown(module, call):
         return None
     return FlagPlace.GRAPH if builds_graph(module, call, is_layer) else None
 
@@ -76,6 +80,20 @@ def _is_discarded(module: Module, call: ast.Call) -> bool:
     match module.scopes.parents.get(call):
         case ast.Expr() | ast.Assign(targets=[ast.Name(id="_")]):
             return True
+    return False
+
+
+def _is_only_shown(module: Module, call: ast.Call) -> bool:
+    """Whether it stands in a demonstration, under `__main__`, that builds no network.
+
+    As in `print(net(keras.Input((4,)), training=False).shape)`.
+    """
+    for outer in module.scopes.ancestors(call):
+        if isinstance(outer, ast.If) and "__name__" in ast.unparse(outer.test):
+            return not any(
+                isinstance(inner, ast.Call) and last_word(inner.func) in _BUILDING
+                for inner in ast.walk(outer)
+            )
     return False
 
 
@@ -124,7 +142,10 @@ def _called_otherwise(module: Module, call: ast.Call, owner: ast.ClassDef) -> bo
 
 
 def _only_infers(module: Module, owner: ast.ClassDef) -> bool:
-    """Whether its name says so, and nothing in sight fits it."""
+    """Whether its name, or its file's, says so, and nothing in sight fits it."""
+    around = (module.path.stem, module.path.parent.name)
     return (
-        hints.only_infers(owner.name) or hints.evaluates(owner.name)
+        hints.only_infers(owner.name)
+        or hints.evaluates(owner.name)
+        or any(hints.only_infers(name) and "train" not in name for name in around)
     ) and not usage_of(module, Class(module, owner)).fitted
