@@ -217,6 +217,8 @@ class _LayerSearch(Search):
         """Return what a name bound to an expression, or to one of its items, holds."""
         if index is None or not isinstance(expression, ast.Call):
             return self.expression(module, expression)
+        if any(isinstance(one, Result) for one in values(module, expression.func)):
+            return self.expression(module, expression)  # a network of several outputs
         items = items_of(module, expression, index)
         return NOTHING.union(*(self.expression(*item) for item in items))
 
