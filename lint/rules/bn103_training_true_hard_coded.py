@@ -34,6 +34,8 @@ class TrainingTrueHardCoded(Rule):
     `tf.nn.dropout`, which always drops. `BatchNormalization(mode=2)` of Keras 1 is
     reported as info; `training=self.trainable` is a warning, and a parameter of that
     name info.
+    A layer that is made anew at each call, `BatchNormalization()(x)` in a `call` or in
+    a step, is a warning, whatever it gets.
     Calls of a model in a training loop, branches on the phase, Monte Carlo dropout and
     augmentation are left alone. It is reported as info in a graph beside dropout with
     the same flag, as in pix2pix, and for TensorFlow 1 in a function that makes the
@@ -107,6 +109,14 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
                     if flagged.of_graphs
                     else source.flag_left_out(module, flagged),
                 )
+        for call in source.fresh_batch_norms(module):
+            yield self.finding(
+                "batch normalization is made anew at each call: it has no running "
+                "statistics to infer with, and its gamma and beta never learn; make it "
+                "once, in __init__, and call it with training=training",
+                module.location(call.func),
+                Severity.WARNING,
+            )
         for kept in source.kept_flags(module):
             if kept.value is False:
                 continue  # BN104

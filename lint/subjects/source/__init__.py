@@ -10,6 +10,7 @@ from .flags.bypassed import (
 )
 from .flags.flag_places import FlagPlace
 from .flags.flagged import Flagged, flag_left_out, flagged_calls
+from .flags.fresh_layers import fresh_batch_norms
 from .flags.graph_flags import graph_flags
 from .flags.handed_on import (
     Misnamed,
@@ -173,6 +174,7 @@ __all__ = [
     "flagged_calls",
     "flags_ignored",
     "freezes",
+    "fresh_batch_norms",
     "frozen_in_fit",
     "frozen_in_parts",
     "graph_flags",
