@@ -23,6 +23,7 @@ from .flags.kept_flags import Kept, kept_flags
 from .flags.kept_rates import kept_rates
 from .flags.leaks import Leak, leaked_flags
 from .flags.lost_settings import lost_settings
+from .flags.misplaced_flags import misplaced_flags
 from .flags.outside_calls import outside_calls
 from .flags.own_training import has_own_training
 from .flags.placed_flags import placed_flags
@@ -209,6 +210,7 @@ __all__ = [
     "method_of",
     "misnamed_flags",
     "misordered_weights",
+    "misplaced_flags",
     "module_from_bytes",
     "momenta",
     "most_steps",
