@@ -28,6 +28,7 @@ from ..resolving.classes import graph_of, keyword, layer_calls
 from ..resolving.handles import joined
 from ..resolving.instances import called, graphs_given
 from ..resolving.lineage import lineage, method_of, project_lineage
+from ..resolving.makers import makers
 from ..resolving.members import (
     attribute_of_self,
     is_false,
@@ -154,7 +155,8 @@ class _LayerSearch(Search):
                 yield self._value(value)
             return
         constructed = False
-        for function in called(module, call):
+        known = makers(module, call.func, self.run)
+        for function in called(module, call) if known is None else known:
             if isinstance(function, Routine):
                 constructed = True
                 with self.running(run_of(function, module, call, self.run)):
