@@ -88,7 +88,7 @@ def run(
     checked_files = progress(check_files(files, linter, config, jobs), len(files))
     for path, result in zip(files, checked_files, strict=True):
         # In a folder, an HDF5 data set is not a mistake.
-        if path in named or result.unread is None or result.unread.supported:
+        if result.unread is None or result.unread.supported or path in named:
             results.append(result)
     return _report(results, linter, exclusion)
 

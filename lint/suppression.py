@@ -30,7 +30,6 @@ _FILE = re.compile(
     r"#\s*model-lint:\s*skip-file(?![\w-])",
     re.IGNORECASE,
 )
-_MENTIONED = re.compile("noqa|model-lint", re.IGNORECASE)
 _WORD = re.compile(r"[^\s,]+")
 
 _BETWEEN_LINES = {
@@ -80,7 +79,8 @@ class Suppressions:
     _used: set[Suppression] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        if _MENTIONED.search(self.module.text):
+        text = self.module.text.lower()
+        if "noqa" in text or "model-lint" in text:
             self._all = list(_suppressions(self.module.tokens))
 
     def without_silenced(self, findings: list[Finding]) -> list[Finding]:

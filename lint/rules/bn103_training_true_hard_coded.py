@@ -31,11 +31,13 @@ class TrainingTrueHardCoded(Rule):
     constructor flag that a layer passes on in its `call` is reported as info, too, and
     so is True for dropout there, for a layer beside others that get the phase, or for
     a method where `call` has no `training`; there also a function such as
-    `tf.nn.dropout`, which always drops. `BatchNormalization(mode=2)` of Keras 1 is
+    `tf.nn.dropout`, which always drops, and a warning where its rate is a number and
+    nothing around it asks for the phase. `BatchNormalization(mode=2)` of Keras 1 is
     reported as info; `training=self.trainable` is a warning, and a parameter of that
-    name info.
-    A layer that is made anew at each call, `BatchNormalization()(x)` in a `call` or in
-    a step, is a warning, whatever it gets.
+    name info. Batch normalization that runs in training alone, and is left out in
+    inference, as by `if training: x = self.bn(x)`, is a warning, and so is a layer that
+    is made anew at each call, by `BatchNormalization()(x)` in a `call` or in a step.
+
     Calls of a model in a training loop, branches on the phase, Monte Carlo dropout and
     augmentation are left alone. It is reported as info in a graph beside dropout with
     the same flag, as in pix2pix, and for TensorFlow 1 in a function that makes the
@@ -129,7 +131,16 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
             )
         for found in source.always_on(module):
             yield self.finding(
-                _when_on(found), module.location(found.node), Severity.INFO
+                _when_on(found),
+                module.location(found.node),
+                None if found.surely else Severity.INFO,
+            )
+        for skipped in source.left_out_in_inference(module):
+            yield self.finding(
+                f"{ast.unparse(skipped.func)} only runs in training: in inference it "
+                "is left out, so that what follows gets an input that is not "
+                "normalized; call it in both phases, with training=training",
+                module.location(skipped),
             )
         for mode in source.batch_modes(module):
             yield self.finding(
@@ -150,6 +161,18 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
                 module.location(given.flag),
                 None if given.surely else Severity.INFO,
             )
+        yield from self._in_graphs(module)
+        for call in source.trained_in_evaluation(module):
+            yield self.finding(
+                f"training=True in a function that evaluates: {_in_evaluation(call)}; "
+                "pass training=False",
+                module.location(call.flag),
+                None if call.surely else Severity.INFO,
+                source.replaced(module, call.flag, "False", safe=False),
+            )
+
+    def _in_graphs(self, module: Module) -> Iterator[Finding]:
+        """Report networks of TensorFlow 1 that are built for training alone."""
         for constant in source.constant_flags(module):
             yield self.finding(
                 f"self.{constant.name} is always True, and the flag of layers in "
@@ -168,6 +191,22 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
                     module.location(beside.node),
                     Severity.INFO,
                 )
+        for own in source.own_batch_statistics(module):
+            yield self.finding(
+                "this normalizes with the statistics of the batch, in inference too, "
+                "and keeps no others; use tf.layers.batch_normalization, or keep "
+                "moving averages and use them in inference",
+                module.location(own),
+                Severity.INFO,
+            )
+        for built in source.restored_in_training(module):
+            yield self.finding(
+                f"{built.called} is built as in training, and only restored and run: "
+                "its batch normalization uses the statistics of the batch, and its "
+                "dropout drops; pass False",
+                module.location(built.node),
+                None if built.surely else Severity.INFO,
+            )
         for run in source.in_every_mode(module):
             yield self.finding(
                 f"{run.called} is run as in training in every mode of the Estimator: "
@@ -176,14 +215,6 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
                 "mode == tf.estimator.ModeKeys.TRAIN",
                 module.location(run.node),
                 None if run.surely else Severity.INFO,
-            )
-        for call in source.trained_in_evaluation(module):
-            yield self.finding(
-                f"training=True in a function that evaluates: {_in_evaluation(call)}; "
-                "pass training=False",
-                module.location(call.flag),
-                None if call.surely else Severity.INFO,
-                source.replaced(module, call.flag, "False", safe=False),
             )
 
     def check_model(self, model: Model) -> Iterator[Finding]:
@@ -238,9 +269,8 @@ def _when_on(found: source.AlwaysOn) -> str:
     """Describe what never stops, and how to make it."""
     if found.is_function:
         return (
-            f"{found.called} drops in predict too, as this call has no `training` to "
-            "ask; use a Dropout layer, or take training=None and drop only if it is "
-            "true, unless that is meant"
+            f"{found.called} drops in predict too, as nothing around it asks for "
+            "`training`; use a Dropout layer, unless that is meant"
         )
     return (
         f"{found.called} is run as in training by predict too: what drops or is random "

@@ -33,9 +33,9 @@ class TrainingFalseHardCoded(Rule):
     `training=False`, from Keras 3.10 on also `training=None`, of a method that `call`
     uses is also reported, if nothing ever passes another value. It is only reported as
     info where the network seems meant to stay frozen, such as a backbone, or is passed
-    in and not in sight. So is the constant False of dropout, or of a layer that is
-    passed in, beside layers that get the phase, and a rate that a call in inference
-    sets on its instance for good.
+    in and not in sight. The constant False of dropout, or of what is seen to hold it,
+    is a warning; that of a layer which is passed in, beside layers that get the phase,
+    is info, and so is a rate that a call in inference sets on its instance for good.
 
     A live model is also run once on random inputs, as `fit` runs it, and left as it
     was. Each batch normalization that gets `training=False` in that run is reported, as
@@ -151,12 +151,17 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                 Severity.INFO,
             )
         for found in source.always_off(module):
+            if found.drops:
+                said = "is called with training=False: its dropout never drops"
+            else:
+                said = (
+                    "gets training=False where others get `training`: in training, "
+                    "too, what it holds stays in inference mode"
+                )
             yield self.finding(
-                f"{found.called} gets training=False where others get `training`: in "
-                "training, too, what it holds stays in inference mode; pass "
-                "training=training, unless that is meant",
+                f"{found.called} {said}; pass training=training, unless that is meant",
                 module.location(found.node),
-                Severity.INFO,
+                None if found.surely else Severity.INFO,
             )
 
     def check_model(self, model: Model) -> Iterator[Finding]:

@@ -89,7 +89,10 @@ healthy = bool(np.array_equal(before, after))
         if not module.mentions(".trainable") or module.may_hide("compile("):
             return
         before_fit = source.keras_for(module).has(FREEZING_NEEDS_COMPILE)
-        late = list(source.late_changes(module, before_fit=before_fit))
+        late = [
+            *source.late_changes(module, before_fit=before_fit),
+            *source.late_in_methods(module, before_fit=before_fit),
+        ]
         for node, toggled in source.toggled_in_loops(module) if before_fit else ():
             if node not in late:
                 yield self.finding(

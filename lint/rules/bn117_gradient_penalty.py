@@ -24,7 +24,8 @@ class GradientPenalty(Rule):
     calculated, in a file that trains by an optimizer. The same goes for
     `torch.autograd.grad`. For TensorFlow 1 it reports `tf.gradients(critic(x), [x])`
     whose size is compared with 1, if `critic` runs batch normalization, and
-    `K.gradients` in a loss that `functools.partial` binds to the inputs.
+    `K.gradients` in a loss that `functools.partial` binds to the inputs. A critic that
+    is handed in is reported as info, if the project has one with batch normalization.
 
     ## Why is this bad
     In training mode the score of a sample depends on all others in the batch, and so
@@ -95,4 +96,12 @@ healthy = bool(np.abs(by_others.numpy()).max() == 0)
                 "normalization it depends on the others in the batch; use "
                 "LayerNormalization in this network",
                 module.location(call),
+            )
+        for call, critic in source.penalized_out_of_sight(module):
+            yield self.finding(
+                "the gradient of each sample is penalized: if this network is a "
+                f"{critic} with batch normalization, as the project has, it depends on "
+                "the others in the batch; use LayerNormalization in it",
+                module.location(call),
+                Severity.INFO,
             )

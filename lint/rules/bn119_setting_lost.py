@@ -22,9 +22,9 @@ class SettingLost(Rule):
     Reports a layer or model of the project that takes a setting of dropout or batch
     normalization, such as `dropout_rate` or `bn_momentum`, and makes a layer of the
     project, which takes a setting of the same name and has a default for it, without
-    it. It is silent where the same class makes another such layer with it. Reports also
-    an argument such as `freeze_batch_norm=freeze_backbone` in a function that has a
-    parameter `freeze_batch_norm` itself, and uses it nowhere.
+    it. It is silent where the same class makes another such layer with it. A function
+    is reported if it has such a parameter, uses it nowhere, and calls a function of the
+    project without it, or with something else: `freeze_batch_norm=freeze_backbone`.
 
     ## Why is this bad
     The part keeps its default whatever the caller asks for. With a rate of 0 it never
@@ -88,7 +88,7 @@ healthy = not np.allclose(trained, inferred)  # Something is dropped in training
                 )
             else:
                 message = (
-                    f"{lost.made} takes {lost.name}, but not from this class, which is "
-                    f"given one: it keeps its default {lost.instead}; {passed}"
+                    f"{lost.made} takes {lost.name}, but does not get the one that is "
+                    f"given here: it keeps its default {lost.instead}; {passed}"
                 )
             yield self.finding(message, module.location(lost.node))

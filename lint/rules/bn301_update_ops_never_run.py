@@ -34,7 +34,8 @@ class UpdateOpsNeverRun(Rule):
     a function that makes another. For Keras layers, whose updates are in no collection,
     it is a warning where nothing asks for `updates` and the layers are put in training
     mode, else it is reported as info. So is such a layer that is made and called at
-    once, where other files run the collection.
+    once, where other files run the collection. A `K.function` that trains by
+    `optimizer.get_updates` alone is a warning if it is given the learning phase.
 
     ## Why is this bad
     In TensorFlow 1 batch normalization only collects the ops that update its running
@@ -83,6 +84,14 @@ with tf.control_dependencies(tf.get_collection(tf.GraphKeys.UPDATE_OPS)):
                 "layer.updates",
                 module.location(made),
                 Severity.WARNING,
+            )
+        for function, surely in source.trained_without_updates(module):
+            yield self.finding(
+                "this trains batch normalization, and runs the updates of the "
+                "optimizer alone, so the running statistics never move; add "
+                "model.updates to them",
+                module.location(function),
+                Severity.WARNING if surely else Severity.INFO,
             )
         if not module.mentions("minimize(", "apply_gradients("):
             yield from self._layers_alone(module)

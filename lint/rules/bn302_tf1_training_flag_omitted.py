@@ -95,6 +95,20 @@ y = tf.layers.batch_normalization(x)
                 "drops; pass your phase placeholder or flag",
                 module.location(call),
             )
+        for left in source.unpassed_flags(module):
+            if left.default:
+                harm = "in inference too it uses the batch's statistics"
+            else:
+                harm = "it never updates its statistics"
+            if not left.normalizes:
+                harm = "it drops in inference" if left.default else "it never drops"
+            surely = left.normalizes and left.trains and not left.default
+            yield self.finding(
+                f"nothing passes {left.node.id} to {left.function}, and by default it "
+                f"is {left.default}: {harm}; pass your phase placeholder or flag",
+                module.location(left.node),
+                None if surely else Severity.INFO,
+            )
         for call in source.unflagged_of_tables(module):
             yield self.finding(
                 f"{ast.unparse(call.func)} may be batch normalization or dropout of "

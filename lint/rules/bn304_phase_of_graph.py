@@ -58,6 +58,13 @@ class PhaseOfGraph(Rule):
     phase that training never feeds, and for True that is fed to batch normalization in
     sight together with test or validation data.
 
+    Reports as a warning, too, `tf.nn.dropout`, a `DropoutWrapper`, or dropout of slim
+    and contrib without `is_training`, at a rate that is a number: in a function that
+    has the phase at hand and does not ask for it, and in a graph that a script or class
+    both trains and runs for predictions or an accuracy. Where only batches of the
+    training are judged, that is info. Names that speak of noise, masks or a GAN are
+    left alone, and so is what a condition leads to.
+
     ## Why is this bad
     A graph does what it is fed: in training mode batch normalization makes the output
     for one sample depend on the others in its batch, and dropout makes it random. A
@@ -90,6 +97,13 @@ def evaluate(session, x_test):
 
     def check_source(self, module: Module) -> Iterator[Finding]:
         """Report every place where the phase is wrong."""
+        for dropout in source.constant_dropouts(module):
+            yield self.finding(
+                f"{dropout.called} drops at a constant rate, "
+                f"{_where(dropout)}; {_remedy(dropout)}",
+                module.location(dropout.node),
+                Severity.WARNING if dropout.surely else None,
+            )
         if not module.mentions(
             *("placeholder", "training", "learning_phase", "phase"),
             "import_meta_graph",
@@ -101,3 +115,23 @@ def evaluate(session, x_test):
                 module.location(found.node),
                 Severity.WARNING if found.surely else None,
             )
+
+
+def _where(dropout: source.ConstantDropout) -> str:
+    if dropout.phase is None:
+        return "and the graph is also run to predict or to evaluate: it drops there too"
+    return f"whatever {dropout.phase} says: it drops in inference too"
+
+
+def _remedy(dropout: source.ConstantDropout) -> str:
+    off = "0.0" if dropout.rate == "rate" else "1.0"
+    if dropout.phase is None:
+        return (
+            f"make {dropout.rate} a tf.placeholder_with_default({off}, ()), and feed "
+            "it in training alone"
+        )
+    if dropout.takes_flag:
+        return f"pass is_training={dropout.phase}"
+    if dropout.is_wrapper:
+        return f"pass {off} as {dropout.rate} in inference"
+    return f"use tf.layers.dropout with training={dropout.phase}"

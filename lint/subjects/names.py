@@ -88,6 +88,12 @@ BATCH_NORM_FUNCTIONS = frozenset(
 DECAY_FUNCTIONS = frozenset({"contrib.layers.batch_norm", "slim.batch_norm"})
 """The functions that call momentum `decay` and the flag `is_training`."""
 
+SLIM_NETWORK = re.compile(
+    r"(slim\.)?nets\.(resnet|inception|mobilenet|nasnet|pnasnet)\w*\.(\w+\.)*"
+    r"(?!\w*(arg_scope|base)$)(resnet|inception|mobilenet|build_p?nasnet)_\w+$"
+)
+"""Networks that come with slim, and hold its BN under their `arg_scope`."""
+
 _CLASSES = {"keras.Model", "keras.Sequential", "keras.layers.Layer"}
 TRAINABLE = ("trainable_variables", "trainable_weights")
 """Attributes of a network without the running statistics."""

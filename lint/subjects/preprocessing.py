@@ -16,16 +16,11 @@ if TYPE_CHECKING:
     from .model import Model
 
 _RANDOM = re.compile(r"Random[A-Z]\w*|RandAugment|AugMix|MixUp|CutMix")
-_NOT_RANDOM = {
+NOT_RANDOM = (
     *("Resizing", "CenterCrop", "AutoContrast", "Solarization", "Equalization"),
     *("MaxNumBoundingBoxes", "Pipeline"),
-}
-# The names of random initializers and generators are not meant.
-MAY_LEAK = re.compile(
-    r"(?:Random(?!(?:Normal|Uniform|State)\()[A-Z]\w*|RandAugment|AugMix|MixUp|CutMix"
-    rf"|{'|'.join(sorted(_NOT_RANDOM))})\("
 )
-"""The construction of such a layer, in a text."""
+"""The layers that have such a default, though they do the same to all images."""
 
 
 def is_random(class_name: str) -> bool:
@@ -37,7 +32,7 @@ def leaks_training(class_name: str, keras: KerasVersion) -> bool:
     """Whether the Keras layer of that name has such a default."""
     if is_random(class_name):
         return keras.has(AUGMENTATION_LEAKS)
-    return class_name in _NOT_RANDOM and keras.has(RESIZING_LEAKS)
+    return class_name in NOT_RANDOM and keras.has(RESIZING_LEAKS)
 
 
 def leaking_layer(model: Model, keras: KerasVersion) -> Layer | None:

@@ -15,14 +15,15 @@ _FAR = 0.5  # standard deviations
 _WIDE = 2.0  # a factor between variances
 _BIAS = 0.05  # the part of the initial values at which statistics count as converged
 _NINES = (0.999, 0.99, 0.9, 0.8)
-_NO_VARIANCE = (
-    "There is no variance within a batch: check the layer's input, and whether batches "
-    "have more than one sample (model-lint rule BN205)."
-)
+LARGER_BATCHES = "use larger ones, or another normalization such as GroupNormalization"
 
 
 def judge(
-    layer: WatchedLayer, notices: Notices, step: int, planned: int | None
+    layer: WatchedLayer,
+    notices: Notices,
+    step: int,
+    planned: int | None,
+    samples: int | None,
 ) -> None:
     """Warn about a layer whose statistics are updated, after a sample.
 
@@ -31,11 +32,12 @@ def judge(
         notices: the warnings so far.
         step: the number of steps done.
         planned: the number of steps in total; None if it is not known.
+        samples: the number of samples in a batch; None if it is not known.
     """
-    _judge_channels(layer, notices, step)
+    _judge_channels(layer, notices, step, samples)
     lag = layer.lag() if planned is not None else None
     if lag is not None and _is_far(lag, _left_at_the_end(layer, step, planned)):
-        _warn_of_lag(layer, lag, notices, step, planned)
+        _warn_of_lag(layer, lag, notices, step, planned, samples)
 
 
 def judge_still(layer: WatchedLayer, notices: Notices, step: int, advice: str) -> None:
@@ -83,24 +85,21 @@ def judge_calls(layer: WatchedLayer, notices: Notices, step: int) -> None:
         )
 
 
-def judge_at_the_end(layer: WatchedLayer, notices: Notices, step: int) -> None:
+def judge_at_the_end(
+    layer: WatchedLayer, notices: Notices, step: int, samples: int | None
+) -> None:
     """Warn about the statistics at the end of training."""
     lag = layer.lag()
     if lag is not None and _is_far(lag, 1):
-        _warn_of_lag(layer, lag, notices, step, step)
+        _warn_of_lag(layer, lag, notices, step, step, samples)
 
 
-def _judge_channels(layer: WatchedLayer, notices: Notices, step: int) -> None:
+def _judge_channels(
+    layer: WatchedLayer, notices: Notices, step: int, samples: int | None
+) -> None:
     dead = layer.dead_channels()
     if dead and dead == layer.channels:
-        notices.give(
-            "collapsed",
-            layer.path,
-            step,
-            "the variance of the batches is 0 in every channel: there is nothing to "
-            "normalize. Check the layer's input, and whether batches have more than "
-            "one sample (model-lint rule BN205).",
-        )
+        _warn_of_no_variance(layer, notices, step, samples)
     elif dead:
         notices.give(
             "dead channels",
@@ -113,11 +112,39 @@ def _judge_channels(layer: WatchedLayer, notices: Notices, step: int) -> None:
         )
 
 
+def _warn_of_no_variance(
+    layer: WatchedLayer, notices: Notices, step: int, samples: int | None
+) -> None:
+    text = "the variance of the batches is 0 in every channel: there is nothing to "
+    if samples == 1:
+        text += (
+            "normalize, since a batch is one sample, with one value in each channel "
+            "here. The layer passes on its beta, whatever comes in. Batches of one are "
+            f"too small: {LARGER_BATCHES} (model-lint rule BN209)."
+        )
+    elif samples is None:
+        text += (
+            "normalize. Check the layer's input, and whether batches have more than "
+            "one sample (model-lint rule BN205)."
+        )
+    else:
+        text += (
+            "normalize. Check the layer's input: it is the same for all samples of a "
+            "batch (model-lint rule BN205)."
+        )
+    notices.give("collapsed", layer.path, step, text)
+
+
 def _left_at_the_end(layer: WatchedLayer, step: int, planned: int | None) -> float:
     """Return the fraction of today's distance that remains at the planned end."""
-    if planned is None or layer.momentum is None:
+    return 1.0 if planned is None else left_of_start(layer, max(planned - step, 0))
+
+
+def left_of_start(layer: WatchedLayer, steps: int) -> float:
+    """Return the fraction of the running statistics that remains after more steps."""
+    if layer.momentum is None:
         return 1.0
-    return float(layer.momentum ** (max(planned - step, 0) * (layer.calls or 1)))
+    return float(layer.momentum ** (steps * (layer.calls or 1)))
 
 
 def _is_far(lag: Lag, left: float) -> bool:
@@ -126,8 +153,16 @@ def _is_far(lag: Lag, left: float) -> bool:
 
 
 def _warn_of_lag(
-    layer: WatchedLayer, lag: Lag, notices: Notices, step: int, planned: int | None
+    layer: WatchedLayer,
+    lag: Lag,
+    notices: Notices,
+    step: int,
+    planned: int | None,
+    samples: int | None,
 ) -> None:
+    if not lag.varies:
+        _warn_of_no_variance(layer, notices, step, samples)
+        return
     planned = planned or step
     when = "at the end" if planned == step else f"after {step:,} of {planned:,} steps"
     notices.give(
@@ -136,12 +171,12 @@ def _warn_of_lag(
         step,
         f"the running statistics lag behind those of the batches: {when} the means "
         f"are {lag.shift:.1f} standard deviations apart, the variances differ by a "
-        f"factor of {lag.ratio:.1f}. "
-        f"{_advice(layer, planned) if lag.varies else _NO_VARIANCE}",
+        f"factor of {lag.ratio:.1f}. {advice_of_steps(layer, planned)}",
     )
 
 
-def _advice(layer: WatchedLayer, planned: int) -> str:
+def advice_of_steps(layer: WatchedLayer, planned: int) -> str:
+    """Say what lets running statistics reach those of the batches in so many steps."""
     momentum = layer.momentum
     if momentum is None:
         return "Re-estimate them with kerasbn.recalibrate(model, data)."

@@ -90,6 +90,12 @@ class WatchedLayer:
         return None if momentum is None else float(momentum)
 
     @property
+    def keeps_start(self) -> bool:
+        """Whether what the statistics start from counts in their average."""
+        is_corrected = getattr(self.layer, "moving_weight", None) is not None
+        return self.momentum is not None and not is_corrected
+
+    @property
     def channels(self) -> int:
         """The number of statistics of each kind; 0 before the layer is built."""
         return 0 if self._last is None else self._last.mean.size

@@ -15,9 +15,9 @@ from .judging import (
     judge_calls,
     judge_still,
     judge_untrained,
-    needed_steps,
 )
 from .layers import WatchedLayer
+from .losses import judge_losses
 from .notices import Notices
 from .statistics import flat
 from .trial import Losses, Trial
@@ -49,6 +49,7 @@ class Monitor:
 
     Attributes:
         layers: the monitored layers: all that are not frozen.
+        model: the model.
         losses: of the batches that were compared.
         notices: the warnings that were given.
         step: the number of steps done.
@@ -76,7 +77,7 @@ class Monitor:
         self.losses: list[Losses] = []
         self.notices = Notices()
         self.step = 0
-        self._model = model
+        self.model = model
         self.counter = CallCounter(self.layers)
         self._own_step = own_step
         self._calls_are_guessed = False
@@ -88,6 +89,15 @@ class Monitor:
         self._histograms = histograms or Histograms(None)
         self._trial: Trial | None = Trial(model, self.layers, loss, self._histograms)
         self._batch: tuple[Any, Any, Any] | None = None
+
+    @property
+    def samples(self) -> int | None:
+        """The number of samples in a batch; None if none was seen."""
+        import keras
+
+        leaves = keras.tree.flatten(None if self._batch is None else self._batch[0])
+        shapes = [leaf.shape for leaf in leaves if getattr(leaf, "shape", ())]
+        return int(shapes[0][0]) if shapes else None
 
     def wants_batch(self) -> bool:
         """Whether the batch of the next step should be kept for a trial."""
@@ -116,7 +126,7 @@ class Monitor:
             self._wait(value)
             with self._trials.look(step):
                 self._try()
-                self._judge_losses(at_the_end=False)
+                judge_losses(self, at_the_end=False)
         self.notices.say()
 
     def numbers(self, value: Value) -> dict[str, float]:
@@ -141,10 +151,10 @@ class Monitor:
             if layer.ever_moved and any(trained) and is_still:
                 judge_untrained(layer, self.notices, self.step)
             elif layer.ever_moved:
-                judge_at_the_end(layer, self.notices, self.step)
+                judge_at_the_end(layer, self.notices, self.step, self.samples)
             elif layer.is_trained(value):
                 judge_still(layer, self.notices, self.step, self._advice)
-        self._judge_losses(at_the_end=True)
+        judge_losses(self, at_the_end=True)
         self.notices.say()
 
     def _wait(self, value: Value) -> None:
@@ -165,7 +175,7 @@ class Monitor:
         self._read(value)
         for layer in self.layers:
             if layer.ever_moved and layer.is_trained(value):
-                judge(layer, self.notices, self.step, self._planned)
+                judge(layer, self.notices, self.step, self._planned, self.samples)
             elif self.step >= _ENOUGH_STEPS and layer.is_trained(value):
                 judge_still(layer, self.notices, self.step, self._advice)
 
@@ -194,52 +204,3 @@ class Monitor:
             self._calls_are_guessed = False
             for layer, calls in zip(self.layers, self._trial.calls, strict=True):
                 layer.calls = max(calls, 1)
-
-    def _judge_losses(self, at_the_end: bool) -> None:
-        """Warn if inference is far worse, and not only until statistics converge."""
-        momenta = [
-            layer.momentum for layer in self.layers if layer.momentum is not None
-        ]
-        # 5 % of the initial variance may still be more than the variance of batches.
-        converged = self.step >= 2 * max(map(needed_steps, momenta), default=1)
-        if not self.losses or not (at_the_end or converged):
-            return
-        recent = self.losses[-1:] if at_the_end else self.losses[-2:]
-        if not at_the_end and len(recent) < 2:
-            return
-        if all(map(self._parts_ways, recent)):
-            last = recent[-1]
-            self.notices.give(
-                "loss",
-                None,
-                self.step,
-                f"the same batch has a loss of {last.training:.4g} in training mode "
-                f"and of {last.inference:.4g} in inference mode after {self.step:,} "
-                f"steps: inference does not match training. {self._why_losses_part()}",
-            )
-
-    def _why_losses_part(self) -> str:
-        optimizer = getattr(self._model, "optimizer", None)
-        if getattr(optimizer, "use_ema", False):
-            return (
-                "The weights are averages (use_ema), but the running statistics belong "
-                "to the weights before averaging: use kerasbn.recalibrate(model, data)."
-            )
-        unlike = [layer.path for layer in self.layers if layer.has_unlike_calls]
-        if unlike:
-            return (
-                f"{unlike[0]} receives different kinds of inputs, which no running "
-                "statistics fit: give each input its own batch normalization layer."
-            )
-        return (
-            "The running statistics may be wrong, or batches too small or too "
-            "different: lint.diagnose(model, x, y) finds the cause and the remedy."
-        )
-
-    def _parts_ways(self, losses: Losses) -> bool:
-        """Whether inference is worse by more than the loss itself, and noticeably.
-
-        Dropout makes training mode the worse one, which is not a mistake.
-        """
-        scale = max(abs(losses.training), 0.05 * abs(self.losses[0].training))
-        return losses.inference - losses.training > scale

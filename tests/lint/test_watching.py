@@ -170,9 +170,26 @@ class TestFit:
         with pytest.warns(lint.WatchWarning):
             fitted(net(momentum=0.99), *data(40, mean=5), watch, batch_size=1)
         (message,) = [
-            notice.message for notice in watch.notices if notice.kind == "lagging"
+            notice.message for notice in watch.notices if notice.kind == "collapsed"
         ]
-        assert "whether batches have more than one sample" in message
+        assert "a batch is one sample" in message
+        assert not any(notice.kind == "lagging" for notice in watch.notices)
+
+    def test_losses_part_ways_where_few_steps_keep_the_start(self):
+        watch = watching()
+        with pytest.warns(lint.WatchWarning, match="95% of the running statistics"):
+            fitted(net(momentum=0.99), *data(80, mean=50), watch)
+        (message,) = [n.message for n in watch.notices if n.kind == "loss"]
+        assert "momentum=0.99 needs 299 steps" in message
+
+    def test_losses_part_ways_in_batches_of_two(self):
+        watch = watching()
+        x, y = data(160)
+        x[::2] += 40  # so that a pair is unlike the average of pairs
+        with pytest.warns(lint.WatchWarning):
+            fitted(net(momentum=0.5), x, y, watch, batch_size=2, epochs=2)
+        messages = [n.message for n in watch.notices if n.kind == "loss"]
+        assert all("Batches of 2 samples are too small" in text for text in messages)
 
     @pytest.mark.parametrize(
         "kind", [pytest.param(layers, marks=pytest.mark.long), kerasbn]

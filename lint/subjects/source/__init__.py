@@ -22,6 +22,7 @@ from .flags.in_lambda import batch_norms_in_lambda
 from .flags.kept_flags import Kept, kept_flags
 from .flags.kept_rates import kept_rates
 from .flags.leaks import Leak, leaked_flags
+from .flags.left_out_in_inference import left_out_in_inference
 from .flags.lost_settings import lost_settings
 from .flags.misplaced_flags import misplaced_flags
 from .flags.outside_calls import outside_calls
@@ -41,11 +42,16 @@ from .flags.usage import Usage, usage_of
 from .flags.without_flag import WithoutFlag, passes_flags_on, without_flag
 from .freezing.frozen_parts import frozen_in_parts
 from .freezing.late_freezing import fitted_frozen, late_changes
+from .freezing.late_in_methods import late_in_methods
 from .freezing.partial_freezing import loops_that_miss
 from .freezing.toggled import toggled_in_loops
 from .networks.contents import Kinds, kinds_of_class
+from .networks.dropped import unused_results
 from .networks.frozen import freezes
+from .networks.named_nodes import unfed_nodes
 from .networks.sequence import arguments, layers_before, library_classes
+from .networks.uncalled import uncalled_members
+from .networks.unused import Loss, Unused
 from .reading import hints
 from .reading.edits import replaced, with_argument, with_parameter
 from .reading.keras_versions import keras_for
@@ -73,6 +79,9 @@ from .statistics.own_averages import own_averages
 from .statistics.reused_layers import reused_layers
 from .statistics.shared_inputs import shared_by_inputs
 from .statistics.sole_use import sole_number
+from .tf1.backend_functions import trained_without_updates
+from .tf1.batch_statistics import own_batch_statistics
+from .tf1.constant_dropout import ConstantDropout, constant_dropouts
 from .tf1.constant_flags import ConstantFlag, constant_flags
 from .tf1.constants_beside_phase import BesidePhase, constants_beside_phase
 from .tf1.copied_collections import copied_collections
@@ -80,11 +89,7 @@ from .tf1.estimator_phases import InEveryMode, in_every_mode
 from .tf1.fed_phases import Fed, Feed, fed_phases
 from .tf1.frozen_in_fit import frozen_in_fit
 from .tf1.global_phase import GlobalPhase, Phase, wrong_phases
-from .tf1.graph_mode import (
-    calls_without_flag,
-    loses_updates,
-    training_ops,
-)
+from .tf1.graph_mode import calls_without_flag, loses_updates
 from .tf1.idle_dropout import (
     dropouts_without_flag,
     unflagged_in_estimators,
@@ -96,7 +101,10 @@ from .tf1.layer_updates import (
     leaves_updates_in_layers,
     trains_layers,
 )
+from .tf1.restored_networks import Restored, restored_in_training
 from .tf1.savers import Incomplete, saved_without_statistics
+from .tf1.training_ops import training_ops
+from .tf1.unpassed_flags import unpassed_flags
 from .tf1.unused_flags import unused_flags
 from .tf1.updates_out_of_sight import layers_out_of_sight, updates_out_of_sight
 from .tf1.vain_updates import fetched_in_vain
@@ -105,7 +113,9 @@ from .training.dropped_updates import dropped_updates, updates_left_behind
 from .training.evaluation_steps import Evaluated, trained_in_evaluation
 from .training.handed_in import handed_in_networks
 from .training.lost_flag import LostFlag
+from .training.never_trained import predicted_untrained
 from .training.penalties import penalties_through_batch_norm
+from .training.penalties_out_of_sight import penalized_out_of_sight
 from .training.step_counts import default_momenta, most_steps
 from .training.training_steps import lost_flags
 from .training.untrained import (
@@ -118,6 +128,7 @@ __all__ = [
     "AlwaysOn",
     "BesidePhase",
     "Class",
+    "ConstantDropout",
     "ConstantFlag",
     "Evaluated",
     "Fed",
@@ -131,13 +142,16 @@ __all__ = [
     "Kinds",
     "Leak",
     "LeftOut",
+    "Loss",
     "LostFlag",
     "Misnamed",
     "Module",
     "Momentum",
     "Phase",
     "Project",
+    "Restored",
     "UnreadableSource",
+    "Unused",
     "Usage",
     "WithoutFlag",
     "actions_in_training",
@@ -154,6 +168,7 @@ __all__ = [
     "calls_without_flag",
     "calls_without_parameter",
     "changes_later",
+    "constant_dropouts",
     "constant_flags",
     "constants_beside_phase",
     "copied_collections",
@@ -193,6 +208,7 @@ __all__ = [
     "kinds_handed_on",
     "kinds_of_class",
     "late_changes",
+    "late_in_methods",
     "layers_before",
     "layers_out_of_sight",
     "leaked_flags",
@@ -201,6 +217,7 @@ __all__ = [
     "leaves_flag_out",
     "leaves_updates_in_layers",
     "left_out",
+    "left_out_in_inference",
     "library_classes",
     "loops_that_miss",
     "loses_updates",
@@ -217,14 +234,18 @@ __all__ = [
     "only_borrows",
     "outside_calls",
     "own_averages",
+    "own_batch_statistics",
     "parameters",
     "passes_flag_to_sublayers",
     "passes_flags_on",
+    "penalized_out_of_sight",
     "penalties_through_batch_norm",
     "placed_flags",
+    "predicted_untrained",
     "project_lineage",
     "read_module",
     "replaced",
+    "restored_in_training",
     "reused_layers",
     "saved_without_statistics",
     "shared_by_inputs",
@@ -234,14 +255,19 @@ __all__ = [
     "toggled_in_loops",
     "trainable_flags",
     "trained_in_evaluation",
+    "trained_without_updates",
     "training_ops",
     "trains_layers",
     "true_defaults",
+    "uncalled_members",
+    "unfed_nodes",
     "unflagged_in_estimators",
     "unflagged_in_sessions",
     "unflagged_of_tables",
     "unflagged_on_jax",
+    "unpassed_flags",
     "unused_flags",
+    "unused_results",
     "updates_left_behind",
     "updates_out_of_sight",
     "usage_of",

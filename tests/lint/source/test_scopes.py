@@ -147,7 +147,10 @@ def test_walk_is_that_of_the_standard_library() -> None:
     left_out = ast.expr_context | ast.operator | ast.unaryop | ast.cmpop | ast.boolop
     expected = [node for node in ast.walk(tree) if not isinstance(node, left_out)]
     assert list(nodes_in(tree)) == expected
-    assert set(Scopes(tree).nodes) == set(expected)
+    scopes = Scopes(tree)
+    assert set(scopes.parents) == set(expected) - {tree}
+    for kind in {type(node) for node in expected}:
+        assert set(scopes.of(kind)) == {one for one in expected if type(one) is kind}
 
 
 def test_arguments_and_last_words() -> None:

@@ -9,6 +9,7 @@ import pytest
 from lint.subjects.source import (
     Project,
     layers_out_of_sight,
+    leaves_updates_in_layers,
     read_module,
     updates_out_of_sight,
 )
@@ -110,3 +111,34 @@ def test_layers_whose_updates_may_run(
     collecting: str, wrapper: str, tmp_path: Path
 ) -> None:
     assert not wrapped(tmp_path, collecting, wrapper)
+
+
+ESTIMATOR = """\
+import tensorflow as tf
+
+
+class Net(tf.keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.norm = tf.keras.layers.BatchNormalization()
+
+    def call(self, x, training=None):
+        return self.norm(x, training=training)
+
+
+def model_fn(features, labels, mode):
+    loss = tf.reduce_mean(Net()(features, training=mode == "train"))
+    return tf.train.AdamOptimizer().minimize(loss)
+"""
+
+
+@pytest.mark.parametrize(
+    ("layer", "expected"), [("tf.keras.layers", True), ("tf.layers", False)]
+)
+def test_layers_of_tf_layers_collect_their_updates(
+    layer: str, expected: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "model.py"
+    path.write_text(ESTIMATOR.replace("= tf.keras.layers", f"= {layer}"))
+    module = read_module(path, Project(tmp_path), keras_version="2")
+    assert leaves_updates_in_layers(module) is expected

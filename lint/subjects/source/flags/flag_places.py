@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..reading import hints
 from ..reading.nodes import last_word
 from ..reading.values import Class
-from ..resolving.classes import keras_kind, keyword, reached
+from ..resolving.classes import instance_of, keras_kind, keyword, reached
 from ..resolving.saying import FLAG, local_value, says
 from ..resolving.symbolic import builds_graph
 from ..statistics.batch_norm_calls import flag_of, is_function
@@ -35,7 +35,7 @@ def flag_place(module: Module, call: ast.Call, is_layer: bool) -> FlagPlace | No
     function = module.scopes.enclosing_function(call)
     owner = None if function is None else module.owner_of(function)
     if function is not None and owner is not None:
-        cls = Class(module, owner)
+        cls = instance_of(module, owner)
         if keras_kind(cls) is not None and function in _of_call(cls):
             settled = _depends_on_phase(module, call, function, is_layer)
             return (

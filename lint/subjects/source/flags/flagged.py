@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ....findings import Edit, Fix
+from ....semantics import FUNCTIONAL_FLAG_IS_OVERRIDDEN
 from ... import names
 from ..networks.contents import kinds_held
 from ..networks.frozen import freezes
+from ..networks.released import Release, released_elsewhere
 from ..networks.sublayers import may_depend_on_phase
 from ..reading import hints
 from ..reading.edits import without_argument
+from ..reading.keras_versions import keras_for
 from ..reading.memo import found_once
 from ..reading.nodes import last_word
 from ..reading.reach import may_reach
@@ -47,7 +50,9 @@ if TYPE_CHECKING:
     from ..reading.module import Module
     from ..reading.values import Value
 
-_ANY_FLAG = re.compile(r"training(?:[\"']\]?\s*[=:]|\s*=)|,\s*(?:True|False|None)\b")
+# Two, as a pattern that begins with a word is found in a tenth of the time.
+_NAMED_FLAG = re.compile(r"training(?:[\"']\]?\s*[=:]|\s*=)")
+_PLACED_FLAG = re.compile(r",\s*(?:True|False|None)\b")
 
 
 @dataclass(frozen=True)
@@ -96,7 +101,9 @@ class Flagged:
 @found_once
 def flagged_calls(module: Module) -> Iterator[Flagged]:
     """Yield each call of BN, or of what holds BN, with a constant flag."""
-    if not module.matches(_ANY_FLAG) or not may_reach(module, _may_be_flagged):
+    if not (module.matches(_NAMED_FLAG) or module.matches(_PLACED_FLAG)):
+        return
+    if not may_reach(module, _may_be_flagged):
         return
     fitted: set[ast.AST] | None = None
     for call in module.calls:
@@ -139,7 +146,10 @@ def flagged_calls(module: Module) -> Iterator[Flagged]:
                 of_graphs=is_of_graphs(module, call),
                 kept_still=_is_kept_still(module, call, in_sight=bool(helper)),
                 maybe_frozen=_maybe_frozen(module, call),
-                fitted=where is FlagPlace.GRAPH and call in (fitted or ()),
+                fitted=where is FlagPlace.GRAPH
+                and (
+                    call in (fitted or ()) or _release(module, call) is Release.FITTED
+                ),
                 noisy=where is FlagPlace.GRAPH and _has_endless_dropout(module),
                 in_training=_stands_beside_optimizer(module, call),
                 by_default_of=helper,
@@ -265,5 +275,14 @@ def _is_network(module: Module, call: ast.Call, kind: str = names.BATCH_NORM) ->
     makers = (Known, Class, Routine)
     if any(isinstance(value, makers) for value in values(module, call.func)):
         return False
-    even_frozen = not freezes(module).for_good(call.func)
+    even_frozen = not freezes(module).for_good(call.func) or bool(
+        _release(module, call)
+    )
     return kind in kinds_held(module, call.func, even_frozen)
+
+
+def _release(module: Module, call: ast.Call) -> Release:
+    """What other files do with a frozen network, where the flag does not settle it."""
+    if keras_for(module).has(FUNCTIONAL_FLAG_IS_OVERRIDDEN):
+        return released_elsewhere(module, call)
+    return Release.NONE

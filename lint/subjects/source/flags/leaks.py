@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from ... import names
 from ..networks.contents import kinds_held
 from ..reading.nodes import end
-from ..reading.values import Class, Known, Result, Self
+from ..reading.values import Class, Known, Parameter, Result, Self
+from ..resolving.callers import handed_in
 from ..resolving.classes import calls_in, keras_kind, keyword, reached
 from ..resolving.lineage import method_of
 from ..resolving.members import members
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from ..reading.module import Module
     from ..reading.nodes import Function
+    from ..reading.values import Value
 
 _FLAG = re.compile(r"\btraining\s*=\s*(True|False|None)\b")
 
@@ -116,8 +118,19 @@ def is_layer(module: Module, call: ast.Call) -> bool:
 
 
 def stands_for_layer(module: Module, called: ast.expr) -> bool:
-    """Whether what is called may be a Keras layer or network."""
-    for value in values(module, called):
+    """Whether what is called may be a Keras layer or network.
+
+    What is passed in is one if all that other files pass for it are.
+    """
+    found = values(module, called)
+    if found and all(isinstance(value, Parameter) for value in found):
+        given = list(handed_in(module, called))
+        return bool(given) and all(_is_instance(values(*one)) for one in given)
+    return _is_instance(found)
+
+
+def _is_instance(found: tuple[Value, ...]) -> bool:
+    for value in found:
         match value:
             case Result(maker=Known(name)):
                 return name.startswith(("keras.", "kerasbn."))

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 
 from ... import names
 from ..networks.contents import kinds_of_class
-from ..reading.values import Class, argument_for, default_of, parameters, unpacks
+from ..reading.values import (
+    Class,
+    Routine,
+    argument_for,
+    default_of,
+    parameters,
+    unpacks,
+)
 from ..resolving.classes import calls_in, keras_kind
 from ..resolving.lineage import method_of
 from ..resolving.members import members
@@ -39,8 +46,8 @@ class LostSetting:
         node: the call that leaves it out, or the argument that stands for it.
         name: the setting.
         made: what is made, as written.
-        instead: the default that it keeps, or the parameter that it gets instead.
-        is_mixed_up: whether it gets another parameter, and nothing uses the setting.
+        instead: the default that it keeps, or what it gets instead.
+        is_mixed_up: whether it gets something else, and nothing uses the setting.
     """
 
     node: ast.AST
@@ -51,7 +58,7 @@ class LostSetting:
 
 
 def lost_settings(module: Module) -> Iterator[LostSetting]:
-    """Yield each such part of the layers and models of a module."""
+    """Yield each such part of the layers, models and functions of a module."""
     for node in module.classes:
         constructor = members(module, node).methods.get("__init__")
         given = set() if constructor is None else parameters(constructor)
@@ -61,7 +68,7 @@ def lost_settings(module: Module) -> Iterator[LostSetting]:
             for name, kind in settings:
                 yield from _left_out(made, name, kind)
     for function in module.scopes.of(ast.FunctionDef):
-        yield from _mixed_up(module, function)
+        yield from _unused(module, function)
 
 
 def _kinds(name: str) -> Iterator[str]:
@@ -101,18 +108,41 @@ def _left_out(
             yield LostSetting(call, name, ast.unparse(call.func), ast.unparse(default))
 
 
-def _mixed_up(module: Module, function: ast.FunctionDef) -> Iterator[LostSetting]:
-    """The arguments that pass another parameter for one that nothing uses."""
-    given = parameters(function)
-    settings = {name for name in given if _SETTING.search(name)}
-    if not settings:
+def _unused(module: Module, function: ast.FunctionDef) -> Iterator[LostSetting]:
+    """The calls that get something else for a setting that a function never reads."""
+    settings = {name for name in parameters(function) if _SETTING.search(name)}
+    if not settings or function.decorator_list:
         return
-    used = {node.id for node in ast.walk(function) if isinstance(node, ast.Name)}
-    unused = settings - used if "locals" not in used else set()
+    read = {node.id for node in ast.walk(function) if isinstance(node, ast.Name)}
+    unused = settings - read if "locals" not in read else set()
     for call in calls_in(module, function) if unused else ():
+        made = ast.unparse(call.func)
         for word in call.keywords:
-            if word.arg in unused and isinstance(word.value, ast.Name):
-                instead = word.value.id
-                if instead in given:
-                    made = ast.unparse(call.func)
-                    yield LostSetting(word, word.arg, made, instead, True)
+            if word.arg in unused and _is_fixed(word, parameters(function)):
+                instead = ast.unparse(word.value)
+                yield LostSetting(word, word.arg, made, instead, is_mixed_up=True)
+        if module.owner_of(function) is None and not unpacks(call):
+            for name, default in _defaults_kept(module, call, unused):
+                yield LostSetting(call, name, made, ast.unparse(default))
+
+
+def _is_fixed(given: ast.keyword, others: set[str]) -> bool:
+    """Whether it is another parameter, or, other than a phase, a constant."""
+    if isinstance(given.value, ast.Constant):
+        return any(_kinds(given.arg or ""))
+    return isinstance(given.value, ast.Name) and given.value.id in others
+
+
+def _defaults_kept(
+    module: Module, call: ast.Call, settings: set[str]
+) -> Iterator[tuple[str, ast.expr]]:
+    """The settings, and their defaults, that a function of the project reads."""
+    for value in values(module, call.func):
+        if not isinstance(value, Routine) or isinstance(value.node, ast.Lambda):
+            continue
+        read = {node.id for node in ast.walk(value.node) if isinstance(node, ast.Name)}
+        for name in sorted(settings & read):
+            default = default_of(value.node, name)
+            passed = argument_for(call, value.node, name, int(value.owner is not None))
+            if default is not None and passed is None and any(_kinds(name)):
+                yield name, default

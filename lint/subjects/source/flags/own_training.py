@@ -65,7 +65,7 @@ def _is_step(text: str) -> bool:
 
 def _files_near(module: Module) -> list[Path]:
     """The project's files that lead to the module by imports, and what these import."""
-    project, here = module.project, module.path.resolve()
+    project, here = module.project, module.real_path
     users = project.texts.naming([module.imported_as], "")
     users += project.texts.naming(map(_imported_as, users), "")
     led_to = [project.reach.led_to(path) for path in (here, *users)]
@@ -80,7 +80,7 @@ def _imported_as(path: Path) -> str:
 def _fitting(module: Module, near: list[Path]) -> Iterator[Module]:
     """The module, and those of the files near to it that fit something."""
     yield module
-    project, here = module.project, module.path.resolve()
+    project, here = module.project, module.real_path
     for path in near:
         if path != here and FITS.search(project.texts.read(path)):
             found = project.load(path)

@@ -7,18 +7,19 @@ import builtins
 import re
 from typing import TYPE_CHECKING
 
-from ....semantics import AUGMENTATION_LEAKS, NONE_IS_INFERENCE
+from ....semantics import AUGMENTATION_LEAKS, NONE_IS_INFERENCE, RESIZING_LEAKS
 from ... import names
-from ...preprocessing import MAY_LEAK, is_random, leaks_training
+from ...preprocessing import NOT_RANDOM, is_random, leaks_training
 from ..networks.contents import kinds_held
+from ..networks.defaults import trains_by_default
 from ..reading.keras_versions import keras_for
 from ..reading.nodes import end, last_word
 from ..reading.reach import may_reach
-from ..reading.values import Class, Known, Result, Self, default_of, unpacks
+from ..reading.values import Class, Known, Result, Self, unpacks
 from ..resolving.classes import calls_in, is_functional, keras_kind, reached
 from ..resolving.lineage import method_of, project_lineage
 from ..resolving.resolve import values
-from ..resolving.saying import FLAG, How, says
+from ..resolving.saying import How, says
 from ..resolving.symbolic import builds_graph, network_parts
 from ..training.tapes import records
 from .leaks import is_layer
@@ -43,6 +44,12 @@ _NO_NETWORKS = frozenset(
     )
 )
 _OF_KERAS = ("__init__", "build", "call", "__call__", "compute_loss")
+# The construction of such a layer. The names of random initializers and generators are
+# not meant.
+_MAY_LEAK = re.compile(
+    r"(?:Random(?!(?:Normal|Uniform|State)\()[A-Z]\w*|RandAugment|AugMix|MixUp|CutMix"
+    rf"|{'|'.join(NOT_RANDOM)})\("
+)
 _TRAINS_BY_DEFAULT = re.compile(r"def call\([^)]*\btraining\b[^,)=]*=\s*True\b")
 
 
@@ -72,7 +79,8 @@ def leaks_in_call(module: Module) -> Iterator[tuple[ast.Call, str]]:
     Random layers are left out: `call` of a network that has these is for training.
     """
     seen = set()
-    for node in module.classes if module.matches(MAY_LEAK) else ():
+    may_leak = keras_for(module).has(RESIZING_LEAKS) and module.matches(_MAY_LEAK)
+    for node in module.classes if may_leak else ():
         cls = Class(module, node)
         if keras_kind(cls) is None:
             continue
@@ -99,7 +107,7 @@ def _is_graph_itself(module: Module, call: ast.Call, value: Self) -> bool:
     name = getattr(function, "name", "")
     return (
         isinstance(call.func, ast.Name)
-        and module.matches(MAY_LEAK)
+        and module.matches(_MAY_LEAK)
         and is_functional(value.cls)
         and name not in _OF_KERAS
         and not name.endswith("_step")
@@ -111,23 +119,25 @@ def _may_leak(network: Result) -> bool:
     classes = project_lineage(network.maker) if isinstance(network.maker, Class) else []
     modules = {network.module, *(owner.module for owner in classes)}
     return any(
-        module.matches(MAY_LEAK) or module.matches(_TRAINS_BY_DEFAULT)
+        module.matches(_MAY_LEAK) or module.matches(_TRAINS_BY_DEFAULT)
         for module in modules
     )
 
 
 def _may_hold_networks(module: Module) -> bool:
     """Whether it builds such a layer; or is not a test, and may get networks."""
-    return module.matches(MAY_LEAK) or (
+    if not keras_for(module).has(AUGMENTATION_LEAKS):
+        return False
+    return module.matches(_MAY_LEAK) or (
         not module.is_test
-        and may_reach(module, _may_build)
         and may_reach(module, names.mentions_batch_norm)
+        and may_reach(module, _may_build)
     )
 
 
 def _may_build(text: str) -> bool:
     """Whether a text seems to build such a layer, or to define one."""
-    return bool(MAY_LEAK.search(text) or _TRAINS_BY_DEFAULT.search(text))
+    return bool(_MAY_LEAK.search(text) or _TRAINS_BY_DEFAULT.search(text))
 
 
 def _comes_after(module: Module, call: ast.Call, other: ast.Call) -> bool:
@@ -220,24 +230,18 @@ def _called_layer(module: Module, call: ast.Call) -> str | None:
 
 def _leaking_name(module: Module, value: object) -> str | None:
     if isinstance(value, Class):
-        return value.node.name if _trains_by_default(module, value) else None
+        return value.node.name if _leaks_default(module, value) else None
     if not (isinstance(value, Known) and value.name.startswith(_LAYERS)):
         return None
     name = value.name.removeprefix(_LAYERS)
     return name if leaks_training(name, keras_for(module)) else None
 
 
-def _trains_by_default(module: Module, cls: Class) -> bool:
+def _leaks_default(module: Module, cls: Class) -> bool:
     """Whether a layer of the project trains by default, and leaks that."""
     if keras_for(module).assumed or not keras_for(module).has(AUGMENTATION_LEAKS):
         return False
-    call = method_of(cls, "call")
-    if call is None or keras_kind(cls) != "layer":
-        return False
-    match default_of(call.node, FLAG):
-        case ast.Constant(value=True):
-            return True
-    return False
+    return keras_kind(cls) == "layer" and trains_by_default(cls)
 
 
 def _is_plain(module: Module, call: ast.Call) -> bool:

@@ -14,15 +14,13 @@ from ... import names
 from ..networks.contents import kinds_held
 from ..networks.freezings import freezings
 from ..networks.identity import origins_of
-from ..reading.bindings import Kind
-from ..reading.imports import imported
-from ..reading.limits import FILES_CALLING
 from ..reading.memo import remembered
 from ..reading.nodes import Function, end
-from ..reading.values import Routine, Whole
+from ..reading.values import Routine
 from ..resolving.callers import calls_elsewhere
 from ..resolving.local_calls import calls_of
 from ..resolving.members import returns_of
+from ..resolving.neighbours import files_sharing, modules_imported
 from ..resolving.resolve import values
 
 if TYPE_CHECKING:
@@ -43,42 +41,11 @@ def frozen_in_parts(module: Module) -> Iterator[Freezing]:
     x must have been compiled before, be trained later, and never be unfrozen.
     """
     if any(not change.value for change in freezings(module)):
-        home, near = _files(module)
+        home, near = files_sharing(module)
         found = {change.position for change in _frozen_in(home, near)}
         for change in freezings(module):
             if change.position in found:
                 yield change
-
-
-def _files(module: Module) -> tuple[Module, list[Module]]:
-    """The module, as others import it, and those that share networks with it.
-
-    Just the module itself, if it is used alone, or by too many to read.
-    """
-    project = module.project
-    home = project.load(module.path)
-    users = [] if home is None else [*project.naming(home.imported_as)]
-    if home is None or not users or len(users) > FILES_CALLING:
-        return module, [module]
-    near = [home, *users]
-    for user in users:
-        near += _imports(user)
-    return home, list({other.path.resolve(): other for other in near}.values())
-
-
-@remembered
-def _imports(module: Module) -> list[Module]:
-    """The files of the project that a module imports."""
-    found = []
-    for bindings in module.scopes.top.bindings.values():
-        for binding in bindings:
-            if binding.kind is Kind.IMPORT:
-                for one in imported(module, binding.dotted):
-                    if isinstance(one, Whole):
-                        found.append(one.module)
-                    elif isinstance(one, tuple):
-                        found.append(one[0])
-    return found
 
 
 def _frozen_in(home: Module, near: list[Module]) -> Iterator[Freezing]:
@@ -184,7 +151,7 @@ def _precedes(first: _Place, second: _Place, depth: int = 0) -> bool:
     if depth > _CALLS_UP:
         return False
     if here is None and module is not other_module:
-        return module in _imports(other_module)
+        return module in modules_imported(other_module)
     owner = module.owner_of(here) if here is not None else None
     constructs = owner is not None and getattr(here, "name", "") == "__init__"
     if constructs and there is not None and other_module.owner_of(there) is owner:

@@ -24,7 +24,7 @@ _END: tuple[float, float] = (inf, inf)
 
 
 @dataclass(frozen=True)
-class _Change:
+class Change:
     """`x.trainable = ...`, for a network with BN.
 
     Attributes:
@@ -41,16 +41,16 @@ class _Change:
 
 
 @dataclass
-class _Events:
+class Events:
     """The events in one scope, by position."""
 
     compiled: dict[str, list[Position]] = field(
         default_factory=lambda: defaultdict(list)
     )
     fitted: dict[str, list[Position]] = field(default_factory=lambda: defaultdict(list))
-    changed: list[_Change] = field(default_factory=list)
+    changed: list[Change] = field(default_factory=list)
 
-    def value_at(self, change: _Change, place: Position) -> bool | None:
+    def value_at(self, change: Change, place: Position) -> bool | None:
         """Return the value for a change's network at a place; None if unknown."""
         before = [other for other in self.changed if start(other.node) < place]
         same = [other for other in before if other.network == change.network]
@@ -58,7 +58,7 @@ class _Events:
             return max(same, key=lambda other: start(other.node)).value
         return None if any(other.base == change.base for other in before) else True
 
-    def until(self, change: _Change) -> tuple[float, float]:
+    def until(self, change: Change) -> tuple[float, float]:
         """Return where the network is changed again."""
         later = (
             start(node.node)
@@ -79,7 +79,7 @@ def late_changes(module: Module, *, before_fit: bool) -> Iterator[ast.Assign]:
         before_fit: whether it is too late as soon as the model is compiled, even if
             it was never fitted.
     """
-    for events in _events(module).values():
+    for events in events_of_freezing(module).values():
         for change in events.changed:
             if any(
                 _is_late(events, name, change, before_fit) for name in events.fitted
@@ -99,7 +99,7 @@ def fitted_frozen(module: Module) -> Iterator[ast.Assign]:
         if any(isinstance(operand, ast.Constant) for operand in call.args)
         for argument in call.args
     }
-    for events in _events(module, by_class=True).values():
+    for events in events_of_freezing(module, by_class=True).values():
         for change in events.changed:
             name, place = change.network, start(change.node)
             compiled, fitted = events.compiled[name], events.fitted[name]
@@ -110,11 +110,13 @@ def fitted_frozen(module: Module) -> Iterator[ast.Assign]:
                 yield change.node
 
 
-def _events(module: Module, *, by_class: bool = False) -> dict[ast.AST, _Events]:
+def events_of_freezing(
+    module: Module, *, by_class: bool = False
+) -> dict[ast.AST, Events]:
     """Return the events of each scope, or of each class for those about its `self`."""
-    found: dict[ast.AST, _Events] = defaultdict(_Events)
+    found: dict[ast.AST, Events] = defaultdict(Events)
 
-    def events_of(node: ast.AST, name: str) -> _Events:
+    def events_of(node: ast.AST, name: str) -> Events:
         scope = module.scopes.scope_of(node).node
         owner = module.owner_of(scope) if name.startswith("self.") else None
         return found[owner if by_class and owner is not None else scope]
@@ -135,11 +137,11 @@ def _events(module: Module, *, by_class: bool = False) -> dict[ast.AST, _Events]
                 if names.BATCH_NORM in kinds_held(module, base, even_frozen=True):
                     texts = ast.unparse(network), ast.unparse(base)
                     events = events_of(node, texts[1])
-                    events.changed.append(_Change(node, *texts, value))
+                    events.changed.append(Change(node, *texts, value))
     return found
 
 
-def _is_late(events: _Events, name: str, change: _Change, before_fit: bool) -> bool:
+def _is_late(events: Events, name: str, change: Change, before_fit: bool) -> bool:
     """Whether the model of that name is fitted after the change as it was before."""
     place, until = start(change.node), events.until(change)
     fits = [line for line in events.fitted[name] if place < line < until]

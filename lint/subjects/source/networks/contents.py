@@ -74,7 +74,7 @@ def kinds_held(
 
 @remembered
 def _kinds_held(module: Module, expression: ast.expr, even_frozen: bool) -> Kinds:
-    return _LayerSearch(even_frozen).expression(module, expression)
+    return LayerSearch(even_frozen).expression(module, expression)
 
 
 def kinds_of_class(
@@ -85,11 +85,13 @@ def kinds_of_class(
     `surely` leaves out what only one of several alternatives holds. `at_any_rate`
     counts dropout whose rate is 0 only because nothing in sight sets another.
     """
-    return _LayerSearch(surely=surely, at_any_rate=at_any_rate).of_class(cls)
+    return LayerSearch(surely=surely, at_any_rate=at_any_rate).of_class(cls)
 
 
-class _LayerSearch(Search):
+class LayerSearch(Search):
     """A search for what one question asks for."""
+
+    even_made_frozen = False  # whether `trainable=False` of a layer counts for nothing
 
     def __init__(
         self, even_frozen: bool = False, surely: bool = False, at_any_rate: bool = False
@@ -148,7 +150,7 @@ class _LayerSearch(Search):
     def _call(self, module: Module, call: ast.Call) -> Iterator[Kinds]:
         """A construction, or a layer or function applied to tensors."""
         frozen = keyword(call, "trainable")
-        if frozen is not None and is_false(frozen):
+        if frozen is not None and is_false(frozen) and not self.even_made_frozen:
             return
         if last_word(call.func) == "getattr":
             for value in values(module, call):
@@ -290,15 +292,19 @@ class _LayerSearch(Search):
             if isinstance(base, Known) and not settles_base(cls):
                 found |= names.kinds_named(base.name)
         for routine, call in layer_calls(cls):
-            if is_dead(routine.module, call, self.run):
-                continue
-            found |= self.expression(routine.module, call.func)
-            # What an inherited method calls may be made in this class.
-            inherited = routine.module.owner_of(routine.node) is not cls.node
-            name = attribute_of_self(call.func, self_name(routine.node))
-            if inherited and name is not None:
-                found |= self._member(cls, name)
+            if not is_dead(routine.module, call, self.run):
+                found |= self.layer_call(cls, routine, call)
         for module, expression in graph_of(cls):
             found |= self.expression(module, expression)
         self.depth -= 1
+        return found
+
+    def layer_call(self, cls: Class, routine: Routine, call: ast.Call) -> Kinds:
+        """Return what is called there, in the `call` of a class or what it uses."""
+        found = self.expression(routine.module, call.func)
+        # What an inherited method calls may be made in this class.
+        inherited = routine.module.owner_of(routine.node) is not cls.node
+        name = attribute_of_self(call.func, self_name(routine.node))
+        if inherited and name is not None:
+            found |= self._member(cls, name)
         return found

@@ -32,6 +32,7 @@ class Freezing:
         value: True or False.
         by_layer: whether it goes through the layers.
         is_partial: whether it may leave out some of the layers that learn.
+        spares_batch_norm: whether it leaves out batch normalization.
     """
 
     node: ast.Assign | ast.Call
@@ -39,6 +40,7 @@ class Freezing:
     value: bool
     by_layer: bool = False
     is_partial: bool = False
+    spares_batch_norm: bool = False
 
     @property
     def position(self) -> Position:
@@ -82,14 +84,15 @@ def _layer_by_layer(
     match layers:
         case ast.Attribute(value=network, attr="layers"):
             condition = module.scopes.parents.get(node)
-            some = some or not (condition is loop or _spares_batch_norm(condition))
-            yield Freezing(node, network, value, by_layer=True, is_partial=some)
+            spares = spares_batch_norm(condition)
+            some = some or not (condition is loop or spares)
+            yield Freezing(node, network, value, True, some, spares)
         case _:
             yield Freezing(node, layers, value, is_partial=True)
 
 
-def _spares_batch_norm(condition: ast.AST | None) -> bool:
-    """`if not isinstance(layer, BatchNormalization)`: what learns is frozen."""
+def spares_batch_norm(condition: ast.AST | None) -> bool:
+    """`if not isinstance(layer, BatchNormalization)` leaves out just that."""
     match condition:
         case ast.If(
             test=ast.UnaryOp(

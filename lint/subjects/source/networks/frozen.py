@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..reading import hints
 from ..reading.memo import remembered
 from ..reading.nodes import last_word
+from .freezings import spares_batch_norm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,7 +65,7 @@ class Freezes:
 
 def _settings(module: Module) -> Iterator[tuple[str, ast.expr]]:
     """The names of what is frozen or unfrozen, each with the value it is given."""
-    for node in module.scopes.nodes:
+    for node in module.scopes.of(ast.Assign, ast.Call):
         match node:
             case ast.Assign(targets=targets, value=value):
                 for target in targets:
@@ -87,6 +88,9 @@ def _settings(module: Module) -> Iterator[tuple[str, ast.expr]]:
 def _one_setting(
     module: Module, node: ast.AST, base: ast.expr, value: ast.expr
 ) -> Iterator[tuple[str, ast.expr]]:
+    condition = module.scopes.parents.get(node)
+    if isinstance(value, ast.Constant) and value.value and spares_batch_norm(condition):
+        return  # what learns or not there is not batch normalization
     yield _frozen_name(base), value
     for loop in module.scopes.ancestors(node):
         if isinstance(loop, ast.For):

@@ -6,15 +6,23 @@ import ast
 from typing import TYPE_CHECKING
 
 from ... import names
+from ..reading import hints
+from ..reading.nodes import last_word
 from ..resolving.classes import keyword
 from ..resolving.comparisons import Other
+from ..resolving.conditions import conditions_of
 from ..resolving.switches import constants_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ..reading.module import Module
+    from ..reading.nodes import Function
     from ..resolving.runs import Run
 
 
+# Functions that choose between tensors, by the phase or otherwise.
+_CHOOSING = ("in_train_phase", "in_test_phase", "smart_cond", "cond", "where", "switch")
 # Whose recurrent, attention and transformer layers take a rate, which is 0 by default.
 _WITH_DROPOUT = ("keras.layers.", "keras_hub.layers.", "keras_nlp.layers.")
 
@@ -59,3 +67,45 @@ def _drops_inside(module: Module, name: str, call: ast.Call, run: Run | None) ->
         ):
             return True
     return False
+
+
+def is_constant_rate(module: Module, rate: ast.expr) -> bool:
+    """Whether it is one number, at which something is dropped and something is kept."""
+    found = constants_of(module, rate)
+    return len(found) == 1 and isinstance(found[0], float) and 0 < found[0] < 1
+
+
+def drops_in_every_phase(module: Module, call: ast.Call) -> bool:
+    """Whether no condition leads to what it drops, nor chooses that by the phase."""
+    function = module.scopes.enclosing_function(call)
+    if conditions_of(module, call) or isinstance(function, ast.Lambda):
+        return False
+    return not any(
+        _is_chosen(module, use) for use in (call, *_uses(module, call, function))
+    )
+
+
+def _is_chosen(module: Module, use: ast.expr) -> bool:
+    """Whether a condition on the phase, or a function that chooses, is around it."""
+    return any(
+        hints.speaks_of_phase(ast.unparse(test))
+        for test, _ in conditions_of(module, use)
+    ) or any(
+        isinstance(outer, ast.Call) and last_word(outer.func) in _CHOOSING
+        for outer in module.scopes.ancestors(use)
+    )
+
+
+def _uses(
+    module: Module, call: ast.Call, function: Function | None
+) -> Iterator[ast.Name]:
+    """Where its function reads the name that the result gets, if that is a new one."""
+    match module.scopes.parents.get(call):
+        case ast.Assign(targets=[ast.Name(id=given)]) if function is not None:
+            named = [
+                node
+                for node in ast.walk(function)
+                if isinstance(node, ast.Name) and node.id == given
+            ]
+            if not any(call in module.scopes.ancestors(node) for node in named):
+                yield from named

@@ -224,7 +224,9 @@ def _listed(module: Module) -> Iterator[Before]:
 
 def _added(module: Module) -> Iterator[Before]:
     """`model.add(conv)` and then `model.add(bn)`."""
-    for node in module.scopes.nodes:
+    parents = module.scopes.parents
+    adding = (parents[call] for call in module.calls_by_name.get("add", ()))
+    for node in dict.fromkeys(map(parents.get, adding)):
         body = getattr(node, "body", None)
         if isinstance(body, list):
             for first, second in pairwise(body):

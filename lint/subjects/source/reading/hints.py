@@ -30,6 +30,9 @@ _MEANT_RANDOM = re.compile(
     r"MC|Mc(?=[A-Z])|(^|_)mc_|[Mm]onte.?[Cc]arlo|[Bb]ayes|[Uu]ncertain|[Ss]tochastic"
     r"|[Aa]ugment|dropout|[Ss]ampl"
 )
+_NOISE = re.compile(
+    r"gan|gener|discrim|critic|nois|corrupt|mask|student|perturb", re.IGNORECASE
+)
 _STEP = re.compile(
     r"(^|_)(test|eval|evaluat(ion|e)|val|valid|validat(ion|e)|predict|infer(ence)?)"
     r"_(step|batch|epoch|iteration)(_fn)?$"
@@ -50,6 +53,8 @@ _FUNCTION = re.compile(
     r"act|fn$|func|loss|metric|norm|transform|process|sampl|init|callable|callback"
     r"|criteri|combin|aggregat|reduc|pool|distance|kernel|wrapp|maker|factory|builder"
 )
+_NAMED_FOR_PHASE = re.compile(r"drop|norm|noise|bn", re.I)
+_PUT_ASIDE = re.compile(r"_|unused|dummy|ignore|junk|trash")
 _FREEZES = re.compile(r"(?<!un)(?<!de)freez", re.I)
 _LOOKS_UP = re.compile(r"_*(load|get|read|find|list|is|has|should)(_|[A-Z])")
 
@@ -113,6 +118,11 @@ def is_meant_random(name: str) -> bool:
     return _MEANT_RANDOM.search(name) is not None
 
 
+def may_add_noise(name: str) -> bool:
+    """Whether something of that name may drop as noise, in every phase."""
+    return is_meant_random(name) or _NOISE.search(name) is not None
+
+
 def is_test(name: str) -> bool:
     """Whether a function, class or file of that name tests something."""
     return _TESTS.search(name) is not None
@@ -131,3 +141,13 @@ def freezes(name: str) -> bool:
 def is_function(name: str) -> bool:
     """Whether something of that name that is called may well be no layer."""
     return _has(_FUNCTION, name)
+
+
+def is_named_for_phase(name: str) -> bool:
+    """Whether a layer of that name is there to normalize, to drop or to add noise."""
+    return _NAMED_FOR_PHASE.search(name) is not None
+
+
+def is_put_aside(name: str) -> bool:
+    """Whether a variable of that name says that nothing will read it."""
+    return _PUT_ASIDE.match(name) is not None

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ....semantics import CURRENT, KerasVersion, parse_version
 from .memo import remembered
+from .signs import Sign
 from .text import without_comments
 
 if TYPE_CHECKING:
@@ -51,13 +51,12 @@ def shows_keras_3(text: str) -> bool:
     return _says(_KERAS_3, text)
 
 
-def _says(signs: tuple[_Sign, ...], text: str) -> bool:
+def _says(signs: tuple[Sign, ...], text: str) -> bool:
     """Whether one of the signs is in the code, not in a comment or in a string."""
-    seen = [sign for sign in signs if any(word in text for word in sign.words)]
-    if not any(sign.pattern.search(text) for sign in seen):
+    if not any(sign.search(text) for sign in signs):
         return False
     code = without_comments(text)
-    return any(sign.pattern.search(code) for sign in seen)
+    return any(sign.search(code) for sign in signs)
 
 
 def backend_of(text: str) -> str | None:
@@ -66,7 +65,8 @@ def backend_of(text: str) -> str | None:
     It says so by choosing one; or by importing JAX and neither of the others, which
     the default would need.
     """
-    if not (_BACKEND.search(text) or _FRAMEWORK.search(text)):
+    may_choose = "KERAS_BACKEND" in text or "set_backend" in text
+    if not (may_choose or _FRAMEWORK.search(text)):
         return None
     text = without_comments(text)
     chosen = {match["backend"] for match in _BACKEND.finditer(text)}
@@ -86,84 +86,73 @@ _FRAMEWORK = re.compile(
 )
 
 
-class _Sign:
-    """A pattern, and words of which every text has one that the pattern is found in.
-
-    Searching for words takes a hundredth of the time.
-    """
-
-    def __init__(self, words: str, pattern: str):
-        self.words = words.split()
-        self._pattern = pattern
-
-    @cached_property
-    def pattern(self) -> re.Pattern[str]:
-        """The pattern, which most runs of the command do without."""
-        return re.compile(self._pattern, re.MULTILINE | re.VERBOSE)
-
-
-# What exists only in Keras 2, tf_keras or TensorFlow 1.
+# What exists only in Keras 2, tf_keras or TensorFlow 1. Where some word of a sign is a
+# common one, its pattern does not begin with `\b`, which takes twenty times as long.
 _LEGACY = (
-    _Sign("tf_keras", r"^[ \t]*(?:import[ \t][^\n#]*\b|from[ \t]+)tf_keras\b"),
-    _Sign(
+    Sign("tf_keras", r"^[ \t]*(?:import[ \t][^\n#]*\b|from[ \t]+)tf_keras\b"),
+    Sign(
         "TF_USE_LEGACY_KERAS",
         r"""TF_USE_LEGACY_KERAS["'\]]*\)?[ \t]*[,=][ \t]*["'](?:1|[Tt]rue)""",
     ),
-    _Sign(
-        "f.contrib w.contrib v1.contrib f.layers. w.layers. v1.layers.",
+    Sign(
+        "tf.contrib | flow.contrib | v1.contrib | tf.layers | flow.layers | v1.layers",
         r"\b(?:tf|tensorflow)\.(?:compat\.v1\.)?(?:contrib\b|layers\.)",
     ),
-    _Sign(
-        "tensorflow.contrib tensorflow.layers",
+    Sign(
+        "tensorflow.contrib | tensorflow.layers",
         r"^[ \t]*from[ \t]+tensorflow\.(?:contrib|layers)\b",
     ),
-    _Sign(
-        "tf_slim tensorflow.contrib",
+    Sign(
+        "tf_slim | tensorflow.contrib",
         r"^[ \t]*(?:import|from)[ \t]+(?:tf_slim\b|tensorflow\.contrib\b)",
     ),
-    _Sign(
-        "placeholder( Session( get_variable( estimator.",
-        r"""\btf\.(?:compat\.v1\.)?
+    Sign(
+        "placeholder( | Session( | get_variable( | estimator.",
+        r"""tf(?<=\btf)\.(?:compat\.v1\.)?
         (?:placeholder|Session|get_variable|estimator\.\w+)\(""",
     ),
-    _Sign("Optimizer(", r"\btf\.(?:compat\.v1\.)?train\.\w+Optimizer\("),
-    _Sign("CuDNN", r"\bCuDNN(?:LSTM|GRU)\b"),
-    _Sign(
-        "tensorflow_addons tensorflow_model_optimization",
+    Sign("Optimizer(", r"\btf\.(?:compat\.v1\.)?train\.\w+Optimizer\("),
+    Sign("CuDNN", r"\bCuDNN(?:LSTM|GRU)\b"),
+    Sign(
+        "tensorflow_addons | tensorflow_model_optimization",
         r"^[ \t]*(?:import|from)[ \t]+tensorflow_(?:addons|model_optimization)\b",
     ),
-    _Sign(
+    Sign(
         "estimator",
         r"^[ \t]*from[ \t]+tensorflow(?:\.compat\.v1)?[ \t]+import[ \t]+estimator\b",
     ),
-    _Sign(
+    Sign(
         "tensorflow.compat.v1",
         r"^[ \t]*import[ \t]+tensorflow\.compat\.v1[ \t]+as[ \t]+tf\b",
     ),
-    _Sign("_generator(", r"\b(?:fit|evaluate|predict)_generator\("),
-    _Sign("predict_classes(", r"\bpredict_classes\("),
-    _Sign("multi_gpu_model", r"\bmulti_gpu_model\b"),
-    _Sign("learning_phase(", r"learning_phase\("),
-    _Sign(
-        "K.function( K.gradients( backend.function( backend.gradients( et_session(",
-        r"\b(?:K|backend)\.(?:function|[gs]et_session|gradients)\(",
+    Sign("_generator(", r"\b(?:fit|evaluate|predict)_generator\("),
+    Sign("predict_classes(", r"\bpredict_classes\("),
+    Sign("multi_gpu_model", r"\bmulti_gpu_model\b"),
+    Sign("learning_phase(", r"learning_phase\("),
+    Sign(
+        "K.function( | K.gradients( | K.get_session( | K.set_session(",
+        r"K(?<=\bK)\.(?:function|[gs]et_session|gradients)\(",
     ),
-    _Sign("SyncBatchNormalization", r"\bSyncBatchNormalization\b"),
-    _Sign("layers.experimental", r"\blayers\.experimental\b"),
-    _Sign("experimental", r"\bkeras\.(?:mixed_precision\.|utils\.)?experimental\b"),
-    _Sign("nb_epoch=", r"\.fit\([^()]*\bnb_epoch="),
-    _Sign("optimizers.legacy", r"\bkeras\.optimizers\.legacy\b"),
-    _Sign(
+    Sign(
+        "backend.function( | backend.gradients( | backend.get_ses | backend.set_ses",
+        r"backend(?<=\bbackend)\.(?:function|[gs]et_session|gradients)\(",
+    ),
+    Sign("SyncBatchNormalization", r"\bSyncBatchNormalization\b"),
+    Sign("layers.experimental", r"\blayers\.experimental\b"),
+    Sign("experimental", r"\bkeras\.(?:mixed_precision\.|utils\.)?experimental\b"),
+    Sign("nb_epoch=", r"\.fit\([^()]*\bnb_epoch="),
+    Sign("optimizers.legacy", r"\bkeras\.optimizers\.legacy\b"),
+    Sign(
         "tensorflow.python.keras",
         r"^[ \t]*from[ \t]+tensorflow\.python\.keras\b",
     ),
-    _Sign(
-        "Adam( Adamax( Adagrad( Adadelta( Nadam( RMSprop( SGD(",
+    Sign(
+        "Adam( | Adamax( | Adagrad( | Adadelta( | Nadam( | RMSprop( | SGD(",
         r"""\b(?:Adam|Adamax|Adagrad|Adadelta|Nadam|RMSprop|SGD)\(
         (?:\s*(?!params\b)\w+\s*=[^,()\n]+,)*\s*(?:lr|decay)\s*=""",
     ),
-    _Sign(
-        "keras.engine keras.layers. keras.utils.",
+    Sign(
+        "keras.engine | keras.layers. | keras.utils.",
         r"""^[ \t]*from[ \t]+(?:tensorflow\.(?:python\.)?)?keras\.
         (?:engine|layers\.(?:normalization|convolutional|core|merge|pooling
             |advanced_activations)|utils\.(?:np|generic|data)_utils
@@ -172,18 +161,18 @@ _LEGACY = (
 )
 # What exists only in Keras 3.
 _KERAS_3 = (
-    _Sign(
-        "keras.ops keras.random keras.tree keras.distribution keras.StatelessScope",
+    Sign(
+        "keras.ops | keras.random | keras.tree | keras.distrib | keras.StatelessScope",
         r"\bkeras\.(?:ops|random|tree|distribution|StatelessScope)\b",
     ),
-    _Sign("KERAS_BACKEND", r"\bKERAS_BACKEND\b"),
-    _Sign("stateless_call(", r"\bstateless_call\("),
-    _Sign(
-        "ops random",
+    Sign("KERAS_BACKEND", r"\bKERAS_BACKEND\b"),
+    Sign("stateless_call(", r"\bstateless_call\("),
+    Sign(
+        "ops | random",
         r"^[ \t]*from[ \t]+keras(?:\.src)?[ \t]+import\b[^\n]*\b(?:ops|random)\b",
     ),
-    _Sign(
-        "kerasbn keras_hub keras_core",
+    Sign(
+        "kerasbn | keras_hub | keras_core",
         r"^[ \t]*(?:import|from)[ \t]+(?:kerasbn|keras_hub|keras_core)\b",
     ),
 )

@@ -25,6 +25,7 @@ LAYERS_INSIDE = 3  # classes of the project that hold one another
 LAYERS_VISITED = 4_000  # in one network
 GRAPH = 20_000  # expressions of one graph
 TENSORS_VISITED = 500  # between a tensor and the input that it comes from
+TENSORS_BETWEEN = 6  # a layer and one whose result nothing reads
 NAMES_VISITED = 300  # between a network and where it was made
 
 STEPS_CALLED = 3  # functions between a training step and the call of its network

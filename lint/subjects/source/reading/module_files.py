@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,13 +22,14 @@ class ModuleFiles:
 
     def __init__(self, root: Path):
         self._root = root
+        self._inside = os.path.join(root, "")
         self._starts: dict[tuple[Path, int], list[tuple[str, frozenset[str]]]] = {}
         self._names: dict[str, frozenset[str]] = {}
         self._named: dict[tuple[Path, str], tuple[Path, ...]] = {}
 
     def owns(self, path: Path) -> bool:
         """Whether a path, which must be resolved, is the root or below it."""
-        return path == self._root or self._root in path.parents
+        return f"{path}{os.sep}".startswith(self._inside)
 
     def named(self, folder: Path, dotted: str) -> tuple[Path, ...]:
         """The files that `dotted` may mean to a file in `folder`, likeliest first.
@@ -46,22 +48,23 @@ class ModuleFiles:
         if not all(part.isidentifier() for part in parts):
             return
         for start, names in self._starts_from(folder, level):
-            if not parts or parts[0] in names:
+            if not parts:
+                yield from _file(start, "__init__.py")
+            elif parts[0] in names or f"{parts[0]}.py" in names:
                 yield from self._below(start, parts)
 
     def _below(self, start: str, parts: list[str]) -> Iterator[Path]:
-        if len(parts) > 1 and parts[-1] not in self._names_in(
-            os.path.join(start, *parts[:-1])
-        ):
-            return
-        target = os.path.join(start, *parts)
-        package = os.path.join(target, "__init__.py")
-        for candidate in (f"{target}.py", package) if parts else (package,):
-            if os.path.isfile(candidate):
-                yield Path(candidate)
-                return
-        if parts and os.path.isdir(target) and self.owns(Path(target).resolve()):
-            yield Path(target)
+        *around, name = parts
+        folder = os.path.join(start, *around)
+        names = self._names_in(folder)
+        found = _file(folder, f"{name}.py") if f"{name}.py" in names else ()
+        if not found and name in names:
+            target = os.path.join(folder, name)
+            found = _file(target, "__init__.py")
+            if not found and os.path.isdir(target):
+                real = Path(target).resolve()
+                found = (Path(target),) if self.owns(real) else ()
+        yield from found
 
     def _starts_from(
         self, folder: Path, level: int
@@ -80,16 +83,20 @@ class ModuleFiles:
             for _ in range(level - 1):
                 folder = folder.parent
             return [folder]
-        inside = [parent for parent in (folder, *folder.parents) if self.owns(parent)]
+        inside = takewhile(self.owns, (folder, *folder.parents))
         return [*inside, *(self._root / name for name in ("src", "lib", "python"))]
 
     def _names_in(self, folder: str) -> frozenset[str]:
-        """What a folder holds, up to the first dot."""
+        """What a folder holds."""
         if folder not in self._names:
             found: list[str] = []
             with suppress(OSError):
                 found = os.listdir(folder)
-            self._names[folder] = frozenset(
-                candidate.partition(".")[0] for candidate in found
-            )
+            self._names[folder] = frozenset(found)
         return self._names[folder]
+
+
+def _file(folder: str, name: str) -> tuple[Path, ...]:
+    """The file of that name, if there is one."""
+    path = os.path.join(folder, name)
+    return (Path(path),) if os.path.isfile(path) else ()

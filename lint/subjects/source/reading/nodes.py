@@ -22,12 +22,15 @@ _PLAIN = frozenset(
 )
 
 
+# Types of nodes that hold no others.
+LEAVES = frozenset((ast.Name, ast.Constant))
+
+
 class _Parts(dict[type[ast.AST], tuple[str, ...]]):
     """The fields of each type of node that hold others, last first."""
 
     def __missing__(self, kind: type[ast.AST]) -> tuple[str, ...]:
-        leaf = kind in (ast.Name, ast.Constant)
-        names = () if leaf else kind._fields[::-1]
+        names = () if kind in LEAVES else kind._fields[::-1]
         self[kind] = found = tuple(name for name in names if name not in _PLAIN)
         return found
 

@@ -61,6 +61,7 @@ class Project:
         self.reach = Reach(self.files, self.texts)
         self.trail = Trail()
         self._modules: dict[Path, Module | None] = {}
+        self._loaded: dict[Path, Module | None] = {}  # by any of their paths
         self._found: dict[tuple[Path, str], Module | None] = {}
 
     @cached_property
@@ -75,15 +76,19 @@ class Project:
 
     def load(self, path: Path) -> Module | None:
         """The module of that file, as those see it that import it."""
-        return self._load(path)
+        if path not in self._loaded:
+            self._loaded[path] = self._load(path.resolve())
+        return self._loaded[path]
 
     def naming(self, *names: str, calling: str = "") -> Iterator[Module]:
         """The project's files that import one of the names, or name such a class.
 
-        Those without the word `calling` in them are left out, unread.
+        Those that do not call something named `calling` are left out, unread.
         """
         for path in self.texts.naming(names, calling):
-            module = self._load(path)
+            if calling and not self.texts.calls(path, calling):
+                continue
+            module = self.load(path)
             if module is not None:
                 yield module
 
@@ -93,6 +98,7 @@ class Project:
             if module is not None:
                 module.answers.clear()
         self._modules.clear()
+        self._loaded.clear()
         self._found.clear()
 
     def find(self, importer: Path, dotted: str) -> Module | None:
@@ -105,7 +111,7 @@ class Project:
     def _find(self, folder: Path, dotted: str) -> Module | None:
         for path in self.files.named(folder, dotted):
             is_file = path.suffix == ".py" and not path.is_dir()
-            found = self._load(path) if is_file else self._namespace(path)
+            found = self.load(path) if is_file else self._namespace(path)
             if found is not None:
                 return found
         return None
@@ -115,7 +121,6 @@ class Project:
         return Module(folder / "__init__.py", "", ast.parse(""), self)
 
     def _load(self, path: Path) -> Module | None:
-        path = path.resolve()
         if path not in self._modules:
             self._modules[path] = None
             if self.files.owns(path) and len(self._modules) <= MODULES:

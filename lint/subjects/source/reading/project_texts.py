@@ -67,6 +67,14 @@ class ProjectTexts:
             and any(name in text and name in self._words_of(path) for name in names)
         ]
 
+    def calls(self, path: Path, name: str) -> bool:
+        """Whether a file has a call of something of that name, and not only defines it.
+
+        A comment between the name and its bracket is not looked for.
+        """
+        called = rf"{name}\b(?<!\bdef {name})(?<!\bclass {name})[\s\\)]*\("
+        return re.search(called, self.read(path)) is not None
+
     def _words_of(self, path: Path) -> frozenset[str]:
         """What a file imports, and its capitalised words."""
         if path not in self._words:
@@ -80,10 +88,12 @@ class ProjectTexts:
 
 def _text_of(path: Path) -> str:
     try:
-        if path.stat().st_size > SOURCE_BYTES:
+        with open(path, "rb") as file:  # noqa: PTH123 - all of a project is read
+            data = file.read(SOURCE_BYTES + 1)
+        if len(data) > SOURCE_BYTES:
             return ""
         if path.suffix == ".ipynb":  # without its pictures
-            return "".join(cell.text for cell in read_cells(path.read_bytes()))
-        return path.read_bytes().decode(errors="replace")
+            return "".join(cell.text for cell in read_cells(data))
+        return data.decode(errors="replace")
     except (OSError, ValueError):
         return ""

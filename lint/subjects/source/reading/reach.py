@@ -81,8 +81,9 @@ class Reach:
             pending = [path]
             while pending and len(found) < FILES_REACHED:
                 current = pending.pop(0)
-                if current.resolve() not in found:
-                    found[current.resolve()] = None
+                real = current.resolve()
+                if real not in found:
+                    found[real] = None
                     pending += self.of(current)
             self._led_to[path] = frozenset(found)
         return self._led_to[path]
@@ -147,7 +148,7 @@ def _files_in(place: Path, is_whole: bool) -> Iterator[Path]:
     folder = _folder_of(place)
     if folder is not None and is_whole:
         inside = (
-            Path(current) / name
+            Path(os.path.join(current, name))  # noqa: PTH118 - in half the time
             for current, _, files in os.walk(folder)
             for name in files
             if name.endswith(".py")

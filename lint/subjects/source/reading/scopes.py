@@ -10,13 +10,12 @@ from __future__ import annotations
 import ast
 from bisect import bisect_left
 from collections import defaultdict
-from functools import cached_property
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from .bindings import ANYWHERE, BINDING, Binding, Kind, Scope, bind
 from .limits import BINDINGS
-from .nodes import PARTS, Function, Position, ScopeNode, arguments_of, start
+from .nodes import LEAVES, PARTS, Function, Position, ScopeNode, arguments_of, start
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,13 +32,12 @@ class Scopes:
     """Parents, scopes and bindings of one syntax tree.
 
     Attributes:
-        nodes: all nodes in the order of the text, without operators and contexts.
         parents: the node around each.
         top: the scope of the module.
     """
 
     def __init__(self, tree: ast.Module):
-        self.nodes: list[ast.AST] = []
+        self._by_kind: dict[type[ast.AST], list[ast.AST]] = defaultdict(list)
         self.parents: dict[ast.AST, ast.AST] = {}
         self._scopes: dict[ast.AST, Scope] = {}
         self._parts: dict[ast.AST, str] = {}
@@ -56,17 +54,19 @@ class Scopes:
     def _walk(self, tree: ast.Module) -> None:
         # It sees every node of every file, hence the local names and no function calls.
         pending: list[tuple[ast.AST, Scope]] = [(tree, self.top)]
-        nodes, scopes, parents, parts = (
-            self.nodes,
+        by_kind, scopes, parents, parts = (
+            self._by_kind,
             self._scopes,
             self.parents,
             self._parts,
         )
+        # More than half of the nodes hold no others, and need not wait for their turn.
+        leaves = {kind: by_kind[kind] for kind in LEAVES}
         while pending:
             node, scope = pending.pop()
-            nodes.append(node)
             scopes[node] = scope
             kind = type(node)
+            by_kind[kind].append(node)
             inner = self._enter(node, scope) if kind in BINDING else scope
             for name in PARTS[kind]:
                 value = getattr(node, name, None)
@@ -77,16 +77,18 @@ class Scopes:
                 where = scope if outside else inner
                 if kind is ast.arguments and name in ("defaults", "kw_defaults"):
                     where = scope.parent or scope
-                if type(value) is list:
-                    for child in reversed(value):
-                        if isinstance(child, ast.AST):
-                            parents[child] = node
-                            pending.append((child, where))
-                    if name in _BLOCKS:
-                        parts.update(dict.fromkeys(value, name))
-                elif isinstance(value, ast.AST):
-                    parents[value] = node
-                    pending.append((value, where))
+                is_list = type(value) is list
+                for child in reversed(value) if is_list else (value,):
+                    leaf = leaves.get(type(child))
+                    if leaf is not None:
+                        leaf.append(child)
+                        scopes[child] = where
+                        parents[child] = node
+                    elif isinstance(child, ast.AST):
+                        parents[child] = node
+                        pending.append((child, where))
+                if name in _BLOCKS and is_list:
+                    parts.update(dict.fromkeys(value, name))
 
     def _enter(self, node: ast.AST, scope: Scope) -> Scope:
         bind(node, scope)
@@ -102,16 +104,10 @@ class Scopes:
                 inner.bindings[argument.arg].append(place)
         return inner
 
-    @cached_property
-    def _by_kind(self) -> dict[type[ast.AST], list[ast.AST]]:
-        index: dict[type[ast.AST], list[ast.AST]] = defaultdict(list)
-        for node in self.nodes:
-            index[type(node)].append(node)
-        return index
-
-    def of(self, kind: type[Node]) -> list[Node]:
-        """The nodes of one type, in the order of the text."""
-        return cast("list[Node]", self._by_kind.get(kind, []))
+    def of(self, *kinds: type[Node]) -> list[Node]:
+        """The nodes of these types, one type after the other."""
+        found = (self._by_kind.get(kind, []) for kind in kinds)
+        return cast("list[Node]", list(chain.from_iterable(found)))
 
     def scope_of(self, node: ast.AST) -> Scope:
         """The scope that the node is evaluated in."""

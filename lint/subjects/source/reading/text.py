@@ -7,7 +7,7 @@ import re
 import tokenize
 from contextlib import suppress
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from ....findings import Location
@@ -19,15 +19,17 @@ if TYPE_CHECKING:
     from tokenize import TokenInfo
 
     from ...unread import Unread
+    from .signs import Sign
 
 
 _TEST_CODE = re.compile(
     r"^[ \t]*(?:def test_?\w*\(|class \w+\([^)]*\bTestCase\b)|\bpytest\.fixture\b",
     re.MULTILINE,
 )
-# A comment, or a string of each kind of quotes.
+# A comment, or a string of each kind of quotes. A group around one of them would make
+# the search twice as long, as it then tries all of them at each character.
 _QUIET = re.compile(
-    r"""(?P<comment>\#[^\n]*)
+    r"""\#[^\n]*
     |'''[^'\\]*(?:(?:\\.|'(?!''))[^'\\]*)*'''
     |\"\"\"[^"\\]*(?:(?:\\.|"(?!""))[^"\\]*)*\"\"\"
     |'[^'\\\n]*(?:\\.[^'\\\n]*)*'|"[^"\\\n]*(?:\\.[^"\\\n]*)*"
@@ -69,12 +71,12 @@ class Text:
         self.cells = cells
         self.unread = unread
         self._parsed = text if parsed is None else parsed
-        self._matched: dict[re.Pattern[str], bool] = {}
+        self._matched: dict[re.Pattern[str] | Sign, bool] = {}
 
     @cached_property
     def lines(self) -> list[str]:
         """The text's lines, without their ends."""
-        return re.split(r"\r\n|\r|\n", self.text)
+        return self.text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
     @cached_property
     def tokens(self) -> list[TokenInfo]:
@@ -93,7 +95,7 @@ class Text:
         """Whether the code has one of the words: a quick look before a search."""
         return any(word in self.text and word in self.code for word in words)
 
-    def matches(self, pattern: re.Pattern[str]) -> bool:
+    def matches(self, pattern: re.Pattern[str] | Sign) -> bool:
         """Whether the pattern is found in the code."""
         if pattern not in self._matched:
             found = pattern.search(self.text) and pattern.search(self.code)
@@ -106,6 +108,11 @@ class Text:
         return bool(self.unread) and any(
             word in line for line, read in pairs if not read for word in words
         )
+
+    @cached_property
+    def real_path(self) -> Path:
+        """The file without symbolic links, equal for all ways that lead to it."""
+        return self.path.resolve()
 
     @cached_property
     def is_test(self) -> bool:
@@ -171,6 +178,7 @@ class Text:
         return number, cell.first - 1, cell.indent
 
 
+@lru_cache(maxsize=2)  # several questions in a row are about one text
 def without_comments(text: str) -> str:
     """Code alone: comments and strings are blank, but for strings that are a word."""
     return _QUIET.sub(_blank, text)
@@ -178,6 +186,6 @@ def without_comments(text: str) -> str:
 
 def _blank(match: re.Match[str]) -> str:
     found = match[0]
-    if match["comment"] is not None:
+    if found[0] == "#":
         return ""
     return found if _KEY.fullmatch(found) else "''" + "\n" * found.count("\n")

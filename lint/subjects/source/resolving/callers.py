@@ -74,7 +74,7 @@ def _calls_elsewhere(
     imported, called = _names_of(module, function)
     words = imported, module.imported_as
     for other in module.project.naming(*words, calling=called):
-        if other.path.resolve() == module.path.resolve():
+        if other.real_path == module.real_path:
             continue
         for call in other.calls_by_name.get(called, ()):
             for value in values(other, call.func):
@@ -115,5 +115,5 @@ def _is_same(routine: Routine, module: Module, function: Function) -> bool:
     """Whether it is that function: a file is read twice, to lint and as imported."""
     return (
         routine.node.lineno == function.lineno
-        and routine.module.path.resolve() == module.path.resolve()
+        and routine.module.real_path == module.real_path
     )

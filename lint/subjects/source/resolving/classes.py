@@ -12,10 +12,10 @@ from ..reading.limits import METHODS
 from ..reading.memo import remembered, remembered_of_class
 from ..reading.nodes import last_word
 from ..reading.values import Class, Known, Routine, parameters
-from .lineage import lineage, method_of
+from .lineage import lineage, method_of, project_lineage
 from .members import attribute_of_self, self_name
 from .resolve import values
-from .saying import FLAG, How, local_value, says
+from .saying import FLAG, How, says
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,6 +37,21 @@ def keras_kind(cls: Class) -> Literal["model", "sequential", "layer"] | None:
             if base.name in _LAYER_BASES or base.name.startswith("keras.layers."):
                 return "layer"
     return None
+
+
+def instance_of(module: Module, node: ast.ClassDef) -> Class:
+    """The class of what its methods run on: that which mixes it in, if it is a mixin.
+
+    That is the first Keras class of the module that extends it.
+    """
+    own = Class(module, node)
+    if keras_kind(own) is not None:
+        return own
+    mixing = (Class(module, other) for other in module.classes if other.bases)
+    return next(
+        (cls for cls in mixing if own in lineage(cls) and keras_kind(cls) is not None),
+        own,
+    )
 
 
 def extends_flagged(cls: Class) -> bool:
@@ -84,8 +99,11 @@ def _own_methods(cls: Class, routine: Routine) -> Iterator[Routine | None]:
     """The methods that a method calls on `self` or `super()`, also by another name."""
     me = self_name(routine.node)
     for call in calls_in(routine.module, routine.node):
-        for name in _called_on(routine.module, call.func, me):
+        name = attribute_of_self(call.func, me)
+        if name is not None:
             yield method_of(cls, name)
+        elif isinstance(call.func, ast.Name):
+            yield from _renamed(cls, routine.module, call.func)
         match call.func:
             case ast.Attribute(value=ast.Call(func=ast.Name(id="super"))):
                 for value in values(routine.module, call.func):
@@ -93,13 +111,11 @@ def _own_methods(cls: Class, routine: Routine) -> Iterator[Routine | None]:
                         yield Routine(value.module, value.node, cls)
 
 
-def _called_on(module: Module, called: ast.expr, me: str | None) -> Iterator[str]:
-    """The methods called, as by `step = self.one if x else self.two`, by name."""
-    value = local_value(module, called)
-    for one in (value.body, value.orelse) if isinstance(value, ast.IfExp) else (value,):
-        name = attribute_of_self(one, me)
-        if name is not None:
-            yield name
+def _renamed(cls: Class, module: Module, name: ast.Name) -> Iterator[Routine | None]:
+    """The methods that a name stands for: `step = self.one if x else self.two`."""
+    for value in values(module, name):
+        if isinstance(value, Routine) and value.owner in project_lineage(cls):
+            yield method_of(cls, getattr(value.node, "name", ""))
 
 
 def keyword(call: ast.Call, name: str) -> ast.expr | None:

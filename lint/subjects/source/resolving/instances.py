@@ -113,7 +113,7 @@ def _modules_with(cls: Class, use: re.Pattern[str]) -> Iterator[Module]:
 
 def _files_with(cls: Class, use: re.Pattern[str]) -> Iterator[Path]:
     """The other files that may name the class in such a way, unparsed."""
-    texts, here = cls.module.project.texts, cls.module.path.resolve()
+    texts, here = cls.module.project.texts, cls.module.real_path
     for path in texts.naming([cls.node.name, cls.module.imported_as], ""):
         if path != here and use.search(texts.read(path)):
             yield path
@@ -138,7 +138,7 @@ def _is_same(one: Class, other: Class) -> bool:
     """Whether it is that class: a file is read twice, to lint and as imported."""
     return (
         one.node.lineno == other.node.lineno
-        and one.module.path.resolve() == other.module.path.resolve()
+        and one.module.real_path == other.module.real_path
     )
 
 

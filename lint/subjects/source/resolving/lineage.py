@@ -44,6 +44,8 @@ def project_lineage(cls: Class) -> tuple[Class, ...]:
 
 def method_of(cls: Class, name: str) -> Routine | None:
     """The method of that name, own or inherited within the project."""
+    if name in (own := members(cls.module, cls.node).methods):
+        return Routine(cls.module, own[name], cls)  # whatever its bases are
     for ancestor in project_lineage(cls):
         found = members(ancestor.module, ancestor.node).methods.get(name)
         if found is not None:

@@ -48,8 +48,9 @@ def values(module: Module, expression: ast.expr) -> tuple[Value, ...]:
     if not trail.enter(expression):
         return ()
     reader = _READERS.get(type(expression))
-    found = reader(module, expression) if reader is not None else ()
-    result = tuple(dict.fromkeys(found))[:VALUES]
+    result = () if reader is None else tuple(reader(module, expression))
+    if len(result) > 1:
+        result = tuple(dict.fromkeys(result))[:VALUES]
     if trail.leave(expression):
         module.answers[key] = result
     return result

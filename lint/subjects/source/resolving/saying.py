@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 FLAG = "training"
 FLAG_OF_FUNCTIONS = "is_training"  # of contrib and slim
+_TENSORS = ("constant", "cast", "convert_to_tensor")
 
 
 class How(Enum):
@@ -152,10 +153,12 @@ def meaning(module: Module, node: ast.AST, given: ast.expr) -> Said:
 
 
 def _constant(value: ast.AST | None) -> tuple[bool | None] | None:
-    """The flag that a literal is, in brackets."""
+    """The flag that a literal is, or a tensor of one, in brackets."""
     match value:
         case ast.Constant(value=0 | 1 | None as flag):
             return (None if flag is None else bool(flag),)
+        case ast.Call(func=function, args=[ast.Constant(value=bool() as flag), *_]):
+            return (flag,) if last_word(function) in _TENSORS else None
     return None
 
 

@@ -11,6 +11,7 @@ from ..reading.bindings import Kind
 from ..reading.memo import found_once
 from ..reading.nodes import last_word
 from ..reading.values import Class, Known, Result
+from ..resolving.callers import handed_in
 from ..resolving.classes import is_callback
 from ..resolving.members import attribute_of_self
 from ..resolving.resolve import values
@@ -37,8 +38,9 @@ def averages_put_in(module: Module) -> Iterator[ast.Call]:
     for call, network, given in (*_assigned(module), *_set_at_once(module)):
         if not _is_average(module, given):
             continue
-        if _is_of_callback(module, network) or (
-            names.BATCH_NORM in kinds_held(module, network)
+        if _is_of_callback(module, network) or any(
+            names.BATCH_NORM in kinds_held(where, what)
+            for where, what in ((module, network), *handed_in(module, network))
         ):
             yield call
             return
@@ -128,7 +130,7 @@ def _is_average(module: Module, given: ast.expr) -> bool:
             kept = {_word(node) for node, _ in _items(module, given)}
         case _:
             kept = {_word(given)}
-    return not (kept - {""}).isdisjoint(_kept_averages(module))
+    return not (kept - {"", *names.TRAINABLE}).isdisjoint(_kept_averages(module))
 
 
 def _word(expression: ast.AST) -> str:
@@ -170,8 +172,18 @@ def _averages(value: ast.expr) -> bool:
 
 
 def is_weighted_mean(expression: ast.expr) -> bool:
-    """`d * a + (1 - d) * b`, `0.99 * a + 0.01 * b`, `(n * a + b) / (n + 1)`."""
+    """Whether it is a weighted mean of two values.
+
+    `d * a + (1 - d) * b`, `0.99 * a + 0.01 * b`, `(n * a + b) / (n + 1)`, and as a step
+    towards the new value: `a + (b - a) / n`, `a - (1 - d) * (a - b)`.
+    """
     match expression:
+        case ast.BinOp(
+            left=start,
+            op=ast.Add() | ast.Sub() as sign,
+            right=ast.BinOp(left=one, op=ast.Mult() | ast.Div(), right=other),
+        ) if any(_leads_away(start, sign, part) for part in (one, other)):
+            return True
         case ast.BinOp(
             left=ast.BinOp(op=ast.Mult()) as one,
             op=ast.Add(),
@@ -190,6 +202,15 @@ def is_weighted_mean(expression: ast.expr) -> bool:
             return together or any(map(_is_rest_of_one, factors))
         case ast.BinOp(left=ast.BinOp(op=ast.Add()), op=ast.Div(), right=count):
             return isinstance(count, ast.BinOp | ast.Name | ast.Attribute)
+    return False
+
+
+def _leads_away(start: ast.expr, sign: ast.operator, step: ast.expr) -> bool:
+    """Whether a difference, added or subtracted, moves the start to another value."""
+    match step:
+        case ast.BinOp(left=left, op=ast.Sub(), right=right):
+            from_start = right if isinstance(sign, ast.Add) else left
+            return ast.unparse(from_start) == ast.unparse(start)
     return False
 
 

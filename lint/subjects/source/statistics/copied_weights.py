@@ -75,17 +75,34 @@ def _zipped(module: Module) -> Iterator[_Pair]:
 
 
 def _indexed(module: Module) -> Iterator[_Pair]:
-    """`target.trainable_weights[i].assign(... net.trainable_weights[i] ...)`."""
+    """`target.trainable_weights[i].assign(... net.trainable_weights[i] ...)`.
+
+    Or `for i, weight in enumerate(target.trainable_weights): weight.assign(...)`.
+    """
     for word in _COPYING:
         for call in module.calls_by_name.get(word, ()):
-            match call.func:
-                case ast.Attribute(value=ast.Subscript(value=variables)):
-                    target = _owner(module, variables)
-                    if target is None:
-                        continue
-                    for other in _read_by(module, call):
-                        if ast.unparse(other) != ast.unparse(target):
-                            yield _Pair(module, target, other, call)
+            target = _owner_of_item(module, call.func)
+            if target is None:
+                continue
+            for other in _read_by(module, call):
+                if ast.unparse(other) != ast.unparse(target):
+                    yield _Pair(module, target, other, call)
+
+
+def _owner_of_item(module: Module, method: ast.expr) -> ast.expr | None:
+    """The network whose single variable a method is of."""
+    match method:
+        case ast.Attribute(value=ast.Subscript(value=variables)):
+            return _owner(module, variables)
+        case ast.Attribute(value=ast.Name() as name):
+            match _bindings(module, name):
+                case [Binding(kind=Kind.ITEM, node=ast.Call() as call)] if (
+                    last_word(call.func) == "enumerate" and call.args
+                ):
+                    return _owner(module, call.args[0])
+                case [Binding(kind=Kind.ITEM, node=ast.Attribute() as variables)]:
+                    return _owner(module, variables)
+    return None
 
 
 def _read_by(module: Module, call: ast.Call) -> Iterator[ast.expr]:

@@ -28,11 +28,14 @@ _INPUT = Known("keras.layers.Input")
 def shared_by_inputs(module: Module) -> Iterator[ast.Call]:
     """Yield each second call of a network with BN on another input of a model."""
     yield from _in_graphs(module)
-    for node in module.classes:
+    for node in module.classes if module.mentions("def call") else ():
         cls = Class(module, node)
-        call = method_of(cls, "call") if keras_kind(cls) == "model" else None
+        call = method_of(cls, "call")
         if call is not None and call.module is module:
-            yield from _in_call(call)
+            reading = list(_reading_items(call))
+            several = len({item for item, _ in reading}) > 1
+            if several and keras_kind(cls) == "model":
+                yield from _on_several(module, reading)
 
 
 def _in_graphs(module: Module) -> Iterator[ast.Call]:
@@ -115,16 +118,22 @@ def _made(module: Module, node: ast.AST) -> Iterator[ast.expr]:
         yield node
 
 
-def _in_call(routine: Routine) -> Iterator[ast.Call]:
-    """The second call, in a `call`, on another item of its inputs."""
+def _reading_items(routine: Routine) -> Iterator[tuple[str, ast.Call]]:
+    """The calls, in a `call`, on an item of its inputs, each with that item."""
     module, function = routine.module, routine.node
-    seen: dict[object, str] = {}
     for call in module.calls:
-        if module.scopes.scope_of(call).node is not function or not call.args:
-            continue
-        item = _item_of_inputs(module, function, call.args[0])
-        if item is None:
-            continue
+        if module.scopes.scope_of(call).node is function and call.args:
+            item = _item_of_inputs(module, function, call.args[0])
+            if item is not None:
+                yield item, call
+
+
+def _on_several(
+    module: Module, reading: list[tuple[str, ast.Call]]
+) -> Iterator[ast.Call]:
+    """The calls of a network on another item than its first one."""
+    seen: dict[object, str] = {}
+    for item, call in reading:
         for network in _networks_reading(module, call):
             for place in places(module, network):
                 if seen.setdefault(place, item) != item:

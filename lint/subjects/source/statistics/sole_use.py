@@ -106,4 +106,4 @@ def _is_used_elsewhere(module: Module, name: str) -> bool:
     if module.cells or name.startswith("_"):
         return False
     files = [other.path for other in module.project.naming(name)]
-    return files != [module.path.resolve()]  # none at all if nothing was searched
+    return files != [module.real_path]  # none at all if nothing was searched

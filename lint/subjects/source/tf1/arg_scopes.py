@@ -105,8 +105,8 @@ def _importers(module: Module) -> Iterator[Module]:
             for name in (dotted, dotted.rpartition(".")[0])
             if name
         )
-        path = module.path.resolve()
-        if any(layer is not None and layer.path.resolve() == path for layer in found):
+        path = module.real_path
+        if any(layer is not None and layer.real_path == path for layer in found):
             yield other
 
 

@@ -11,17 +11,11 @@ from ... import names
 from ..networks.contents import kinds_held
 from ..reading import hints
 from ..reading.nodes import last_word
-from ..reading.values import (
-    Known,
-    Routine,
-    argument_for,
-    default_of,
-    parameters,
-    unpacks,
-)
+from ..reading.values import Known, Routine, parameters, unpacks
 from ..resolving.classes import calls_in
 from ..resolving.resolve import values
 from ..resolving.saying import FLAG, FLAG_OF_FUNCTIONS, says
+from .routine_flags import flag_given
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,8 +28,6 @@ _MODE = "mode"
 _EVALUATES = re.compile(
     r"\b(train_and_evaluate|EvalSpec)\(|stimator\w*\.(evaluate|predict)\("
 )
-_LAYERS = names.BATCH_NORM_FUNCTIONS | names.DROPOUT_FUNCTIONS
-_DEPTH = 3
 
 
 @dataclass(frozen=True)
@@ -122,7 +114,7 @@ def _flag_of(module: Module, call: ast.Call) -> ast.expr | None:
             ]
             return _constant(given[0]) if given else None
         if isinstance(value, Routine):
-            return _constant(_flag_of_routine(value, call))
+            return _constant(flag_given(value, call))
     said = says(module, call)
     if said.flag is not None and kinds_held(module, call.func) & {
         names.BATCH_NORM,
@@ -138,42 +130,3 @@ def _constant(given: ast.AST | None) -> ast.expr | None:
         case ast.Constant(value=0 | 1):
             return given
     return None
-
-
-def _flag_of_routine(routine: Routine, call: ast.Call) -> ast.expr | None:
-    """What a function gets as the phase of layers that it surely builds."""
-    for name in parameters(routine.node):
-        if hints.is_training_flag(name) and _builds_with(routine, name):
-            given = argument_for(
-                call, routine.node, name, int(routine.owner is not None)
-            )
-            return given or default_of(routine.node, name)
-    return None
-
-
-def _builds_with(routine: Routine, flag: str, depth: int = 0) -> bool:
-    """Whether a function builds layers whose phase is that parameter."""
-    module = routine.module
-    for call in calls_in(module, routine.node):
-        given = [word.value for word in call.keywords if word.arg is not None]
-        if not any(
-            isinstance(each, ast.Name) and each.id == flag
-            for each in (*given, *call.args)
-        ):
-            continue
-        for value in values(module, call.func):
-            match value:
-                case Known(name) if name in _LAYERS:
-                    return True
-                case Routine(node=inner, owner=owner) if depth < _DEPTH:
-                    for name in parameters(inner):
-                        passed = argument_for(call, inner, name, int(owner is not None))
-                        if (
-                            isinstance(passed, ast.Name)
-                            and passed.id == flag
-                            and _builds_with(value, name, depth + 1)
-                        ):
-                            return True
-        if kinds_held(module, call.func) & {names.BATCH_NORM, names.DROPOUT}:
-            return True
-    return False

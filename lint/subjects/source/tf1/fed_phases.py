@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 
 from ... import names
 from ..reading import hints
+from ..reading.bindings import Binding, Kind
 from ..reading.nodes import last_word
-from ..reading.values import Known, Parameter, Result
+from ..reading.values import Known, Parameter, Result, argument_for
+from ..resolving.local_calls import calls_of
 from ..resolving.resolve import values
 from ..statistics.batch_norms import batch_norm_name
 from .built_flags import fixed_flags, flags_of_layers
-from .session_runs import fetched, has_training_op, run_with
+from .session_runs import HELD_OUT, fetched, has_training_op, run_with
 from .unfed_phases import never_fed, restored_unfed
 
 if TYPE_CHECKING:
@@ -30,10 +32,7 @@ _PLACEHOLDER = re.compile(r"tensorflow\.placeholder(_with_default)?$")
 _SUFFIX = re.compile(r"_?(placeholder|pl|ph)$", re.IGNORECASE)
 _PHASE = Known("keras.backend.learning_phase")
 _TRAINS = re.compile(r"train|optim|minimi|update|step|solver", re.I)
-_HELD_OUT = {
-    *("test", "testing", "val", "valid", "validation", "dev", "eval", "evaluation"),
-}
-_EVALUATING = {*_HELD_OUT, "evaluate", "validate", "predict", "infer", "inference"}
+_EVALUATING = {*HELD_OUT, "evaluate", "validate", "predict", "infer", "inference"}
 
 
 class Feed(Enum):
@@ -76,7 +75,7 @@ def fed_phases(module: Module) -> Iterator[Fed]:
         if found is not None:
             surely = found is Feed.EVALUATES_IN_TRAINING and (
                 names.BATCH_NORM in phases.get(ast.unparse(key), ())
-                and bool(_words_of_data(around, key) & _HELD_OUT)
+                and bool(_words_of_data(around, key) & HELD_OUT)
             )
             yield Fed(value, found, surely, ast.unparse(key))
     yield from _true_by_default(module, phases, entries)
@@ -116,6 +115,20 @@ def _entries(
         for name, value in zip(node.keys, node.values, strict=True):
             if name is not None and _is_flag(name):
                 yield node, name, value
+                for call, given in _handed(module, value):
+                    yield call, name, given
+
+
+def _handed(module: Module, value: ast.expr) -> Iterator[tuple[ast.Call, ast.expr]]:
+    """What the calls of a function that makes a feed pass for the phase in it."""
+    if not isinstance(value, ast.Name):
+        return
+    match module.scopes.lookup(value):
+        case _, [Binding(kind=Kind.PARAMETER, place=ast.FunctionDef() as function)]:
+            for call, skipped in calls_of(module, function):
+                given = argument_for(call, function, value.id, skipped)
+                if given is not None:
+                    yield call, given
 
 
 def _is_phase(module: Module, key: ast.expr) -> bool:
@@ -159,7 +172,7 @@ def _wrong(
         return Feed.TRAINS_IN_INFERENCE if trains else None
     if trains or (ran is not None and _TRAINS.search(ast.unparse(ran))):
         return None
-    said = _words_of_data(around, key) & _HELD_OUT
+    said = _words_of_data(around, key) & HELD_OUT
     named = set(hints.words_of(functions[0])) if functions else set()
     if said or (named & _EVALUATING and "train" not in named):
         return Feed.EVALUATES_IN_TRAINING
@@ -168,13 +181,14 @@ def _wrong(
 
 def _words_of_data(feed: ast.AST, phase: ast.expr) -> set[str]:
     """The words of all that is fed beside the phase."""
-    if not isinstance(feed, ast.Dict):
-        return set()
-    beside = [
-        ast.unparse(value)
-        for key, value in zip(feed.keys, feed.values, strict=True)
-        if key is not phase
-    ]
+    match feed:
+        case ast.Dict(keys=keys, values=fed):
+            pairs = zip(keys, fed, strict=True)
+            beside = [ast.unparse(value) for key, value in pairs if key is not phase]
+        case ast.Call(args=args):
+            beside = [ast.unparse(value) for value in args]
+        case _:
+            return set()
     return set(hints.words_of(" ".join(beside)))
 
 

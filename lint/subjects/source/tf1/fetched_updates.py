@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from ..reading.nodes import last_word
 from ..reading.values import Known
-from ..resolving.classes import calls_in
 from ..resolving.resolve import values
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 # Names that run the updates by themselves, or fetch them in their own way.
 _RUNS_UPDATES = re.compile(
-    r"\b(create_train_op|optimize_loss|get_updates_for|make_train_op|slim\.learning)\b"
+    r"\b(create_train_op|optimize_loss|get_updates_for|make_train_op)\b"
     r"|\.updates\b|add_update\("
 )
 # A list of the code's own, whatever it holds.
@@ -65,11 +64,10 @@ def _is_used(module: Module, fetched: ast.Call) -> bool:
                 return not _makes_no_op(outer)
             case ast.Assign(targets=[ast.Name(id=name)]):
                 return any(
-                    isinstance(node, ast.Name)
-                    and node.id == name
+                    node.id == name
                     and isinstance(node.ctx, ast.Load)
                     and not _is_wasted(module, node)
-                    for node in module.scopes.nodes
+                    for node in module.scopes.of(ast.Name)
                 )
             case ast.stmt():
                 return True
@@ -106,9 +104,12 @@ def _makes_no_op(dependent: ast.With) -> bool:
 
 
 def is_outside_graph(module: Module, fetched: ast.Call) -> bool:
-    """Whether its function makes a graph of its own, and fetches from the default."""
+    """Whether a graph is made around it, and it fetches from the default.
+
+    An interactive session makes its graph the default.
+    """
     function = module.scopes.enclosing_function(fetched)
-    if function is None or module.mentions("__enter__"):
+    if module.mentions("__enter__", "InteractiveSession"):
         return False
     entered = any(
         _ENTERS.search(ast.unparse(item))
@@ -118,5 +119,6 @@ def is_outside_graph(module: Module, fetched: ast.Call) -> bool:
     )
     return not entered and any(
         Known("tensorflow.Graph") in values(module, call.func)
-        for call in calls_in(module, function)
+        for call in module.calls_by_name.get("Graph", ())
+        if module.scopes.enclosing_function(call) is function
     )

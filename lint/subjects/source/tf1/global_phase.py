@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from ... import names
 from ..reading import hints
 from ..reading.nodes import last_word
-from ..reading.values import Items, Known, Literal, Result
+from ..reading.values import Items, Known, Literal, Result, parameters
 from ..resolving.resolve import values
+from .backend_functions import updates_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -98,7 +99,7 @@ def _setters(module: Module) -> Iterator[tuple[ast.Call, bool | None]]:
 def _wrong(module: Module, setter: ast.Call, flag: bool | None) -> Phase | None:
     after = [call for call in module.calls if _runs_after(module, setter, call)]
     exports = _any_of(after, _EXPORTING) and any(True for _ in _sessions(module))
-    late = _any_of(_before(module, setter), _BUILT)
+    late = _any_of(_before(module, setter), _BUILT) or _takes_model(module, setter)
     match flag:
         case True if exports and not late:
             return Phase.EXPORTS_TRAINING
@@ -132,6 +133,14 @@ def _before(module: Module, setter: ast.Call) -> Iterator[ast.Call]:
             yield call
 
 
+def _takes_model(module: Module, setter: ast.Call) -> bool:
+    """Whether its function is given the model, by its name."""
+    function = module.scopes.enclosing_function(setter)
+    return function is not None and any(
+        hints.words_of(name)[-1:] == ["model"] for name in parameters(function)
+    )
+
+
 def _any_of(calls: Iterable[ast.Call], words: tuple[str, ...]) -> bool:
     return any(last_word(call.func) in words for call in calls)
 
@@ -162,6 +171,7 @@ def _called_in_training_mode(module: Module) -> Iterator[ast.AST]:
             isinstance(value, Result)
             and value.maker == _FUNCTION
             and value.call.args
+            and updates_of(value.call) is None
             and "learning_phase()" in ast.unparse(value.call.args[0])
             for value in values(module, call.func)
         )
@@ -181,6 +191,8 @@ def _is_repeated(module: Module, call: ast.Call) -> bool:
 
 def _last_if_one(module: Module, given: ast.expr) -> Iterator[ast.AST]:
     """The last item of a list, if it is 1."""
+    if isinstance(given, ast.BinOp):
+        given = given.right  # inputs + [1]
     for value in values(module, given):
         if isinstance(value, Items) and isinstance(value.node, ast.List):
             for last in value.node.elts[-1:]:

@@ -1,4 +1,4 @@
-"""TensorFlow 1: training ops, and the BN whose updates they must run."""
+"""BN of TensorFlow 1 whose updates a training op must run."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from ... import names
 from ..networks.contents import kinds_held
 from ..reading.bindings import Kind
 from ..reading.limits import FUNCTIONS
+from ..reading.signs import Sign
 from ..reading.values import Class, Items, Known, Partial, Result, Routine, dict_entries
 from ..resolving.callers import calls_elsewhere
 from ..resolving.classes import calls_in, keyword
@@ -30,41 +31,17 @@ if TYPE_CHECKING:
     from ..reading.module import Module
     from ..reading.values import Value
 
-_TRAINING = ("minimize", "apply_gradients")
-_OPTIMIZER = re.compile(r"(tensorflow\.train|contrib\.opt)\.\w*Optimizer\w*$")
 # Where their functions may come from; other modules need no search for them.
-_FUNCTIONS = re.compile(r"\b(contrib|slim|tf_slim|v1|tf\.layers|tensorflow\.layers)\b")
+_FUNCTIONS = Sign(
+    "contrib | slim | v1 | tf.layers | tensorflow.layers",
+    r"\b(contrib|slim|tf_slim|v1|tf\.layers|tensorflow\.layers)\b",
+)
+# The scopes that come with networks of slim; their BN collects its updates.
+_OWN_SCOPE = re.compile(
+    r"arg_scope\(\s*[\w.]*(resnet|inception|mobilenet|nasnet)\w*arg_scope\(\s*\)"
+)
 _NO_COLLECTION = re.compile(r"updates_collections['\"]?\s*[=:]\s*None")
 _TRAINS = re.compile(r"\b(minimize|apply_gradients|create_train_op|optimize_loss)\(")
-
-
-def training_ops(module: Module) -> Iterator[ast.Call]:
-    """Yield each call that makes the training op of a TensorFlow 1 optimizer."""
-    for word in _TRAINING:
-        for call in module.calls_by_name.get(word, ()):
-            if call.args and isinstance(call.args[0], ast.Lambda):
-                continue  # TensorFlow 2
-            if isinstance(call.func, ast.Attribute) and any(
-                _is_optimizer(value) for value in values(module, call.func.value)
-            ):
-                yield call
-
-
-def _is_optimizer(value: Value) -> bool:
-    """Whether it is one of TensorFlow 1, or one around it, as Horovod's is."""
-    match value:
-        case Result(maker=Known(name)) if _OPTIMIZER.match(name):
-            return True
-        case Result(maker=Known(name), module=module, call=call) if (
-            name.endswith("Optimizer") and call.args
-        ):
-            return any(
-                isinstance(inner, Result)
-                and inner.call is not call
-                and _is_optimizer(inner)
-                for inner in values(module, call.args[0])
-            )
-    return False
 
 
 def _needs_updates(module: Module) -> bool:
@@ -256,7 +233,7 @@ def _functions_and_phases(
     normalizer = keyword(call, "normalizer_fn")
     for function in (call.func, normalizer):
         for value in values(module, function) if function is not None else ():
-            name = batch_norm_name(value)
+            name = batch_norm_name(value) or _slim_network(module, value)
             if name is None or name not in names.BATCH_NORM_FUNCTIONS:
                 continue
             by_contrib = name in names.DECAY_FUNCTIONS
@@ -265,6 +242,12 @@ def _functions_and_phases(
             if not given and by_contrib:
                 given = given_in_scopes(module, flag)
             yield name, given
+
+
+def _slim_network(module: Module, value: Value) -> str | None:
+    """The BN of a network that comes with slim, under an `arg_scope` of its own."""
+    is_one = isinstance(value, Known) and names.SLIM_NETWORK.match(value.name)
+    return "slim.batch_norm" if is_one and module.matches(_OWN_SCOPE) else None
 
 
 def _collects(module: Module, call: ast.Call) -> bool:

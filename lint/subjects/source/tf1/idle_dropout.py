@@ -7,12 +7,13 @@ import re
 from typing import TYPE_CHECKING
 
 from ... import names
+from ..reading.signs import Sign
 from ..reading.values import Known, Result, unpacks
 from ..resolving.classes import keyword
 from ..resolving.resolve import values
 from ..resolving.saying import FLAG
-from .graph_mode import training_ops
 from .layer_updates import runs_layers
+from .training_ops import training_ops
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
 _FUNCTION = Known("tensorflow.layers.dropout")
 _LAYER = Known("tensorflow.layers.Dropout")
 # Where they may come from; other modules need no search for them.
-_LAYERS = re.compile(r"\b(tf|v1|tensorflow)\.layers\b|tensorflow import layers")
+_LAYERS = Sign(
+    "tf.layers | v1.layers | tensorflow.layers | tensorflow import layers",
+    r"\b(tf|v1|tensorflow)\.layers\b|tensorflow[ ]import[ ]layers",
+)
 _PLACE = 4  # of `training` in tf.layers.dropout
 _TRAINS = re.compile(r"\b(minimize|apply_gradients|create_train_op|optimize_loss)\(")
 

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
 # Calls where Keras trains, operations run at once, or functions are traced.
 _RUNS_LAYERS = re.compile(
-    r"\.fit\w*\(|train_on_batch|\benable_eager|Estimator|tf\.function"
+    r"\.fit\w*\(|train_on_batch|\benable_eager|model_to_estimator|tf\.function"
 )
+_TF_LAYER = re.compile(r"\b(tf|v1|tensorflow)\.layers\.BatchNormalization\b")
 # Calls that put the whole graph in training mode.
 _TRAINS_LAYERS = re.compile(
     r"learning_phase\(\)\s*:(?!\s*(0|False))|set_learning_phase\((1|True)\)"
@@ -38,12 +39,17 @@ def runs_layers(module: Module) -> bool:
 
     A tape in a branch for eager execution leaves the other branch as it is.
     """
-    return module.matches(_RUNS_LAYERS) or any(
-        not any(
-            isinstance(outer, ast.If) and "executing_eagerly" in ast.unparse(outer.test)
-            for outer in module.scopes.ancestors(tape)
+    return (
+        module.is_test
+        or module.matches(_RUNS_LAYERS)
+        or any(
+            not any(
+                isinstance(outer, ast.If)
+                and "executing_eagerly" in ast.unparse(outer.test)
+                for outer in module.scopes.ancestors(tape)
+            )
+            for tape in module.calls_by_name.get("GradientTape", ())
         )
-        for tape in module.calls_by_name.get("GradientTape", ())
     )
 
 
@@ -53,10 +59,15 @@ def leaves_updates_in_layers(module: Module) -> bool:
     In a graph of TensorFlow 1 they are in `layer.updates`, and in no collection.
     """
     calls = [] if runs_layers(module) else list(reached_calls(module))
-    around = {call for call, _ in calls}
-    held = any(_phases(*call) is not None for call in calls)
+    around = {module, *(inside for inside, _ in calls)}
+    # BN of `tf.layers` collects its updates, also in a network of Keras.
+    collects = any(other.matches(_TF_LAYER) for other in around)
+    held = any(
+        _phases(*call) is not None and (_is_layer(*call) or not collects)
+        for call in calls
+    )
     held = held or (bool(calls) and _takes_output(module))
-    return held and not any(names_updates(other) for other in {module, *around})
+    return held and not any(map(names_updates, around))
 
 
 def handed_to_tensorpack(module: Module) -> Iterator[ast.Call]:
@@ -105,6 +116,15 @@ def _phases(module: Module, call: ast.Call) -> list[object | None] | None:
     ):
         return given
     return None
+
+
+def _is_layer(module: Module, call: ast.Call) -> bool:
+    """Whether BN of Keras itself is called."""
+    return any(
+        isinstance(value, Result)
+        and str(batch_norm_name(value.maker)).startswith("keras.layers.")
+        for value in values(module, call.func)
+    )
 
 
 def _takes_output(module: Module) -> bool:

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from ..reading.module import Module
 
 _TRAINING = ("minimize", "apply_gradients", "create_train_op", "optimize_loss", "group")
+# Words for data that are not trained on.
+HELD_OUT = frozenset(
+    {*("test", "testing", "val", "valid", "validation", "dev"), "eval", "evaluation"}
+)
 
 
 def fetched(run: ast.Call | None) -> ast.expr | None:

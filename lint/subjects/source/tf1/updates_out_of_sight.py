@@ -13,8 +13,8 @@ from ..reading.values import Class, Known, Parameter, Result, parameters
 from ..resolving.classes import keras_kind, keyword
 from ..resolving.resolve import values
 from ..resolving.saying import FLAG
-from .graph_mode import training_ops
 from .layer_updates import runs_layers
+from .training_ops import training_ops
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ... import names
 from ..networks.contents import kinds_held
 from ..reading.nodes import Function
+from ..reading.uses import uses_of
 from ..resolving.callers import handed_in
 from ..resolving.local_calls import calls_of
 from ..resolving.saying import How, says
@@ -93,7 +94,7 @@ def _is_dropped(module: Module, call: ast.expr) -> bool:
             if isinstance(second, ast.Name) and not starred:
                 return _is_unread(module, second, parent)
         case ast.Assign(targets=[ast.Name() as whole]):
-            uses = _uses(module, whole, parent)
+            uses = uses_of(module, whole, parent)
             return bool(uses) and all(
                 isinstance(item, ast.Subscript) and _is_dropped(module, use)
                 for use in uses
@@ -105,23 +106,8 @@ def _is_dropped(module: Module, call: ast.expr) -> bool:
 def _is_unread(module: Module, name: ast.Name, assigned: ast.AST) -> bool:
     """Whether a bound name is not read, or is returned to callers that drop it."""
     return all(
-        _is_returned_in_vain(module, use) for use in _uses(module, name, assigned)
+        _is_returned_in_vain(module, use) for use in uses_of(module, name, assigned)
     )
-
-
-def _uses(module: Module, name: ast.Name, assigned: ast.AST) -> list[ast.Name]:
-    """The places that read a name as it was bound there."""
-    return [
-        node
-        for node in module.scopes.of(ast.Name)
-        if node.id == name.id
-        and isinstance(node.ctx, ast.Load)
-        and any(
-            entry.place is assigned
-            for found in [module.scopes.lookup(node)]
-            for entry in (found[1] if found else ())
-        )
-    ]
 
 
 def _is_returned_in_vain(module: Module, use: ast.Name) -> bool:

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 from ..reading import hints
 from ..reading.nodes import last_word
+from ..reading.signs import Sign
 from ..reading.values import Class, Known, Parameter, Result, Routine, unpacks
 from ..resolving.classes import calls_in, keras_kind, keyword
 from ..resolving.lineage import method_of, project_lineage
 from ..resolving.members import attribute_of_self, self_name
 from ..resolving.resolve import values
-from ..resolving.saying import says, says_otherwise
+from ..resolving.saying import How, says, says_otherwise
+from .loss_functions import has_losses, lost_in_losses
 from .owners import owners
 from .running import Running, running
 from .tapes import is_tape
@@ -28,7 +30,9 @@ if TYPE_CHECKING:
 
 _APPLYING = ("apply_gradients", "minimize")
 _STEPS = ("GradientTape", "stateless_call", "backward")
-_LOSES = re.compile(r"def \w*loss\w*\(\s*self\b")
+_OWN_LOSS = re.compile(r"(compute|calc|calculate|get)_loss$|loss$")
+_OF_RESULTS = {*("pred", "preds", "prediction", "predictions", "y", "output"), "logits"}
+_LOSES = Sign("loss", r"def[ ]\w*loss\w*\(\s*self\b")
 # Networks that do not show what they hold; those of other kinds have no Keras layers.
 _OPAQUE = re.compile(
     r"keras\.models\.(load_model|clone_model|model_from_(json|yaml|config))$"
@@ -51,7 +55,7 @@ def handed_in_networks(module: Module) -> Iterator[tuple[ast.Call, str]]:
     It comes with the network as written. One is enough: it is unknown whether a network
     that is passed in depends on the phase.
     """
-    if not (module.mentions(*_STEPS) or module.matches(_LOSES)):
+    if not (module.mentions(*_STEPS) or module.matches(_LOSES) or has_losses(module)):
         return
     if "set_learning_phase" in module.calls_by_name:
         return
@@ -60,6 +64,7 @@ def handed_in_networks(module: Module) -> Iterator[tuple[ast.Call, str]]:
         _lost_in_inherited_steps(module),
         _lost_in_jax(module),
         _lost_in_torch(module),
+        lost_in_losses(module),
     )
     yield from islice(found, 1)
 
@@ -106,6 +111,8 @@ def _lost(
     body = step.tape.body if method is None else [method]
     for found_call in running(module, body) if trained else ():
         called = ast.unparse(found_call.call.func)
+        if _computes_loss(found_call, trained):
+            yield found_call.shown, called
         if (
             _is_trained(found_call, trained)
             and (found_call.call.args or found_call.call.keywords)
@@ -118,6 +125,27 @@ def _lost(
             )
             if lost is not None:
                 yield lost.shown, called
+
+
+def _computes_loss(run: Running, trained: set[str]) -> bool:
+    """Whether a trained object out of sight computes its loss, from inputs alone."""
+    match run.call.func:
+        case ast.Attribute(value=owner, attr=name) if _OWN_LOSS.match(name):
+            given = [*run.call.args, *(option.value for option in run.call.keywords)]
+            words = {word for one in given for word in hints.words_of(ast.unparse(one))}
+            return (
+                ast.unparse(owner) in trained
+                and bool(run.call.args)
+                and words.isdisjoint(_OF_RESULTS)
+                and _is_unknown(run.module, owner)
+                and says(run.module, run.call).how in (How.NOTHING, How.PASSED_ON)
+                and not says_otherwise(run.call)
+                and not any(
+                    hints.is_flag_like(ast.unparse(one))
+                    for one in run.call.args + run.call.keywords
+                )
+            )
+    return False
 
 
 def _lost_in_torch(module: Module) -> Iterator[tuple[ast.Call, str]]:

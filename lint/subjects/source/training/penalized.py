@@ -21,14 +21,13 @@ def is_one_away(module: Module, gradient: ast.Call) -> bool:
     """Whether its size is calculated where something is compared with 1."""
     scope = module.scopes.scope_of(gradient)
     return is_measured(module, gradient) and any(
-        isinstance(node, ast.BinOp)
-        and isinstance(node.op, ast.Sub)
+        isinstance(node.op, ast.Sub)
         and any(
             isinstance(side, ast.Constant) and side.value == 1
             for side in (node.left, node.right)
         )
         and module.scopes.scope_of(node) is scope
-        for node in module.scopes.nodes
+        for node in module.scopes.of(ast.BinOp)
     )
 
 
@@ -51,7 +50,7 @@ def is_measured(module: Module, gradient: ast.Call) -> bool:
             inner is gradient or (isinstance(inner, ast.Name) and inner.id == name)
             for inner in ast.walk(node)
         )
-        for node in module.scopes.nodes
+        for node in module.scopes.of(ast.Call, ast.BinOp)
     )
 
 
@@ -78,6 +77,8 @@ def is_trained_with_batch_norm(module: Module, network: ast.expr) -> bool:
     """Whether it holds BN, here or where it is passed in, and gradients are applied."""
     return any(
         names.BATCH_NORM in kinds_held(where, known)
-        and any(word in where.calls_by_name for word in _APPLYING)
+        and any(
+            word in one.calls_by_name for word in _APPLYING for one in {module, where}
+        )
         for where, known in ((module, network), *handed_in(module, network))
     )

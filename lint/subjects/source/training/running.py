@@ -6,7 +6,7 @@ import ast
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..networks.contents import kinds_held
+from ..networks.defaults import kinds_in_inference, trains_by_default
 from ..reading.limits import STEPS_CALLED
 from ..reading.nodes import last_word
 from ..reading.values import (
@@ -157,13 +157,13 @@ def trained_kinds(network: Network, call: ast.Call) -> frozenset[str]:
     kinds: frozenset[str] = frozenset()
     for module, expression in (network, *handed_in(*network)):
         found = [value for value in values(module, expression) if _is_network(value)]
-        lost = [value for value in found if not _trains_by_default(value)]
+        lost = [value for value in found if not _is_in_training(value)]
         if found and len(lost) == len(found):
-            kinds |= kinds_held(module, expression)
+            kinds |= kinds_in_inference(module, expression)
             continue
         for value in lost:  # the alternatives that need a flag
             if isinstance(value, Result):
-                kinds |= kinds_held(value.module, value.call)
+                kinds |= kinds_in_inference(value.module, value.call)
     return kinds
 
 
@@ -203,13 +203,11 @@ def _is_network(value: object) -> bool:
     return False
 
 
-def _trains_by_default(network: object) -> bool:
-    """Whether its `call` trains by default."""
+def _is_in_training(network: object) -> bool:
+    """Whether it trains when it is called without a phase."""
     match network:
         case Self(cls) | Result(maker=Class() as cls):
-            routine = method_of(cls, "call")
-            default = routine and default_of(routine.node, FLAG)
-            return isinstance(default, ast.Constant) and default.value is True
+            return trains_by_default(cls)
     return False
 
 

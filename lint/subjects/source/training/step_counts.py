@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ... import names
 from ..networks.frozen import freezes
 from ..reading.limits import NUMBERS_HANDED
+from ..reading.signs import Sign
 from ..reading.values import Known, unpacks
 from ..resolving.callers import calls_elsewhere
 from ..resolving.classes import keyword
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 _FITTING = ("fit", "fit_generator")
 # `**these` may be anything; the others are how Keras 1 counted.
 _UNSAID = (None, "nb_epoch", "samples_per_epoch")
+# Data that is made up, as in demonstrations and tests.
+_MADE_UP = Sign(
+    "random. | random( | zeros( | ones( | .normal( | .uniform(",
+    r"\b(rand|randn|random|normal|uniform|randint|integers|zeros|ones)\(",
+)
 _MOMENTUM_PLACE = 2
 _SETTLING = ("momentum", "zero_debias", "trainable")
 # Calls that train an unknown number of steps, or continue an earlier training.
@@ -56,9 +62,11 @@ def most_steps(module: Module) -> int | None:
 def default_momenta(module: Module) -> Iterator[ast.Call]:
     """Yield each construction of a BN layer of Keras that leaves its momentum at 0.99.
 
-    Frozen layers, and what wraps BN, are left out.
+    Frozen layers, what wraps BN, and modules that make up their data are left out.
     """
     if freezes(module).frozen or module.may_hide("BatchNormalization"):
+        return
+    if module.matches(_MADE_UP):
         return
     for call in module.calls_by_name.get("BatchNormalization", ()):
         if (

@@ -6,7 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
-from ..networks.contents import kinds_held
+from ..networks.defaults import kinds_in_inference
 from ..networks.identity import is_part_of
 from ..reading import hints
 from ..reading.nodes import arguments_of, last_word
@@ -134,38 +134,44 @@ def _lost(
     ]
     if not trained:
         return  # gradients for an input, or for something that is not known
-    calls = list(running(module, body))
-    losing = {run.call for run in calls if run.loses_flag()}
-    flagged = {
-        ast.unparse(run.call.func)
-        for run in calls
-        if keyword(run.call, FLAG) is not None and run.call not in losing
-    }
-    inferring = {run.call for run in calls if run.infers()}
-    trains = {
-        ast.unparse(run.call.func)
-        for run in calls
-        if run.call not in losing | inferring
-        and not says(run.module, run.call).is_nothing
-    }
-    for call in calls:
+    for call, lost, is_false in _without_phase(list(running(module, body))):
         called = ast.unparse(call.call.func)
-        lost = None if called in flagged else call.loses_flag()
-        infers = None if called in trains or lost else call.infers()
-        lost = lost or infers
-        if lost is None or last_word(lost.call.func) == "call":
-            continue  # BN109 reports x.call(...)
-        if infers and hints.keeps_still(called):
-            continue
         for network in call.networks():
             kinds = trained_kinds(network, call.call) & LOST
             if kinds and any(is_part_of(network, owner, step) for owner in trained):
                 here = lost is call and call.is_shown
                 is_call = here and keyword(call.call, FLAG) is None
                 shared = call.caller is not None
-                shown, is_false = lost.shown, infers is not None
+                shown = lost.shown
                 yield LostFlag(shown, called, how, kinds, is_call, shared, is_false)
                 break
+
+
+def _without_phase(calls: list[Running]) -> Iterator[tuple[Running, Running, bool]]:
+    """The calls that get no phase, or False, where none of the same network gets one.
+
+    Each comes with the call on the way that leaves it out, and whether it is False.
+    """
+    losing = {run.call for run in calls if run.loses_flag()}
+    inferring = {run.call for run in calls if run.infers()}
+    given = [run for run in calls if run.call not in losing]
+    flagged = {
+        ast.unparse(run.call.func)
+        for run in given
+        if keyword(run.call, FLAG) is not None
+    }
+    training = {
+        ast.unparse(run.call.func)
+        for run in given
+        if run.call not in inferring and not says(run.module, run.call).is_nothing
+    }
+    for run in calls:
+        called = ast.unparse(run.call.func)
+        lost = None if called in flagged else run.loses_flag()
+        still = called in training or hints.keeps_still(called)
+        found = lost or (None if still else run.infers())
+        if found is not None and last_word(found.call.func) != "call":
+            yield run, found, lost is None  # BN109 reports x.call(...)
 
 
 # JAX: what a differentiated function calls.
@@ -188,7 +194,7 @@ def _in_jax(module: Module) -> Iterator[LostFlag]:
             network = call.func.value if isinstance(call.func, ast.Attribute) else None
             if lost is None or network is None:
                 continue
-            kinds = kinds_held(run.module, network) & LOST
+            kinds = kinds_in_inference(run.module, network) & LOST
             if kinds:
                 how = "in a differentiated function"
                 name = getattr(function.node, "name", "")

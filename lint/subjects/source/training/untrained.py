@@ -9,8 +9,10 @@ from ... import names
 from ..networks.contents import kinds_held
 from ..reading import hints
 from ..reading.nodes import Function, last_word
-from ..reading.values import Class
+from ..reading.values import Class, Known, Result
+from ..resolving.callers import handed_in
 from ..resolving.classes import calls_in, keras_kind, keyword
+from ..resolving.resolve import values
 from ..resolving.saying import FLAG, says
 from ..resolving.symbolic import builds_graph
 from .evaluation_steps import trained_in_evaluation
@@ -28,16 +30,17 @@ _OPTIMIZING = (*GRADIENTS, "backward", "step")
 def teachers_in_training(module: Module) -> Iterator[tuple[ast.expr, bool]]:
     """The flag of each call in a training step that trains other networks alone.
 
-    Each comes with whether the network has surely been trained before.
+    Each comes with whether the network has surely been trained before. A network that
+    is loaded and passed in may hold BN.
     """
-    for call, flag, function in _calls(module):
+    for call, flag, function in _calls(module, even_loaded=True):
         trains = function is not None and any(
             any(owners_in(module, inner_call))
             for inner_call in calls_in(module, function)
             if last_word(inner_call.func) in GRADIENTS
         )
         if trains and not is_trained(module, call.func):
-            yield flag, was_trained(module, call.func)
+            yield flag, _is_surely_trained(module, call.func)
 
 
 def actions_in_training(module: Module) -> Iterator[ast.expr]:
@@ -65,8 +68,22 @@ def finished_in_training(module: Module) -> Iterator[ast.expr]:
             yield flag
 
 
+def _is_surely_trained(module: Module, network: ast.expr) -> bool:
+    """Whether it is fitted or loaded here; where it is passed in, by a telling name.
+
+    What another file passes in may be trained by a third.
+    """
+    return was_trained(module, network) or (
+        hints.keeps_still(ast.unparse(network))
+        and any(
+            was_trained(*given) and _holds_batch_norm(*given)
+            for given in handed_in(module, network)
+        )
+    )
+
+
 def _calls(
-    module: Module, even_outside: bool = False
+    module: Module, even_outside: bool = False, even_loaded: bool = False
 ) -> Iterator[tuple[ast.Call, ast.expr, Function | None]]:
     """The calls of networks with BN with a constant True, outside of any `call`.
 
@@ -85,8 +102,22 @@ def _calls(
             continue
         if last_word(call.func) in ("stateless_call", "call", "super"):
             continue
-        if names.BATCH_NORM in kinds_held(module, call.func):
-            yield call, flag, function
+        for known in ((module, call.func), *handed_in(module, call.func)):
+            if _holds_batch_norm(*known) or (even_loaded and _is_loaded(*known)):
+                yield call, flag, function
+                break
+
+
+def _holds_batch_norm(module: Module, network: ast.expr) -> bool:
+    return names.BATCH_NORM in kinds_held(module, network)
+
+
+def _is_loaded(module: Module, network: ast.expr) -> bool:
+    """Whether it comes from a file, by whatever name it then has."""
+    return any(
+        isinstance(value, Result) and value.maker == Known("keras.models.load_model")
+        for value in values(module, network)
+    )
 
 
 def _is_meant(module: Module, call: ast.Call, function: Function | None) -> bool:
