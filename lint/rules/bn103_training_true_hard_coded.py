@@ -111,12 +111,12 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
                     if flagged.of_graphs
                     else source.flag_left_out(module, flagged),
                 )
-        for call in source.fresh_batch_norms(module):
+        for fresh in source.fresh_batch_norms(module):
             yield self.finding(
                 "batch normalization is made anew at each call: it has no running "
                 "statistics to infer with, and its gamma and beta never learn; make it "
                 "once, in __init__, and call it with training=training",
-                module.location(call.func),
+                module.location(fresh.func),
                 Severity.WARNING,
             )
         for kept in source.kept_flags(module):

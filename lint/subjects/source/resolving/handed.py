@@ -41,9 +41,13 @@ def as_caller_writes(
 
 
 def _instance(call: ast.Call, routine: Routine) -> ast.expr | None:
-    """What a method is called on: `net` in `net.encode(x)`, and in `net(x)`."""
-    if getattr(routine.node, "name", "") == "__call__":
-        return call.func
+    """What a method is called on: `net` in `net.encode(x)`, and in `net(x)`.
+
+    Nothing for `net.call(x)`, which another rule is about.
+    """
+    name = getattr(routine.node, "name", "")
+    if name in ("call", "__call__"):
+        return call.func if name == "__call__" else None
     match call.func:
         case ast.Attribute(value=ast.Call(func=ast.Name(id="super"))):
             return None
