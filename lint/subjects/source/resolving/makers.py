@@ -10,7 +10,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from ..reading.bindings import Kind
-from ..reading.limits import FLAGS_HANDED
+from ..reading.limits import NAMES_VISITED
 from ..reading.nodes import Function
 from ..reading.values import Routine, default_of
 from .members import returns_of
@@ -35,18 +35,23 @@ def makers(module: Module, name: ast.expr, run: Run | None) -> tuple[Value, ...]
             binding.place, Function
         ):
             if is_run_by(binding.place, run):
-                return tuple(dict.fromkeys(_makers(module, name, run, 0)))
+                return tuple(dict.fromkeys(_makers(module, name, run)))
     return None
 
 
-def _makers(
-    module: Module, expression: ast.expr, run: Run | None, depth: int
-) -> Iterator[Value]:
-    found = list(_led_to(module, expression, run)) if depth <= FLAGS_HANDED else []
-    if not found:
-        yield from values(module, expression)
-    for where, one, outer in found:
-        yield from _makers(where, one, outer, depth + 1)
+def _makers(module: Module, name: ast.expr, run: Run) -> Iterator[Value]:
+    pending: list[tuple[Module, ast.expr, Run | None]] = [(module, name, run)]
+    visited: set[object] = set()
+    while pending:
+        where, expression, outer = pending.pop()
+        mark = (expression, outer and outer.key)
+        if mark in visited or len(visited) > NAMES_VISITED:
+            continue
+        visited.add(mark)
+        found = list(_led_to(where, expression, outer))
+        if not found:
+            yield from values(where, expression)
+        pending += found
 
 
 def _led_to(

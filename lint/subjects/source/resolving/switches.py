@@ -93,9 +93,15 @@ _OPTIONS = re.compile(
 )
 
 
+# Bindings of one name whose conditions are asked for, and such questions in a row.
+_ALTERNATIVES = 4
+_NESTED = 2
+
+
 class _OutcomeSearch:
-    def __init__(self, run: Run | None) -> None:
+    def __init__(self, run: Run | None, nested: int = 0) -> None:
         self._run = run
+        self._nested = nested
         self._visited: set[ast.AST] = set()
 
     def outcomes(
@@ -201,7 +207,8 @@ class _OutcomeSearch:
         for binding in found[1] if found else ():
             match binding.kind:
                 case Kind.VALUE if isinstance(binding.node, ast.expr):
-                    if not is_dead(module, binding.place, run):
+                    few = len(found[1]) <= _ALTERNATIVES if found else False
+                    if not (few and self._is_dead(module, binding.place, run)):
                         yield from self.outcomes(module, binding.node, run, depth)
                 case Kind.PARAMETER:
                     assert isinstance(binding.place, Function)
@@ -211,6 +218,16 @@ class _OutcomeSearch:
                     yield from _valued(module, name)
                 case _:
                     yield Other.UNKNOWN
+
+    def _is_dead(self, module: Module, place: ast.AST, run: Run | None) -> bool:
+        """Whether the conditions around a binding keep it from being run."""
+        if self._nested >= _NESTED:
+            return False
+        inner = _OutcomeSearch(run, self._nested + 1)
+        return any(
+            _all(inner.outcomes(module, test, run, 0)) is (not wanted)
+            for test, wanted in conditions_around(module, place)
+        )
 
     def _asked_for(
         self,
