@@ -38,6 +38,12 @@ class TrainingTrueHardCoded(Rule):
     inference, as by `if training: x = self.bn(x)`, is a warning, and so is a layer that
     is made anew at each call, by `BatchNormalization()(x)` in a `call` or in a step.
 
+    For TensorFlow 1 it also reports an attribute that is always True and the flag of
+    layers; a network that the function of an Estimator runs as in training in every
+    mode (a warning if the Estimator is evaluated in sight); one that is built so, and
+    only restored and run; and as info a constant where the class keeps the phase, and
+    `tf.nn.batch_normalization` by the moments of the batch alone.
+
     Calls of a model in a training loop, branches on the phase, Monte Carlo dropout and
     augmentation are left alone. It is reported as info in a graph beside dropout with
     the same flag, as in pix2pix, and for TensorFlow 1 in a function that makes the

@@ -10,7 +10,6 @@ from ... import names
 from ..networks.contents import kinds_held
 from ..networks.sequence import layers_before
 from ..reading.nodes import last_word
-from ..reading.reach import may_reach
 from ..reading.values import Routine
 from ..resolving.classes import calls_in, keyword
 from ..resolving.resolve import values
@@ -46,9 +45,6 @@ class BatchOfOne:
 
 def batches_of_one(module: Module) -> Iterator[BatchOfOne]:
     """Yield each place by which a network with BN gets one sample at a time."""
-    may_train = module.mentions(*_FITTING, *_APPLYING, "train_on_batch")
-    if not may_train or not may_reach(module, names.mentions_batch_norm):
-        return
     found: dict[ast.AST, None] = {}
     for word in (*_FITTING, "train_on_batch"):
         for call in module.calls_by_name.get(word, ()):
