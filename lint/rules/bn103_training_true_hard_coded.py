@@ -35,7 +35,8 @@ class TrainingTrueHardCoded(Rule):
     nothing around it asks for the phase. `BatchNormalization(mode=2)` of Keras 1 is
     reported as info; `training=self.trainable` is a warning, and a parameter of that
     name info. Batch normalization that runs in training alone, and is left out in
-    inference, as by `if training: x = self.bn(x)`, is a warning.
+    inference, as by `if training: x = self.bn(x)`, is a warning, and so is a layer that
+    is made anew at each call, by `BatchNormalization()(x)` in a `call` or in a step.
 
     For TensorFlow 1 it also reports an attribute that is always True and the flag of
     layers; a network that the function of an Estimator runs as in training in every
@@ -116,6 +117,14 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
                     if flagged.of_graphs
                     else source.flag_left_out(module, flagged),
                 )
+        for fresh in source.fresh_batch_norms(module):
+            yield self.finding(
+                "batch normalization is made anew at each call: it has no running "
+                "statistics to infer with, and its gamma and beta never learn; make it "
+                "once, in __init__, and call it with training=training",
+                module.location(fresh.func),
+                Severity.WARNING,
+            )
         for kept in source.kept_flags(module):
             if kept.value is False:
                 continue  # BN104

@@ -37,7 +37,8 @@ class TrainingFlagNotPassedOn(Rule):
     passes on, or at True. The `call` may be that of a base class in another file, and
     layers may be passed in, found by a name or held by computed attributes. A flag by
     position is reported as info, too, where the source is surely for Keras 3, in which
-    layers take only tensors so.
+    layers take only tensors so. A flag that goes to an activation around a layer, and
+    not to the layer, is a warning where the method has no `training` to be inherited.
 
     A live model is also run once on random inputs, as `fit` runs it, and left as it
     was, if the backend that is loaded is JAX.
@@ -114,6 +115,14 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                 "JAX, it stays in inference mode; pass training=training",
                 module.location(left.call),
                 Severity.INFO,
+            )
+        for misplaced in source.misplaced_flags(module):
+            layer = ast.unparse(misplaced.call.func)
+            yield self.finding(
+                f"training goes to {misplaced.given_to}, which ignores it, and not to "
+                f"{layer}: {harm(misplaced.kinds)}; move it into the call of {layer}",
+                module.location(misplaced.flag),
+                Severity.WARNING,
             )
         for call, flag in source.placed_flags(module):
             yield self.finding(

@@ -10,6 +10,7 @@ from .flags.bypassed import (
 )
 from .flags.flag_places import FlagPlace
 from .flags.flagged import Flagged, flag_left_out, flagged_calls
+from .flags.fresh_layers import fresh_batch_norms
 from .flags.graph_flags import graph_flags
 from .flags.handed_on import (
     Misnamed,
@@ -23,6 +24,7 @@ from .flags.kept_rates import kept_rates
 from .flags.leaks import Leak, leaked_flags
 from .flags.left_out_in_inference import left_out_in_inference
 from .flags.lost_settings import lost_settings
+from .flags.misplaced_flags import misplaced_flags
 from .flags.outside_calls import outside_calls
 from .flags.own_training import has_own_training
 from .flags.placed_flags import placed_flags
@@ -193,6 +195,7 @@ __all__ = [
     "flagged_calls",
     "flags_ignored",
     "freezes",
+    "fresh_batch_norms",
     "frozen_in_fit",
     "frozen_in_parts",
     "graph_flags",
@@ -231,6 +234,7 @@ __all__ = [
     "method_of",
     "misnamed_flags",
     "misordered_weights",
+    "misplaced_flags",
     "module_from_bytes",
     "momenta",
     "most_steps",

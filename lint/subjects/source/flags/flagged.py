@@ -41,6 +41,7 @@ from ..statistics.batch_norm_calls import (
     is_of_graphs,
 )
 from .flag_places import FlagPlace, flag_place
+from .fresh_layers import fresh_batch_norms
 from .left_defaults import left_at_default
 
 if TYPE_CHECKING:
@@ -107,8 +108,8 @@ def flagged_calls(module: Module) -> Iterator[Flagged]:
     fitted: set[ast.AST] | None = None
     for call in module.calls:
         said = flag_of(module, call)
-        if said is None:
-            continue
+        if said is None or call in fresh_batch_norms(module):
+            continue  # a layer that lasts for one call has another fault
         is_layer = is_batch_norm(module, call)
         drops = unknown = False
         if not is_layer and not _is_network(module, call):

@@ -10,6 +10,7 @@ SOURCE_BYTES = 4_000_000
 NOTEBOOK_BYTES = 100_000_000  # most of it is pictures
 REQUIREMENT_BYTES = 20_000_000
 REQUIREMENT_FILES = 20
+SETTINGS_BYTES = 100_000
 MODULES = 2_000  # that are read of a project
 FILES_CALLING = 3  # of a function; their arguments are not followed if there are more
 FILES_REACHED = 30  # that one module's imports lead to, searched for words

@@ -19,7 +19,7 @@ _IMPORT = re.compile(
     r"^[ \t]*(?:from|import)\b(?:[^(\n]*\([^)]{0,4000}\)|.*)", re.MULTILINE
 )
 # Folders of third-party code.
-_FOREIGN = re.compile(r"\.|__|(site-packages|node_modules|build|dist|v?env)$")
+FOREIGN = re.compile(r"\.|__|(site-packages|node_modules|build|dist|v?env)$")
 
 
 class ProjectTexts:
@@ -36,7 +36,7 @@ class ProjectTexts:
         """Each file's text; of a notebook, its code."""
         paths: list[Path] = []
         for folder, folders, files in os.walk(self._root):
-            folders[:] = [name for name in folders if not _FOREIGN.match(name)]
+            folders[:] = [name for name in folders if not FOREIGN.match(name)]
             paths += [Path(folder) / file for file in files if file.endswith(_SOURCES)]
             if len(paths) > FILES_SEARCHED:
                 return {}

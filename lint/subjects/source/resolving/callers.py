@@ -7,8 +7,16 @@ from typing import TYPE_CHECKING
 
 from ..reading.limits import FILES_CALLING
 from ..reading.memo import remembered
-from ..reading.values import Class, Parameter, Routine, argument_for
-from .lineage import method_of
+from ..reading.values import (
+    Class,
+    Parameter,
+    Result,
+    Routine,
+    Self,
+    argument_for,
+)
+from .lineage import method_of, project_lineage
+from .members import members
 from .resolve import values
 
 if TYPE_CHECKING:
@@ -22,13 +30,29 @@ if TYPE_CHECKING:
 def handed_in(
     module: Module, expression: ast.expr
 ) -> Iterator[tuple[Module, ast.expr]]:
-    """Yield what callers in other files pass for the expression's parameters."""
+    """Yield what callers in other files pass for the expression's parameters.
+
+    Of `net.model` that is what the class of a `net` that they pass gives `self.model`.
+    """
+    if isinstance(expression, ast.Attribute):
+        for other, holder in handed_in(module, expression.value):
+            for value in values(other, holder):
+                if isinstance(value, Self | Result):
+                    yield from _given(value, expression.attr)
     for value in values(module, expression):
         if isinstance(value, Parameter):
             for other, call, skipped in calls_elsewhere(value.module, value.function):
                 passed = argument_for(call, value.function, value.name, skipped)
                 if passed is not None:
                     yield other, passed
+
+
+def _given(instance: Self | Result, name: str) -> Iterator[tuple[Module, ast.expr]]:
+    """Yield what an attribute of an instance of the project's classes is given."""
+    cls = instance.cls if isinstance(instance, Self) else instance.maker
+    for ancestor in project_lineage(cls) if isinstance(cls, Class) else ():
+        for one in members(ancestor.module, ancestor.node).given(name):
+            yield ancestor.module, one
 
 
 @remembered

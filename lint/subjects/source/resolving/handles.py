@@ -45,8 +45,17 @@ def names_of(module: Module, function: Function | ast.ClassDef) -> frozenset[str
 
 @remembered
 def runs_of(module: Module) -> list[tuple[ast.expr, ast.Call]]:
-    """List what `strategy.run(step, args=...)` and the like run, and their calls."""
+    """List what `strategy.run(step, args=...)` and the like run, and their calls.
+
+    So does `Thread(target=step, args=...)`.
+    """
     found = []
+    for word in ("Thread", "Process"):
+        for call in module.calls_by_name.get(word, ()):
+            started = {keyword.arg: keyword.value for keyword in call.keywords}
+            if "target" in started:
+                made = _call(call, _items(started), _keywords(started))
+                found.append((started["target"], made))
     for word in _RUNNERS:
         for call in module.calls_by_name.get(word, ()):
             if call.args and isinstance(call.func, ast.Attribute):

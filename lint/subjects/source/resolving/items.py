@@ -56,6 +56,22 @@ def parts(value: Value, index: int | None) -> Iterator[Value]:
                 trail.leave(element)
         else:
             yield from values(value.module, element)
+    if index is None or not elements:
+        yield from _appended(value)
+
+
+def _appended(value: Items) -> Iterator[Value]:
+    """Yield what `name.append(...)` puts into a list, in the scope that makes it."""
+    module = value.module
+    match module.scopes.parents.get(value.node):
+        case ast.Assign(targets=[ast.Name(id=name)]):
+            scope = module.scopes.scope_of(value.node)
+            for call in module.calls_by_name.get("append", ()):
+                match call:
+                    case ast.Call(
+                        func=ast.Attribute(value=ast.Name(id=base)), args=[added]
+                    ) if base == name and module.scopes.scope_of(call) is scope:
+                        yield from values(module, added)
 
 
 def asked_for(value: Items, keys: list[object]) -> Iterator[Value]:

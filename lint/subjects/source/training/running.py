@@ -22,6 +22,7 @@ from ..reading.values import (
 )
 from ..resolving.callers import calls_elsewhere, handed_in
 from ..resolving.classes import calls_in, keras_kind
+from ..resolving.handed import as_caller_writes
 from ..resolving.handles import joined
 from ..resolving.lineage import method_of
 from ..resolving.local_calls import calls_of
@@ -62,13 +63,15 @@ class Running:
         return self.handed(self.call.func)
 
     def handed(self, name: ast.expr) -> Iterator[Network]:
-        """Yield what is written in the call, and what each caller passes for it."""
+        """Yield what is written in the call, and what each caller passes for it.
+
+        `self.encoder`, in a method that is run as `net.encode(x)`, is `net.encoder`.
+        """
         yield self.module, name
         step = self
-        while isinstance(name, ast.Name) and step.routine and step.caller:
-            skipped = int(step.routine.owner is not None)
+        while step.routine and step.caller:
             caller = step.caller
-            passed = argument_for(caller.call, step.routine.node, name.id, skipped)
+            passed = as_caller_writes(caller.module, caller.call, step.routine, name)
             if passed is None:
                 return
             yield caller.module, passed
@@ -133,6 +136,8 @@ def running(
                     current.module, call, shown, current.routine, current.caller
                 )
                 value = value.function
+            if isinstance(value, Self | Result):
+                value = _own_call(value) or value
             if not isinstance(value, Routine) or value.node in visited:
                 continue
             visited.add(value.node)
@@ -181,6 +186,12 @@ def _never_given(module: Module, said: Said) -> bool:
         argument_for(call, function, name, skipped) is not None or unpacks(call)
         for _, call, skipped in calls
     )
+
+
+def _own_call(instance: Self | Result) -> Routine | None:
+    """The `__call__` of a class of the project, in place of that of Keras."""
+    cls = instance.cls if isinstance(instance, Self) else instance.maker
+    return method_of(cls, "__call__") if isinstance(cls, Class) else None
 
 
 def _is_network(value: object) -> bool:
