@@ -93,7 +93,8 @@ healthy = bool(np.abs(moving_mean).max() > 0)
             if flagged.value is not True and _matters(module, flagged):
                 meant = flagged.kept_still and not flagged.is_layer
                 # Left out of a function of TensorFlow 1, it means the same.
-                fixable = not (meant or flagged.is_function or flagged.by_default_of)
+                helped = flagged.by_default_of or flagged.by_calls_of
+                fixable = not (meant or flagged.is_function or helped)
                 in_call = flagged.where is source.FlagPlace.CALL
                 advice = "pass training=training" if in_call else "leave it out"
                 # Only what None means depends on the version.
@@ -103,6 +104,9 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                 how = "hard-coded"
                 if flagged.by_default_of:
                     how = f"the default of {flagged.by_default_of}, called without it"
+                elif flagged.by_calls_of:
+                    how = f"what all calls of {flagged.by_calls_of} pass"
+                if helped:
                     advice = "pass `training` from call on"
                 harmed = "the running statistics never move in training"
                 if flagged.only_drops:
