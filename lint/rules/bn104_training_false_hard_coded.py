@@ -118,7 +118,7 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                         ", or set trainable=False if the layer is meant to be frozen"
                     )
                 # Before Keras 3.10 the default None of a method changes nothing.
-                unsure = flagged.by_default_of and caveat
+                unsure = helped and caveat
                 yield self.finding(
                     f"training={flagged.value} is {how}: {harmed}; {advice}{caveat}",
                     module.location(flagged.node),

@@ -120,7 +120,8 @@ def flagged_calls(module: Module) -> Iterator[Flagged]:
         if left is not None:
             flag, helper = left.value, getattr(said.function, "name", "")  # type: ignore[assignment]
         elif where is FlagPlace.CALL and (given := passed_by_all(module, said)):
-            flag, caller = bool(given.value), getattr(said.function, "name", "")
+            flag = None if given.value is None else bool(given.value)
+            caller = getattr(said.function, "name", "")
         elif unknown:
             continue
         elif said.how is not How.CONSTANT:

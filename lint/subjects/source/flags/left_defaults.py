@@ -41,7 +41,10 @@ def left_at_default(module: Module, said: Said) -> ast.Constant | None:
 
 
 def passed_by_all(module: Module, said: Said) -> ast.Constant | None:
-    """The constant that all calls of a method pass for the flag that it passes on."""
+    """The constant that all calls of a method pass for the flag that it passes on.
+
+    A None counts where that is inference.
+    """
     method = _method_of(said)
     if method is None or hints.keeps_still(method.name):
         return None
@@ -52,8 +55,10 @@ def passed_by_all(module: Module, said: Said) -> ast.Constant | None:
     flags = [flag for flag in given if isinstance(flag, ast.Constant)]
     if not flags or len(flags) < len(given):
         return None
-    values = {flag.value for flag in flags}
-    return flags[0] if values in ({True}, {False}) else None
+    meant = {flag.value for flag in flags}
+    none_infers = keras_for(module).has(NONE_IS_INFERENCE)
+    settled = meant in ({True}, {False}) or (meant == {None} and none_infers)
+    return flags[0] if settled else None
 
 
 def _method_of(said: Said) -> ast.FunctionDef | None:
