@@ -36,7 +36,7 @@ from ..reading.values import (
     is_self,
     unpacks,
 )
-from .handles import joined, names_of, runs_of
+from .handles import joined, name_of, names_of, runs_of
 from .members import DYNAMIC, members, returns_of
 
 if TYPE_CHECKING:
@@ -414,7 +414,7 @@ def calls_of(module: Module, function: Function) -> list[tuple[ast.Call, int]]:
     Each comes with the number of leading parameters that Python fills in (`self`).
     """
     owner = module.owner_of(function)
-    name = getattr(function, "name", "")
+    name = name_of(module, function)
     if owner is not None and name == "__init__":
         made = constructions(module, function)
         return [(call, 1) for call in (*made, *_partly_made(module, owner, function))]
