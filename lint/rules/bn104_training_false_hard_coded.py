@@ -95,7 +95,8 @@ healthy = bool(np.abs(moving_mean).max() > 0)
             if flagged.value is not True and _matters(module, flagged):
                 meant = flagged.kept_still and not flagged.is_layer
                 # Left out of a function of TensorFlow 1, it means the same.
-                fixable = not (meant or flagged.is_function or flagged.by_default_of)
+                helped = flagged.by_default_of or flagged.by_calls_of
+                fixable = not (meant or flagged.is_function or helped)
                 in_call = flagged.where is source.FlagPlace.CALL
                 advice = "pass training=training" if in_call else "leave it out"
                 # Only what None means depends on the version.
@@ -105,6 +106,9 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                 how = "hard-coded"
                 if flagged.by_default_of:
                     how = f"the default of {flagged.by_default_of}, called without it"
+                elif flagged.by_calls_of:
+                    how = f"what all calls of {flagged.by_calls_of} pass"
+                if helped:
                     advice = "pass `training` from call on"
                 harmed = "the running statistics never move in training"
                 if flagged.only_drops:
@@ -116,7 +120,7 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                         ", or set trainable=False if the layer is meant to be frozen"
                     )
                 # Before Keras 3.10 the default None of a method changes nothing.
-                unsure = flagged.by_default_of and caveat
+                unsure = helped and caveat
                 yield self.finding(
                     f"training={flagged.value} is {how}: {harmed}; {advice}{caveat}",
                     module.location(flagged.node),

@@ -1,6 +1,7 @@
 """Python source as the rules see it, and all that they ask of it."""
 
 from .flags.always_on import AlwaysOn, always_off, always_on
+from .flags.base_calls import base_calls
 from .flags.bypassed import (
     base_calls_without_flag,
     bypassing_calls,
@@ -164,6 +165,7 @@ __all__ = [
     "arguments",
     "averaged_weights",
     "averages_put_in",
+    "base_calls",
     "base_calls_without_flag",
     "batch_modes",
     "batch_norms_in_lambda",

@@ -42,7 +42,7 @@ from ..statistics.batch_norm_calls import (
 )
 from .flag_places import FlagPlace, flag_place
 from .fresh_layers import fresh_batch_norms
-from .left_defaults import left_at_default
+from .left_defaults import left_at_default, passed_by_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,6 +74,7 @@ class Flagged:
         in_training: whether its function makes the op that trains, so that its graph
             may be for training alone.
         by_default_of: the method whose default the flag is, as no call passes another.
+        by_calls_of: the method whose calls all pass it.
         only_drops: whether there is dropout, and no BN; that only of such a default.
         is_switch: whether a graph gets it from a constant, or entry, that has a name
             and may be meant to be edited.
@@ -93,6 +94,7 @@ class Flagged:
     noisy: bool
     in_training: bool
     by_default_of: str = ""
+    by_calls_of: str = ""
     only_drops: bool = False
     is_switch: bool = False
     unknown: bool = False
@@ -121,10 +123,13 @@ def flagged_calls(module: Module) -> Iterator[Flagged]:
                 continue
         where = flag_place(module, call, is_layer)
         flag = said.flag
-        helper = ""
+        helper = caller = ""
         left = left_at_default(module, said) if where is FlagPlace.CALL else None
         if left is not None:
             flag, helper = left.value, getattr(said.function, "name", "")  # type: ignore[assignment]
+        elif where is FlagPlace.CALL and (given := passed_by_all(module, said)):
+            flag = None if given.value is None else bool(given.value)
+            caller = getattr(said.function, "name", "")
         elif unknown:
             continue
         elif said.how is not How.CONSTANT:
@@ -144,7 +149,9 @@ def flagged_calls(module: Module) -> Iterator[Flagged]:
                 is_layer=is_layer,
                 is_function=is_function(module, call),
                 of_graphs=is_of_graphs(module, call),
-                kept_still=_is_kept_still(module, call, in_sight=bool(helper)),
+                kept_still=_is_kept_still(
+                    module, call, in_sight=bool(helper or caller)
+                ),
                 maybe_frozen=_maybe_frozen(module, call),
                 fitted=where is FlagPlace.GRAPH
                 and (
@@ -153,6 +160,7 @@ def flagged_calls(module: Module) -> Iterator[Flagged]:
                 noisy=where is FlagPlace.GRAPH and _has_endless_dropout(module),
                 in_training=_stands_beside_optimizer(module, call),
                 by_default_of=helper,
+                by_calls_of=caller,
                 only_drops=drops,
                 is_switch=where is FlagPlace.GRAPH and _is_switch(said),
                 unknown=unknown,

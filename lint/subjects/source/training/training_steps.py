@@ -152,6 +152,9 @@ def _without_phase(calls: list[Running]) -> Iterator[tuple[Running, Running, boo
 
     Each comes with the call on the way that leaves it out, and whether it is False.
     """
+    led_to = {run.call for run in calls if run.caller is not None}
+    # A function that is defined in the step counts as it is called there.
+    calls = [run for run in calls if run.caller or run.call not in led_to]
     losing = {run.call for run in calls if run.loses_flag()}
     inferring = {run.call for run in calls if run.infers()}
     given = [run for run in calls if run.call not in losing]
