@@ -38,7 +38,12 @@ from .freezing.partial_freezing import loops_that_miss
 from .freezing.toggled import toggled_in_loops
 from .networks.contents import Kinds, kinds_of_class
 from .networks.frozen import freezes
-from .networks.sequence import arguments, layers_before, library_classes
+from .networks.sequence import (
+    arguments,
+    binds_arguments,
+    layers_before,
+    library_classes,
+)
 from .reading import hints
 from .reading.edits import replaced, with_argument, with_parameter
 from .reading.keras_versions import keras_for
@@ -143,6 +148,7 @@ __all__ = [
     "batch_modes",
     "batch_norms_in_lambda",
     "batches_of_one",
+    "binds_arguments",
     "bypassing_calls",
     "calls_without_flag",
     "calls_without_parameter",
