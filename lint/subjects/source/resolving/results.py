@@ -14,7 +14,6 @@ from ..reading.values import (
     Routine,
     Self,
     Value,
-    dict_entries,
 )
 from .attributes import attribute_of
 from .items import asked_for, constants
@@ -75,7 +74,7 @@ def _got(module: Module, call: ast.Call) -> Iterator[Value]:
             func=ast.Attribute(value=base, attr="get" | "pop"), args=[key, *default]
         ):
             for owner in values(module, base):
-                if isinstance(owner, Items) and dict_entries(owner):
+                if isinstance(owner, Items):
                     found += asked_for(owner, constants(module, key))
         case ast.Call(func=ast.Name(id="getattr"), args=[base, key, *default]):
             names_of_key = constants(module, key) or [DYNAMIC]
