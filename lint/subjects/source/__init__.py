@@ -105,7 +105,7 @@ from .training.handed_in import handed_in_networks
 from .training.lost_flag import LostFlag
 from .training.penalties import penalties_through_batch_norm
 from .training.step_counts import default_momenta, most_steps
-from .training.training_steps import lost_flags
+from .training.training_steps import lost_flags, steps_losing_flags
 from .training.untrained import (
     actions_in_training,
     finished_in_training,
@@ -225,6 +225,7 @@ __all__ = [
     "saved_without_statistics",
     "shared_by_inputs",
     "sole_number",
+    "steps_losing_flags",
     "takes_training",
     "teachers_in_training",
     "toggled_in_loops",
