@@ -17,6 +17,7 @@ from ..resolving.classes import calls_in, keyword
 from ..resolving.members import returns_of
 from ..resolving.resolve import values
 from ..resolving.saying import FLAG, says
+from .decorated import decorated_losses, passed_to_decorator
 from .lost_flag import APPLYING, LOST, LostFlag
 from .owners import owners, trained_of
 from .reaching_steps import STEPS, stepping
@@ -79,7 +80,10 @@ def _of_steps_elsewhere(module: Module) -> Iterator[LostFlag]:
 
 @found_once
 def _in_steps(module: Module) -> Iterator[LostFlag]:
-    if not module.mentions(*STEPS) or "set_learning_phase" in module.calls_by_name:
+    if "set_learning_phase" in module.calls_by_name:
+        return
+    yield from _in_decorated_losses(module)
+    if not module.mentions(*STEPS):
         return
     yield from _under_tapes(module)
     yield from _minimised(module)
@@ -100,17 +104,32 @@ def _under_tapes(module: Module) -> Iterator[LostFlag]:
     if not module.mentions("GradientTape"):
         return
     for node in module.scopes.of(ast.With):
-        tapes = {
-            item.optional_vars
-            for item in node.items
-            if isinstance(item.optional_vars, ast.Name)
-            and is_tape(module, item.context_expr)
-        }
+        tapes = _tapes(module, node)
         if tapes:
             sources = _trained(module, node, tapes)
             if sources is not None:
                 how = "under GradientTape"
                 yield from _lost(module, node, node.body, sources, how)
+
+
+def _tapes(module: Module, node: ast.With) -> set[ast.Name]:
+    return {
+        item.optional_vars
+        for item in node.items
+        if isinstance(item.optional_vars, ast.Name)
+        and is_tape(module, item.context_expr)
+    }
+
+
+def _in_decorated_losses(module: Module) -> Iterator[LostFlag]:
+    for loss, node, decorating, decorator in decorated_losses(module):
+        where = decorating.module
+        variables = [
+            given
+            for source in _trained(where, node, _tapes(where, node)) or ()
+            for given in passed_to_decorator(module, decorating, decorator, source)
+        ]
+        yield from _lost(module, loss, loss.body, variables, "under GradientTape")
 
 
 def _minimised(module: Module) -> Iterator[LostFlag]:
