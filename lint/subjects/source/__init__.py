@@ -51,7 +51,12 @@ from .networks.contents import Kinds, kinds_of_class
 from .networks.dropped import unused_results
 from .networks.frozen import freezes
 from .networks.named_nodes import unfed_nodes
-from .networks.sequence import arguments, layers_before, library_classes
+from .networks.sequence import (
+    arguments,
+    binds_arguments,
+    layers_before,
+    library_classes,
+)
 from .networks.uncalled import uncalled_members
 from .networks.unused import Loss, Unused
 from .reading import hints
@@ -121,7 +126,7 @@ from .training.never_trained import predicted_untrained
 from .training.penalties import penalties_through_batch_norm
 from .training.penalties_out_of_sight import penalized_out_of_sight
 from .training.step_counts import default_momenta, most_steps
-from .training.training_steps import lost_flags
+from .training.training_steps import lost_flags, steps_losing_flags
 from .training.untrained import (
     actions_in_training,
     finished_in_training,
@@ -170,6 +175,7 @@ __all__ = [
     "batch_modes",
     "batch_norms_in_lambda",
     "batches_of_one",
+    "binds_arguments",
     "bypassing_calls",
     "calls_without_flag",
     "calls_without_parameter",
@@ -260,6 +266,7 @@ __all__ = [
     "shared_by_inputs",
     "shared_updates",
     "sole_number",
+    "steps_losing_flags",
     "takes_training",
     "teachers_in_training",
     "toggled_in_loops",
