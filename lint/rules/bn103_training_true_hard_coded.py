@@ -35,7 +35,14 @@ class TrainingTrueHardCoded(Rule):
     nothing around it asks for the phase. `BatchNormalization(mode=2)` of Keras 1 is
     reported as info; `training=self.trainable` is a warning, and a parameter of that
     name info. Batch normalization that runs in training alone, and is left out in
-    inference, as by `if training: x = self.bn(x)`, is a warning.
+    inference, as by `if training: x = self.bn(x)`, is a warning, and so is a layer that
+    is made anew at each call, by `BatchNormalization()(x)` in a `call` or in a step.
+
+    For TensorFlow 1 it also reports an attribute that is always True and the flag of
+    layers; a network that the function of an Estimator runs as in training in every
+    mode (a warning if the Estimator is evaluated in sight); one that is built so, and
+    only restored and run; and as info a constant where the class keeps the phase, and
+    `tf.nn.batch_normalization` by the moments of the batch alone.
 
     Calls of a model in a training loop, branches on the phase, Monte Carlo dropout and
     augmentation are left alone. It is reported as info in a graph beside dropout with
@@ -99,17 +106,27 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
             if flagged.value is True and honoured and not flagged.is_switch:
                 # A graph of TensorFlow 1 may be for training alone.
                 alone = flagged.is_function and flagged.in_training
+                method = flagged.by_calls_of
+                how = f"what all calls of {method} pass" if method else "hard-coded"
                 yield self.finding(
-                    "training=True is hard-coded: in inference too the batch's own "
+                    f"training=True is {how}: in inference too the batch's own "
                     "statistics are used, and the running statistics move; "
                     + _advice(flagged),
                     module.location(flagged.node),
                     Severity.INFO if flagged.noisy or alone else None,
                     # Left out of a function of TensorFlow 1, it may mean inference.
                     fix=None
-                    if flagged.of_graphs
+                    if flagged.of_graphs or method
                     else source.flag_left_out(module, flagged),
                 )
+        for fresh in source.fresh_batch_norms(module):
+            yield self.finding(
+                "batch normalization is made anew at each call: it has no running "
+                "statistics to infer with, and its gamma and beta never learn; make it "
+                "once, in __init__, and call it with training=training",
+                module.location(fresh.func),
+                Severity.WARNING,
+            )
         for kept in source.kept_flags(module):
             if kept.value is False:
                 continue  # BN104

@@ -68,11 +68,8 @@ healthy = bool(np.abs(moving_mean - x.mean(axis=0)).max() < 1)
         """Report every momentum whose window exceeds all training in the module."""
         if not module.mentions("fit(", "fit_generator("):
             return
-        momenta = source.momenta(module)
-        if not (momenta or module.mentions("BatchNormalization")):
-            return
         steps = source.most_steps(module)
-        for momentum in momenta if steps else ():
+        for momentum in source.momenta(module) if steps else ():
             if _USUAL < momentum.value < 1 and _window(momentum.value) > (steps or 0):
                 what = f"{momentum.keyword}={momentum.value:g}"
                 yield self.finding(

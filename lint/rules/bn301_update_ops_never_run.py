@@ -30,14 +30,14 @@ class UpdateOpsNeverRun(Rule):
 
     Fetching the collection without using it, or before the layers are made, is not
     enough, nor is a `tf.control_dependencies` in which no op is made. Where the network
-    is not seen, such a fetch is a warning, and so is one that asks the default graph in
-    a function that makes another. For Keras layers, whose updates are in no collection,
-    it is a warning where nothing asks for `updates` and the layers are put in training
-    mode, else it is reported as info. So is such a layer that is made and called at
-    once, where other files run the collection, and a `with` on all updates around the
-    training ops of several networks, as of an adversarial one. A `K.function` that
-    trains by `optimizer.get_updates` alone is a warning if it is given the learning
-    phase.
+    is not seen, such a fetch is a warning, and so is one that asks the default graph
+    where another is made, or for a scope that nothing is in. For Keras layers, whose
+    updates are in no collection, it is a warning where nothing asks for `updates` and
+    the layers are put in training mode, else it is reported as info. So is such a layer
+    that is made and called at once, where other files run the collection, and a `with`
+    on all updates around the training ops of several networks, as of an adversarial
+    one. A `K.function` that trains by `optimizer.get_updates` alone is a warning if it
+    is given the learning phase.
 
     ## Why is this bad
     In TensorFlow 1 batch normalization only collects the ops that update its running

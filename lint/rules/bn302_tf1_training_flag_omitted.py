@@ -31,7 +31,10 @@ class Tf1TrainingFlagOmitted(Rule):
     too; `tf.layers.dropout` without `training`; and batch normalization or dropout of
     Keras without it in the function of an Estimator, and, as info, dropout of Keras in
     a graph that a session trains without a learning phase. A function that opens an
-    `arg_scope` and takes a flag that it never uses is reported as info. Where an
+    `arg_scope` and takes a flag that it never uses is reported as info; so are a flag
+    with a default that no caller of a function passes (a warning for batch
+    normalization that stays at False where it is trained), and layers that are picked
+    from a table and called without one. Where an
     `arg_scope`, of the module or of one that imports it, gives `is_training` or may
     give it, contrib and slim are left alone.
 

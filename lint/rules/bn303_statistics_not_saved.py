@@ -29,10 +29,10 @@ class StatisticsNotSaved(Rule):
     Reports a `tf.train.Saver` of TensorFlow 1 that is given trainable variables, and
     whose `save` is called or that is handed to a hook, where the network holds batch
     normalization of `tf.layers`, contrib, slim or Keras. Where nothing is trained, one
-    that only restores is reported too, and `assign_from_checkpoint_fn` of slim: as info
-    unless the network is surely built for inference. Where the module asks for all
-    variables anywhere, or names the statistics or a `variables_collections`, it is left
-    alone.
+    that only restores is reported too, as are `init_from_checkpoint` and slim's
+    `assign_from_checkpoint_fn`: as info unless the network is surely built for
+    inference. Where the module asks for all variables anywhere, or names the statistics
+    or a `variables_collections`, it is left alone.
 
     ## Why is this bad
     The running statistics are variables, but not trainable ones: without them, a

@@ -1,6 +1,7 @@
 """Python source as the rules see it, and all that they ask of it."""
 
 from .flags.always_on import AlwaysOn, always_off, always_on
+from .flags.base_calls import base_calls
 from .flags.bypassed import (
     base_calls_without_flag,
     bypassing_calls,
@@ -10,6 +11,7 @@ from .flags.bypassed import (
 )
 from .flags.flag_places import FlagPlace
 from .flags.flagged import Flagged, flag_left_out, flagged_calls
+from .flags.fresh_layers import fresh_batch_norms
 from .flags.graph_flags import graph_flags
 from .flags.handed_on import (
     Misnamed,
@@ -23,6 +25,7 @@ from .flags.kept_rates import kept_rates
 from .flags.leaks import Leak, leaked_flags
 from .flags.left_out_in_inference import left_out_in_inference
 from .flags.lost_settings import lost_settings
+from .flags.misplaced_flags import misplaced_flags
 from .flags.outside_calls import outside_calls
 from .flags.own_training import has_own_training
 from .flags.placed_flags import placed_flags
@@ -48,7 +51,12 @@ from .networks.contents import Kinds, kinds_of_class
 from .networks.dropped import unused_results
 from .networks.frozen import freezes
 from .networks.named_nodes import unfed_nodes
-from .networks.sequence import arguments, layers_before, library_classes
+from .networks.sequence import (
+    arguments,
+    binds_arguments,
+    layers_before,
+    library_classes,
+)
 from .networks.uncalled import uncalled_members
 from .networks.unused import Loss, Unused
 from .reading import hints
@@ -118,7 +126,7 @@ from .training.never_trained import predicted_untrained
 from .training.penalties import penalties_through_batch_norm
 from .training.penalties_out_of_sight import penalized_out_of_sight
 from .training.step_counts import default_momenta, most_steps
-from .training.training_steps import lost_flags
+from .training.training_steps import lost_flags, steps_losing_flags
 from .training.untrained import (
     actions_in_training,
     finished_in_training,
@@ -162,10 +170,12 @@ __all__ = [
     "arguments",
     "averaged_weights",
     "averages_put_in",
+    "base_calls",
     "base_calls_without_flag",
     "batch_modes",
     "batch_norms_in_lambda",
     "batches_of_one",
+    "binds_arguments",
     "bypassing_calls",
     "calls_without_flag",
     "calls_without_parameter",
@@ -193,6 +203,7 @@ __all__ = [
     "flagged_calls",
     "flags_ignored",
     "freezes",
+    "fresh_batch_norms",
     "frozen_in_fit",
     "frozen_in_parts",
     "graph_flags",
@@ -231,6 +242,7 @@ __all__ = [
     "method_of",
     "misnamed_flags",
     "misordered_weights",
+    "misplaced_flags",
     "module_from_bytes",
     "momenta",
     "most_steps",
@@ -254,6 +266,7 @@ __all__ = [
     "shared_by_inputs",
     "shared_updates",
     "sole_number",
+    "steps_losing_flags",
     "takes_training",
     "teachers_in_training",
     "toggled_in_loops",

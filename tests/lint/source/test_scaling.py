@@ -45,3 +45,15 @@ def test_rebinding_a_name_is_linear(kind, tmp_path, monkeypatch):
     check_text(begin + part + END)  # What is done once in a process.
     short, long = (steps(begin + part * times + END) for times in (300, 900))
     assert long < 4 * short
+
+
+def test_conditions_that_lead_to_one_another() -> None:
+    chained = "".join(f"    if x{i}:\n        x{i + 1} = 1\n" for i in range(1500))
+    found = check_text(
+        "import keras\nfrom keras import layers\n\ndef build(x0):\n"
+        f"{chained}    if x1500:\n        return layers.BatchNormalization()\n"
+        "\nclass Net(keras.Model):\n    def __init__(self):\n"
+        "        super().__init__()\n        self.bn = build(1)\n\n"
+        "    def call(self, x):\n        return self.bn(x)\n"
+    )
+    assert [finding.code for finding in found] == ["BN101"]

@@ -96,8 +96,6 @@ def base_calls_without_flag(module: Module) -> Iterator[ast.Call]:
 
     Keras 2 passes it to a `call` with `**options` as well, which must hand them on.
     """
-    if not (module.mentions("def call") and module.mentions(".call(")):
-        return
     needed = keras_for(module).has(CALL_NEEDS_TRAINING)
     for call in module.calls_by_name.get("call", ()):
         function = module.scopes.enclosing_function(call)

@@ -7,9 +7,11 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from ..reading import hints
+from ..reading.nodes import last_word
 from ..reading.values import Class
 from ..resolving.classes import instance_of, keras_kind, keyword, reached
-from ..resolving.saying import FLAG, local_value
+from ..resolving.handles import name_of
+from ..resolving.saying import FLAG, local_value, says
 from ..resolving.symbolic import builds_graph
 from ..statistics.batch_norm_calls import flag_of, is_function
 from .usage import usage_of
@@ -17,6 +19,9 @@ from .usage import usage_of
 if TYPE_CHECKING:
     from ..reading.module import Module
     from ..reading.nodes import Function
+
+
+_BUILDING = ("Model", "Sequential", "compile", "fit")
 
 
 class FlagPlace(Enum):
@@ -33,17 +38,18 @@ def flag_place(module: Module, call: ast.Call, is_layer: bool) -> FlagPlace | No
     if function is not None and owner is not None:
         cls = instance_of(module, owner)
         if keras_kind(cls) is not None and function in _of_call(cls):
-            settled = _depends_on_phase(module, call, function)
+            settled = _depends_on_phase(module, call, function, is_layer)
             return (
                 None
                 if settled or _called_otherwise(module, call, owner)
                 else FlagPlace.CALL
             )
-    if isinstance(function, ast.Lambda) or _depends_on_phase(module, call, function):
+    unnamed = isinstance(function, ast.Lambda) and not name_of(module, function)
+    if unnamed or _depends_on_phase(module, call, function, is_layer):
         return None
     if is_function(module, call):
         return None if _other_phase_beside(module, call) else FlagPlace.GRAPH
-    if _is_discarded(module, call):
+    if _is_discarded(module, call) or _is_only_shown(module, call):
         return None
     return FlagPlace.GRAPH if builds_graph(module, call, is_layer) else None
 
@@ -54,14 +60,22 @@ def _of_call(cls: Class) -> list[Function]:
 
 
 def _depends_on_phase(
-    module: Module, call: ast.Call, function: Function | None
+    module: Module, call: ast.Call, function: Function | None, is_layer: bool
 ) -> bool:
-    """Whether a branch around the call depends on the phase."""
+    """Whether a branch around the call depends on the phase.
+
+    A layer that gets False in the branch for training is not meant to.
+    """
+    off = is_layer and says(module, call).is_constant(False)
     inner: ast.AST = call
     for outer in module.scopes.ancestors(call):
         if outer is function:
             break
         match outer:
+            case ast.If(test=test, body=body) if (
+                off and inner in body and _is_for_training(test)
+            ):
+                pass
             case ast.If(test=test) | ast.IfExp(test=test) | ast.While(test=test):
                 if inner is not test and _asks_for_phase(module, test):
                     return True
@@ -76,6 +90,20 @@ def _is_discarded(module: Module, call: ast.Call) -> bool:
     match module.scopes.parents.get(call):
         case ast.Expr() | ast.Assign(targets=[ast.Name(id="_")]):
             return True
+    return False
+
+
+def _is_only_shown(module: Module, call: ast.Call) -> bool:
+    """Whether it stands in a demonstration, under `__main__`, that builds no network.
+
+    As in `print(net(keras.Input((4,)), training=False).shape)`.
+    """
+    for outer in module.scopes.ancestors(call):
+        if isinstance(outer, ast.If) and "__name__" in ast.unparse(outer.test):
+            return not any(
+                isinstance(inner, ast.Call) and last_word(inner.func) in _BUILDING
+                for inner in ast.walk(outer)
+            )
     return False
 
 
@@ -96,6 +124,18 @@ def _other_phase_beside(module: Module, call: ast.Call) -> bool:
             inside = around[-1] in module.scopes.ancestors(other)
             if inside and is_function(module, other):
                 return True
+    return False
+
+
+def _is_for_training(test: ast.expr) -> bool:
+    """Whether it is `mode == "train"`, or a flag of the phase alone."""
+    match test:
+        case ast.Compare(
+            ops=[ast.Eq()], comparators=[ast.Constant(value=str() as phase)]
+        ):
+            return phase.lower() in ("train", "training")
+        case ast.Name() | ast.Attribute():
+            return hints.is_training_flag(last_word(test))
     return False
 
 
@@ -124,7 +164,10 @@ def _called_otherwise(module: Module, call: ast.Call, owner: ast.ClassDef) -> bo
 
 
 def _only_infers(module: Module, owner: ast.ClassDef) -> bool:
-    """Whether its name says so, and nothing in sight fits it."""
+    """Whether its name, or its file's, says so, and nothing in sight fits it."""
+    around = (module.path.stem, module.path.parent.name)
     return (
-        hints.only_infers(owner.name) or hints.evaluates(owner.name)
+        hints.only_infers(owner.name)
+        or hints.evaluates(owner.name)
+        or any(hints.only_infers(name) and "train" not in name for name in around)
     ) and not usage_of(module, Class(module, owner)).fitted

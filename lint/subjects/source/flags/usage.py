@@ -23,7 +23,7 @@ from ..reading.values import (
 )
 from ..resolving.classes import keras_kind, keyword
 from ..resolving.lineage import method_of, project_lineage
-from ..resolving.resolve import values
+from ..resolving.resolve import returned, values
 from ..resolving.saying import FLAG, Said, says
 from ..resolving.symbolic import builds_graph
 from ..training.running import running
@@ -123,7 +123,10 @@ def _usage_in(module: Module, cls: Class, flag: str) -> Usage:
         inferring=_calls_method(module, cls, _INFERRING)
         or _calls_method(module, cls, (*_INFERRING, *FITTING), frozen=True),
         made=len(made),
-        parts=sum(_is_part(module, call) or call in handed for call in made),
+        parts=sum(
+            _is_part(module, call) or call in handed or _only_draws(module, call, cls)
+            for call in made
+        ),
         calls=len(calls),
         flagged=len(flagged),
         stateless=stateless,
@@ -267,6 +270,32 @@ def _is_led_by_step(module: Module, cls: Class, flag: str) -> bool:
             for network in run.networks():
                 if any(_is_instance(value, cls) for value in values(*network)):
                     return True
+    return False
+
+
+def _only_draws(module: Module, made: ast.Call, cls: Class) -> bool:
+    """Whether a new instance only serves to build a graph of its layers.
+
+    As in `model = Net().build_graph()`: what is fitted is that graph, whose layers get
+    the phase one by one.
+    """
+    holder = module.scopes.parents.get(made)
+    if not isinstance(holder, ast.Attribute):
+        return False
+    call = module.scopes.parents.get(holder)
+    routine = method_of(cls, holder.attr)
+    if not isinstance(call, ast.Call) or call.func is not holder or routine is None:
+        return False
+    if isinstance(module.scopes.parents.get(call), ast.Attribute | ast.Expr):
+        return False  # Net().build_graph().summary() shows it, no more
+    graphs = list(returned(routine))
+    return bool(graphs) and all(map(_is_graph, graphs))
+
+
+def _is_graph(value: Value) -> bool:
+    match value:
+        case Result(maker=Known("keras.Model")):
+            return True
     return False
 
 

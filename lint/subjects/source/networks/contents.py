@@ -28,6 +28,7 @@ from ..resolving.classes import graph_of, keyword, layer_calls
 from ..resolving.handles import joined
 from ..resolving.instances import called, graphs_given
 from ..resolving.lineage import lineage, method_of, project_lineage
+from ..resolving.makers import makers
 from ..resolving.members import (
     attribute_of_self,
     is_false,
@@ -156,7 +157,8 @@ class LayerSearch(Search):
                 yield self._value(value)
             return
         constructed = False
-        for function in called(module, call):
+        known = makers(module, call.func, self.run)
+        for function in called(module, call) if known is None else known:
             if isinstance(function, Routine):
                 constructed = True
                 with self.running(run_of(function, module, call, self.run)):
@@ -219,6 +221,8 @@ class LayerSearch(Search):
         """Return what a name bound to an expression, or to one of its items, holds."""
         if index is None or not isinstance(expression, ast.Call):
             return self.expression(module, expression)
+        if any(isinstance(one, Result) for one in values(module, expression.func)):
+            return self.expression(module, expression)  # a network of several outputs
         items = items_of(module, expression, index)
         return NOTHING.union(*(self.expression(*item) for item in items))
 

@@ -15,7 +15,6 @@ from .scopes import Scopes
 from .text import CellPlace, Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from ...unread import Unread
@@ -75,41 +74,14 @@ class Module(Text):
         return sorted(self.scopes.of(ast.ClassDef), key=lambda node: node.lineno)
 
     @cached_property
-    def calls_by_name(self) -> CallsByName:
+    def calls_by_name(self) -> dict[str, list[ast.Call]]:
         """Calls by the last word of what is called."""
-        return CallsByName(self)
+        index: dict[str, list[ast.Call]] = {}
+        for call in self.calls:
+            index.setdefault(last_word(call.func), []).append(call)
+        return index
 
     def owner_of(self, function: ast.AST) -> ast.ClassDef | None:
         """The class whose method a function is."""
         parent = self.scopes.parents.get(function)
         return parent if isinstance(parent, ast.ClassDef) else None
-
-
-class CallsByName:
-    """The calls of a module by the last word of what is called.
-
-    Of a text that has none of the words that are asked for, the tree is not walked.
-    """
-
-    def __init__(self, module: Module):
-        self._module = module
-        self._index: dict[str, list[ast.Call]] | None = None
-
-    def get(self, name: str, default: Sequence[ast.Call] = ()) -> Sequence[ast.Call]:
-        """Return the calls by that name, in the order of the text."""
-        if self._index is None and name not in self._module.text:
-            return default
-        return self._all().get(name, default)
-
-    def __contains__(self, name: str) -> bool:
-        return bool(self.get(name))
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._all())
-
-    def _all(self) -> dict[str, list[ast.Call]]:
-        if self._index is None:
-            self._index = {}
-            for call in self._module.calls:
-                self._index.setdefault(last_word(call.func), []).append(call)
-        return self._index

@@ -16,6 +16,7 @@ from ...unread import Unread
 from .limits import MODULES, NOTEBOOK_BYTES, SOURCE_BYTES
 from .module import Module
 from .module_files import ModuleFiles
+from .options import options_of
 from .project_texts import ProjectTexts
 from .project_versions import are_for_keras_2
 from .reach import Reach
@@ -73,6 +74,11 @@ class Project:
     def is_for_keras_2(self) -> bool:
         """Whether what some file uses rules Keras 3 out for the project."""
         return are_for_keras_2(self.texts.by_path.values())
+
+    @cached_property
+    def options(self) -> dict[str, object]:
+        """The defaults of options that speak of normalization."""
+        return options_of(self.root, self.texts.by_path.values())
 
     def load(self, path: Path) -> Module | None:
         """The module of that file, as those see it that import it."""

@@ -19,7 +19,7 @@ _IMPORT = re.compile(
     r"^[ \t]*(?:from|import)\b(?:[^(\n]*\([^)]{0,4000}\)|.*)", re.MULTILINE
 )
 # Folders of third-party code.
-_FOREIGN = re.compile(r"\.|__|(site-packages|node_modules|build|dist|v?env)$")
+FOREIGN = re.compile(r"\.|__|(site-packages|node_modules|build|dist|v?env)$")
 
 
 class ProjectTexts:
@@ -29,6 +29,7 @@ class ProjectTexts:
         self._root = root
         self._texts: dict[Path, str] = {}
         self._words: dict[Path, frozenset[str]] = {}
+        self._with_sign: dict[Callable[[str], bool], list[Path]] = {}
         self._shown: dict[tuple[Path, Callable[[str], bool]], bool] = {}
 
     @cached_property
@@ -36,7 +37,7 @@ class ProjectTexts:
         """Each file's text; of a notebook, its code."""
         paths: list[Path] = []
         for folder, folders, files in os.walk(self._root):
-            folders[:] = [name for name in folders if not _FOREIGN.match(name)]
+            folders[:] = [name for name in folders if not FOREIGN.match(name)]
             paths += [Path(folder) / file for file in files if file.endswith(_SOURCES)]
             if len(paths) > FILES_SEARCHED:
                 return {}
@@ -55,6 +56,14 @@ class ProjectTexts:
             self._shown[key] = sign(self.read(path))
         return self._shown[key]
 
+    def with_sign(self, sign: Callable[[str], bool]) -> list[Path]:
+        """The files whose texts have a sign."""
+        if sign not in self._with_sign:
+            self._with_sign[sign] = [
+                path for path, text in self.by_path.items() if sign(text)
+            ]
+        return self._with_sign[sign]
+
     def naming(self, names: Iterable[str], calling: str) -> list[Path]:
         """The files that import one of the names, or name such a class.
 
@@ -64,7 +73,7 @@ class ProjectTexts:
             path
             for path, text in self.by_path.items()
             if calling in text
-            and any(name in text and name in self._words_of(path) for name in names)
+            and any(name in text and name in self.words_of(path) for name in names)
         ]
 
     def calls(self, path: Path, name: str) -> bool:
@@ -75,7 +84,7 @@ class ProjectTexts:
         called = rf"{name}\b(?<!\bdef {name})(?<!\bclass {name})[\s\\)]*\("
         return re.search(called, self.read(path)) is not None
 
-    def _words_of(self, path: Path) -> frozenset[str]:
+    def words_of(self, path: Path) -> frozenset[str]:
         """What a file imports, and its capitalised words."""
         if path not in self._words:
             text = self.by_path[path]

@@ -16,6 +16,7 @@ from ..reading.values import (
     Value,
     dict_entries,
 )
+from .registries import registered
 from .resolve import reads, values
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 def _item(module: Module, subscript: ast.Subscript) -> Iterator[Value]:
     keys = constants(module, subscript.slice)
     for value in values(module, subscript.value):
-        if isinstance(value, Items) and dict_entries(value):
+        if isinstance(value, Items) and (dict_entries(value) or registered(value)):
             yield from asked_for(value, keys)
             continue
         place = keys[0] if len(keys) == 1 and isinstance(keys[0], int) else None
@@ -56,11 +57,30 @@ def parts(value: Value, index: int | None) -> Iterator[Value]:
                 trail.leave(element)
         else:
             yield from values(value.module, element)
+    if index is None or not elements:
+        yield from _appended(value)
+
+
+def _appended(value: Items) -> Iterator[Value]:
+    """Yield what `name.append(...)` puts into a list, in the scope that makes it."""
+    module = value.module
+    match module.scopes.parents.get(value.node):
+        case ast.Assign(targets=[ast.Name(id=name)]):
+            scope = module.scopes.scope_of(value.node)
+            for call in module.calls_by_name.get("append", ()):
+                match call:
+                    case ast.Call(
+                        func=ast.Attribute(value=ast.Name(id=base)), args=[added]
+                    ) if base == name and module.scopes.scope_of(call) is scope:
+                        yield from values(module, added)
 
 
 def asked_for(value: Items, keys: list[object]) -> Iterator[Value]:
     """Yield the entries of a dict with these keys; any entry if none is known."""
     yield from _entries(value, keys) if keys else _any_entry(value)
+    for key, entry in registered(value):
+        if not keys or key is None or key in keys:
+            yield entry
 
 
 def _entries(value: Items, keys: list[object]) -> Iterator[Value]:

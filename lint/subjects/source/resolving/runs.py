@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..reading.bindings import Binding, Kind
 from ..reading.memo import remembered
+from ..reading.nodes import last_word
 from ..reading.values import Routine, argument_for, parameters
 from .callers import calls_elsewhere
 from .local_calls import calls_of
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from ..reading.module import Module
     from ..reading.nodes import Function
     from ..reading.values import Value
+
+
+_CHOOSES = re.compile(r"(?:get|make|build|create|select|choose)_?\w*norm", re.I)
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,7 @@ def run_of(
 def _deciding(_module: Module, node: ast.AST) -> frozenset[str]:
     """The names, in a function or class, that conditions, rates or layers depend on."""
     found: set[str] = set()
+    chosen: set[str] = set()  # as in norm = get_norm(kind)
     set_to: dict[str, set[str]] = {}
     for inner in ast.walk(node):
         match inner:
@@ -91,7 +97,11 @@ def _deciding(_module: Module, node: ast.AST) -> frozenset[str]:
                 targets=[ast.Attribute(attr=name) | ast.Name(id=name)], value=value
             ):
                 set_to.setdefault(name, set()).update(_names_in(value))
-    for name in list(found):
+                if isinstance(value, ast.Call) and _CHOOSES.match(
+                    last_word(value.func)
+                ):
+                    chosen.add(name)
+    for name in [*found, *chosen]:
         found |= set_to.get(name, set())
     return frozenset(found)
 
@@ -124,6 +134,17 @@ def passed_by(run: Run | None, binding: Binding) -> tuple[Value, ...]:
     assert isinstance(binding.node, ast.arg)
     passed = argument_for(known.call, known.function, binding.node.arg, known.skipped)
     return () if passed is None else values(known.module, passed)
+
+
+def passed_expression(
+    run: Run | None, function: Function, name: str
+) -> tuple[Module, ast.expr, Run | None] | None:
+    """Return what the call that runs a function passes for a parameter, as written."""
+    known = _run_for(function, run)
+    if known is None:
+        return None
+    passed = argument_for(known.call, known.function, name, known.skipped)
+    return None if passed is None else (known.module, passed, known.outer)
 
 
 def callers_of(

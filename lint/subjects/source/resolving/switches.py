@@ -8,11 +8,12 @@ call is known, else the values that all calls in sight pass.
 from __future__ import annotations
 
 import ast
+import re
 from typing import TYPE_CHECKING
 
 from ..reading.bindings import Kind
 from ..reading.limits import FLAGS_HANDED
-from ..reading.nodes import Function
+from ..reading.nodes import Function, last_word
 from ..reading.values import (
     Class,
     Items,
@@ -28,9 +29,11 @@ from .comparisons import Other, compared
 from .conditions import conditions_around, conditions_of
 from .instances import attribute_given
 from .local_calls import calls_of
+from .members import is_set_from_outside
 from .passed import collected, passed_for
 from .records import fields_of, is_known
 from .resolve import values
+from .settings import entries_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -85,9 +88,21 @@ def _all(outcomes: Iterator[object]) -> bool | None:
     return found
 
 
+# Names of objects that hold the options of a command or the settings of a file.
+_OPTIONS = re.compile(
+    r"(?:^|_)(?:opt|option|arg|flag|hparam|param|config|cfg|conf|setting)s?$", re.I
+)
+
+
+# Bindings of one name whose conditions are asked for, and such questions in a row.
+_ALTERNATIVES = 4
+_NESTED = 2
+
+
 class _OutcomeSearch:
-    def __init__(self, run: Run | None) -> None:
+    def __init__(self, run: Run | None, nested: int = 0) -> None:
         self._run = run
+        self._nested = nested
         self._visited: set[ast.AST] = set()
 
     def outcomes(
@@ -137,6 +152,8 @@ class _OutcomeSearch:
                     yield Other.UNKNOWN
             case ast.Call(func=ast.Name(id="bool"), args=[inner]):
                 yield from self.outcomes(module, inner, run, depth)
+            case ast.Subscript() if entries := entries_of(module, expression, run):
+                yield from self._given(entries, depth)
             case ast.Subscript(value=ast.Name() as base):
                 whole = not any(
                     isinstance(value, Parameter) and not _is_called_here_alone(value)
@@ -193,7 +210,9 @@ class _OutcomeSearch:
         for binding in found[1] if found else ():
             match binding.kind:
                 case Kind.VALUE if isinstance(binding.node, ast.expr):
-                    yield from self.outcomes(module, binding.node, run, depth)
+                    few = len(found[1]) <= _ALTERNATIVES if found else False
+                    if not (few and self._is_dead(module, binding.place, run)):
+                        yield from self.outcomes(module, binding.node, run, depth)
                 case Kind.PARAMETER:
                     assert isinstance(binding.place, Function)
                     given = passed_for(module, binding.place, name.id, run)
@@ -202,6 +221,16 @@ class _OutcomeSearch:
                     yield from _valued(module, name)
                 case _:
                     yield Other.UNKNOWN
+
+    def _is_dead(self, module: Module, place: ast.AST, run: Run | None) -> bool:
+        """Whether the conditions around a binding keep it from being run."""
+        if self._nested >= _NESTED:
+            return False
+        inner = _OutcomeSearch(run, self._nested + 1)
+        return any(
+            _all(inner.outcomes(module, test, run, 0)) is (not wanted)
+            for test, wanted in conditions_around(module, place)
+        )
 
     def _asked_for(
         self,
@@ -236,6 +265,9 @@ class _OutcomeSearch:
         fields = None if given else fields_of(module, expression, run)
         if fields is not None:
             yield from self._given(fields, depth)
+        elif not given and _is_option(module, expression):
+            default = module.project.options[name]
+            yield Other.UNKNOWN if default is ... else default
         elif not given:
             yield from _valued(module, expression)
 
@@ -245,6 +277,15 @@ class _OutcomeSearch:
                 yield Other.UNKNOWN
             else:
                 yield from self.outcomes(*one, depth)
+
+
+def _is_option(module: Module, expression: ast.Attribute) -> bool:
+    """Whether it is `options.norm`, of which a default is known and nothing else."""
+    return (
+        _OPTIONS.search(last_word(expression.value)) is not None
+        and expression.attr in module.project.options
+        and not is_set_from_outside(module, expression.attr)
+    )
 
 
 def _is_called_here_alone(parameter: Parameter) -> bool:

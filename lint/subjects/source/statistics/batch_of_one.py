@@ -10,7 +10,6 @@ from ... import names
 from ..networks.contents import kinds_held
 from ..networks.sequence import layers_before
 from ..reading.nodes import last_word
-from ..reading.reach import may_reach
 from ..reading.values import Routine
 from ..resolving.classes import calls_in, keyword
 from ..resolving.resolve import values
@@ -46,9 +45,6 @@ class BatchOfOne:
 
 def batches_of_one(module: Module) -> Iterator[BatchOfOne]:
     """Yield each place by which a network with BN gets one sample at a time."""
-    may_train = module.mentions(*_FITTING, *_APPLYING, "train_on_batch")
-    if not may_train or not may_reach(module, names.mentions_batch_norm):
-        return
     found: dict[ast.AST, None] = {}
     for word in (*_FITTING, "train_on_batch"):
         for call in module.calls_by_name.get(word, ()):
@@ -99,14 +95,14 @@ def _loops(module: Module) -> Iterator[ast.AST]:
         place = batch_of_one(module, loop.iter)
         if (
             place is not None
-            and place in module.scopes.parents
             and _trains(module, loop)
             and any(
                 names.BATCH_NORM in kinds_held(module, network)
                 for network in trained_networks(module)
             )
         ):
-            yield place
+            # Where it is made in another file, the loop shows it.
+            yield place if place in module.scopes.parents else loop.iter
 
 
 def _trains(module: Module, loop: ast.For) -> bool:

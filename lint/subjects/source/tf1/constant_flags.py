@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ... import names
 from ..networks.contents import kinds_held
 from ..reading import hints
+from ..reading.nodes import last_word
 from ..reading.values import Class, Known
 from ..resolving.classes import keras_kind, keyword
 from ..resolving.members import attribute_of_self, members, self_name
@@ -36,7 +37,8 @@ class ConstantFlag:
         name: the attribute.
         lines: where it is the flag of a layer.
         kinds: what these layers are.
-        optimizes: whether the module also trains, so that its graph may be for that.
+        optimizes: whether the module also trains, or the class is called so: its graph
+            may be for that alone.
     """
 
     node: ast.expr
@@ -59,7 +61,7 @@ def constant_flags(module: Module) -> Iterator[ConstantFlag]:
                     name,
                     tuple(sorted({call.lineno for call in uses})),
                     frozenset().union(*uses.values()),
-                    module.matches(_OPTIMIZES),
+                    module.matches(_OPTIMIZES) or "train" in node.name.lower(),
                 )
 
 
@@ -71,10 +73,22 @@ def _set_to_true(module: Module, node: ast.ClassDef) -> Iterator[tuple[str, ast.
             case ast.Assign(
                 targets=[ast.Attribute(attr=name)], value=ast.Constant(value=True)
             ) if hints.is_training_flag(name) and "trainable" not in name:
-                if own.given(name) == [inner.value] and not _is_set_elsewhere(
-                    module, node.name, name
+                if (
+                    own.given(name) == [inner.value]
+                    and not _is_set_below(module, node, name)
+                    and not _is_set_elsewhere(module, node.name, name)
                 ):
                     yield name, inner.value
+
+
+def _is_set_below(module: Module, owner: ast.ClassDef, name: str) -> bool:
+    """Whether a class of the module that extends it may set it."""
+    return any(
+        node is not owner
+        and any(last_word(base) == owner.name for base in node.bases)
+        and members(module, node).given(name)
+        for node in module.classes
+    )
 
 
 def _is_set_elsewhere(module: Module, owner: str, name: str) -> bool:
@@ -85,6 +99,7 @@ def _is_set_elsewhere(module: Module, owner: str, name: str) -> bool:
     return (
         not texts
         or module.may_hide(name)
+        or module.mentions("setattr(", "__dict__")
         or module.matches(outside)
         or any(
             outside.search(text) or (owner in text and inside.search(text))

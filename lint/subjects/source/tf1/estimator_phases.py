@@ -85,6 +85,15 @@ def _refuses_modes(function: Function) -> bool:
 
 
 def _depends_on_mode(module: Module, call: ast.Call, function: Function) -> bool:
+    """Whether it is run in some modes alone: in a branch, or after others return."""
+    for earlier in ast.walk(function):
+        if (
+            isinstance(earlier, ast.If)
+            and earlier.lineno < call.lineno
+            and hints.speaks_of_phase(ast.unparse(earlier.test))
+            and any(isinstance(inner, ast.Return) for inner in ast.walk(earlier))
+        ):
+            return True
     for outer in module.scopes.ancestors(call):
         if outer is function:
             return False

@@ -63,6 +63,11 @@ def _picked(module: Module, node: ast.ClassDef) -> Iterator[str]:
 
 
 def _holds_layers(module: Module, table: ast.expr) -> bool:
+    match table:
+        case ast.Dict() | ast.Call(func=ast.Name(id="dict")):
+            pass
+        case _:
+            return False
     return any(
         isinstance(value, Items)
         and any(

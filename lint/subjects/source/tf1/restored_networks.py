@@ -28,7 +28,7 @@ _EXPORTING = (
     *("convert_variables_to_constants", "extract_sub_graph", "simple_save"),
     "add_meta_graph_and_variables",
 )
-_GENERATES = re.compile(r"gan|generat|sampl|style|fake", re.IGNORECASE)
+_GENERATES = re.compile(r"gan|generat|sampl|style|fake|pix2pix|transfer", re.IGNORECASE)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
-from ..reading.values import Items, Known, Result, dict_entries
+from ..reading.values import Class, Items, Known, Result, dict_entries
+from ..resolving.lineage import lineage
 from ..resolving.resolve import values
 from ..resolving.saying import local_value
 
@@ -34,10 +35,15 @@ def training_ops(module: Module) -> Iterator[ast.Call]:
 
 
 def _is_optimizer(value: Value) -> bool:
-    """Whether it is one of TensorFlow 1, or one around it, as Horovod's is."""
+    """Whether it is one of TensorFlow 1, extends one, or is around one."""
     match value:
         case Result(maker=Known(name)) if _OPTIMIZER.match(name):
             return True
+        case Result(maker=Class() as cls):
+            return any(
+                isinstance(base, Known) and _OPTIMIZER.match(base.name)
+                for base in lineage(cls)
+            )
         case Result(maker=Known(name), module=module, call=call) if (
             name.endswith("Optimizer") and call.args
         ):

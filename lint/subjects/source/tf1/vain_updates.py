@@ -33,7 +33,7 @@ def fetched_in_vain(module: Module) -> Iterator[tuple[ast.Call, str, str]]:
     for call in fetched_updates(module):
         if "UPDATE_OPS" not in ast.unparse(call):
             continue
-        if is_outside_graph(module, call):
+        if is_outside_graph(module, call) and not _builds_in_default(module, call):
             why = "this asks the default graph, not the one that was made"
             yield call, why, _DEPEND
         elif not used:
@@ -43,6 +43,18 @@ def fetched_in_vain(module: Module) -> Iterator[tuple[ast.Call, str, str]]:
         elif (scope := _foreign_scope(module, call)) is not None:
             why = f"no scope here is called {scope!r}, which finds none"
             yield call, why, "name the scope of the layers, or none"
+
+
+def _builds_in_default(module: Module, fetched: ast.Call) -> bool:
+    """Whether layers are made beside it, outside of any `with`, in a script."""
+    return module.scopes.enclosing_function(fetched) is None and any(
+        module.scopes.enclosing_function(call) is None
+        and not any(
+            isinstance(outer, ast.With) for outer in module.scopes.ancestors(call)
+        )
+        and builds_both_phases(module, call)
+        for call in module.calls
+    )
 
 
 def _is_too_early(module: Module, fetched: ast.Call) -> bool:

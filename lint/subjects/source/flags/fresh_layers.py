@@ -1,0 +1,108 @@
+"""Batch normalization that is made anew at each call, and so keeps nothing."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import TYPE_CHECKING
+
+from ..reading import hints
+from ..reading.memo import found_once, remembered
+from ..reading.nodes import Function, last_word
+from ..reading.values import Class, Known, Result
+from ..resolving.callers import calls_elsewhere
+from ..resolving.classes import keras_kind, reached
+from ..resolving.local_calls import calls_of
+from ..resolving.resolve import values
+from ..resolving.symbolic import builds_graph
+from ..statistics.batch_norms import batch_norm_name
+from ..training.tapes import TAPE, stands_in_tape
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..reading.module import Module
+
+# What a graph starts from, of Keras or of TensorFlow 1.
+_GRAPHS = re.compile(
+    r"\b(?:Input|placeholder|Session|get_variable|make_template)\(|\.(?:in|out)puts?\b"
+    r"|Estimator|compat\.v1|tf\.contrib"
+)
+_OF_GRAPHS = re.compile(r"\b(?:placeholder|Session|get_variable)\(|tf\.contrib")
+_ONCE = ("__init__", "build")
+_CALLS = ("call", "__call__")
+
+
+@found_once
+def fresh_batch_norms(module: Module) -> Iterator[ast.Call]:
+    """Yield each call of BN that was made for it: `BatchNormalization()(x)`.
+
+    That is right where a graph is built, once. It is reported in the `call` of a Keras
+    class, under a tape, and in a project that trains by tapes and builds no graph.
+    """
+    for made in module.calls:
+        call = _called_at_once(module, made)
+        function = None if call is None else module.scopes.enclosing_function(call)
+        if (
+            call is not None
+            and isinstance(function, ast.FunctionDef)
+            and function.name not in _ONCE
+            and any(map(_is_batch_norm, values(module, call.func)))
+            and not builds_graph(module, call, is_layer=False)
+            and not any(map(hints.is_test, module.scopes.names_around(call)))
+            and _runs_each_time(module, call, function)
+        ):
+            yield call
+
+
+def _called_at_once(module: Module, made: ast.Call) -> ast.Call | None:
+    """The call of a new layer, in the same expression or function."""
+    match module.scopes.parents.get(made):
+        case ast.Call() as call if call.func is made:
+            return call if call.args else None
+        case ast.Assign(targets=[ast.Name(id=name)]) if "orm" in last_word(made.func):
+            function = module.scopes.enclosing_function(made)
+            for call in module.calls_by_name.get(name, ()):
+                if (
+                    isinstance(call.func, ast.Name)
+                    and call.args
+                    and module.scopes.enclosing_function(call) is function
+                ):
+                    return call
+    return None
+
+
+def _is_batch_norm(value: object) -> bool:
+    return (
+        isinstance(value, Result)
+        and not (isinstance(value.maker, Known) and "keras" not in value.maker.name)
+        and batch_norm_name(value.maker) is not None
+    )
+
+
+def _runs_each_time(module: Module, call: ast.Call, function: Function) -> bool:
+    """Whether the function is surely run at each step, not to build a graph."""
+    if module.matches(_OF_GRAPHS):
+        return False
+    owner = module.owner_of(function)
+    if owner is not None and keras_kind(Class(module, owner)) is not None:
+        cls = Class(module, owner)
+        ways = (routine.node for name in _CALLS for routine in reached(cls, name))
+        if function in ways:
+            return True
+    if stands_in_tape(module, call) or _is_eager(module):
+        return True
+    return any(
+        stands_in_tape(where, one)
+        for where, one, _ in (
+            *((module, *found) for found in calls_of(module, function)),
+            *calls_elsewhere(module, function),
+        )
+    )
+
+
+@remembered
+def _is_eager(module: Module) -> bool:
+    """Whether the project has a tape and nothing that a graph could start from."""
+    texts = module.project.texts.by_path.values()
+    return any(TAPE in text for text in texts) and not any(map(_GRAPHS.search, texts))

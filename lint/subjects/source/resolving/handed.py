@@ -1,0 +1,56 @@
+"""What a caller writes for something in the function that it calls."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from ..reading.memo import remembered
+from ..reading.values import Routine, argument_for
+from .members import self_name
+
+if TYPE_CHECKING:
+    from ..reading.module import Module
+
+
+@remembered
+def as_caller_writes(
+    _caller: Module, call: ast.Call, routine: Routine, expression: ast.expr
+) -> ast.expr | None:
+    """Return what a caller would write for a parameter, or for a part of one.
+
+    For `self.encoder` in `def encode(self, x)`, run by `net.encode(x)`, that is
+    `net.encoder`; None if the expression does not begin with a parameter.
+    """
+    match expression:
+        case ast.Name(id=name) if routine.owner and name == self_name(routine.node):
+            return _instance(call, routine)
+        case ast.Name(id=name):
+            return argument_for(
+                call, routine.node, name, int(routine.owner is not None)
+            )
+        case ast.Attribute(value=base, attr=attribute, ctx=context):
+            held = as_caller_writes(_caller, call, routine, base)
+            if held is not None:
+                return ast.copy_location(ast.Attribute(held, attribute, context), call)
+        case ast.Subscript(value=base, slice=ast.Constant() as index, ctx=context):
+            held = as_caller_writes(_caller, call, routine, base)
+            if held is not None:
+                return ast.copy_location(ast.Subscript(held, index, context), call)
+    return None
+
+
+def _instance(call: ast.Call, routine: Routine) -> ast.expr | None:
+    """What a method is called on: `net` in `net.encode(x)`, and in `net(x)`.
+
+    Nothing for `net.call(x)`, which another rule is about.
+    """
+    name = getattr(routine.node, "name", "")
+    if name in ("call", "__call__"):
+        return call.func if name == "__call__" else None
+    match call.func:
+        case ast.Attribute(value=ast.Call(func=ast.Name(id="super"))):
+            return None
+        case ast.Attribute(value=base):
+            return base
+    return None
