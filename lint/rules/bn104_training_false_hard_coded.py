@@ -116,8 +116,6 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                 elif flagged.by_calls_of:
                     what = f"training={flagged.value} is what all calls of"
                     what += f" {flagged.by_calls_of} pass"
-                        f"training={flagged.value} is what all calls of {caller} pass"
-                    )
                 if helped:
                     advice = "pass `training` from call on"
                 harmed = "the running statistics never move in training"
