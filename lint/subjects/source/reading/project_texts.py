@@ -81,7 +81,7 @@ class ProjectTexts:
 
         A comment between the name and its bracket is not looked for.
         """
-        called = rf"{name}\b(?<!\bdef {name})(?<!\bclass {name})[\s\\)]*\("
+        called = rf"{name}\b(?<!\w{name})(?<!def {name})(?<!class {name})[\s\\)]*\("
         return re.search(called, self.read(path)) is not None
 
     def words_of(self, path: Path) -> frozenset[str]:
