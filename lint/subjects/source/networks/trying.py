@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from typing import TYPE_CHECKING
 
 from ..reading import hints
@@ -18,6 +19,7 @@ _NETWORKS = ("add", "Sequential", "Model")
 _APPLYING = {"call", "__call__"}
 _BUILDING = {"build", "_build", "__init__", "compute_output_shape"}
 _RAISING = "raises"
+_ASIDE = re.compile(r"__main__|built\b")  # what such a condition asks
 
 
 def is_beside_network(module: Module, statement: ast.stmt) -> bool:
@@ -45,7 +47,7 @@ def only_tries(module: Module, statement: ast.stmt) -> bool:
         match outer:
             case ast.FunctionDef(name=name) if name in _BUILDING:
                 return _calls_own(statement)
-            case ast.If(test=test) if "__main__" in ast.unparse(test):
+            case ast.If(test=test) if _ASIDE.search(ast.unparse(test)):
                 return True
             case ast.With(items=items) if any(
                 _RAISING in ast.unparse(item.context_expr).lower() for item in items
