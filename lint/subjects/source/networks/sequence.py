@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..reading.nodes import Function
 
 _LAYERS = "keras.layers."
-_BOUND = re.compile(r"\bpartial\(\s*[\w.]*BatchNorm")
+_BOUND = re.compile(r"\bpartial\(\s*[\w.]*BatchNormalization\b")
 # Positional arguments, after those that may not be constants.
 _POSITIONAL = {
     "BatchNormalization": ("axis", "momentum", "epsilon"),

@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from ..reading.bindings import Kind
-from ..reading.nodes import arguments_of
+from ..reading.nodes import arguments_of, last_word
 from ..reading.reach import may_reach
 from ..reading.values import Routine, argument_for
 from ..resolving.classes import calls_in
@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from ..reading.module import Module
     from ..reading.nodes import Function
 
+# Common decorators that take no gradients.
+_OTHERS = {
+    *("function", "jit", "property", "setter", "staticmethod", "classmethod"),
+    *("abstractmethod", "contextmanager", "wraps", "override", "parametrize"),
+}
+
 
 def decorated_losses(
     module: Module,
@@ -29,14 +35,19 @@ def decorated_losses(
     It comes with the `with` that may open the tape, the decorating function and the
     decorator as written.
     """
-    if not may_reach(module, _has_tape):
+    decorated = [
+        (node, decorator)
+        for node in module.scopes.of(ast.FunctionDef)
+        for decorator in node.decorator_list
+        if last_word(getattr(decorator, "func", decorator)) not in _OTHERS
+    ]
+    if not decorated or not may_reach(module, _has_tape):
         return
-    for node in module.scopes.of(ast.FunctionDef):
-        for decorator in node.decorator_list:
-            for value in values(module, decorator):
-                if isinstance(value, Routine) and arguments_of(value.node):
-                    for opened in _calling(value):
-                        yield node, opened, value, decorator
+    for node, decorator in decorated:
+        for value in values(module, decorator):
+            if isinstance(value, Routine) and arguments_of(value.node):
+                for opened in _calling(value):
+                    yield node, opened, value, decorator
 
 
 def _has_tape(text: str) -> bool:

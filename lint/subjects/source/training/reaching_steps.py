@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from typing import TYPE_CHECKING
 
 from ..reading.limits import FILES_STEPPING
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from ..reading.module import Module
 
 STEPS = ("GradientTape", "minimize", "stateless_call", "backward")
+_STEP = re.compile(rf"\b({'|'.join(STEPS)})\(")
 
 
 @remembered
@@ -26,13 +28,15 @@ def stepping(module: Module) -> list[Module]:
         for node in module.tree.body
         if isinstance(node, ast.FunctionDef | ast.ClassDef)
     }
-    if not defined:
+    if not defined or module.path.suffix == ".ipynb":
         return []
     defined.add(module.imported_as)
     users = [
         path
         for path in texts.with_sign(_has_step)
-        if path.resolve() != here and not defined.isdisjoint(texts.words_of(path))
+        if path.resolve() != here
+        and not defined.isdisjoint(texts.words_of(path))
+        and here in module.project.reach.led_to(path)
     ]
     if len(users) > FILES_STEPPING:
         return []
@@ -41,4 +45,4 @@ def stepping(module: Module) -> list[Module]:
 
 
 def _has_step(text: str) -> bool:
-    return any(word in text for word in STEPS)
+    return ("keras" in text or "tensorflow" in text) and _STEP.search(text) is not None
