@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ..networks.defaults import kinds_in_inference
+from ..networks.frozen import freezes
 from ..networks.identity import is_part_of
 from ..reading import hints
 from ..reading.nodes import arguments_of, last_word
@@ -135,6 +136,8 @@ def _lost(
     if not trained:
         return  # gradients for an input, or for something that is not known
     for call, lost, is_false in _without_phase(list(running(module, body))):
+        if freezes(call.module).covers(call.call.func):
+            continue  # where its class is; a caller in another file does not show it
         called = ast.unparse(call.call.func)
         for network in call.networks():
             kinds = trained_kinds(network, call.call) & LOST
@@ -143,6 +146,8 @@ def _lost(
                 is_call = here and keyword(call.call, FLAG) is None
                 shared = call.caller is not None
                 shown = lost.shown
+                if call.module is not module and called.startswith("self."):
+                    called = ast.unparse(network[1])
                 yield LostFlag(shown, called, how, kinds, is_call, shared, is_false)
                 break
 
