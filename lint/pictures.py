@@ -59,3 +59,9 @@ def save_figure(figure: Any, path: Path, argument: str, dpi: int = 100) -> None:
         ) from error
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def label_by_factors(axis: Any) -> None:
+    """Label an axis of doublings by factors: 3 as 8."""
+    axis.get_major_locator().set_params(integer=True)
+    axis.set_major_formatter(lambda value, _: f"{2.0**value:,.5g}")

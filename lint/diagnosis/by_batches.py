@@ -81,7 +81,7 @@ def momentum_too_small(evidence: Evidence) -> Iterator[Cause]:
 def batches_too_small(evidence: Evidence) -> Iterator[Cause]:
     """Find variances of batches of so few samples that most of it is missing."""
     able = [e for e in evidence.layers if e.data and not e.frozen and e.is_finite]
-    if fit_kinds(able, evidence.of_kinds):
+    if _show_kinds(evidence):
         return  # Batches of one kind each lack variance, too.
     sizes = {}
     for layer in able:
@@ -123,7 +123,7 @@ def _of_fitting_size(evidence: Evidence, able: Sequence[LayerState]) -> Iterator
     is_known = bool(evidence.accumulated) or evidence.data.batch_size < _SMALL_BATCH
     if evidence.is_harmed and not is_known:
         return
-    if any(_left(evidence, layer) > _BIAS for layer in able):
+    if not _are_converged(evidence, able):
         return
     size, layers = fitting_size(able)
     if layers and size < _SMALL_BATCH:
@@ -147,6 +147,18 @@ def _of_size(
             "but each is normalized by itself"
         )
     return Cause("batches too small", certainty, paths, text, _LARGER_BATCHES)
+
+
+def _show_kinds(evidence: Evidence) -> bool:
+    """Whether the running statistics are those of batches of one kind each."""
+    return _are_converged(evidence, evidence.layers) and fit_kinds(
+        evidence.layers, evidence.of_kinds
+    )
+
+
+def _are_converged(evidence: Evidence, layers: Iterable[LayerState]) -> bool:
+    """Whether hardly any of their initial values is left in running statistics."""
+    return all(_left(evidence, e) <= _BIAS for e in layers if signs.is_averaged(e))
 
 
 def _left(evidence: Evidence, layer: LayerState) -> float:
@@ -194,9 +206,7 @@ def one_kind_each(evidence: Evidence) -> Iterator[Cause]:
             "the model does better with batches in the order of the data than with "
             "shuffled ones: each batch in training held samples of one kind"
         )
-    elif (evidence.is_harmed or evidence.is_poor) and fit_kinds(
-        evidence.layers, evidence.of_kinds
-    ):
+    elif (evidence.is_harmed or evidence.is_poor) and _show_kinds(evidence):
         text = (
             "the running variances lack the differences between kinds of samples: each "
             "batch in training held samples of one kind, which normalization made alike"

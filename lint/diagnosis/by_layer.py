@@ -242,8 +242,8 @@ def not_converged(evidence: Evidence) -> Iterator[Cause]:
 
 FINDERS: tuple[Callable[[Evidence], Iterable[Cause]], ...] = (
     not_finite,
-    flag_hard_coded,
     never_moved,
+    flag_hard_coded,
     frozen,
     dtype_too_narrow,
     not_converged,

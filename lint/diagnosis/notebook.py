@@ -14,29 +14,33 @@ if TYPE_CHECKING:
 
     from .report import Diagnosis
 
-_COLOURS = {"certain": "#c62828", "likely": "#ef6c00", "possible": "#9e9d24"}
+# Readable on white and on black.
+_RED, _GREEN = "#d84343", "#388e3c"
+_COLOURS = {"certain": _RED, "likely": "#d9690a", "possible": "#8d8b1d"}
 _BAR = 160  # pixels
 
 
 def as_html(diagnosis: Diagnosis) -> str:
     """Render the verdict, the causes, the trial, and tables of measurements."""
-    colour = "#2e7d32" if diagnosis.healthy else "#c62828"
+    colour = _GREEN if diagnosis.healthy else _RED
     parts = [f'<p style="color: {colour}"><b>{escape(diagnosis.headline)}.</b></p>']
     parts += [f"<p>{escape(fact)}</p>" for fact in sentences.facts(diagnosis)]
     parts += [_cause(diagnosis, index) for index in range(len(diagnosis.causes))]
     if tried := sentences.trial(diagnosis):
         parts.append(f"<p>{escape(tried)}</p>")
     if diagnosis.remedy:
-        parts.append(f"<pre>{escape(diagnosis.remedy)}</pre>")
+        parts.append(f"<p>Remedy: <code>{escape(diagnosis.remedy)}</code></p>")
     titles, rows = score_rows(diagnosis)
     bars = _bars(diagnosis, [row[0] for row in rows])
-    table = [[*map(escape, row), bar] for row, bar in zip(rows, bars, strict=True)]
-    parts.append(_table([*titles, ""], table))
+    table = [
+        [*row[:2], bar, *row[2:]] for row, bar in zip(_escaped(rows), bars, strict=True)
+    ]
+    parts.append(_table([*titles[:2], "", *titles[2:]], table))
     if diagnosis.layers:
         layers = _escaped(layer_rows(diagnosis))
         parts.append(_details("Layers", _table(LAYER_TITLES, layers), open_=True))
         uses = _escaped(use_rows(diagnosis))
-        parts.append(_details("Modes", _table(USE_TITLES, uses)))
+        parts.append(_details("Statistics used", _table(USE_TITLES, uses)))
     return f"<div>{''.join(parts)}</div>"
 
 
@@ -75,8 +79,12 @@ def _details(title: str, content: str, open_: bool = False) -> str:
 
 def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Render a table of cells that are already HTML."""
-    head = "".join(f"<th>{escape(title)}</th>" for title in titles)
-    body = "".join(
-        f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows
-    )
-    return f"<table><tr>{head}</tr>{body}</table>"
+    head = _row("th", map(escape, titles))
+    return f"<table>{head}{''.join(_row('td', row) for row in rows)}</table>"
+
+
+def _row(tag: str, cells: Iterable[str]) -> str:
+    """Render a row; the first cell is a name, and numbers follow."""
+    first, *others = cells
+    content = f'<{tag} style="text-align: left">{first}</{tag}>'
+    return f"<tr>{content}{''.join(f'<{tag}>{cell}</{tag}>' for cell in others)}</tr>"

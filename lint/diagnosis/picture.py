@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..pictures import check_picture, save_figure
+from ..pictures import check_picture, label_by_factors, save_figure
 from . import sentences
-from .tables import MODES_IN_ORDER
+from .tables import MODES_IN_ORDER, part
 
 if TYPE_CHECKING:
     from .report import Diagnosis
@@ -99,10 +99,12 @@ def _draw_layers(diagnosis: Diagnosis, shifts: Any, ratios: Any) -> None:
         axes.barh(positions, finite, color=colours)
         axes.set_xlim(0, max(1.0, 1.1 * float(finite.max(initial=0))))
         axes.axvline(far, color="gray", linestyle=":", linewidth=1)
+        if axes is ratios:
+            label_by_factors(axes.xaxis)
         axes.invert_yaxis()
         axes.set_yticks(positions, labels if axes is shifts else [])
-        unit = "standard deviations" if axes is shifts else "doublings"
-        axes.set_title(f"{title} off, in {unit}", fontsize="medium")
+        axes.set_title(f"{title} off by", fontsize="medium")
+        axes.set_xlabel("standard deviations" if axes is shifts else "a factor of")
         axes.spines[["top", "right"]].set_visible(False)
         for index, value in enumerate(values):
             if not np.isfinite(value):
@@ -112,7 +114,8 @@ def _draw_layers(diagnosis: Diagnosis, shifts: Any, ratios: Any) -> None:
 def _label(path: str, share: float | None) -> str:
     name = sentences.printable(path)
     name = name if len(name) <= 24 else f"...{name[-21:]}"
-    return name if share is None else f"{name}\n{share:.0%} of the gap"
+    explained = part(share)
+    return f"{name}\nalone explains {explained}" if explained else name
 
 
 def _draw_strip(diagnosis: Diagnosis, axes: Any) -> None:
@@ -133,4 +136,7 @@ def _draw_strip(diagnosis: Diagnosis, axes: Any) -> None:
     axes.set_yticks([0, 1], ["mean", "variance"])
     axes.set_xticks([0, len(order) - 1] if len(order) > 1 else [0])
     axes.set_xticklabels(["first", "last"] if len(order) > 1 else ["the layer"])
-    axes.set_title("all layers, in the model's order", fontsize="medium")
+    axes.set_title(
+        "all layers, in the model's order: the darker, the farther off",
+        fontsize="medium",
+    )

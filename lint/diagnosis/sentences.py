@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from .names import BATCH_NORM, IN_ORDER, INFERENCE, RECALIBRATED, TRAINING
 
 if TYPE_CHECKING:
+    from .batches import Data
     from .cause import Cause
     from .report import Diagnosis
     from .scores import Spread
@@ -123,8 +124,15 @@ def _no_help(diagnosis: Diagnosis) -> str:
     if evidence.worse(INFERENCE, RECALIBRATED):
         return "still no better than a constant prediction"
     if after < _NOTICEABLE * before:
-        return "that may be chance"
+        return "that may be chance" + _with_more(evidence.data)
     return "nothing to gain" if diagnosis.healthy else "that does not help"
+
+
+def _with_more(data: Data) -> str:
+    """Say how to measure on all data, if only some were used."""
+    if data.given is None or data.given - data.samples < data.batch_size:
+        return ""
+    return f", which more of the data tell: steps={data.given // data.batch_size}"
 
 
 def sentence(text: str) -> str:

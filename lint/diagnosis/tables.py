@@ -25,7 +25,7 @@ LAYER_TITLES = (
     "momentum",
     "mean off by",
     "variance",
-    "of the gap",
+    "alone explains",
 )
 USE_TITLES = ("statistics used in", *WAYS)
 
@@ -39,6 +39,7 @@ MODES_IN_ORDER = (
     RECALIBRATED,
 )
 _MOST_LAYERS, _WORTH_IT = 10, 3  # shown, and the fewest others worth summing up
+_LEAST = 0.005  # that is not shown as 0
 
 
 def score_rows(diagnosis: Diagnosis) -> tuple[list[str], list[list[str]]]:
@@ -67,8 +68,8 @@ def layer_rows(diagnosis: Diagnosis) -> list[list[str]]:
             [
                 f"... {len(layers) - len(shown_ones)} more, at most",
                 "",
-                f"{max(distance.shift for distance in rest):.2f} std",
-                f"x {max(distance.ratio for distance in rest):.2f}",
+                _shift(max(distance.shift for distance in rest)),
+                f"x {number(max(distance.ratio for distance in rest))}",
                 "",
             ]
         )
@@ -88,10 +89,19 @@ def _layer_row(state: LayerState) -> list[str]:
     return [
         printable(state.path) + (" (frozen)" if state.frozen else ""),
         "average" if momentum is None else f"{momentum:g}",
-        "no data" if away is None else f"{number(away.shift)} std",
+        "no data" if away is None else _shift(away.shift),
         "no data" if away is None else _factor(away.scale, away.ratio),
-        "-" if state.share is None else f"{state.share:.0%}",
+        part(state.share) or "-",
     ]
+
+
+def part(share: float | None) -> str:
+    """Format the part of the gap that a layer explains; empty if it is none of it."""
+    return "" if share is None or share < _LEAST else f"{share:.0%}"
+
+
+def _shift(shift: float) -> str:
+    return f"{number(shift)} std" if not shift < _LEAST else "0 std"
 
 
 def _factor(scale: float, ratio: float) -> str:

@@ -87,7 +87,7 @@ healthy = bool(np.abs(moving_mean).max() > 0)
     def check_source(self, module: Module) -> Iterator[Finding]:
         """Report every call in a training step that leaves out `training`."""
         known = list(source.lost_flags(module))
-        nodes = [lost.node for lost in known]
+        nodes = source.steps_losing_flags(module) | {lost.node for lost in known}
         for call, network in source.handed_in_networks(module):
             if call in nodes:
                 continue
@@ -121,11 +121,18 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                 continue
             yield self.finding(
                 f"{lost.called}(...) {lost.how} without training=True: it runs in "
-                f"inference mode, so {harm(lost.kinds)}; pass training=True",
+                f"inference mode, so {harm(lost.kinds)}; {_remedy(module, lost)}",
                 module.location(lost.node),
                 None if names.BATCH_NORM in lost.kinds else Severity.WARNING,
                 _fix(module, lost),
             )
+
+
+def _remedy(module: Module, lost: source.LostFlag) -> str:
+    is_elsewhere = lost.home is not None and lost.home is not module
+    if lost.is_call and lost.shared and is_elsewhere:
+        return "pass training=True, by a parameter where an evaluation shares this"
+    return "pass training=True"
 
 
 def _fix(module: Module, lost: source.LostFlag) -> Fix | None:

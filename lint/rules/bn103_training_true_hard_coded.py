@@ -106,15 +106,17 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
             if flagged.value is True and honoured and not flagged.is_switch:
                 # A graph of TensorFlow 1 may be for training alone.
                 alone = flagged.is_function and flagged.in_training
+                method = flagged.by_calls_of
+                how = f"what all calls of {method} pass" if method else "hard-coded"
                 yield self.finding(
-                    "training=True is hard-coded: in inference too the batch's own "
+                    f"training=True is {how}: in inference too the batch's own "
                     "statistics are used, and the running statistics move; "
                     + _advice(flagged),
                     module.location(flagged.node),
                     Severity.INFO if flagged.noisy or alone else None,
                     # Left out of a function of TensorFlow 1, it may mean inference.
                     fix=None
-                    if flagged.of_graphs
+                    if flagged.of_graphs or method
                     else source.flag_left_out(module, flagged),
                 )
         for fresh in source.fresh_batch_norms(module):

@@ -33,7 +33,8 @@ class TrainingFalseHardCoded(Rule):
     `training=False`, from Keras 3.10 on also `training=None`, of a method that `call`
     uses is also reported, if nothing ever passes another value. It is only reported as
     info where the network seems meant to stay frozen, such as a backbone, or is passed
-    in and not in sight. The constant False of dropout, or of what is seen to hold it,
+    in and not in sight, and for a named constant or setting that is False, which may
+    be meant as a switch. The constant False of dropout, or of what is seen to hold it,
     is a warning; that of a layer which is passed in, beside layers that get the phase,
     is info, and so is a rate that a call in inference sets on its instance for good.
 
@@ -95,16 +96,27 @@ healthy = bool(np.abs(moving_mean).max() > 0)
             if flagged.value is not True and _matters(module, flagged):
                 meant = flagged.kept_still and not flagged.is_layer
                 # Left out of a function of TensorFlow 1, it means the same.
-                fixable = not (meant or flagged.is_function or flagged.by_default_of)
+                helped = flagged.by_default_of or flagged.by_calls_of
+                fixable = not (meant or flagged.is_function or helped)
                 in_call = flagged.where is source.FlagPlace.CALL
                 advice = "pass training=training" if in_call else "leave it out"
                 # Only what None means depends on the version.
                 caveat = (
                     source.keras_for(module).caveat if flagged.value is None else ""
                 )
-                how = "hard-coded"
+                what = f"training={flagged.value} is hard-coded"
+                if flagged.is_switch:
+                    assert isinstance(flagged.node, ast.keyword)
+                    what = f"{ast.unparse(flagged.node.value)} is False"
+                    fixable = False
                 if flagged.by_default_of:
-                    how = f"the default of {flagged.by_default_of}, called without it"
+                    helper = flagged.by_default_of
+                    what = f"training={flagged.value} is the default of {helper}"
+                    what += ", called without it"
+                elif flagged.by_calls_of:
+                    what = f"training={flagged.value} is what all calls of"
+                    what += f" {flagged.by_calls_of} pass"
+                if helped:
                     advice = "pass `training` from call on"
                 harmed = "the running statistics never move in training"
                 if flagged.only_drops:
@@ -116,9 +128,9 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                         ", or set trainable=False if the layer is meant to be frozen"
                     )
                 # Before Keras 3.10 the default None of a method changes nothing.
-                unsure = flagged.by_default_of and caveat
+                unsure = (helped and caveat) or flagged.is_switch
                 yield self.finding(
-                    f"training={flagged.value} is {how}: {harmed}; {advice}{caveat}",
+                    f"{what}: {harmed}; {advice}{caveat}",
                     module.location(flagged.node),
                     Severity.INFO if meant or flagged.unknown or unsure else None,
                     source.flag_left_out(module, flagged) if fixable else None,
@@ -204,7 +216,7 @@ def _is_estimated(layer: BatchNorm) -> bool:
 
 def _matters(module: Module, flagged: source.Flagged) -> bool:
     """Whether this flag, False or None, is obeyed where it stands."""
-    if flagged.is_switch:
+    if flagged.is_switch and flagged.where is source.FlagPlace.GRAPH:
         return False
     if flagged.value is None:
         return flagged.where is source.FlagPlace.CALL and source.keras_for(module).has(

@@ -30,7 +30,8 @@ class FrozenAfterCompile(Rule):
     what the model was compiled with, as in adversarial networks, it is left alone.
 
     In Keras 2 a network that is frozen and unfrozen in a loop that trains and compiles
-    nothing is reported as info: it has no effect.
+    nothing is reported as info: it has no effect. So is the `rate` or `momentum` of a
+    layer that is set between two calls of `fit`, without `compile`.
 
     In Keras 3 it reports, as an error, `x.trainable = False` between the `compile` and
     the first training of x, if nothing unfreezes x again, also where a loop over
@@ -86,6 +87,12 @@ healthy = bool(np.array_equal(before, after))
 
     def check_source(self, module: Module) -> Iterator[Finding]:
         """Report every change that comes too late."""
+        for number in source.late_rates(module):
+            yield self.finding(
+                f"{ast.unparse(number.targets[0])} has no effect on the training "
+                "function that the model already has; call compile after it",
+                module.location(number),
+            )
         if not module.mentions(".trainable") or module.may_hide("compile("):
             return
         before_fit = source.keras_for(module).has(FREEZING_NEEDS_COMPILE)

@@ -38,7 +38,9 @@ class TrainingFlagNotPassedOn(Rule):
     layers may be passed in, found by a name or held by computed attributes. A flag by
     position is reported as info, too, where the source is surely for Keras 3, in which
     layers take only tensors so. A flag that goes to an activation around a layer, and
-    not to the layer, is a warning where the method has no `training` to be inherited.
+    not to the layer, is a warning where the method has no `training` to be inherited. A
+    call of a base class's `call` without the flag is a warning: it runs as a plain
+    method, whose default is what its layers get.
 
     A live model is also run once on random inputs, as `fit` runs it, and left as it
     was, if the backend that is loaded is JAX.
@@ -124,6 +126,17 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                 module.location(misplaced.flag),
                 Severity.WARNING,
             )
+        keras = source.keras_for(module)
+        for base in source.base_calls(module):
+            unsure = keras.assumed and base.default.value is None
+            caveat = keras.caveat if unsure else ""
+            yield self.finding(
+                f"{ast.unparse(base.call.func)} runs as a plain method, without the "
+                f"phase, and passes its default {base.default.value!r} on: "
+                f"{harm(base.kinds)}; pass training=training{caveat}",
+                module.location(base.call),
+                Severity.INFO if unsure else Severity.WARNING,
+            )
         for call, flag in source.placed_flags(module):
             yield self.finding(
                 f"{ast.unparse(call.func)} gets its flag by position, where Keras 3 "
@@ -132,7 +145,7 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                 module.location(flag),
                 Severity.INFO,
             )
-        if not source.keras_for(module).has(FIT_ON_JAX_BYPASSES_CALLING):
+        if not keras.has(FIT_ON_JAX_BYPASSES_CALLING):
             return
         for unflagged in source.unflagged_on_jax(module):
             yield self.finding(

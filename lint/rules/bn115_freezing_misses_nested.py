@@ -21,12 +21,18 @@ class FreezingMissesNested(Rule):
     ## What it does
     Reports loops over `model.layers` that freeze batch normalization, or unfreeze
     everything else, by `isinstance`, where a network with batch normalization that is
-    not frozen is one layer of the model.
+    not frozen is one layer of the model. A loop that freezes all layers of a network
+    but its batch normalization is reported as info.
 
     ## Why is this bad
     `model.layers` holds a network that was called as one layer, so that the loop sees
     none of its batch normalization: its statistics and weights keep moving. Loop over
     the layers of that network.
+
+    Batch normalization that is left out of the freezing adapts its statistics, gamma
+    and beta to the new data, under weights that stay. That may be meant, and on Keras 2
+    with TensorFlow 1 a frozen layer still normalized by the batch in training; from
+    TensorFlow 2 on it keeps what it has learned, which small data sets need.
 
     ## Limits
     Only models that are built in sight are checked. A base built with `input_tensor` is
@@ -67,4 +73,12 @@ healthy = bool(np.abs(moving_mean).max() == 0)  # frozen, as it was meant to be
                 f"this loop sees {inner} as one layer, and none of its batch "
                 f"normalization, which goes on training; loop over {inner}.layers",
                 module.place(module.start(loop), module.end(loop.iter)),
+            )
+        for loop, network in source.loops_that_leave_out(module):
+            yield self.finding(
+                f"all of {network} is frozen but its batch normalization, whose "
+                "statistics, gamma and beta go on moving; freeze it as well, unless "
+                "it is meant to adapt",
+                module.place(module.start(loop), module.end(loop.iter)),
+                Severity.INFO,
             )

@@ -60,7 +60,9 @@ class ResultUnused(Rule):
     name that nothing reads, while the tensor that it was given goes on; and one that
     reads another tensor than the layer before it has just made, which nothing else
     reads. Layers of Keras, functions of TensorFlow 1, layers of the project that extend
-    or wrap them, and functions that return what they compute are all known.
+    or wrap them, and functions named for it that return what they compute are all
+    known. A layer that a class keeps and never calls may be a leftover, and is info,
+    unless it is batch normalization beside others that the class calls.
 
     ## Why is this bad
     The network is trained and used without that layer, and nothing fails. Layers do not
@@ -69,9 +71,9 @@ class ResultUnused(Rule):
 
     ## Limits
     Not reported are layers that are called to build them or to move their statistics
-    (with `training=True`, or where something else is asked of the layer), code in tests
-    and under `if __name__ == "__main__"`, and names that another file, a closure or
-    `locals()` may read.
+    (with `training=True`, or where something else is asked of the layer), layers that
+    are made where no network is, code in tests and under `if __name__ == "__main__"`,
+    and names that another file, a closure or `locals()` may read.
 
     ## References
     - https://keras.io/guides/functional_api/

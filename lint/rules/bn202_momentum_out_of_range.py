@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from typing import TYPE_CHECKING
 
 from ..findings import Severity
@@ -21,11 +22,15 @@ class MomentumOutOfRange(Rule):
 
     ## What it does
     Reports batch normalization whose momentum (`decay` in contrib and slim) is
-    negative, 1 or more.
+    negative, 1 or more. A dropout rate of 1 is reported as well, as a warning unless
+    the code is surely for Keras 3; and, as info, a rate that is named as what is kept.
 
     ## Why is this bad
     With 1 the running statistics never move, above 1 they grow without bound, and below
     0 the old statistic enters with the wrong sign. Keras silently accepts any number.
+
+    A rate is what is dropped, not what is kept. In Keras 3 a rate of 1 leaves only
+    zeros in training; the first Keras dropped nothing then, and TensorFlow 2 fails.
 
     ## References
     - https://keras.io/api/layers/normalization_layers/batch_normalization/
@@ -64,6 +69,31 @@ healthy = bool(np.abs(moving_mean - x.mean(axis=0)).max() < 1)
                 origin = f" ({momentum.origin})" if momentum.origin else ""
                 message = _message(what + origin, momentum.value)
                 yield self.finding(message, momentum.location)
+
+        for rate in source.dropout_rates(module):
+            if not rate.is_one:
+                yield self.finding(
+                    f"{rate.called} takes the rate of what is dropped, and gets "
+                    f"{ast.unparse(rate.node)}; if that is what is kept, pass "
+                    f"1 - {ast.unparse(rate.node)}",
+                    module.location(rate.node),
+                    Severity.INFO,
+                )
+                continue
+            keras = source.keras_for(module)
+            sure = not (keras.legacy or keras.assumed)
+            harm = "it outputs zeros in training"
+            if not sure:
+                harm = (
+                    "in Keras 3 it outputs zeros in training, before TensorFlow 2 it "
+                    "drops nothing, and in tf.keras 2 the call fails"
+                )
+            yield self.finding(
+                f"{rate.called} at a rate of 1: {harm}; pass the part that is to be "
+                "dropped, below 1",
+                module.location(rate.node),
+                None if sure else Severity.WARNING,
+            )
 
     def check_model(self, model: Model) -> Iterator[Finding]:
         """Report every BN layer whose momentum is out of range."""

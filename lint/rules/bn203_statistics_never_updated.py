@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 from typing import TYPE_CHECKING
 
 from ..findings import Finding, Severity
-from ..subjects import source
 from ..subjects.model import keeps_forever
 from .rule import Rule
 
@@ -17,7 +15,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..subjects.model import BatchNorm, Model, Statistics
-    from ..subjects.source import Module
 
 
 class StatisticsNeverUpdated(Rule):
@@ -27,9 +24,7 @@ class StatisticsNeverUpdated(Rule):
     Reports a batch normalization layer, not frozen, whose moving mean and variance
     all equal their initial values although the optimizer has taken steps. Where the
     number of steps is not known, a changed gamma or beta shows that the layer was
-    trained; this is a warning only, since imported weights can look the same. In
-    source it reports, as info, the first prediction of a script that builds a network,
-    trains and loads nothing, and prints, plots or compares what is predicted.
+    trained; this is a warning only, since imported weights can look the same.
 
     ## Why is this bad
     The layer never normalized anything: it ran in inference mode throughout
@@ -95,18 +90,6 @@ model.fit(x, x[:, :1], batch_size=8, epochs=4, verbose=0)
 moving_mean = keras.ops.convert_to_numpy(model.bn.moving_mean)
 healthy = bool(np.abs(moving_mean - x.mean(axis=0)).max() < 1)
 """
-
-    def check_source(self, module: Module) -> Iterator[Finding]:
-        """Report the first prediction of a network that has not been trained."""
-        for call in source.predicted_untrained(module):
-            yield self.finding(
-                f"{ast.unparse(call.func)} runs before any training: batch "
-                "normalization still has mean 0 and variance 1, and passes its input "
-                "on as it is; train the network, load its weights, or call it with "
-                "training=True to normalize by the batch",
-                module.location(call),
-                Severity.INFO,
-            )
 
     def check_model(self, model: Model) -> Iterator[Finding]:
         """Report every layer that was trained and never updated."""

@@ -34,9 +34,10 @@ class UpdateOpsNeverRun(Rule):
     where another is made, or for a scope that nothing is in. For Keras layers, whose
     updates are in no collection, it is a warning where nothing asks for `updates` and
     the layers are put in training mode, else it is reported as info. So is such a layer
-    that is made and called at once, where other files run the collection. A
-    `K.function` that trains by `optimizer.get_updates` alone is a warning if it is
-    given the learning phase.
+    that is made and called at once, where other files run the collection, and a `with`
+    on all updates around the training ops of several networks, as of an adversarial
+    one. A `K.function` that trains by `optimizer.get_updates` alone is a warning if it
+    is given the learning phase.
 
     ## Why is this bad
     In TensorFlow 1 batch normalization only collects the ops that update its running
@@ -97,6 +98,15 @@ with tf.control_dependencies(tf.get_collection(tf.GraphKeys.UPDATE_OPS)):
         if not module.mentions("minimize(", "apply_gradients("):
             yield from self._layers_alone(module)
             return
+        for shared in source.shared_updates(module):
+            yield self.finding(
+                "each of the training ops in here runs the updates of all networks, so "
+                "that the running statistics of one also move in the steps of another; "
+                "give each op the updates of its own network, by the scope of "
+                "tf.get_collection(tf.GraphKeys.UPDATE_OPS, scope)",
+                module.place(module.start(shared), module.end(shared.items[-1])),
+                Severity.INFO,
+            )
         ops = list(source.training_ops(module))
         if lost := [op for op in ops if source.loses_updates(module, op)]:
             for op in lost:

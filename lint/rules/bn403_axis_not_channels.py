@@ -78,7 +78,8 @@ healthy = bool(np.abs(means).max() < 1e-3)  # Each channel is normalized.
             return
         default = source.default_data_format(module)
         signs = ("axis", "data_format", "BatchNormalization(1")
-        if default != "channels_first" and not module.mentions(*signs):
+        said = module.mentions(*signs) or source.binds_arguments(module)
+        if default != "channels_first" and not said:
             return
         for pair in source.layers_before(module):
             spatial = spatial_axes(pair.kind)

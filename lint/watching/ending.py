@@ -11,7 +11,7 @@ from rich.console import Console
 from ..errors import UsageError
 from ..pictures import check_picture
 from .notices import WatchWarning
-from .table import table
+from .table import table, title
 
 if TYPE_CHECKING:
     from .monitor import Monitor
@@ -37,7 +37,10 @@ def finish(monitor: Monitor, plot: Any, verbose: bool) -> None:
     """Print the table and draw the picture, if they are requested."""
     if verbose:
         # Layer names are not markup.
-        Console(highlight=False, markup=False, emoji=False).print(table(monitor))
+        console = Console(highlight=False, markup=False, emoji=False)
+        console.print(title(monitor), style="bold")
+        if monitor.layers:
+            console.print(table(monitor))
     if plot is not None:
         from .plotting import draw
 

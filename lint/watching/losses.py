@@ -34,7 +34,7 @@ def judge_losses(monitor: Monitor, at_the_end: bool) -> None:
             monitor.step,
             f"the same batch has a loss of {last.training:.4g} in training mode "
             f"and of {last.inference:.4g} in inference mode after {monitor.step:,} "
-            f"steps: inference does not match training. {_why(monitor)}",
+            f"steps: inference does not match training. {reason(monitor)}",
         )
 
 
@@ -47,7 +47,8 @@ def _part_ways(losses: Losses, first: Losses) -> bool:
     return losses.inference - losses.training > scale
 
 
-def _why(monitor: Monitor) -> str:
+def reason(monitor: Monitor) -> str:
+    """Say why inference differs from training, as far as was seen."""
     optimizer = getattr(monitor.model, "optimizer", None)
     if getattr(optimizer, "use_ema", False):
         return (
@@ -60,8 +61,11 @@ def _why(monitor: Monitor) -> str:
             f"{unlike[0]} receives different kinds of inputs, which no running "
             "statistics fit: give each input its own batch normalization layer."
         )
-    if any(notice.kind == "not moving" for notice in monitor.notices.given):
+    given = {notice.kind for notice in monitor.notices.given}
+    if "not moving" in given:
         return "The reason is that running statistics did not change."
+    if "lagging" in given:
+        return "The reason is that running statistics lag behind."
     return _why_statistics_lag(monitor) or _why_batches_differ(monitor)
 
 
@@ -75,7 +79,7 @@ def _why_statistics_lag(monitor: Monitor) -> str:
         return ""
     return (
         f"{left:.0%} of the running statistics of {worst.path} are still what they "
-        f"were before: {advice_of_steps(worst, monitor.step)}"
+        f"started from. {advice_of_steps(worst, monitor.step)}"
     )
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..pictures import save_figure
+from ..pictures import label_by_factors, save_figure
 from .table import worst_first
 
 if TYPE_CHECKING:
@@ -66,14 +66,14 @@ def _draw_rows(rows: list[WatchedLayer], monitor: Monitor, figure: Any) -> None:
     axes = figure.subplots(
         len(rows), 3 if has_inputs else 2, sharex=True, squeeze=False
     )
-    for layer, row in zip(rows, axes, strict=True):
-        _draw_layer(layer, row)
+    for index, (layer, row) in enumerate(zip(rows, axes, strict=True)):
+        _draw_layer(layer, row, has_legend=not index)
     axes[0, 0].set_xlim(0, max(monitor.step, 1))
     for axis in axes[-1]:
         axis.set_xlabel("training step")
 
 
-def _draw_layer(layer: WatchedLayer, axes: Any) -> None:
+def _draw_layer(layer: WatchedLayer, axes: Any, has_legend: bool) -> None:
     means, variances, *inputs = axes
     means.set_title(layer.path, loc="left", fontsize="medium", fontweight="bold")
     for plot, name in zip(axes, ("mean", "variance", "inputs"), strict=False):
@@ -88,9 +88,10 @@ def _draw_layer(layer: WatchedLayer, axes: Any) -> None:
     for plot in inputs:
         _draw_inputs(plot, layer)
     for plot in axes:
-        if plot.get_legend_handles_labels()[0]:
+        is_drawn = plot.get_legend_handles_labels()[0]
+        if is_drawn and has_legend:
             plot.legend(fontsize="x-small", loc="best")
-        else:
+        elif not is_drawn:
             plot.text(0.5, 0.5, "not seen", ha="center", transform=plot.transAxes)
             plot.set_yticks([])
 
@@ -165,8 +166,8 @@ def _draw_map(monitor: Monitor, figure: Any) -> None:
             doublings[row, column[step]] = np.log2(lag.ratio)
     left, right = figure.subplots(1, 2, sharey=True)
     for axes, values, most, title in (
-        (left, shifts, _FAR_SHIFT, "means off, in standard deviations"),
-        (right, doublings, _FAR_DOUBLINGS, "variances off, in doublings"),
+        (left, shifts, _FAR_SHIFT, "standard deviations between means"),
+        (right, doublings, _FAR_DOUBLINGS, "factor between variances"),
     ):
         axes.set_facecolor("lightgray")  # if nothing was seen
         image = axes.imshow(
@@ -177,7 +178,9 @@ def _draw_map(monitor: Monitor, figure: Any) -> None:
             vmin=0,
             vmax=most,
         )
-        figure.colorbar(image, ax=axes, extend="max")
+        bar = figure.colorbar(image, ax=axes, extend="max")
+        if axes is right:
+            label_by_factors(bar.ax.yaxis)
         axes.set_title(f"all {len(layers)} layers: {title}", fontsize="medium")
         shown = np.unique(np.linspace(0, len(steps) - 1, 5).astype(int))
         axes.set_xticks(shown, [f"{steps[index]:,}" for index in shown])

@@ -18,10 +18,12 @@ _MOST_ROWS, _WORTH_IT = 10, 3  # shown, and the fewest others worth summing up
 
 def table(monitor: Monitor) -> Table:
     """Return a table of the layers, worst first, or only the worst of many."""
-    made = Table(title=_title(monitor), title_justify="left")
+    made = Table(box=None, pad_edge=False)
     made.add_column("layer", overflow="fold")
-    for name in ("momentum", "mean off by", "variance off by", "constant"):
+    for name in ("momentum", "mean off by", "variance"):
         made.add_column(name, justify="right")
+    if has_dead := any(layer.dead_channels() for layer in monitor.layers):
+        made.add_column("constant", justify="right")
     made.add_column("warnings", overflow="fold")
     layers = worst_first(monitor)
     if len(layers) < _MOST_ROWS + _WORTH_IT:
@@ -29,9 +31,9 @@ def table(monitor: Monitor) -> Table:
     else:
         shown = layers[:_MOST_ROWS]
     for layer in shown:
-        made.add_row(*_row(layer, monitor))
+        made.add_row(*_row(layer, monitor, has_dead))
     if len(shown) < len(layers):
-        made.add_row(*_rest(layers[len(shown) :], monitor))
+        made.add_row(*_rest(layers[len(shown) :], monitor, has_dead))
     return made
 
 
@@ -45,17 +47,18 @@ def worst_first(monitor: Monitor) -> list[WatchedLayer]:
     return sorted(monitor.layers, key=badness, reverse=True)
 
 
-def _title(monitor: Monitor) -> str:
-    title = f"Batch normalization after {monitor.step:,} steps"
+def title(monitor: Monitor) -> str:
+    """Return what stands above the table: the steps, and the losses of a batch."""
+    text = f"Batch normalization after {monitor.step:,} steps"
     if not monitor.layers:
-        return f"{title}: all layers are frozen"
+        return f"{text}: all layers are frozen"
     if monitor.losses:
         last = monitor.losses[-1]
-        title += (
+        text += (
             f"; the same batch: loss {last.training:.4g} in training mode, "
             f"{last.inference:.4g} in inference mode"
         )
-    return title
+    return text
 
 
 def _kinds(layer: WatchedLayer, monitor: Monitor) -> list[str]:
@@ -64,20 +67,22 @@ def _kinds(layer: WatchedLayer, monitor: Monitor) -> list[str]:
     ]
 
 
-def _row(layer: WatchedLayer, monitor: Monitor) -> tuple[str, ...]:
+def _row(layer: WatchedLayer, monitor: Monitor, has_dead: bool) -> tuple[str, ...]:
     lag, momentum = layer.lag(), layer.momentum
     kinds = _kinds(layer, monitor)
     return (
         layer.path,
         "average" if momentum is None else f"{momentum:g}",
         "-" if lag is None else f"{lag.shift:.2f} std",
-        "-" if lag is None else f"{lag.ratio:.2f} x",
-        f"{layer.dead_channels()} of {layer.channels}",
+        "-" if lag is None else f"x {lag.ratio:.3g}",
+        *[f"{layer.dead_channels()} of {layer.channels}"] * has_dead,
         ", ".join(kinds) or ("ok" if layer.ever_moved else "did not move"),
     )
 
 
-def _rest(layers: Sequence[WatchedLayer], monitor: Monitor) -> tuple[str, ...]:
+def _rest(
+    layers: Sequence[WatchedLayer], monitor: Monitor, has_dead: bool
+) -> tuple[str, ...]:
     """Return one row for all of these: the largest numbers, and all warnings."""
     lags = [lag for layer in layers if (lag := layer.lag()) is not None]
     dead = sum(layer.dead_channels() for layer in layers)
@@ -88,7 +93,7 @@ def _rest(layers: Sequence[WatchedLayer], monitor: Monitor) -> tuple[str, ...]:
         f"... {len(layers)} more, at most",
         "",
         f"{max(distance.shift for distance in lags):.2f} std" if lags else "-",
-        f"{max(distance.ratio for distance in lags):.2f} x" if lags else "-",
-        f"{dead} of {sum(layer.channels for layer in layers)}",
+        f"x {max(distance.ratio for distance in lags):.3g}" if lags else "-",
+        *[f"{dead} of {sum(layer.channels for layer in layers)}"] * has_dead,
         said,
     )

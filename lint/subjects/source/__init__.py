@@ -1,6 +1,7 @@
 """Python source as the rules see it, and all that they ask of it."""
 
 from .flags.always_on import AlwaysOn, always_off, always_on
+from .flags.base_calls import base_calls
 from .flags.bypassed import (
     base_calls_without_flag,
     bypassing_calls,
@@ -43,13 +44,19 @@ from .flags.without_flag import WithoutFlag, passes_flags_on, without_flag
 from .freezing.frozen_parts import frozen_in_parts
 from .freezing.late_freezing import fitted_frozen, late_changes
 from .freezing.late_in_methods import late_in_methods
-from .freezing.partial_freezing import loops_that_miss
+from .freezing.late_rates import late_rates
+from .freezing.partial_freezing import loops_that_leave_out, loops_that_miss
 from .freezing.toggled import toggled_in_loops
 from .networks.contents import Kinds, kinds_of_class
 from .networks.dropped import unused_results
 from .networks.frozen import freezes
 from .networks.named_nodes import unfed_nodes
-from .networks.sequence import arguments, layers_before, library_classes
+from .networks.sequence import (
+    arguments,
+    binds_arguments,
+    layers_before,
+    library_classes,
+)
 from .networks.uncalled import uncalled_members
 from .networks.unused import Loss, Unused
 from .reading import hints
@@ -73,6 +80,7 @@ from .statistics.batch_norms import Momentum, changes_later, momenta
 from .statistics.batch_of_one import batches_of_one
 from .statistics.copied_weights import copies_without_statistics
 from .statistics.data_formats import default_data_format
+from .statistics.dropout_rates import DropoutRate, dropout_rates
 from .statistics.fixed_axis import fixed_axes
 from .statistics.imported_weights import default_epsilons, misordered_weights
 from .statistics.own_averages import own_averages
@@ -103,6 +111,7 @@ from .tf1.layer_updates import (
 )
 from .tf1.restored_networks import Restored, restored_in_training
 from .tf1.savers import Incomplete, saved_without_statistics
+from .tf1.shared_updates import shared_updates
 from .tf1.training_ops import training_ops
 from .tf1.unpassed_flags import unpassed_flags
 from .tf1.unused_flags import unused_flags
@@ -117,7 +126,7 @@ from .training.never_trained import predicted_untrained
 from .training.penalties import penalties_through_batch_norm
 from .training.penalties_out_of_sight import penalized_out_of_sight
 from .training.step_counts import default_momenta, most_steps
-from .training.training_steps import lost_flags
+from .training.training_steps import lost_flags, steps_losing_flags
 from .training.untrained import (
     actions_in_training,
     finished_in_training,
@@ -130,6 +139,7 @@ __all__ = [
     "Class",
     "ConstantDropout",
     "ConstantFlag",
+    "DropoutRate",
     "Evaluated",
     "Fed",
     "Feed",
@@ -160,10 +170,12 @@ __all__ = [
     "arguments",
     "averaged_weights",
     "averages_put_in",
+    "base_calls",
     "base_calls_without_flag",
     "batch_modes",
     "batch_norms_in_lambda",
     "batches_of_one",
+    "binds_arguments",
     "bypassing_calls",
     "calls_without_flag",
     "calls_without_parameter",
@@ -177,6 +189,7 @@ __all__ = [
     "default_epsilons",
     "default_momenta",
     "default_of",
+    "dropout_rates",
     "dropouts_without_flag",
     "dropped_updates",
     "extends_flagged",
@@ -209,6 +222,7 @@ __all__ = [
     "kinds_of_class",
     "late_changes",
     "late_in_methods",
+    "late_rates",
     "layers_before",
     "layers_out_of_sight",
     "leaked_flags",
@@ -219,6 +233,7 @@ __all__ = [
     "left_out",
     "left_out_in_inference",
     "library_classes",
+    "loops_that_leave_out",
     "loops_that_miss",
     "loses_updates",
     "lost_flags",
@@ -249,7 +264,9 @@ __all__ = [
     "reused_layers",
     "saved_without_statistics",
     "shared_by_inputs",
+    "shared_updates",
     "sole_number",
+    "steps_losing_flags",
     "takes_training",
     "teachers_in_training",
     "toggled_in_loops",

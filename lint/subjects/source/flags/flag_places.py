@@ -10,6 +10,7 @@ from ..reading import hints
 from ..reading.nodes import last_word
 from ..reading.values import Class
 from ..resolving.classes import instance_of, keras_kind, keyword, reached
+from ..resolving.handles import name_of
 from ..resolving.saying import FLAG, local_value, says
 from ..resolving.symbolic import builds_graph
 from ..statistics.batch_norm_calls import flag_of, is_function
@@ -43,9 +44,8 @@ def flag_place(module: Module, call: ast.Call, is_layer: bool) -> FlagPlace | No
                 if settled or _called_otherwise(module, call, owner)
                 else FlagPlace.CALL
             )
-    if isinstance(function, ast.Lambda) or _depends_on_phase(
-        module, call, function, is_layer
-    ):
+    unnamed = isinstance(function, ast.Lambda) and not name_of(module, function)
+    if unnamed or _depends_on_phase(module, call, function, is_layer):
         return None
     if is_function(module, call):
         return None if _other_phase_beside(module, call) else FlagPlace.GRAPH

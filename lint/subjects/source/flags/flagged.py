@@ -18,7 +18,7 @@ from ..reading import hints
 from ..reading.edits import without_argument
 from ..reading.keras_versions import keras_for
 from ..reading.memo import found_once
-from ..reading.nodes import last_word
+from ..reading.nodes import Function, last_word
 from ..reading.reach import may_reach
 from ..reading.values import (
     Class,
@@ -26,9 +26,11 @@ from ..reading.values import (
     Parameter,
     Result,
     Routine,
+    Self,
     parameters,
 )
 from ..resolving.classes import calls_in, keyword
+from ..resolving.passed import passed_for
 from ..resolving.resolve import values
 from ..resolving.saying import FLAG, How, Said, passes_flag_on, says
 from ..resolving.switches import constants_of
@@ -42,7 +44,7 @@ from ..statistics.batch_norm_calls import (
 )
 from .flag_places import FlagPlace, flag_place
 from .fresh_layers import fresh_batch_norms
-from .left_defaults import left_at_default
+from .left_defaults import left_at_default, passed_by_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,9 +76,10 @@ class Flagged:
         in_training: whether its function makes the op that trains, so that its graph
             may be for training alone.
         by_default_of: the method whose default the flag is, as no call passes another.
+        by_calls_of: the method whose calls all pass it.
         only_drops: whether there is dropout, and no BN; that only of such a default.
-        is_switch: whether a graph gets it from a constant, or entry, that has a name
-            and may be meant to be edited.
+        is_switch: whether it comes from a constant, or entry, that has a name and may
+            be meant to be edited.
         unknown: whether it is a layer out of sight; that only of such a default, too.
     """
 
@@ -93,6 +96,7 @@ class Flagged:
     noisy: bool
     in_training: bool
     by_default_of: str = ""
+    by_calls_of: str = ""
     only_drops: bool = False
     is_switch: bool = False
     unknown: bool = False
@@ -121,10 +125,14 @@ def flagged_calls(module: Module) -> Iterator[Flagged]:
                 continue
         where = flag_place(module, call, is_layer)
         flag = said.flag
-        helper = ""
+        helper = caller = ""
+        is_switch = False
         left = left_at_default(module, said) if where is FlagPlace.CALL else None
         if left is not None:
             flag, helper = left.value, getattr(said.function, "name", "")  # type: ignore[assignment]
+        elif where is FlagPlace.CALL and (given := passed_by_all(module, said)):
+            flag = None if given.value is None else bool(given.value)
+            caller = getattr(said.function, "name", "")
         elif unknown:
             continue
         elif said.how is not How.CONSTANT:
@@ -132,6 +140,7 @@ def flagged_calls(module: Module) -> Iterator[Flagged]:
             if passed is None:
                 continue
             flag = passed
+            is_switch = flag is False
         assert said.node is not None
         if where is FlagPlace.GRAPH and fitted is None:
             fitted = fitted_graph(module)
@@ -144,7 +153,9 @@ def flagged_calls(module: Module) -> Iterator[Flagged]:
                 is_layer=is_layer,
                 is_function=is_function(module, call),
                 of_graphs=is_of_graphs(module, call),
-                kept_still=_is_kept_still(module, call, in_sight=bool(helper)),
+                kept_still=_is_kept_still(
+                    module, call, in_sight=bool(helper or caller)
+                ),
                 maybe_frozen=_maybe_frozen(module, call),
                 fitted=where is FlagPlace.GRAPH
                 and (
@@ -153,8 +164,11 @@ def flagged_calls(module: Module) -> Iterator[Flagged]:
                 noisy=where is FlagPlace.GRAPH and _has_endless_dropout(module),
                 in_training=_stands_beside_optimizer(module, call),
                 by_default_of=helper,
+                by_calls_of=caller,
                 only_drops=drops,
-                is_switch=where is FlagPlace.GRAPH and _is_switch(said),
+                is_switch=_is_switch(module, said)
+                if where is FlagPlace.GRAPH
+                else is_switch,
                 unknown=unknown,
             )
 
@@ -242,10 +256,14 @@ def _stands_beside_optimizer(module: Module, call: ast.Call) -> bool:
     )
 
 
-def _is_switch(said: Said) -> bool:
+def _is_switch(module: Module, said: Said) -> bool:
     value = getattr(said.node, "value", None)
-    named = isinstance(value, ast.Name) and said.how is not How.PASSED_ON
-    return named or isinstance(value, ast.Subscript | ast.UnaryOp)
+    if said.how is How.PASSED_ON:
+        return isinstance(said.function, Function) and not all(
+            given is not None and isinstance(given[1], ast.Constant)
+            for given in passed_for(module, said.function, said.parameter, None)
+        )
+    return isinstance(value, ast.Name | ast.Subscript | ast.UnaryOp)
 
 
 def _passed_flag(
@@ -253,7 +271,8 @@ def _passed_flag(
 ) -> bool | None:
     """The one flag that a parameter, or an attribute, is always given; None else.
 
-    In a `call`, that only applies to a BN layer that calls its base.
+    In a `call`, that is False in a constant that has a name; True only for a BN layer
+    that calls its base.
     """
     if not isinstance(said.node, ast.keyword) or is_function(module, call):
         return None
@@ -264,8 +283,22 @@ def _passed_flag(
             return None
         found = constants_of(module, value)
         return found[0] if found in ([True], [False]) else None  # type: ignore[return-value]
-    is_switch = said.how is How.SOMETHING and calls_base(module, call)
-    return True if is_switch and True in constants_of(module, value) else None
+    if said.how is not How.SOMETHING:
+        return None
+    if calls_base(module, call):
+        return True if True in constants_of(module, value) else None
+    is_false = _has_name(module, value) and constants_of(module, value) == [False]
+    return False if is_false else None
+
+
+def _has_name(module: Module, flag: ast.expr) -> bool:
+    """Whether it is a constant of a module or of settings, not of the layer itself."""
+    match flag:
+        case ast.Attribute(value=holder):
+            return not any(isinstance(one, Self) for one in values(module, holder))
+        case ast.Name() if found := module.scopes.lookup(flag):
+            return found[0] is module.scopes.top
+    return isinstance(flag, ast.Subscript)
 
 
 def _is_network(module: Module, call: ast.Call, kind: str = names.BATCH_NORM) -> bool:

@@ -1,4 +1,4 @@
-"""Flags that stay at the default of a method, as no call of it passes another."""
+"""Flags of a method that are constant: no call passes one, or all pass the same."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ....semantics import NONE_IS_INFERENCE
+from ..reading import hints
 from ..reading.keras_versions import keras_for
 from ..reading.memo import remembered
 from ..reading.values import argument_for, default_of, unpacks
@@ -26,13 +27,47 @@ def left_at_default(module: Module, said: Said) -> ast.Constant | None:
     It is None where any caller may pass another, and for the None of a Keras in which
     passing that on changes nothing.
     """
+    method = _method_of(said)
+    if method is None:
+        return None
+    default = inferring_default(module, method, said.parameter)
+    if default is None:
+        return None
+    calls = _all_calls(module, method)
+    left = bool(calls) and not any(
+        passes(call, method, said.parameter, skipped) for _, call, skipped in calls
+    )
+    return default if left else None
+
+
+def passed_by_all(module: Module, said: Said) -> ast.Constant | None:
+    """The constant that all calls of a method pass for the flag that it passes on.
+
+    A None counts where that is inference.
+    """
+    method = _method_of(said)
+    if method is None or hints.keeps_still(method.name):
+        return None
+    calls = _all_calls(module, method)
+    if any(_asks_for_phase(where, call) for where, call, _ in calls):
+        return None
+    given = [argument_for(call, method, said.parameter, n) for _, call, n in calls]
+    flags = [flag for flag in given if isinstance(flag, ast.Constant)]
+    if not flags or len(flags) < len(given):
+        return None
+    meant = {flag.value for flag in flags}
+    none_infers = keras_for(module).has(NONE_IS_INFERENCE)
+    settled = meant in ({True}, {False}) or (meant == {None} and none_infers)
+    return flags[0] if settled else None
+
+
+def _method_of(said: Said) -> ast.FunctionDef | None:
+    """The method, other than `call`, whose parameter is passed on."""
     method = said.function
     if said.how is not How.PASSED_ON or not isinstance(method, ast.FunctionDef):
         return None
-    if method.name in ("call", "__call__") or said.packed:
-        return None
-    default = inferring_default(module, method, said.parameter)
-    return default if default and _is_left(module, method, said.parameter) else None
+    plain = method.name not in ("call", "__call__") and not said.packed
+    return method if plain else None
 
 
 def inferring_default(
@@ -49,23 +84,34 @@ def inferring_default(
 
 
 @remembered
-def _is_left(module: Module, method: ast.FunctionDef, name: str) -> bool:
-    """Whether all uses of the method in the project are calls that do not pass it."""
+def _all_calls(
+    module: Module, method: ast.FunctionDef
+) -> tuple[tuple[Module, ast.Call, int], ...]:
+    """The calls of a method in the project; none if it may be used in other ways."""
     named = [
         node for node in module.scopes.of(ast.Attribute) if node.attr == method.name
     ]
     calls = calls_of(module, method)
-    if len(calls) != len(named) or any(
-        passes(call, method, name, skipped) for call, skipped in calls
-    ):
-        return False
     uses = _uses_elsewhere(module, method.name)
-    others = calls_elsewhere(module, method) if uses > 0 else []
-    return (
-        len(others) == uses
-        and bool(calls or others)
-        and not any(passes(call, method, name, skipped) for _, call, skipped in others)
-    )
+    if len(calls) != len(named) or uses < 0:
+        return ()
+    others = calls_elsewhere(module, method) if uses else []
+    if len(others) != uses:
+        return ()
+    return (*((module, *call) for call in calls), *others)
+
+
+def _asks_for_phase(module: Module, call: ast.Call) -> bool:
+    """Whether the function around a call decides by the phase, or samples."""
+    function = module.scopes.enclosing_function(call)
+    if function is None or hints.is_meant_random(getattr(function, "name", "")):
+        return True
+    tests = [
+        node.test
+        for node in ast.walk(function)
+        if isinstance(node, ast.If | ast.IfExp | ast.While)
+    ]
+    return any(hints.speaks_of_phase(ast.unparse(test)) for test in tests)
 
 
 def passes(call: ast.Call, function: Function, name: str, skipped: int) -> bool:

@@ -13,6 +13,7 @@ from ..networks.sublayers import gets_phase_elsewhere
 from ..reading import hints
 from ..reading.keras_versions import keras_for
 from ..reading.limits import LAYERS_INSIDE
+from ..reading.memo import remembered_of_class
 from ..reading.values import Class, Known, Parameter, Result
 from ..resolving.classes import calls_in, keras_kind, reached, takes_training
 from ..resolving.lineage import lineage, method_of
@@ -45,6 +46,7 @@ def kinds_left_open(cls: Class) -> frozenset[str]:
     return kinds_of_class(cls, at_any_rate=True) - {names.AUGMENTATION}
 
 
+@remembered_of_class
 def may_need_phase(cls: Class, depth: int = 0) -> bool:
     """Whether something that it runs, and that is not in sight, may need a phase."""
     return (
@@ -56,7 +58,7 @@ def may_need_phase(cls: Class, depth: int = 0) -> bool:
             bool(kinds_left_open(inner))
             or hides_flag(inner)
             or may_need_phase(inner, depth + 1)
-            for inner in (_lacking_inside(cls) if depth < LAYERS_INSIDE else ())
+            for inner in (set(_lacking_inside(cls)) if depth < LAYERS_INSIDE else ())
         )
     )
 

@@ -52,7 +52,7 @@ class LeftOut:
         helper: the method around it, or the function that is called with the layer or
             calls it, if that has no parameter for the phase.
         layer: the layer in such a function, as written.
-        default: the flag that a method which is called instead is then left at: that of
+        default: the flag that a helper which is called instead is then left at: that of
             inference, or True.
     """
 
@@ -102,9 +102,11 @@ def _left_out(module: Module) -> Iterator[LeftOut]:
                 continue
             if routine.node in passes:
                 yield from _beside_others(module, routine.node)
-                yield from _left_at_default(module, routine.node)
             elif _uses_no_flag(module, routine.node):
                 yield from islice(_inconsistent(module, cls, routine.node), 1)
+            else:
+                continue
+            yield from _left_at_default(module, routine.node)
 
 
 def _has_flags(module: Module, node: ast.ClassDef) -> bool:
@@ -166,15 +168,20 @@ def _in_helpers(cls: Class, routine: Routine) -> Iterator[LeftOut]:
 
 
 def _left_at_default(module: Module, function: Function) -> Iterator[LeftOut]:
-    """The calls of methods that hand their own default on, where others pass a flag."""
-    for call, method in _calls_without_flag(module, function):
-        default = _default_handed_on(method)
-        if default and _is_given_beside(module, method, call, function):
+    """The calls of helpers that hand their own default on, and get no flag.
+
+    A method must get one beside; where none of its calls passes one, BN104 reports it.
+    """
+    for call, helper in _calls_without_flag(module, function):
+        default = _default_handed_on(helper)
+        if default and (
+            helper.owner is None or _is_given_beside(module, helper, call, function)
+        ):
             yield LeftOut(call, default=default)
 
 
 def _left_at_true(module: Module, function: Function) -> Iterator[LeftOut]:
-    """The calls of methods that train by default, whatever phase the caller is in.
+    """The calls of helpers that train by default, whatever phase the caller is in.
 
     The caller takes the phase, and passes it on elsewhere or uses it for nothing.
     """
@@ -183,9 +190,9 @@ def _left_at_true(module: Module, function: Function) -> Iterator[LeftOut]:
         or _uses_no_flag(module, function)
     ):
         return
-    for call, method in _calls_without_flag(module, function):
-        match default_of(method.node, FLAG):
-            case ast.Constant(value=True) as default if mentions_flag(method.node):
+    for call, helper in _calls_without_flag(module, function):
+        match default_of(helper.node, FLAG):
+            case ast.Constant(value=True) as default if mentions_flag(helper.node):
                 if not _is_asked_before(module, call, function):
                     yield LeftOut(call, default=default)
 
@@ -193,11 +200,14 @@ def _left_at_true(module: Module, function: Function) -> Iterator[LeftOut]:
 def _calls_without_flag(
     module: Module, function: Function
 ) -> Iterator[tuple[ast.Call, Routine]]:
-    """The calls of methods of the instance that pass no phase, and these methods."""
+    """The calls that pass no phase to methods of the instance, or to functions."""
     for call in _own_calls(module, function):
-        if says(module, call).is_nothing and attribute_of_self(call.func, "self"):
+        if says(module, call).is_nothing:
+            on_self = attribute_of_self(call.func, "self") is not None
             for value in values(module, call.func):
-                if isinstance(value, Routine):
+                if isinstance(value, Routine) and (
+                    on_self or value.module.owner_of(value.node) is None
+                ):
                     yield call, value
 
 
@@ -210,10 +220,10 @@ def _own_calls(module: Module, function: Function) -> list[ast.Call]:
     ]
 
 
-def _default_handed_on(method: Routine) -> ast.Constant | None:
+def _default_handed_on(helper: Routine) -> ast.Constant | None:
     """The default of its flag, if it means inference and is passed to layers."""
-    default = inferring_default(method.module, method.node, FLAG)
-    passed = default and passes_flag_to_sublayers(method.module, method.node)
+    default = inferring_default(helper.module, helper.node, FLAG)
+    passed = default and passes_flag_to_sublayers(helper.module, helper.node)
     return default if passed else None
 
 

@@ -10,18 +10,20 @@ from ..networks.contents import kinds_held
 from ..networks.frozen import freezes
 from ..networks.parts import added_under_its_name
 from ..reading.bindings import Kind
+from ..reading.keras_versions import keras_for
 from ..reading.values import Class, Known, Result
 from ..resolving.callers import handed_in
 from ..resolving.classes import keras_kind
 from ..resolving.resolve import values
 from ..resolving.symbolic import network_parts
-from .sorting import frees, is_of_batch_norm, sets, sorts_out
+from .sorting import frees, is_of_batch_norm, leaves_out, sets, sorts_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..reading.module import Module
 
+_INFERS_WHEN_FROZEN = (2, 4)  # with TensorFlow 2
 _MODELS = ("keras.Model", "keras.Sequential", "keras.applications.")
 
 
@@ -38,6 +40,26 @@ def loops_that_miss(module: Module) -> Iterator[tuple[ast.For, str]]:
         inner = next(filter(None, found), None)
         if inner is not None:
             yield node, inner
+
+
+def loops_that_leave_out(module: Module) -> Iterator[tuple[ast.For, str]]:
+    """Yield each loop that freezes all layers but BN, with the network as written.
+
+    Where frozen BN normalizes by the batch in `fit`, that is right.
+    """
+    if not (module.mentions(".layers") and module.mentions("trainable")):
+        return
+    version = keras_for(module).version
+    if len(version) > 1 and version < _INFERS_WHEN_FROZEN:
+        return
+    for node in module.scopes.of(ast.For):
+        match node:
+            case ast.For(
+                target=ast.Name(id=name),
+                iter=ast.Attribute(value=network, attr="layers")
+                | ast.Subscript(value=ast.Attribute(value=network, attr="layers")),
+            ) if leaves_out(module, node.body, name):
+                yield node, ast.unparse(network)
 
 
 def _network_of(module: Module, loop: ast.For) -> ast.expr | None:

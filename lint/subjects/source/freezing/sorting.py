@@ -35,6 +35,21 @@ def sorts_out(module: Module, body: list[ast.stmt], name: str) -> bool:
     return False
 
 
+def leaves_out(module: Module, body: list[ast.stmt], name: str) -> bool:
+    """Whether all is frozen but BN."""
+    match body:
+        case [ast.If(test=test, body=[ast.Continue()], orelse=[]), rest]:
+            return is_of_batch_norm(module, test, name) and sets(rest, name, False)
+        case [ast.If(test=test, body=yes, orelse=no)]:
+            match test:
+                case ast.UnaryOp(op=ast.Not(), operand=inner):
+                    test, yes, no = inner, no, yes
+            kept = not yes or _only(yes, name, True)
+            frozen = _only(no, name, False)
+            return kept and frozen and is_of_batch_norm(module, test, name)
+    return False
+
+
 def _branches(
     module: Module, test: ast.expr, yes: list[ast.stmt], no: list[ast.stmt], name: str
 ) -> bool:
@@ -103,6 +118,8 @@ def is_of_batch_norm(module: Module, test: ast.expr, name: str) -> bool:
 
 def _are_batch_norm(module: Module, kinds: ast.expr) -> bool:
     found = list(values(module, kinds))
+    if not found:
+        return last_word(kinds) == "BatchNormalization"
     for value in list(found):
         if isinstance(value, Items):
             elements = getattr(value.node, "elts", [])

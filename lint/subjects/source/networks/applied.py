@@ -1,8 +1,8 @@
 """Calls that make a layer of batch normalization or dropout, and calls that apply one.
 
 A layer of the project counts if it extends one of Keras', or if it holds one and has a
-name that says so. A function counts if it returns what such a layer gives it, and does
-nothing else.
+name that says so. A function counts if it returns what such a layer gives it, does
+nothing else, and has such a name.
 """
 
 from __future__ import annotations
@@ -134,14 +134,19 @@ def _kind_when_called(function: Value, depth: int) -> str | None:
             return _kind_of(maker) or _kind_of_call(maker, depth)
         case Partial(function=inner):
             return _kind_when_called(inner, depth)
-        case Routine(module=module, node=node) if depth < LAYERS_INSIDE:
+        case Routine(module=module, node=ast.FunctionDef(name=name) as node) if (
+            depth < LAYERS_INSIDE
+            and (name == "__call__" or hints.is_named_for_phase(name))
+        ):
             return _kind_returned(module, node, depth + 1)
     return None
 
 
 def _kind_of_call(maker: Known | Class, depth: int) -> str | None:
     """The kind by the `__call__` of a class that is no layer of Keras."""
-    routine = method_of(maker, "__call__") if isinstance(maker, Class) else None
+    if not isinstance(maker, Class) or not hints.is_named_for_phase(maker.node.name):
+        return None
+    routine = method_of(maker, "__call__")
     return None if routine is None else _kind_when_called(routine, depth)
 
 

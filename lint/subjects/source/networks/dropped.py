@@ -9,6 +9,7 @@ from ..reading import hints
 from ..reading.memo import remembered
 from ..reading.uses import is_read
 from .applied import is_layer, kind_applied, kind_made
+from .trying import is_beside_network, only_tries
 from .unused import (
     Loss,
     Unused,
@@ -24,12 +25,6 @@ if TYPE_CHECKING:
 
     from ..reading.module import Module
 
-# Methods that call layers to build them.
-_BUILDING = {"build", "_build", "__init__", "get_config", "compute_output_shape"}
-_RAISING = "raises"
-# Calls by which a script makes or trains a network.
-_NETWORKS = ("Sequential", "Model", "compile", "fit", "train_on_batch", "minimize")
-
 
 def unused_results(module: Module) -> Iterator[Unused]:
     """Yield each layer of batch normalization or dropout without an effect."""
@@ -37,19 +32,19 @@ def unused_results(module: Module) -> Iterator[Unused]:
         return
     for statement in module.scopes.of(ast.Expr):
         for call in _calls_of_statement(statement.value):
-            if may_be_layer(call.func) and not _is_aside(module, statement):
-                yield from _of_statement(module, statement, call)
+            if may_be_layer(call.func):
+                found = _of_statement(module, statement, call)
+                if found is not None and not only_tries(module, statement):
+                    yield found
     for assignment in (*module.scopes.of(ast.Assign), *module.scopes.of(ast.AnnAssign)):
         match assignment:
             case (
                 ast.Assign(targets=[ast.Name() as name], value=ast.Call() as call)
                 | ast.AnnAssign(target=ast.Name() as name, value=ast.Call() as call)
-            ) if (
-                may_be_layer(call.func)
-                and not hints.is_put_aside(name.id)
-                and not _is_aside(module, assignment)
-            ):
-                yield from _of_assignment(module, assignment, name, call)
+            ) if may_be_layer(call.func) and not hints.is_put_aside(name.id):
+                found = _of_assignment(module, assignment, name, call)
+                if found is not None and not only_tries(module, assignment):
+                    yield found
 
 
 def _calls_of_statement(expression: ast.expr) -> Iterator[ast.Call]:
@@ -66,92 +61,52 @@ def _calls_of_statement(expression: ast.expr) -> Iterator[ast.Call]:
             yield from _calls_of_statement(right)
 
 
-def _is_aside(module: Module, statement: ast.stmt) -> bool:
-    """Whether code only tries a layer: a test, a demonstration, what a cell shows."""
-    if any(map(hints.is_test, module.scopes.names_around(statement))):
-        return True
-    for outer in module.scopes.ancestors(statement):
-        match outer:
-            case ast.FunctionDef(name=name) if name in _BUILDING:
-                return True
-            case ast.If(test=test) if "__main__" in ast.unparse(test):
-                return True
-            case ast.With(items=items) if any(
-                _RAISING in ast.unparse(item.context_expr).lower() for item in items
-            ):
-                return True
-    return isinstance(statement, ast.Expr) and _is_shown(module, statement)
-
-
-def _is_shown(module: Module, statement: ast.stmt) -> bool:
-    """Whether a statement is the last of a notebook's cell."""
-    return statement in _last_of_cells(module)
-
-
-@remembered
-def _last_of_cells(module: Module) -> frozenset[ast.stmt]:
-    last = {
-        module.location(statement).cell: statement
-        for statement in (module.tree.body if module.cells else ())
-    }
-    return frozenset(last.values())
-
-
-def _of_statement(
-    module: Module, statement: ast.Expr, call: ast.Call
-) -> Iterator[Unused]:
+def _of_statement(module: Module, statement: ast.Expr, call: ast.Call) -> Unused | None:
     kind = kind_made(module, call)
     if kind is not None:
-        yield Unused(call, kind, Loss.NOT_ADDED)
-        return
+        is_near = is_beside_network(module, statement)
+        return Unused(call, kind, Loss.NOT_ADDED) if is_near else None
     kind = kind_applied(module, call)
     if kind is None or is_meant(module, call, kind):
-        return
-    for tensor in read_on(module, statement, call):
-        yield Unused(call, kind, Loss.DROPPED, "", tensor)
-        return
+        return None
+    tensor = next(read_on(module, statement, call), None)
+    return Unused(call, kind, Loss.DROPPED, "", tensor) if tensor else None
 
 
 def _of_assignment(
     module: Module, assignment: ast.stmt, name: ast.Name, call: ast.Call
-) -> Iterator[Unused]:
+) -> Unused | None:
     kind = kind_made(module, call)
     if kind is not None:
-        if not (is_read(module, name) or _is_by_itself(module, name)):
-            yield Unused(call, kind, Loss.NOT_CALLED, name.id)
-        return
+        is_lost = not is_read(module, name) and is_beside_network(module, assignment)
+        # Whoever writes a script or a notebook may have kept it for later.
+        is_lost = is_lost and module.scopes.scope_of(name) is not module.scopes.top
+        return Unused(call, kind, Loss.NOT_CALLED, name.id) if is_lost else None
     kind = kind_applied(module, call)
     if kind is None:
-        return
+        return None
     if not reaches_nothing(module, name):
-        for skipped in _passed_over(module, assignment, call):
-            yield Unused(call, kind, Loss.PASSES_OVER, skipped, _text(call))
-    elif not is_meant(module, call, kind) and not _is_repeated(module, assignment):
-        for tensor in read_on(module, assignment, call):
-            yield Unused(call, kind, Loss.NOT_READ, name.id, tensor)
-            return
+        skipped = _passed_over(module, assignment, call)
+        if skipped is None:
+            return None
+        given = ast.unparse(call.args[0])
+        return Unused(call, kind, Loss.PASSES_OVER, skipped, given)
+    if is_meant(module, call, kind) or _is_repeated(module, assignment):
+        return None
+    tensor = next(read_on(module, assignment, call), None)
+    return Unused(call, kind, Loss.NOT_READ, name.id, tensor) if tensor else None
 
 
-def _is_by_itself(module: Module, name: ast.Name) -> bool:
-    """Whether a layer is made where no network is, or in a notebook, to try it."""
-    if module.scopes.scope_of(name) is not module.scopes.top:
-        return False
-    return bool(module.cells) or not any(
-        word in module.calls_by_name for word in _NETWORKS
-    )
-
-
-def _passed_over(module: Module, assignment: ast.stmt, call: ast.Call) -> Iterator[str]:
-    """The tensor of the layer before, where nothing reads that."""
-    before = _neighbour(module, assignment, -1)
-    match before, call.args:
+def _passed_over(module: Module, assignment: ast.stmt, call: ast.Call) -> str | None:
+    """The tensor of the layer before, if nothing reads that."""
+    match _neighbour(module, assignment, -1), call.args:
         case (
             ast.Assign(targets=[ast.Name(id=name) as target], value=ast.Call() as made),
             [ast.Name(id=given), *_],
         ) if name != given and not hints.is_put_aside(name):
             is_other = is_layer(module, made) and kind_applied(module, made) is None
-            if is_other and reaches_nothing(module, target):
-                yield name
+            return name if is_other and reaches_nothing(module, target) else None
+    return None
 
 
 def _is_repeated(module: Module, assignment: ast.stmt) -> bool:
@@ -171,14 +126,20 @@ def _is_repeated(module: Module, assignment: ast.stmt) -> bool:
 
 def _neighbour(module: Module, statement: ast.stmt, distance: int) -> ast.stmt | None:
     """The statement so far after it in the same block, or before it."""
-    around = module.scopes.parents[statement]
-    for name in ("body", "orelse", "finalbody"):
-        block = getattr(around, name, None)
-        if isinstance(block, list) and statement in block:
-            place = block.index(statement) + distance
-            return block[place] if 0 <= place < len(block) else None
-    return None
+    block, place = _places_in(module, module.scopes.parents[statement])[statement]
+    place += distance
+    return block[place] if 0 <= place < len(block) else None
 
 
-def _text(call: ast.Call) -> str:
-    return ast.unparse(call.args[0])
+@remembered
+def _places_in(
+    _module: Module, around: ast.AST
+) -> dict[ast.stmt, tuple[list[ast.stmt], int]]:
+    """Where the statements of a block are in it."""
+    return {
+        statement: (block, place)
+        for name in ("body", "orelse", "finalbody")
+        for block in [getattr(around, name, None)]
+        if isinstance(block, list)
+        for place, statement in enumerate(block)
+    }

@@ -56,6 +56,24 @@ def origins_of(module: Module, network: ast.expr, *, far: bool = False) -> set[O
     return set(_OriginSearch((), far=far).origins(module, network))
 
 
+def written_items(binding: Binding) -> list[ast.expr]:
+    """The items that a loop goes over, or their parts, if they are written out."""
+    found: list[ast.expr] = [binding.node] if isinstance(binding.node, ast.expr) else []
+    for index in (binding.index, binding.inner):
+        lists = [one for one in found if isinstance(one, ast.Tuple | ast.List)]
+        if len(lists) < len(found):
+            return []
+        found = [
+            item
+            for one in lists
+            for place, item in enumerate(one.elts)
+            if index in (None, place)
+        ]
+        if binding.inner is None:
+            break
+    return found
+
+
 class _OriginSearch:
     def __init__(self, here: Iterable[ast.AST], *, far: bool = False) -> None:
         self._here = set(here)
@@ -99,6 +117,8 @@ class _OriginSearch:
                 yield from self.origins(module, node)
             case Kind.ITEM:
                 assert isinstance(node, ast.expr)
+                for item in written_items(binding):
+                    yield from self.origins(module, item)
                 for origin in self.origins(module, node):
                     yield (*origin, str(binding.index))
                 if self._far and isinstance(node, ast.Call):

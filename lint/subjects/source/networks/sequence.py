@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from ... import names
 from ..reading.bindings import Binding, Kind
 from ..reading.limits import FLAGS_HANDED
-from ..reading.values import Known, Literal, Result, Routine, unpacks
+from ..reading.reach import may_reach
+from ..reading.values import Known, Literal, Partial, Result, Routine, unpacks
 from ..resolving.classes import calls_in
 from ..resolving.members import returns_of
 from ..resolving.resolve import values
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from ..reading.nodes import Function
 
 _LAYERS = "keras.layers."
+_BOUND = re.compile(r"\bpartial\(\s*[\w.]*BatchNorm")
 # Positional arguments, after those that may not be constants.
 _POSITIONAL = {
     "BatchNormalization": ("axis", "momentum", "epsilon"),
@@ -50,7 +53,7 @@ class Before:
 
 def layers_before(module: Module) -> Iterator[Before]:
     """Yield the pairs in the module, each once."""
-    if not module.mentions("BatchNorm"):
+    if not (module.mentions("BatchNorm") or binds_arguments(module)):
         return
     seen = set()
     found_ones = (*_applied(module), *_listed(module), *_added(module))
@@ -66,16 +69,39 @@ def arguments(module: Module, made: ast.Call, kind: str) -> dict[str, Any] | Non
 
     Arguments that are not constants are given as `ast.expr`.
     """
-    if unpacks(made):
-        return None
+    bound = _bound(module, made)
+    placed: list[Any] = []
+    named: dict[str, Any] = {}
+    for where, call, skipped in (*bound, (module, made, 0)):
+        if unpacks(call):
+            return None
+        placed += [_constant(where, one) for one in call.args[skipped:]]
+        named |= {
+            one.arg: _constant(where, one.value) for one in call.keywords if one.arg
+        }
     order = _POSITIONAL.get(kind, _CONVOLUTION)
-    if len(made.args) > len(order):
+    if len(placed) > len(order):
         return None
-    given = dict(zip(order, made.args, strict=False))
-    given.update(
-        {keyword.arg: keyword.value for keyword in made.keywords if keyword.arg}
-    )
-    return {name: _constant(module, value) for name, value in given.items()}
+    return dict(zip(order, placed, strict=False)) | named
+
+
+def _bound(module: Module, made: ast.Call) -> list[tuple[Module, ast.Call, int]]:
+    """The calls of `functools.partial` that gave arguments before, the first first."""
+    found: list[tuple[Module, ast.Call, int]] = []
+    maker = next(iter(values(module, made.func)), None)
+    while isinstance(maker, Partial):
+        found.insert(0, (maker.module, maker.call, 1))
+        maker = maker.function
+    return found
+
+
+def binds_arguments(module: Module) -> bool:
+    """Whether it or a file that it imports may bind arguments of BN by `partial`."""
+    return may_reach(module, _binds_arguments)
+
+
+def _binds_arguments(text: str) -> bool:
+    return "partial" in text and _BOUND.search(text) is not None
 
 
 def library_classes(module: Module, expression: ast.expr) -> Iterator[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ... import names
 from ..reading import hints
 from ..reading.bindings import Kind
+from ..reading.limits import LAYERS_INSIDE
 from ..reading.memo import remembered
 from ..reading.nodes import end, start
 from ..reading.text import without_comments
@@ -82,7 +83,7 @@ def _unused(
             is_sure = kind == names.BATCH_NORM and _others_are_called(module, owner)
             yield Unused(call, kind, Loss.NEVER_CALLED, target.attr, is_sure=is_sure)
         return
-    kind = kind_applied(module, call)
+    kind = kind_applied(module, call, LAYERS_INSIDE)
     if kind is None or is_meant(module, call, kind):
         return
     for tensor in (
@@ -114,7 +115,8 @@ def _attributes_read_on(
     match call.args:
         case [ast.Attribute(value=ast.Name(id="self"), attr=name) as given, *_]:
             if any(
-                start(node) > end(assignment) and _may_be_of(module, owner, node)
+                start(node) > end(assignment)
+                and module.scopes.enclosing_class(node) is owner.node
                 for node in _attributes(module).get(name, ())
             ):
                 yield ast.unparse(given)
@@ -132,9 +134,23 @@ def _owner(module: Module, target: ast.Attribute) -> Class | None:
 
 def _is_read(module: Module, owner: Class, name: str) -> bool:
     """Whether the module may read an attribute of that class, or of a subclass."""
-    return any(
-        _may_be_of(module, owner, node) for node in _attributes(module).get(name, ())
+    readers = _readers(module, name)
+    return owner.node in readers or any(
+        node is None or _are_related(owner, Class(module, node)) for node in readers
     )
+
+
+@remembered
+def _readers(module: Module, name: str) -> frozenset[ast.ClassDef | None]:
+    """The classes that read such an attribute of their own; None for anything else."""
+    found: set[ast.ClassDef | None] = set()
+    for node in _attributes(module).get(name, ()):
+        match node.value:
+            case ast.Name(id="self"):
+                found.add(module.scopes.enclosing_class(node))
+            case base if not _is_imported(module, base):
+                found.add(None)
+    return frozenset(found)
 
 
 @remembered
@@ -148,17 +164,12 @@ def _attributes(module: Module) -> dict[str, list[ast.Attribute]]:
     return index
 
 
-def _may_be_of(module: Module, owner: Class, read: ast.Attribute) -> bool:
-    root = read.value
-    while isinstance(root, ast.Attribute):
-        root = root.value
-    if not isinstance(root, ast.Name):
-        return True
-    if root is read.value and root.id == "self":
-        node = module.scopes.enclosing_class(read)
-        return node is None or _are_related(owner, Class(module, node))
-    found = module.scopes.lookup(root)
-    return not found or any(one.kind is not Kind.IMPORT for one in found[1])
+def _is_imported(module: Module, base: ast.expr) -> bool:
+    """Whether it is a module, or part of one: `tf.nn`."""
+    while isinstance(base, ast.Attribute):
+        base = base.value
+    found = module.scopes.lookup(base) if isinstance(base, ast.Name) else None
+    return found is not None and all(one.kind is Kind.IMPORT for one in found[1])
 
 
 def _are_related(one: Class, other: Class) -> bool:

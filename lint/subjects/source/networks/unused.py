@@ -14,7 +14,7 @@ from ..reading.memo import remembered
 from ..reading.nodes import last_word
 from ..reading.uses import is_open, is_read_after, statement_of, uses_of
 from ..resolving.saying import FLAG, How, says
-from .applied import is_small
+from .applied import is_layer, is_small
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,6 +83,7 @@ def read_on(module: Module, statement: ast.stmt, call: ast.Call) -> Iterator[str
             if (
                 isinstance(node, ast.Name)
                 and _is_tensor(module, node, call)
+                and _comes_from_layer(module, node)
                 and is_read_after(module, node, statement)
             ):
                 yield node.id
@@ -106,6 +107,17 @@ def _is_tensor(module: Module, name: ast.Name, call: ast.Call) -> bool:
             return False
         node = node if isinstance(outer, ast.keyword) else outer
     return False
+
+
+def _comes_from_layer(module: Module, name: ast.Name) -> bool:
+    """Whether a layer made it; in functions, that is taken for granted."""
+    found = module.scopes.lookup(name)
+    if found is None or found[0] is not module.scopes.top:
+        return True
+    return any(
+        isinstance(binding.node, ast.Call) and is_layer(module, binding.node)
+        for binding in found[1]
+    )
 
 
 def is_meant(module: Module, call: ast.Call, kind: str) -> bool:
@@ -143,11 +155,11 @@ def reaches_nothing(
     seen |= {name}
     return (
         len(seen) <= TENSORS_BETWEEN
-        and not is_open(module, name)
         and all(
             _leads_nowhere(module, use, seen)
             for use in uses_of(module, name, statement_of(module, name))
         )
+        and not is_open(module, name)
     )
 
 

@@ -45,6 +45,7 @@ class Binding:
         ready: the position from which the binding holds.
         place: the node that shows in which block it is.
         index: which item of the expression; None for any.
+        inner: which item of that item, in loops such as `for name, layer in pairs`.
         dotted: for imports, the imported name with its leading dots.
     """
 
@@ -54,6 +55,7 @@ class Binding:
     place: ast.AST
     index: int | None = None
     dotted: str = ""
+    inner: int | None = None
 
 
 @dataclass(eq=False)
@@ -87,9 +89,9 @@ def bind(node: ast.AST, scope: Scope) -> None:
             part = Binding(Kind.ITEM, value, end(node), node)
             scope.bindings[name].append(part)
         case ast.For() | ast.AsyncFor():
-            _bind_item(node.target, node.iter, end(node.iter), node.target, scope)
+            _bind_loop(node.target, node.iter, end(node.iter), node.target, scope)
         case ast.comprehension():
-            _bind_item(node.target, node.iter, ANYWHERE, node.target, scope)
+            _bind_loop(node.target, node.iter, ANYWHERE, node.target, scope)
         case ast.withitem(optional_vars=ast.expr() as target):
             _bind_target(target, node.context_expr, end(target), target, scope)
         case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
@@ -128,6 +130,36 @@ def _bind_several(
             scope.bindings[target.id].append(part)
         else:
             _bind_item(target, value, ready, place, scope)
+
+
+def _bind_loop(
+    target: ast.expr, over: ast.expr, ready: Position, place: ast.AST, scope: Scope
+) -> None:
+    """Bind the variables of a loop to items of what it goes over."""
+    match target, over:
+        case (
+            ast.Tuple(elts=targets),
+            ast.Call(func=ast.Name(id="zip"), args=parts),
+        ) if len(targets) == len(parts) and not any(
+            isinstance(part, ast.Starred) for part in (*targets, *parts)
+        ):
+            for one, part in zip(targets, parts, strict=True):
+                _bind_loop(one, part, ready, place, scope)
+        case (
+            ast.Tuple(elts=[ast.Name(id=count), item]),
+            ast.Call(func=ast.Name(id="enumerate"), args=[inner, *_]),
+        ):
+            scope.bindings[count].append(Binding(Kind.OTHER, over, ready, place))
+            _bind_loop(item, inner, ready, place, scope)
+        case ast.Tuple(elts=targets), _ if all(
+            isinstance(one, ast.Name) for one in targets
+        ):
+            for index, one in enumerate(targets):
+                assert isinstance(one, ast.Name)
+                bound = Binding(Kind.ITEM, over, ready, place, inner=index)
+                scope.bindings[one.id].append(bound)
+        case _:
+            _bind_item(target, over, ready, place, scope)
 
 
 def _bind_item(

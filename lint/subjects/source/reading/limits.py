@@ -13,6 +13,7 @@ REQUIREMENT_FILES = 20
 SETTINGS_BYTES = 100_000
 MODULES = 2_000  # that are read of a project
 FILES_CALLING = 3  # of a function; their arguments are not followed if there are more
+FILES_STEPPING = 8  # with training steps, that call functions of one file
 FILES_REACHED = 30  # that one module's imports lead to, searched for words
 FILES_SEARCHED = 1_000  # of a project, for the names in them
 
@@ -29,6 +30,7 @@ TENSORS_VISITED = 500  # between a tensor and the input that it comes from
 TENSORS_BETWEEN = 6  # a layer and one whose result nothing reads
 NAMES_VISITED = 300  # between a network and where it was made
 
+OBJECTS_HANDED = 3  # that hold one another, each passed in by another file
 STEPS_CALLED = 3  # functions between a training step and the call of its network
 FLAGS_HANDED = 8  # calls between a parameter and the layer it is the flag of
 NUMBERS_HANDED = 4  # functions between a number and the layer that gets it

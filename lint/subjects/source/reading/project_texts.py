@@ -29,6 +29,7 @@ class ProjectTexts:
         self._root = root
         self._texts: dict[Path, str] = {}
         self._words: dict[Path, frozenset[str]] = {}
+        self._with_sign: dict[Callable[[str], bool], list[Path]] = {}
         self._shown: dict[tuple[Path, Callable[[str], bool]], bool] = {}
 
     @cached_property
@@ -55,6 +56,14 @@ class ProjectTexts:
             self._shown[key] = sign(self.read(path))
         return self._shown[key]
 
+    def with_sign(self, sign: Callable[[str], bool]) -> list[Path]:
+        """The files whose texts have a sign."""
+        if sign not in self._with_sign:
+            self._with_sign[sign] = [
+                path for path, text in self.by_path.items() if sign(text)
+            ]
+        return self._with_sign[sign]
+
     def naming(self, names: Iterable[str], calling: str) -> list[Path]:
         """The files that import one of the names, or name such a class.
 
@@ -64,7 +73,7 @@ class ProjectTexts:
             path
             for path, text in self.by_path.items()
             if calling in text
-            and any(name in text and name in self._words_of(path) for name in names)
+            and any(name in text and name in self.words_of(path) for name in names)
         ]
 
     def calls(self, path: Path, name: str) -> bool:
@@ -72,10 +81,10 @@ class ProjectTexts:
 
         A comment between the name and its bracket is not looked for.
         """
-        called = rf"{name}\b(?<!\bdef {name})(?<!\bclass {name})[\s\\)]*\("
+        called = rf"{name}\b(?<!\w{name})(?<!def {name})(?<!class {name})[\s\\)]*\("
         return re.search(called, self.read(path)) is not None
 
-    def _words_of(self, path: Path) -> frozenset[str]:
+    def words_of(self, path: Path) -> frozenset[str]:
         """What a file imports, and its capitalised words."""
         if path not in self._words:
             text = self.by_path[path]

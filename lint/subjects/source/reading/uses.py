@@ -14,7 +14,7 @@ from .memo import remembered
 from .nodes import ScopeNode, end, start
 
 if TYPE_CHECKING:
-    from .bindings import Binding, Scope
+    from .bindings import Scope
     from .module import Module
 
 # What reads names by their text, or all names at once.
@@ -25,11 +25,7 @@ _INTERRUPTED = ast.Try | ast.TryStar | ast.For | ast.AsyncFor | ast.While
 
 def uses_of(module: Module, name: ast.Name, place: ast.AST) -> list[ast.Name]:
     """The uses that may see the value which a name is given at a place."""
-    return [
-        use
-        for use in _uses_by_name(module).get(name.id, ())
-        if any(binding.place is place for binding in _seen_by(module, use))
-    ]
+    return _uses_by_place(module, name.id).get(place, [])
 
 
 def is_read(module: Module, name: ast.Name) -> bool:
@@ -59,17 +55,25 @@ def statement_of(module: Module, node: ast.AST) -> ast.stmt:
 
 def is_read_after(module: Module, name: ast.Name, statement: ast.stmt) -> bool:
     """Whether the value that a statement reads by a name may be read after it."""
-    bound = set(map(id, _seen_by(module, name)))
+    found, after = module.scopes.lookup(name), end(statement)
     loops = _loops_around(module, statement)
     return any(
-        (
-            start(use) > end(statement)
-            or not loops.isdisjoint(_loops_around(module, use))
-        )
+        (start(use) > after or not loops.isdisjoint(_loops_around(module, use)))
         and statement not in module.scopes.ancestors(use)
-        and not bound.isdisjoint(map(id, _seen_by(module, use)))
-        for use in _uses_by_name(module).get(name.id, ())
+        for binding in (found[1] if found else ())
+        for use in uses_of(module, name, binding.place)
     )
+
+
+@remembered
+def _uses_by_place(module: Module, name: str) -> dict[ast.AST, list[ast.Name]]:
+    """The uses of a name by the places where it gets the values that they may see."""
+    index: dict[ast.AST, list[ast.Name]] = {}
+    for use in _uses_by_name(module).get(name, ()):
+        found = module.scopes.lookup(use)
+        for binding in found[1] if found else ():
+            index.setdefault(binding.place, []).append(use)
+    return index
 
 
 @remembered
@@ -81,11 +85,6 @@ def _uses_by_name(module: Module) -> dict[str, list[ast.Name]]:
         if not isinstance(node.ctx, ast.Store) or isinstance(parent, ast.AugAssign):
             index.setdefault(node.id, []).append(node)
     return index
-
-
-def _seen_by(module: Module, use: ast.Name) -> list[Binding]:
-    found = module.scopes.lookup(use)
-    return found[1] if found else []
 
 
 @remembered
@@ -125,9 +124,9 @@ def _leaves_module(
 
     The cells of a notebook are run in any order.
     """
-    cell = module.location(place).cell
-    for binding in scope.bindings[name.id]:
-        later = binding.ready > end(place)
+    cell, after = module.location(place).cell, end(place)
+    for binding in reversed(scope.bindings[name.id]):
+        later = binding.ready > after
         if (
             later
             and module.scopes.parents.get(binding.place) is module.tree
@@ -142,6 +141,7 @@ def _leaves_module(
     return module.mentions("__all__") or _is_named_elsewhere(module, name.id)
 
 
+@remembered
 def _is_named_elsewhere(module: Module, name: str) -> bool:
     """Whether another file may import the name; so in projects that are too large."""
     here, texts = module.real_path, module.project.texts

@@ -10,6 +10,7 @@ from ..reading.imports import Found, imported, unbound
 from ..reading.nodes import Function
 from ..reading.values import (
     Class,
+    Items,
     Literal,
     Parameter,
     Routine,
@@ -56,7 +57,11 @@ def _bound(module: Module, binding: Binding) -> Iterator[Value]:
         case Kind.ITEM:
             assert isinstance(node, ast.expr)
             for value in values(module, node):
-                yield from parts(value, binding.index)
+                for part in parts(value, binding.index):
+                    if binding.inner is None or not isinstance(part, Items):
+                        yield part
+                    else:
+                        yield from parts(part, binding.inner)
         case Kind.IMPORT if module.project.trail.enter(node):
             yield from evaluated(imported(module, binding.dotted))
             module.project.trail.leave(node)

@@ -5,18 +5,11 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from ..reading.limits import FILES_CALLING
+from ..reading.limits import FILES_CALLING, OBJECTS_HANDED
 from ..reading.memo import remembered
-from ..reading.values import (
-    Class,
-    Parameter,
-    Result,
-    Routine,
-    Self,
-    argument_for,
-)
-from .lineage import method_of, project_lineage
-from .members import members
+from ..reading.values import Class, Parameter, Result, Routine, Self, argument_for
+from .instances import given_by
+from .lineage import method_of
 from .resolve import values
 
 if TYPE_CHECKING:
@@ -28,31 +21,43 @@ if TYPE_CHECKING:
 
 
 def handed_in(
-    module: Module, expression: ast.expr
+    module: Module, expression: ast.expr, depth: int = 0
 ) -> Iterator[tuple[Module, ast.expr]]:
     """Yield what callers in other files pass for the expression's parameters.
 
-    Of `net.model` that is what the class of a `net` that they pass gives `self.model`.
+    Of `self.task.net` with a task that is passed in, that is what the task is given.
     """
-    if isinstance(expression, ast.Attribute):
-        for other, holder in handed_in(module, expression.value):
-            for value in values(other, holder):
-                if isinstance(value, Self | Result):
-                    yield from _given(value, expression.attr)
     for value in values(module, expression):
         if isinstance(value, Parameter):
             for other, call, skipped in calls_elsewhere(value.module, value.function):
                 passed = argument_for(call, value.function, value.name, skipped)
                 if passed is not None:
                     yield other, passed
+    if isinstance(expression, ast.Attribute) and depth < OBJECTS_HANDED:
+        for cls in _classes_of(module, expression.value, depth):
+            for given in given_by(cls, expression.attr):
+                yield given
+                yield from handed_in(*given, depth + 1)
 
 
-def _given(instance: Self | Result, name: str) -> Iterator[tuple[Module, ast.expr]]:
-    """Yield what an attribute of an instance of the project's classes is given."""
-    cls = instance.cls if isinstance(instance, Self) else instance.maker
-    for ancestor in project_lineage(cls) if isinstance(cls, Class) else ():
-        for one in members(ancestor.module, ancestor.node).given(name):
-            yield ancestor.module, one
+def called_on(module: Module, function: ast.expr) -> Iterator[Value]:
+    """Yield what may be called, methods of objects from other files among that."""
+    found = values(module, function)
+    yield from found
+    if not found and isinstance(function, ast.Attribute):
+        for cls in _classes_of(module, function.value, 0):
+            method = method_of(cls, function.attr)
+            if method is not None:
+                yield Routine(method.module, method.node, cls)
+
+
+def _classes_of(module: Module, instance: ast.expr, depth: int) -> Iterator[Class]:
+    """The classes of the objects that other files pass."""
+    for where, passed in handed_in(module, instance, depth + 1):
+        for owner in values(where, passed):
+            match owner:
+                case Result(maker=Class() as cls) | Self(cls=cls):
+                    yield cls
 
 
 @remembered

@@ -29,10 +29,20 @@ WRAPPERS = (
 _RUNNERS = ("run", "experimental_run_v2", "experimental_run", "call_for_each_replica")
 
 
+def name_of(module: Module, function: Function | ast.ClassDef) -> str:
+    """The name of a function or class, or the one that a lambda is bound to."""
+    match function, module.scopes.parents.get(function):
+        case ast.Lambda(), ast.Assign(targets=[ast.Name(id=name)]):
+            return name
+        case ast.Lambda(), ast.Assign(targets=[ast.Attribute(attr=name)]):
+            return name
+    return getattr(function, "name", "")
+
+
 @remembered
 def names_of(module: Module, function: Function | ast.ClassDef) -> frozenset[str]:
     """The last words of the calls that may run the function, or make an instance."""
-    name = getattr(function, "name", "")
+    name = name_of(module, function)
     found, pending = {name}, [name]
     for _ in range(NUMBERS_HANDED):
         new = {

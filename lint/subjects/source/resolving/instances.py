@@ -30,11 +30,11 @@ def attribute_given(cls: Class, name: str) -> tuple[_Given, ...]:
     What a class body sets, a subclass may set anew: then those count of which there
     are instances in sight.
     """
-    own = _given(cls, name)
+    own = given_by(cls, name)
     if not any(_is_in_body(*one) for one in own):
         return tuple(own)
     made = _in_sight(cls)
-    return tuple(dict.fromkeys(given for one in made for given in _given(one, name)))
+    return tuple(dict.fromkeys(given for one in made for given in given_by(one, name)))
 
 
 @remembered_of_class
@@ -88,7 +88,8 @@ def _has_own_arguments(cls: Class) -> bool:
     return constructor is not None and constructor.node.args.vararg is None
 
 
-def _given(cls: Class, name: str) -> list[_Given]:
+def given_by(cls: Class, name: str) -> list[_Given]:
+    """What a class gives `self.name`: in its methods, and in the nearest body."""
     found: list[_Given] = []
     for ancestor in project_lineage(cls):
         for one in members(ancestor.module, ancestor.node).assigned(name):

@@ -16,6 +16,7 @@ from ..reading.values import (
     Value,
     dict_entries,
 )
+from .registries import registered
 from .resolve import reads, values
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 def _item(module: Module, subscript: ast.Subscript) -> Iterator[Value]:
     keys = constants(module, subscript.slice)
     for value in values(module, subscript.value):
-        if isinstance(value, Items) and dict_entries(value):
+        if isinstance(value, Items) and (dict_entries(value) or registered(value)):
             yield from asked_for(value, keys)
             continue
         place = keys[0] if len(keys) == 1 and isinstance(keys[0], int) else None
@@ -77,6 +78,9 @@ def _appended(value: Items) -> Iterator[Value]:
 def asked_for(value: Items, keys: list[object]) -> Iterator[Value]:
     """Yield the entries of a dict with these keys; any entry if none is known."""
     yield from _entries(value, keys) if keys else _any_entry(value)
+    for key, entry in registered(value):
+        if not keys or key is None or key in keys:
+            yield entry
 
 
 def _entries(value: Items, keys: list[object]) -> Iterator[Value]:

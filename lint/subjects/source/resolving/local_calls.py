@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..reading.values import Class, Known, Partial, Result, Routine, Value
-from .handles import joined, names_of, runs_of
+from .handles import joined, name_of, names_of, runs_of
 from .lineage import method_of
 from .resolve import values
 
@@ -25,7 +25,7 @@ def calls_of(module: Module, function: Function) -> list[tuple[ast.Call, int]]:
     Each comes with the number of leading parameters that Python fills in (`self`).
     """
     owner = module.owner_of(function)
-    name = getattr(function, "name", "")
+    name = name_of(module, function)
     if owner is not None and name == "__init__":
         made = _constructions(module, function)
         return [(call, 1) for call in (*made, *_partly_made(module, owner, function))]

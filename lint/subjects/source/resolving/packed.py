@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 def settings_of(module: Module, packed: ast.expr) -> Items | None:
     """Return the dict, if it has just the entries that it is written with."""
     match values(module, packed):
-        case (Items() as settings,) if _is_complete(module, packed, settings):
+        case (Items() as settings,) if is_complete(module, packed, settings):
             return settings
     return None
 
 
-def _is_complete(module: Module, packed: ast.expr, settings: Items) -> bool:
+def is_complete(module: Module, packed: ast.expr, settings: Items) -> bool:
     """Whether a dict has just the entries that it is written with."""
     match settings.node:
         case ast.Dict(keys=keys):

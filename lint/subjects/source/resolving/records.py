@@ -1,4 +1,7 @@
-"""Fields of objects that only hold settings: dataclasses, named tuples, namespaces."""
+"""Fields of objects that only hold settings: dataclasses, named tuples, namespaces.
+
+And of any class that sets them in its body.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from ..reading.limits import FLAGS_HANDED
 from ..reading.nodes import Function, last_word
 from ..reading.values import Class, Items, Known, Result, Self, Whole, dict_entries
 from .classes import keyword
-from .instances import attribute_given
+from .instances import attribute_given, given_by
 from .lineage import lineage, method_of, project_lineage
 from .members import is_set_from_outside
 from .passed import by_name, passed_for
@@ -34,16 +37,20 @@ def fields_of(
     module: Module, field: ast.Attribute, run: Run | None
 ) -> list[Given] | None:
     """What `config.use_bn` may have been made with; None if no such object is known."""
-    holders = list(_holders(module, field.value, run, 0))
+    known = False
     found: list[Given] = []
-    for holder in holders:
+    for holder in _holders(module, field.value, run, 0):
         if isinstance(holder, Result) and _is_record(holder):
+            known = True
             found += _field_of(holder, field.attr)
             changed = is_set_from_outside(holder.module, field.attr)
             found += [None] if changed else []
+        elif in_class := _in_class(module, holder, field.attr):
+            known = True
+            found += in_class
         else:
             found.append(None)
-    return found if any(map(_is_record, holders)) else None
+    return found if known else None
 
 
 def is_known(module: Module, holder: ast.expr, run: Run | None) -> bool:
@@ -90,6 +97,25 @@ def _is_record(value: Value | None) -> bool:
         case Result(maker=Class() as cls):
             return method_of(cls, "__init__") is None and _is_of_fields(cls)
     return False
+
+
+def _in_class(module: Module, holder: Value | None, name: str) -> list[Given]:
+    """What a class sets an attribute to in its body; None beside it if it may change.
+
+    The configurations of networks are often written so, with a subclass for each.
+    """
+    match holder:
+        case Class() as cls:
+            near = [module, cls.module]
+        case Result(maker=Class() as cls, module=made_in):
+            near = [module, cls.module, made_in]
+        case _:
+            return []
+    given = given_by(cls, name)
+    if len(given) != 1:
+        return [None] if given else []
+    changed = any(is_set_from_outside(where, name) for where in near)
+    return [(*given[0], None), *([None] if changed else [])]
 
 
 def _field_of(record: Result, name: str) -> Iterator[Given]:

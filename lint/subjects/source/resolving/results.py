@@ -14,7 +14,6 @@ from ..reading.values import (
     Routine,
     Self,
     Value,
-    dict_entries,
 )
 from .attributes import attribute_of
 from .items import asked_for, constants
@@ -37,7 +36,7 @@ _SAME_FUNCTION = {
 @reads(ast.Call)
 def _call(module: Module, call: ast.Call) -> Iterator[Value]:
     yield from _got(module, call)
-    for function in values(module, call.func):
+    for function in map(_unbound, values(module, call.func)):
         match function:
             case Known("functools.partial") if call.args:
                 for inner in values(module, call.args[0]):
@@ -56,12 +55,15 @@ def _call(module: Module, call: ast.Call) -> Iterator[Value]:
                 yield from values(module, call.args[0])
             case Known() | Class():
                 yield Result(function, module, call)
-            case Partial(function=Known() | Class() as inner):
-                yield Result(inner, module, call)
-            case Partial(function=Routine() as inner):
-                yield from returned(inner)
             case Routine():
                 yield from returned(function)
+
+
+def _unbound(function: Value) -> Value:
+    """The function or class behind `functools.partial`."""
+    while isinstance(function, Partial):
+        function = function.function
+    return function
 
 
 def _got(module: Module, call: ast.Call) -> Iterator[Value]:
@@ -72,7 +74,7 @@ def _got(module: Module, call: ast.Call) -> Iterator[Value]:
             func=ast.Attribute(value=base, attr="get" | "pop"), args=[key, *default]
         ):
             for owner in values(module, base):
-                if isinstance(owner, Items) and dict_entries(owner):
+                if isinstance(owner, Items):
                     found += asked_for(owner, constants(module, key))
         case ast.Call(func=ast.Name(id="getattr"), args=[base, key, *default]):
             names_of_key = constants(module, key) or [DYNAMIC]

@@ -33,6 +33,7 @@ from .members import is_set_from_outside
 from .passed import collected, passed_for
 from .records import fields_of, is_known
 from .resolve import values
+from .settings import entries_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -151,6 +152,8 @@ class _OutcomeSearch:
                     yield Other.UNKNOWN
             case ast.Call(func=ast.Name(id="bool"), args=[inner]):
                 yield from self.outcomes(module, inner, run, depth)
+            case ast.Subscript() if entries := entries_of(module, expression, run):
+                yield from self._given(entries, depth)
             case ast.Subscript(value=ast.Name() as base):
                 whole = not any(
                     isinstance(value, Parameter) and not _is_called_here_alone(value)

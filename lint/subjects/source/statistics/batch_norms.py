@@ -25,6 +25,7 @@ from ..reading.values import (
 from ..resolving.classes import calls_in, keyword
 from ..resolving.lineage import lineage, method_of
 from ..resolving.resolve import values
+from ..resolving.settings import literals
 from .momentum_arguments import (
     WORDS,
     Argument,
@@ -194,8 +195,8 @@ def _word_of(name: str) -> str:
 def _numbers(
     module: Module, call: ast.Call, argument: Argument, word: str
 ) -> Iterator[Momentum]:
-    for value in values(argument.module, argument.expression):
-        if isinstance(value, Literal) and is_number(value.value):
+    for value in literals(argument.module, argument.expression):
+        if is_number(value.value):
             assert isinstance(value.value, int | float)
             shown = argument.shown or argument.expression
             place = _place(module, call, shown, value)

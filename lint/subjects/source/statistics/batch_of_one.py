@@ -95,14 +95,14 @@ def _loops(module: Module) -> Iterator[ast.AST]:
         place = batch_of_one(module, loop.iter)
         if (
             place is not None
-            and place in module.scopes.parents
             and _trains(module, loop)
             and any(
                 names.BATCH_NORM in kinds_held(module, network)
                 for network in trained_networks(module)
             )
         ):
-            yield place
+            # Where it is made in another file, the loop shows it.
+            yield place if place in module.scopes.parents else loop.iter
 
 
 def _trains(module: Module, loop: ast.For) -> bool:

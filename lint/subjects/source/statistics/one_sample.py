@@ -5,9 +5,12 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from ..reading.bindings import Kind
+from ..networks.parts import items_of
+from ..reading.bindings import Binding, Kind
+from ..reading.limits import FLAGS_HANDED
 from ..reading.nodes import Function, last_word
 from ..reading.values import Known, Routine, argument_for, default_of, unpacks
+from ..resolving.callers import calls_elsewhere
 from ..resolving.classes import keyword
 from ..resolving.local_calls import calls_of
 from ..resolving.members import returns_of
@@ -47,9 +50,10 @@ def _is_one_by_default(module: Module, function: Function, name: str) -> bool:
     default = default_of(function, name)
     if default is None or number(module, default) != 1:
         return False
-    for call, skipped in calls_of(module, function):
+    calls = [(module, *call) for call in calls_of(module, function)]
+    for where, call, skipped in (*calls, *calls_elsewhere(module, function)):
         passed = argument_for(call, function, name, skipped)
-        if unpacks(call) or (passed is not None and number(module, passed) != 1):
+        if unpacks(call) or (passed is not None and number(where, passed) != 1):
             return False
     return True
 
@@ -74,8 +78,18 @@ def _names_of_option(call: ast.Call) -> Iterator[str]:
             yield given.value.lstrip("-").replace("-", "_")
 
 
-def batch_of_one(module: Module, data: ast.expr | None) -> ast.AST | None:
-    """Where a data set, generator or array is made that gives one sample at a time."""
+def batch_of_one(
+    module: Module, data: ast.expr | None, depth: int = 0
+) -> ast.AST | None:
+    """Where a data set, generator or array is made that gives one sample at a time.
+
+    That may be in another file, whose function makes it.
+    """
+    if depth > FLAGS_HANDED:
+        return None
+    item = _item(module, data)
+    if item is not None:
+        return _first_of_one(item, depth)
     for node in _written_out(module, data):
         if isinstance(node, ast.Call):
             if last_word(node.func) in _BATCHES and node.args:
@@ -85,7 +99,26 @@ def batch_of_one(module: Module, data: ast.expr | None) -> ast.AST | None:
                 return node if size_of_one(module, size) else None
             for value in values(module, node.func):
                 if isinstance(value, Routine):
-                    return _single_item(value)
+                    made = returns_of(value.module, value.node)
+                    given = [(value.module, returned) for returned in made]
+                    return _single_item(value) or _first_of_one(given, depth)
+    return None
+
+
+def _first_of_one(made: list[tuple[Module, ast.expr]], depth: int) -> ast.AST | None:
+    """The first of some data sets, if all of them give one sample at a time."""
+    places = [batch_of_one(*one, depth + 1) for one in made]
+    return places[0] if places and None not in places else None
+
+
+def _item(
+    module: Module, data: ast.expr | None
+) -> list[tuple[Module, ast.expr]] | None:
+    """What `training` is in `training, test = load()`; None if that is not known."""
+    found = module.scopes.lookup(data) if isinstance(data, ast.Name) else None
+    match found and found[1]:
+        case [Binding(kind=Kind.ITEM, node=ast.Call() as call, index=int() as index)]:
+            return list(items_of(module, call, index)) or None
     return None
 
 

@@ -10,6 +10,8 @@ from ... import names
 if TYPE_CHECKING:
     import ast
 
+    from ..reading.module import Module
+
 # Layers that are inactive in inference mode; augmentation is not.
 LOST = frozenset({names.BATCH_NORM, names.DROPOUT, names.NOISE})
 APPLYING = ("apply_gradients", "minimize", "apply", "stateless_apply", "apply_updates")
@@ -27,6 +29,8 @@ class LostFlag:
         kinds: what the network holds that depends on the phase.
         shared: whether it is in a function that may also run outside of training.
         is_false: whether the phase is not left out: it is False, which may be meant.
+        home: the module in which it is lost, as the step knows that.
+        call: the call there that loses it.
     """
 
     node: ast.Call
@@ -36,3 +40,5 @@ class LostFlag:
     is_call: bool = True
     shared: bool = False
     is_false: bool = False
+    home: Module | None = None
+    call: ast.Call | None = None

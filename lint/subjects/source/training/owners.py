@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 from ..reading.bindings import Kind
 from ..reading.limits import NAMES_VISITED
 from ..reading.nodes import Function
-from ..reading.values import Self, argument_for
+from ..reading.values import Class, Result, Routine, Self, argument_for
+from ..resolving.callers import handed_in
+from ..resolving.classes import keras_kind
+from ..resolving.lineage import method_of
 from ..resolving.local_calls import calls_of
-from ..resolving.members import members
+from ..resolving.members import attribute_of_self, members, returns_of, self_name
 from ..resolving.resolve import values
 
 if TYPE_CHECKING:
@@ -27,6 +30,34 @@ _VARIABLES = (
 def owners(module: Module, source: ast.AST) -> Iterator[ast.expr]:
     """`net` of every `net.trainable_variables` that the sources lead to."""
     return _owners(module, source, set())
+
+
+def trained_of(module: Module, owner: ast.expr) -> Iterator[tuple[Module, ast.expr]]:
+    """Yield the owner of variables, or what a property of its class takes them from."""
+    found = False
+    for where, known in ((module, owner), *handed_in(module, owner)):
+        for value in values(where, known):
+            match value:
+                case Self(cls) | Result(maker=Class() as cls):
+                    for routine, network in _of_property(cls):
+                        found = True
+                        yield routine.module, network
+                        name = attribute_of_self(network, self_name(routine.node))
+                        if name is not None:
+                            part = ast.Attribute(owner, name, ast.Load())
+                            yield module, ast.copy_location(part, owner)
+    if not found:
+        yield module, owner
+
+
+def _of_property(cls: Class) -> Iterator[tuple[Routine, ast.expr]]:
+    """The networks whose variables a property of the class itself gives."""
+    for name in _VARIABLES[:2] if keras_kind(cls) is None else ():
+        routine = method_of(cls, name)
+        if routine is not None:
+            for returned in returns_of(routine.module, routine.node):
+                for owner in owners(routine.module, returned):
+                    yield routine, owner
 
 
 def _owners(

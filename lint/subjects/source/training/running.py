@@ -20,12 +20,13 @@ from ..reading.values import (
     default_of,
     unpacks,
 )
-from ..resolving.callers import calls_elsewhere, handed_in
+from ..resolving.callers import called_on, calls_elsewhere, handed_in
 from ..resolving.classes import calls_in, keras_kind
 from ..resolving.handed import as_caller_writes
 from ..resolving.handles import joined
 from ..resolving.lineage import method_of
 from ..resolving.local_calls import calls_of
+from ..resolving.members import attribute_of_self, self_name
 from ..resolving.resolve import values
 from ..resolving.saying import FLAG, How, says, says_otherwise
 
@@ -60,7 +61,28 @@ class Running:
 
     def networks(self) -> Iterator[Network]:
         """Yield the network: as written, and as each caller on the way knows it."""
-        return self.handed(self.call.func)
+        yield from self.handed(self.call.func)
+        yield from self._of_instance()
+
+    def _of_instance(self) -> Iterator[Network]:
+        """Yield `self.net` as the step knows it that runs a method: `task.net`.
+
+        What the `call` of a layer does is not the step's concern.
+        """
+        if self.routine is None or self._is_in_call():
+            return
+        name = attribute_of_self(self.call.func, self_name(self.routine.node))
+        caller = self.caller
+        while name is not None and caller is not None:
+            called = caller.call.func
+            if not isinstance(called, ast.Attribute):
+                return
+            me = None if caller.routine is None else self_name(caller.routine.node)
+            if not (isinstance(called.value, ast.Name) and called.value.id == me):
+                known = ast.Attribute(called.value, name, ast.Load())
+                yield caller.module, ast.copy_location(known, called)
+                return
+            caller = caller.caller
 
     def handed(self, name: ast.expr) -> Iterator[Network]:
         """Yield what is written in the call, and what each caller passes for it.
@@ -76,6 +98,11 @@ class Running:
                 return
             yield caller.module, passed
             step, name = caller, passed
+
+    def _is_in_call(self) -> bool:
+        name = "" if self.routine is None else getattr(self.routine.node, "name", "")
+        above = self.caller is not None and self.caller._is_in_call()
+        return name in ("call", "__call__") or above
 
     def loses_flag(self) -> Running | None:
         """The call, or the one before it, that leaves the phase out; None if none.
@@ -127,7 +154,7 @@ def running(
     while pending:
         current, depth = pending.pop(0)
         yield current
-        for value in values(current.module, current.call.func):
+        for value in called_on(current.module, current.call.func):
             caller = current
             if isinstance(value, Partial) and isinstance(value.function, Routine):
                 call = joined(value.call, current.call)

@@ -58,6 +58,8 @@ def before_backward(module: Module) -> Iterator[LostFlag]:
                         kinds,
                         is_call,
                         run.caller is not None,
+                        home=lost.module,
+                        call=lost.call,
                     )
                     break
 

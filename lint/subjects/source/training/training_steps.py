@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import ast
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..networks.defaults import kinds_in_inference
 from ..networks.frozen import freezes
 from ..networks.identity import is_part_of
 from ..reading import hints
-from ..reading.nodes import arguments_of, last_word
+from ..reading.memo import found_once
+from ..reading.nodes import arguments_of, last_word, start
 from ..reading.values import Routine
 from ..resolving.classes import calls_in, keyword
 from ..resolving.members import returns_of
 from ..resolving.resolve import values
 from ..resolving.saying import FLAG, says
+from .decorated import decorated_losses, passed_to_decorator
 from .lost_flag import APPLYING, LOST, LostFlag
-from .owners import owners
+from .owners import owners, trained_of
+from .reaching_steps import STEPS, stepping
 from .running import Running, running, trained_kinds
 from .tapes import is_tape
 from .torch_steps import before_backward
@@ -29,21 +33,63 @@ if TYPE_CHECKING:
 
 
 def lost_flags(module: Module) -> Iterator[LostFlag]:
-    """Yield each call in a training step that leaves out `training`."""
-    steps = ("GradientTape", "minimize", "stateless_call", "backward")
-    if not module.mentions(*steps) or "set_learning_phase" in module.calls_by_name:
-        return
-    found = [
-        *_under_tapes(module),
-        *_minimised(module),
-        *_in_jax(module),
-        *before_backward(module),
-    ]
+    """Yield each call in a training step that leaves out `training`.
+
+    It may be in a function that the step of another file calls.
+    """
     seen = set()
-    for flag in found:
+    for flag in (*_own(module), *_of_steps_elsewhere(module)):
         if flag.node not in seen and not _is_in_test(module, flag.node):
             seen.add(flag.node)
             yield flag
+
+
+def steps_losing_flags(module: Module) -> set[ast.Call]:
+    """The calls in the module's steps that lose `training`, or lead to where it is."""
+    return {flag.node for flag in _in_steps(module)}
+
+
+def _own(module: Module) -> Iterator[LostFlag]:
+    """The flags lost in the module's own steps, but for those that other files show."""
+    for flag in _in_steps(module):
+        others = [] if flag.home is None else stepping(flag.home)
+        if not (
+            flag.home is not None
+            and not _is_same_file(flag.home, module)
+            and any(_is_same_file(other, module) for other in others)
+        ):
+            yield flag
+
+
+def _is_same_file(one: Module, other: Module) -> bool:
+    """Whether they are: a file is read twice, to lint and as imported."""
+    return one.path.resolve() == other.path.resolve()
+
+
+def _of_steps_elsewhere(module: Module) -> Iterator[LostFlag]:
+    """The flags lost in this file's functions, in the steps of other files."""
+    for user in stepping(module):
+        for flag in _in_steps(user):
+            if flag.home is None or not _is_same_file(flag.home, module):
+                continue
+            for call in module.calls:
+                if flag.call is not None and start(call) == start(flag.call):
+                    is_network = flag.called == ast.unparse(call.func)
+                    is_call = is_network and keyword(call, FLAG) is None
+                    yield replace(flag, node=call, is_call=is_call, shared=True)
+
+
+@found_once
+def _in_steps(module: Module) -> Iterator[LostFlag]:
+    if "set_learning_phase" in module.calls_by_name:
+        return
+    yield from _in_decorated_losses(module)
+    if not module.mentions(*STEPS):
+        return
+    yield from _under_tapes(module)
+    yield from _minimised(module)
+    yield from _in_jax(module)
+    yield from before_backward(module)
 
 
 def _is_in_test(module: Module, node: ast.AST) -> bool:
@@ -59,17 +105,32 @@ def _under_tapes(module: Module) -> Iterator[LostFlag]:
     if not module.mentions("GradientTape"):
         return
     for node in module.scopes.of(ast.With):
-        tapes = {
-            item.optional_vars
-            for item in node.items
-            if isinstance(item.optional_vars, ast.Name)
-            and is_tape(module, item.context_expr)
-        }
+        tapes = _tapes(module, node)
         if tapes:
             sources = _trained(module, node, tapes)
             if sources is not None:
                 how = "under GradientTape"
                 yield from _lost(module, node, node.body, sources, how)
+
+
+def _tapes(module: Module, node: ast.With) -> set[ast.Name]:
+    return {
+        item.optional_vars
+        for item in node.items
+        if isinstance(item.optional_vars, ast.Name)
+        and is_tape(module, item.context_expr)
+    }
+
+
+def _in_decorated_losses(module: Module) -> Iterator[LostFlag]:
+    for loss, node, decorating, decorator in decorated_losses(module):
+        where = decorating.module
+        variables = [
+            given
+            for source in _trained(where, node, _tapes(where, node)) or ()
+            for given in passed_to_decorator(module, decorating, decorator, source)
+        ]
+        yield from _lost(module, loss, loss.body, variables, "under GradientTape")
 
 
 def _minimised(module: Module) -> Iterator[LostFlag]:
@@ -131,7 +192,10 @@ def _lost(
     how: str,
 ) -> Iterator[LostFlag]:
     trained = [
-        (module, owner) for source in sources for owner in owners(module, source)
+        network
+        for source in sources
+        for owner in owners(module, source)
+        for network in trained_of(module, owner)
     ]
     if not trained:
         return  # gradients for an input, or for something that is not known
@@ -139,17 +203,35 @@ def _lost(
         if freezes(call.module).covers(call.call.func):
             continue  # where its class is; a caller in another file does not show it
         called = ast.unparse(call.call.func)
-        for network in call.networks():
-            kinds = trained_kinds(network, call.call) & LOST
-            if kinds and any(is_part_of(network, owner, step) for owner in trained):
-                here = lost is call and call.is_shown
-                is_call = here and keyword(call.call, FLAG) is None
-                shared = call.caller is not None
-                shown = lost.shown
-                if call.module is not module and called.startswith("self."):
-                    called = ast.unparse(network[1])
-                yield LostFlag(shown, called, how, kinds, is_call, shared, is_false)
-                break
+        known = list(call.networks())
+        held = (trained_kinds(network, call.call) & LOST for network in known)
+        kinds = next(filter(None, held), None)
+        if kinds and any(
+            is_part_of(network, owner, step) for network in known for owner in trained
+        ):
+            here = lost is call and call.is_shown
+            home: Module | None = lost.module
+            if call.module is not module and _is_own_call(call):
+                # Its `__call__` may have no place for a flag: the step says more.
+                called, home = ast.unparse(known[-1][1]), None
+            yield LostFlag(
+                lost.shown,
+                called,
+                how,
+                kinds,
+                is_call=here and keyword(call.call, FLAG) is None,
+                shared=call.caller is not None,
+                is_false=is_false,
+                home=home,
+                call=lost.call,
+            )
+
+
+def _is_own_call(run: Running) -> bool:
+    """Whether it is run by the `__call__` of a class, in place of Keras' own."""
+    return run.routine is not None and (
+        getattr(run.routine.node, "name", "") == "__call__"
+    )
 
 
 def _without_phase(calls: list[Running]) -> Iterator[tuple[Running, Running, bool]]:
@@ -157,6 +239,9 @@ def _without_phase(calls: list[Running]) -> Iterator[tuple[Running, Running, boo
 
     Each comes with the call on the way that leaves it out, and whether it is False.
     """
+    led_to = {run.call for run in calls if run.caller is not None}
+    # A function that is defined in the step counts as it is called there.
+    calls = [run for run in calls if run.caller or run.call not in led_to]
     losing = {run.call for run in calls if run.loses_flag()}
     inferring = {run.call for run in calls if run.infers()}
     given = [run for run in calls if run.call not in losing]
@@ -207,7 +292,16 @@ def _in_jax(module: Module) -> Iterator[LostFlag]:
                 called = ast.unparse(call.func)
                 is_call = lost is run and run.is_shown
                 is_call = is_call and keyword(call, FLAG) is None
-                yield LostFlag(lost.shown, called, how, kinds, is_call, shared)
+                yield LostFlag(
+                    lost.shown,
+                    called,
+                    how,
+                    kinds,
+                    is_call,
+                    shared,
+                    home=lost.module,
+                    call=lost.call,
+                )
 
 
 def _is_for_weights(run: Running, function: Routine) -> bool:

@@ -1,0 +1,44 @@
+"""The training steps of other files that may call functions of a file."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from ..reading.limits import FILES_STEPPING
+from ..reading.memo import remembered
+
+if TYPE_CHECKING:
+    from ..reading.module import Module
+
+STEPS = ("GradientTape", "minimize", "stateless_call", "backward")
+
+
+@remembered
+def stepping(module: Module) -> list[Module]:
+    """The other files with training steps that import something of a file.
+
+    None if there are too many to read.
+    """
+    texts, here = module.project.texts, module.path.resolve()
+    defined = {
+        node.name
+        for node in module.tree.body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+    }
+    if not defined:
+        return []
+    defined.add(module.imported_as)
+    users = [
+        path
+        for path in texts.with_sign(_has_step)
+        if path.resolve() != here and not defined.isdisjoint(texts.words_of(path))
+    ]
+    if len(users) > FILES_STEPPING:
+        return []
+    found = (module.project.load(path) for path in users)
+    return [user for user in found if user is not None]
+
+
+def _has_step(text: str) -> bool:
+    return any(word in text for word in STEPS)
