@@ -74,7 +74,7 @@ healthy = bool(np.abs(means).max() < 1e-3)  # Each channel is normalized.
                 module.location(made),
                 Severity.INFO,
             )
-        if not module.mentions("BatchNorm"):
+        if not (module.mentions("BatchNorm") or source.binds_arguments(module)):
             return
         default = source.default_data_format(module)
         signs = ("axis", "data_format", "BatchNormalization(1")

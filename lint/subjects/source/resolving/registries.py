@@ -93,7 +93,7 @@ def _function_of_parameter(
 def _decorated_by(module: Module, decorator: Function) -> Iterator[Entry]:
     """The functions and classes that it decorates, in this file and in others."""
     name = getattr(decorator, "name", "")
-    near = module.project.naming(name, calling="@")
+    near = module.project.naming(name)
     for where in (module, *islice(near, FILES_REACHED)):
         for node in where.scopes.of(ast.FunctionDef):
             for key in _keys(where, node.decorator_list, decorator, name):

@@ -72,7 +72,7 @@ def _network_of(module: Module, variable: ast.expr) -> ast.expr | None:
         case ast.Subscript(value=base):
             sources.append(base)
         case ast.Name():
-            sources += [node for node, _ in _items(module, variable)]
+            sources += _items(module, variable)
     for source in sources:
         match source:
             case ast.Attribute(value=network, attr=name) if name in names.TRAINABLE:
@@ -80,28 +80,12 @@ def _network_of(module: Module, variable: ast.expr) -> ast.expr | None:
     return None
 
 
-def _items(module: Module, name: ast.Name) -> Iterator[tuple[ast.expr, ast.AST]]:
-    """The collections that a loop variable is an item of, with the loop's target."""
+def _items(module: Module, name: ast.Name) -> Iterator[ast.expr]:
+    """The collections that a loop variable is an item of."""
     found = module.scopes.lookup(name)
     for binding in found[1] if found else ():
-        if binding.kind is not Kind.ITEM or not isinstance(binding.node, ast.expr):
-            continue
-        match binding.node:
-            case ast.Call(func=ast.Name(id="zip"), args=args):
-                place = _place_of(binding.place, name.id)
-                chosen = args if place is None else args[place : place + 1]
-                yield from ((one, binding.place) for one in chosen)
-            case ast.Call(func=ast.Name(id="enumerate"), args=[inner]):
-                yield inner, binding.place
-            case other:
-                yield other, binding.place
-
-
-def _place_of(target: ast.AST, name: str) -> int | None:
-    for index, item in enumerate(getattr(target, "elts", ())):
-        if isinstance(item, ast.Name) and item.id == name:
-            return index
-    return None
+        if binding.kind is Kind.ITEM and isinstance(binding.node, ast.expr):
+            yield binding.node
 
 
 def _is_of_callback(module: Module, network: ast.expr) -> bool:
@@ -127,7 +111,7 @@ def _is_average(module: Module, given: ast.expr) -> bool:
                 for node in ast.walk(given)
             )
         case ast.Name():
-            kept = {_word(node) for node, _ in _items(module, given)}
+            kept = set(map(_word, _items(module, given)))
         case _:
             kept = {_word(given)}
     return not (kept - {"", *names.TRAINABLE}).isdisjoint(_kept_averages(module))
@@ -156,7 +140,7 @@ def _kept_averages(module: Module) -> Iterator[str]:
                     continue
                 yield _word(kept)
                 if isinstance(kept, ast.Name):
-                    yield from (_word(one) for one, _ in _items(module, kept))
+                    yield from map(_word, _items(module, kept))
 
 
 def _averages(value: ast.expr) -> bool:

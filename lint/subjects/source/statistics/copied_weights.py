@@ -56,11 +56,19 @@ def copies_without_statistics(module: Module) -> Iterator[Copied]:
         return
     seen: set[ast.Call] = set()
     for pair in (*_zipped(module), *_indexed(module), *_handed_over(module)):
-        if pair.place in seen:
+        if pair.place in seen or _is_zipped(module, pair.place, seen):
             continue
         if any(_holds_batch_norm(known) for known in (pair, *_callers(pair))):
             seen.add(pair.place)
             yield Copied(pair.place, _is_always_training(module, pair.target))
+
+
+def _is_zipped(module: Module, call: ast.Call, seen: set[ast.Call]) -> bool:
+    """Whether the loop around a call goes over pairs that were seen."""
+    return any(
+        isinstance(outer, ast.For) and not seen.isdisjoint(ast.walk(outer.iter))
+        for outer in module.scopes.ancestors(call)
+    )
 
 
 def _zipped(module: Module) -> Iterator[_Pair]:
@@ -96,10 +104,6 @@ def _owner_of_item(module: Module, method: ast.expr) -> ast.expr | None:
             return _owner(module, variables)
         case ast.Attribute(value=ast.Name() as name):
             match _bindings(module, name):
-                case [Binding(kind=Kind.ITEM, node=ast.Call() as call)] if (
-                    last_word(call.func) == "enumerate" and call.args
-                ):
-                    return _owner(module, call.args[0])
                 case [Binding(kind=Kind.ITEM, node=ast.Attribute() as variables)]:
                     return _owner(module, variables)
     return None
