@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..networks.defaults import kinds_in_inference
+from ..networks.frozen import freezes
 from ..networks.identity import is_part_of
 from ..reading import hints
 from ..reading.memo import found_once
@@ -199,6 +200,8 @@ def _lost(
     if not trained:
         return  # gradients for an input, or for something that is not known
     for call, lost, is_false in _without_phase(list(running(module, body))):
+        if freezes(call.module).covers(call.call.func):
+            continue  # where its class is; a caller in another file does not show it
         called = ast.unparse(call.call.func)
         known = list(call.networks())
         held = (trained_kinds(network, call.call) & LOST for network in known)
@@ -207,6 +210,10 @@ def _lost(
             is_part_of(network, owner, step) for network in known for owner in trained
         ):
             here = lost is call and call.is_shown
+            home: Module | None = lost.module
+            if call.module is not module and _is_own_call(call):
+                # Its `__call__` may have no place for a flag: the step says more.
+                called, home = ast.unparse(known[-1][1]), None
             yield LostFlag(
                 lost.shown,
                 called,
@@ -215,9 +222,16 @@ def _lost(
                 is_call=here and keyword(call.call, FLAG) is None,
                 shared=call.caller is not None,
                 is_false=is_false,
-                home=lost.module,
+                home=home,
                 call=lost.call,
             )
+
+
+def _is_own_call(run: Running) -> bool:
+    """Whether it is run by the `__call__` of a class, in place of Keras' own."""
+    return run.routine is not None and (
+        getattr(run.routine.node, "name", "") == "__call__"
+    )
 
 
 def _without_phase(calls: list[Running]) -> Iterator[tuple[Running, Running, bool]]:
