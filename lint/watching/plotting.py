@@ -68,7 +68,9 @@ def _draw_rows(rows: list[WatchedLayer], monitor: Monitor, figure: Any) -> None:
     )
     for index, (layer, row) in enumerate(zip(rows, axes, strict=True)):
         _draw_layer(layer, row, has_legend=not index)
-    axes[0, 0].set_xlim(0, max(monitor.step, 1))
+    last = max(monitor.step, 1)
+    axes[0, 0].set_xlim(0, last * 1.03)  # so that a look at the end is seen whole
+    axes[0, 0].xaxis.get_major_locator().set_params(integer=True)
     for axis in axes[-1]:
         axis.set_xlabel("training step")
 
