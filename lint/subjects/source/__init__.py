@@ -9,8 +9,9 @@ from .flags.bypassed import (
     flags_ignored,
     wrapped_calls,
 )
+from .flags.flag_fixes import flag_left_out
 from .flags.flag_places import FlagPlace
-from .flags.flagged import Flagged, flag_left_out, flagged_calls
+from .flags.flagged import Flagged, flagged_calls
 from .flags.fresh_layers import fresh_batch_norms
 from .flags.graph_flags import graph_flags
 from .flags.handed_on import (

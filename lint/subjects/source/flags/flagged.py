@@ -7,7 +7,6 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ....findings import Edit, Fix
 from ....semantics import FUNCTIONAL_FLAG_IS_OVERRIDDEN
 from ... import names
 from ..networks.contents import kinds_held
@@ -15,7 +14,6 @@ from ..networks.frozen import freezes
 from ..networks.released import Release, released_elsewhere
 from ..networks.sublayers import may_depend_on_phase
 from ..reading import hints
-from ..reading.edits import without_argument
 from ..reading.keras_versions import keras_for
 from ..reading.memo import found_once
 from ..reading.nodes import Function, last_word
@@ -27,12 +25,11 @@ from ..reading.values import (
     Result,
     Routine,
     Self,
-    parameters,
 )
-from ..resolving.classes import calls_in, keyword
+from ..resolving.classes import keyword
 from ..resolving.passed import passed_for
 from ..resolving.resolve import values
-from ..resolving.saying import FLAG, How, Said, passes_flag_on, says
+from ..resolving.saying import FLAG, How, Said, says
 from ..resolving.switches import constants_of
 from ..resolving.symbolic import fitted_graph
 from ..statistics.batch_norm_calls import (
@@ -175,32 +172,6 @@ def flagged_calls(module: Module) -> Iterator[Flagged]:
 
 def _may_be_flagged(text: str) -> bool:
     return names.mentions_batch_norm(text) or names.mentions_dropout(text)
-
-
-def flag_left_out(module: Module, flagged: Flagged) -> Fix | None:
-    """Leave the phase to the caller; this is unsafe, as the flag may be meant.
-
-    A BN layer that calls its base must pass the phase on, for nothing else does. Beside
-    calls that pass it on, this one does so, too.
-    """
-    if getattr(flagged.node, "arg", FLAG) is None:
-        return None  # other options stand beside it
-    function = module.scopes.enclosing_function(flagged.call)
-    passing = f"{FLAG}={FLAG}"
-    if not calls_base(module, flagged.call) and (
-        function is None
-        or isinstance(function, ast.Lambda)
-        or not any(map(passes_flag_on, calls_in(module, function)))
-    ):
-        return without_argument(module, flagged.call, flagged.node, safe=False)
-    if (
-        not isinstance(flagged.node, ast.keyword)
-        or function is None
-        or FLAG not in parameters(function)
-        or ast.unparse(flagged.node) == passing
-    ):
-        return None
-    return Fix((Edit(module.location(flagged.node), passing),), safe=False)
 
 
 def _is_kept_still(module: Module, call: ast.Call, in_sight: bool) -> bool:

@@ -14,7 +14,7 @@ from ..resolving.local_calls import calls_of
 from ..resolving.members import returns_of
 from ..resolving.resolve import values
 from ..resolving.saying import FLAG, says, says_otherwise
-from .lost_flag import APPLYING
+from .lost_flag import applies_somewhere
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +45,7 @@ def lost_in_losses(module: Module) -> Iterator[tuple[ast.Call, str]]:
         or module.is_test
     ):
         return
-    applied = any(word in module.calls_by_name for word in APPLYING)
+    applied = applies_somewhere(module)
     for function in module.scopes.of(ast.FunctionDef):
         given = [name for name in parameters(function) if name in _NETWORKS]
         if (

@@ -42,3 +42,8 @@ class LostFlag:
     is_false: bool = False
     home: Module | None = None
     call: ast.Call | None = None
+
+
+def applies_somewhere(module: Module) -> bool:
+    """Whether the module applies gradients."""
+    return any(word in module.calls_by_name for word in APPLYING)

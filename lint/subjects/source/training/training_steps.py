@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import ast
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..networks.defaults import kinds_in_inference
 from ..networks.frozen import freezes
 from ..networks.identity import is_part_of
 from ..reading import hints
 from ..reading.memo import found_once
-from ..reading.nodes import arguments_of, last_word, start
+from ..reading.nodes import last_word, start
 from ..reading.values import Routine
 from ..resolving.classes import calls_in, keyword
 from ..resolving.members import returns_of
 from ..resolving.resolve import values
 from ..resolving.saying import FLAG, says
 from .decorated import decorated_losses, passed_to_decorator
-from .lost_flag import APPLYING, LOST, LostFlag
+from .jax_steps import in_differentiated
+from .lost_flag import APPLYING, LOST, LostFlag, applies_somewhere
 from .owners import owners, trained_of
 from .reaching_steps import STEPS, stepping
 from .running import Running, running, trained_kinds
@@ -88,7 +87,7 @@ def _in_steps(module: Module) -> Iterator[LostFlag]:
         return
     yield from _under_tapes(module)
     yield from _minimised(module)
-    yield from _in_jax(module)
+    yield from in_differentiated(module)
     yield from before_backward(module)
 
 
@@ -165,7 +164,7 @@ def _trained(
     applied = any(last_word(call.func) in APPLYING for call in calls)
     if not applied and isinstance(function, ast.FunctionDef):
         # The gradients may be returned to a caller that applies them.
-        applied = bool(returns_of(module, function)) and _applies_somewhere(module)
+        applied = bool(returns_of(module, function)) and applies_somewhere(module)
     return sources if applied and sources else None
 
 
@@ -178,10 +177,6 @@ def _is_one_of(module: Module, name: ast.Name, tapes: set[ast.Name]) -> bool:
 def _given(call: ast.Call, name: str) -> list[ast.expr]:
     value = keyword(call, name)
     return [] if value is None else [value]
-
-
-def _applies_somewhere(module: Module) -> bool:
-    return any(word in module.calls_by_name for word in APPLYING)
 
 
 def _lost(
@@ -262,81 +257,3 @@ def _without_phase(calls: list[Running]) -> Iterator[tuple[Running, Running, boo
         found = lost or (None if still else run.infers())
         if found is not None and last_word(found.call.func) != "call":
             yield run, found, lost is None  # BN109 reports x.call(...)
-
-
-# JAX: what a differentiated function calls.
-
-
-def _in_jax(module: Module) -> Iterator[LostFlag]:
-    if not module.mentions("stateless_call"):
-        return
-    for function in _differentiated(module):
-        for run in running(module, [function.node]):
-            call = run.call
-            if last_word(call.func) != "stateless_call" or len(call.args) > 3:
-                continue
-            if _is_for_inputs(run, function):
-                continue
-            if not (_applies_somewhere(module) or _is_for_weights(run, function)):
-                continue
-            assert isinstance(call.func, ast.Attribute | ast.Name)
-            lost = run.loses_flag()
-            network = call.func.value if isinstance(call.func, ast.Attribute) else None
-            if lost is None or network is None:
-                continue
-            kinds = kinds_in_inference(run.module, network) & LOST
-            if kinds:
-                how = "in a differentiated function"
-                name = getattr(function.node, "name", "")
-                shared = run.caller is not None or name in module.calls_by_name
-                called = ast.unparse(call.func)
-                is_call = lost is run and run.is_shown
-                is_call = is_call and keyword(call, FLAG) is None
-                yield LostFlag(
-                    lost.shown,
-                    called,
-                    how,
-                    kinds,
-                    is_call,
-                    shared,
-                    home=lost.module,
-                    call=lost.call,
-                )
-
-
-def _is_for_weights(run: Running, function: Routine) -> bool:
-    """Whether the gradients are for the trainable variables that it is called with."""
-    return _is_first(function, run, run.call.args[:1])
-
-
-def _is_for_inputs(run: Running, function: Routine) -> bool:
-    """Whether the gradients are for what the network is called on, as in a saliency."""
-    weights = _is_first(function, run, run.call.args[:1])
-    return not weights and _is_first(function, run, run.call.args[2:3])
-
-
-def _is_first(function: Routine, run: Running, given: list[ast.expr]) -> bool:
-    """Whether it is what the function gets first, of which JAX takes gradients."""
-    parameters = arguments_of(function.node)[function.owner is not None :]
-    for argument in given:
-        *_, (_, handed) = run.handed(argument)
-        return (
-            isinstance(handed, ast.Name)
-            and bool(parameters)
-            and handed.id == parameters[0].arg
-        )
-    return False
-
-
-def _differentiated(module: Module) -> Iterator[Routine]:
-    """The functions given to `jax.grad` and the like, or decorated with it."""
-    for word in ("grad", "value_and_grad"):
-        for call in module.calls_by_name.get(word, ()):
-            for argument in call.args[:1]:
-                for value in values(module, argument):
-                    if isinstance(value, Routine) and value.module is module:
-                        yield value
-    for node in module.scopes.of(ast.FunctionDef):
-        written = " ".join(ast.unparse(decorator) for decorator in node.decorator_list)
-        if re.search(r"\bjax\.(value_and_)?grad\b", written):
-            yield Routine(module, node)

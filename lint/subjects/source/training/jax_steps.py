@@ -1,0 +1,97 @@
+"""Steps of JAX: what functions call of which gradients are taken."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import TYPE_CHECKING
+
+from ..networks.defaults import kinds_in_inference
+from ..reading.nodes import arguments_of, last_word
+from ..reading.values import Routine
+from ..resolving.classes import keyword
+from ..resolving.resolve import values
+from ..resolving.saying import FLAG
+from .lost_flag import LOST, LostFlag, applies_somewhere
+from .running import Running, running
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..reading.module import Module
+
+
+def in_differentiated(module: Module) -> Iterator[LostFlag]:
+    """Yield the calls of `stateless_call` whose result a step trains with."""
+    if not module.mentions("stateless_call"):
+        return
+    for function in _differentiated(module):
+        for run in running(module, [function.node]):
+            call = run.call
+            if last_word(call.func) != "stateless_call" or len(call.args) > 3:
+                continue
+            if _is_for_inputs(run, function):
+                continue
+            if not (applies_somewhere(module) or _is_for_weights(run, function)):
+                continue
+            assert isinstance(call.func, ast.Attribute | ast.Name)
+            lost = run.loses_flag()
+            network = call.func.value if isinstance(call.func, ast.Attribute) else None
+            if lost is None or network is None:
+                continue
+            kinds = kinds_in_inference(run.module, network) & LOST
+            if kinds:
+                how = "in a differentiated function"
+                name = getattr(function.node, "name", "")
+                shared = run.caller is not None or name in module.calls_by_name
+                called = ast.unparse(call.func)
+                is_call = lost is run and run.is_shown
+                is_call = is_call and keyword(call, FLAG) is None
+                yield LostFlag(
+                    lost.shown,
+                    called,
+                    how,
+                    kinds,
+                    is_call,
+                    shared,
+                    home=lost.module,
+                    call=lost.call,
+                )
+
+
+def _is_for_weights(run: Running, function: Routine) -> bool:
+    """Whether the gradients are for the trainable variables that it is called with."""
+    return _is_first(function, run, run.call.args[:1])
+
+
+def _is_for_inputs(run: Running, function: Routine) -> bool:
+    """Whether the gradients are for what the network is called on, as in a saliency."""
+    weights = _is_first(function, run, run.call.args[:1])
+    return not weights and _is_first(function, run, run.call.args[2:3])
+
+
+def _is_first(function: Routine, run: Running, given: list[ast.expr]) -> bool:
+    """Whether it is what the function gets first, of which JAX takes gradients."""
+    parameters = arguments_of(function.node)[function.owner is not None :]
+    for argument in given:
+        *_, (_, handed) = run.handed(argument)
+        return (
+            isinstance(handed, ast.Name)
+            and bool(parameters)
+            and handed.id == parameters[0].arg
+        )
+    return False
+
+
+def _differentiated(module: Module) -> Iterator[Routine]:
+    """The functions given to `jax.grad` and the like, or decorated with it."""
+    for word in ("grad", "value_and_grad"):
+        for call in module.calls_by_name.get(word, ()):
+            for argument in call.args[:1]:
+                for value in values(module, argument):
+                    if isinstance(value, Routine) and value.module is module:
+                        yield value
+    for node in module.scopes.of(ast.FunctionDef):
+        written = " ".join(ast.unparse(decorator) for decorator in node.decorator_list)
+        if re.search(r"\bjax\.(value_and_)?grad\b", written):
+            yield Routine(module, node)
