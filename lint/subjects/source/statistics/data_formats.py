@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from typing import TYPE_CHECKING
 
 from ..reading.keras_versions import keras_for
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 FIRST, LAST = "channels_first", "channels_last"
 _SETTERS = ("set_image_data_format", "set_image_dim_ordering")
 _FORMATS = {FIRST: FIRST, LAST: LAST, "th": FIRST, "tf": LAST}
+# Imports of a Keras of its own, which ran on Theano, too.
+_STANDALONE = re.compile(r"^[ \t]*(import|from)[ \t]+(tf_)?keras\b", re.MULTILINE)
 # By these a module may ask for the format, or receive it.
 _ELSEWHERE = ("data_format", "dim_ordering", FIRST, LAST)
 _COLORS = (1, 3)
@@ -28,8 +31,9 @@ _LEAST_PIXELS = 8
 def default_data_format(module: Module) -> str | None:
     """The default format of layers; None where it is not known.
 
-    Before Keras 3, a file in the home folder often set it, for Theano. Then it is known
-    only where the module sets it, or where the shapes of images show it.
+    Before Keras 3, a file in the home folder often set it, for Theano, which is not for
+    the Keras in TensorFlow. There it is known only where the module sets it, or where
+    the shapes of images show it.
     """
     given = [
         call for setter in _SETTERS for call in module.calls_by_name.get(setter, ())
@@ -39,7 +43,7 @@ def default_data_format(module: Module) -> str | None:
         return found.pop() if len(found) == 1 else None
     if module.mentions(*_ELSEWHERE):
         return None
-    if not keras_for(module).legacy:
+    if not keras_for(module).legacy or not module.matches(_STANDALONE):
         return LAST
     shown = {_shown_by(shape) for shape in _image_shapes(module)} - {None}
     return shown.pop() if len(shown) == 1 else None
