@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..reading import hints
 from ..reading.nodes import last_word
+from ..reading.uses import is_read
 from ..reading.values import Class
 from ..resolving.classes import instance_of, keras_kind, keyword, reached
 from ..resolving.handles import name_of
@@ -49,7 +50,7 @@ def flag_place(module: Module, call: ast.Call, is_layer: bool) -> FlagPlace | No
         return None
     if is_function(module, call):
         return None if _other_phase_beside(module, call) else FlagPlace.GRAPH
-    if _is_discarded(module, call) or _is_only_shown(module, call):
+    if _is_discarded(module, call, is_layer) or _is_only_shown(module, call):
         return None
     return FlagPlace.GRAPH if builds_graph(module, call, is_layer) else None
 
@@ -85,11 +86,13 @@ def _depends_on_phase(
     return hints.is_meant_random(name) or any(map(hints.is_test, around))
 
 
-def _is_discarded(module: Module, call: ast.Call) -> bool:
+def _is_discarded(module: Module, call: ast.Call, is_layer: bool) -> bool:
     """Whether only weights are made: `_ = model(inputs, training=False)`."""
     match module.scopes.parents.get(call):
         case ast.Expr() | ast.Assign(targets=[ast.Name(id="_")]):
             return True
+        case ast.Assign(targets=[ast.Name() as name]):
+            return not is_layer and not is_read(module, name)
     return False
 
 
