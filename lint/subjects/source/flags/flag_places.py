@@ -92,7 +92,8 @@ def _is_discarded(module: Module, call: ast.Call, is_layer: bool) -> bool:
         case ast.Expr() | ast.Assign(targets=[ast.Name(id="_")]):
             return True
         case ast.Assign(targets=[ast.Name() as name]):
-            return not is_layer and not is_read(module, name)
+            inside = module.scopes.enclosing_function(call) is not None
+            return inside and not is_layer and not is_read(module, name)
     return False
 
 
