@@ -18,6 +18,7 @@ PLACES = [
     "folding/test_carry.py",
     "layer",
     "lint/test_diagnosis.py",
+    "lint/test_diagnosis_composition.py",
     "lint/test_diagnosis_lookalikes.py",
     "lint/test_probing.py",
     "lint/test_watching.py",

@@ -80,7 +80,7 @@ def test_files_of_one_name_are_not_mixed_up(write):
     write(
         first__layers=LAYERS,
         first__train=good,
-        second__layers=LAYERS.replace("momentum=momentum", "momentum=0.99"),
+        second__layers=LAYERS.replace("momentum=momentum", "momentum=1 - momentum"),
         second__train=good,
     )
     assert found(".") == [("first/train.py", 3)]

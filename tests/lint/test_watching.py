@@ -215,7 +215,8 @@ class TestFit:
         assert [layer for kind, layer in found if kind == "lagging"] == [
             f"bn{i}" for i in range(6)
         ]
-        (text,) = [t for t in map(str, (w.message for w in all)) if "lag behind" in t]
+        texts = [str(warning.message) for warning in all]
+        (text,) = [text for text in texts if "lag behind those" in text]
         assert text.startswith("bn0: ")
         assert text.endswith(" Also affected: bn1, bn2, bn3 and 2 more layers.")
 

@@ -225,6 +225,5 @@ def _is_read_elsewhere(cls: Class, name: str) -> bool:
                 and not re.search(rf"\bclass {cls.node.name}\b", text)
             )
         )
-        for path, text in texts.by_path.items()
-        if path.resolve() != here
+        for _, text in texts.beside(here)
     )

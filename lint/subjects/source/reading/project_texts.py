@@ -12,7 +12,7 @@ from ...notebook import read_cells
 from .limits import FILES_SEARCHED, SOURCE_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
 _SOURCES = (".py", ".ipynb")
 _IMPORT = re.compile(
@@ -42,6 +42,17 @@ class ProjectTexts:
             if len(paths) > FILES_SEARCHED:
                 return {}
         return {path: self.read(path) for path in sorted(paths)}
+
+    @cached_property
+    def _real_paths(self) -> dict[Path, str]:
+        return {path: os.path.realpath(path) for path in self.by_path}
+
+    def beside(self, real_path: Path) -> Iterator[tuple[Path, str]]:
+        """Yield the files but for one, which may be there by links as well."""
+        here = str(real_path)
+        for path, text in self.by_path.items():
+            if self._real_paths[path] != here:
+                yield path, text
 
     def read(self, path: Path) -> str:
         """The text of one file; nothing if it cannot be read."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import tokenize
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property, lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ....findings import Location
@@ -15,7 +17,6 @@ from . import hints
 
 if TYPE_CHECKING:
     import ast
-    from pathlib import Path
     from tokenize import TokenInfo
 
     from ...unread import Unread
@@ -112,7 +113,7 @@ class Text:
     @cached_property
     def real_path(self) -> Path:
         """The file without symbolic links, equal for all ways that lead to it."""
-        return self.path.resolve()
+        return Path(os.path.realpath(self.path))
 
     @cached_property
     def is_test(self) -> bool:

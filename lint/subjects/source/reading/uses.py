@@ -148,8 +148,7 @@ def _is_named_elsewhere(module: Module, name: str) -> bool:
     word = re.compile(rf"\b{re.escape(name)}\b")
     return not texts.by_path or any(
         name in text and module.imported_as in text and word.search(text)
-        for path, text in texts.by_path.items()
-        if path.resolve() != here
+        for _, text in texts.beside(here)
     )
 
 

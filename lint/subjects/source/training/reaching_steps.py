@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ def stepping(module: Module) -> list[Module]:
 
     None if there are too many to read.
     """
-    texts, here = module.project.texts, module.path.resolve()
+    texts, here = module.project.texts, module.real_path
     defined = {
         node.name
         for node in module.tree.body
@@ -34,7 +35,7 @@ def stepping(module: Module) -> list[Module]:
     users = [
         path
         for path in texts.with_sign(_has_step)
-        if path.resolve() != here
+        if os.path.realpath(path) != str(here)
         and not defined.isdisjoint(texts.words_of(path))
         and here in module.project.reach.led_to(path)
     ]

@@ -62,7 +62,7 @@ def _own(module: Module) -> Iterator[LostFlag]:
 
 def _is_same_file(one: Module, other: Module) -> bool:
     """Whether they are: a file is read twice, to lint and as imported."""
-    return one.path.resolve() == other.path.resolve()
+    return one.real_path == other.real_path
 
 
 def _of_steps_elsewhere(module: Module) -> Iterator[LostFlag]:
