@@ -87,7 +87,7 @@ def calls_without_flag(module: Module) -> Iterator[tuple[ast.Call, str, bool]]:
     for call in module.calls:
         normalizer = keyword(call, "normalizer_fn")
         for function in (call.func, normalizer):
-            for value in values(module, function) if function is not None else ():
+            for value in _normalizing(module, function):
                 name = _applied(value)
                 by_place = isinstance(value, Result) and len(call.args) > 1
                 if name is None or by_place or keyword(call, "trainable") is not None:
@@ -103,6 +103,19 @@ def calls_without_flag(module: Module) -> Iterator[tuple[ast.Call, str, bool]]:
                 if packed and not _is_known(module, keyword(call, "normalizer_params")):
                     continue
                 yield call, flag, by_contrib
+                break
+
+
+def _normalizing(module: Module, function: ast.expr | None) -> Iterator[Value]:
+    """The values of what is called, without layers that are one of several kinds.
+
+    Those come from a table whose keys are not known.
+    """
+    found = () if function is None else values(module, function)
+    is_mixed = not all(_applied(value) for value in found)
+    for value in found:
+        if not (is_mixed and isinstance(value, Result)):
+            yield value
 
 
 def _may_be_given_in_scopes(module: Module, flag: str, packed: bool) -> bool:
