@@ -38,7 +38,6 @@ def by_class(x=X, y=Y):
 
 
 @pytest.mark.long
-@pytest.mark.every_backend
 @pytest.mark.parametrize("order", ["as trained", "shuffled"])
 def test_batches_of_one_class_each_teach_nothing_of_classes(order):
     x, y = by_class()
@@ -52,7 +51,6 @@ def test_batches_of_one_class_each_teach_nothing_of_classes(order):
     assert diagnosis.remedy is None
 
 
-@pytest.mark.long
 @pytest.mark.every_backend
 @pytest.mark.parametrize("given", ["arrays", "batches"])
 def test_a_real_and_a_generated_batch_in_turn(given):
@@ -108,7 +106,6 @@ def test_a_small_momentum_is_said_though_the_last_batch_fits():
     assert set(causes(diagnosis)) == {"momentum too small"}
 
 
-@pytest.mark.long
 @pytest.mark.every_backend
 def test_one_image_suffices_where_it_has_many_pixels():
     random = np.random.default_rng(0)
