@@ -34,7 +34,7 @@ _MIXED_BATCHES = (
 
 def momentum_too_small(evidence: Evidence) -> Iterator[Cause]:
     """Find statistics of the last few batches only, which are noisy."""
-    layers, lucky, agrees = [], [], False
+    layers, agrees = [], False
     for layer in evidence.layers:
         momentum = layer.momentum
         if (
@@ -44,10 +44,7 @@ def momentum_too_small(evidence: Evidence) -> Iterator[Cause]:
             or not layer.data
         ):
             continue
-        if momentum >= _DOUBTFUL_MOMENTUM:
-            continue
-        if not layer.is_off:
-            lucky += [layer] * (momentum < _SMALL_MOMENTUM)
+        if momentum >= _DOUBTFUL_MOMENTUM or not layer.is_off:
             continue
         expected = signs.noise_of_average(layer, momentum)
         shift = layer.distance.shift if layer.distance else 0
@@ -64,16 +61,6 @@ def momentum_too_small(evidence: Evidence) -> Iterator[Cause]:
             paths_of(layers),
             f"momentum={momentum:g} averages only about {average:.1f} batches, whose "
             "noise remains in the running statistics",
-            _LARGER_MOMENTUM,
-        )
-    elif lucky:
-        momentum = min(sublayer.momentum or 0 for sublayer in lucky)
-        yield Cause(
-            "momentum too small",
-            "possible",
-            paths_of(lucky),
-            f"momentum={momentum:g} keeps little but the last batch of training: that "
-            "its statistics match these data is chance, and may change with each step",
             _LARGER_MOMENTUM,
         )
 

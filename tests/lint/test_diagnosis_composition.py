@@ -98,14 +98,6 @@ def test_accumulated_gradients_of_large_batches_are_healthy():
     assert lint.diagnose(model, X, Y).healthy
 
 
-@pytest.mark.long
-def test_a_small_momentum_is_said_though_the_last_batch_fits():
-    model = net(0.1)
-    model.fit(X, Y, batch_size=512, epochs=25, verbose=0)
-    diagnosis = lint.diagnose(model, X, Y)
-    assert set(causes(diagnosis)) == {"momentum too small"}
-
-
 @pytest.mark.every_backend
 def test_one_image_suffices_where_it_has_many_pixels():
     random = np.random.default_rng(0)
