@@ -36,9 +36,9 @@ def keras_of_source(
     named = parse_version(keras_version or "")
     if named is not None:
         return KerasVersion(named)
-    if _says(_LEGACY, text):
+    if has_sign(_LEGACY, text):
         return KerasVersion((2,))
-    if _says(_KERAS_3, text):
+    if has_sign(_KERAS_3, text):
         asked = requirements.keras
         return KerasVersion(asked if asked and asked >= (3,) else (3,))
     if requirements.keras is not None:
@@ -48,10 +48,10 @@ def keras_of_source(
 
 def shows_keras_3(text: str) -> bool:
     """Whether the code of a source uses what only Keras 3 has."""
-    return _says(_KERAS_3, text)
+    return has_sign(_KERAS_3, text)
 
 
-def _says(signs: tuple[Sign, ...], text: str) -> bool:
+def has_sign(signs: tuple[Sign, ...], text: str) -> bool:
     """Whether one of the signs is in the code, not in a comment or in a string."""
     if not any(sign.search(text) for sign in signs):
         return False

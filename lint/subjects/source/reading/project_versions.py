@@ -7,34 +7,31 @@ it; and no file of the project may show that it is for Keras 3.
 
 from __future__ import annotations
 
-import re
-from functools import cache
 from typing import TYPE_CHECKING
 
-from .keras_versions import shows_keras_3
-from .text import without_comments
+from .keras_versions import has_sign, shows_keras_3
+from .signs import Sign
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _OPTIMIZERS = "(?:Adam|Adamax|Adagrad|Adadelta|Nadam|RMSprop|SGD)"
-# Each beside words of which every text has one that the pattern is found in.
 _SIGNS = (
-    (
-        "tensorflow_addons tensorflow.contrib tensorflow.python.keras",
+    Sign(
+        "tensorflow_addons | tensorflow.contrib | tensorflow.python.keras",
         r"""^[ \t]*(?:import|from)[ \t]+
         tensorflow(?:_addons|\.contrib|\.python\.keras)\b""",
     ),
-    ("tf.contrib.", r"\btf\.contrib\."),
-    (
-        "_generator( predict_classes(",
+    Sign("tf.contrib.", r"\btf\.contrib\."),
+    Sign(
+        "_generator( | predict_classes(",
         r"\.(?:(?:fit|evaluate|predict)_generator|predict_classes)\(",
     ),
-    ("layers.experimental", r"\blayers\.experimental\b"),
-    ("optimizers.legacy", r"\bkeras\.optimizers\.legacy\b"),
-    ("scikit_learn", r"\bkeras\.wrappers\.scikit_learn\b"),
-    ("_decayed_lr(", r"\boptimizer\._decayed_lr\("),
-    (
+    Sign("layers.experimental", r"\blayers\.experimental\b"),
+    Sign("optimizers.legacy", r"\bkeras\.optimizers\.legacy\b"),
+    Sign("scikit_learn", r"\bkeras\.wrappers\.scikit_learn\b"),
+    Sign("_decayed_lr(", r"\boptimizer\._decayed_lr\("),
+    Sign(
         # Of Keras' own functions; `tf.keras.backend` has kept them.
         "backend",
         r"""^[ \t]*(?:from[ ]keras[ ]import[ ]backend|import[ ]keras\.backend)[ ]as[ ]K
@@ -44,16 +41,16 @@ _SIGNS = (
             |mean|min|ndim|ones|permute_dimensions|placeholder|reshape|shape|sigmoid
             |softmax|sqrt|square|stack|sum|tf|tile|transpose|update|variable|zeros)\b""",
     ),
-    ("multi_gpu_model", r"\bimport\b[^\n]*\bmulti_gpu_model\b"),
-    ("CuDNN", r"\bCuDNN(?:LSTM|GRU)\("),
-    ("lr", rf"\boptimizers\.{_OPTIMIZERS}\((?:\s*\w+\s*=[^,()\n]+,)*\s*lr\s*="),
-    (
+    Sign("multi_gpu_model", r"\bimport\b[^\n]*\bmulti_gpu_model\b"),
+    Sign("CuDNN", r"\bCuDNN(?:LSTM|GRU)\("),
+    Sign("lr", rf"\boptimizers\.{_OPTIMIZERS}\((?:\s*\w+\s*=[^,()\n]+,)*\s*lr\s*="),
+    Sign(
         "lr",
         rf"""\bkeras\.optimizers[ ]import\b(?s:.*?)
         \b{_OPTIMIZERS}\((?:\s*(?!params\b)\w+\s*=[^,()\n]+,)*\s*lr\s*=""",
     ),
-    (
-        "keras.engine keras.layers. keras.utils.",
+    Sign(
+        "keras.engine | keras.layers. | keras.utils.",
         r"""^[ \t]*from[ \t]+(?:tensorflow\.)?keras\.
         (?:engine|layers\.(?:normalization|convolutional|core|merge|pooling
             |advanced_activations)|utils\.(?:np|generic|data)_utils)\b""",
@@ -78,16 +75,4 @@ def _is_for_keras_2(text: str) -> bool:
         return False  # of another library that has such names
     if any(own in text for own in _OWN):
         return False
-    seen = [
-        pattern
-        for words, pattern in _SIGNS
-        if any(word in text for word in words.split())
-        and _compiled(pattern).search(text)
-    ]
-    code = without_comments(text) if seen else ""
-    return any(_compiled(pattern).search(code) for pattern in seen)
-
-
-@cache
-def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern, re.MULTILINE | re.VERBOSE)
+    return has_sign(_SIGNS, text)
