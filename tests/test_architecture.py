@@ -84,7 +84,7 @@ STOREYS = {
         ("networks",),
         ("training",),
         ("statistics",),
-        ("flags", "freezing", "tf1"),
+        ("flags", "freezing", "tf1", "unused"),
     ),
 }
 

@@ -98,7 +98,15 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
 """
 
     def check_source(self, module: Module) -> Iterator[Finding]:
-        """Constant flags in `call`, and in graphs where they are honoured."""
+        """Report constant flags, and whatever else runs in training mode for good."""
+        yield from self._hard_coded(module)
+        yield from self._in_layers(module)
+        yield from self._other_flags(module)
+        yield from self._in_graphs(module)
+        yield from self._in_functions_that_evaluate(module)
+
+    def _hard_coded(self, module: Module) -> Iterator[Finding]:
+        """Report constant flags in `call`, and in graphs where they are honoured."""
         overridden = source.keras_for(module).has(FUNCTIONAL_FLAG_IS_OVERRIDDEN)
         for flagged in source.flagged_calls(module):
             in_call = flagged.where is source.FlagPlace.CALL
@@ -119,6 +127,9 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
                     if flagged.of_graphs or method
                     else source.flag_left_out(module, flagged),
                 )
+
+    def _in_layers(self, module: Module) -> Iterator[Finding]:
+        """Report layers that are made, called or left out whatever the phase is."""
         for fresh in source.fresh_batch_norms(module):
             yield self.finding(
                 "batch normalization is made anew at each call: it has no running "
@@ -150,6 +161,9 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
                 "normalized; call it in both phases, with training=training",
                 module.location(skipped),
             )
+
+    def _other_flags(self, module: Module) -> Iterator[Finding]:
+        """Report flags that say something else than the phase."""
         for mode in source.batch_modes(module):
             yield self.finding(
                 "mode=2 of Keras 1 normalizes with the batch's own statistics in "
@@ -169,7 +183,9 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
                 module.location(given.flag),
                 None if given.surely else Severity.INFO,
             )
-        yield from self._in_graphs(module)
+
+    def _in_functions_that_evaluate(self, module: Module) -> Iterator[Finding]:
+        """Report functions that evaluate in training mode."""
         for call in source.trained_in_evaluation(module):
             yield self.finding(
                 f"training=True in a function that evaluates: {_in_evaluation(call)}; "

@@ -91,7 +91,12 @@ healthy = bool(np.abs(moving_mean).max() > 0)
 """
 
     def check_source(self, module: Module) -> Iterator[Finding]:
-        """Constant flags in `call`, and in graphs where they are honoured."""
+        """Report constant flags, and whatever else stays in inference mode for good."""
+        yield from self._hard_coded(module)
+        yield from self._kept(module)
+
+    def _hard_coded(self, module: Module) -> Iterator[Finding]:
+        """Report constant flags in `call`, and in graphs where they are honoured."""
         for flagged in source.flagged_calls(module):
             if flagged.value is not True and _matters(module, flagged):
                 meant = flagged.kept_still and not flagged.is_layer
@@ -136,6 +141,8 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                     source.flag_left_out(module, flagged) if fixable else None,
                 )
 
+    def _kept(self, module: Module) -> Iterator[Finding]:
+        """Report flags and rates that are set once, and constants beside a phase."""
         for kept in source.kept_flags(module):
             if kept.value is False:
                 yield self.finding(

@@ -101,6 +101,14 @@ healthy = bool(np.abs(moving_mean).max() > 0)
         """Report every such call, and those beside others that get the flag."""
         if not module.mentions("def call", "training=True"):
             return
+        yield from self._left_out(module)
+        yield from self._misplaced(module)
+        yield from self._in_base_calls(module)
+        if source.keras_for(module).has(FIT_ON_JAX_BYPASSES_CALLING):
+            yield from self._on_jax(module)
+
+    def _left_out(self, module: Module) -> Iterator[Finding]:
+        """Report calls without the flag that others beside them get."""
         for left in source.left_out(module):
             if left.default is not None:
                 yield self.finding(
@@ -118,6 +126,9 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                 module.location(left.call),
                 Severity.INFO,
             )
+
+    def _misplaced(self, module: Module) -> Iterator[Finding]:
+        """Report flags that go to something else, or by position."""
         for misplaced in source.misplaced_flags(module):
             layer = ast.unparse(misplaced.call.func)
             yield self.finding(
@@ -126,6 +137,17 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                 module.location(misplaced.flag),
                 Severity.WARNING,
             )
+        for call, flag in source.placed_flags(module):
+            yield self.finding(
+                f"{ast.unparse(call.func)} gets its flag by position, where Keras 3 "
+                "takes only tensors: True or False raises a ValueError, in fit, too; "
+                f"pass training={ast.unparse(flag)}",
+                module.location(flag),
+                Severity.INFO,
+            )
+
+    def _in_base_calls(self, module: Module) -> Iterator[Finding]:
+        """Report calls of a base class's `call` that leave it at its default."""
         keras = source.keras_for(module)
         for base in source.base_calls(module):
             unsure = keras.assumed and base.default.value is None
@@ -137,16 +159,9 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                 module.location(base.call),
                 Severity.INFO if unsure else Severity.WARNING,
             )
-        for call, flag in source.placed_flags(module):
-            yield self.finding(
-                f"{ast.unparse(call.func)} gets its flag by position, where Keras 3 "
-                "takes only tensors: True or False raises a ValueError, in fit, too; "
-                f"pass training={ast.unparse(flag)}",
-                module.location(flag),
-                Severity.INFO,
-            )
-        if not keras.has(FIT_ON_JAX_BYPASSES_CALLING):
-            return
+
+    def _on_jax(self, module: Module) -> Iterator[Finding]:
+        """Report calls that get no phase from `fit` on JAX."""
         for unflagged in source.unflagged_on_jax(module):
             yield self.finding(
                 "on JAX, fit does not pass the phase on to this call, which gets no "

@@ -49,17 +49,13 @@ from .freezing.late_rates import late_rates
 from .freezing.partial_freezing import loops_that_leave_out, loops_that_miss
 from .freezing.toggled import toggled_in_loops
 from .networks.contents import Kinds, kinds_of_class
-from .networks.dropped import unused_results
 from .networks.frozen import freezes
-from .networks.named_nodes import unfed_nodes
 from .networks.sequence import (
     arguments,
     binds_arguments,
     layers_before,
     library_classes,
 )
-from .networks.uncalled import uncalled_members
-from .networks.unused import Loss, Unused
 from .reading import hints
 from .reading.edits import replaced, with_argument, with_parameter
 from .reading.keras_versions import keras_for
@@ -133,6 +129,10 @@ from .training.untrained import (
     finished_in_training,
     teachers_in_training,
 )
+from .unused.losses import Loss, Unused
+from .unused.members import uncalled_members
+from .unused.named_nodes import unfed_nodes
+from .unused.results import unused_results
 
 __all__ = [
     "AlwaysOn",

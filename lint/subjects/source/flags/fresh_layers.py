@@ -6,9 +6,11 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from ... import names
 from ..reading import hints
 from ..reading.memo import found_once, remembered
 from ..reading.nodes import Function, last_word
+from ..reading.reach import may_reach
 from ..reading.values import Class, Known, Result
 from ..resolving.callers import calls_elsewhere
 from ..resolving.classes import keras_kind, reached
@@ -40,6 +42,8 @@ def fresh_batch_norms(module: Module) -> Iterator[ast.Call]:
     That is right where a graph is built, once. It is reported in the `call` of a Keras
     class, under a tape, and in a project that trains by tapes and builds no graph.
     """
+    if module.matches(_OF_GRAPHS) or not may_reach(module, names.mentions_batch_norm):
+        return
     for made in module.calls:
         call = _called_at_once(module, made)
         function = None if call is None else module.scopes.enclosing_function(call)
@@ -82,8 +86,6 @@ def _is_batch_norm(value: object) -> bool:
 
 def _runs_each_time(module: Module, call: ast.Call, function: Function) -> bool:
     """Whether the function is surely run at each step, not to build a graph."""
-    if module.matches(_OF_GRAPHS):
-        return False
     owner = module.owner_of(function)
     if owner is not None and keras_kind(Class(module, owner)) is not None:
         cls = Class(module, owner)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ... import names
 from ..resolving.classes import keyword
-from .unused import Loss, Unused
+from .losses import Loss, Unused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,7 +19,7 @@ from ..resolving.lineage import method_of, project_lineage
 from ..resolving.members import attribute_of_self, self_name
 from ..resolving.resolve import values
 from .applied import kind_applied, kind_made
-from .unused import (
+from .losses import (
     Loss,
     Unused,
     is_meant,

@@ -9,8 +9,7 @@ from ..reading import hints
 from ..reading.memo import remembered
 from ..reading.uses import is_read
 from .applied import is_layer, kind_applied, kind_made
-from .trying import is_beside_network, only_tries
-from .unused import (
+from .losses import (
     Loss,
     Unused,
     is_meant,
@@ -19,6 +18,7 @@ from .unused import (
     reaches_nothing,
     read_on,
 )
+from .trying import is_beside_network, only_tries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,0 +1,1 @@
+"""Batch normalization and dropout that a network is written with and does not use."""
