@@ -111,9 +111,7 @@ healthy = bool(np.abs(moving_mean).max() > 0)
     def check_source(self, module: Module) -> Iterator[Finding]:
         """Report model classes with such a `call`, then layers."""
         if module.mentions("def call"):
-            models = []
-            if source.keras_for(module).has(CALL_NEEDS_TRAINING):
-                models = list(self._models(module))
+            models = list(self._models(module))
             yield from models
             yield from self._others(module, first=not models)
 
@@ -131,8 +129,10 @@ healthy = bool(np.abs(moving_mean).max() > 0)
             if call in seen:
                 continue  # of a mixin: one finding is enough
             kinds = source.kinds_of_class(cls)
-            usage = source.usage_of(module, cls) if kinds else None
-            if usage is None or usage.harmless:
+            if not (kinds and source.keras_for(module).has(CALL_NEEDS_TRAINING)):
+                continue
+            usage = source.usage_of(module, cls)
+            if usage.harmless:
                 continue
             if not usage.fitted and (
                 module.may_hide(node.name)
@@ -168,13 +168,12 @@ healthy = bool(np.abs(moving_mean).max() > 0)
         if module.is_test:
             return
         found = list(source.without_flag(module))
-        keras = source.keras_for(module)
         alone = [
             candidate
             for candidate in found
             if (candidate.kinds or candidate.hides) and not candidate.is_part
         ]
-        if alone and keras.has(CALL_NEEDS_TRAINING) and not keras.assumed:
+        if alone and _surely_needs_training(module):
             for candidate in alone:
                 fix = _fix(module, candidate.call)
                 yield self._other(
@@ -258,6 +257,12 @@ def _fix(module: Module, call: ast.FunctionDef | ast.AsyncFunctionDef) -> Fix | 
     ):
         return None
     return source.with_parameter(module, call, "training=None")
+
+
+def _surely_needs_training(module: Module) -> bool:
+    """Whether it is said to be for a Keras that asks for the flag."""
+    keras = source.keras_for(module)
+    return keras.has(CALL_NEEDS_TRAINING) and not keras.assumed
 
 
 def _call_of(cls: source.Class) -> ast.FunctionDef | ast.AsyncFunctionDef | None:

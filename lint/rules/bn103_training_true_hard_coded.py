@@ -107,11 +107,10 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
 
     def _hard_coded(self, module: Module) -> Iterator[Finding]:
         """Report constant flags in `call`, and in graphs where they are honoured."""
-        overridden = source.keras_for(module).has(FUNCTIONAL_FLAG_IS_OVERRIDDEN)
         for flagged in source.flagged_calls(module):
-            in_call = flagged.where is source.FlagPlace.CALL
-            honoured = in_call or not overridden
-            if flagged.value is True and honoured and not flagged.is_switch:
+            if flagged.value is not True or flagged.is_switch:
+                continue
+            if _is_honoured(module, flagged):
                 # A graph of TensorFlow 1 may be for training alone.
                 alone = flagged.is_function and flagged.in_training
                 method = flagged.by_calls_of
@@ -328,6 +327,13 @@ def _seen(behaviour: Behaviour) -> str:
         (behaviour.moved_in_inference, moved),
     )
     return ", and ".join(text for happened, text in both if happened)
+
+
+def _is_honoured(module: Module, flagged: source.Flagged) -> bool:
+    """Whether Keras passes the flag on, which in a graph depends on its version."""
+    return flagged.where is source.FlagPlace.CALL or not source.keras_for(module).has(
+        FUNCTIONAL_FLAG_IS_OVERRIDDEN
+    )
 
 
 def _advice(flagged: source.Flagged) -> str:
