@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from ... import names
 from ..networks.contents import kinds_held
 from ..networks.sequence import layers_before
-from ..reading.nodes import last_word
 from ..reading.values import Routine
 from ..resolving.classes import calls_in, keyword
 from ..resolving.resolve import values
+from ..training.applying import TRAINING, trains
 from ..training.trained import trained_networks
 from .one_sample import batch_of_one, is_option_of_one, is_single, size_of_one
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from ..reading.module import Module
 
 _FITTING = ("fit", "fit_generator")
-_APPLYING = ("apply_gradients", "minimize", "apply", "backward")
 _FLAT = {
     *("Dense", "EinsumDense", "Flatten", "Embedding"),
     *("GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalMaxPooling2D"),
@@ -89,7 +88,7 @@ def _given(module: Module, call: ast.Call) -> ast.AST | None:
 
 def _loops(module: Module) -> Iterator[ast.AST]:
     """The data sets of loops that take gradients for networks with BN."""
-    if not module.mentions(*_APPLYING):
+    if not module.mentions(*TRAINING):
         return
     for loop in module.scopes.of(ast.For):
         place = batch_of_one(module, loop.iter)
@@ -110,12 +109,11 @@ def _trains(module: Module, loop: ast.For) -> bool:
     for node in ast.walk(loop):
         if not isinstance(node, ast.Call):
             continue
-        if last_word(node.func) in _APPLYING:
+        if trains(node):
             return True
         for value in values(module, node.func):
             if isinstance(value, Routine) and any(
-                last_word(call.func) in _APPLYING
-                for call in calls_in(value.module, value.node)
+                map(trains, calls_in(value.module, value.node))
             ):
                 return True
     return False

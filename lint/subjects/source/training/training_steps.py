@@ -16,9 +16,10 @@ from ..resolving.classes import calls_in, keyword
 from ..resolving.members import returns_of
 from ..resolving.resolve import values
 from ..resolving.saying import FLAG, says
+from .applying import applies, applies_somewhere
 from .decorated import decorated_losses, passed_to_decorator
 from .jax_steps import in_differentiated
-from .lost_flag import APPLYING, LOST, LostFlag, applies_somewhere
+from .lost_flag import LOST, LostFlag
 from .owners import owners, trained_of
 from .reaching_steps import STEPS, stepping
 from .running import Running, running, trained_kinds
@@ -161,7 +162,7 @@ def _trained(
                 given = keyword(call, "tape")
                 if isinstance(given, ast.Name) and _is_one_of(module, given, tapes):
                     sources += [*call.args[1:2], *_given(call, "var_list")]
-    applied = any(last_word(call.func) in APPLYING for call in calls)
+    applied = any(map(applies, calls))
     if not applied and isinstance(function, ast.FunctionDef):
         # The gradients may be returned to a caller that applies them.
         applied = bool(returns_of(module, function)) and applies_somewhere(module)
