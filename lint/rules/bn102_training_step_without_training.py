@@ -120,12 +120,21 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                 )
                 continue
             yield self.finding(
-                f"{lost.called}(...) {lost.how} without training=True: it runs in "
-                f"inference mode, so {harm(lost.kinds)}; {_remedy(module, lost)}",
+                f"{_network(module, lost)} {lost.how} without training=True: it runs "
+                f"in inference mode, so {harm(lost.kinds)}; {_remedy(module, lost)}",
                 module.location(lost.node),
                 None if names.BATCH_NORM in lost.kinds else Severity.WARNING,
                 _fix(module, lost),
             )
+
+
+def _network(module: Module, lost: source.LostFlag) -> str:
+    """Return the call as written, and its place if the finding is elsewhere."""
+    written = f"{lost.called}(...)"
+    if lost.is_call or lost.call is None or lost.home in (None, module):
+        return written
+    assert lost.home is not None
+    return f"{written} in line {lost.call.lineno} of {lost.home.path.name}"
 
 
 def _remedy(module: Module, lost: source.LostFlag) -> str:

@@ -51,14 +51,17 @@ def steps_losing_flags(module: Module) -> set[ast.Call]:
 
 def _own(module: Module) -> Iterator[LostFlag]:
     """The flags lost in the module's own steps, but for those that other files show."""
-    for flag in _in_steps(module):
-        others = [] if flag.home is None else stepping(flag.home)
-        if not (
-            flag.home is not None
-            and not _is_same_file(flag.home, module)
-            and any(_is_same_file(other, module) for other in others)
-        ):
-            yield flag
+    return (flag for flag in _in_steps(module) if not _is_shown_at_home(module, flag))
+
+
+def _is_shown_at_home(module: Module, flag: LostFlag) -> bool:
+    """Whether it is lost in another file that is linted, and reported there."""
+    home = flag.home
+    if home is None or _is_same_file(home, module):
+        return False
+    return home.project.is_linted(home.real_path) and any(
+        _is_same_file(other, module) for other in stepping(home)
+    )
 
 
 def _is_same_file(one: Module, other: Module) -> bool:
