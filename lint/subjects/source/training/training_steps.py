@@ -11,12 +11,13 @@ from ..networks.identity import is_part_of
 from ..reading import hints
 from ..reading.memo import found_once
 from ..reading.nodes import last_word, start
-from ..reading.values import Routine
+from ..reading.values import Class, Routine
 from ..resolving.classes import calls_in, keyword
 from ..resolving.members import returns_of
 from ..resolving.resolve import values
 from ..resolving.saying import FLAG, says
 from .decorated import decorated_losses, passed_to_decorator
+from .inherited_steps import inherited_steps, subclasses_of_step
 from .jax_steps import in_differentiated
 from .lost_flag import APPLYING, LOST, LostFlag, applies_somewhere
 from .owners import owners, trained_of
@@ -37,7 +38,8 @@ def lost_flags(module: Module) -> Iterator[LostFlag]:
     It may be in a function that the step of another file calls.
     """
     seen = set()
-    for flag in (*_own(module), *_of_steps_elsewhere(module)):
+    found = (*_own(module), *_of_steps_elsewhere(module), *_of_inherited_steps(module))
+    for flag in found:
         if flag.node not in seen and not _is_in_test(module, flag.node):
             seen.add(flag.node)
             yield flag
@@ -78,6 +80,16 @@ def _of_steps_elsewhere(module: Module) -> Iterator[LostFlag]:
                     yield replace(flag, node=call, is_call=is_call, shared=True)
 
 
+def _of_inherited_steps(module: Module) -> Iterator[LostFlag]:
+    """The flags lost in this file's methods, in steps that they inherit from others."""
+    for base, step, cls in inherited_steps(module):
+        for flag in _under_tape(base, step, cls):
+            if flag.home is module and flag.call is not None:
+                is_network = flag.called == ast.unparse(flag.call.func)
+                is_call = is_network and keyword(flag.call, FLAG) is None
+                yield replace(flag, node=flag.call, is_call=is_call, shared=True)
+
+
 @found_once
 def _in_steps(module: Module) -> Iterator[LostFlag]:
     if "set_learning_phase" in module.calls_by_name:
@@ -104,12 +116,21 @@ def _under_tapes(module: Module) -> Iterator[LostFlag]:
     if not module.mentions("GradientTape"):
         return
     for node in module.scopes.of(ast.With):
-        tapes = _tapes(module, node)
-        if tapes:
-            sources = _trained(module, node, tapes)
-            if sources is not None:
-                how = "under GradientTape"
-                yield from _lost(module, node, node.body, sources, how)
+        yield from _under_tape(module, node)
+        for cls in subclasses_of_step(module, node):
+            for flag in _under_tape(module, node, cls):
+                if flag.home is module:  # where it is in another file, see there
+                    yield flag
+
+
+def _under_tape(
+    module: Module, node: ast.With, instance: Class | None = None
+) -> Iterator[LostFlag]:
+    tapes = _tapes(module, node)
+    sources = _trained(module, node, tapes) if tapes else None
+    if sources is not None:
+        how = "under GradientTape"
+        yield from _lost(module, node, node.body, sources, how, instance)
 
 
 def _tapes(module: Module, node: ast.With) -> set[ast.Name]:
@@ -185,6 +206,7 @@ def _lost(
     body: Iterable[ast.AST],
     sources: list[ast.expr],
     how: str,
+    instance: Class | None = None,
 ) -> Iterator[LostFlag]:
     trained = [
         network
@@ -194,7 +216,8 @@ def _lost(
     ]
     if not trained:
         return  # gradients for an input, or for something that is not known
-    for call, lost, is_false in _without_phase(list(running(module, body))):
+    runs = list(running(module, body, instance=instance))
+    for call, lost, is_false in _without_phase(runs):
         if freezes(call.module).covers(call.call.func):
             continue  # where its class is; a caller in another file does not show it
         called = ast.unparse(call.call.func)
