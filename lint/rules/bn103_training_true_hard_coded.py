@@ -111,20 +111,25 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
         for flagged in source.flagged_calls(module):
             in_call = flagged.where is source.FlagPlace.CALL
             honoured = in_call or not overridden
-            if flagged.value is True and honoured and not flagged.is_switch:
+            is_switch = flagged.is_switch
+            if flagged.value is True and honoured and (in_call or not is_switch):
                 # A graph of TensorFlow 1 may be for training alone.
                 alone = flagged.is_function and flagged.in_training
                 method = flagged.by_calls_of
-                how = f"what all calls of {method} pass" if method else "hard-coded"
+                how = "training=True is hard-coded"
+                if method:
+                    how = f"training=True is what all calls of {method} pass"
+                elif is_switch and isinstance(flagged.node, ast.keyword):
+                    how = f"{ast.unparse(flagged.node.value)} is True"
                 yield self.finding(
-                    f"training=True is {how}: in inference too the batch's own "
+                    f"{how}: in inference too the batch's own "
                     "statistics are used, and the running statistics move; "
                     + _advice(flagged),
                     module.location(flagged.node),
-                    Severity.INFO if flagged.noisy or alone else None,
+                    Severity.INFO if flagged.noisy or alone or is_switch else None,
                     # Left out of a function of TensorFlow 1, it may mean inference.
                     fix=None
-                    if flagged.of_graphs or method
+                    if flagged.of_graphs or method or is_switch
                     else source.flag_left_out(module, flagged),
                 )
 

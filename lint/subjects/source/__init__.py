@@ -70,6 +70,7 @@ from .resolving.classes import (
 )
 from .resolving.lineage import method_of, project_lineage
 from .resolving.members import members
+from .resolving.named_flags import named_flag
 from .statistics.averaged import averaged_weights
 from .statistics.averages_put_in import averages_put_in
 from .statistics.batch_norm_calls import batch_modes
@@ -247,6 +248,7 @@ __all__ = [
     "module_from_bytes",
     "momenta",
     "most_steps",
+    "named_flag",
     "only_borrows",
     "outside_calls",
     "own_averages",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..networks.parts import is_empty
 from ..reading.limits import SUBCLASSES
 from ..reading.values import Class
-from ..resolving.classes import calls_in
+from ..resolving.classes import calls_in, keras_kind
 from ..resolving.instances import given_by, inherits, subclasses
 from ..resolving.lineage import method_of, project_lineage
 from ..resolving.members import attribute_of_self, self_name
@@ -22,22 +22,36 @@ if TYPE_CHECKING:
     from ..reading.nodes import Function
     from ..resolving.members import Method
 
+# Methods that a network inherits from Keras.
+_OF_KERAS = {
+    *("compute_loss", "compute_metrics", "compiled_loss", "compiled_metrics"),
+    *("add_loss", "add_metric", "stateless_call", "predict", "get_layer"),
+}
+
 
 def subclasses_of_step(module: Module, tape: ast.With) -> Iterator[Class]:
-    """Yield the subclasses that inherit the method that a tape is in.
+    """Yield the subclasses here that inherit the method that a tape is in."""
+    found = _stepping_class(module, tape)
+    if found is not None:
+        cls, method = found
+        near = subclasses(cls, everywhere=False)
+        yield from islice((one for one in near if inherits(one, method)), SUBCLASSES)
 
-    Those of other files only if the class itself does not show what it calls.
+
+def files_of_subclasses(module: Module) -> Iterator[Module]:
+    """Yield other files with subclasses of classes here whose steps need them.
+
+    Such a class does not show what it calls.
     """
-    method = _method_around(module, tape) if records(tape) else None
-    owner = None if method is None else module.owner_of(method)
-    if method is None or owner is None:
-        return
-    cls, called = Class(module, owner), {*_own_calls(module, tape, method)}
-    if not called:
-        return
-    everywhere = not _shows(cls, called)
-    inheriting = (one for one in subclasses(cls, everywhere) if inherits(one, method))
-    yield from islice(inheriting, SUBCLASSES)
+    found: dict[Module, None] = {}
+    for tape in filter(records, module.scopes.of(ast.With)):
+        stepping = _stepping_class(module, tape)
+        if stepping is not None:
+            cls, method = stepping
+            if not _shows(cls, {*_own_calls(module, tape, method)}):
+                found |= dict.fromkeys(one.module for one in subclasses(cls))
+    found.pop(module, None)
+    yield from islice(found, SUBCLASSES)
 
 
 def inherited_steps(module: Module) -> Iterator[tuple[Module, ast.With, Class]]:
@@ -62,6 +76,15 @@ def inherited_steps(module: Module) -> Iterator[tuple[Module, ast.With, Class]]:
                     yield where, tape, cls
 
 
+def _stepping_class(module: Module, tape: ast.With) -> tuple[Class, Method] | None:
+    """The class and method that a tape is in, if that calls others of its instance."""
+    method = _method_around(module, tape) if records(tape) else None
+    owner = None if method is None else module.owner_of(method)
+    if method is None or owner is None or not any(_own_calls(module, tape, method)):
+        return None
+    return Class(module, owner), method
+
+
 def _method_around(module: Module, tape: ast.With) -> Method | None:
     """The method that a tape is in, or in a function inside of."""
     for outer in module.scopes.ancestors(tape):
@@ -83,6 +106,8 @@ def _own_calls(module: Module, node: ast.AST, method: Function) -> Iterator[str]
 
 def _shows(cls: Class, names: set[str]) -> bool:
     """Whether the class, or a base of it, says what it calls by these names."""
+    if keras_kind(cls) is not None:
+        names -= _OF_KERAS
     pending, seen = [*names], set(names)
     while pending:
         name = pending.pop()

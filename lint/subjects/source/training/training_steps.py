@@ -17,13 +17,13 @@ from ..resolving.members import returns_of
 from ..resolving.resolve import values
 from ..resolving.saying import FLAG, says
 from .decorated import decorated_losses, passed_to_decorator
-from .inherited_steps import inherited_steps, subclasses_of_step
+from .inherited_steps import files_of_subclasses, inherited_steps, subclasses_of_step
 from .jax_steps import in_differentiated
 from .lost_flag import APPLYING, LOST, LostFlag, applies_somewhere
 from .owners import owners, trained_of
 from .reaching_steps import STEPS, stepping
 from .running import Running, running, trained_kinds
-from .tapes import is_tape
+from .tapes import TAPE, is_tape
 from .torch_steps import before_backward
 
 if TYPE_CHECKING:
@@ -71,23 +71,33 @@ def _of_steps_elsewhere(module: Module) -> Iterator[LostFlag]:
     """The flags lost in this file's functions, in the steps of other files."""
     for user in stepping(module):
         for flag in _in_steps(user):
-            if flag.home is None or not _is_same_file(flag.home, module):
-                continue
-            for call in module.calls:
-                if flag.call is not None and start(call) == start(flag.call):
-                    is_network = flag.called == ast.unparse(call.func)
-                    is_call = is_network and keyword(call, FLAG) is None
-                    yield replace(flag, node=call, is_call=is_call, shared=True)
+            if flag.home is not None and _is_same_file(flag.home, module):
+                yield from _here(module, flag)
+
+
+def _here(module: Module, flag: LostFlag) -> Iterator[LostFlag]:
+    """A flag that a step of another file shows to be lost in this one."""
+    for call in module.calls:
+        if flag.call is not None and start(call) == start(flag.call):
+            is_network = flag.called == ast.unparse(call.func)
+            is_call = is_network and keyword(call, FLAG) is None
+            yield replace(flag, node=call, is_call=is_call, shared=True)
 
 
 def _of_inherited_steps(module: Module) -> Iterator[LostFlag]:
-    """The flags lost in this file's methods, in steps that they inherit from others."""
+    """The flags lost in this file's methods, in steps that they inherit from others.
+
+    Or in the steps of this file that subclasses in others inherit.
+    """
     for base, step, cls in inherited_steps(module):
         for flag in _under_tape(base, step, cls):
-            if flag.home is module and flag.call is not None:
-                is_network = flag.called == ast.unparse(flag.call.func)
-                is_call = is_network and keyword(flag.call, FLAG) is None
-                yield replace(flag, node=flag.call, is_call=is_call, shared=True)
+            if flag.home is module:
+                yield from _here(module, flag)
+    for other in files_of_subclasses(module) if module.mentions(TAPE) else ():
+        for base, step, cls in inherited_steps(other):
+            for flag in _under_tape(base, step, cls):
+                if flag.home is base and _is_same_file(base, module):
+                    yield from _here(module, flag)
 
 
 @found_once
@@ -118,9 +128,7 @@ def _under_tapes(module: Module) -> Iterator[LostFlag]:
     for node in module.scopes.of(ast.With):
         yield from _under_tape(module, node)
         for cls in subclasses_of_step(module, node):
-            for flag in _under_tape(module, node, cls):
-                if flag.home is module:  # where it is in another file, see there
-                    yield flag
+            yield from _under_tape(module, node, cls)
 
 
 def _under_tape(
