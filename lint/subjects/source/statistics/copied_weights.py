@@ -66,9 +66,27 @@ def copies_without_statistics(module: Module) -> Iterator[Copied]:
 def _is_zipped(module: Module, call: ast.Call, seen: set[ast.Call]) -> bool:
     """Whether the loop around a call goes over pairs that were seen."""
     return any(
-        isinstance(outer, ast.For) and not seen.isdisjoint(ast.walk(outer.iter))
+        not seen.isdisjoint(ast.walk(_iterated(module, over)))
         for outer in module.scopes.ancestors(call)
+        for over in _loops(outer)
     )
+
+
+def _loops(node: ast.AST) -> list[ast.For | ast.comprehension]:
+    """The loops that a statement or a comprehension makes."""
+    return [node] if isinstance(node, ast.For) else getattr(node, "generators", [])
+
+
+def _iterated(module: Module, loop: ast.For | ast.comprehension) -> ast.expr:
+    """What a loop goes over, also through a name: `pairs = zip(...)`."""
+    match loop.iter:
+        case (ast.Name() as name) | ast.Call(
+            func=ast.Name(id="enumerate" | "list"), args=[ast.Name() as name, *_]
+        ):
+            match _bindings(module, name):
+                case [Binding(kind=Kind.VALUE, node=ast.expr() as pairs)]:
+                    return pairs
+    return loop.iter
 
 
 def _zipped(module: Module) -> Iterator[_Pair]:
@@ -180,24 +198,43 @@ def _assigned(module: Module, call: ast.Call) -> int | None:
         if isinstance(outer, ast.Call) and last_word(outer.func) == "batch_set_value":
             return 0
         if isinstance(outer, ast.For | ast.ListComp | ast.GeneratorExp):
-            written = [
-                ast.unparse(node.func.value)
-                for node in ast.walk(outer)
-                if isinstance(node, ast.Call)
-                and isinstance(node.func, ast.Attribute)
-                and node.func.attr in _COPYING
-            ]
-            target = outer.target if isinstance(outer, ast.For) else None
-            for part in getattr(outer, "generators", ()):
-                target = target or part.target
-            items = getattr(target, "elts", [])
-            last = ast.unparse(items[1]) if len(items) > 1 else ""
-            if not written:
-                return None
-            return int(any(one == last for one in written))
+            return _assigned_in(outer, _loops(outer)[0])
+        if isinstance(outer, ast.Assign):
+            return _assigned_later(module, outer)
         if isinstance(outer, ast.stmt):
             return None
     return None
+
+
+def _assigned_later(module: Module, pairs: ast.Assign) -> int | None:
+    """The same for loops over pairs that have a name."""
+    for outer in module.scopes.of(ast.For, ast.ListComp, ast.GeneratorExp):
+        loop = _loops(outer)[0]
+        if loop.iter is not pairs.value and _iterated(module, loop) is pairs.value:
+            return _assigned_in(outer, loop)
+    return None
+
+
+def _assigned_in(outer: ast.AST, loop: ast.For | ast.comprehension) -> int | None:
+    written = [
+        ast.unparse(node.func.value)
+        for node in ast.walk(outer)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in _COPYING
+    ]
+    if not written:
+        return None
+    match loop.target:
+        case ast.Tuple(elts=[_, ast.Tuple(elts=[_, last])]) if _counts(loop.iter):
+            return int(ast.unparse(last) in written)
+        case ast.Tuple(elts=[_, last, *_]):
+            return int(ast.unparse(last) in written)
+    return 0
+
+
+def _counts(iterated: ast.expr) -> bool:
+    return isinstance(iterated, ast.Call) and last_word(iterated.func) == "enumerate"
 
 
 def _callers(pair: _Pair) -> Iterator[_Pair]:
