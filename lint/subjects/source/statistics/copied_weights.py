@@ -92,7 +92,7 @@ def _iterated(module: Module, loop: ast.For | ast.comprehension) -> ast.expr:
 def _zipped(module: Module) -> Iterator[_Pair]:
     """`for a, b in zip(target.trainable_variables, net.trainable_variables)`."""
     for call in module.calls_by_name.get("zip", ()):
-        owners = [_owner(module, argument) for argument in call.args[:2]]
+        owners = [owner_of(module, argument) for argument in call.args[:2]]
         assigned = _assigned(module, call)
         match owners:
             case [ast.expr() as first, ast.expr() as second] if assigned is not None:
@@ -119,11 +119,11 @@ def _owner_of_item(module: Module, method: ast.expr) -> ast.expr | None:
     """The network whose single variable a method is of."""
     match method:
         case ast.Attribute(value=ast.Subscript(value=variables)):
-            return _owner(module, variables)
+            return owner_of(module, variables)
         case ast.Attribute(value=ast.Name() as name):
             match _bindings(module, name):
                 case [Binding(kind=Kind.ITEM, node=ast.Attribute() as variables)]:
-                    return _owner(module, variables)
+                    return owner_of(module, variables)
     return None
 
 
@@ -151,7 +151,7 @@ def _handed_over(module: Module) -> Iterator[_Pair]:
     """`update(target.trainable_variables, net.trainable_variables)`, which copies."""
     for call in module.calls:
         given = [*call.args, *(word.value for word in call.keywords)]
-        owners = [owner for part in given if (owner := _owner(module, part))]
+        owners = [owner for part in given if (owner := owner_of(module, part))]
         if len(owners) != 2 or last_word(call.func) == "zip":
             continue
         if any(
@@ -181,14 +181,14 @@ def _bindings(module: Module, expression: ast.expr) -> list[Binding]:
     return found[1] if found else []
 
 
-def _owner(module: Module, expression: ast.expr) -> ast.expr | None:
+def owner_of(module: Module, expression: ast.expr) -> ast.expr | None:
     """The `net` of `net.trainable_variables`, also through a name."""
     match expression:
         case ast.Attribute(value=network, attr=name) if name in names.TRAINABLE:
             return network
     match _bindings(module, expression):
         case [Binding(kind=Kind.VALUE, node=ast.expr() as node)]:
-            return _owner(module, node)
+            return owner_of(module, node)
     return None
 
 
