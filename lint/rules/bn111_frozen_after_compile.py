@@ -31,8 +31,8 @@ class FrozenAfterCompile(Rule):
 
     In Keras 2 a network that is frozen and unfrozen in a loop that trains and compiles
     nothing is reported as info: it has no effect. So is the `rate` or `momentum` of a
-    layer that is set between two calls of `fit`, without `compile`, and so is a callback
-    that sets `trainable` while `fit` runs, and compiles nothing.
+    layer that is set between two calls of `fit`, without `compile`; and a callback that
+    sets `trainable` while `fit` runs, and compiles nothing.
 
     In Keras 3 it reports, as an error, `x.trainable = False` between the `compile` and
     the first training of x, if nothing unfreezes x again, also where a loop over

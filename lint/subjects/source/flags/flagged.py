@@ -78,6 +78,7 @@ class Flagged:
         is_switch: whether it comes from a constant, or entry, that has a name and may
             be meant to be edited.
         unknown: whether it is a layer out of sight; that only of such a default, too.
+        of_base: whether a layer that extends BN passes it to its base.
     """
 
     value: bool | None
@@ -97,6 +98,7 @@ class Flagged:
     only_drops: bool = False
     is_switch: bool = False
     unknown: bool = False
+    of_base: bool = False
 
 
 @found_once
@@ -168,6 +170,7 @@ def flagged_calls(module: Module) -> Iterator[Flagged]:
                 if where is FlagPlace.GRAPH
                 else is_switch,
                 unknown=unknown,
+                of_base=calls_base(module, call),
             )
 
 
