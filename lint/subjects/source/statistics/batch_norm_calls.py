@@ -129,7 +129,9 @@ def is_batch_norm(module: Module, call: ast.Call) -> bool:
         said = flag_of(module, call)
         if said is None or said.how is not How.CONSTANT:
             return True
-        return bool(said.flag) or (said.flag is False and not _freezes(module, call))
+        if said.flag is False and not said.packed:
+            return not _is_meant_to_infer(module, call)
+        return bool(said.flag)
     for value in values(module, call.func):
         if isinstance(value, Result) and batch_norm_name(value.maker) is not None:
             frozen = freezes(module).for_good(call.func)
@@ -137,7 +139,7 @@ def is_batch_norm(module: Module, call: ast.Call) -> bool:
     return False
 
 
-def _freezes(module: Module, call: ast.Call) -> bool:
+def _is_meant_to_infer(module: Module, call: ast.Call) -> bool:
     """Whether a class, or a comment in it, says that it is meant to stay still."""
     owner = module.scopes.enclosing_class(call)
     first, last = (0, 0) if owner is None else (owner.lineno, owner.end_lineno or 0)
