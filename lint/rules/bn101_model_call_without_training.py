@@ -266,15 +266,14 @@ def _surely_needs_training(module: Module) -> bool:
 
 
 def _call_of(cls: source.Class) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
-    """The `call` in the class itself, or in a mixin beside it, which is no model."""
+    """The `call` in the class itself, or in a base in the same file."""
     own = source.members(cls.module, cls.node).methods.get("call")
     if own is not None:
         return own
     for base in source.project_lineage(cls)[1:]:
         found = source.members(base.module, base.node).methods.get("call")
         if found is not None:
-            beside = base.module is cls.module and source.keras_kind(base) is None
-            return found if beside else None
+            return found if base.module is cls.module else None
     return None
 
 

@@ -26,7 +26,7 @@ from ..reading.values import (
 )
 from ..resolving.classes import graph_of, keyword, layer_calls
 from ..resolving.handles import joined
-from ..resolving.instances import called, graphs_given
+from ..resolving.instances import called, giving, graphs_given
 from ..resolving.lineage import lineage, method_of, project_lineage
 from ..resolving.makers import makers
 from ..resolving.members import (
@@ -98,6 +98,7 @@ class LayerSearch(Search):
     ) -> None:
         super().__init__(surely)
         self._even_frozen = even_frozen
+        self._of_instance = False  # whether `self` is of a class that is known
         self._at_any_rate = at_any_rate
 
     def _alternatives(self, parts: list[tuple[Module, ast.expr]]) -> Kinds:
@@ -266,7 +267,8 @@ class LayerSearch(Search):
         """Return what `self.name` holds."""
         given: list[tuple[Module, ast.expr]] = []
         added = NOTHING
-        for ancestor in project_lineage(cls):
+        heirs = () if self._of_instance else giving(cls, name)
+        for ancestor in (*project_lineage(cls), *heirs):
             own = members(ancestor.module, ancestor.node)
             assigned = own.assigned(name)
             given += [
@@ -287,6 +289,7 @@ class LayerSearch(Search):
         if not self.enter(cls) or freezes_itself(cls):
             return NOTHING
         self.depth += 1
+        before, self._of_instance = self._of_instance, True
         found = NOTHING
         for base in lineage(cls):
             if isinstance(base, Known) and not settles_base(cls):
@@ -297,6 +300,7 @@ class LayerSearch(Search):
         for module, expression in graph_of(cls):
             found |= self.expression(module, expression)
         self.depth -= 1
+        self._of_instance = before
         return found
 
     def layer_call(self, cls: Class, routine: Routine, call: ast.Call) -> Kinds:

@@ -101,6 +101,14 @@ def attribute_of_self(node: ast.AST, me: str | None) -> str | None:
     return None
 
 
+def is_of_super(function: ast.expr) -> bool:
+    """Whether it is `super().name`."""
+    match function:
+        case ast.Attribute(value=ast.Call(func=ast.Name(id="super"))):
+            return True
+    return False
+
+
 def constant_name(key: ast.expr) -> str:
     """The attribute that `getattr` or `setattr` is given; DYNAMIC if it is computed."""
     return str(key.value) if isinstance(key, ast.Constant) else DYNAMIC

@@ -10,8 +10,10 @@ from ... import names
 from ..networks.contents import kinds_held
 from ..reading.bindings import Kind
 from ..reading.values import Items, Known, Literal, Result, dict_entries
+from ..resolving.classes import keyword
 from ..resolving.resolve import values
 from ..resolving.saying import says
+from .copied_weights import owner_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +27,8 @@ _AVERAGING = re.compile(
 )
 _OPTIMIZER = re.compile(r"keras\.optimizers\.")
 _TRAINING = ("fit", "fit_generator", "compile")
+_WRITING = ("finalize_variable_values",)
+_STEPPING = ("apply_gradients", "apply")
 # Functions that estimate the statistics again, by name.
 _ESTIMATES = re.compile(
     r"\b(recalibrat\w*|re_?estimat\w*|update_bn|(adapt|refresh|reset)_\w*(bn|batch_?norm"
@@ -78,7 +82,7 @@ def _given(
 
 
 def _is_given_to_batch_norm(module: Module, made: ast.Call) -> bool:
-    """Whether a network with BN is compiled or fitted with the result."""
+    """Whether a network with BN is trained with the result."""
     for word in _TRAINING:
         for call in module.calls_by_name.get(word, ()):
             given = [*call.args, *(argument.value for argument in call.keywords)]
@@ -88,7 +92,36 @@ def _is_given_to_batch_norm(module: Module, made: ast.Call) -> bool:
                 continue
             if names.BATCH_NORM in kinds_held(module, call.func.value):
                 return True
-    return False
+    return _is_put_into_batch_norm(module, made)
+
+
+def _is_put_into_batch_norm(module: Module, made: ast.Call) -> bool:
+    """Whether a loop lets the optimizer write its averages to a network with BN.
+
+    `finalize_variable_values` does; from time to time also each step, if asked to.
+    """
+    writing: tuple[str, ...] = _WRITING
+    if keyword(made, "ema_overwrite_frequency") is not None:
+        writing = (*_WRITING, *_STEPPING)
+    return any(
+        isinstance(call.func, ast.Attribute)
+        and _leads_to(module, call.func.value, made)
+        and any(
+            names.BATCH_NORM in kinds_held(module, network)
+            for given in (*call.args, *(word.value for word in call.keywords))
+            for network in _trained_by(module, given)
+        )
+        for word in writing
+        for call in module.calls_by_name.get(word, ())
+    )
+
+
+def _trained_by(module: Module, given: ast.expr) -> Iterator[ast.expr]:
+    """The networks of variables, also of those in `zip(gradients, variables)`."""
+    for part in (given, *(given.args if isinstance(given, ast.Call) else ())):
+        network = owner_of(module, part)
+        if network is not None:
+            yield network
 
 
 def _leads_to(module: Module, expression: ast.expr, made: ast.Call) -> bool:

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 
     from ..reading.module import Module
 
+# Words by which a class says that it is meant to infer.
+_STILL = re.compile(
+    r"fr(ee|o)z|fixed|still|trainable|infer|eval|test|constant|affine|always|only",
+    re.IGNORECASE,
+)
 # With `\b` at the beginning it would take twenty times as long.
 _MODE_2 = re.compile(r"mode(?<=\bmode)\s*=\s*2\b")
 
@@ -122,12 +127,23 @@ def is_batch_norm(module: Module, call: ast.Call) -> bool:
     if calls_base(module, call):
         # A layer that extends BN to keep it frozen passes False.
         said = flag_of(module, call)
-        return said is None or not (said.how is How.CONSTANT and not said.flag)
+        if said is None or said.how is not How.CONSTANT:
+            return True
+        if said.flag is False and not said.packed:
+            return not _is_meant_to_infer(module, call)
+        return bool(said.flag)
     for value in values(module, call.func):
         if isinstance(value, Result) and batch_norm_name(value.maker) is not None:
             frozen = freezes(module).for_good(call.func)
             return not frozen and not _may_be_frozen(value)
     return False
+
+
+def _is_meant_to_infer(module: Module, call: ast.Call) -> bool:
+    """Whether a class, or a comment in it, says that it is meant to stay still."""
+    owner = module.scopes.enclosing_class(call)
+    first, last = (0, 0) if owner is None else (owner.lineno, owner.end_lineno or 0)
+    return _STILL.search("\n".join(module.lines[first - 1 : last])) is not None
 
 
 def _may_be_frozen(layer: Result) -> bool:

@@ -50,7 +50,7 @@ def batches_of_one(module: Module) -> Iterator[BatchOfOne]:
             place = _given(module, call)
             if place is not None and _holds_batch_norm(module, call):
                 found.setdefault(place)
-    for place in _loops(module):
+    for place in (*_fed(module), *_loops(module)):
         found.setdefault(place)
     if found:
         is_flat = any(layer.kind in _FLAT for layer in layers_before(module))
@@ -84,6 +84,27 @@ def _given(module: Module, call: ast.Call) -> ast.AST | None:
     if place is None or module.scopes.parents.get(place) is not None:
         return place
     return call  # it is made in another file
+
+
+def _fed(module: Module) -> Iterator[ast.AST]:
+    """The data sets of loops that pass each batch to `train_on_batch`."""
+    for call in module.calls_by_name.get("train_on_batch", ()):
+        loop = next(
+            (
+                outer
+                for outer in module.scopes.ancestors(call)
+                if isinstance(outer, ast.For)
+                and _names_in(outer.target) & _names_in(call)
+            ),
+            None,
+        )
+        place = None if loop is None else batch_of_one(module, loop.iter)
+        if loop is not None and place is not None and _holds_batch_norm(module, call):
+            yield place if place in module.scopes.parents else loop.iter
+
+
+def _names_in(node: ast.AST) -> set[str]:
+    return {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
 
 
 def _loops(module: Module) -> Iterator[ast.AST]:

@@ -11,19 +11,20 @@ from ..networks.identity import is_part_of
 from ..reading import hints
 from ..reading.memo import found_once
 from ..reading.nodes import last_word, start
-from ..reading.values import Routine
+from ..reading.values import Class, Routine
 from ..resolving.classes import calls_in, keyword
 from ..resolving.members import returns_of
 from ..resolving.resolve import values
 from ..resolving.saying import FLAG, says
 from .applying import applies, applies_somewhere
 from .decorated import decorated_losses, passed_to_decorator
+from .inherited_steps import files_of_subclasses, inherited_steps, subclasses_of_step
 from .jax_steps import in_differentiated
 from .lost_flag import LOST, LostFlag
 from .owners import owners, trained_of
 from .reaching_steps import STEPS, stepping
 from .running import Running, running, trained_kinds
-from .tapes import is_tape
+from .tapes import TAPE, is_tape
 from .torch_steps import before_backward
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ def lost_flags(module: Module) -> Iterator[LostFlag]:
     It may be in a function that the step of another file calls.
     """
     seen = set()
-    for flag in (*_own(module), *_of_steps_elsewhere(module)):
+    found = (*_own(module), *_of_steps_elsewhere(module), *_of_inherited_steps(module))
+    for flag in found:
         if flag.node not in seen and not _is_in_test(module, flag.node):
             seen.add(flag.node)
             yield flag
@@ -73,13 +75,33 @@ def _of_steps_elsewhere(module: Module) -> Iterator[LostFlag]:
     """The flags lost in this file's functions, in the steps of other files."""
     for user in stepping(module):
         for flag in _in_steps(user):
-            if flag.home is None or not _is_same_file(flag.home, module):
-                continue
-            for call in module.calls:
-                if flag.call is not None and start(call) == start(flag.call):
-                    is_network = flag.called == ast.unparse(call.func)
-                    is_call = is_network and keyword(call, FLAG) is None
-                    yield replace(flag, node=call, is_call=is_call, shared=True)
+            if flag.home is not None and _is_same_file(flag.home, module):
+                yield from _here(module, flag)
+
+
+def _here(module: Module, flag: LostFlag) -> Iterator[LostFlag]:
+    """A flag that a step of another file shows to be lost in this one."""
+    for call in module.calls:
+        if flag.call is not None and start(call) == start(flag.call):
+            is_network = flag.called == ast.unparse(call.func)
+            is_call = is_network and keyword(call, FLAG) is None
+            yield replace(flag, node=call, is_call=is_call, shared=True)
+
+
+def _of_inherited_steps(module: Module) -> Iterator[LostFlag]:
+    """The flags lost in this file's methods, in steps that they inherit from others.
+
+    Or in the steps of this file that subclasses in others inherit.
+    """
+    for base, step, cls in inherited_steps(module):
+        for flag in _under_tape(base, step, cls):
+            if flag.home is module:
+                yield from _here(module, flag)
+    for other in files_of_subclasses(module) if module.mentions(TAPE) else ():
+        for base, step, cls in inherited_steps(other):
+            for flag in _under_tape(base, step, cls):
+                if flag.home is base and _is_same_file(base, module):
+                    yield from _here(module, flag)
 
 
 @found_once
@@ -108,12 +130,19 @@ def _under_tapes(module: Module) -> Iterator[LostFlag]:
     if not module.mentions("GradientTape"):
         return
     for node in module.scopes.of(ast.With):
-        tapes = _tapes(module, node)
-        if tapes:
-            sources = _trained(module, node, tapes)
-            if sources is not None:
-                how = "under GradientTape"
-                yield from _lost(module, node, node.body, sources, how)
+        yield from _under_tape(module, node)
+        for cls in subclasses_of_step(module, node):
+            yield from _under_tape(module, node, cls)
+
+
+def _under_tape(
+    module: Module, node: ast.With, instance: Class | None = None
+) -> Iterator[LostFlag]:
+    tapes = _tapes(module, node)
+    sources = _trained(module, node, tapes) if tapes else None
+    if sources is not None:
+        how = "under GradientTape"
+        yield from _lost(module, node, node.body, sources, how, instance)
 
 
 def _tapes(module: Module, node: ast.With) -> set[ast.Name]:
@@ -189,6 +218,7 @@ def _lost(
     body: Iterable[ast.AST],
     sources: list[ast.expr],
     how: str,
+    instance: Class | None = None,
 ) -> Iterator[LostFlag]:
     trained = [
         network
@@ -198,7 +228,8 @@ def _lost(
     ]
     if not trained:
         return  # gradients for an input, or for something that is not known
-    for call, lost, is_false in _without_phase(list(running(module, body))):
+    runs = list(running(module, body, instance=instance))
+    for call, lost, is_false in _without_phase(runs):
         if freezes(call.module).covers(call.call.func):
             continue  # where its class is; a caller in another file does not show it
         called = ast.unparse(call.call.func)
