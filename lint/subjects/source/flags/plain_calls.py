@@ -21,6 +21,7 @@ from ..resolving.lineage import method_of, project_lineage
 from ..resolving.resolve import values
 from ..resolving.saying import How, says
 from ..resolving.symbolic import builds_graph, network_parts
+from ..training.tape_sources import is_for_inputs
 from ..training.tapes import records
 from .leaks import is_layer
 
@@ -256,6 +257,6 @@ def _is_plain(module: Module, call: ast.Call) -> bool:
     for outer in module.scopes.ancestors(call):
         if isinstance(outer, ast.Expr) and outer.value is call:
             return False  # It only builds the network.
-        if records(outer):
+        if records(outer) and not is_for_inputs(module, outer):
             return False  # BN102 reports these.
     return not builds_graph(module, call, is_layer=False)

@@ -12,6 +12,7 @@ from ..reading.bindings import Kind
 from ..reading.values import Items, Known, Literal, Result, dict_entries
 from ..resolving.resolve import values
 from ..resolving.saying import says
+from ..training.trained import places
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,14 +35,18 @@ _ESTIMATES = re.compile(
 
 
 def averaged_weights(module: Module) -> Iterator[ast.Call]:
-    """Yield each optimizer or callback that averages weights of a network with BN."""
+    """Yield the first optimizer or callback that averages weights, of each network."""
     if not module.mentions("use_ema", "EMA", "SWA", "MovingAverage", "AverageModel"):
         return
     if estimates_again(module):
         return
+    known: set[tuple[object, ...]] = set()
     for call in module.calls:
-        if _averages(module, call) and _is_given_to_batch_norm(module, call):
-            yield call
+        if _averages(module, call):
+            averaged = set(_networks_given(module, call))
+            if averaged - known:
+                yield call
+            known |= averaged
 
 
 def estimates_again(module: Module) -> bool:
@@ -77,8 +82,8 @@ def _given(
                         yield value.module, given
 
 
-def _is_given_to_batch_norm(module: Module, made: ast.Call) -> bool:
-    """Whether a network with BN is compiled or fitted with the result."""
+def _networks_given(module: Module, made: ast.Call) -> Iterator[tuple[object, ...]]:
+    """The networks with BN that are compiled or fitted with the result."""
     for word in _TRAINING:
         for call in module.calls_by_name.get(word, ()):
             given = [*call.args, *(argument.value for argument in call.keywords)]
@@ -87,8 +92,7 @@ def _is_given_to_batch_norm(module: Module, made: ast.Call) -> bool:
             ):
                 continue
             if names.BATCH_NORM in kinds_held(module, call.func.value):
-                return True
-    return False
+                yield from places(module, call.func.value)
 
 
 def _leads_to(module: Module, expression: ast.expr, made: ast.Call) -> bool:

@@ -104,7 +104,8 @@ def _come_together(
     *_, (_, network) = run.handed(run.call.func)
     for function, name in handed:
         owner = module.owner_of(function)
-        routine = Routine(module, function, owner and Class(module, owner))
+        bound_to = None if owner is None else Class(module, owner)
+        routine = Routine(module, function, bound_to)
         for where, call, skipped in (
             *((module, *found) for found in calls_of(module, function)),
             *calls_elsewhere(module, function),
