@@ -14,6 +14,7 @@ from ..reading.values import Class, Known, Result, Routine, parameters
 from ..resolving.classes import calls_in, keras_kind, keyword, reached
 from ..resolving.members import (
     attribute_of_self,
+    is_set_elsewhere,
     is_set_from_outside,
     members,
     self_name,
@@ -125,13 +126,6 @@ def _from_constructor(module: Module, node: ast.ClassDef, name: str) -> ast.expr
             if isinstance(given, ast.Name) and given.id in parameters(constructor):
                 return given
             is_flag = isinstance(given, ast.Constant) and isinstance(given.value, bool)
-            if is_flag and not _is_set_elsewhere(module, name):
+            if is_flag and not is_set_elsewhere(module, name):
                 return given
     return None
-
-
-def _is_set_elsewhere(module: Module, name: str) -> bool:
-    """Whether another file may set it; true if the project is too large to tell."""
-    use = re.compile(rf"\.{name}\s*=(?!=)|[\"']{name}[\"']")
-    texts = module.project.texts.by_path.values()
-    return not texts or any(use.search(text) for text in texts if text != module.text)

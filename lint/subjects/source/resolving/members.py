@@ -118,6 +118,13 @@ def is_set_from_outside(module: Module, name: str) -> bool:
     return module.matches(use)
 
 
+def is_set_elsewhere(module: Module, name: str) -> bool:
+    """Whether another file may set it; true if the project is too large to tell."""
+    use = re.compile(rf"\.{name}\s*=(?!=)|[\"']{name}[\"']")
+    texts = module.project.texts.by_path.values()
+    return not texts or any(use.search(text) for text in texts if text != module.text)
+
+
 def _read_method(method: Method, attributes: _Expressions, added: _Expressions) -> None:
     me = self_name(method)
     for node in nodes_in(method):
