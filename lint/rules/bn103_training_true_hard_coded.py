@@ -111,7 +111,7 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
             if flagged.value is True and _is_honoured(module, flagged):
                 # A graph of TensorFlow 1 may be for training alone.
                 alone = flagged.is_function and flagged.in_training
-                method = flagged.by_calls_of
+                method, is_switch = flagged.by_calls_of, flagged.is_switch
                 how = "training=True is hard-coded"
                 if method:
                     how = f"training=True is what all calls of {method} pass"

@@ -11,7 +11,7 @@ from ..reading.memo import found_once, remembered
 from ..reading.nodes import Function, last_word
 from ..reading.reach import may_reach
 from ..reading.signs import Sign
-from ..reading.values import Class, Known, Result
+from ..reading.values import Class, Known, Result, Routine, Value
 from ..resolving.callers import calls_elsewhere
 from ..resolving.classes import keras_kind, reached
 from ..resolving.local_calls import calls_of
@@ -56,7 +56,10 @@ def fresh_batch_norms(module: Module) -> Iterator[ast.Call]:
             call is not None
             and isinstance(function, ast.FunctionDef)
             and function.name not in _ONCE
-            and any(map(_is_batch_norm, values(module, call.func)))
+            and any(
+                _is_batch_norm(value) and _is_made_by(module, made, value)
+                for value in values(module, call.func)
+            )
             and not builds_graph(module, call, is_layer=False)
             and not any(map(hints.is_test, module.scopes.names_around(call)))
             and _runs_each_time(module, call, function)
@@ -81,7 +84,20 @@ def _called_at_once(module: Module, made: ast.Call) -> ast.Call | None:
     return None
 
 
-def _is_batch_norm(value: object) -> bool:
+def _is_made_by(module: Module, made: ast.Call, layer: Value) -> bool:
+    """Whether a call makes a layer, or gets one that was made before.
+
+    `getattr(self, name)` and `self.norm_of(stage)` get one.
+    """
+    assert isinstance(layer, Result)
+    around = layer.module.scopes.enclosing_function(layer.call)
+    return layer.call is made or any(
+        isinstance(maker, Routine) and maker.node is around
+        for maker in values(module, made.func)
+    )
+
+
+def _is_batch_norm(value: Value) -> bool:
     return (
         isinstance(value, Result)
         and not (isinstance(value.maker, Known) and "keras" not in value.maker.name)

@@ -15,11 +15,11 @@ from ..resolving.classes import calls_in, keras_kind, keyword, reached
 from ..resolving.instances import attribute_given
 from ..resolving.members import (
     attribute_of_self,
+    is_set_elsewhere,
     is_set_from_outside,
     members,
     self_name,
 )
-from ..resolving.named_flags import is_set_elsewhere
 from ..resolving.resolve import values
 from ..resolving.saying import FLAG
 

@@ -12,6 +12,7 @@ from ... import names
 from ...preprocessing import NOT_RANDOM, is_random, leaks_training
 from ..networks.contents import kinds_held
 from ..networks.defaults import trains_by_default
+from ..networks.parts import parts_of
 from ..reading.keras_versions import keras_for
 from ..reading.nodes import end, last_word
 from ..reading.reach import may_reach
@@ -20,7 +21,8 @@ from ..resolving.classes import calls_in, is_functional, keras_kind, reached
 from ..resolving.lineage import method_of, project_lineage
 from ..resolving.resolve import values
 from ..resolving.saying import How, says
-from ..resolving.symbolic import builds_graph, network_parts
+from ..resolving.symbolic import builds_graph
+from ..training.tape_sources import is_for_inputs
 from ..training.tapes import records
 from .leaks import is_layer
 
@@ -179,7 +181,7 @@ def _leaking_layer(
 
 
 def _in_graph(module: Module, network: ast.expr) -> str | None:
-    for where, part in network_parts(module, network):
+    for where, part in parts_of(module, network):
         if isinstance(part, ast.Call):
             for value in values(where, part.func):
                 name = _leaking_name(module, value)
@@ -255,6 +257,6 @@ def _is_plain(module: Module, call: ast.Call) -> bool:
     for outer in module.scopes.ancestors(call):
         if isinstance(outer, ast.Expr) and outer.value is call:
             return False  # It only builds the network.
-        if records(outer):
+        if records(outer) and not is_for_inputs(module, outer):
             return False  # BN102 reports these.
     return not builds_graph(module, call, is_layer=False)

@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from ..reading.nodes import last_word
-from ..reading.values import Items, Literal
+from ..reading.values import Items, Known, Literal, Value
 from ..resolving.resolve import values
 from ..statistics.batch_norms import batch_norm_name
 
@@ -125,7 +125,13 @@ def _are_batch_norm(module: Module, kinds: ast.expr) -> bool:
             elements = getattr(value.node, "elts", [])
             found += [one for part in elements for one in values(module, part)]
     others = [value for value in found if not isinstance(value, Items)]
-    return bool(others) and all(batch_norm_name(other) for other in others)
+    return any(map(batch_norm_name, others)) and all(map(_normalizes, others))
+
+
+def _normalizes(kind: Value) -> bool:
+    """Whether it is BN, or a kind of normalization that may be frozen beside it."""
+    other = isinstance(kind, Known) and kind.name.endswith("Normalization")
+    return other or batch_norm_name(kind) is not None
 
 
 def _is_type_of(expression: ast.expr, name: str) -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ..reading.bindings import Binding, Kind
 from ..reading.imports import imported
 from ..reading.limits import NAMES_VISITED
-from ..reading.nodes import Function
+from ..reading.nodes import Function, moved
 from ..reading.values import Class, Self, argument_for, is_self
 from ..resolving.callers import calls_elsewhere
 from ..resolving.lineage import project_lineage
@@ -99,6 +99,8 @@ class _OriginSearch:
                 yield from self.origins(module, other)
             case ast.NamedExpr(value=value):
                 yield from self.origins(module, value)
+            case ast.Call() if (on := moved(expression)) is not None:
+                yield from self.origins(module, on)
             case _:
                 yield (expression,)
 

@@ -6,14 +6,15 @@ import ast
 from typing import TYPE_CHECKING
 
 from ..reading.bindings import Binding, Kind
-from ..reading.nodes import Function
-from ..reading.values import Class, Routine, argument_for
+from ..reading.nodes import Function, last_word
+from ..reading.values import Class, Result, Routine, argument_for
 from ..resolving.classes import calls_in, passes_flag_itself, reached
 from ..resolving.lineage import method_of, project_lineage
 from ..resolving.local_calls import calls_of
 from ..resolving.members import is_false, members, returns_of
 from ..resolving.resolve import values
 from ..resolving.saying import depends_on_flag, says
+from ..resolving.symbolic import network_parts
 from .frozen import freezes
 
 if TYPE_CHECKING:
@@ -92,6 +93,28 @@ def added_to(module: Module, name: str, scope: ast.AST) -> Iterator[ast.expr]:
                     func=ast.Attribute(value=ast.Name(id=base)), args=[layer]
                 ) if base == name and module.scopes.scope_of(call).node is scope:
                     yield layer
+
+
+def parts_of(module: Module, network: ast.expr) -> Iterator[tuple[Module, ast.expr]]:
+    """What a network is made of, and what is surely added to it afterwards."""
+    for where, part in network_parts(module, network):
+        yield where, part
+        if isinstance(part, ast.Call) and last_word(part.func) == "Sequential":
+            for added in _surely_added(where, part):
+                yield where, added
+    for value in values(module, network):
+        if isinstance(value, Result):
+            for added in _surely_added(value.module, value.call):
+                yield value.module, added
+                yield from network_parts(value.module, added)
+
+
+def _surely_added(module: Module, made: ast.Call) -> Iterator[ast.expr]:
+    for added in added_under_its_name(module, made):
+        if not any(
+            isinstance(outer, ast.If) for outer in module.scopes.ancestors(added)
+        ):
+            yield added
 
 
 def added_under_its_name(module: Module, made: ast.Call) -> Iterator[ast.expr]:

@@ -45,7 +45,10 @@ _EVALUATION = re.compile(
     r"(loss|acc(uracy)?|metrics?|scores?)$"
 )
 _TESTS = re.compile(r"^(test_|Test[A-Z])|(_test|Tests?|TestCase)$|^test$")
-_ACTS = re.compile(r"polic|^act$|^action|^get_action|choose|select_action")
+_ACTS = re.compile(
+    r"polic|^act$|^action|choose"
+    r"|^(get|select|pick|best|greedy|next|predict|compute|explore)_?actions?(_|$)"
+)
 _PART = re.compile(
     r"(?:Block|Layer|Residual|Bottleneck|Cell|Unit|Stem|Neck|Head)s?(?:V?\d\w*)?$"
 )

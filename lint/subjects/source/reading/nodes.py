@@ -64,6 +64,14 @@ def last_word(expression: ast.expr) -> str:
     return ""
 
 
+def moved(call: ast.Call) -> ast.expr | None:
+    """`net` of `net.to(device)` and the like, which PyTorch's modules return."""
+    match call.func:
+        case ast.Attribute(value=base, attr="to" | "cuda" | "cpu"):
+            return base
+    return None
+
+
 def start(node: ast.AST) -> Position:
     """Return where a node begins."""
     return getattr(node, "lineno", 0), getattr(node, "col_offset", 0)

@@ -126,6 +126,20 @@ def is_set_from_outside(module: Module, name: str) -> bool:
     return module.matches(use)
 
 
+def is_set_elsewhere(module: Module, name: str) -> bool:
+    """Whether another file may set it; true if the project is too large to tell."""
+    setting = setting_of(name)
+    texts = module.project.texts.by_path.values()
+    return not texts or any(
+        setting.search(text) for text in texts if text != module.text
+    )
+
+
+def setting_of(name: str) -> re.Pattern[str]:
+    """The pattern of what sets an attribute, or names it in a string to do so."""
+    return re.compile(rf"\.{name}\s*=(?!=)|[\"']{name}[\"']")
+
+
 def _read_method(method: Method, attributes: _Expressions, added: _Expressions) -> None:
     me = self_name(method)
     for node in nodes_in(method):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ast
-import re
 from typing import TYPE_CHECKING
 
 from ..reading.values import Self
+from .members import is_set_elsewhere, setting_of
 from .resolve import values
 from .switches import constants_of
 
@@ -30,17 +30,6 @@ def named_flag(module: Module, flag: ast.expr) -> bool | None:
     constants = constants_of(module, flag)
     if constants not in ([True], [False]):
         return None
-    if name and (module.matches(_setting(name)) or is_set_elsewhere(module, name)):
+    if name and (module.matches(setting_of(name)) or is_set_elsewhere(module, name)):
         return None
     return constants[0] is True
-
-
-def is_set_elsewhere(module: Module, name: str) -> bool:
-    """Whether another file may set it; true if the project is too large to tell."""
-    use = _setting(name)
-    texts = module.project.texts.by_path.values()
-    return not texts or any(use.search(text) for text in texts if text != module.text)
-
-
-def _setting(name: str) -> re.Pattern[str]:
-    return re.compile(rf"\.{name}\s*=(?!=)|[\"']{name}[\"']")

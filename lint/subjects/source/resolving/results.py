@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from ..reading.nodes import moved
 from ..reading.values import (
     Class,
     Items,
@@ -36,6 +37,9 @@ _SAME_FUNCTION = {
 @reads(ast.Call)
 def _call(module: Module, call: ast.Call) -> Iterator[Value]:
     yield from _got(module, call)
+    on = moved(call)
+    if on is not None:
+        yield from values(module, on)
     for function in map(_unbound, values(module, call.func)):
         match function:
             case Known("functools.partial") if call.args:

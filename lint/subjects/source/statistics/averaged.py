@@ -13,6 +13,7 @@ from ..reading.values import Items, Known, Literal, Result, dict_entries
 from ..resolving.classes import keyword
 from ..resolving.resolve import values
 from ..resolving.saying import says
+from ..training.trained import places
 from .copied_weights import owner_of
 
 if TYPE_CHECKING:
@@ -38,14 +39,18 @@ _ESTIMATES = re.compile(
 
 
 def averaged_weights(module: Module) -> Iterator[ast.Call]:
-    """Yield each optimizer or callback that averages weights of a network with BN."""
+    """Yield the first optimizer or callback that averages weights, of each network."""
     if not module.mentions("use_ema", "EMA", "SWA", "MovingAverage", "AverageModel"):
         return
     if estimates_again(module):
         return
+    known: set[tuple[object, ...]] = set()
     for call in module.calls:
-        if _averages(module, call) and _is_given_to_batch_norm(module, call):
-            yield call
+        if _averages(module, call):
+            averaged = set(_networks_given(module, call))
+            if averaged - known:
+                yield call
+            known |= averaged
 
 
 def estimates_again(module: Module) -> bool:
@@ -81,8 +86,8 @@ def _given(
                         yield value.module, given
 
 
-def _is_given_to_batch_norm(module: Module, made: ast.Call) -> bool:
-    """Whether a network with BN is trained with the result."""
+def _networks_given(module: Module, made: ast.Call) -> Iterator[tuple[object, ...]]:
+    """The networks with BN that are compiled or fitted with the result."""
     for word in _TRAINING:
         for call in module.calls_by_name.get(word, ()):
             given = [*call.args, *(argument.value for argument in call.keywords)]
@@ -91,29 +96,28 @@ def _is_given_to_batch_norm(module: Module, made: ast.Call) -> bool:
             ):
                 continue
             if names.BATCH_NORM in kinds_held(module, call.func.value):
-                return True
-    return _is_put_into_batch_norm(module, made)
+                yield from places(module, call.func.value)
+    for network in _written_to(module, made):
+        yield from places(module, network)
 
 
-def _is_put_into_batch_norm(module: Module, made: ast.Call) -> bool:
-    """Whether a loop lets the optimizer write its averages to a network with BN.
+def _written_to(module: Module, made: ast.Call) -> Iterator[ast.expr]:
+    """The networks with BN to which a loop lets the optimizer write its averages.
 
     `finalize_variable_values` does; from time to time also each step, if asked to.
     """
     writing: tuple[str, ...] = _WRITING
     if keyword(made, "ema_overwrite_frequency") is not None:
         writing = (*_WRITING, *_STEPPING)
-    return any(
-        isinstance(call.func, ast.Attribute)
-        and _leads_to(module, call.func.value, made)
-        and any(
-            names.BATCH_NORM in kinds_held(module, network)
-            for given in (*call.args, *(word.value for word in call.keywords))
-            for network in _trained_by(module, given)
-        )
-        for word in writing
-        for call in module.calls_by_name.get(word, ())
-    )
+    for word in writing:
+        for call in module.calls_by_name.get(word, ()):
+            if isinstance(call.func, ast.Attribute) and _leads_to(
+                module, call.func.value, made
+            ):
+                for given in (*call.args, *(word.value for word in call.keywords)):
+                    for network in _trained_by(module, given):
+                        if names.BATCH_NORM in kinds_held(module, network):
+                            yield network
 
 
 def _trained_by(module: Module, given: ast.expr) -> Iterator[ast.expr]:

@@ -30,6 +30,8 @@ from ..resolving.local_calls import calls_of
 from ..resolving.members import (
     attribute_of_self,
     is_of_super,
+    is_set_elsewhere,
+    is_set_from_outside,
     members,
     returns_of,
     self_name,
@@ -178,6 +180,7 @@ class Running:
                 name = said.parameter
                 passes_nothing = _defaults_to_no_phase(routine.node, name)
             step, said = caller, says(caller.module, caller.call, name=name)
+        said = _kept_constant(step.module, said)
         lost = (said.is_nothing and passes_nothing) or said.is_constant(None)
         return step if lost else None, step if said.is_constant(False) else None
 
@@ -259,6 +262,25 @@ def _defaults_to_no_phase(function: Function, name: str) -> bool:
         case ast.Constant(value=False | None):
             return True
     return False
+
+
+def _kept_constant(module: Module, said: Said) -> Said:
+    """What is said by an attribute that nothing sets but to one constant."""
+    match said.node:
+        case ast.keyword(value=ast.Attribute(value=ast.Name(id="self"), attr=name)) if (
+            said.how is How.SOMETHING
+        ):
+            given = [
+                expression
+                for cls in module.classes
+                for expression in members(module, cls).given(name)
+            ]
+            match given:
+                case [ast.Constant(value=False | None as flag)] if not (
+                    is_set_from_outside(module, name) or is_set_elsewhere(module, name)
+                ):
+                    return replace(said, how=How.CONSTANT, flag=flag)
+    return said
 
 
 def _never_given(module: Module, said: Said) -> bool:

@@ -7,7 +7,7 @@ is enough (`records`).
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from ..reading.nodes import last_word
 from ..reading.values import Known
@@ -25,7 +25,7 @@ def is_tape(module: Module, made: ast.expr) -> bool:
     return isinstance(made, ast.Call) and _CLASS in values(module, made.func)
 
 
-def records(node: ast.AST) -> bool:
+def records(node: ast.AST) -> TypeGuard[ast.With]:
     """Whether it is a `with` that opens a tape, by its name."""
     return isinstance(node, ast.With) and any(
         isinstance(item.context_expr, ast.Call)

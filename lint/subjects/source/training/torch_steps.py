@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING
 
 from ..networks.identity import is_part_of
 from ..reading import hints
+from ..reading.bindings import Kind
 from ..reading.nodes import Function, last_word
-from ..reading.values import Result, Routine
+from ..reading.values import Class, Result, Routine, argument_for
+from ..resolving.callers import calls_elsewhere
 from ..resolving.classes import keyword
+from ..resolving.handed import as_caller_writes
+from ..resolving.local_calls import calls_of
 from ..resolving.resolve import values
 from ..resolving.saying import FLAG
 from .applying import applies
@@ -39,15 +43,17 @@ def before_backward(module: Module) -> Iterator[LostFlag]:
         if not any(applies(call) or last_word(call.func) == "step" for call in inside):
             continue
         held = list(_optimised(module, inside))
+        handed = list(_handed_optimizers(module, inside))
         before = [call for call in inside if call.lineno < backward.lineno]
-        for run in running(module, before) if held else ():
+        for run in running(module, before) if held or handed else ():
             if _runs_without_gradients(run):
                 continue
             lost = run.loses_flag()
             for network in run.networks() if lost is not None else ():
                 kinds = trained_kinds(network, run.call) & LOST
-                if kinds and any(
-                    is_part_of(network, (module, part), backward) for part in held
+                if kinds and (
+                    any(is_part_of(network, (module, part), backward) for part in held)
+                    or _come_together(module, run, handed)
                 ):
                     assert lost is not None
                     here = lost is run and run.is_shown
@@ -73,10 +79,58 @@ def _optimised(module: Module, calls: list[ast.Call]) -> Iterator[ast.expr]:
                 yield from owners(module, argument)
         elif last_word(call.func) == "step" and isinstance(call.func, ast.Attribute):
             for optimizer in (call.func.value, *call.args):  # scaler.step(optimizer)
-                for value in values(module, optimizer):
-                    if isinstance(value, Result) and value.module is module:
-                        for given in (*value.call.args, *value.call.keywords):
-                            yield from owners(module, given)
+                yield from _held_by(module, optimizer)
+
+
+def _handed_optimizers(
+    module: Module, calls: list[ast.Call]
+) -> Iterator[tuple[Function, str]]:
+    """The parameters by which a function gets the optimizers that make a step there."""
+    for call in calls:
+        if last_word(call.func) == "step" and isinstance(call.func, ast.Attribute):
+            for optimizer in (call.func.value, *call.args):
+                if not isinstance(optimizer, ast.Name):
+                    continue
+                found = module.scopes.lookup(optimizer)
+                for binding in found[1] if found else ():
+                    if binding.kind is Kind.PARAMETER:
+                        assert isinstance(binding.place, Function)
+                        yield binding.place, optimizer.id
+
+
+def _come_together(
+    module: Module, run: Running, handed: list[tuple[Function, str]]
+) -> bool:
+    """Whether one call passes a network, and an optimizer that holds its weights."""
+    *_, (_, network) = run.handed(run.call.func)
+    for function, name in handed:
+        owner = module.owner_of(function)
+        bound_to = None if owner is None else Class(module, owner)
+        routine = Routine(module, function, bound_to)
+        for where, call, skipped in (
+            *((module, *found) for found in calls_of(module, function)),
+            *calls_elsewhere(module, function),
+        ):
+            passed = as_caller_writes(where, call, routine, network)
+            optimizer = argument_for(call, function, name, skipped)
+            if (
+                passed is not None
+                and optimizer is not None
+                and any(
+                    is_part_of((where, passed), (where, part), call)
+                    for part in _held_by(where, optimizer)
+                )
+            ):
+                return True
+    return False
+
+
+def _held_by(module: Module, optimizer: ast.expr) -> Iterator[ast.expr]:
+    """The networks whose weights an optimizer is made for."""
+    for value in values(module, optimizer):
+        if isinstance(value, Result) and value.module is module:
+            for given in (*value.call.args, *value.call.keywords):
+                yield from owners(module, given)
 
 
 def _stepping_with(module: Module, closure: ast.AST | None) -> list[ast.Call]:

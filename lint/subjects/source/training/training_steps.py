@@ -12,11 +12,9 @@ from ..reading import hints
 from ..reading.memo import found_once
 from ..reading.nodes import last_word, start
 from ..reading.values import Class, Routine
-from ..resolving.classes import calls_in, keyword
-from ..resolving.members import returns_of
+from ..resolving.classes import keyword
 from ..resolving.resolve import values
 from ..resolving.saying import FLAG, says
-from .applying import applies, applies_somewhere
 from .decorated import decorated_losses, passed_to_decorator
 from .inherited_steps import files_of_subclasses, inherited_steps, subclasses_of_step
 from .jax_steps import in_differentiated
@@ -24,7 +22,8 @@ from .lost_flag import LOST, LostFlag
 from .owners import owners, trained_of
 from .reaching_steps import STEPS, stepping
 from .running import Running, running, trained_kinds
-from .tapes import TAPE, is_tape
+from .tape_sources import given_for, tapes_of, trained_by
+from .tapes import TAPE
 from .torch_steps import before_backward
 
 if TYPE_CHECKING:
@@ -111,7 +110,7 @@ def _in_steps(module: Module) -> Iterator[LostFlag]:
     yield from _in_decorated_losses(module)
     if not module.mentions(*STEPS):
         return
-    yield from _under_tapes(module)
+    yield from _undertapes_of(module)
     yield from _minimised(module)
     yield from in_differentiated(module)
     yield from before_backward(module)
@@ -126,7 +125,7 @@ def _is_in_test(module: Module, node: ast.AST) -> bool:
 # TensorFlow: what runs under a tape whose gradients an optimizer applies.
 
 
-def _under_tapes(module: Module) -> Iterator[LostFlag]:
+def _undertapes_of(module: Module) -> Iterator[LostFlag]:
     if not module.mentions("GradientTape"):
         return
     for node in module.scopes.of(ast.With):
@@ -138,20 +137,11 @@ def _under_tapes(module: Module) -> Iterator[LostFlag]:
 def _under_tape(
     module: Module, node: ast.With, instance: Class | None = None
 ) -> Iterator[LostFlag]:
-    tapes = _tapes(module, node)
-    sources = _trained(module, node, tapes) if tapes else None
+    tapes = tapes_of(module, node)
+    sources = trained_by(module, node, tapes) if tapes else None
     if sources is not None:
         how = "under GradientTape"
         yield from _lost(module, node, node.body, sources, how, instance)
-
-
-def _tapes(module: Module, node: ast.With) -> set[ast.Name]:
-    return {
-        item.optional_vars
-        for item in node.items
-        if isinstance(item.optional_vars, ast.Name)
-        and is_tape(module, item.context_expr)
-    }
 
 
 def _in_decorated_losses(module: Module) -> Iterator[LostFlag]:
@@ -159,7 +149,7 @@ def _in_decorated_losses(module: Module) -> Iterator[LostFlag]:
         where = decorating.module
         variables = [
             given
-            for source in _trained(where, node, _tapes(where, node)) or ()
+            for source in trained_by(where, node, tapes_of(where, node)) or ()
             for given in passed_to_decorator(module, decorating, decorator, source)
         ]
         yield from _lost(module, loss, loss.body, variables, "under GradientTape")
@@ -168,48 +158,10 @@ def _in_decorated_losses(module: Module) -> Iterator[LostFlag]:
 def _minimised(module: Module) -> Iterator[LostFlag]:
     """Yield the flags lost in what `optimizer.minimize` calls to get its loss."""
     for call in module.calls_by_name.get("minimize", ()):
-        variables = [*call.args[1:2], *_given(call, "var_list")]
+        variables = [*call.args[1:2], *given_for(call, "var_list")]
         for value in values(module, call.args[0]) if call.args else ():
             if isinstance(value, Routine) and value.module is module and variables:
                 yield from _lost(module, call, [value.node], variables, "in a loss")
-
-
-def _trained(
-    module: Module, node: ast.With, tapes: set[ast.Name]
-) -> list[ast.expr] | None:
-    """Return what the tape's gradients are taken for, if an optimizer applies them.
-
-    Another tape in the function may have the same name.
-    """
-    function = module.scopes.enclosing_function(node)
-    calls = module.calls if function is None else list(calls_in(module, function))
-    sources = []
-    for call in calls:
-        match call:
-            case ast.Call(
-                func=ast.Attribute(value=ast.Name() as tape, attr="gradient")
-            ) if _is_one_of(module, tape, tapes):
-                sources += [*call.args[1:2], *_given(call, "sources")]
-            case ast.Call(func=ast.Attribute(attr="minimize")):
-                given = keyword(call, "tape")
-                if isinstance(given, ast.Name) and _is_one_of(module, given, tapes):
-                    sources += [*call.args[1:2], *_given(call, "var_list")]
-    applied = any(map(applies, calls))
-    if not applied and isinstance(function, ast.FunctionDef):
-        # The gradients may be returned to a caller that applies them.
-        applied = bool(returns_of(module, function)) and applies_somewhere(module)
-    return sources if applied and sources else None
-
-
-def _is_one_of(module: Module, name: ast.Name, tapes: set[ast.Name]) -> bool:
-    """Whether a name stands for one of the tapes, where it is used."""
-    found = module.scopes.lookup(name)
-    return any(entry.place in tapes for entry in (found[1] if found else ()))
-
-
-def _given(call: ast.Call, name: str) -> list[ast.expr]:
-    value = keyword(call, name)
-    return [] if value is None else [value]
 
 
 def _lost(

@@ -46,10 +46,17 @@ def teachers_in_training(module: Module) -> Iterator[tuple[ast.expr, bool]]:
 def actions_in_training(module: Module) -> Iterator[ast.expr]:
     """The flag of each call that chooses an action and trains nothing."""
     for call, flag, function in _calls(module):
-        name = getattr(function, "name", "")
+        name = _name(module, function)
         trains = _optimizes(module, function) or stands_in_tape(module, call)
         if hints.acts(name) and not trains and _is_given_back(module, call):
             yield flag
+
+
+def _name(module: Module, function: Function | None) -> str:
+    """The name of a function; of `__call__`, that of its class."""
+    name = getattr(function, "name", "")
+    owner = None if function is None else module.owner_of(function)
+    return owner.name if owner is not None and name == "__call__" else name
 
 
 def finished_in_training(module: Module) -> Iterator[ast.expr]:

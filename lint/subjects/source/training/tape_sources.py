@@ -1,0 +1,150 @@
+"""What the gradients of a tape are taken for."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from ..reading.values import Routine, parameters
+from ..resolving.classes import calls_in, keyword
+from ..resolving.handed import as_caller_writes
+from ..resolving.members import returns_of
+from ..resolving.resolve import values
+from .applying import applies, applies_somewhere
+from .owners import owners
+from .tapes import is_tape
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ..reading.module import Module
+
+
+def trained_by(
+    module: Module, node: ast.With, tapes: set[ast.Name]
+) -> list[ast.expr] | None:
+    """Return what the tapes of a `with` take gradients for.
+
+    None if no optimizer applies them.
+    """
+    taken = list(_taken(module, node, tapes))
+    calls = _calls_around(module, node)
+    applied = any(map(applies, calls))
+    applied = applied or any(helper and _applies(helper) for _, helper in taken)
+    function = module.scopes.enclosing_function(node)
+    if not applied and isinstance(function, ast.FunctionDef):
+        # The gradients may be returned to a caller that applies them.
+        applied = bool(returns_of(module, function)) and applies_somewhere(module)
+    return [source for source, _ in taken] if applied and taken else None
+
+
+def is_for_inputs(module: Module, node: ast.With) -> bool:
+    """Whether gradients are taken there, and for the weights of no network."""
+    taken = list(_taken(module, node, tapes_of(module, node)))
+    return bool(taken) and not any(
+        True for source, _ in taken for _ in owners(module, source)
+    )
+
+
+def tapes_of(module: Module, node: ast.With) -> set[ast.Name]:
+    """The names of the tapes that a `with` opens."""
+    return {
+        item.optional_vars
+        for item in node.items
+        if isinstance(item.optional_vars, ast.Name)
+        and is_tape(module, item.context_expr)
+    }
+
+
+def _calls_around(module: Module, node: ast.AST) -> Sequence[ast.Call]:
+    function = module.scopes.enclosing_function(node)
+    return module.calls if function is None else calls_in(module, function)
+
+
+def _taken(
+    module: Module, node: ast.With, tapes: set[ast.Name]
+) -> Iterator[tuple[ast.expr, Routine | None]]:
+    """What gradients are taken for, and the function that takes them, if it is another.
+
+    Another tape around it may have the same name.
+    """
+    for call in _calls_around(module, node):
+        match call:
+            case ast.Call(
+                func=ast.Attribute(value=ast.Name() as tape, attr="gradient")
+            ) if _is_one_of(module, tape, tapes):
+                sources = [*call.args[1:2], *given_for(call, "sources")]
+            case ast.Call(func=ast.Attribute(attr="minimize")):
+                given = keyword(call, "tape")
+                if not (
+                    isinstance(given, ast.Name) and _is_one_of(module, given, tapes)
+                ):
+                    continue
+                sources = [*call.args[1:2], *given_for(call, "var_list")]
+            case _:
+                for helper, name in _handed_to(module, call, tapes):
+                    for source in _sources_in(module, call, helper, name):
+                        yield source, helper
+                continue
+        for source in sources:
+            yield source, None
+
+
+def given_for(call: ast.Call, name: str) -> list[ast.expr]:
+    """The argument of that name, if there is one."""
+    value = keyword(call, name)
+    return [] if value is None else [value]
+
+
+def _is_one_of(module: Module, name: ast.Name, tapes: set[ast.Name]) -> bool:
+    """Whether a name stands for one of the tapes, where it is used."""
+    found = module.scopes.lookup(name)
+    return any(entry.place in tapes for entry in (found[1] if found else ()))
+
+
+def _handed_to(
+    module: Module, call: ast.Call, tapes: set[ast.Name]
+) -> Iterator[tuple[Routine, str]]:
+    """The functions that a call hands a tape to, and their name for it."""
+    called = {tape.id for tape in tapes}
+    given = [*call.args, *(argument.value for argument in call.keywords)]
+    for tape in given:
+        if not (isinstance(tape, ast.Name) and tape.id in called):
+            continue
+        for helper in (
+            values(module, call.func) if _is_one_of(module, tape, tapes) else ()
+        ):
+            if isinstance(helper, Routine):
+                for name in parameters(helper.node):
+                    parameter = ast.Name(name, ast.Load())
+                    if as_caller_writes(module, call, helper, parameter) is tape:
+                        yield helper, name
+
+
+def _sources_in(
+    module: Module, call: ast.Call, helper: Routine, name: str
+) -> Iterator[ast.expr]:
+    """What a function takes gradients of its tape for, as its caller would write it."""
+    for inner in calls_in(helper.module, helper.node):
+        match inner.func:
+            case ast.Attribute(value=ast.Name(id=tape), attr="gradient") if (
+                tape == name
+            ):
+                for source in (*inner.args[1:2], *given_for(inner, "sources")):
+                    passed = as_caller_writes(module, call, helper, source)
+                    if passed is not None:
+                        yield passed
+                        continue
+                    for owner in owners(helper.module, source):
+                        network = as_caller_writes(module, call, helper, owner)
+                        if network is not None:
+                            variables = ast.Attribute(
+                                network, "trainable_variables", ast.Load()
+                            )
+                            yield ast.copy_location(variables, call)
+
+
+def _applies(helper: Routine) -> bool:
+    """Whether a function applies gradients."""
+    calls = calls_in(helper.module, helper.node)
+    return any(map(applies, calls))
