@@ -6,12 +6,12 @@ import ast
 from typing import TYPE_CHECKING
 
 from ..reading.memo import remembered
-from ..reading.values import Routine
 from .members import self_name
 from .starred import argument_in
 
 if TYPE_CHECKING:
     from ..reading.module import Module
+    from ..reading.values import Routine
 
 
 @remembered

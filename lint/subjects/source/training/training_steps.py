@@ -17,12 +17,13 @@ from ..resolving.members import returns_of
 from ..resolving.resolve import values
 from ..resolving.saying import FLAG, says
 from .decorated import decorated_losses, passed_to_decorator
+from .handed_tapes import names_passed, taken_elsewhere
 from .jax_steps import in_differentiated
 from .lost_flag import APPLYING, LOST, LostFlag, applies_somewhere
 from .owners import owners, trained_of
 from .reaching_steps import STEPS, stepping
 from .running import Running, running, trained_kinds
-from .tapes import is_tape
+from .tapes import is_tape, taken_by
 from .torch_steps import before_backward
 
 if TYPE_CHECKING:
@@ -150,18 +151,16 @@ def _trained(
     """
     function = module.scopes.enclosing_function(node)
     calls = module.calls if function is None else list(calls_in(module, function))
+    applied = any(last_word(call.func) in APPLYING for call in calls)
     sources = []
     for call in calls:
-        match call:
-            case ast.Call(
-                func=ast.Attribute(value=ast.Name() as tape, attr="gradient")
-            ) if _is_one_of(module, tape, tapes):
-                sources += [*call.args[1:2], *_given(call, "sources")]
-            case ast.Call(func=ast.Attribute(attr="minimize")):
-                given = keyword(call, "tape")
-                if isinstance(given, ast.Name) and _is_one_of(module, given, tapes):
-                    sources += [*call.args[1:2], *_given(call, "var_list")]
-    applied = any(last_word(call.func) in APPLYING for call in calls)
+        match taken_by(call):
+            case tape, given if _is_one_of(module, tape, tapes):
+                sources += given
+        handed = [one for one in names_passed(call) if _is_one_of(module, one, tapes)]
+        for given, applies in taken_elsewhere(module, call, handed):
+            sources += given
+            applied = applied or applies
     if not applied and isinstance(function, ast.FunctionDef):
         # The gradients may be returned to a caller that applies them.
         applied = bool(returns_of(module, function)) and applies_somewhere(module)
