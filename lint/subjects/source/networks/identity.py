@@ -14,12 +14,13 @@ from ..reading.bindings import Binding, Kind
 from ..reading.imports import imported
 from ..reading.limits import NAMES_VISITED
 from ..reading.nodes import Function, moved
-from ..reading.values import Class, Self, argument_for, is_self
+from ..reading.values import Class, Self, is_self
 from ..resolving.callers import calls_elsewhere
 from ..resolving.lineage import project_lineage
 from ..resolving.local_calls import calls_of
 from ..resolving.members import members
 from ..resolving.resolve import values
+from ..resolving.starred import argument_in
 from .parts import items_of
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ class _OriginSearch:
         calls = [(module, *call) for call in calls_of(module, function)]
         calls += calls_elsewhere(module, function) if self._far else []
         for where, call, skipped in calls:
-            passed = argument_for(call, function, argument.arg, skipped)
+            passed = argument_in(where, call, function, argument.arg, skipped)
             if passed is not None:
                 yield from self.origins(where, passed)
 

@@ -43,7 +43,12 @@ class BatchOfOne:
 
 
 def batches_of_one(module: Module) -> Iterator[BatchOfOne]:
-    """Yield each place by which a network with BN gets one sample at a time."""
+    """Yield each place by which a network with BN gets one sample at a time.
+
+    None where Keras' learning phase is set: with 0, a fit infers.
+    """
+    if "set_learning_phase" in module.calls_by_name:
+        return
     found: dict[ast.AST, None] = {}
     for word in (*_FITTING, "train_on_batch"):
         for call in module.calls_by_name.get(word, ()):

@@ -6,13 +6,14 @@ import ast
 from typing import TYPE_CHECKING
 
 from ..reading.values import Routine, parameters
-from ..resolving.classes import calls_in, keyword
+from ..resolving.classes import calls_in
 from ..resolving.handed import as_caller_writes
 from ..resolving.members import returns_of
 from ..resolving.resolve import values
+from ..resolving.starred import argument_in
 from .applying import applies, applies_somewhere
 from .owners import owners
-from .tapes import is_tape
+from .tapes import is_tape, taken_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -69,31 +70,15 @@ def _taken(
     Another tape around it may have the same name.
     """
     for call in _calls_around(module, node):
-        match call:
-            case ast.Call(
-                func=ast.Attribute(value=ast.Name() as tape, attr="gradient")
-            ) if _is_one_of(module, tape, tapes):
-                sources = [*call.args[1:2], *given_for(call, "sources")]
-            case ast.Call(func=ast.Attribute(attr="minimize")):
-                given = keyword(call, "tape")
-                if not (
-                    isinstance(given, ast.Name) and _is_one_of(module, given, tapes)
-                ):
-                    continue
-                sources = [*call.args[1:2], *given_for(call, "var_list")]
-            case _:
-                for helper, name in _handed_to(module, call, tapes):
-                    for source in _sources_in(module, call, helper, name):
-                        yield source, helper
-                continue
-        for source in sources:
-            yield source, None
-
-
-def given_for(call: ast.Call, name: str) -> list[ast.expr]:
-    """The argument of that name, if there is one."""
-    value = keyword(call, name)
-    return [] if value is None else [value]
+        own = taken_by(call)
+        if own is not None:
+            tape, sources = own
+            if _is_one_of(module, tape, tapes):
+                yield from ((source, None) for source in sources)
+            continue
+        for helper, name in _handed_to(module, call, tapes):
+            for source in _sources_in(module, call, helper, name):
+                yield source, helper
 
 
 def _is_one_of(module: Module, name: ast.Name, tapes: set[ast.Name]) -> bool:
@@ -106,42 +91,38 @@ def _handed_to(
     module: Module, call: ast.Call, tapes: set[ast.Name]
 ) -> Iterator[tuple[Routine, str]]:
     """The functions that a call hands a tape to, and their name for it."""
-    called = {tape.id for tape in tapes}
-    given = [*call.args, *(argument.value for argument in call.keywords)]
-    for tape in given:
-        if not (isinstance(tape, ast.Name) and tape.id in called):
-            continue
-        for helper in (
-            values(module, call.func) if _is_one_of(module, tape, tapes) else ()
-        ):
-            if isinstance(helper, Routine):
-                for name in parameters(helper.node):
-                    parameter = ast.Name(name, ast.Load())
-                    if as_caller_writes(module, call, helper, parameter) is tape:
-                        yield helper, name
+    given = (*call.args, *(argument.value for argument in call.keywords))
+    handed = [
+        one
+        for one in given
+        if isinstance(one, ast.Name) and _is_one_of(module, one, tapes)
+    ]
+    for helper in values(module, call.func) if handed else ():
+        if isinstance(helper, Routine):
+            skipped = int(helper.owner is not None)
+            for name in parameters(helper.node):
+                if argument_in(module, call, helper.node, name, skipped) in handed:
+                    yield helper, name
 
 
 def _sources_in(
     module: Module, call: ast.Call, helper: Routine, name: str
 ) -> Iterator[ast.expr]:
     """What a function takes gradients of its tape for, as its caller would write it."""
-    for inner in calls_in(helper.module, helper.node):
-        match inner.func:
-            case ast.Attribute(value=ast.Name(id=tape), attr="gradient") if (
-                tape == name
-            ):
-                for source in (*inner.args[1:2], *given_for(inner, "sources")):
-                    passed = as_caller_writes(module, call, helper, source)
-                    if passed is not None:
-                        yield passed
-                        continue
-                    for owner in owners(helper.module, source):
-                        network = as_caller_writes(module, call, helper, owner)
-                        if network is not None:
-                            variables = ast.Attribute(
-                                network, "trainable_variables", ast.Load()
-                            )
-                            yield ast.copy_location(variables, call)
+    inside = calls_in(helper.module, helper.node)
+    for tape, sources in filter(None, map(taken_by, inside)):
+        for source in sources if tape.id == name else ():
+            passed = as_caller_writes(module, call, helper, source)
+            if passed is not None:
+                yield passed
+                continue
+            for owner in owners(helper.module, source):
+                network = as_caller_writes(module, call, helper, owner)
+                if network is not None:
+                    variables = ast.Attribute(
+                        network, "trainable_variables", ast.Load()
+                    )
+                    yield ast.copy_location(variables, call)
 
 
 def _applies(helper: Routine) -> bool:

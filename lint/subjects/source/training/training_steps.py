@@ -22,7 +22,7 @@ from .lost_flag import LOST, LostFlag
 from .owners import owners, trained_of
 from .reaching_steps import STEPS, stepping
 from .running import Running, running, trained_kinds
-from .tape_sources import given_for, tapes_of, trained_by
+from .tape_sources import tapes_of, trained_by
 from .tapes import TAPE
 from .torch_steps import before_backward
 
@@ -158,7 +158,8 @@ def _in_decorated_losses(module: Module) -> Iterator[LostFlag]:
 def _minimised(module: Module) -> Iterator[LostFlag]:
     """Yield the flags lost in what `optimizer.minimize` calls to get its loss."""
     for call in module.calls_by_name.get("minimize", ()):
-        variables = [*call.args[1:2], *given_for(call, "var_list")]
+        given = keyword(call, "var_list")
+        variables = [*call.args[1:2], *([] if given is None else [given])]
         for value in values(module, call.args[0]) if call.args else ():
             if isinstance(value, Routine) and value.module is module and variables:
                 yield from _lost(module, call, [value.node], variables, "in a loss")
