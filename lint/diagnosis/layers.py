@@ -164,6 +164,16 @@ def built_layers(model: Any) -> dict[str, tuple[Any, bool]]:
     return found
 
 
+def is_timed(model: Any, path: str) -> bool:
+    """Whether a layer is within a TimeDistributed, and so called for each step."""
+    import keras
+
+    return any(
+        isinstance(layer, keras.layers.TimeDistributed) and path.startswith(f"{outer}/")
+        for layer, outer, _ in layers_inside(model)
+    )
+
+
 def layer_states(
     layers: Mapping[str, tuple[Any, bool]],
     measured: Mapping[str, list[list[Array]]],
