@@ -109,14 +109,16 @@ def _of_fitting_size(evidence: Evidence, able: Sequence[LayerState]) -> Iterator
     """
     if not _are_converged(evidence, able):
         return
+    tried, lacking = tried_size(able, evidence.of_sizes)
     is_known = bool(evidence.accumulated) or evidence.data.batch_size < _SMALL_BATCH
     if evidence.is_harmed and not is_known:
-        tried, lacking = tried_size(able, evidence.of_sizes)
         if lacking:
             certainty: Certainty = "likely" if len(lacking) > 1 else "possible"
             yield _of_size(evidence, tried, certainty, paths_of(lacking))
         return
     size, layers = fitting_size(able)
+    if len(lacking) > 1 and not layers:
+        size, layers = tried, lacking
     if layers and size < _SMALL_BATCH:
         likely = evidence.accumulated or evidence.is_poor
         yield _of_size(
@@ -173,7 +175,11 @@ def unlike_inputs(evidence: Evidence) -> Iterator[Cause]:
             "each is normalized by its own, in inference all by one average",
             _advice_of_calls(evidence, layers),
         )
-    apart = [layer for layer in evidence.layers if signs.has_unlike_batches(layer)]
+    apart = [
+        layer
+        for layer in evidence.layers
+        if signs.has_unlike_batches(layer) and not signs.has_unlike_calls(layer)
+    ]
     if apart and evidence.is_harmed:
         yield Cause(
             "unlike inputs",

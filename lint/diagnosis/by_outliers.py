@@ -35,7 +35,7 @@ def outliers(evidence: Evidence, explained: Collection[str]) -> Iterator[Cause]:
             "certain" if _most(spoiled) > _SURELY else "likely",
             paths_of(spoiled),
             f"the running variances are up to {number(_most(spoiled))} times those of "
-            f"the data without outliers, and {left_out(evidence.data.outliers)}",
+            f"the data without {left_out(evidence.data.outliers)}",
             _ADVICE,
         )
         return
@@ -56,6 +56,20 @@ def outliers(evidence: Evidence, explained: Collection[str]) -> Iterator[Cause]:
         + "as after training with a few samples far out of the range of all others",
         _ADVICE,
     )
+
+
+def heavy_tails(evidence: Evidence) -> Iterator[Cause]:
+    """Find data so unevenly spread that no running variance suits most batches."""
+    found = [layer for layer in evidence.layers if signs.has_heavy_tails(layer)]
+    if found and evidence.has_gap:
+        yield Cause(
+            "outliers",
+            "likely",
+            paths_of(found),
+            "the running statistics match the data, but a few samples have most of the "
+            "variance, so that all others are made too small",
+            "take the logarithm of the inputs, or clip them",
+        )
 
 
 def _is_spoiled(evidence: Evidence, layer: LayerState) -> bool:

@@ -32,6 +32,8 @@ def causes_of(evidence: Evidence) -> list[Cause]:
         found += by_model.unexplained(evidence, explained)
     # Else, what later layers receive follows from outliers.
     if not found:
+        found += list(by_outliers.heavy_tails(evidence))
+    if not found:
         found += by_batches.better_alone(evidence)
     found += by_model.other_causes(evidence, bool(found))
     return sorted(found, key=lambda cause: cause.rank)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-SIZES = (2, 4)  # of batches that are tried
+SIZES = (2, 3, 4)  # of batches that are tried
 _SIZES = (1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 6.0, 8.0)
 _BETTER = 0.75  # of the misfit of another explanation
 _TOO_SMALL = 0.85  # of the variance of the data
@@ -49,8 +49,11 @@ def fitting_size(layers: Sequence[LayerState]) -> tuple[float, list[LayerState]]
 
 def lacks_variance(layer: LayerState) -> bool:
     """Whether its running variances are too small, and not for being initial."""
-    is_small = layer.distance is not None and layer.distance.scale < _TOO_SMALL
-    return is_small and bool(_usable([layer]))
+    return (
+        _scale(layer) < _TOO_SMALL
+        and bool(_usable([layer]))
+        and not signs.has_unlike_calls(layer)
+    )
 
 
 def tried_size(
@@ -62,29 +65,39 @@ def tried_size(
     single one has much noise. 0 if none of the sizes fits each layer that lacks
     variance.
     """
+    if any(_scale(layer) > 1 / _TOO_SMALL for layer in layers):
+        return 0, []  # Small batches never make a variance larger.
     lacking = [layer for layer in layers if lacks_variance(layer)]
-    for size, moments in of_sizes.items():
-        if lacking and all(
-            e.path in moments and _has_scale_of(e, moments[e.path]) for e in lacking
-        ):
-            return size, lacking
-    return 0, []
+    known = {
+        size: sum(_left_over(e, moments[e.path]) for e in lacking)
+        for size, moments in of_sizes.items()
+        if all(e.path in moments for e in lacking)
+    }
+    size = min(known, key=lambda size: known[size], default=0)
+    if not size or any(
+        _left_over(e, of_sizes[size][e.path]) > _OF_MISSING * _missing(e)
+        for e in lacking
+    ):
+        return 0, []
+    return size, lacking
 
 
-def _has_scale_of(layer: LayerState, batches: Moments) -> bool:
-    """Whether its variances are nearer to these than to those of all data, by far."""
-    assert layer.data is not None
-    missing, left = (
-        abs(
-            np.log(
-                distance(
-                    layer.mean, layer.variance, layer.mean, other, layer.epsilon
-                ).scale
-            )
-        )
-        for other in (layer.data.variance, batches.within)
+def _missing(layer: LayerState) -> float:
+    """Return the logarithm of how much smaller the variances are than the data's."""
+    return -float(np.log(_scale(layer)))
+
+
+def _scale(layer: LayerState) -> float:
+    """Return the running variances over the data's."""
+    return layer.distance.scale if layer.distance else 1.0
+
+
+def _left_over(layer: LayerState, batches: Moments) -> float:
+    """Return the same, of what is left if these batches explain a part of it."""
+    away = distance(
+        layer.mean, layer.variance, batches.mean, batches.within, layer.epsilon
     )
-    return bool(left < _OF_MISSING * missing)
+    return abs(float(np.log(away.scale)))
 
 
 def fit_kinds(

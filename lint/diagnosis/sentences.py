@@ -66,12 +66,13 @@ def facts(diagnosis: Diagnosis) -> list[str]:
 def left_out(outliers: Outliers) -> str:
     """Say what was left out of the data, and why."""
     one, *more = outliers.positions
-    what = "x[%d]" if outliers.what == "samples" else "a sample in batch %d"
+    up_to = f"{'up to ' if more else ''}{number(outliers.times)} times as far"
+    if outliers.what == "batches":
+        what, up_to = f"batch {one}", f"with a sample {up_to}"
+    else:
+        what = f"x[{one}]"
     others = f" and {len(more)} more" if more else ""
-    return (
-        f"{what % one}{others}, up to {number(outliers.times)} times as far from the "
-        "centre as 99% of the samples"
-    )
+    return f"{what}{others} ({up_to} from the centre as 99% of the samples)"
 
 
 def _healthy(diagnosis: Diagnosis) -> str:

@@ -137,6 +137,15 @@ def excess_of_outliers(state: LayerState) -> bool:
     return bool(np.corrcoef(root, shift)[0, 1] > _PROPORTIONAL)
 
 
+def has_heavy_tails(state: LayerState) -> bool:
+    """Whether most batches have far less variance than all data have."""
+    data = state.data
+    if data is None or data.usual is None:
+        return False
+    part = (data.variance + state.epsilon) / (data.usual + state.epsilon)
+    return bool(np.median(part) > _BLOWN_UP)
+
+
 def is_blown_up(state: LayerState) -> bool:
     """Whether the variances are far larger than the data's, and the means near."""
     away = state.distance
