@@ -51,7 +51,7 @@ def outliers(evidence: Evidence, explained: Collection[str]) -> Iterator[Cause]:
         + (
             "in proportion to how far each mean is off, "
             if is_proportional
-            else "and the means are hardly off, "
+            else "while the means are not nearly as far off, "
         )
         + "as after training with a few samples far out of the range of all others",
         _ADVICE,

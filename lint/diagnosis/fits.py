@@ -22,6 +22,7 @@ SIZES = (2, 3, 4)  # of batches that are tried
 _SIZES = (1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 6.0, 8.0)
 _BETTER = 0.75  # of the misfit of another explanation
 _TOO_SMALL = 0.85  # of the variance of the data
+_FEW_BATCHES = 0.85  # a momentum below averages them, whose noise is seen
 _WORTH_EXPLAINING = 0.2  # misfit of a layer: a factor of 1.2 between variances
 _OF_MISSING = 0.35  # the part of a lack of variance that a trial may leave open
 _FITS = 0.7  # the misfit of a layer: a factor of 2 between variances
@@ -48,12 +49,14 @@ def fitting_size(layers: Sequence[LayerState]) -> tuple[float, list[LayerState]]
 
 
 def lacks_variance(layer: LayerState) -> bool:
-    """Whether its running variances are too small, and not for being initial."""
-    return (
-        _scale(layer) < _TOO_SMALL
-        and bool(_usable([layer]))
-        and not signs.has_unlike_calls(layer)
-    )
+    """Whether its running variances are too small, and not for another reason.
+
+    They may be initial, or those of the last few batches, or of several inputs.
+    """
+    if layer.momentum is not None and layer.momentum < _FEW_BATCHES:
+        return False
+    is_small = _scale(layer) < _TOO_SMALL
+    return is_small and bool(_usable([layer])) and not signs.has_unlike_calls(layer)
 
 
 def tried_size(
