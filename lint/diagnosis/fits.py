@@ -48,15 +48,21 @@ def fitting_size(layers: Sequence[LayerState]) -> tuple[float, list[LayerState]]
     return size, [e for e, it in pairs if it < _BETTER * _misfit_of_mixed(e)]
 
 
-def lacks_variance(layer: LayerState) -> bool:
-    """Whether its running variances are too small, and not for another reason.
+def lacking_variance(layers: Iterable[LayerState]) -> list[LayerState]:
+    """Return the layers whose running variances are too small, for no other reason.
 
-    They may be initial, or those of the last few batches, or of several inputs.
+    They may be initial, or those of the last few batches, or of several inputs. Small
+    batches never make a variance larger, so that none is returned if one is.
     """
-    if layer.momentum is not None and layer.momentum < _FEW_BATCHES:
-        return False
-    is_small = _scale(layer) < _TOO_SMALL
-    return is_small and bool(_usable([layer])) and not signs.has_unlike_calls(layer)
+    layers = _usable(layers)
+    if any(_scale(layer) > 1 / _TOO_SMALL for layer in layers):
+        return []
+    return [
+        layer
+        for layer in layers
+        if _scale(layer) < _TOO_SMALL and not signs.has_unlike_calls(layer)
+        if layer.momentum is None or layer.momentum >= _FEW_BATCHES
+    ]
 
 
 def tried_size(
@@ -68,9 +74,7 @@ def tried_size(
     single one has much noise. 0 if none of the sizes fits each layer that lacks
     variance.
     """
-    if any(_scale(layer) > 1 / _TOO_SMALL for layer in layers):
-        return 0, []  # Small batches never make a variance larger.
-    lacking = [layer for layer in layers if lacks_variance(layer)]
+    lacking = lacking_variance(layers)
     known = {
         size: sum(_left_over(e, moments[e.path]) for e in lacking)
         for size, moments in of_sizes.items()
