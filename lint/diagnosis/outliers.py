@@ -45,7 +45,7 @@ def without_outliers(data: Data) -> Data | None:
     batches = [taken(whole, np.append(others, one)) for one in farthest]
     positions = tuple(map(int, index))
     return replace(
-        clean, outliers=Outliers(positions, "samples", float(far.max()), batches)
+        clean, outliers=Outliers(positions, False, float(far.max()), batches)
     )
 
 
@@ -60,7 +60,7 @@ def _without_batches(data: Data) -> Data | None:
     return replace(
         data,
         batches=good,
-        outliers=Outliers(tuple(bad), "batches", float(far.max()), batches),
+        outliers=Outliers(tuple(bad), True, float(far.max()), batches),
     )
 
 
