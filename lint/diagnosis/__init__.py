@@ -92,6 +92,7 @@ def diagnose(
 
 
 def _examined(model: Any, data: Data) -> Diagnosis:
+    """Measure, and derive causes; the model must be left undisturbed meanwhile."""
     from .causes import causes_of
     from .gathering import gather
     from .report import Diagnosis

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -36,13 +36,13 @@ class Outliers:
 
     Attributes:
         positions: its positions in the given data.
-        what: whether these are positions of samples in arrays, or of batches.
+        are_batches: whether these are positions of batches, and not of samples.
         times: how many times as far out the farthest sample is as nearly all others.
         batches: for each of the farthest samples, a batch of it and usual ones.
     """
 
     positions: tuple[int, ...]
-    what: Literal["samples", "batches"]
+    are_batches: bool
     times: float
     batches: list[Batch]
 

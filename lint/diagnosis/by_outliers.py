@@ -8,7 +8,7 @@ from ..subjects.distance import distance
 from . import signs
 from .cause import Cause
 from .layers import paths_of
-from .sentences import left_out, number
+from .sentences import named, number
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -34,8 +34,9 @@ def outliers(evidence: Evidence, explained: Collection[str]) -> Iterator[Cause]:
             "outliers",
             "certain" if _most(spoiled) > _SURELY else "likely",
             paths_of(spoiled),
-            f"the running variances are up to {number(_most(spoiled))} times those of "
-            f"the data without {left_out(evidence.data.outliers)}",
+            f"the running variances are {'up to ' * (len(spoiled) > 1)}"
+            f"{number(_most(spoiled))} times those of the data without "
+            f"{named(evidence.data.outliers)}",
             _ADVICE,
         )
         return
@@ -51,7 +52,7 @@ def outliers(evidence: Evidence, explained: Collection[str]) -> Iterator[Cause]:
         + (
             "in proportion to how far each mean is off, "
             if is_proportional
-            else "and the means are hardly off, "
+            else "while the means are not nearly as far off, "
         )
         + "as after training with a few samples far out of the range of all others",
         _ADVICE,

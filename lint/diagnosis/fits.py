@@ -22,6 +22,7 @@ SIZES = (2, 3, 4)  # of batches that are tried
 _SIZES = (1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 6.0, 8.0)
 _BETTER = 0.75  # of the misfit of another explanation
 _TOO_SMALL = 0.85  # of the variance of the data
+_FEW_BATCHES = 0.85  # a momentum below averages them, whose noise is seen
 _WORTH_EXPLAINING = 0.2  # misfit of a layer: a factor of 1.2 between variances
 _OF_MISSING = 0.35  # the part of a lack of variance that a trial may leave open
 _FITS = 0.7  # the misfit of a layer: a factor of 2 between variances
@@ -47,13 +48,21 @@ def fitting_size(layers: Sequence[LayerState]) -> tuple[float, list[LayerState]]
     return size, [e for e, it in pairs if it < _BETTER * _misfit_of_mixed(e)]
 
 
-def lacks_variance(layer: LayerState) -> bool:
-    """Whether its running variances are too small, and not for being initial."""
-    return (
-        _scale(layer) < _TOO_SMALL
-        and bool(_usable([layer]))
-        and not signs.has_unlike_calls(layer)
-    )
+def lacking_variance(layers: Iterable[LayerState]) -> list[LayerState]:
+    """Return the layers whose running variances are too small, for no other reason.
+
+    They may be initial, or those of the last few batches, or of several inputs. Small
+    batches never make a variance larger, so that none is returned if one is.
+    """
+    layers = _usable(layers)
+    if any(_scale(layer) > 1 / _TOO_SMALL for layer in layers):
+        return []
+    return [
+        layer
+        for layer in layers
+        if _scale(layer) < _TOO_SMALL and not signs.has_unlike_calls(layer)
+        if layer.momentum is None or layer.momentum >= _FEW_BATCHES
+    ]
 
 
 def tried_size(
@@ -65,9 +74,7 @@ def tried_size(
     single one has much noise. 0 if none of the sizes fits each layer that lacks
     variance.
     """
-    if any(_scale(layer) > 1 / _TOO_SMALL for layer in layers):
-        return 0, []  # Small batches never make a variance larger.
-    lacking = [layer for layer in layers if lacks_variance(layer)]
+    lacking = lacking_variance(layers)
     known = {
         size: sum(_left_over(e, moments[e.path]) for e in lacking)
         for size, moments in of_sizes.items()

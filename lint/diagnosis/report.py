@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .modes import Use
     from .scores import Score, Spread
 
-_MOST_LISTED = 8
+_MOST_LISTED = 4
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,10 @@ class Diagnosis:
             "no_loss": evidence.no_loss or None,
             "samples": evidence.data.samples,
             "left_out": outliers
-            and {outliers.what: list(outliers.positions), "times": outliers.times},
+            and {
+                "batches" if outliers.are_batches else "samples": list(self.left_out),
+                "times": outliers.times,
+            },
             "batch_size": evidence.data.batch_size,
             "steps": evidence.steps,
             "gap": _number(evidence.gap) if BATCH_NORM in evidence.scores else None,

@@ -65,14 +65,16 @@ def facts(diagnosis: Diagnosis) -> list[str]:
 
 def left_out(outliers: Outliers) -> str:
     """Say what was left out of the data, and why."""
+    far = f"{number(outliers.times)} times as far from the centre as 99% of the samples"
+    far = f"up to {far}" if len(outliers.positions) > 1 else far
+    return f"{named(outliers)} ({'with a sample ' * outliers.are_batches}{far})"
+
+
+def named(outliers: Outliers) -> str:
+    """Name what was left out, or the first of several."""
     one, *more = outliers.positions
-    up_to = f"{'up to ' if more else ''}{number(outliers.times)} times as far"
-    if outliers.what == "batches":
-        what, up_to = f"batch {one}", f"with a sample {up_to}"
-    else:
-        what = f"x[{one}]"
-    others = f" and {len(more)} more" if more else ""
-    return f"{what}{others} ({up_to} from the centre as 99% of the samples)"
+    what = f"batch {one}" if outliers.are_batches else f"x[{one}]"
+    return f"{what} and {len(more)} more" if more else what
 
 
 def _healthy(diagnosis: Diagnosis) -> str:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-_BLOWN_UP, _HARDLY = 4.0, 0.1  # times the variance; of its root, the shift
+_BLOWN_UP, _HARDLY = 4.0, 0.25  # times the variance; of its root, the shift
 _PROPORTIONAL, _MANY = 0.9, 8  # correlation over so many channels
 _GOOD_FIT = 0.8  # the fraction of squares that a good fit explains
 _NEAR_SHIFT, _NEAR_RATIO = 0.5, 1.5
