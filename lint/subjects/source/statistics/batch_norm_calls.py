@@ -26,6 +26,11 @@ _STILL = re.compile(
     r"fr(ee|o)z|fixed|still|trainable|infer|eval|test|constant|affine|always|only",
     re.IGNORECASE,
 )
+_TRAINS = re.compile(r"\.fit\(|apply_gradients\(|train_on_batch\(")
+_LOADS = re.compile(
+    r"load_(?!data\b)\w+|(?<!np)\.load\(|restore|weights\s*=|set_weights|imagenet"
+    r"|applications|pretrain|h5|hub\."
+)
 # With `\b` at the beginning it would take twenty times as long.
 _MODE_2 = re.compile(r"mode(?<=\bmode)\s*=\s*2\b")
 
@@ -140,10 +145,17 @@ def is_batch_norm(module: Module, call: ast.Call) -> bool:
 
 
 def _is_meant_to_infer(module: Module, call: ast.Call) -> bool:
-    """Whether a class, or a comment in it, says that it is meant to stay still."""
+    """Whether a class, or a comment in it, says so, where there is anything to keep."""
     owner = module.scopes.enclosing_class(call)
     first, last = (0, 0) if owner is None else (owner.lineno, owner.end_lineno or 0)
-    return _STILL.search("\n".join(module.lines[first - 1 : last])) is not None
+    says_so = _STILL.search("\n".join(module.lines[first - 1 : last])) is not None
+    return says_so and not _learns_from_nothing(module)
+
+
+def _learns_from_nothing(module: Module) -> bool:
+    """Whether the project trains, and never loads what was trained before."""
+    texts = module.project.texts.by_path.values()
+    return any(map(_TRAINS.search, texts)) and not any(map(_LOADS.search, texts))
 
 
 def _may_be_frozen(layer: Result) -> bool:

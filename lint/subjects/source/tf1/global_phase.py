@@ -9,11 +9,14 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from ... import names
+from ..networks.contents import kinds_held
 from ..reading import hints
 from ..reading.nodes import last_word
-from ..reading.values import Class, Items, Known, Literal, Result, parameters
+from ..reading.values import Class, Items, Known, Literal, Result, Self, parameters
 from ..resolving.classes import calls_in, is_callback
 from ..resolving.resolve import values
+from ..resolving.saying import says
+from ..resolving.symbolic import builds_graph
 from .backend_functions import updates_of
 
 if TYPE_CHECKING:
@@ -49,6 +52,7 @@ class Phase(Enum):
     EXPORTS_TRAINING = auto()  # it is 1 where a graph is exported
     TOO_LATE = auto()  # it is set to 0 after the model was made
     NO_EFFECT = auto()  # it is set to 1 after the model was made
+    CALLS_IN_TRAINING = auto()  # it is 1 while a fitted model is called
     CALLED_BACK = auto()  # a callback sets it, while a model is fitted
     NOT_SET = auto()  # a graph is exported, and nothing sets it
     CALLED_WITH_1 = auto()  # a function of the backend is given 1
@@ -124,11 +128,27 @@ def _wrong(module: Module, setter: ast.Call, flag: bool | None) -> Phase | None:
             return Phase.EXPORTS_TRAINING
         case True if _any_of(after, _INFERRING):
             return Phase.NO_EFFECT if late else Phase.INFERS_IN_TRAINING
+        case True if _any_of(_before(module, setter), _FITTING) and any(
+            _is_plain(module, call) for call in after
+        ):
+            return Phase.CALLS_IN_TRAINING
         case False if exports:
             return Phase.TOO_LATE if late else None
         case False if _any_of(after, _FITTING):
             return Phase.TRAINS_IN_INFERENCE
     return None
+
+
+def _is_plain(module: Module, call: ast.Call) -> bool:
+    """Whether a network with BN is called on data, with no phase of its own."""
+    return (
+        bool(call.args)
+        and isinstance(call.func, ast.Name | ast.Attribute)
+        and says(module, call).is_nothing
+        and names.BATCH_NORM in kinds_held(module, call.func)
+        and any(isinstance(one, Result | Self) for one in values(module, call.func))
+        and not builds_graph(module, call, is_layer=False)
+    )
 
 
 def _runs_after(module: Module, setter: ast.Call, call: ast.Call) -> bool:

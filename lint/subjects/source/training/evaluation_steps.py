@@ -55,6 +55,8 @@ def trained_in_evaluation(module: Module) -> Iterator[Evaluated]:
         function = None if flag is None else _evaluation(module, call)
         if flag is None or function is None or _is_meant(module, function):
             continue
+        if isinstance(module.scopes.parents.get(call), ast.Expr):
+            continue  # only its statistics are wanted
         named = not says(module, call).is_constant(True)
         if named and not named_flag(module, flag):
             continue

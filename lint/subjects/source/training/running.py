@@ -36,6 +36,7 @@ from ..resolving.members import (
     returns_of,
     self_name,
 )
+from ..resolving.named_flags import named_flag
 from ..resolving.resolve import values
 from ..resolving.saying import FLAG, How, says, says_otherwise
 
@@ -182,7 +183,8 @@ class Running:
             step, said = caller, says(caller.module, caller.call, name=name)
         said = _kept_constant(step.module, said)
         lost = (said.is_nothing and passes_nothing) or said.is_constant(None)
-        return step if lost else None, step if said.is_constant(False) else None
+        off = said.is_constant(False) or _is_off_by_name(step.module, said)
+        return step if lost else None, step if off else None
 
 
 def running(
@@ -293,6 +295,16 @@ def _never_given(module: Module, said: Said) -> bool:
     return bool(calls) and not any(
         argument_for(call, function, name, skipped) is not None or unpacks(call)
         for _, call, skipped in calls
+    )
+
+
+def _is_off_by_name(module: Module, said: Said) -> bool:
+    """Whether it is a constant, or a setting, that is always False."""
+    return (
+        said.how is How.SOMETHING
+        and isinstance(said.node, ast.keyword)
+        and said.node.arg is not None
+        and named_flag(module, said.node.value) is False
     )
 
 
