@@ -25,6 +25,7 @@ from ..reading.values import (
     Value,
 )
 from ..resolving.classes import graph_of, keyword, layer_calls
+from ..resolving.entries import put_in
 from ..resolving.handles import joined
 from ..resolving.instances import called, giving, graphs_given
 from ..resolving.lineage import lineage, method_of, project_lineage
@@ -133,6 +134,10 @@ class LayerSearch(Search):
                 value=ast.Call() as call, slice=ast.Constant(value=int() as index)
             ) if any(True for _ in items_of(module, call, index)):
                 yield self._bound(module, call, index)
+            case ast.Subscript(value=ast.Name() as base, slice=key):
+                put = put_in(module, base, key)
+                yield self.expression(module, base)
+                yield self._alternatives([(module, one) for one in put])
             case ast.Constant() | ast.Lambda():
                 return
             case ast.IfExp(test=test, body=one, orelse=other):

@@ -95,6 +95,8 @@ class _OriginSearch:
             case ast.Subscript(value=base, slice=index):
                 for origin in self.origins(module, base):
                     yield (*origin, ast.unparse(index))
+                    if self._is_each(module, index):
+                        yield origin
             case ast.IfExp(body=one, orelse=other):
                 yield from self.origins(module, one)
                 yield from self.origins(module, other)
@@ -104,6 +106,18 @@ class _OriginSearch:
                 yield from self.origins(module, on)
             case _:
                 yield (expression,)
+
+    def _is_each(self, module: Module, index: ast.expr) -> bool:
+        """Whether a loop goes over it that is not around: `nets[name]` is all of them.
+
+        A loop around a step is at one of them, while others may be in use.
+        """
+        found = module.scopes.lookup(index) if isinstance(index, ast.Name) else None
+        for binding in found[1] if found else ():
+            loop = module.scopes.parents.get(binding.place)
+            if isinstance(loop, ast.For | ast.comprehension):
+                return loop not in self._here
+        return False
 
     def _name(self, module: Module, name: ast.Name) -> Iterator[Origin]:
         found = module.scopes.lookup(name)

@@ -15,6 +15,7 @@ from ..reading.values import Class, Routine
 from ..resolving.classes import keyword
 from ..resolving.resolve import values
 from ..resolving.saying import FLAG, says
+from .built_around import inner_networks
 from .decorated import decorated_losses, passed_to_decorator
 from .inherited_steps import files_of_subclasses, inherited_steps, subclasses_of_step
 from .jax_steps import in_differentiated
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from ..reading.module import Module
+    from .running import Network
 
 
 def lost_flags(module: Module) -> Iterator[LostFlag]:
@@ -189,9 +191,11 @@ def _lost(
         known = list(call.networks())
         held = (trained_kinds(network, call.call) & LOST for network in known)
         kinds = next(filter(None, held), None)
-        if kinds and any(
+        if kinds and not any(
             is_part_of(network, owner, step) for network in known for owner in trained
         ):
+            kinds = _kinds_inside(call, known, trained, step)
+        if kinds:
             here = lost is call and call.is_shown
             home: Module | None = lost.module
             if call.module is not module and _is_own_call(call):
@@ -208,6 +212,18 @@ def _lost(
                 home=home,
                 call=lost.call,
             )
+
+
+def _kinds_inside(
+    run: Running, known: list[Network], trained: list[Network], step: ast.AST
+) -> frozenset[str]:
+    """What a trained network holds that the called one is built around."""
+    for network in known:
+        for inner in inner_networks(*network):
+            kinds = trained_kinds(inner, run.call) & LOST
+            if kinds and any(is_part_of(inner, owner, step) for owner in trained):
+                return kinds
+    return frozenset()
 
 
 def _is_own_call(run: Running) -> bool:
