@@ -47,7 +47,8 @@ _EVALUATION = re.compile(
 _TESTS = re.compile(r"^(test_|Test[A-Z])|(_test|Tests?|TestCase)$|^test$")
 _ACTS = re.compile(
     r"polic|^act$|^action|choose"
-    r"|^(get|select|pick|best|greedy|next|predict|compute|explore)_?actions?(_|$)"
+    r"|^(?!\w*target)(get|select|pick|best|greedy|next|predict|compute|explore)"
+    r"(_\w+)?_?actions?(_|$)"
 )
 _PART = re.compile(
     r"(?:Block|Layer|Residual|Bottleneck|Cell|Unit|Stem|Neck|Head)s?(?:V?\d\w*)?$"
