@@ -58,6 +58,10 @@ _FUNCTION = re.compile(
     r"|criteri|combin|aggregat|reduc|pool|distance|kernel|wrapp|maker|factory|builder"
 )
 _NAMED_FOR_PHASE = re.compile(r"drop|norm|noise|bn", re.I)
+_ONE_OF_ALIKE = re.compile(
+    r"([a-z]|\w*views?|aug\w*|(un)?labell?ed|anchors?|pos\w*|neg\w*|query|keys?|left|right"
+    r"|weak\w*|strong\w*|crops?|one|two|first|second|next|prev\w*)$"
+)
 _PUT_ASIDE = re.compile(r"_|unused|dummy|ignore|junk|trash")
 _FREEZES = re.compile(r"(?<!un)(?<!de)freez", re.I)
 _LOOKS_UP = re.compile(r"_*(load|get|read|find|list|is|has|should)(_|[A-Z])")
@@ -155,3 +159,8 @@ def is_named_for_phase(name: str) -> bool:
 def is_put_aside(name: str) -> bool:
     """Whether a variable of that name says that nothing will read it."""
     return _PUT_ASIDE.match(name) is not None
+
+
+def is_one_of_alike(name: str) -> bool:
+    """Whether data of that name is one of several of a kind, as two views are."""
+    return _has(_ONE_OF_ALIKE, name)
