@@ -20,8 +20,10 @@ class SharedByInputs(Rule):
 
     ## What it does
     Reports, as info, that a network with batch normalization is called on a second
-    `keras.Input` of the same graph, or on a second item of the inputs of a `call`, and
-    that one batch normalization layer is applied at several places of a network.
+    `keras.Input` of the same graph, on a second item of the inputs of a `call`, or in
+    training mode on a second item of the data of a `train_step`, unless these are views
+    by their names; and that one batch normalization layer is applied at several places
+    of a network.
 
     ## Why is this bad
     In training each call is normalized by its own batch, in inference all by one pair

@@ -107,21 +107,31 @@ def _is_batch_norm(value: Value) -> bool:
 
 def _runs_each_time(module: Module, call: ast.Call, function: Function) -> bool:
     """Whether the function is surely run at each step, not to build a graph."""
-    owner = module.owner_of(function)
-    if owner is not None and keras_kind(Class(module, owner)) is not None:
-        cls = Class(module, owner)
-        ways = (routine.node for name in _CALLS for routine in reached(cls, name))
-        if function in ways:
-            return True
+    if _is_run_by_call(module, function):
+        return True
     if stands_in_tape(module, call) or _is_eager(module):
         return True
     return any(
-        stands_in_tape(where, one)
+        stands_in_tape(where, one) or _stands_in_call(where, one)
         for where, one, _ in (
             *((module, *found) for found in calls_of(module, function)),
             *calls_elsewhere(module, function),
         )
     )
+
+
+def _stands_in_call(module: Module, call: ast.Call) -> bool:
+    function = module.scopes.enclosing_function(call)
+    return function is not None and _is_run_by_call(module, function)
+
+
+def _is_run_by_call(module: Module, function: Function) -> bool:
+    """Whether it is a method that the `call` of a Keras class runs, or that itself."""
+    owner = module.owner_of(function)
+    if owner is None or keras_kind(Class(module, owner)) is None:
+        return False
+    ways = (one.node for name in _CALLS for one in reached(Class(module, owner), name))
+    return function in ways
 
 
 @remembered

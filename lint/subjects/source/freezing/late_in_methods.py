@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING
 from ..reading.nodes import end, start
 from ..resolving.classes import calls_in
 from ..resolving.members import attribute_of_self, members, self_name
-from .late_freezing import events_of_freezing
+from .events import events_of_freezing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from ..reading.module import Module
-    from ..reading.nodes import Position
     from ..resolving.members import Method
-    from .late_freezing import Change, Events
+    from .events import Change, Events, Place
 
 
 def late_in_methods(module: Module, *, before_fit: bool) -> Iterator[ast.Assign]:
@@ -70,7 +69,7 @@ def _is_late(
     )
 
 
-def _around(methods: Iterable[Method], place: Position) -> Method | None:
+def _around(methods: Iterable[Method], place: Place) -> Method | None:
     """The method that a place is in."""
     for method in methods:
         if start(method) <= place <= end(method):

@@ -47,7 +47,8 @@ _EVALUATION = re.compile(
 _TESTS = re.compile(r"^(test_|Test[A-Z])|(_test|Tests?|TestCase)$|^test$")
 _ACTS = re.compile(
     r"polic|^act$|^action|choose"
-    r"|^(get|select|pick|best|greedy|next|predict|compute|explore)_?actions?(_|$)"
+    r"|^(?!\w*target)(get|select|pick|best|greedy|next|predict|compute|explore)"
+    r"(_\w+)?_?actions?(_|$)"
 )
 _PART = re.compile(
     r"(?:Block|Layer|Residual|Bottleneck|Cell|Unit|Stem|Neck|Head)s?(?:V?\d\w*)?$"
@@ -57,6 +58,10 @@ _FUNCTION = re.compile(
     r"|criteri|combin|aggregat|reduc|pool|distance|kernel|wrapp|maker|factory|builder"
 )
 _NAMED_FOR_PHASE = re.compile(r"drop|norm|noise|bn", re.I)
+_ONE_OF_ALIKE = re.compile(
+    r"([a-z]|\w*views?|aug\w*|(un)?labell?ed|anchors?|pos\w*|neg\w*|query|keys?|left|right"
+    r"|weak\w*|strong\w*|crops?|one|two|first|second|next|prev\w*)$"
+)
 _PUT_ASIDE = re.compile(r"_|unused|dummy|ignore|junk|trash")
 _FREEZES = re.compile(r"(?<!un)(?<!de)freez", re.I)
 _LOOKS_UP = re.compile(r"_*(load|get|read|find|list|is|has|should)(_|[A-Z])")
@@ -154,3 +159,8 @@ def is_named_for_phase(name: str) -> bool:
 def is_put_aside(name: str) -> bool:
     """Whether a variable of that name says that nothing will read it."""
     return _PUT_ASIDE.match(name) is not None
+
+
+def is_one_of_alike(name: str) -> bool:
+    """Whether data of that name is one of several of a kind, as two views are."""
+    return _has(_ONE_OF_ALIKE, name)

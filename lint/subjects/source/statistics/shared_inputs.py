@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ... import names
 from ..networks.contents import kinds_held
+from ..reading import hints
 from ..reading.bindings import Kind
 from ..reading.nodes import Function, arguments_of
 from ..reading.reach import may_reach
@@ -14,6 +15,7 @@ from ..reading.values import Class, Known, Result, Routine, argument_for, is_sel
 from ..resolving.classes import keras_kind
 from ..resolving.lineage import method_of
 from ..resolving.resolve import values
+from ..resolving.saying import says
 from ..training.trained import places
 
 if TYPE_CHECKING:
@@ -28,14 +30,16 @@ _INPUT = Known("keras.layers.Input")
 def shared_by_inputs(module: Module) -> Iterator[ast.Call]:
     """Yield each second call of a network with BN on another input of a model."""
     yield from _in_graphs(module)
-    for node in module.classes if module.mentions("def call") else ():
+    steps = module.mentions("def call", "def train_step")
+    for node in module.classes if steps else ():
         cls = Class(module, node)
-        call = method_of(cls, "call")
-        if call is not None and call.module is module:
-            reading = list(_reading_items(call))
-            several = len({item for item, _ in reading}) > 1
-            if several and keras_kind(cls) == "model":
-                yield from _on_several(module, reading)
+        for name, items_of in (("call", _reading_items), ("train_step", _unlike_items)):
+            method = method_of(cls, name)
+            if method is not None and method.module is module:
+                reading = list(items_of(method))
+                several = len({item for item, _ in reading}) > 1
+                if several and keras_kind(cls) == "model":
+                    yield from _on_several(module, reading)
 
 
 def _in_graphs(module: Module) -> Iterator[ast.Call]:
@@ -128,6 +132,14 @@ def _reading_items(routine: Routine) -> Iterator[tuple[str, ast.Call]]:
                 yield item, call
 
 
+def _unlike_items(step: Routine) -> Iterator[tuple[str, ast.Call]]:
+    """Those of a training step, in training mode, and not by the names of two views."""
+    for item, call in _reading_items(step):
+        trains = says(step.module, call).is_constant(True)
+        if trains and not hints.is_one_of_alike(item):
+            yield item, call
+
+
 def _on_several(
     module: Module, reading: list[tuple[str, ast.Call]]
 ) -> Iterator[ast.Call]:
@@ -153,7 +165,11 @@ def _item_of_inputs(module: Module, function: Function, given: ast.expr) -> str 
                 case [binding] if binding.kind is Kind.ITEM and isinstance(
                     binding.node, ast.Name
                 ):
-                    return given.id if binding.node.id in inputs[:1] else None
+                    whole = binding.node
+                    if whole.id in inputs[:1] or _item_of_inputs(
+                        module, function, whole
+                    ):
+                        return given.id
                 case [binding] if binding.kind is Kind.VALUE and isinstance(
                     binding.node, ast.Subscript
                 ):
