@@ -32,9 +32,13 @@ class Freezes:
     def __init__(self, module: Module):
         self.frozen: set[str] = set()
         self.released: set[str] = set()
+        self._in_loops: dict[bool, set[tuple[str, ast.AST]]] = {
+            True: set(),
+            False: set(),
+        }
         self._lines_of_self: list[int] = []
         self._last: dict[str, int] = {}
-        for name, value in _settings(module):
+        for name, value, loop in _settings(module):
             if name == "self":
                 self._lines_of_self.append(value.lineno)
             is_true = isinstance(value, ast.Constant) and value.value is True
@@ -42,6 +46,8 @@ class Freezes:
                 self._last[name] = max(value.lineno, self._last.get(name, 0))
             if name:
                 (self.released if is_true else self.frozen).add(name)
+            if loop is not None:
+                self._in_loops[is_true].add((name, loop))
 
     def covers(self, expression: ast.expr) -> bool:
         """Whether the module freezes, perhaps not permanently, what is named here."""
@@ -57,14 +63,22 @@ class Freezes:
         last = node.end_lineno or node.lineno
         return any(node.lineno <= line <= last for line in self._lines_of_self)
 
+    def toggles(self, expression: ast.expr) -> bool:
+        """Whether a loop freezes a network and lets it train again in each round."""
+        both = self._in_loops[True] & self._in_loops[False]
+        return _frozen_name(expression) in {name for name, _ in both}
+
     def for_good(self, expression: ast.expr) -> bool:
         """Whether it freezes it and never unfreezes it again."""
         name = _frozen_name(expression)
         return name in self.frozen and name not in self.released
 
 
-def _settings(module: Module) -> Iterator[tuple[str, ast.expr]]:
-    """The names of what is frozen or unfrozen, each with the value it is given."""
+def _settings(module: Module) -> Iterator[tuple[str, ast.expr, ast.For | None]]:
+    """The names of what is frozen or unfrozen, each with the value it is given.
+
+    The last of each is the loop around it, if it is a network itself, not its layers.
+    """
     for node in module.scopes.of(ast.Assign, ast.Call):
         match node:
             case ast.Assign(targets=targets, value=value):
@@ -82,19 +96,22 @@ def _settings(module: Module) -> Iterator[tuple[str, ast.expr]]:
                 if not handed and isinstance(node.func, ast.Attribute):
                     handed.append(node.func.value)
                 for argument in handed:
-                    yield _frozen_name(argument), node
+                    yield _frozen_name(argument), node, None
 
 
 def _one_setting(
     module: Module, node: ast.AST, base: ast.expr, value: ast.expr
-) -> Iterator[tuple[str, ast.expr]]:
+) -> Iterator[tuple[str, ast.expr, ast.For | None]]:
     condition = module.scopes.parents.get(node)
     if isinstance(value, ast.Constant) and value.value and spares_batch_norm(condition):
         return  # what learns or not there is not batch normalization
-    yield _frozen_name(base), value
-    for loop in module.scopes.ancestors(node):
-        if isinstance(loop, ast.For):
-            yield _frozen_name(loop.iter), value
+    name = _frozen_name(base)
+    loops = [
+        each for each in module.scopes.ancestors(node) if isinstance(each, ast.For)
+    ]
+    yield name, value, loops[0] if loops and last_word(base) == name else None
+    for loop in loops:
+        yield _frozen_name(loop.iter), value, None
 
 
 def _frozen_name(expression: ast.expr) -> str:

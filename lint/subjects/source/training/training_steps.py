@@ -12,6 +12,7 @@ from ..reading import hints
 from ..reading.memo import found_once
 from ..reading.nodes import last_word, start
 from ..reading.values import Routine
+from ..resolving.callers import calls_elsewhere
 from ..resolving.classes import calls_in, keyword
 from ..resolving.members import returns_of
 from ..resolving.resolve import values
@@ -163,9 +164,18 @@ def _trained(
                     sources += [*call.args[1:2], *_given(call, "var_list")]
     applied = any(last_word(call.func) in APPLYING for call in calls)
     if not applied and isinstance(function, ast.FunctionDef):
-        # The gradients may be returned to a caller that applies them.
-        applied = bool(returns_of(module, function)) and applies_somewhere(module)
+        applied = _is_applied_by_callers(module, function)
     return sources if applied and sources else None
+
+
+def _is_applied_by_callers(module: Module, step: ast.FunctionDef) -> bool:
+    """Whether a step may return gradients to a caller that applies them."""
+    returned = returns_of(module, step)
+    if returned and applies_somewhere(module):
+        return True
+    return any("grad" in ast.unparse(value) for value in returned) and any(
+        applies_somewhere(caller) for caller, _, _ in calls_elsewhere(module, step)
+    )
 
 
 def _is_one_of(module: Module, name: ast.Name, tapes: set[ast.Name]) -> bool:
@@ -194,10 +204,14 @@ def _lost(
     ]
     if not trained:
         return  # gradients for an input, or for something that is not known
+    trained_by_name = {ast.unparse(network) for _, network in trained}
     for call, lost, is_false in _without_phase(list(running(module, body))):
-        if freezes(call.module).covers(call.call.func):
-            continue  # where its class is; a caller in another file does not show it
         called = ast.unparse(call.call.func)
+        frozen = freezes(call.module)
+        if frozen.covers(call.call.func) and not (
+            called in trained_by_name and frozen.toggles(call.call.func)
+        ):
+            continue  # where its class is; a caller in another file does not show it
         known = list(call.networks())
         held = (trained_kinds(network, call.call) & LOST for network in known)
         kinds = next(filter(None, held), None)
