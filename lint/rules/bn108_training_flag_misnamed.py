@@ -31,10 +31,10 @@ class TrainingFlagMisnamed(Rule):
     `BatchNormalization(training=True)`, which has no such argument, is an error.
 
     ## Why is this bad
-    Keras passes the phase only to `call`, and only as `training`, so the parameter keeps
-    its default: with False or None the running statistics never move and dropout never
-    drops, with True they keep moving in `predict`. An attribute `training` changes
-    nothing at all.
+    Keras passes the phase only to `call`, and only as `training`, so the parameter
+    keeps its default: with False or None the running statistics never move and dropout
+    never drops, with True they keep moving in `predict`. An attribute `training`
+    changes nothing at all.
 
     ## Limits
     Up to Keras 3.9 a layer that passes on None gets the phase from the model around it,
