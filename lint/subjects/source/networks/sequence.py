@@ -249,8 +249,8 @@ def _listed(module: Module) -> Iterator[Before]:
             case [ast.List(elts=layers), *_]:
                 for before, after in pairwise(layers):
                     yield from _pair(module, before, after, True)
-    for layers in _lists(module):
-        for before, after in pairwise(layers.elts):
+    for made in _lists(module):
+        for before, after in pairwise(made.elts):
             if isinstance(before, ast.Call) and isinstance(after, ast.Call):
                 yield from _pair(module, before, after, False)
 
