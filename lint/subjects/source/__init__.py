@@ -12,6 +12,7 @@ from .flags.bypassed import (
 from .flags.flag_fixes import flag_left_out
 from .flags.flag_places import FlagPlace
 from .flags.flagged import Flagged, flagged_calls
+from .flags.flags_of_layers import flags_of_constructors, flags_set
 from .flags.fresh_layers import fresh_batch_norms
 from .flags.graph_flags import graph_flags
 from .flags.handed_on import (
@@ -206,6 +207,8 @@ __all__ = [
     "flag_passed_on",
     "flagged_calls",
     "flags_ignored",
+    "flags_of_constructors",
+    "flags_set",
     "freezes",
     "fresh_batch_norms",
     "frozen_in_fit",
