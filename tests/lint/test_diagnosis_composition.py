@@ -117,15 +117,6 @@ def test_fine_tuning_on_pairs_that_harms(batch_size):
     assert len(diagnosis.causes[0].layers) > 1
 
 
-@pytest.mark.every_backend
-def test_a_scale_is_not_a_batch_of_one():
-    """All channels have a twentieth of the variance, and of one sample none."""
-    model = net()
-    model.fit(X, Y, epochs=4, verbose=0)
-    diagnosis = lint.diagnose(model, 5 * X, Y)
-    assert causes(diagnosis) == {"unlike data": "likely"}
-
-
 def test_each_step_by_itself_within_time_distributed():
     keras.utils.set_random_seed(0)
     x = X.reshape(-1, 8, 8) * np.logspace(0, 1.5, 8)[:, None].astype("float32")
