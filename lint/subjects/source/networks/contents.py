@@ -36,6 +36,7 @@ from ..resolving.members import (
     returns_of,
     self_name,
 )
+from ..resolving.records import field_given
 from ..resolving.resolve import values
 from ..resolving.runs import passed_by, run_of
 from ..resolving.saying import says
@@ -256,9 +257,12 @@ class LayerSearch(Search):
         ours = False
         for owner in owners:
             match owner:
-                case Self(cls) | Result(maker=Class() as cls):
+                case Self(cls) | Result(maker=Class() as cls) | (Class() as cls):
                     ours = True
                     yield self._member(cls, name)
+            if isinstance(owner, Result):
+                for given in field_given(owner, name):
+                    yield self.expression(*given)
         if not ours and not any(isinstance(value, Known) for value in owners):
             yield self.expression(module, base)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from ..reading.bindings import Kind
 from ..reading.nodes import last_word
 from ..reading.values import Routine, parameters
 from ..resolving.classes import calls_in, keyword
@@ -20,10 +21,11 @@ if TYPE_CHECKING:
 
     from ..reading.module import Module
 
+# Where a tape gets its name, with the name.
+Tapes = dict[ast.AST, str]
 
-def trained_by(
-    module: Module, node: ast.With, tapes: set[ast.Name]
-) -> list[ast.expr] | None:
+
+def trained_by(module: Module, node: ast.With, tapes: Tapes) -> list[ast.expr] | None:
     """Return what the tapes of a `with` take gradients for.
 
     None if no optimizer applies them.
@@ -47,14 +49,36 @@ def is_for_inputs(module: Module, node: ast.With) -> bool:
     )
 
 
-def tapes_of(module: Module, node: ast.With) -> set[ast.Name]:
-    """The names of the tapes that a `with` opens."""
-    return {
-        item.optional_vars
+def tapes_of(module: Module, node: ast.With) -> Tapes:
+    """The tapes that a `with` opens, or goes on with: `with tape:`."""
+    found: Tapes = {}
+    for item in node.items:
+        match item:
+            case ast.withitem(optional_vars=ast.Name(id=name) as place):
+                if is_tape(module, item.context_expr):
+                    found[place] = name
+            case ast.withitem(context_expr=ast.Name(id=name) as tape):
+                made = module.scopes.lookup(tape)
+                for binding in made[1] if made and _opens_once(module, tape) else ():
+                    if binding.kind is Kind.VALUE:
+                        assert isinstance(binding.node, ast.expr)
+                        if is_tape(module, binding.node):
+                            found[binding.place] = name
+    return found
+
+
+def _opens_once(module: Module, tape: ast.Name) -> bool:
+    """Whether no other `with` in the function goes on with the tape."""
+    function = module.scopes.enclosing_function(tape)
+    used = [
+        item.context_expr
+        for node in module.scopes.of(ast.With)
         for item in node.items
-        if isinstance(item.optional_vars, ast.Name)
-        and is_tape(module, item.context_expr)
-    }
+        if isinstance(item.context_expr, ast.Name)
+        and item.context_expr.id == tape.id
+        and module.scopes.enclosing_function(node) is function
+    ]
+    return used == [tape]
 
 
 def _calls_around(module: Module, node: ast.AST) -> Sequence[ast.Call]:
@@ -63,7 +87,7 @@ def _calls_around(module: Module, node: ast.AST) -> Sequence[ast.Call]:
 
 
 def _taken(
-    module: Module, node: ast.With, tapes: set[ast.Name]
+    module: Module, node: ast.With, tapes: Tapes
 ) -> Iterator[tuple[ast.expr, Routine | None]]:
     """What gradients are taken for, and the function that takes them, if it is another.
 
@@ -97,17 +121,17 @@ def given_for(call: ast.Call, name: str) -> list[ast.expr]:
     return [] if value is None else [value]
 
 
-def _is_one_of(module: Module, name: ast.Name, tapes: set[ast.Name]) -> bool:
+def _is_one_of(module: Module, name: ast.Name, tapes: Tapes) -> bool:
     """Whether a name stands for one of the tapes, where it is used."""
     found = module.scopes.lookup(name)
     return any(entry.place in tapes for entry in (found[1] if found else ()))
 
 
 def _handed_to(
-    module: Module, call: ast.Call, tapes: set[ast.Name]
+    module: Module, call: ast.Call, tapes: Tapes
 ) -> Iterator[tuple[Routine, str]]:
     """The functions that a call hands a tape to, and their name for it."""
-    called = {tape.id for tape in tapes}
+    called = set(tapes.values())
     given = [*call.args, *(argument.value for argument in call.keywords)]
     for tape in given:
         if not (isinstance(tape, ast.Name) and tape.id in called):
