@@ -33,11 +33,11 @@ class Config:
 
     Attributes:
         root: the folder to which file patterns are relative.
-        folders: the folders among the targets, each linted as a whole.
+        targets: the files and folders to lint, if there are others beside them.
     """
 
     root: Path = field(default_factory=Path.cwd)
-    folders: tuple[Path, ...] = ()
+    targets: tuple[Path, ...] = ()
     select: tuple[str, ...] | None = None
     extend_select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
@@ -138,7 +138,7 @@ class Config:
         """Format the effective settings, as `--show-settings` prints them."""
         lines = [f"# Patterns are relative to {self.root}", "[tool.model-lint]"]
         for setting in fields(self):
-            if setting.name in ("root", "folders"):
+            if setting.name in ("root", "targets"):
                 continue
             key, value = setting.name.replace("_", "-"), getattr(self, setting.name)
             lines.append(
@@ -174,15 +174,14 @@ def config_for(targets: Sequence[object]) -> Config:
     paths = [
         Path(target) for target in targets if isinstance(target, str | os.PathLike)
     ]
-    existing = [path.absolute() for path in paths if path.exists()]
+    existing = tuple(path.absolute() for path in paths if path.exists())
     shared = [Path(os.path.commonpath(existing))] if existing else []
-    folders = tuple(path for path in existing if path.is_dir())
     for start in (*shared, Path.cwd()):
         for folder in (start, *start.parents):
             file = folder / "pyproject.toml"
             if file.is_file() and (table := _read_table(file)) is not None:
-                return replace(_parse(table, file), folders=folders)
-    return Config(folders=folders)
+                return replace(_parse(table, file), targets=existing)
+    return Config(targets=existing)
 
 
 def _read_table(file: Path) -> dict[str, Any] | None:

@@ -59,7 +59,7 @@ class Linter:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._rules = enabled_rules(config.select, config.ignored, config.extend_select)
-        self._opener = Opener(config.keras_version, config.folders)
+        self._opener = Opener(config.keras_version, config.targets)
         self._has_checked_model = False
         self.baseline: Baseline | None = None
         if config.baseline is not None:

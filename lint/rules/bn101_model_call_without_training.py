@@ -49,7 +49,8 @@ class ModelCallWithoutTraining(Rule):
     A layer class with such a `call` is reported as info, as others may run it on its
     own: where the file is surely for Keras 3, each that nothing in its file uses, else
     the first of them. So is a layer that wraps layers passed to its constructor, and,
-    in Keras 2, a model in a file that fits nothing.
+    in Keras 2, a model in a file that fits nothing. A class that inherits such a `call`
+    is reported there, or at the base that it names where that is in another file.
 
     A live model is also run once on random inputs, as `fit` runs it, and left as it
     was. Each batch normalization that `training` does not reach in that run is
@@ -110,29 +111,29 @@ healthy = bool(np.abs(moving_mean).max() > 0)
 
     def check_source(self, module: Module) -> Iterator[Finding]:
         """Report model classes with such a `call`, then layers."""
+        models = list(self._models(module))
+        yield from models
         if module.mentions("def call"):
-            models = []
-            if source.keras_for(module).has(CALL_NEEDS_TRAINING):
-                models = list(self._models(module))
-            yield from models
             yield from self._others(module, first=not models)
 
     def _models(self, module: Module) -> Iterator[Finding]:
         seen = set()
         for node in module.classes:
             cls = source.Class(module, node)
-            call = _call_of(cls)
-            if (
-                call is None
-                or source.takes_training(call)
-                or not _is_plain_model(cls, call)
-            ):
+            found = _call_of(cls)
+            if found is None:
                 continue
-            if call in seen:
+            owner, call = found
+            if source.takes_training(call) or not _is_plain_model(cls, call):
+                continue
+            is_elsewhere = owner.module is not module
+            if call in seen or (is_elsewhere and source.kinds_of_class(owner)):
                 continue  # of a mixin: one finding is enough
             kinds = source.kinds_of_class(cls)
-            usage = source.usage_of(module, cls) if kinds else None
-            if usage is None or usage.harmless:
+            if not (kinds and source.keras_for(module).has(CALL_NEEDS_TRAINING)):
+                continue
+            usage = source.usage_of(module, cls)
+            if usage.harmless:
                 continue
             if not usage.fitted and (
                 module.may_hide(node.name)
@@ -153,11 +154,13 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                 or (not usage.fitted and source.has_own_training(module))
             ):
                 severity = Severity.INFO
+            inherited = f", inherited from {owner.node.name}," if is_elsewhere else ""
             yield self.finding(
-                _message(node.name, surely or kinds) + source.keras_for(module).caveat,
-                module.header(call),
+                _message(node.name + inherited, surely or kinds)
+                + source.keras_for(module).caveat,
+                module.location(node.bases[0]) if is_elsewhere else module.header(call),
                 severity,
-                _fix(module, call),
+                None if is_elsewhere else _fix(module, call),
             )
 
     def _others(self, module: Module, first: bool) -> Iterator[Finding]:
@@ -168,13 +171,12 @@ healthy = bool(np.abs(moving_mean).max() > 0)
         if module.is_test:
             return
         found = list(source.without_flag(module))
-        keras = source.keras_for(module)
         alone = [
             candidate
             for candidate in found
             if (candidate.kinds or candidate.hides) and not candidate.is_part
         ]
-        if alone and keras.has(CALL_NEEDS_TRAINING) and not keras.assumed:
+        if alone and _surely_needs_training(module):
             for candidate in alone:
                 fix = _fix(module, candidate.call)
                 yield self._other(
@@ -260,16 +262,20 @@ def _fix(module: Module, call: ast.FunctionDef | ast.AsyncFunctionDef) -> Fix | 
     return source.with_parameter(module, call, "training=None")
 
 
-def _call_of(cls: source.Class) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
-    """The `call` in the class itself, or in a mixin beside it, which is no model."""
-    own = source.members(cls.module, cls.node).methods.get("call")
-    if own is not None:
-        return own
-    for base in source.project_lineage(cls)[1:]:
+def _surely_needs_training(module: Module) -> bool:
+    """Whether it is said to be for a Keras that asks for the flag."""
+    keras = source.keras_for(module)
+    return keras.has(CALL_NEEDS_TRAINING) and not keras.assumed
+
+
+def _call_of(
+    cls: source.Class,
+) -> tuple[source.Class, ast.FunctionDef | ast.AsyncFunctionDef] | None:
+    """The `call` that instances run, with the class that defines it."""
+    for base in source.project_lineage(cls):
         found = source.members(base.module, base.node).methods.get("call")
         if found is not None:
-            beside = base.module is cls.module and source.keras_kind(base) is None
-            return found if beside else None
+            return base, found
     return None
 
 

@@ -24,15 +24,19 @@ class TrainingStepWithoutTraining(Rule):
     where gradients are taken to train it: under `tf.GradientTape`, in a function
     differentiated by JAX, before PyTorch's `loss.backward()`. It is a warning where the
     network only has dropout or noise. Functions of the project are followed, with the
-    flags that they pass on, and networks that other files pass to a step are seen. Of
-    the networks that are only passed in, loaded, or made by another library, with
+    flags that they pass on, and networks that other files pass to a step are seen. A
+    flag that is lost in another file is reported there; at the step, if that file is
+    not linted.
+
+    Of the networks that are only passed in, loaded, or made by another library, with
     nothing else known, the first in a file is reported as info; methods that the step
     of a base class in another file runs are seen. So is, as info, the first call
     without a phase in each `compute_loss`, `compute_metrics` or other loss of a Keras
     class, as these run beside `call`, where no phase is inherited; and training=False
-    where TensorFlow's gradients train that network. Gradients that no
-    optimizer applies, networks that are not trained there, frozen ones and those whose
-    `call` has the default `training=True` are left alone.
+    where TensorFlow's gradients train that network.
+
+    Gradients that no optimizer applies, networks that are not trained there, frozen
+    ones and those whose `call` has the default `training=True` are left alone.
 
     ## Why is this bad
     A network that is called without `training` in a step of your own runs in inference
@@ -120,12 +124,21 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                 )
                 continue
             yield self.finding(
-                f"{lost.called}(...) {lost.how} without training=True: it runs in "
-                f"inference mode, so {harm(lost.kinds)}; {_remedy(module, lost)}",
+                f"{_network(module, lost)} {lost.how} without training=True: it runs "
+                f"in inference mode, so {harm(lost.kinds)}; {_remedy(module, lost)}",
                 module.location(lost.node),
                 None if names.BATCH_NORM in lost.kinds else Severity.WARNING,
                 _fix(module, lost),
             )
+
+
+def _network(module: Module, lost: source.LostFlag) -> str:
+    """Return the call as written, and its place if the finding is elsewhere."""
+    written = f"{lost.called}(...)"
+    if lost.is_call or lost.call is None or lost.home in (None, module):
+        return written
+    assert lost.home is not None
+    return f"{written} in line {lost.call.lineno} of {lost.home.path.name}"
 
 
 def _remedy(module: Module, lost: source.LostFlag) -> str:

@@ -107,24 +107,25 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
 
     def _hard_coded(self, module: Module) -> Iterator[Finding]:
         """Report constant flags in `call`, and in graphs where they are honoured."""
-        overridden = source.keras_for(module).has(FUNCTIONAL_FLAG_IS_OVERRIDDEN)
         for flagged in source.flagged_calls(module):
-            in_call = flagged.where is source.FlagPlace.CALL
-            honoured = in_call or not overridden
-            if flagged.value is True and honoured and not flagged.is_switch:
+            if flagged.value is True and _is_honoured(module, flagged):
                 # A graph of TensorFlow 1 may be for training alone.
                 alone = flagged.is_function and flagged.in_training
-                method = flagged.by_calls_of
-                how = f"what all calls of {method} pass" if method else "hard-coded"
+                method, is_switch = flagged.by_calls_of, flagged.is_switch
+                how = "training=True is hard-coded"
+                if method:
+                    how = f"training=True is what all calls of {method} pass"
+                elif is_switch and isinstance(flagged.node, ast.keyword):
+                    how = f"{ast.unparse(flagged.node.value)} is True"
                 yield self.finding(
-                    f"training=True is {how}: in inference too the batch's own "
+                    f"{how}: in inference too the batch's own "
                     "statistics are used, and the running statistics move; "
                     + _advice(flagged),
                     module.location(flagged.node),
-                    Severity.INFO if flagged.noisy or alone else None,
+                    Severity.INFO if flagged.noisy or alone or is_switch else None,
                     # Left out of a function of TensorFlow 1, it may mean inference.
                     fix=None
-                    if flagged.of_graphs or method
+                    if flagged.of_graphs or method or is_switch
                     else source.flag_left_out(module, flagged),
                 )
 
@@ -328,6 +329,17 @@ def _seen(behaviour: Behaviour) -> str:
         (behaviour.moved_in_inference, moved),
     )
     return ", and ".join(text for happened, text in both if happened)
+
+
+def _is_honoured(module: Module, flagged: source.Flagged) -> bool:
+    """Whether Keras passes the flag on, and no one is to edit its constant.
+
+    In a graph the former depends on Keras' version.
+    """
+    if flagged.where is source.FlagPlace.CALL:
+        return True
+    overridden = source.keras_for(module).has(FUNCTIONAL_FLAG_IS_OVERRIDDEN)
+    return not (flagged.is_switch or overridden)
 
 
 def _advice(flagged: source.Flagged) -> str:

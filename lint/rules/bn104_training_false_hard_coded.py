@@ -33,10 +33,11 @@ class TrainingFalseHardCoded(Rule):
     `training=False`, from Keras 3.10 on also `training=None`, of a method that `call`
     uses is also reported, if nothing ever passes another value. It is only reported as
     info where the network seems meant to stay frozen, such as a backbone, or is passed
-    in and not in sight, and for a named constant or setting that is False, which may
-    be meant as a switch. The constant False of dropout, or of what is seen to hold it,
-    is a warning; that of a layer which is passed in, beside layers that get the phase,
-    is info, and so is a rate that a call in inference sets on its instance for good.
+    in and not in sight, for a layer that extends batch normalization, and for a named
+    constant or setting that is False, which may be meant as a switch. The constant
+    False of dropout, or of what is seen to hold it, is a warning; that of a layer which
+    is passed in, beside layers that get the phase, is info, and so is a rate that a
+    call in inference sets on its instance for good.
 
     A live model is also run once on random inputs, as `fit` runs it, and left as it
     was. Each batch normalization that gets `training=False` in that run is reported, as
@@ -133,7 +134,7 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                         ", or set trainable=False if the layer is meant to be frozen"
                     )
                 # Before Keras 3.10 the default None of a method changes nothing.
-                unsure = (helped and caveat) or flagged.is_switch
+                unsure = (helped and caveat) or flagged.is_switch or flagged.of_base
                 yield self.finding(
                     f"{what}: {harmed}; {advice}{caveat}",
                     module.location(flagged.node),

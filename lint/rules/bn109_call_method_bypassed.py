@@ -117,9 +117,9 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                     module.header(function),
                     Severity.INFO,
                 )
-        keras = source.keras_for(module)
-        era = " in TensorFlow 2" if keras.legacy else ""
         for call in without_flag:
+            keras = source.keras_for(module)
+            era = " in TensorFlow 2" if keras.legacy else ""
             yield self.finding(
                 f"{ast.unparse(call.func)}(...) does not get `training`, so this batch "
                 f"normalization never updates its statistics{era}; take training=None "

@@ -85,7 +85,7 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
             if call is None or not source.takes_training(call):
                 continue
             default = source.default_of(call, "training")
-            if not (isinstance(default, ast.Constant) and default.value is True):
+            if default is None or not _is_true(module, default):
                 continue
             cls = source.Class(module, node)
             if source.keras_kind(cls) is None:
@@ -110,3 +110,9 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
                 f"training=True by default: {harm}; write training=None",
                 module.location(default),
             )
+
+
+def _is_true(module: Module, default: ast.expr) -> bool:
+    if isinstance(default, ast.Constant):
+        return default.value is True
+    return source.named_flag(module, default) is True

@@ -31,7 +31,8 @@ class FrozenAfterCompile(Rule):
 
     In Keras 2 a network that is frozen and unfrozen in a loop that trains and compiles
     nothing is reported as info: it has no effect. So is the `rate` or `momentum` of a
-    layer that is set between two calls of `fit`, without `compile`.
+    layer that is set between two calls of `fit`, without `compile`; and a callback that
+    sets `trainable` while `fit` runs, and compiles nothing.
 
     In Keras 3 it reports, as an error, `x.trainable = False` between the `compile` and
     the first training of x, if nothing unfreezes x again, also where a loop over
@@ -110,6 +111,16 @@ healthy = bool(np.array_equal(before, after))
                     module.location(node),
                     Severity.INFO,
                 )
+        for change, method in source.changed_in_callbacks(
+            module, before_fit=before_fit
+        ):
+            yield self.finding(
+                f"{ast.unparse(change.targets[0])} is set in {method}, while fit runs, "
+                "which on TensorFlow goes on to train what was trainable when it "
+                "began; end fit there, set it, call compile, and fit again",
+                module.location(change),
+                Severity.INFO,
+            )
         for change in late:
             yield self.finding(
                 f"{ast.unparse(change)} has no effect before the model is compiled "

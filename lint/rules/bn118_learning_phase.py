@@ -39,6 +39,16 @@ _MESSAGES = {
         "the model was made or loaded before this, and predict and evaluate run it in "
         "the phase that they set themselves; leave it out"
     ),
+    "CALLS_IN_TRAINING": (
+        "with the learning phase fixed at 1, each plain call of the model runs it as "
+        "in training: batch normalization uses the statistics of the batch, and "
+        "dropout drops; leave it out, and pass training=True to calls that are to "
+        "sample"
+    ),
+    "CALLED_BACK": (
+        "a callback sets the learning phase, while fit, and evaluate within it, run "
+        "the model in the phase that they set themselves; leave it out"
+    ),
     "NOT_SET": (
         "the graph that is exported from this session still depends on the learning "
         "phase, if its model holds batch normalization or dropout: it fails to load or "
@@ -61,8 +71,9 @@ class LearningPhase(Rule):
     export of the graph of `K.get_session()` without `K.set_learning_phase(0)`, or with
     it after the model was made or loaded; and a function made by `K.function` with
     `K.learning_phase()` that is given 1, unless names or a loop say that it samples.
-    All are reported as info, as TensorFlow 2 obeys the phase only in plain calls of a
-    model; an export in phase 1 is a warning.
+    So are a callback that sets the phase, and plain calls of a fitted model after
+    `K.set_learning_phase(1)`. All are reported as info, as TensorFlow 2 obeys the phase
+    only in plain calls of a model; an export in phase 1 is a warning.
 
     ## Why is this bad
     In a graph of TensorFlow 1 a fixed learning phase holds for training and inference

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..findings import Severity
@@ -9,6 +10,7 @@ from ..subjects import source
 from .rule import Rule
 
 if TYPE_CHECKING:
+    import ast
     from collections.abc import Iterator
 
     from ..findings import Finding
@@ -78,6 +80,23 @@ with tf.control_dependencies(tf.get_collection(tf.GraphKeys.UPDATE_OPS)):
 
     def check_source(self, module: Module) -> Iterator[Finding]:
         """Report every training op, where nothing runs the updates."""
+        yield from self._other_routes(module)
+        if not module.mentions("minimize(", "apply_gradients("):
+            yield from self._layers_alone(module)
+            return
+        yield from self._shared(module)
+        ops = list(source.training_ops(module))
+        if lost := [op for op in ops if source.loses_updates(module, op)]:
+            yield from map(partial(self._lost, module), lost)
+        elif ops:
+            yield from (
+                list(self._in_vain(module))
+                or list(self._in_layers(module, ops))
+                or self._out_of_sight(module)
+            )
+
+    def _other_routes(self, module: Module) -> Iterator[Finding]:
+        """Report training by tensorpack and by `K.function`."""
         for made in source.handed_to_tensorpack(module):
             yield self.finding(
                 "tensorpack runs the collection of updates, but those of batch "
@@ -95,9 +114,9 @@ with tf.control_dependencies(tf.get_collection(tf.GraphKeys.UPDATE_OPS)):
                 module.location(function),
                 Severity.WARNING if surely else Severity.INFO,
             )
-        if not module.mentions("minimize(", "apply_gradients("):
-            yield from self._layers_alone(module)
-            return
+
+    def _shared(self, module: Module) -> Iterator[Finding]:
+        """Report updates of several networks that each training op runs."""
         for shared in source.shared_updates(module):
             yield self.finding(
                 "each of the training ops in here runs the updates of all networks, so "
@@ -107,46 +126,51 @@ with tf.control_dependencies(tf.get_collection(tf.GraphKeys.UPDATE_OPS)):
                 module.place(module.start(shared), module.end(shared.items[-1])),
                 Severity.INFO,
             )
-        ops = list(source.training_ops(module))
-        if lost := [op for op in ops if source.loses_updates(module, op)]:
-            for op in lost:
-                yield self.finding(
-                    "nothing runs the updates of batch normalization, so its running "
-                    "statistics never move; build this op under "
-                    "tf.control_dependencies(tf.get_collection("
-                    "tf.GraphKeys.UPDATE_OPS))",
-                    module.location(op),
-                )
-        elif vain := list(source.fetched_in_vain(module)) if ops else []:
-            for fetched, why, remedy in vain:
-                yield self.finding(
-                    f"the updates of batch normalization that are fetched here never "
-                    f"run: {why}; {remedy}",
-                    module.location(fetched),
-                    Severity.WARNING,
-                )
-        elif ops and source.leaves_updates_in_layers(module):
-            severity = (
-                Severity.WARNING if source.trains_layers(module) else Severity.INFO
+
+    def _lost(self, module: Module, op: ast.Call) -> Finding:
+        return self.finding(
+            "nothing runs the updates of batch normalization, so its running "
+            "statistics never move; build this op under "
+            "tf.control_dependencies(tf.get_collection("
+            "tf.GraphKeys.UPDATE_OPS))",
+            module.location(op),
+        )
+
+    def _in_vain(self, module: Module) -> Iterator[Finding]:
+        """Report updates that are fetched, and do not run."""
+        for fetched, why, remedy in source.fetched_in_vain(module):
+            yield self.finding(
+                f"the updates of batch normalization that are fetched here never "
+                f"run: {why}; {remedy}",
+                module.location(fetched),
+                Severity.WARNING,
             )
-            for op in ops:
-                yield self.finding(
-                    "nothing runs the updates of batch normalization, which as a Keras "
-                    "layer adds them to no collection; build this op under "
-                    "tf.control_dependencies(layer.updates)",
-                    module.location(op),
-                    severity,
-                )
-        elif ops:
-            for op in source.updates_out_of_sight(module):
-                yield self.finding(
-                    "the project builds batch normalization, and nothing in it runs "
-                    "the updates: if this op trains that, its running statistics never "
-                    "move; build this op under tf.control_dependencies("
-                    "tf.get_collection(tf.GraphKeys.UPDATE_OPS))",
-                    module.location(op),
-                    Severity.INFO,
-                )
+
+    def _in_layers(self, module: Module, ops: list[ast.Call]) -> Iterator[Finding]:
+        """Report training ops beside Keras layers, whose updates nothing runs."""
+        if not source.leaves_updates_in_layers(module):
+            return
+        severity = Severity.WARNING if source.trains_layers(module) else Severity.INFO
+        for op in ops:
+            yield self.finding(
+                "nothing runs the updates of batch normalization, which as a Keras "
+                "layer adds them to no collection; build this op under "
+                "tf.control_dependencies(layer.updates)",
+                module.location(op),
+                severity,
+            )
+
+    def _out_of_sight(self, module: Module) -> Iterator[Finding]:
+        """Report training ops in a project that builds BN and runs no updates."""
+        for op in source.updates_out_of_sight(module):
+            yield self.finding(
+                "the project builds batch normalization, and nothing in it runs "
+                "the updates: if this op trains that, its running statistics never "
+                "move; build this op under tf.control_dependencies("
+                "tf.get_collection(tf.GraphKeys.UPDATE_OPS))",
+                module.location(op),
+                Severity.INFO,
+            )
 
     def _layers_alone(self, module: Module) -> Iterator[Finding]:
         """Report Keras layers whose updates no other file of the project can run."""

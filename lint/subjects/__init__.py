@@ -48,15 +48,16 @@ class Opener:
 
     Args:
         keras_version: the version that the source is written for, if the user set it.
-        folders: the folders that are linted as a whole.
+        targets: the files and folders that are linted; any if there are none.
     """
 
     def __init__(
-        self, keras_version: str | None = None, folders: Iterable[Path] = ()
+        self, keras_version: str | None = None, targets: Iterable[Path] = ()
     ) -> None:
         self._keras_version = keras_version
         self._projects: dict[Path, Project] = {}
-        self._roots = Roots(folders)
+        self._targets = {target.resolve() for target in targets}
+        self._roots = Roots(target for target in self._targets if target.is_dir())
 
     @contextmanager
     def open(self, path: Path) -> Iterator[Subject]:
@@ -101,6 +102,10 @@ class Opener:
                 path, f"The file cannot be opened: {error.strerror}."
             ) from error
 
+    def _is_linted(self, path: Path) -> bool:
+        """Whether a file is one of the targets, or below one."""
+        return not self._targets or not self._targets.isdisjoint((path, *path.parents))
+
     def _project(self, path: Path) -> Project:
         from .source import Project
 
@@ -108,7 +113,7 @@ class Opener:
         if root not in self._projects:
             if len(self._projects) == _PROJECTS_KEPT:
                 self._projects.pop(next(iter(self._projects))).close()
-            self._projects[root] = Project(root)
+            self._projects[root] = Project(root, self._is_linted)
         return self._projects[root]
 
 

@@ -19,12 +19,12 @@ class Roots:
     """Projects by their marks, and else by the folders that are linted as a whole.
 
     Args:
-        targets: these folders.
+        targets: these folders, which must be resolved.
     """
 
     def __init__(self, targets: Iterable[Path] = ()) -> None:
         # The outermost of them first.
-        self._targets = sorted({target.resolve() for target in targets})
+        self._targets = sorted(targets)
         self._found: dict[Path, Path] = {}
         self._whole: dict[Path, bool] = {}
 

@@ -103,3 +103,41 @@ class Net(keras.Model):
     keras_3 = {"keras_version": "3.15"}
     alone = [finding.message for finding in lint.check("first.py", **keras_3)]
     assert [finding.message for finding in lint.check(".", **keras_3)] == alone
+
+
+LOSSES = """\
+import tensorflow as tf
+
+def loss_fn(model, x, y):
+    return tf.reduce_mean((model(x) - y) ** 2)
+"""
+TRAINING = """\
+import keras
+import tensorflow as tf
+from losses import loss_fn
+
+model = keras.Sequential([keras.Input((4,)), keras.layers.BatchNormalization()])
+optimizer = keras.optimizers.SGD(0.01)
+
+def step(x, y):
+    with tf.GradientTape() as tape:
+        loss = loss_fn(model, x, y)
+    gradients = tape.gradient(loss, model.trainable_variables)
+    optimizer.apply_gradients(zip(gradients, model.trainable_variables))
+"""
+
+
+@pytest.mark.parametrize(
+    ("targets", "place"),
+    [
+        (["."], "losses.py:4"),
+        (["losses.py"], "losses.py:4"),
+        (["train.py", "losses.py"], "losses.py:4"),
+        (["train.py"], "train.py:10"),
+    ],
+)
+def test_a_flag_is_lost_once_in_what_is_linted(targets, place, write, command):
+    write(losses=LOSSES, train=TRAINING)
+    outcome = command(*targets, "--select=BN102", "--output-format=concise")
+    assert outcome.out.count("BN102 error") == 1
+    assert outcome.out.startswith(place)

@@ -43,6 +43,7 @@ from .flags.unflagged_on_jax import flag_passed_on, unflagged_on_jax
 from .flags.usage import Usage, usage_of
 from .flags.without_flag import WithoutFlag, passes_flags_on, without_flag
 from .freezing.frozen_parts import frozen_in_parts
+from .freezing.in_callbacks import changed_in_callbacks
 from .freezing.late_freezing import fitted_frozen, late_changes
 from .freezing.late_in_methods import late_in_methods
 from .freezing.late_rates import late_rates
@@ -70,6 +71,7 @@ from .resolving.classes import (
 )
 from .resolving.lineage import method_of, project_lineage
 from .resolving.members import members
+from .resolving.named_flags import named_flag
 from .statistics.averaged import averaged_weights
 from .statistics.averages_put_in import averages_put_in
 from .statistics.batch_norm_calls import batch_modes
@@ -180,6 +182,7 @@ __all__ = [
     "bypassing_calls",
     "calls_without_flag",
     "calls_without_parameter",
+    "changed_in_callbacks",
     "changes_later",
     "constant_dropouts",
     "constant_flags",
@@ -247,6 +250,7 @@ __all__ = [
     "module_from_bytes",
     "momenta",
     "most_steps",
+    "named_flag",
     "only_borrows",
     "outside_calls",
     "own_averages",

@@ -96,7 +96,6 @@ def base_calls_without_flag(module: Module) -> Iterator[ast.Call]:
 
     Keras 2 passes it to a `call` with `**options` as well, which must hand them on.
     """
-    needed = keras_for(module).has(CALL_NEEDS_TRAINING)
     for call in module.calls_by_name.get("call", ()):
         function = module.scopes.enclosing_function(call)
         owner = None if function is None else module.owner_of(function)
@@ -104,8 +103,11 @@ def base_calls_without_flag(module: Module) -> Iterator[ast.Call]:
             owner is not None
             and getattr(function, "name", "") == "call"
             and calls_base(module, call)
-            and (needed or _drops_options(module, function, call))
             and _says_nothing(module, call)
+            and (
+                keras_for(module).has(CALL_NEEDS_TRAINING)
+                or _drops_options(module, function, call)
+            )
             and not any(
                 hints.is_flag_like(ast.unparse(argument)) for argument in call.args
             )

@@ -24,9 +24,9 @@ from ..reading.values import (
     Parameter,
     Result,
     Routine,
-    Self,
 )
 from ..resolving.classes import keyword
+from ..resolving.named_flags import named_flag
 from ..resolving.passed import passed_for
 from ..resolving.resolve import values
 from ..resolving.saying import FLAG, How, Said, says
@@ -78,6 +78,7 @@ class Flagged:
         is_switch: whether it comes from a constant, or entry, that has a name and may
             be meant to be edited.
         unknown: whether it is a layer out of sight; that only of such a default, too.
+        of_base: whether a layer that extends BN passes it to its base.
     """
 
     value: bool | None
@@ -97,6 +98,7 @@ class Flagged:
     only_drops: bool = False
     is_switch: bool = False
     unknown: bool = False
+    of_base: bool = False
 
 
 @found_once
@@ -137,7 +139,8 @@ def flagged_calls(module: Module) -> Iterator[Flagged]:
             if passed is None:
                 continue
             flag = passed
-            is_switch = flag is False
+            in_call = where is FlagPlace.CALL and not calls_base(module, call)
+            is_switch = in_call or flag is False
         assert said.node is not None
         if where is FlagPlace.GRAPH and fitted is None:
             fitted = fitted_graph(module)
@@ -167,6 +170,7 @@ def flagged_calls(module: Module) -> Iterator[Flagged]:
                 if where is FlagPlace.GRAPH
                 else is_switch,
                 unknown=unknown,
+                of_base=calls_base(module, call),
             )
 
 
@@ -242,8 +246,8 @@ def _passed_flag(
 ) -> bool | None:
     """The one flag that a parameter, or an attribute, is always given; None else.
 
-    In a `call`, that is False in a constant that has a name; True only for a BN layer
-    that calls its base.
+    In a `call`, that is a constant that has a name; or True for a BN layer that calls
+    its base.
     """
     if not isinstance(said.node, ast.keyword) or is_function(module, call):
         return None
@@ -258,18 +262,7 @@ def _passed_flag(
         return None
     if calls_base(module, call):
         return True if True in constants_of(module, value) else None
-    is_false = _has_name(module, value) and constants_of(module, value) == [False]
-    return False if is_false else None
-
-
-def _has_name(module: Module, flag: ast.expr) -> bool:
-    """Whether it is a constant of a module or of settings, not of the layer itself."""
-    match flag:
-        case ast.Attribute(value=holder):
-            return not any(isinstance(one, Self) for one in values(module, holder))
-        case ast.Name() if found := module.scopes.lookup(flag):
-            return found[0] is module.scopes.top
-    return isinstance(flag, ast.Subscript)
+    return named_flag(module, value)
 
 
 def _is_network(module: Module, call: ast.Call, kind: str = names.BATCH_NORM) -> bool:

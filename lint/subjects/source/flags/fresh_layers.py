@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 from typing import TYPE_CHECKING
 
 from ... import names
@@ -11,6 +10,7 @@ from ..reading import hints
 from ..reading.memo import found_once, remembered
 from ..reading.nodes import Function, last_word
 from ..reading.reach import may_reach
+from ..reading.signs import Sign
 from ..reading.values import Class, Known, Result, Routine, Value
 from ..resolving.callers import calls_elsewhere
 from ..resolving.classes import keras_kind, reached
@@ -26,11 +26,16 @@ if TYPE_CHECKING:
     from ..reading.module import Module
 
 # What a graph starts from, of Keras or of TensorFlow 1.
-_GRAPHS = re.compile(
-    r"\b(?:Input|placeholder|Session|get_variable|make_template)\(|\.(?:in|out)puts?\b"
-    r"|Estimator|compat\.v1|tf\.contrib"
+_GRAPHS = Sign(
+    "Input( | placeholder( | Session( | get_variable( | make_template( | .input"
+    " | .output | Estimator | compat.v1 | tf.contrib",
+    r"""\b(?:Input|placeholder|Session|get_variable|make_template)\(|\.(?:in|out)puts?\b
+    |Estimator|compat\.v1|tf\.contrib""",
 )
-_OF_GRAPHS = re.compile(r"\b(?:placeholder|Session|get_variable)\(|tf\.contrib")
+_OF_GRAPHS = Sign(
+    "placeholder( | Session( | get_variable( | tf.contrib",
+    r"\b(?:placeholder|Session|get_variable)\(|tf\.contrib",
+)
 _ONCE = ("__init__", "build")
 _CALLS = ("call", "__call__")
 

@@ -12,6 +12,7 @@ from ..networks.contents import Kinds, kinds_held
 from ..reading import hints
 from ..reading.values import Class, Known, Result, Routine, parameters
 from ..resolving.classes import calls_in, keras_kind, keyword, reached
+from ..resolving.instances import attribute_given
 from ..resolving.members import (
     attribute_of_self,
     is_set_elsewhere,
@@ -112,20 +113,26 @@ def _is_class_of_keras(layer: Value) -> bool:
 
 
 def _from_constructor(module: Module, node: ast.ClassDef, name: str) -> ast.expr | None:
-    """The parameter or constant that the constructor sets a flag to, for good."""
+    """The parameter or constant that a flag is set to for good.
+
+    It is set by the constructor; a constant also by the body of the class.
+    """
     if not hints.is_training_flag(name) or "trainable" in name.lower():
         return None
     own = members(module, node)
     constructor = own.methods.get("__init__")
-    if constructor is None or name in own.methods:
+    if name in own.methods:
         return None
     match own.given(name):
-        case [given] if module.scopes.enclosing_function(
-            given
-        ) is constructor and not is_set_from_outside(module, name):
-            if isinstance(given, ast.Name) and given.id in parameters(constructor):
+        case [given] if not is_set_from_outside(module, name):
+            function = module.scopes.enclosing_function(given)
+            if function is not None and function is not constructor:
+                return None
+            passed = () if constructor is None else parameters(constructor)
+            if isinstance(given, ast.Name) and given.id in passed:
                 return given
             is_flag = isinstance(given, ast.Constant) and isinstance(given.value, bool)
-            if is_flag and not is_set_elsewhere(module, name):
+            alone = len(attribute_given(Class(module, node), name)) == 1
+            if is_flag and alone and not is_set_elsewhere(module, name):
                 return given
     return None

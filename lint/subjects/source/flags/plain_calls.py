@@ -81,7 +81,7 @@ def leaks_in_call(module: Module) -> Iterator[tuple[ast.Call, str]]:
     Random layers are left out: `call` of a network that has these is for training.
     """
     seen = set()
-    may_leak = keras_for(module).has(RESIZING_LEAKS) and module.matches(_MAY_LEAK)
+    may_leak = module.matches(_MAY_LEAK) and keras_for(module).has(RESIZING_LEAKS)
     for node in module.classes if may_leak else ():
         cls = Class(module, node)
         if keras_kind(cls) is None:
@@ -128,13 +128,12 @@ def _may_leak(network: Result) -> bool:
 
 def _may_hold_networks(module: Module) -> bool:
     """Whether it builds such a layer; or is not a test, and may get networks."""
-    if not keras_for(module).has(AUGMENTATION_LEAKS):
-        return False
-    return module.matches(_MAY_LEAK) or (
+    may_hold = module.matches(_MAY_LEAK) or (
         not module.is_test
         and may_reach(module, names.mentions_batch_norm)
         and may_reach(module, _may_build)
     )
+    return may_hold and keras_for(module).has(AUGMENTATION_LEAKS)
 
 
 def _may_build(text: str) -> bool:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ..reading.module import Module
 
-_DEFAULT = re.compile(r"\btraining\b[^,()=]*=\s*True\s*[,)]")
+_DEFAULT = re.compile(r"training(?<=\btraining)\b[^,()=]*=\s*True\s*[,)]")
 # What a training step reads of a network, and what runs one.
 _TRAINS = re.compile(r"\.(trainable_(variables|weights)|(fit|train)(_\w+)?\()")
 

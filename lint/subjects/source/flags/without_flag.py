@@ -63,8 +63,8 @@ def without_flag(module: Module) -> Iterator[WithoutFlag]:
 
 
 def _lacking(module: Module) -> Iterator[WithoutFlag]:
-    needed = keras_for(module).has(CALL_NEEDS_TRAINING)
-    fits = not needed and (module.matches(FITS) or module.mentions("GradientTape"))
+    trains = module.matches(FITS) or module.mentions("GradientTape")
+    fits = trains and not keras_for(module).has(CALL_NEEDS_TRAINING)
     for node in module.classes:
         call = members(module, node).methods.get("call")
         if call is None or takes_training(call) or _sets_phase(call):
@@ -79,7 +79,7 @@ def _lacking(module: Module) -> Iterator[WithoutFlag]:
         if not is_layer and (fits or any(method_of(cls, step) for step in _OWN_STEPS)):
             continue
         kinds = kinds_left_open(cls)
-        if kinds and not is_layer and needed:
+        if kinds and not is_layer and keras_for(module).has(CALL_NEEDS_TRAINING):
             continue  # BN101 reports it by itself
         hides = hides_flag(cls)
         if kinds or hides or may_need_phase(cls):

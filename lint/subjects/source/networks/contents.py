@@ -25,16 +25,15 @@ from ..reading.values import (
     Value,
 )
 from ..resolving.classes import graph_of, keyword, layer_calls
+from ..resolving.entries import put_in
 from ..resolving.handles import joined
-from ..resolving.instances import called, graphs_given
+from ..resolving.instances import called, giving, graphs_given
 from ..resolving.lineage import lineage, method_of, project_lineage
 from ..resolving.makers import makers
 from ..resolving.members import (
-    attribute_of_self,
     is_false,
     members,
     returns_of,
-    self_name,
 )
 from ..resolving.records import field_given
 from ..resolving.resolve import values
@@ -99,6 +98,7 @@ class LayerSearch(Search):
     ) -> None:
         super().__init__(surely)
         self._even_frozen = even_frozen
+        self._in_class = False  # so that it is known what `self` is
         self._at_any_rate = at_any_rate
 
     def _alternatives(self, parts: list[tuple[Module, ast.expr]]) -> Kinds:
@@ -135,6 +135,10 @@ class LayerSearch(Search):
                 value=ast.Call() as call, slice=ast.Constant(value=int() as index)
             ) if any(True for _ in items_of(module, call, index)):
                 yield self._bound(module, call, index)
+            case ast.Subscript(value=ast.Name() as base, slice=key):
+                put = put_in(module, base, key)
+                yield self.expression(module, base)
+                yield self._alternatives([(module, one) for one in put])
             case ast.Constant() | ast.Lambda():
                 return
             case ast.IfExp(test=test, body=one, orelse=other):
@@ -257,7 +261,10 @@ class LayerSearch(Search):
         ours = False
         for owner in owners:
             match owner:
-                case Self(cls) | Result(maker=Class() as cls) | (Class() as cls):
+                case Self(cls):
+                    ours = True
+                    yield self._member(self._instance_of(cls), name)
+                case Result(maker=Class() as cls) | (Class() as cls):
                     ours = True
                     yield self._member(cls, name)
             if isinstance(owner, Result):
@@ -266,11 +273,17 @@ class LayerSearch(Search):
         if not ours and not any(isinstance(value, Known) for value in owners):
             yield self.expression(module, base)
 
+    def _instance_of(self, cls: Class) -> Class:
+        """The subclass that is searched, in what it inherits from the class."""
+        heir = self.instance
+        return heir if heir is not None and cls in project_lineage(heir) else cls
+
     def _member(self, cls: Class, name: str) -> Kinds:
         """Return what `self.name` holds."""
         given: list[tuple[Module, ast.expr]] = []
         added = NOTHING
-        for ancestor in project_lineage(cls):
+        heirs = () if self._in_class else giving(cls, name)
+        for ancestor in (*project_lineage(cls), *heirs):
             own = members(ancestor.module, ancestor.node)
             assigned = own.assigned(name)
             given += [
@@ -291,24 +304,22 @@ class LayerSearch(Search):
         if not self.enter(cls) or freezes_itself(cls):
             return NOTHING
         self.depth += 1
+        before = self._in_class, self.instance
+        self._in_class = True
+        self.instance = cls if len(project_lineage(cls)) > 1 else None
         found = NOTHING
         for base in lineage(cls):
             if isinstance(base, Known) and not settles_base(cls):
                 found |= names.kinds_named(base.name)
         for routine, call in layer_calls(cls):
             if not is_dead(routine.module, call, self.run):
-                found |= self.layer_call(cls, routine, call)
+                found |= self.layer_call(routine, call)
         for module, expression in graph_of(cls):
             found |= self.expression(module, expression)
         self.depth -= 1
+        self._in_class, self.instance = before
         return found
 
-    def layer_call(self, cls: Class, routine: Routine, call: ast.Call) -> Kinds:
+    def layer_call(self, routine: Routine, call: ast.Call) -> Kinds:
         """Return what is called there, in the `call` of a class or what it uses."""
-        found = self.expression(routine.module, call.func)
-        # What an inherited method calls may be made in this class.
-        inherited = routine.module.owner_of(routine.node) is not cls.node
-        name = attribute_of_self(call.func, self_name(routine.node))
-        if inherited and name is not None:
-            found |= self._member(cls, name)
-        return found
+        return self.expression(routine.module, call.func)

@@ -50,10 +50,10 @@ class _DefaultSearch(LayerSearch):
         self._settled = before
         return found
 
-    def layer_call(self, cls: Class, routine: Routine, call: ast.Call) -> Kinds:
+    def layer_call(self, routine: Routine, call: ast.Call) -> Kinds:
         before = self._settled
         self._settled = before or not says(routine.module, call).is_nothing
-        found = super().layer_call(cls, routine, call)
+        found = super().layer_call(routine, call)
         self._settled = before
         return found
 

@@ -34,6 +34,7 @@ class Freezes:
         self.released: set[str] = set()
         self._lines_of_self: list[int] = []
         self._last: dict[str, int] = {}
+        last_release: dict[str, int] = {}
         for name, value in _settings(module):
             if name == "self":
                 self._lines_of_self.append(value.lineno)
@@ -42,6 +43,12 @@ class Freezes:
                 self._last[name] = max(value.lineno, self._last.get(name, 0))
             if name:
                 (self.released if is_true else self.frozen).add(name)
+            if name and is_true:
+                last_release[name] = max(value.lineno, last_release.get(name, 0))
+        # In what is unfrozen but for batch normalization, that stays frozen.
+        for name, value in _kept(module) if self.released else ():
+            if value.lineno > last_release.get(name, 0):
+                self.released.discard(name)
 
     def covers(self, expression: ast.expr) -> bool:
         """Whether the module freezes, perhaps not permanently, what is named here."""
@@ -83,6 +90,53 @@ def _settings(module: Module) -> Iterator[tuple[str, ast.expr]]:
                     handed.append(node.func.value)
                 for argument in handed:
                     yield _frozen_name(argument), node
+
+
+def _kept(module: Module) -> Iterator[tuple[str, ast.expr]]:
+    """The networks of which a loop freezes all batch normalization."""
+    for node in module.scopes.of(ast.Assign):
+        match node:
+            case ast.Assign(
+                targets=[ast.Attribute(value=ast.Name() as layer, attr="trainable")],
+                value=value,
+            ) if _freezes_batch_norm(module.scopes.parents.get(node), node, value):
+                loop = module.scopes.loop_of(layer)
+                if loop is not None and not _is_of_some(loop.iter):
+                    yield _frozen_name(loop.iter), value
+
+
+def _freezes_batch_norm(
+    condition: ast.AST | None, node: ast.Assign, value: ast.expr
+) -> bool:
+    """`if isinstance(layer, BatchNormalization): ... = False`, also with `or`.
+
+    Or `layer.trainable = not isinstance(layer, BatchNormalization)`.
+    """
+    match condition, value:
+        case _, ast.UnaryOp(op=ast.Not(), operand=asked):
+            return _asks_for_batch_norm(asked)
+        case ast.If(test=test, body=body), ast.Constant(value=False) if node in body:
+            return any(map(_asks_for_batch_norm, _alternatives(test)))
+    return False
+
+
+def _alternatives(test: ast.expr) -> list[ast.expr]:
+    match test:
+        case ast.BoolOp(op=ast.Or(), values=tests):
+            return tests
+    return [test]
+
+
+def _asks_for_batch_norm(test: ast.expr) -> bool:
+    match test:
+        case ast.Call(func=ast.Name(id="isinstance")):
+            return "BatchNorm" in ast.unparse(test)
+    return False
+
+
+def _is_of_some(layers: ast.expr) -> bool:
+    """Whether a loop goes through some of the layers: `base.layers[50:]`."""
+    return any(isinstance(node, ast.Subscript) for node in ast.walk(layers))
 
 
 def _one_setting(

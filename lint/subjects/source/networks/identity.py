@@ -14,12 +14,13 @@ from ..reading.bindings import Binding, Kind
 from ..reading.imports import imported
 from ..reading.limits import NAMES_VISITED
 from ..reading.nodes import Function, moved
-from ..reading.values import Class, Self, argument_for, is_self
+from ..reading.values import Class, Self, is_self
 from ..resolving.callers import calls_elsewhere
 from ..resolving.lineage import project_lineage
 from ..resolving.local_calls import calls_of
 from ..resolving.members import members
 from ..resolving.resolve import values
+from ..resolving.starred import argument_in
 from .parts import items_of
 
 if TYPE_CHECKING:
@@ -94,6 +95,8 @@ class _OriginSearch:
             case ast.Subscript(value=base, slice=index):
                 for origin in self.origins(module, base):
                     yield (*origin, ast.unparse(index))
+                    if self._is_each(module, index):
+                        yield origin
             case ast.IfExp(body=one, orelse=other):
                 yield from self.origins(module, one)
                 yield from self.origins(module, other)
@@ -103,6 +106,18 @@ class _OriginSearch:
                 yield from self.origins(module, on)
             case _:
                 yield (expression,)
+
+    def _is_each(self, module: Module, index: ast.expr) -> bool:
+        """Whether a loop goes over it that is not around: `nets[name]` is all of them.
+
+        A loop around a step is at one of them, while others may be in use.
+        """
+        found = module.scopes.lookup(index) if isinstance(index, ast.Name) else None
+        for binding in found[1] if found else ():
+            loop = module.scopes.parents.get(binding.place)
+            if isinstance(loop, ast.For | ast.comprehension):
+                return loop not in self._here
+        return False
 
     def _name(self, module: Module, name: ast.Name) -> Iterator[Origin]:
         found = module.scopes.lookup(name)
@@ -158,7 +173,7 @@ class _OriginSearch:
         calls = [(module, *call) for call in calls_of(module, function)]
         calls += calls_elsewhere(module, function) if self._far else []
         for where, call, skipped in calls:
-            passed = argument_for(call, function, argument.arg, skipped)
+            passed = argument_in(where, call, function, argument.arg, skipped)
             if passed is not None:
                 yield from self.origins(where, passed)
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..reading.module import Module
+    from ..reading.values import Class
     from ..resolving.runs import Run
 
 
@@ -23,6 +24,7 @@ class Search:
     Attributes:
         surely: whether it leaves out what only one of several alternatives holds.
         run: the call that runs the function it is in, if its result depends on that.
+        instance: the class that it is in, if that has bases in the project, too.
         visited: what it has seen, each with the run in which it saw it.
         depth: how many expressions lead to where it is.
     """
@@ -30,6 +32,7 @@ class Search:
     def __init__(self, surely: bool) -> None:
         self.surely = surely
         self.run: Run | None = None
+        self.instance: Class | None = None
         self.visited: set[object] = set()
         self.depth = 0
         self._visits = 0
@@ -37,7 +40,7 @@ class Search:
     def enter(self, node: object) -> bool:
         """Whether to go into a node, which it then has seen."""
         too_far = self._visits > LAYERS_VISITED or self.depth > NESTING
-        mark = (node, None if self.run is None else self.run.key)
+        mark = (node, None if self.run is None else self.run.key, self.instance)
         if too_far or mark in self.visited:
             return False
         self._visits += 1

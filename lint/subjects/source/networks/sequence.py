@@ -134,8 +134,11 @@ def _layer(module: Module, expression: ast.expr) -> tuple[str, ast.Call] | None:
 def _pair(
     module: Module, before: ast.expr, after: ast.expr, alone: bool
 ) -> Iterator[Before]:
-    batch_norm, layer = _layer(module, after), _layer(module, before)
-    if batch_norm and layer and batch_norm[0] == "BatchNormalization":
+    batch_norm = _layer(module, after)
+    if batch_norm is None or batch_norm[0] != "BatchNormalization":
+        return
+    layer = _layer(module, before)
+    if layer is not None:
         yield Before(batch_norm[1], layer[1], layer[0], alone)
 
 

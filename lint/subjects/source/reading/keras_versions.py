@@ -162,13 +162,13 @@ _LEGACY = (
 # What exists only in Keras 3.
 _KERAS_3 = (
     Sign(
-        "keras.ops | keras.random | keras.tree | keras.distrib | keras.StatelessScope",
-        r"\bkeras\.(?:ops|random|tree|distribution|StatelessScope)\b",
+        "keras.",
+        r"keras(?<=\bkeras)\.(?:ops|random|tree|distribution|StatelessScope)\b",
     ),
     Sign("KERAS_BACKEND", r"\bKERAS_BACKEND\b"),
     Sign("stateless_call(", r"\bstateless_call\("),
     Sign(
-        "ops | random",
+        "from keras import | from keras.src import",
         r"^[ \t]*from[ \t]+keras(?:\.src)?[ \t]+import\b[^\n]*\b(?:ops|random)\b",
     ),
     Sign(

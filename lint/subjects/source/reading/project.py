@@ -25,7 +25,7 @@ from .text import CellPlace
 from .trail import Trail
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 # Encodings of short names, whose decoders take time with the square of the length.
@@ -53,10 +53,15 @@ class Project:
     """A folder of sources that import each other.
 
     Modules are looked up below `root` only, read once, and never run.
+
+    Args:
+        root: the folder.
+        is_linted: whether a file, given by its resolved path, is linted as well.
     """
 
-    def __init__(self, root: Path):
+    def __init__(self, root: Path, is_linted: Callable[[Path], bool] = lambda _: True):
         self.root = root.resolve()
+        self.is_linted = is_linted
         self.files = ModuleFiles(self.root)
         self.texts = ProjectTexts(self.root)
         self.reach = Reach(self.files, self.texts)

@@ -33,7 +33,7 @@ _SIGNS = (
     Sign("_decayed_lr(", r"\boptimizer\._decayed_lr\("),
     Sign(
         # Of Keras' own functions; `tf.keras.backend` has kept them.
-        "backend",
+        "from keras import backend as K | import keras.backend as K",
         r"""^[ \t]*(?:from[ ]keras[ ]import[ ]backend|import[ ]keras\.backend)[ ]as[ ]K
         \b(?s:.*?)\bK\.(?:abs|argmax|batch_(?:dot|get_value|set_value)|cast|clip
             |concatenate|dot|dtype|equal|eval|exp|expand_dims|flatten|function|gather
@@ -43,10 +43,14 @@ _SIGNS = (
     ),
     Sign("multi_gpu_model", r"\bimport\b[^\n]*\bmulti_gpu_model\b"),
     Sign("CuDNN", r"\bCuDNN(?:LSTM|GRU)\("),
-    Sign("lr", rf"\boptimizers\.{_OPTIMIZERS}\((?:\s*\w+\s*=[^,()\n]+,)*\s*lr\s*="),
     Sign(
         "lr",
-        rf"""\bkeras\.optimizers[ ]import\b(?s:.*?)
+        rf"""optimizers(?<=\boptimizers)\.{_OPTIMIZERS}\(
+        (?:\s*\w+\s*=[^,()\n]+,)*\s*lr\s*=""",
+    ),
+    Sign(
+        "lr",
+        rf"""keras(?<=\bkeras)\.optimizers[ ]import\b(?s:.*?)
         \b{_OPTIMIZERS}\((?:\s*(?!params\b)\w+\s*=[^,()\n]+,)*\s*lr\s*=""",
     ),
     Sign(

@@ -7,12 +7,12 @@ files are not parsed but searched, and rather too many of them than too few.
 from __future__ import annotations
 
 import os
-import re
 from copy import copy
 from itertools import islice, tee
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .import_statements import imports_of
 from .imports import is_outside
 from .limits import FILES_REACHED
 from .memo import remembered
@@ -23,13 +23,6 @@ if TYPE_CHECKING:
     from .module import Module
     from .module_files import ModuleFiles
     from .project_texts import ProjectTexts
-
-_IMPORT = re.compile(
-    r"[ \t]*(?:from[ \t]+(?P<package>[\w.]+)[ \t]+)?import\b"
-    r"[ \t]*(?:\((?P<listed>[^)]*)\)|(?P<names>(?:[^\\\n;]|\\\r?\n)*))"
-)
-_COMMENT = re.compile(r"#[^\n]*")
-_NAME = re.compile(r"[\w.*]+")
 
 
 def may_reach(module: Module, sign: Callable[[str], bool]) -> bool:
@@ -98,7 +91,7 @@ class Reach:
         """The files that a text may import which is in the file `path`."""
         found: list[Path] = []
         folder = path.parent
-        for package, names in _imports(text):
+        for package, names in imports_of(text):
             if is_outside(package):
                 continue
             # Any name that it does not bind may be a module of the package.
@@ -113,27 +106,6 @@ class Reach:
                 for place in self._files.named(folder, f"{package}{dot}{name}"):
                     found += _files_in(place, is_whole=True)
         return found
-
-
-def _imports(text: str) -> Iterator[tuple[str, set[str]]]:
-    """What a text imports: modules, each with the names in it that it asks for."""
-    # Their word is found in a tenth of the time that a pattern would take.
-    place = text.find("import")
-    while place >= 0:
-        statement = _IMPORT.match(text, text.rfind("\n", 0, place) + 1)
-        if statement is not None:
-            place = max(place, statement.end() - 1)
-            listed = statement["listed"] or statement["names"] or ""
-            listed = _COMMENT.sub("", listed) if "#" in listed else listed
-            first = (_NAME.search(item) for item in listed.split(","))
-            names = {match[0] for match in first if match}
-            if statement["package"]:
-                yield statement["package"], names
-            else:
-                for name in names:
-                    yield name, set()
-                    yield name.partition(".")[0], set()  # import a.b binds a
-        place = text.find("import", place + 1)
 
 
 def _folder_of(place: Path) -> Path | None:

@@ -16,7 +16,6 @@ from ..reading.values import (
     Routine,
     Self,
     Value,
-    argument_for,
     default_of,
     is_class_method,
     is_self,
@@ -25,6 +24,7 @@ from ..reading.values import (
 from .items import parts
 from .local_calls import calls_of
 from .resolve import reads, values
+from .starred import argument_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -110,7 +110,7 @@ def _passed(
     calls = calls_of(module, function)
     omitted = not calls
     for call, skipped in calls:
-        expression = argument_for(call, function, name, skipped)
+        expression = argument_in(module, call, function, name, skipped)
         if expression is not None:
             passed.append(expression)
         elif not unpacks(call):

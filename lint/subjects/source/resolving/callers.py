@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from ..reading.limits import FILES_CALLING, OBJECTS_HANDED
 from ..reading.memo import remembered
-from ..reading.values import Class, Parameter, Result, Routine, Self, argument_for
+from ..reading.values import Class, Parameter, Result, Routine, Self
 from .instances import given_by
 from .lineage import method_of
 from .resolve import values
+from .starred import argument_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +31,8 @@ def handed_in(
     for value in values(module, expression):
         if isinstance(value, Parameter):
             for other, call, skipped in calls_elsewhere(value.module, value.function):
-                passed = argument_for(call, value.function, value.name, skipped)
+                called, name = value.function, value.name
+                passed = argument_in(other, call, called, name, skipped)
                 if passed is not None:
                     yield other, passed
     if isinstance(expression, ast.Attribute) and depth < OBJECTS_HANDED:

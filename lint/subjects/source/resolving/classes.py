@@ -179,10 +179,15 @@ def passes_flag_itself(call: ast.Call, routine: Routine) -> bool:
 
 @remembered_of_class
 def layer_calls(cls: Class) -> list[tuple[Routine, ast.Call]]:
-    """The calls, in `call` and what it uses, that leave `training` to Keras."""
+    """The calls, in `call` and what it uses, that leave `training` to Keras.
+
+    A layer without `call` may have a `__call__` of its own, which Keras knows nothing
+    of: what is called there has the phase of the network around it.
+    """
+    has_call = method_of(cls, "call") is not None or keras_kind(cls) is None
     return [
         (routine, call)
-        for routine in reached(cls, "call")
+        for routine in reached(cls, "call" if has_call else "__call__")
         for call in calls_in(routine.module, routine.node)
         if not passes_flag_itself(call, routine)
     ]

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from ..reading.memo import remembered
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ..reading.module import Module
 
 
@@ -24,3 +26,15 @@ def entries(module: Module) -> dict[str, list[ast.Assign | ast.Call]]:
             case ast.Attribute(value=ast.Name(id=name)):
                 index.setdefault(name, []).append(call)
     return index
+
+
+def put_in(module: Module, base: ast.Name, key: ast.expr) -> Iterator[ast.expr]:
+    """What is put into a dict, by that key or where one of the two is not known."""
+    for put in entries(module).get(base.id, ()):
+        match put:
+            case ast.Assign(targets=[ast.Subscript(slice=other)], value=value):
+                known = isinstance(key, ast.Constant) and isinstance(
+                    other, ast.Constant
+                )
+                if not known or ast.unparse(key) == ast.unparse(other):
+                    yield value

@@ -6,16 +6,17 @@ import ast
 from typing import TYPE_CHECKING
 
 from ..reading.memo import remembered
-from ..reading.values import Routine, argument_for
 from .members import self_name
+from .starred import argument_in
 
 if TYPE_CHECKING:
     from ..reading.module import Module
+    from ..reading.values import Routine
 
 
 @remembered
 def as_caller_writes(
-    _caller: Module, call: ast.Call, routine: Routine, expression: ast.expr
+    caller: Module, call: ast.Call, routine: Routine, expression: ast.expr
 ) -> ast.expr | None:
     """Return what a caller would write for a parameter, or for a part of one.
 
@@ -26,15 +27,14 @@ def as_caller_writes(
         case ast.Name(id=name) if routine.owner and name == self_name(routine.node):
             return _instance(call, routine)
         case ast.Name(id=name):
-            return argument_for(
-                call, routine.node, name, int(routine.owner is not None)
-            )
+            skipped = int(routine.owner is not None)
+            return argument_in(caller, call, routine.node, name, skipped)
         case ast.Attribute(value=base, attr=attribute, ctx=context):
-            held = as_caller_writes(_caller, call, routine, base)
+            held = as_caller_writes(caller, call, routine, base)
             if held is not None:
                 return ast.copy_location(ast.Attribute(held, attribute, context), call)
         case ast.Subscript(value=base, slice=ast.Constant() as index, ctx=context):
-            held = as_caller_writes(_caller, call, routine, base)
+            held = as_caller_writes(caller, call, routine, base)
             if held is not None:
                 return ast.copy_location(ast.Subscript(held, index, context), call)
     return None

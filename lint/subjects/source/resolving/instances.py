@@ -7,10 +7,11 @@ import re
 from typing import TYPE_CHECKING
 
 from ..reading.memo import remembered_of_class
-from ..reading.values import Class, Routine, Self
-from .classes import graph_keywords, keras_kind
+from ..reading.nodes import last_word, nodes_in
+from ..reading.values import Class, Routine, Self, argument_for
+from .classes import calls_in, graph_keywords, keras_kind
 from .lineage import method_of, project_lineage
-from .members import members
+from .members import is_of_super, members
 from .resolve import values
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from ..reading.module import Module
     from ..reading.values import Value
+    from .members import Method
 
 _Given = tuple["Module", ast.expr]
 
@@ -62,7 +64,7 @@ def called(module: Module, call: ast.Call) -> Iterator[Value]:
 @remembered_of_class
 def _in_sight(cls: Class) -> tuple[Class, ...]:
     """The class and its subclasses, those of which there are instances if any."""
-    known = (cls, *_subclasses(cls))
+    known = (cls, *subclasses(cls))
     return tuple(one for one in known if _is_made(one)) or known
 
 
@@ -83,6 +85,27 @@ def graphs_given(cls: Class) -> tuple[_Given, ...]:
     )
 
 
+def constructed_with(cls: Class, base: Class, name: str) -> Iterator[_Given]:
+    """What instances of a class are given for a parameter of the base's `__init__`."""
+    constructor = members(base.module, base.node).methods.get("__init__")
+    own = method_of(cls, "__init__")
+    if constructor is None or own is None:
+        return
+    if own.node is not constructor:
+        for call in calls_in(own.module, own.node):
+            if last_word(call.func) == "__init__":
+                skipped = int(is_of_super(call.func))
+                given = argument_for(call, constructor, name, skipped)
+                if given is not None:
+                    yield own.module, given
+        return
+    for module in _modules_with(cls, _construction(cls)):
+        for call in module.calls_by_name.get(cls.node.name, ()):
+            given = argument_for(call, constructor, name, 1)
+            if given is not None:
+                yield module, given
+
+
 def _has_own_arguments(cls: Class) -> bool:
     constructor = method_of(cls, "__init__")
     return constructor is not None and constructor.node.args.vararg is None
@@ -97,6 +120,37 @@ def given_by(cls: Class, name: str) -> list[_Given]:
             if not (hidden and _is_in_body(ancestor.module, one)):
                 found.append((ancestor.module, one))
     return found
+
+
+@remembered_of_class
+def giving(cls: Class, name: str) -> tuple[Class, ...]:
+    """The subclasses in its file that give `self.name`, where the class never does.
+
+    They inherit the methods that use it.
+    """
+    if method_of(cls, name) is not None or given_by(cls, name):
+        return ()
+    using = [
+        method
+        for method in members(cls.module, cls.node).methods.values()
+        if any(_reads(node, name) for node in nodes_in(method))
+    ]
+    return tuple(
+        one
+        for one in subclasses(cls, everywhere=False)
+        if members(one.module, one.node).given(name)
+        and all(inherits(one, method) for method in using)
+    )
+
+
+def _reads(node: ast.AST, name: str) -> bool:
+    return isinstance(node, ast.Attribute) and node.attr == name
+
+
+def inherits(cls: Class, method: Method) -> bool:
+    """Whether its instances run that method by its name."""
+    found = method_of(cls, method.name)
+    return found is not None and found.node is method
 
 
 def _is_in_body(module: Module, expression: ast.expr) -> bool:
@@ -124,9 +178,11 @@ def _construction(cls: Class) -> re.Pattern[str]:
     return re.compile(rf"(?<!class )\b{cls.node.name}\s*\(")
 
 
-def _subclasses(cls: Class) -> Iterator[Class]:
+def subclasses(cls: Class, everywhere: bool = True) -> Iterator[Class]:
+    """The classes that extend it, of its own file or of the whole project."""
     as_base = re.compile(rf"\bclass\s+\w+\s*\([^)]*\b{cls.node.name}\b")
-    for module in _modules_with(cls, as_base):
+    near = [cls.module]
+    for module in _modules_with(cls, as_base) if everywhere else near:
         for node in module.classes:
             found = Class(module, node)
             if node.bases and any(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+import re
 from typing import TYPE_CHECKING
 
 from ..reading.limits import VALUES
+from ..reading.nodes import last_word
 from ..reading.values import (
     Class,
     Items,
+    Known,
     Literal,
     Parameter,
     Result,
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..reading.module import Module
+
+# Names of layers that normalize or do nothing; none of what has no name, such as None.
+_NORMALIZES = re.compile(r"Norm|^Identity$|^None$|^$")
 
 
 @reads(ast.Subscript)
@@ -92,11 +98,18 @@ def _entries(value: Items, keys: list[object]) -> Iterator[Value]:
 
 
 def _any_entry(value: Items) -> Iterator[Value]:
-    """What a registry holds, by whatever name; its constants are settings, not that."""
-    for entry in list(dict_entries(value).values())[:VALUES]:
+    """What a registry holds, by whatever name; its constants are settings, not that.
+
+    Of other libraries, that is only what all normalizes, so that each may stand for it.
+    """
+    entries = list(dict_entries(value).values())[:VALUES]
+    kept: tuple[type[Value], ...] = (Class, Routine, Result)
+    if entries and all(_NORMALIZES.search(last_word(entry)) for entry in entries):
+        kept = (*kept, Known)
+    for entry in entries:
         if isinstance(entry, ast.Name | ast.Attribute | ast.Call):
             for found in values(value.module, entry):
-                if isinstance(found, Class | Routine | Result):
+                if isinstance(found, kept):
                     yield found
 
 

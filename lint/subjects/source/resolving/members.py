@@ -101,6 +101,14 @@ def attribute_of_self(node: ast.AST, me: str | None) -> str | None:
     return None
 
 
+def is_of_super(function: ast.expr) -> bool:
+    """Whether it is `super().name`."""
+    match function:
+        case ast.Attribute(value=ast.Call(func=ast.Name(id="super"))):
+            return True
+    return False
+
+
 def constant_name(key: ast.expr) -> str:
     """The attribute that `getattr` or `setattr` is given; DYNAMIC if it is computed."""
     return str(key.value) if isinstance(key, ast.Constant) else DYNAMIC
@@ -120,9 +128,16 @@ def is_set_from_outside(module: Module, name: str) -> bool:
 
 def is_set_elsewhere(module: Module, name: str) -> bool:
     """Whether another file may set it; true if the project is too large to tell."""
-    use = re.compile(rf"\.{name}\s*=(?!=)|[\"']{name}[\"']")
+    setting = setting_of(name)
     texts = module.project.texts.by_path.values()
-    return not texts or any(use.search(text) for text in texts if text != module.text)
+    return not texts or any(
+        setting.search(text) for text in texts if text != module.text
+    )
+
+
+def setting_of(name: str) -> re.Pattern[str]:
+    """The pattern of what sets an attribute, or names it in a string to do so."""
+    return re.compile(rf"\.{name}\s*=(?!=)|[\"']{name}[\"']")
 
 
 def _read_method(method: Method, attributes: _Expressions, added: _Expressions) -> None:

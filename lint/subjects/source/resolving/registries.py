@@ -19,7 +19,7 @@ from ..reading.bindings import Kind
 from ..reading.limits import FILES_REACHED
 from ..reading.memo import remembered
 from ..reading.nodes import Function, last_word
-from ..reading.values import Class, Items, Routine, Value
+from ..reading.values import Class, Items, Result, Routine, Value
 from .entries import entries
 from .resolve import values
 
@@ -71,7 +71,7 @@ def _put(module: Module, put: ast.Assign) -> Iterator[Entry]:
         return
     key = target.slice.value if isinstance(target.slice, ast.Constant) else None
     for value in values(module, put.value):
-        if isinstance(value, Routine | Class):
+        if isinstance(value, Routine | Class | Result):
             yield key, value
 
 

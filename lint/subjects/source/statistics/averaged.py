@@ -10,9 +10,11 @@ from ... import names
 from ..networks.contents import kinds_held
 from ..reading.bindings import Kind
 from ..reading.values import Items, Known, Literal, Result, dict_entries
+from ..resolving.classes import keyword
 from ..resolving.resolve import values
 from ..resolving.saying import says
 from ..training.trained import places
+from .copied_weights import owner_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +28,8 @@ _AVERAGING = re.compile(
 )
 _OPTIMIZER = re.compile(r"keras\.optimizers\.")
 _TRAINING = ("fit", "fit_generator", "compile")
+_WRITING = ("finalize_variable_values",)
+_STEPPING = ("apply_gradients", "apply")
 # Functions that estimate the statistics again, by name.
 _ESTIMATES = re.compile(
     r"\b(recalibrat\w*|re_?estimat\w*|update_bn|(adapt|refresh|reset)_\w*(bn|batch_?norm"
@@ -93,6 +97,35 @@ def _networks_given(module: Module, made: ast.Call) -> Iterator[tuple[object, ..
                 continue
             if names.BATCH_NORM in kinds_held(module, call.func.value):
                 yield from places(module, call.func.value)
+    for network in _written_to(module, made):
+        yield from places(module, network)
+
+
+def _written_to(module: Module, made: ast.Call) -> Iterator[ast.expr]:
+    """The networks with BN to which a loop lets the optimizer write its averages.
+
+    `finalize_variable_values` does; from time to time also each step, if asked to.
+    """
+    writing: tuple[str, ...] = _WRITING
+    if keyword(made, "ema_overwrite_frequency") is not None:
+        writing = (*_WRITING, *_STEPPING)
+    for word in writing:
+        for call in module.calls_by_name.get(word, ()):
+            if isinstance(call.func, ast.Attribute) and _leads_to(
+                module, call.func.value, made
+            ):
+                for given in (*call.args, *(word.value for word in call.keywords)):
+                    for network in _trained_by(module, given):
+                        if names.BATCH_NORM in kinds_held(module, network):
+                            yield network
+
+
+def _trained_by(module: Module, given: ast.expr) -> Iterator[ast.expr]:
+    """The networks of variables, also of those in `zip(gradients, variables)`."""
+    for part in (given, *(given.args if isinstance(given, ast.Call) else ())):
+        network = owner_of(module, part)
+        if network is not None:
+            yield network
 
 
 def _leads_to(module: Module, expression: ast.expr, made: ast.Call) -> bool:

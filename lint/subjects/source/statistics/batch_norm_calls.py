@@ -21,6 +21,16 @@ if TYPE_CHECKING:
 
     from ..reading.module import Module
 
+# Words by which a class says that it is meant to infer.
+_STILL = re.compile(
+    r"fr(ee|o)z|fixed|still|trainable|infer|eval|test|constant|affine|always|only",
+    re.IGNORECASE,
+)
+_TRAINS = re.compile(r"\.fit\(|apply_gradients\(|train_on_batch\(")
+_LOADS = re.compile(
+    r"load_(?!data\b)\w+|(?<!np)\.load\(|restore|weights\s*=|set_weights|imagenet"
+    r"|applications|pretrain|h5|hub\."
+)
 # With `\b` at the beginning it would take twenty times as long.
 _MODE_2 = re.compile(r"mode(?<=\bmode)\s*=\s*2\b")
 
@@ -122,12 +132,30 @@ def is_batch_norm(module: Module, call: ast.Call) -> bool:
     if calls_base(module, call):
         # A layer that extends BN to keep it frozen passes False.
         said = flag_of(module, call)
-        return said is None or not (said.how is How.CONSTANT and not said.flag)
+        if said is None or said.how is not How.CONSTANT:
+            return True
+        if said.flag is False and not said.packed:
+            return not _is_meant_to_infer(module, call)
+        return bool(said.flag)
     for value in values(module, call.func):
         if isinstance(value, Result) and batch_norm_name(value.maker) is not None:
             frozen = freezes(module).for_good(call.func)
             return not frozen and not _may_be_frozen(value)
     return False
+
+
+def _is_meant_to_infer(module: Module, call: ast.Call) -> bool:
+    """Whether a class, or a comment in it, says so, where there is anything to keep."""
+    owner = module.scopes.enclosing_class(call)
+    first, last = (0, 0) if owner is None else (owner.lineno, owner.end_lineno or 0)
+    says_so = _STILL.search("\n".join(module.lines[first - 1 : last])) is not None
+    return says_so and not _learns_from_nothing(module)
+
+
+def _learns_from_nothing(module: Module) -> bool:
+    """Whether the project trains, and never loads what was trained before."""
+    texts = module.project.texts.by_path.values()
+    return any(map(_TRAINS.search, texts)) and not any(map(_LOADS.search, texts))
 
 
 def _may_be_frozen(layer: Result) -> bool:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from ... import names
 from ..networks.contents import kinds_held
 from ..networks.sequence import layers_before
-from ..reading.nodes import last_word
 from ..reading.values import Routine
 from ..resolving.classes import calls_in, keyword
 from ..resolving.resolve import values
+from ..training.applying import TRAINING, trains
 from ..training.trained import trained_networks
 from .one_sample import batch_of_one, is_option_of_one, is_single, size_of_one
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from ..reading.module import Module
 
 _FITTING = ("fit", "fit_generator")
-_APPLYING = ("apply_gradients", "minimize", "apply", "backward")
 _FLAT = {
     *("Dense", "EinsumDense", "Flatten", "Embedding"),
     *("GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalMaxPooling2D"),
@@ -44,14 +43,19 @@ class BatchOfOne:
 
 
 def batches_of_one(module: Module) -> Iterator[BatchOfOne]:
-    """Yield each place by which a network with BN gets one sample at a time."""
+    """Yield each place by which a network with BN gets one sample at a time.
+
+    None where Keras' learning phase is set: with 0, a fit infers.
+    """
+    if "set_learning_phase" in module.calls_by_name:
+        return
     found: dict[ast.AST, None] = {}
     for word in (*_FITTING, "train_on_batch"):
         for call in module.calls_by_name.get(word, ()):
             place = _given(module, call)
             if place is not None and _holds_batch_norm(module, call):
                 found.setdefault(place)
-    for place in _loops(module):
+    for place in (*_fed(module), *_loops(module)):
         found.setdefault(place)
     if found:
         is_flat = any(layer.kind in _FLAT for layer in layers_before(module))
@@ -87,9 +91,30 @@ def _given(module: Module, call: ast.Call) -> ast.AST | None:
     return call  # it is made in another file
 
 
+def _fed(module: Module) -> Iterator[ast.AST]:
+    """The data sets of loops that pass each batch to `train_on_batch`."""
+    for call in module.calls_by_name.get("train_on_batch", ()):
+        loop = next(
+            (
+                outer
+                for outer in module.scopes.ancestors(call)
+                if isinstance(outer, ast.For)
+                and _names_in(outer.target) & _names_in(call)
+            ),
+            None,
+        )
+        place = None if loop is None else batch_of_one(module, loop.iter)
+        if loop is not None and place is not None and _holds_batch_norm(module, call):
+            yield place if place in module.scopes.parents else loop.iter
+
+
+def _names_in(node: ast.AST) -> set[str]:
+    return {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
+
+
 def _loops(module: Module) -> Iterator[ast.AST]:
     """The data sets of loops that take gradients for networks with BN."""
-    if not module.mentions(*_APPLYING):
+    if not module.mentions(*TRAINING):
         return
     for loop in module.scopes.of(ast.For):
         place = batch_of_one(module, loop.iter)
@@ -110,12 +135,11 @@ def _trains(module: Module, loop: ast.For) -> bool:
     for node in ast.walk(loop):
         if not isinstance(node, ast.Call):
             continue
-        if last_word(node.func) in _APPLYING:
+        if trains(node):
             return True
         for value in values(module, node.func):
             if isinstance(value, Routine) and any(
-                last_word(call.func) in _APPLYING
-                for call in calls_in(value.module, value.node)
+                map(trains, calls_in(value.module, value.node))
             ):
                 return True
     return False

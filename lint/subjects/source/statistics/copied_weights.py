@@ -66,15 +66,33 @@ def copies_without_statistics(module: Module) -> Iterator[Copied]:
 def _is_zipped(module: Module, call: ast.Call, seen: set[ast.Call]) -> bool:
     """Whether the loop around a call goes over pairs that were seen."""
     return any(
-        isinstance(outer, ast.For) and not seen.isdisjoint(ast.walk(outer.iter))
+        not seen.isdisjoint(ast.walk(_iterated(module, over)))
         for outer in module.scopes.ancestors(call)
+        for over in _loops(outer)
     )
+
+
+def _loops(node: ast.AST) -> list[ast.For | ast.comprehension]:
+    """The loops that a statement or a comprehension makes."""
+    return [node] if isinstance(node, ast.For) else getattr(node, "generators", [])
+
+
+def _iterated(module: Module, loop: ast.For | ast.comprehension) -> ast.expr:
+    """What a loop goes over, also through a name: `pairs = zip(...)`."""
+    match loop.iter:
+        case (ast.Name() as name) | ast.Call(
+            func=ast.Name(id="enumerate" | "list"), args=[ast.Name() as name, *_]
+        ):
+            match _bindings(module, name):
+                case [Binding(kind=Kind.VALUE, node=ast.expr() as pairs)]:
+                    return pairs
+    return loop.iter
 
 
 def _zipped(module: Module) -> Iterator[_Pair]:
     """`for a, b in zip(target.trainable_variables, net.trainable_variables)`."""
     for call in module.calls_by_name.get("zip", ()):
-        owners = [_owner(module, argument) for argument in call.args[:2]]
+        owners = [owner_of(module, argument) for argument in call.args[:2]]
         assigned = _assigned(module, call)
         match owners:
             case [ast.expr() as first, ast.expr() as second] if assigned is not None:
@@ -101,11 +119,11 @@ def _owner_of_item(module: Module, method: ast.expr) -> ast.expr | None:
     """The network whose single variable a method is of."""
     match method:
         case ast.Attribute(value=ast.Subscript(value=variables)):
-            return _owner(module, variables)
+            return owner_of(module, variables)
         case ast.Attribute(value=ast.Name() as name):
             match _bindings(module, name):
                 case [Binding(kind=Kind.ITEM, node=ast.Attribute() as variables)]:
-                    return _owner(module, variables)
+                    return owner_of(module, variables)
     return None
 
 
@@ -133,7 +151,7 @@ def _handed_over(module: Module) -> Iterator[_Pair]:
     """`update(target.trainable_variables, net.trainable_variables)`, which copies."""
     for call in module.calls:
         given = [*call.args, *(word.value for word in call.keywords)]
-        owners = [owner for part in given if (owner := _owner(module, part))]
+        owners = [owner for part in given if (owner := owner_of(module, part))]
         if len(owners) != 2 or last_word(call.func) == "zip":
             continue
         if any(
@@ -163,14 +181,14 @@ def _bindings(module: Module, expression: ast.expr) -> list[Binding]:
     return found[1] if found else []
 
 
-def _owner(module: Module, expression: ast.expr) -> ast.expr | None:
+def owner_of(module: Module, expression: ast.expr) -> ast.expr | None:
     """The `net` of `net.trainable_variables`, also through a name."""
     match expression:
         case ast.Attribute(value=network, attr=name) if name in names.TRAINABLE:
             return network
     match _bindings(module, expression):
         case [Binding(kind=Kind.VALUE, node=ast.expr() as node)]:
-            return _owner(module, node)
+            return owner_of(module, node)
     return None
 
 
@@ -180,24 +198,43 @@ def _assigned(module: Module, call: ast.Call) -> int | None:
         if isinstance(outer, ast.Call) and last_word(outer.func) == "batch_set_value":
             return 0
         if isinstance(outer, ast.For | ast.ListComp | ast.GeneratorExp):
-            written = [
-                ast.unparse(node.func.value)
-                for node in ast.walk(outer)
-                if isinstance(node, ast.Call)
-                and isinstance(node.func, ast.Attribute)
-                and node.func.attr in _COPYING
-            ]
-            target = outer.target if isinstance(outer, ast.For) else None
-            for part in getattr(outer, "generators", ()):
-                target = target or part.target
-            items = getattr(target, "elts", [])
-            last = ast.unparse(items[1]) if len(items) > 1 else ""
-            if not written:
-                return None
-            return int(any(one == last for one in written))
+            return _assigned_in(outer, _loops(outer)[0])
+        if isinstance(outer, ast.Assign):
+            return _assigned_later(module, outer)
         if isinstance(outer, ast.stmt):
             return None
     return None
+
+
+def _assigned_later(module: Module, pairs: ast.Assign) -> int | None:
+    """The same for loops over pairs that have a name."""
+    for outer in module.scopes.of(ast.For, ast.ListComp, ast.GeneratorExp):
+        loop = _loops(outer)[0]
+        if loop.iter is not pairs.value and _iterated(module, loop) is pairs.value:
+            return _assigned_in(outer, loop)
+    return None
+
+
+def _assigned_in(outer: ast.AST, loop: ast.For | ast.comprehension) -> int | None:
+    written = [
+        ast.unparse(node.func.value)
+        for node in ast.walk(outer)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in _COPYING
+    ]
+    if not written:
+        return None
+    match loop.target:
+        case ast.Tuple(elts=[_, ast.Tuple(elts=[_, last])]) if _counts(loop.iter):
+            return int(ast.unparse(last) in written)
+        case ast.Tuple(elts=[_, last, *_]):
+            return int(ast.unparse(last) in written)
+    return 0
+
+
+def _counts(iterated: ast.expr) -> bool:
+    return isinstance(iterated, ast.Call) and last_word(iterated.func) == "enumerate"
 
 
 def _callers(pair: _Pair) -> Iterator[_Pair]:

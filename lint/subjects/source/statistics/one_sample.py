@@ -38,7 +38,7 @@ def size_of_one(module: Module, size: ast.expr) -> bool:
                 case [binding] if binding.kind is Kind.PARAMETER and isinstance(
                     binding.place, Function
                 ):
-                    return _is_one_by_default(module, binding.place, size.id)
+                    return _is_one_for_all(module, binding.place, size.id)
                 case [binding] if binding.kind is Kind.VALUE and isinstance(
                     binding.node, ast.Attribute
                 ):
@@ -46,16 +46,23 @@ def size_of_one(module: Module, size: ast.expr) -> bool:
     return False
 
 
-def _is_one_by_default(module: Module, function: Function, name: str) -> bool:
+def _is_one_for_all(module: Module, function: Function, name: str) -> bool:
+    """Whether a parameter is 1 by default, and for every caller in sight."""
     default = default_of(function, name)
-    if default is None or number(module, default) != 1:
-        return False
-    calls = [(module, *call) for call in calls_of(module, function)]
-    for where, call, skipped in (*calls, *calls_elsewhere(module, function)):
+    by_default = default is not None and number(module, default) == 1
+    calls = _calls(module, function)
+    for where, call, skipped in calls:
         passed = argument_for(call, function, name, skipped)
-        if unpacks(call) or (passed is not None and number(where, passed) != 1):
+        if unpacks(call) or (passed is None and not by_default):
             return False
-    return True
+        if passed is not None and number(where, passed) != 1:
+            return False
+    return bool(calls) or by_default
+
+
+def _calls(module: Module, function: Function) -> list[tuple[Module, ast.Call, int]]:
+    calls = [(module, *call) for call in calls_of(module, function)]
+    return [*calls, *calls_elsewhere(module, function)]
 
 
 def is_option_of_one(module: Module, size: ast.expr) -> bool:
@@ -91,6 +98,8 @@ def batch_of_one(
     if item is not None:
         return _first_of_one(item, depth)
     for node in _written_out(module, data):
+        if isinstance(node, ast.Name):
+            return _first_of_one(_passed(module, node), depth)
         if isinstance(node, ast.Call):
             if last_word(node.func) in _BATCHES and node.args:
                 return node if size_of_one(module, node.args[0]) else None
@@ -122,6 +131,22 @@ def _item(
     return None
 
 
+def _passed(module: Module, name: ast.Name) -> list[tuple[Module, ast.expr]]:
+    """What all callers pass for a parameter; nothing if one is not in sight."""
+    found = module.scopes.lookup(name)
+    given: list[tuple[Module, ast.expr]] = []
+    match found and found[1]:
+        case [Binding(kind=Kind.PARAMETER, place=function)] if isinstance(
+            function, Function
+        ):
+            for where, call, skipped in _calls(module, function):
+                passed = argument_for(call, function, name.id, skipped)
+                if passed is None:
+                    return []
+                given.append((where, passed))
+    return given
+
+
 def _single_item(routine: Routine) -> ast.AST | None:
     """What a generator yields, or a function returns, if that is one sample."""
     made = returns_of(routine.module, routine.node)
@@ -133,13 +158,18 @@ def _single_item(routine: Routine) -> ast.AST | None:
 
 
 def _written_out(module: Module, data: ast.expr | None) -> Iterator[ast.AST]:
-    """The calls by which a data set is made, the last one first."""
+    """The calls by which a data set is made, the last one first.
+
+    The parameter that it is, if it is passed in.
+    """
     for _ in range(_STEPS):
         match data:
             case ast.Name():
                 found = module.scopes.lookup(data)
                 nodes = [candidate.node for candidate in found[1]] if found else []
                 if len(nodes) != 1 or not isinstance(nodes[0], ast.expr):
+                    if len(nodes) == 1 and isinstance(nodes[0], ast.arg):
+                        yield data
                     return
                 data = nodes[0]
             case ast.Call(func=ast.Name(id="enumerate" | "tqdm"), args=[inner, *_]):
@@ -160,7 +190,7 @@ def is_single(module: Module, sample: ast.expr) -> bool:
     """Whether an array surely holds one sample: `x[i : i + 1]`, `state[None]`."""
     match local_value(module, sample):
         case ast.Subscript(slice=ast.Tuple(elts=[index, *_]) | index):
-            return _is_new_axis(index) or _is_length_one(index)
+            return _is_new_axis(index) or _is_length_one(module, index)
         case ast.Call(func=function, args=given) as call:
             name = last_word(function)
             if name == "expand_dims" and given:
@@ -182,17 +212,17 @@ def _is_new_axis(index: ast.expr) -> bool:
     return False
 
 
-def _is_length_one(index: ast.expr) -> bool:
-    """`:1`, or `i : i + 1`."""
+def _is_length_one(module: Module, index: ast.expr) -> bool:
+    """`:1`, or `i : i + 1`, or `i : i + size` with a size of 1."""
     match index:
         case ast.Slice(lower=None | ast.Constant(value=0), upper=ast.Constant(value=1)):
             return index.step is None
         case ast.Slice(
             lower=ast.expr() as lower,
-            upper=ast.BinOp(left=left, op=ast.Add(), right=ast.Constant(value=1)),
+            upper=ast.BinOp(left=left, op=ast.Add(), right=right),
             step=None,
-        ):
-            return ast.unparse(lower) == ast.unparse(left)
+        ) if ast.unparse(lower) == ast.unparse(left):
+            return size_of_one(module, right)
     return False
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ..networks.rates import drops_in_every_phase, is_constant_rate
 from ..reading import hints
 from ..reading.nodes import Function, last_word
+from ..reading.signs import Sign
 from ..reading.values import Class, Known, default_of, parameters
 from ..resolving.classes import calls_in, keras_kind, keyword
 from ..resolving.local_calls import calls_of
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from ..reading.module import Module
 
-_WORDS = re.compile(r"\bdropout\(|DropoutWrapper\(")
+_WORDS = Sign("dropout( | DropoutWrapper(", r"\bdropout\(|DropoutWrapper\(")
 _WRAPPER = re.compile(r"(tensorflow|contrib)\b.*\.DropoutWrapper$")
 _KEPT = ("input_keep_prob", "output_keep_prob", "state_keep_prob")
 _BY_FLAG = {"contrib.layers.dropout", "slim.dropout"}  # True by default

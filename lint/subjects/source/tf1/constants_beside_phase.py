@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ..reading.module import Module
     from ..reading.nodes import Function
 
-_GIVEN = re.compile(r"\bis_training\s*=\s*(True|False)\b")
+_GIVEN = re.compile(r"is_training(?<=\bis_training)\s*=\s*(True|False)\b")
 _LAYERS = names.BATCH_NORM_FUNCTIONS | names.DROPOUT_FUNCTIONS
 _OTHER_USE = re.compile(
     r"test|eval|valid|infer|predict|sampl|generat|export|serv|restor|summar|visuali"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..reading.limits import VARIABLES_FOLLOWED
 from ..reading.nodes import last_word
+from ..reading.signs import Sign
 from .graph_mode import functions_of_both_phases, reached_calls
 
 if TYPE_CHECKING:
@@ -15,7 +16,10 @@ if TYPE_CHECKING:
 
     from ..reading.module import Module
 
-_TRAINABLE = re.compile(r"\btrainable_variables\(|\bTRAINABLE_VARIABLES\b")
+_TRAINABLE = Sign(
+    "trainable_variables( | TRAINABLE_VARIABLES",
+    r"\btrainable_variables\(|\bTRAINABLE_VARIABLES\b",
+)
 # Where the statistics are named, or all variables are asked for.
 _MORE = re.compile(
     r"moving_(mean|var)|\b(global|all|model)_variables\(|(GLOBAL|MODEL)_VARIABLES"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from ... import names
 from ..networks.contents import kinds_held
 from ..reading import hints
 from ..reading.nodes import last_word
+from ..reading.signs import Sign
 from ..reading.values import Known, Routine, parameters, unpacks
 from ..resolving.classes import calls_in
 from ..resolving.resolve import values
@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
 _SPECS = ("EstimatorSpec", "TPUEstimatorSpec")
 _MODE = "mode"
-_EVALUATES = re.compile(
-    r"\b(train_and_evaluate|EvalSpec)\(|stimator\w*\.(evaluate|predict)\("
+_EVALUATES = Sign(
+    "train_and_evaluate | EvalSpec | stimator",
+    r"\b(train_and_evaluate|EvalSpec)\(|stimator\w*\.(evaluate|predict)\(",
 )
 
 

@@ -38,11 +38,11 @@ def frozen_in_fit(module: Module) -> Iterator[Freezing]:
     Adversarial networks, which are trained batch by batch, are not meant to infer.
     """
     if (
-        keras_for(module).version >= _INFERS_WHEN_FROZEN
-        or "train_on_batch" in module.calls_by_name
+        "train_on_batch" in module.calls_by_name
         or not any(word in module.calls_by_name for word in _FITTING)
         or not (module.matches(_STANDALONE) or module.matches(_GRAPHS))
         or module.mentions("learning_phase")
+        or keras_for(module).version >= _INFERS_WHEN_FROZEN
     ):
         return
     for change in freezings(module):

@@ -9,16 +9,21 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from ... import names
+from ..networks.contents import kinds_held
 from ..reading import hints
 from ..reading.nodes import last_word
-from ..reading.values import Items, Known, Literal, Result, parameters
+from ..reading.values import Class, Items, Known, Literal, Result, Self, parameters
+from ..resolving.classes import calls_in, is_callback
 from ..resolving.resolve import values
+from ..resolving.saying import says
+from ..resolving.symbolic import builds_graph
 from .backend_functions import updates_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from ..reading.module import Module
+    from ..reading.nodes import Function
 
 _SETTER = Known("keras.backend.set_learning_phase")
 _SESSION = Known("keras.backend.get_session")
@@ -33,6 +38,7 @@ _EXPORTING = (
     *("add_meta_graph_and_variables", "extract_sub_graph", "freeze_session"),
 )
 _LOADING = ("load_model", "model_from_json", "model_from_yaml", "load_weights")
+_MAKING = ("Sequential", "Model", "compile", *_LOADING)
 _BUILT = ("compile", *_FITTING, *_LOADING)
 # Where operations run at once; there `fit` and the like set the phase themselves.
 _EAGER = re.compile(r"GradientTape|tf\.function|enable_eager|keras\.ops\b")
@@ -46,6 +52,8 @@ class Phase(Enum):
     EXPORTS_TRAINING = auto()  # it is 1 where a graph is exported
     TOO_LATE = auto()  # it is set to 0 after the model was made
     NO_EFFECT = auto()  # it is set to 1 after the model was made
+    CALLS_IN_TRAINING = auto()  # it is 1 while a fitted model is called
+    CALLED_BACK = auto()  # a callback sets it, while a model is fitted
     NOT_SET = auto()  # a graph is exported, and nothing sets it
     CALLED_WITH_1 = auto()  # a function of the backend is given 1
 
@@ -62,7 +70,12 @@ def wrong_phases(module: Module) -> Iterator[GlobalPhase]:
     """Yield each such place, where layers in sight, or a loaded model, may obey it."""
     if module.is_test or module.matches(_EAGER) or not _may_matter(module):
         return
-    setters = list(_setters(module))
+    setters = []
+    for call, flag in _setters(module):
+        if _is_in_callback(module, call):
+            yield GlobalPhase(call, Phase.CALLED_BACK)
+        else:
+            setters.append((call, flag))
     for call, flag in setters:
         if all(other is flag for _, other in setters):
             found = _wrong(module, call, flag)
@@ -96,6 +109,16 @@ def _setters(module: Module) -> Iterator[tuple[ast.Call, bool | None]]:
                     yield call, None
 
 
+def _is_in_callback(module: Module, setter: ast.Call) -> bool:
+    owner = module.scopes.enclosing_class(setter)
+    around = module.scopes.names_around(setter)
+    return (
+        owner is not None
+        and any(name.startswith("on_") for name in around)
+        and is_callback(Class(module, owner))
+    )
+
+
 def _wrong(module: Module, setter: ast.Call, flag: bool | None) -> Phase | None:
     after = [call for call in module.calls if _runs_after(module, setter, call)]
     exports = _any_of(after, _EXPORTING) and any(True for _ in _sessions(module))
@@ -105,6 +128,10 @@ def _wrong(module: Module, setter: ast.Call, flag: bool | None) -> Phase | None:
             return Phase.EXPORTS_TRAINING
         case True if _any_of(after, _INFERRING):
             return Phase.NO_EFFECT if late else Phase.INFERS_IN_TRAINING
+        case True if _any_of(_before(module, setter), _FITTING) and any(
+            _is_plain(module, call) for call in after
+        ):
+            return Phase.CALLS_IN_TRAINING
         case False if exports:
             return Phase.TOO_LATE if late else None
         case False if _any_of(after, _FITTING):
@@ -112,16 +139,45 @@ def _wrong(module: Module, setter: ast.Call, flag: bool | None) -> Phase | None:
     return None
 
 
+def _is_plain(module: Module, call: ast.Call) -> bool:
+    """Whether a network with BN is called on data, with no phase of its own."""
+    return (
+        bool(call.args)
+        and isinstance(call.func, ast.Name | ast.Attribute)
+        and says(module, call).is_nothing
+        and names.BATCH_NORM in kinds_held(module, call.func)
+        and any(isinstance(one, Result | Self) for one in values(module, call.func))
+        and not builds_graph(module, call, is_layer=False)
+    )
+
+
 def _runs_after(module: Module, setter: ast.Call, call: ast.Call) -> bool:
     """Whether a call comes after it in its function, or after the module's.
 
-    Functions run when they are called, wherever they stand.
+    Functions run when they are called, wherever they stand. The other methods of a
+    class run after the one that makes its model.
     """
     function = module.scopes.enclosing_function(setter)
     around = module.scopes.enclosing_function(call)
-    if function is None and around is not None:
-        return True
-    return around is function and call.lineno > setter.lineno
+    if around is function:
+        return call.lineno > setter.lineno
+    if function is None or around is None:
+        return around is not None
+    owner = module.owner_of(function)
+    return (
+        owner is not None
+        and owner is module.owner_of(around)
+        and _makes_model(module, function, setter)
+    )
+
+
+def _makes_model(module: Module, method: Function, setter: ast.Call) -> bool:
+    """Whether the method builds what its class runs, once the phase is set."""
+    return getattr(method, "name", "") == "__init__" or any(
+        last_word(call.func) in _MAKING
+        for call in calls_in(module, method)
+        if call.lineno > setter.lineno
+    )
 
 
 def _before(module: Module, setter: ast.Call) -> Iterator[ast.Call]:

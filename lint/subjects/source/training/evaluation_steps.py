@@ -14,6 +14,7 @@ from ..reading.nodes import last_word, nodes_in
 from ..reading.values import Class, Known, Parameter, Result, Routine, Self, parameters
 from ..resolving.classes import calls_in, is_callback, keyword
 from ..resolving.members import attribute_of_self
+from ..resolving.named_flags import named_flag
 from ..resolving.resolve import values
 from ..resolving.saying import FLAG, says
 from .tapes import records, stands_in_tape
@@ -38,7 +39,8 @@ class Evaluated:
         flag: the argument.
         kinds: what the network holds of BN and dropout; nothing if it is passed in, so
             that it is not in sight.
-        surely: whether it holds BN, and no name or dropout suggests intent.
+        surely: whether it holds BN, and no name, also of the constant, or dropout
+            suggests intent.
     """
 
     flag: ast.expr
@@ -50,10 +52,13 @@ def trained_in_evaluation(module: Module) -> Iterator[Evaluated]:
     """Yield each such call of a network that holds BN or dropout, or is passed in."""
     for call in module.calls if _FLAGGED.search(module.text) else ():
         flag = _flag_of(call)
-        if flag is None or not says(module, call).is_constant(True):
+        function = None if flag is None else _evaluation(module, call)
+        if flag is None or function is None or _is_meant(module, function):
             continue
-        function = _evaluation(module, call)
-        if function is None or _is_meant(module, function):
+        if isinstance(module.scopes.parents.get(call), ast.Expr):
+            continue  # only its statistics are wanted
+        named = not says(module, call).is_constant(True)
+        if named and not named_flag(module, flag):
             continue
         network = _network_of(call)
         kinds = kinds_held(module, network) & {names.BATCH_NORM, names.DROPOUT}
@@ -61,7 +66,8 @@ def trained_in_evaluation(module: Module) -> Iterator[Evaluated]:
         predicts = "predict" in function.name
         if names.BATCH_NORM in kinds:
             alone = names.DROPOUT not in kinds
-            yield Evaluated(flag, kinds, alone or (is_step and not predicts))
+            sure = not named and (alone or (is_step and not predicts))
+            yield Evaluated(flag, kinds, sure)
         elif predicts and not _is_loaded(module, network):
             continue  # it may well sample by its dropout on purpose
         elif (

@@ -17,6 +17,7 @@ from ..resolving.lineage import method_of, project_lineage
 from ..resolving.members import attribute_of_self, self_name
 from ..resolving.resolve import values
 from ..resolving.saying import How, says, says_otherwise
+from .applying import applies_somewhere
 from .loss_functions import has_losses, lost_in_losses
 from .owners import owners
 from .running import Running, running
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from ..reading.module import Module
     from ..reading.nodes import Function
 
-_APPLYING = ("apply_gradients", "minimize")
 _STEPS = ("GradientTape", "stateless_call", "backward")
 _OWN_LOSS = re.compile(r"(compute|calc|calculate|get)_loss$|loss$")
 _OF_RESULTS = {*("pred", "preds", "prediction", "predictions", "y", "output"), "logits"}
@@ -71,9 +71,7 @@ def handed_in_networks(module: Module) -> Iterator[tuple[ast.Call, str]]:
 
 def _steps(module: Module) -> Iterator[_Step]:
     """The tapes of a module, in functions, where gradients are applied somewhere."""
-    if not module.mentions("GradientTape") or not any(
-        word in module.calls_by_name for word in _APPLYING
-    ):
+    if not (module.mentions("GradientTape") and applies_somewhere(module)):
         return
     for made in module.calls_by_name.get("GradientTape", ()):
         tape = module.scopes.parents.get(module.scopes.parents.get(made))  # type: ignore[arg-type]

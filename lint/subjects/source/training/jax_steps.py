@@ -12,7 +12,8 @@ from ..reading.values import Routine
 from ..resolving.classes import keyword
 from ..resolving.resolve import values
 from ..resolving.saying import FLAG
-from .lost_flag import LOST, LostFlag, applies_somewhere
+from .applying import applies_somewhere
+from .lost_flag import LOST, LostFlag
 from .running import Running, running
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from ..resolving.local_calls import calls_of
 from ..resolving.members import returns_of
 from ..resolving.resolve import values
 from ..resolving.saying import FLAG, says, says_otherwise
-from .lost_flag import applies_somewhere
+from .applying import applies_somewhere
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 # Layers that are inactive in inference mode; augmentation is not.
 LOST = frozenset({names.BATCH_NORM, names.DROPOUT, names.NOISE})
-APPLYING = ("apply_gradients", "minimize", "apply", "stateless_apply", "apply_updates")
 
 
 @dataclass(frozen=True)
@@ -42,8 +41,3 @@ class LostFlag:
     is_false: bool = False
     home: Module | None = None
     call: ast.Call | None = None
-
-
-def applies_somewhere(module: Module) -> bool:
-    """Whether the module applies gradients."""
-    return any(word in module.calls_by_name for word in APPLYING)

@@ -11,6 +11,7 @@ from ..reading.nodes import Function
 from ..reading.values import Class, Result, Routine, Self, argument_for
 from ..resolving.callers import handed_in
 from ..resolving.classes import keras_kind
+from ..resolving.entries import put_in
 from ..resolving.lineage import method_of
 from ..resolving.local_calls import calls_of
 from ..resolving.members import attribute_of_self, members, returns_of, self_name
@@ -76,6 +77,8 @@ def _owners(
                     inner += members(module, value.cls.node).given(name)
         case ast.Name():
             inner += _bound_to(module, source)
+        case ast.Subscript(value=ast.Name() as base, slice=key):
+            inner += [base, *put_in(module, base, key)]
         case _:
             for child in ast.iter_child_nodes(source):
                 yield from _owners(module, child, visited)

@@ -9,12 +9,12 @@ from ... import names
 from ..networks.contents import kinds_held
 from ..reading.nodes import last_word
 from ..resolving.callers import handed_in
+from .applying import trains_somewhere
 
 if TYPE_CHECKING:
     from ..reading.module import Module
 
 _NORMS = ("norm", "sqrt", "square", "reduce_euclidean_norm", "l2_loss")
-_APPLYING = ("apply_gradients", "minimize", "apply", "backward")
 
 
 def is_one_away(module: Module, gradient: ast.Call) -> bool:
@@ -77,8 +77,6 @@ def is_trained_with_batch_norm(module: Module, network: ast.expr) -> bool:
     """Whether it holds BN, here or where it is passed in, and gradients are applied."""
     return any(
         names.BATCH_NORM in kinds_held(where, known)
-        and any(
-            word in one.calls_by_name for word in _APPLYING for one in {module, where}
-        )
+        and any(map(trains_somewhere, {module, where}))
         for where, known in ((module, network), *handed_in(module, network))
     )

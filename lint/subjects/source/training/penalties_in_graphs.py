@@ -127,7 +127,11 @@ def penalized_in_losses(module: Module) -> Iterator[ast.Call]:
 
 
 def _scores_by_batch_norm(module: Module, bound: ast.Call, given: str) -> bool:
-    """Whether the inputs that a loss is bound to go through a network with BN."""
+    """Whether the inputs that a loss is bound to go through a network with BN.
+
+    A critic is frozen for the generator's turn, later: its own model is compiled by
+    then.
+    """
     inputs = keyword(bound, given)
     if inputs is None:
         return False
@@ -137,6 +141,6 @@ def _scores_by_batch_norm(module: Module, bound: ast.Call, given: str) -> bool:
         and module.scopes.scope_of(call) is scope
         and text in given_to(call)
         and not says(module, call).is_constant(False)
-        and names.BATCH_NORM in kinds_held(module, call.func)
+        and names.BATCH_NORM in kinds_held(module, call.func, even_frozen=True)
         for call in module.calls
     )

@@ -32,7 +32,9 @@ def stepping(module: Module) -> list[Module]:
         for node in module.tree.body
         if isinstance(node, ast.FunctionDef | ast.ClassDef)
     }
-    if not defined or module.path.suffix == ".ipynb" or not _runs_what_it_gets(module):
+    if not defined or module.path.suffix == ".ipynb" or module.is_test:
+        return []
+    if not _runs_what_it_gets(module):
         return []
     defined.add(module.imported_as)
     users = [

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..networks.defaults import kinds_in_inference, trains_by_default
 from ..reading.limits import STEPS_CALLED
-from ..reading.nodes import last_word
+from ..reading.nodes import Function, last_word
 from ..reading.values import (
     Class,
     Known,
@@ -24,15 +24,19 @@ from ..resolving.callers import called_on, calls_elsewhere, handed_in
 from ..resolving.classes import calls_in, keras_kind
 from ..resolving.handed import as_caller_writes
 from ..resolving.handles import joined
-from ..resolving.lineage import method_of
+from ..resolving.instances import constructed_with
+from ..resolving.lineage import method_of, project_lineage
 from ..resolving.local_calls import calls_of
 from ..resolving.members import (
     attribute_of_self,
+    is_of_super,
     is_set_elsewhere,
     is_set_from_outside,
     members,
+    returns_of,
     self_name,
 )
+from ..resolving.named_flags import named_flag
 from ..resolving.resolve import values
 from ..resolving.saying import FLAG, How, says, says_otherwise
 
@@ -40,7 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from ..reading.module import Module
-    from ..reading.nodes import Function
+    from ..reading.values import Value
     from ..resolving.saying import Said
 
 Network = tuple["Module", ast.expr]
@@ -51,7 +55,8 @@ class Running:
     """A call that runs in a training step; `shown` is in the linted module.
 
     `routine` is the function that it is in and `caller` what called that, if the step
-    only leads to it.
+    only leads to it. `instance` is the class whose methods run, if that is not the one
+    that they are written in: a subclass.
     """
 
     module: Module
@@ -59,6 +64,7 @@ class Running:
     shown: ast.Call
     routine: Routine | None = None
     caller: Running | None = None
+    instance: Class | None = None
 
     @property
     def is_shown(self) -> bool:
@@ -69,6 +75,7 @@ class Running:
         """Yield the network: as written, and as each caller on the way knows it."""
         yield from self.handed(self.call.func)
         yield from self._of_instance()
+        yield from self._of_subclass()
 
     def _of_instance(self) -> Iterator[Network]:
         """Yield `self.net` as the step knows it that runs a method: `task.net`.
@@ -89,6 +96,42 @@ class Running:
                 yield caller.module, ast.copy_location(known, called)
                 return
             caller = caller.caller
+
+    def _of_subclass(self) -> Iterator[Network]:
+        """Yield what the subclass gives `self.net`, or is itself given for it."""
+        name = self.own_name
+        if self.instance is None or name is None or self._is_in_call():
+            return
+        for cls in project_lineage(self.instance):
+            given = members(cls.module, cls.node).given(name)
+            for expression in given:
+                yield cls.module, expression
+                yield from _of_class(self.instance, cls, expression)
+            if any(not isinstance(one, ast.Constant) for one in given):
+                return
+
+    @property
+    def own_name(self) -> str | None:
+        """`name` if `self.name(...)` is called."""
+        for outer in self.module.scopes.ancestors(self.call.func):
+            if isinstance(outer, Function) and self.module.owner_of(outer) is not None:
+                return attribute_of_self(self.call.func, self_name(outer))
+        return None
+
+    def runs(self) -> Iterator[Value]:
+        """Yield what may be called; of `self.loss()`, what the subclass makes of it."""
+        name = None if self.instance is None else self.own_name
+        if self.instance is not None and name is not None:
+            method = method_of(self.instance, name)
+            if method is not None:
+                yield method
+                return
+        yield from called_on(self.module, self.call.func)
+
+    def passes_instance(self) -> Class | None:
+        """The class of the instance, if it is called on that: `self.loss()`."""
+        is_own = self.own_name is not None or is_of_super(self.call.func)
+        return self.instance if is_own else None
 
     def handed(self, name: ast.expr) -> Iterator[Network]:
         """Yield what is written in the call, and what each caller passes for it.
@@ -140,20 +183,25 @@ class Running:
             step, said = caller, says(caller.module, caller.call, name=name)
         said = _kept_constant(step.module, said)
         lost = (said.is_nothing and passes_nothing) or said.is_constant(None)
-        return step if lost else None, step if said.is_constant(False) else None
+        off = said.is_constant(False) or _is_off_by_name(step.module, said)
+        return step if lost else None, step if off else None
 
 
 def running(
-    module: Module, body: Iterable[ast.AST], own_tapes: bool = False
+    module: Module,
+    body: Iterable[ast.AST],
+    own_tapes: bool = False,
+    instance: Class | None = None,
 ) -> Iterator[Running]:
     """The calls in a piece of code, and in the project's functions that it calls.
 
     What has a tape of its own takes gradients of its own: it is left out, unless
-    `own_tapes` are asked for.
+    `own_tapes` are asked for. The code of a base class may run on an `instance` of a
+    subclass.
     """
     visited: set[ast.AST] = set()
     pending = [
-        (Running(module, node, node), 0)
+        (Running(module, node, node, instance=instance), 0)
         for part in body
         for node in ast.walk(part)
         if isinstance(node, ast.Call)
@@ -161,14 +209,10 @@ def running(
     while pending:
         current, depth = pending.pop(0)
         yield current
-        for value in called_on(current.module, current.call.func):
+        for value in current.runs():
             caller = current
             if isinstance(value, Partial) and isinstance(value.function, Routine):
-                call = joined(value.call, current.call)
-                shown = current.shown
-                caller = Running(
-                    current.module, call, shown, current.routine, current.caller
-                )
+                caller = replace(current, call=joined(value.call, current.call))
                 value = value.function
             if isinstance(value, Self | Result):
                 value = _own_call(value) or value
@@ -180,10 +224,23 @@ def running(
                 last_word(inner.func) == "GradientTape" for inner in inside
             )
             if depth < STEPS_CALLED and not own_tape:
+                on = current.passes_instance()
                 for inner in inside:
                     shown = inner if value.module is module else current.shown
-                    step = Running(value.module, inner, shown, value, caller)
+                    step = Running(value.module, inner, shown, value, caller, on)
                     pending.append((step, depth + 1))
+
+
+def _of_class(instance: Class, cls: Class, expression: ast.expr) -> Iterator[Network]:
+    """Yield what an expression of a base class is in instances of a subclass."""
+    match expression:
+        case ast.Name(id=name):
+            yield from constructed_with(instance, cls, name)
+        case ast.Call(func=ast.Attribute(value=ast.Name(id="self"), attr=name)):
+            method = method_of(instance, name)
+            if method is not None:
+                for returned in returns_of(method.module, method.node):
+                    yield method.module, returned
 
 
 def trained_kinds(network: Network, call: ast.Call) -> frozenset[str]:
@@ -238,6 +295,16 @@ def _never_given(module: Module, said: Said) -> bool:
     return bool(calls) and not any(
         argument_for(call, function, name, skipped) is not None or unpacks(call)
         for _, call, skipped in calls
+    )
+
+
+def _is_off_by_name(module: Module, said: Said) -> bool:
+    """Whether it is a constant, or a setting, that is always False."""
+    return (
+        said.how is How.SOMETHING
+        and isinstance(said.node, ast.keyword)
+        and said.node.arg is not None
+        and named_flag(module, said.node.value) is False
     )
 
 

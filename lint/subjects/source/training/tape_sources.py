@@ -6,33 +6,32 @@ import ast
 from typing import TYPE_CHECKING
 
 from ..reading.bindings import Kind
-from ..reading.nodes import last_word
 from ..reading.values import Routine, parameters
-from ..resolving.classes import calls_in, keyword
+from ..resolving.classes import calls_in
 from ..resolving.handed import as_caller_writes
 from ..resolving.members import returns_of
 from ..resolving.resolve import values
-from .lost_flag import APPLYING, applies_somewhere
+from ..resolving.starred import argument_in
+from .applying import applies, applies_somewhere
 from .owners import owners
-from .tapes import is_tape
+from .tapes import is_tape, taken_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ..reading.module import Module
 
-# Where a tape gets its name, with the name.
-Tapes = dict[ast.AST, str]
 
-
-def trained_by(module: Module, node: ast.With, tapes: Tapes) -> list[ast.expr] | None:
+def trained_by(
+    module: Module, node: ast.With, tapes: set[ast.AST]
+) -> list[ast.expr] | None:
     """Return what the tapes of a `with` take gradients for.
 
     None if no optimizer applies them.
     """
     taken = list(_taken(module, node, tapes))
     calls = _calls_around(module, node)
-    applied = any(last_word(call.func) in APPLYING for call in calls)
+    applied = any(map(applies, calls))
     applied = applied or any(helper and _applies(helper) for _, helper in taken)
     function = module.scopes.enclosing_function(node)
     if not applied and isinstance(function, ast.FunctionDef):
@@ -49,21 +48,24 @@ def is_for_inputs(module: Module, node: ast.With) -> bool:
     )
 
 
-def tapes_of(module: Module, node: ast.With) -> Tapes:
-    """The tapes that a `with` opens, or goes on with: `with tape:`."""
-    found: Tapes = {}
+def tapes_of(module: Module, node: ast.With) -> set[ast.AST]:
+    """The places where the tapes get their names that a `with` opens.
+
+    It may have been made before: `with tape:`.
+    """
+    found: set[ast.AST] = set()
     for item in node.items:
         match item:
-            case ast.withitem(optional_vars=ast.Name(id=name) as place):
+            case ast.withitem(optional_vars=ast.Name() as place):
                 if is_tape(module, item.context_expr):
-                    found[place] = name
-            case ast.withitem(context_expr=ast.Name(id=name) as tape):
+                    found.add(place)
+            case ast.withitem(context_expr=ast.Name() as tape):
                 made = module.scopes.lookup(tape)
                 for binding in made[1] if made and _opens_once(module, tape) else ():
                     if binding.kind is Kind.VALUE:
                         assert isinstance(binding.node, ast.expr)
                         if is_tape(module, binding.node):
-                            found[binding.place] = name
+                            found.add(binding.place)
     return found
 
 
@@ -87,89 +89,69 @@ def _calls_around(module: Module, node: ast.AST) -> Sequence[ast.Call]:
 
 
 def _taken(
-    module: Module, node: ast.With, tapes: Tapes
+    module: Module, node: ast.With, tapes: set[ast.AST]
 ) -> Iterator[tuple[ast.expr, Routine | None]]:
     """What gradients are taken for, and the function that takes them, if it is another.
 
     Another tape around it may have the same name.
     """
     for call in _calls_around(module, node):
-        match call:
-            case ast.Call(
-                func=ast.Attribute(value=ast.Name() as tape, attr="gradient")
-            ) if _is_one_of(module, tape, tapes):
-                sources = [*call.args[1:2], *given_for(call, "sources")]
-            case ast.Call(func=ast.Attribute(attr="minimize")):
-                given = keyword(call, "tape")
-                if not (
-                    isinstance(given, ast.Name) and _is_one_of(module, given, tapes)
-                ):
-                    continue
-                sources = [*call.args[1:2], *given_for(call, "var_list")]
-            case _:
-                for helper, name in _handed_to(module, call, tapes):
-                    for source in _sources_in(module, call, helper, name):
-                        yield source, helper
-                continue
-        for source in sources:
-            yield source, None
+        own = taken_by(call)
+        if own is not None:
+            tape, sources = own
+            if _is_one_of(module, tape, tapes):
+                yield from ((source, None) for source in sources)
+            continue
+        for helper, name in _handed_to(module, call, tapes):
+            for source in _sources_in(module, call, helper, name):
+                yield source, helper
 
 
-def given_for(call: ast.Call, name: str) -> list[ast.expr]:
-    """The argument of that name, if there is one."""
-    value = keyword(call, name)
-    return [] if value is None else [value]
-
-
-def _is_one_of(module: Module, name: ast.Name, tapes: Tapes) -> bool:
+def _is_one_of(module: Module, name: ast.Name, tapes: set[ast.AST]) -> bool:
     """Whether a name stands for one of the tapes, where it is used."""
     found = module.scopes.lookup(name)
     return any(entry.place in tapes for entry in (found[1] if found else ()))
 
 
 def _handed_to(
-    module: Module, call: ast.Call, tapes: Tapes
+    module: Module, call: ast.Call, tapes: set[ast.AST]
 ) -> Iterator[tuple[Routine, str]]:
     """The functions that a call hands a tape to, and their name for it."""
-    called = set(tapes.values())
-    given = [*call.args, *(argument.value for argument in call.keywords)]
-    for tape in given:
-        if not (isinstance(tape, ast.Name) and tape.id in called):
-            continue
-        for helper in (
-            values(module, call.func) if _is_one_of(module, tape, tapes) else ()
-        ):
-            if isinstance(helper, Routine):
-                for name in parameters(helper.node):
-                    parameter = ast.Name(name, ast.Load())
-                    if as_caller_writes(module, call, helper, parameter) is tape:
-                        yield helper, name
+    given = (*call.args, *(argument.value for argument in call.keywords))
+    handed = [
+        one
+        for one in given
+        if isinstance(one, ast.Name) and _is_one_of(module, one, tapes)
+    ]
+    for helper in values(module, call.func) if handed else ():
+        if isinstance(helper, Routine):
+            skipped = int(helper.owner is not None)
+            for name in parameters(helper.node):
+                if argument_in(module, call, helper.node, name, skipped) in handed:
+                    yield helper, name
 
 
 def _sources_in(
     module: Module, call: ast.Call, helper: Routine, name: str
 ) -> Iterator[ast.expr]:
     """What a function takes gradients of its tape for, as its caller would write it."""
-    for inner in calls_in(helper.module, helper.node):
-        match inner.func:
-            case ast.Attribute(value=ast.Name(id=tape), attr="gradient") if (
-                tape == name
-            ):
-                for source in (*inner.args[1:2], *given_for(inner, "sources")):
-                    passed = as_caller_writes(module, call, helper, source)
-                    if passed is not None:
-                        yield passed
-                        continue
-                    for owner in owners(helper.module, source):
-                        network = as_caller_writes(module, call, helper, owner)
-                        if network is not None:
-                            variables = ast.Attribute(
-                                network, "trainable_variables", ast.Load()
-                            )
-                            yield ast.copy_location(variables, call)
+    inside = calls_in(helper.module, helper.node)
+    for tape, sources in filter(None, map(taken_by, inside)):
+        for source in sources if tape.id == name else ():
+            passed = as_caller_writes(module, call, helper, source)
+            if passed is not None:
+                yield passed
+                continue
+            for owner in owners(helper.module, source):
+                network = as_caller_writes(module, call, helper, owner)
+                if network is not None:
+                    variables = ast.Attribute(
+                        network, "trainable_variables", ast.Load()
+                    )
+                    yield ast.copy_location(variables, call)
 
 
 def _applies(helper: Routine) -> bool:
     """Whether a function applies gradients."""
     calls = calls_in(helper.module, helper.node)
-    return any(last_word(call.func) in APPLYING for call in calls)
+    return any(map(applies, calls))

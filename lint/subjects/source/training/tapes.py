@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeGuard
 
 from ..reading.nodes import last_word
 from ..reading.values import Known
+from ..resolving.classes import keyword
 from ..resolving.resolve import values
 
 if TYPE_CHECKING:
@@ -37,3 +38,18 @@ def records(node: ast.AST) -> TypeGuard[ast.With]:
 def stands_in_tape(module: Module, node: ast.AST) -> bool:
     """Whether a `with` around it opens a tape."""
     return any(map(records, module.scopes.ancestors(node)))
+
+
+def taken_by(call: ast.Call) -> tuple[ast.Name, list[ast.expr]] | None:
+    """Return the tape whose gradients a call takes, and what for; None if none."""
+    match call:
+        case ast.Call(func=ast.Attribute(value=ast.Name() as tape, attr="gradient")):
+            sources = [*call.args[1:2], keyword(call, "sources")]
+        case ast.Call(func=ast.Attribute(attr="minimize")):
+            given = keyword(call, "tape")
+            if not isinstance(given, ast.Name):
+                return None
+            tape, sources = given, [*call.args[1:2], keyword(call, "var_list")]
+        case _:
+            return None
+    return tape, [source for source in sources if source is not None]

@@ -17,7 +17,8 @@ from ..resolving.handed import as_caller_writes
 from ..resolving.local_calls import calls_of
 from ..resolving.resolve import values
 from ..resolving.saying import FLAG
-from .lost_flag import APPLYING, LOST, LostFlag
+from .applying import applies
+from .lost_flag import LOST, LostFlag
 from .owners import owners
 from .running import Running, running, trained_kinds
 
@@ -39,7 +40,7 @@ def before_backward(module: Module) -> Iterator[LostFlag]:
             if around is None or around in module.scopes.ancestors(call)
         ]
         inside += _stepping_with(module, around)
-        if not any(last_word(call.func) in ("step", *APPLYING) for call in inside):
+        if not any(applies(call) or last_word(call.func) == "step" for call in inside):
             continue
         held = list(_optimised(module, inside))
         handed = list(_handed_optimizers(module, inside))
@@ -73,7 +74,7 @@ def before_backward(module: Module) -> Iterator[LostFlag]:
 def _optimised(module: Module, calls: list[ast.Call]) -> Iterator[ast.expr]:
     """The networks whose weights the optimizers hold that make a step here."""
     for call in calls:
-        if last_word(call.func) in APPLYING:
+        if applies(call):
             for argument in call.args:
                 yield from owners(module, argument)
         elif last_word(call.func) == "step" and isinstance(call.func, ast.Attribute):

@@ -11,23 +11,27 @@ from ..networks.identity import is_part_of
 from ..reading import hints
 from ..reading.memo import found_once
 from ..reading.nodes import last_word, start
-from ..reading.values import Routine
+from ..reading.values import Class, Routine
 from ..resolving.classes import keyword
 from ..resolving.resolve import values
 from ..resolving.saying import FLAG, says
+from .built_around import inner_networks
 from .decorated import decorated_losses, passed_to_decorator
+from .inherited_steps import files_of_subclasses, inherited_steps, subclasses_of_step
 from .jax_steps import in_differentiated
 from .lost_flag import LOST, LostFlag
 from .owners import owners, trained_of
 from .reaching_steps import STEPS, stepping
 from .running import Running, running, trained_kinds
-from .tape_sources import given_for, tapes_of, trained_by
+from .tape_sources import tapes_of, trained_by
+from .tapes import TAPE
 from .torch_steps import before_backward
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from ..reading.module import Module
+    from .running import Network
 
 
 def lost_flags(module: Module) -> Iterator[LostFlag]:
@@ -36,7 +40,8 @@ def lost_flags(module: Module) -> Iterator[LostFlag]:
     It may be in a function that the step of another file calls.
     """
     seen = set()
-    for flag in (*_own(module), *_of_steps_elsewhere(module)):
+    found = (*_own(module), *_of_steps_elsewhere(module), *_of_inherited_steps(module))
+    for flag in found:
         if flag.node not in seen and not _is_in_test(module, flag.node):
             seen.add(flag.node)
             yield flag
@@ -49,14 +54,17 @@ def steps_losing_flags(module: Module) -> set[ast.Call]:
 
 def _own(module: Module) -> Iterator[LostFlag]:
     """The flags lost in the module's own steps, but for those that other files show."""
-    for flag in _in_steps(module):
-        others = [] if flag.home is None else stepping(flag.home)
-        if not (
-            flag.home is not None
-            and not _is_same_file(flag.home, module)
-            and any(_is_same_file(other, module) for other in others)
-        ):
-            yield flag
+    return (flag for flag in _in_steps(module) if not _is_shown_at_home(module, flag))
+
+
+def _is_shown_at_home(module: Module, flag: LostFlag) -> bool:
+    """Whether it is lost in another file that is linted, and reported there."""
+    home = flag.home
+    if home is None or _is_same_file(home, module):
+        return False
+    return home.project.is_linted(home.real_path) and any(
+        _is_same_file(other, module) for other in stepping(home)
+    )
 
 
 def _is_same_file(one: Module, other: Module) -> bool:
@@ -68,13 +76,33 @@ def _of_steps_elsewhere(module: Module) -> Iterator[LostFlag]:
     """The flags lost in this file's functions, in the steps of other files."""
     for user in stepping(module):
         for flag in _in_steps(user):
-            if flag.home is None or not _is_same_file(flag.home, module):
-                continue
-            for call in module.calls:
-                if flag.call is not None and start(call) == start(flag.call):
-                    is_network = flag.called == ast.unparse(call.func)
-                    is_call = is_network and keyword(call, FLAG) is None
-                    yield replace(flag, node=call, is_call=is_call, shared=True)
+            if flag.home is not None and _is_same_file(flag.home, module):
+                yield from _here(module, flag)
+
+
+def _here(module: Module, flag: LostFlag) -> Iterator[LostFlag]:
+    """A flag that a step of another file shows to be lost in this one."""
+    for call in module.calls:
+        if flag.call is not None and start(call) == start(flag.call):
+            is_network = flag.called == ast.unparse(call.func)
+            is_call = is_network and keyword(call, FLAG) is None
+            yield replace(flag, node=call, is_call=is_call, shared=True)
+
+
+def _of_inherited_steps(module: Module) -> Iterator[LostFlag]:
+    """The flags lost in this file's methods, in steps that they inherit from others.
+
+    Or in the steps of this file that subclasses in others inherit.
+    """
+    for base, step, cls in inherited_steps(module):
+        for flag in _under_tape(base, step, cls):
+            if flag.home is module:
+                yield from _here(module, flag)
+    for other in files_of_subclasses(module) if module.mentions(TAPE) else ():
+        for base, step, cls in inherited_steps(other):
+            for flag in _under_tape(base, step, cls):
+                if flag.home is base and _is_same_file(base, module):
+                    yield from _here(module, flag)
 
 
 @found_once
@@ -84,7 +112,7 @@ def _in_steps(module: Module) -> Iterator[LostFlag]:
     yield from _in_decorated_losses(module)
     if not module.mentions(*STEPS):
         return
-    yield from _undertapes_of(module)
+    yield from _under_tapes(module)
     yield from _minimised(module)
     yield from in_differentiated(module)
     yield from before_backward(module)
@@ -99,16 +127,23 @@ def _is_in_test(module: Module, node: ast.AST) -> bool:
 # TensorFlow: what runs under a tape whose gradients an optimizer applies.
 
 
-def _undertapes_of(module: Module) -> Iterator[LostFlag]:
+def _under_tapes(module: Module) -> Iterator[LostFlag]:
     if not module.mentions("GradientTape"):
         return
     for node in module.scopes.of(ast.With):
-        tapes = tapes_of(module, node)
-        if tapes:
-            sources = trained_by(module, node, tapes)
-            if sources is not None:
-                how = "under GradientTape"
-                yield from _lost(module, node, node.body, sources, how)
+        yield from _under_tape(module, node)
+        for cls in subclasses_of_step(module, node):
+            yield from _under_tape(module, node, cls)
+
+
+def _under_tape(
+    module: Module, node: ast.With, instance: Class | None = None
+) -> Iterator[LostFlag]:
+    tapes = tapes_of(module, node)
+    sources = trained_by(module, node, tapes) if tapes else None
+    if sources is not None:
+        how = "under GradientTape"
+        yield from _lost(module, node, node.body, sources, how, instance)
 
 
 def _in_decorated_losses(module: Module) -> Iterator[LostFlag]:
@@ -125,7 +160,8 @@ def _in_decorated_losses(module: Module) -> Iterator[LostFlag]:
 def _minimised(module: Module) -> Iterator[LostFlag]:
     """Yield the flags lost in what `optimizer.minimize` calls to get its loss."""
     for call in module.calls_by_name.get("minimize", ()):
-        variables = [*call.args[1:2], *given_for(call, "var_list")]
+        given = keyword(call, "var_list")
+        variables = [*call.args[1:2], *([] if given is None else [given])]
         for value in values(module, call.args[0]) if call.args else ():
             if isinstance(value, Routine) and value.module is module and variables:
                 yield from _lost(module, call, [value.node], variables, "in a loss")
@@ -137,6 +173,7 @@ def _lost(
     body: Iterable[ast.AST],
     sources: list[ast.expr],
     how: str,
+    instance: Class | None = None,
 ) -> Iterator[LostFlag]:
     trained = [
         network
@@ -146,16 +183,19 @@ def _lost(
     ]
     if not trained:
         return  # gradients for an input, or for something that is not known
-    for call, lost, is_false in _without_phase(list(running(module, body))):
+    runs = list(running(module, body, instance=instance))
+    for call, lost, is_false in _without_phase(runs):
         if freezes(call.module).covers(call.call.func):
             continue  # where its class is; a caller in another file does not show it
         called = ast.unparse(call.call.func)
         known = list(call.networks())
         held = (trained_kinds(network, call.call) & LOST for network in known)
         kinds = next(filter(None, held), None)
-        if kinds and any(
+        if kinds and not any(
             is_part_of(network, owner, step) for network in known for owner in trained
         ):
+            kinds = _kinds_inside(call, known, trained, step)
+        if kinds:
             here = lost is call and call.is_shown
             home: Module | None = lost.module
             if call.module is not module and _is_own_call(call):
@@ -172,6 +212,18 @@ def _lost(
                 home=home,
                 call=lost.call,
             )
+
+
+def _kinds_inside(
+    run: Running, known: list[Network], trained: list[Network], step: ast.AST
+) -> frozenset[str]:
+    """What a trained network holds that the called one is built around."""
+    for network in known:
+        for inner in inner_networks(*network):
+            kinds = trained_kinds(inner, run.call) & LOST
+            if kinds and any(is_part_of(inner, owner, step) for owner in trained):
+                return kinds
+    return frozenset()
 
 
 def _is_own_call(run: Running) -> bool:
