@@ -111,7 +111,9 @@ healthy = bool(np.abs(moving_mean).max() > 0)
 
     def check_source(self, module: Module) -> Iterator[Finding]:
         """Report model classes with such a `call`, then layers."""
-        models = list(self._models(module))
+        # It may be inherited from another file.
+        may_call = bool(module.classes) and source.may_reach(module, _has_call)
+        models = list(self._models(module)) if may_call else []
         yield from models
         if module.mentions("def call"):
             yield from self._others(module, first=not models)
@@ -260,6 +262,10 @@ def _fix(module: Module, call: ast.FunctionDef | ast.AsyncFunctionDef) -> Fix | 
     ):
         return None
     return source.with_parameter(module, call, "training=None")
+
+
+def _has_call(text: str) -> bool:
+    return "def call" in text
 
 
 def _surely_needs_training(module: Module) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from typing import TYPE_CHECKING
 
 from ..findings import Severity
@@ -25,10 +26,15 @@ class TrainingFlagMisnamed(Rule):
     normalization, dropout or noise. It is a warning where nothing in sight fits or
     calls the class, and is not reported where some call passes the flag by that name.
 
+    Also a flag that a layer or network of Keras gets itself: as in PyTorch,
+    `network.training = False` is a warning where nothing reads that attribute, and
+    `BatchNormalization(training=True)`, which has no such argument, is an error.
+
     ## Why is this bad
-    Keras passes the phase only under the name `training`, so the parameter keeps its
-    default: with False or None the running statistics never move and dropout never
-    drops, with True they keep moving in `predict`.
+    Keras passes the phase only to `call`, and only as `training`, so the parameter
+    keeps its default: with False or None the running statistics never move and dropout
+    never drops, with True they keep moving in `predict`. An attribute `training`
+    changes nothing at all.
 
     ## Limits
     Up to Keras 3.9 a layer that passes on None gets the phase from the model around it,
@@ -72,9 +78,27 @@ healthy = bool(np.abs(moving_mean).max() > 0)
 """
 
     def check_source(self, module: Module) -> Iterator[Finding]:
-        """Report every such parameter."""
-        if not module.mentions("def call"):
-            return
+        """Report every such parameter, and flags of the layers themselves."""
+        if module.mentions("def call"):
+            yield from self._parameters(module)
+        for attribute in source.flags_set(module):
+            network = ast.unparse(attribute.value)
+            yield self.finding(
+                f"Keras reads no attribute `training`, so that this changes nothing; "
+                f"set {network}.trainable to freeze it, or pass training where it is "
+                "called",
+                module.location(attribute),
+                Severity.WARNING,
+            )
+        for given in source.flags_of_constructors(module):
+            yield self.finding(
+                "no layer of Keras takes `training` when it is made; pass it where the "
+                "layer is called",
+                module.location(given),
+            )
+
+    def _parameters(self, module: Module) -> Iterator[Finding]:
+        """Report every such parameter of a `call`."""
         for flag in source.misnamed_flags(module):
             severity = _severity(module, flag)
             if severity is not None:

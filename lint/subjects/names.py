@@ -33,6 +33,8 @@ _SPELLINGS = (
     ("slim.layers", "slim"),
     ("tensorflow.contrib.layers.python.layers.layers", "contrib.layers"),
     ("tensorflow.contrib.layers.python.layers", "contrib.layers"),
+    ("tensorflow.python.layers.convolutional", "tensorflow.layers"),
+    ("tensorflow.python.layers.core", "tensorflow.layers"),
     ("tensorflow.python.layers.normalization", "tensorflow.layers"),
     ("tensorflow.python.layers.layers", "tensorflow.layers"),
     ("tensorflow.contrib.layers", "contrib.layers"),
@@ -40,6 +42,8 @@ _SPELLINGS = (
     ("tensorflow.compat.v2", "tensorflow"),
 )
 
+# Where TensorFlow 1.15 to 2.1 keep what `tensorflow` hands on.
+_CORE = re.compile(r"tensorflow_core(?=\.)")
 # Keras as other packages hand it on, in whichever version they use.
 _HANDED_ON = re.compile(r"[\w.]+\.(compat|backend|proto|internal)\.(tf_)?keras(?=\.)")
 
@@ -131,6 +135,7 @@ AUGMENTATION = "random augmentation"
 @lru_cache(maxsize=4096)
 def canonical(name: str) -> str:
     """Return the canonical spelling of a dotted name."""
+    name = _CORE.sub("tensorflow", name)
     for prefix, replacement in _SPELLINGS:
         if name == prefix or name.startswith(prefix + "."):
             name = replacement + name[len(prefix) :]

@@ -12,6 +12,7 @@ from .flags.bypassed import (
 from .flags.flag_fixes import flag_left_out
 from .flags.flag_places import FlagPlace
 from .flags.flagged import Flagged, flagged_calls
+from .flags.flags_of_layers import flags_of_constructors, flags_set
 from .flags.fresh_layers import fresh_batch_norms
 from .flags.graph_flags import graph_flags
 from .flags.handed_on import (
@@ -62,6 +63,7 @@ from .reading.edits import replaced, with_argument, with_parameter
 from .reading.keras_versions import keras_for
 from .reading.module import Module
 from .reading.project import Project, UnreadableSource, module_from_bytes, read_module
+from .reading.reach import may_reach
 from .reading.values import Class, default_of, parameters
 from .resolving.classes import (
     extends_flagged,
@@ -206,6 +208,8 @@ __all__ = [
     "flag_passed_on",
     "flagged_calls",
     "flags_ignored",
+    "flags_of_constructors",
+    "flags_set",
     "freezes",
     "fresh_batch_norms",
     "frozen_in_fit",
@@ -242,6 +246,7 @@ __all__ = [
     "loses_updates",
     "lost_flags",
     "lost_settings",
+    "may_reach",
     "members",
     "method_of",
     "misnamed_flags",

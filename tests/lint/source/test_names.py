@@ -27,6 +27,8 @@ from lint.subjects import names
         ("keras.models.Sequential", "keras.Sequential"),
         ("keras.applications.resnet50.ResNet50", "keras.applications.ResNet50"),
         ("tensorflow.compat.v1.layers.dense", "tensorflow.layers.dense"),
+        ("tensorflow_core.python.keras.layers.Dropout", "keras.layers.Dropout"),
+        ("tensorflow.python.layers.core.dropout", "tensorflow.layers.dropout"),
         ("tensorflow.contrib.slim.batch_norm", "slim.batch_norm"),
         ("tensorflow.contrib.layers.batch_norm", "contrib.layers.batch_norm"),
         ("kerasbn.layer.BatchNormalization", "kerasbn.BatchNormalization"),

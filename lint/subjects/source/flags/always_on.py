@@ -28,6 +28,7 @@ from ..resolving.members import attribute_of_self, members, self_name
 from ..resolving.resolve import values
 from ..resolving.saying import FLAG, passes_flag_on, says
 from .flag_places import FlagPlace, flag_place
+from .phase_layers import RANDOM, drops_at_some_rate
 from .usage import usage_of
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from ..reading.nodes import Function
     from ..reading.values import Value
 
-_RANDOM = frozenset({names.DROPOUT, names.NOISE})
 # Functions that drop whenever they are called.
 _FUNCTIONS = {
     *("tensorflow.nn.dropout", "keras.random.dropout", "keras.backend.dropout"),
@@ -225,7 +225,7 @@ def _matters(cls: Class, call: ast.Call, function: Function, passed_on: bool) ->
     if names.BATCH_NORM in kinds:
         return False  # BN103 says more about it
     found = values(module, call.func)
-    if kinds & _RANDOM or any(map(_is_dropout, found)):
+    if kinds & RANDOM or any(map(drops_at_some_rate, found)):
         return True
     if attribute_of_self(call.func, self_name(function)) is None:
         return False
@@ -235,16 +235,6 @@ def _matters(cls: Class, call: ast.Call, function: Function, passed_on: bool) ->
             for value in found
         )
     return passed_on and all(_may_depend_on_phase(candidate) for candidate in found)
-
-
-def _is_dropout(layer: Value) -> bool:
-    """Whether it is dropout or noise, at whatever rate."""
-    match layer:
-        case Result(maker=Known(name), call=made):
-            return bool(names.kinds_named(name) & _RANDOM) and not (
-                made.args and getattr(made.args[0], "value", None) == 0
-            )
-    return False
 
 
 def _has_no_phase(cls: Class) -> bool:

@@ -205,7 +205,7 @@ def _maybe_frozen(module: Module, call: ast.Call) -> bool:
         return False  # frozen, and unfrozen again
     if module.may_hide("trainable"):
         return True
-    return bool(freezes(module).frozen) or any(
+    return freezes(module).anything or any(
         "freez" in name for name in module.calls_by_name
     )
 

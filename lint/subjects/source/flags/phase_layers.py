@@ -18,6 +18,9 @@ from .leaks import stands_for_layer
 if TYPE_CHECKING:
     from ..reading.module import Module
     from ..reading.nodes import Function
+    from ..reading.values import Value
+
+RANDOM = frozenset({names.DROPOUT, names.NOISE})
 
 
 def depends_on_phase(module: Module, layer: ast.expr) -> bool:
@@ -30,6 +33,16 @@ def depends_on_phase(module: Module, layer: ast.expr) -> bool:
     ):
         return False
     return bool(kinds_held(module, layer)) or reads_flag_of(module, layer)
+
+
+def drops_at_some_rate(layer: Value) -> bool:
+    """Whether it is dropout or noise, though all that use it may ask for none."""
+    match layer:
+        case Result(maker=Known(name), call=made):
+            return bool(names.kinds_named(name) & RANDOM) and not (
+                made.args and getattr(made.args[0], "value", None) == 0
+            )
+    return False
 
 
 def _is_plain(layer: Result) -> bool:

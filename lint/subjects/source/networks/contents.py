@@ -44,10 +44,10 @@ from .frozen import freezes
 from .parts import (
     added_to,
     added_under_its_name,
+    first_names,
     freezes_itself,
     handed_in_frozen,
     is_empty,
-    is_named_frozen,
     items_of,
     settles_base,
 )
@@ -92,6 +92,7 @@ class LayerSearch(Search):
     """A search for what one question asks for."""
 
     even_made_frozen = False  # whether `trainable=False` of a layer counts for nothing
+    while_trained = False  # whether what a loop freezes now and then is not frozen
 
     def __init__(
         self, even_frozen: bool = False, surely: bool = False, at_any_rate: bool = False
@@ -115,13 +116,19 @@ class LayerSearch(Search):
         return found[0].intersection(*found) if self.surely else NOTHING.union(*found)
 
     def expression(self, module: Module, expression: ast.expr) -> Kinds:
-        frozen = not self._even_frozen and freezes(module).covers(expression)
-        if frozen or not self.enter(expression):
+        if self._is_frozen(module, expression) or not self.enter(expression):
             return NOTHING
         self.depth += 1
         found = NOTHING.union(*self._parts(module, expression))
         self.depth -= 1
         return found
+
+    def _is_frozen(self, module: Module, expression: ast.expr) -> bool:
+        if self._even_frozen:
+            return False
+        frozen = freezes(module)
+        toggled = self.while_trained and frozen.toggles(expression)
+        return frozen.covers(expression) and not toggled
 
     def _parts(self, module: Module, expression: ast.expr) -> Iterator[Kinds]:
         match expression:
@@ -235,7 +242,8 @@ class LayerSearch(Search):
         """Return what an instance holds, however it was obtained."""
         match value:
             case Result(module=module, call=call):
-                if not self._even_frozen and is_named_frozen(module, call):
+                named = first_names(module, call)
+                if any(self._is_frozen(module, name) for name in named):
                     return NOTHING
                 return self.expression(module, call) | self._grown(module, call)
             case Self(cls):

@@ -36,8 +36,9 @@ def kinds_in_inference(module: Module, expression: ast.expr) -> Kinds:
 
 
 class _DefaultSearch(LayerSearch):
-    """A search that leaves out what trains by default."""
+    """A search, in what is trained, that leaves out what trains by default."""
 
+    while_trained = True
     _settled = False  # whether what calls it says the phase
 
     def of_class(self, cls: Class) -> Kinds:

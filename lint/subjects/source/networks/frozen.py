@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..reading import hints
 from ..reading.memo import remembered
 from ..reading.nodes import last_word
 from .freezings import spares_batch_norm
+from .kept_frozen import frozen_name, kept_frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +23,24 @@ def freezes(module: Module) -> Freezes:
     return Freezes(module)
 
 
+class _Setting(NamedTuple):
+    """A value that `trainable` of a network gets.
+
+    Attributes:
+        name: the last word of the network's name.
+        value: what it gets, or the call that sees to it.
+        loop: the loop around it, if it is a network itself, not its layers.
+    """
+
+    name: str
+    value: ast.expr
+    loop: ast.For | None = None
+
+    @property
+    def releases(self) -> bool:
+        return isinstance(self.value, ast.Constant) and self.value.value is True
+
+
 class Freezes:
     """The `x.trainable = ...` assignments of one module.
 
@@ -30,48 +49,60 @@ class Freezes:
     """
 
     def __init__(self, module: Module):
-        self.frozen: set[str] = set()
-        self.released: set[str] = set()
-        self._lines_of_self: list[int] = []
-        self._last: dict[str, int] = {}
-        last_release: dict[str, int] = {}
-        for name, value in _settings(module):
-            if name == "self":
-                self._lines_of_self.append(value.lineno)
-            is_true = isinstance(value, ast.Constant) and value.value is True
-            if name and not is_true:
-                self._last[name] = max(value.lineno, self._last.get(name, 0))
-            if name:
-                (self.released if is_true else self.frozen).add(name)
-            if name and is_true:
-                last_release[name] = max(value.lineno, last_release.get(name, 0))
-        # In what is unfrozen but for batch normalization, that stays frozen.
-        for name, value in _kept(module) if self.released else ():
-            if value.lineno > last_release.get(name, 0):
-                self.released.discard(name)
+        settings = [setting for setting in _settings(module) if setting.name]
+        releasing = [setting for setting in settings if setting.releases]
+        freezing = [setting for setting in settings if not setting.releases]
+        self._of_self = [one.value.lineno for one in settings if one.name == "self"]
+        self._toggled = _in_loops(freezing) & _in_loops(releasing)
+        # The last line of each.
+        self._frozen = _last_lines(freezing)
+        self._released = _last_lines(releasing)
+        for name, line in kept_frozen(module) if releasing else ():
+            if line > self._released.get(name, line):
+                del self._released[name]
+
+    @property
+    def anything(self) -> bool:
+        """Whether the module freezes anything."""
+        return bool(self._frozen)
 
     def covers(self, expression: ast.expr) -> bool:
         """Whether the module freezes, perhaps not permanently, what is named here."""
-        return _frozen_name(expression) in self.frozen
+        return frozen_name(expression) in self._frozen
 
     def covers_after(self, expression: ast.expr, node: ast.AST) -> bool:
         """Whether the module freezes what is named here below a statement."""
         after: int = getattr(node, "end_lineno", 0)
-        return self._last.get(_frozen_name(expression), 0) > after
+        return self._frozen.get(frozen_name(expression), 0) > after
 
     def covers_self_in(self, node: ast.ClassDef) -> bool:
         """Whether a class freezes something of itself, whatever that is."""
         last = node.end_lineno or node.lineno
-        return any(node.lineno <= line <= last for line in self._lines_of_self)
+        return any(node.lineno <= line <= last for line in self._of_self)
+
+    def toggles(self, expression: ast.expr) -> bool:
+        """Whether a loop freezes a network and lets it train again in each round."""
+        return frozen_name(expression) in {name for name, _ in self._toggled}
 
     def for_good(self, expression: ast.expr) -> bool:
         """Whether it freezes it and never unfreezes it again."""
-        name = _frozen_name(expression)
-        return name in self.frozen and name not in self.released
+        name = frozen_name(expression)
+        return name in self._frozen and name not in self._released
 
 
-def _settings(module: Module) -> Iterator[tuple[str, ast.expr]]:
-    """The names of what is frozen or unfrozen, each with the value it is given."""
+def _last_lines(settings: list[_Setting]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for setting in settings:
+        line = setting.value.lineno
+        found[setting.name] = max(line, found.get(setting.name, 0))
+    return found
+
+
+def _in_loops(settings: list[_Setting]) -> set[tuple[str, ast.For]]:
+    return {(one.name, one.loop) for one in settings if one.loop is not None}
+
+
+def _settings(module: Module) -> Iterator[_Setting]:
     for node in module.scopes.of(ast.Assign, ast.Call):
         match node:
             case ast.Assign(targets=targets, value=value):
@@ -89,79 +120,20 @@ def _settings(module: Module) -> Iterator[tuple[str, ast.expr]]:
                 if not handed and isinstance(node.func, ast.Attribute):
                     handed.append(node.func.value)
                 for argument in handed:
-                    yield _frozen_name(argument), node
-
-
-def _kept(module: Module) -> Iterator[tuple[str, ast.expr]]:
-    """The networks of which a loop freezes all batch normalization."""
-    for node in module.scopes.of(ast.Assign):
-        match node:
-            case ast.Assign(
-                targets=[ast.Attribute(value=ast.Name() as layer, attr="trainable")],
-                value=value,
-            ) if _freezes_batch_norm(module.scopes.parents.get(node), node, value):
-                loop = module.scopes.loop_of(layer)
-                if loop is not None and not _is_of_some(loop.iter):
-                    yield _frozen_name(loop.iter), value
-
-
-def _freezes_batch_norm(
-    condition: ast.AST | None, node: ast.Assign, value: ast.expr
-) -> bool:
-    """`if isinstance(layer, BatchNormalization): ... = False`, also with `or`.
-
-    Or `layer.trainable = not isinstance(layer, BatchNormalization)`.
-    """
-    match condition, value:
-        case _, ast.UnaryOp(op=ast.Not(), operand=asked):
-            return _asks_for_batch_norm(asked)
-        case ast.If(test=test, body=body), ast.Constant(value=False) if node in body:
-            return any(map(_asks_for_batch_norm, _alternatives(test)))
-    return False
-
-
-def _alternatives(test: ast.expr) -> list[ast.expr]:
-    match test:
-        case ast.BoolOp(op=ast.Or(), values=tests):
-            return tests
-    return [test]
-
-
-def _asks_for_batch_norm(test: ast.expr) -> bool:
-    match test:
-        case ast.Call(func=ast.Name(id="isinstance")):
-            return "BatchNorm" in ast.unparse(test)
-    return False
-
-
-def _is_of_some(layers: ast.expr) -> bool:
-    """Whether a loop goes through some of the layers: `base.layers[50:]`."""
-    return any(isinstance(node, ast.Subscript) for node in ast.walk(layers))
+                    yield _Setting(frozen_name(argument), node)
 
 
 def _one_setting(
     module: Module, node: ast.AST, base: ast.expr, value: ast.expr
-) -> Iterator[tuple[str, ast.expr]]:
+) -> Iterator[_Setting]:
     condition = module.scopes.parents.get(node)
     if isinstance(value, ast.Constant) and value.value and spares_batch_norm(condition):
         return  # what learns or not there is not batch normalization
-    yield _frozen_name(base), value
-    for loop in module.scopes.ancestors(node):
-        if isinstance(loop, ast.For):
-            yield _frozen_name(loop.iter), value
-
-
-def _frozen_name(expression: ast.expr) -> str:
-    """`base` of `self.base`, `base.layers[:-4]` and `enumerate(base.layers)`."""
-    while True:
-        match expression:
-            case ast.Subscript(value=inner):
-                expression = inner
-            case ast.Attribute(value=inner, attr="layers" | "_layers"):
-                expression = inner
-            case ast.Attribute(attr=name) | ast.Name(id=name):
-                return name
-            case ast.Call(args=[inner, *_]) | ast.Call(func=inner):
-                expression = inner
-            case _:
-                return ""
+    name = frozen_name(base)
+    loops = [
+        each for each in module.scopes.ancestors(node) if isinstance(each, ast.For)
+    ]
+    is_whole = bool(loops) and last_word(base) == name
+    yield _Setting(name, value, loops[0] if is_whole else None)
+    for loop in loops:
+        yield _Setting(frozen_name(loop.iter), value)

@@ -31,11 +31,10 @@ def is_empty(expression: ast.expr) -> bool:
     return False
 
 
-def is_named_frozen(module: Module, made: ast.Call) -> bool:
-    """Whether what is made is frozen under the name it is first given."""
+def first_names(module: Module, made: ast.Call) -> list[ast.expr]:
+    """Return the names that what is made is first given."""
     parent = module.scopes.parents.get(made)
-    targets = parent.targets if isinstance(parent, ast.Assign) else []
-    return any(freezes(module).covers(target) for target in targets)
+    return parent.targets if isinstance(parent, ast.Assign) else []
 
 
 def handed_in_frozen(module: Module, binding: Binding) -> bool:

@@ -243,34 +243,56 @@ def _reads(module: Module) -> dict[ast.AST, int]:
 
 
 def _listed(module: Module) -> Iterator[Before]:
-    """`Sequential([conv, bn])`."""
+    """`Sequential([conv, bn])`, and lists that become one, or that a loop goes over."""
     for call in module.calls_by_name.get("Sequential", ()):
         match call.args:
             case [ast.List(elts=layers), *_]:
                 for before, after in pairwise(layers):
                     yield from _pair(module, before, after, True)
+    for made in _lists(module):
+        for before, after in pairwise(made.elts):
+            if isinstance(before, ast.Call) and isinstance(after, ast.Call):
+                yield from _pair(module, before, after, False)
+
+
+def _lists(module: Module) -> Iterator[ast.List]:
+    """The lists that get a name, or are added to one."""
+    for node in module.scopes.of(ast.Assign, ast.AugAssign):
+        match node:
+            case ast.Assign(value=ast.List() as layers):
+                yield layers
+            case ast.AugAssign(value=ast.List() as layers):
+                yield layers
+    for call in module.calls_by_name.get("extend", ()):
+        match call.args:
+            case [ast.List() as layers]:
+                yield layers
 
 
 def _added(module: Module) -> Iterator[Before]:
-    """`model.add(conv)` and then `model.add(bn)`."""
+    """`model.add(conv)` and then `model.add(bn)`; also `layers.append`."""
     parents = module.scopes.parents
-    adding = (parents[call] for call in module.calls_by_name.get("add", ()))
-    for node in dict.fromkeys(map(parents.get, adding)):
-        body = getattr(node, "body", None)
-        if isinstance(body, list):
-            for first, second in pairwise(body):
-                before, after = _adds(first), _adds(second)
-                if before and after and before[0] == after[0]:
-                    yield from _pair(module, before[1], after[1], True)
+    for word in ("add", "append"):
+        adding = (parents[call] for call in module.calls_by_name.get(word, ()))
+        for node in dict.fromkeys(map(parents.get, adding)):
+            body = getattr(node, "body", None)
+            if isinstance(body, list):
+                for first, second in pairwise(body):
+                    before, after = _adds(first, word), _adds(second, word)
+                    if before and after and before[0] == after[0]:
+                        alone = word == "add"
+                        yield from _pair(module, before[1], after[1], alone)
 
 
-def _adds(statement: ast.AST) -> tuple[str, ast.expr] | None:
+def _adds(statement: ast.AST, word: str) -> tuple[str, ast.expr] | None:
     match statement:
         case ast.Expr(
             value=ast.Call(
-                func=ast.Attribute(value=ast.Name(id=network), attr="add"),
+                func=ast.Attribute(
+                    value=ast.Name() | ast.Attribute() as network, attr=attr
+                ),
                 args=[layer],
             )
-        ):
-            return network, layer
+        ) if attr == word:
+            return ast.unparse(network), layer
     return None

@@ -143,8 +143,8 @@ _LEGACY = (
     Sign("nb_epoch=", r"\.fit\([^()]*\bnb_epoch="),
     Sign("optimizers.legacy", r"\bkeras\.optimizers\.legacy\b"),
     Sign(
-        "tensorflow.python.keras",
-        r"^[ \t]*from[ \t]+tensorflow\.python\.keras\b",
+        "tensorflow.python.keras | tensorflow_core.python.keras",
+        r"^[ \t]*from[ \t]+tensorflow(?:_core)?\.python\.keras\b",
     ),
     Sign(
         "Adam( | Adamax( | Adagrad( | Adadelta( | Nadam( | RMSprop( | SGD(",

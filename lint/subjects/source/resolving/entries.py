@@ -10,6 +10,7 @@ from ..reading.memo import remembered
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ..reading.bindings import Scope
     from ..reading.module import Module
 
 
@@ -32,9 +33,15 @@ def put_in(module: Module, base: ast.Name, key: ast.expr) -> Iterator[ast.expr]:
     """What is put into a dict, by that key or where one of the two is not known."""
     for put in entries(module).get(base.id, ()):
         match put:
-            case ast.Assign(targets=[ast.Subscript(slice=other)], value=value):
-                known = isinstance(key, ast.Constant) and isinstance(
-                    other, ast.Constant
-                )
+            case ast.Assign(
+                targets=[ast.Subscript(value=ast.Name() as name, slice=other)],
+                value=value,
+            ) if _scope(module, name) is _scope(module, base):
+                known = all(isinstance(one, ast.Constant) for one in (key, other))
                 if not known or ast.unparse(key) == ast.unparse(other):
                     yield value
+
+
+def _scope(module: Module, name: ast.Name) -> Scope | None:
+    found = module.scopes.lookup(name)
+    return found[0] if found else None

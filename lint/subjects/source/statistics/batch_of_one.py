@@ -116,16 +116,14 @@ def _loops(module: Module) -> Iterator[ast.AST]:
     """The data sets of loops that take gradients for networks with BN."""
     if not module.mentions(*TRAINING):
         return
+    if not any(
+        names.BATCH_NORM in kinds_held(module, network)
+        for network in trained_networks(module)
+    ):
+        return
     for loop in module.scopes.of(ast.For):
         place = batch_of_one(module, loop.iter)
-        if (
-            place is not None
-            and _trains(module, loop)
-            and any(
-                names.BATCH_NORM in kinds_held(module, network)
-                for network in trained_networks(module)
-            )
-        ):
+        if place is not None and _trains(module, loop):
             # Where it is made in another file, the loop shows it.
             yield place if place in module.scopes.parents else loop.iter
 

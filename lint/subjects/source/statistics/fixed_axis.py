@@ -10,6 +10,7 @@ from ..reading.nodes import last_word
 from ..reading.values import Known, unpacks
 from ..resolving.classes import keyword
 from ..resolving.resolve import values
+from ..resolving.switches import constants_of
 from .batch_norms import batch_norm_name
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _ASKS = ("image_data_format", "image_dim_ordering")
 _CONVOLUTION = re.compile(r"(Separable|Depthwise)?(Conv|Convolution)[23]D(Transpose)?$")
+_EITHER = ({1, -1}, {1, 3}, {1, 4})  # axes of the channels, as the format is
 _FLATTENS = re.compile(r"Dense$|Flatten$|Global\w*Pool\w*$|Reshape$")
 
 
@@ -26,8 +28,8 @@ def fixed_axes(module: Module) -> Iterator[tuple[ast.Call, int]]:
     """Yield the first BN beside a convolution whose axis fits one format alone.
 
     It comes with its axis. The code takes images of either format: it compares the
-    format with something, and no layer has another; or the convolution beside BN is
-    given a format that is no constant.
+    format with something, and no layer has another; the convolution beside BN is given
+    a format that is no constant; or another layer beside BN gets the axis of either.
     """
     if not (module.mentions("BatchNorm") and module.mentions(*_ASKS, "data_format")):
         return
@@ -38,7 +40,10 @@ def fixed_axes(module: Module) -> Iterator[tuple[ast.Call, int]]:
     if any(_has_own_format(call) for call in layers):
         asks = False
     for call, axis in zip(found, axes, strict=True):
-        if axis is not None and _is_on_images(module, call, layers, axis, asks):
+        if axis is not None and (
+            _is_on_images(module, call, layers, axis, asks)
+            or _is_beside_chosen(module, call, layers)
+        ):
             yield call, axis
             return
 
@@ -108,6 +113,21 @@ def _is_on_images(
         if _is_convolution(call):
             return axis in (-1, 3)
     return False
+
+
+def _is_beside_chosen(module: Module, made: ast.Call, layers: list[ast.Call]) -> bool:
+    """Whether another layer of its function gets the axis of the channels by format."""
+    function = module.scopes.enclosing_function(made)
+    beside = [
+        call for call in layers if module.scopes.enclosing_function(call) is function
+    ]
+    return not any(
+        _FLATTENS.search(last_word(call.func)) and call.lineno < made.lineno
+        for call in beside
+    ) and any(
+        isinstance(axis, ast.Name) and set(constants_of(module, axis)) in _EITHER
+        for axis in (keyword(call, "axis") for call in beside if call is not made)
+    )
 
 
 def _is_convolution(call: ast.Call) -> bool:

@@ -24,8 +24,9 @@ _FUNCTION = Known("tensorflow.layers.dropout")
 _LAYER = Known("tensorflow.layers.Dropout")
 # Where they may come from; other modules need no search for them.
 _LAYERS = Sign(
-    "tf.layers | v1.layers | tensorflow.layers | tensorflow import layers",
-    r"\b(tf|v1|tensorflow)\.layers\b|tensorflow[ ]import[ ]layers",
+    "tf.layers | v1.layers | tensorflow.layers | tensorflow import layers"
+    " | tensorflow.python.layers",
+    r"\b(tf|v1|tensorflow(\.python)?)\.layers\b|tensorflow[ ]import[ ]layers",
 )
 _PLACE = 4  # of `training` in tf.layers.dropout
 _TRAINS = re.compile(r"\b(minimize|apply_gradients|create_train_op|optimize_loss)\(")

@@ -6,7 +6,8 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
-from ..reading.values import Class, Items, Known, Result, dict_entries
+from ..reading.values import Class, Items, Known, Parameter, Result, dict_entries
+from ..resolving.classes import keyword
 from ..resolving.lineage import lineage
 from ..resolving.resolve import values
 from ..resolving.saying import local_value
@@ -30,6 +31,7 @@ def training_ops(module: Module) -> Iterator[ast.Call]:
             if isinstance(call.func, ast.Attribute) and (
                 any(map(_is_optimizer, values(module, call.func.value)))
                 or _is_chosen(module, call.func.value)
+                or _is_handed_in(module, call)
             ):
                 yield call
 
@@ -54,6 +56,14 @@ def _is_optimizer(value: Value) -> bool:
                 for inner in values(module, call.args[0])
             )
     return False
+
+
+def _is_handed_in(module: Module, call: ast.Call) -> bool:
+    """Whether it is known by its argument alone, as one of `params` of an Estimator."""
+    assert isinstance(call.func, ast.Attribute)
+    return keyword(call, "global_step") is not None and all(
+        isinstance(value, Parameter) for value in values(module, call.func.value)
+    )
 
 
 def _is_chosen(module: Module, optimizer: ast.expr) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..networks.parts import is_empty
 from ..reading.limits import SUBCLASSES
+from ..reading.reach import may_reach
 from ..reading.values import Class
 from ..resolving.classes import calls_in, keras_kind
 from ..resolving.instances import given_by, inherits, subclasses
@@ -59,7 +60,7 @@ def inherited_steps(module: Module) -> Iterator[tuple[Module, ast.With, Class]]:
 
     Each is its file, what opens its tape, and the class that inherits it.
     """
-    for node in module.classes:
+    for node in module.classes if may_reach(module, _has_tape) else ():
         cls = Class(module, node)
         for base in project_lineage(cls)[1:] if node.bases else ():
             where = base.module
@@ -74,6 +75,10 @@ def inherited_steps(module: Module) -> Iterator[tuple[Module, ast.With, Class]]:
                     and any(_own_calls(where, tape, method))
                 ):
                     yield where, tape, cls
+
+
+def _has_tape(text: str) -> bool:
+    return TAPE in text
 
 
 def _stepping_class(module: Module, tape: ast.With) -> tuple[Class, Method] | None:

@@ -12,6 +12,7 @@ from ..reading.values import Class, Result, Routine, Self, argument_for
 from ..resolving.callers import handed_in
 from ..resolving.classes import keras_kind
 from ..resolving.entries import put_in
+from ..resolving.handed import as_caller_writes
 from ..resolving.lineage import method_of
 from ..resolving.local_calls import calls_of
 from ..resolving.members import attribute_of_self, members, returns_of, self_name
@@ -79,11 +80,40 @@ def _owners(
             inner += _bound_to(module, source)
         case ast.Subscript(value=ast.Name() as base, slice=key):
             inner += [base, *put_in(module, base, key)]
+        case ast.Call() if routines := _own_routines(module, source):
+            for routine in routines:
+                yield from _returned(module, source, routine, visited)
         case _:
             for child in ast.iter_child_nodes(source):
                 yield from _owners(module, child, visited)
     for layer in inner:
         yield from _owners(module, layer, visited)
+
+
+def _own_routines(module: Module, call: ast.Call) -> list[Routine]:
+    """The functions and methods of the module itself that a call runs."""
+    return [
+        value
+        for value in values(module, call.func)
+        if isinstance(value, Routine)
+        and value.module is module
+        and not isinstance(value.node, ast.Lambda)
+    ]
+
+
+def _returned(
+    module: Module, call: ast.Call, routine: Routine, visited: set[ast.AST]
+) -> Iterator[ast.expr]:
+    """The owners of the variables that a function returns, as its caller knows them."""
+    for returned in returns_of(module, routine.node):
+        for owner in _owners(module, returned, set(visited)):
+            known = as_caller_writes(module, call, routine, owner)
+            if known is not None:
+                yield known
+            elif isinstance(owner, ast.Name):
+                found = module.scopes.lookup(owner)
+                if found is not None and found[0] is module.scopes.top:
+                    yield owner
 
 
 def _bound_to(module: Module, name: ast.Name) -> Iterator[ast.expr]:

@@ -64,7 +64,7 @@ def default_momenta(module: Module) -> Iterator[ast.Call]:
 
     Frozen layers, what wraps BN, and modules that make up their data are left out.
     """
-    if freezes(module).frozen or module.may_hide("BatchNormalization"):
+    if freezes(module).anything or module.may_hide("BatchNormalization"):
         return
     if module.matches(_MADE_UP):
         return

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..reading.bindings import Kind
 from ..reading.values import Routine, parameters
+from ..resolving.callers import calls_elsewhere
 from ..resolving.classes import calls_in
 from ..resolving.handed import as_caller_writes
 from ..resolving.members import returns_of
@@ -35,9 +36,18 @@ def trained_by(
     applied = applied or any(helper and _applies(helper) for _, helper in taken)
     function = module.scopes.enclosing_function(node)
     if not applied and isinstance(function, ast.FunctionDef):
-        # The gradients may be returned to a caller that applies them.
-        applied = bool(returns_of(module, function)) and applies_somewhere(module)
+        applied = _is_applied_by_callers(module, function)
     return [source for source, _ in taken] if applied and taken else None
+
+
+def _is_applied_by_callers(module: Module, step: ast.FunctionDef) -> bool:
+    """Whether a step may return gradients to a caller that applies them."""
+    returned = returns_of(module, step)
+    if returned and applies_somewhere(module):
+        return True
+    return any("grad" in ast.unparse(value) for value in returned) and any(
+        applies_somewhere(caller) for caller, _, _ in calls_elsewhere(module, step)
+    )
 
 
 def is_for_inputs(module: Module, node: ast.With) -> bool:

@@ -183,11 +183,15 @@ def _lost(
     ]
     if not trained:
         return  # gradients for an input, or for something that is not known
+    trained_by_name = {ast.unparse(network) for _, network in trained}
     runs = list(running(module, body, instance=instance))
     for call, lost, is_false in _without_phase(runs):
-        if freezes(call.module).covers(call.call.func):
-            continue  # where its class is; a caller in another file does not show it
         called = ast.unparse(call.call.func)
+        frozen = freezes(call.module)
+        if frozen.covers(call.call.func) and not (
+            called in trained_by_name and frozen.toggles(call.call.func)
+        ):
+            continue  # where its class is; a caller in another file does not show it
         known = list(call.networks())
         held = (trained_kinds(network, call.call) & LOST for network in known)
         kinds = next(filter(None, held), None)
