@@ -35,6 +35,7 @@ from ..resolving.members import (
     members,
     returns_of,
 )
+from ..resolving.records import field_given
 from ..resolving.resolve import values
 from ..resolving.runs import passed_by, run_of
 from ..resolving.saying import says
@@ -271,9 +272,12 @@ class LayerSearch(Search):
                 case Self(cls):
                     ours = True
                     yield self._member(self._instance_of(cls), name)
-                case Result(maker=Class() as cls):
+                case Result(maker=Class() as cls) | (Class() as cls):
                     ours = True
                     yield self._member(cls, name)
+            if isinstance(owner, Result):
+                for given in field_given(owner, name):
+                    yield self.expression(*given)
         if not ours and not any(isinstance(value, Known) for value in owners):
             yield self.expression(module, base)
 

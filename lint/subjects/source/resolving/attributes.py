@@ -8,10 +8,20 @@ from typing import TYPE_CHECKING
 from ... import names
 from ..reading.imports import exported
 from ..reading.nodes import last_word
-from ..reading.values import Class, Known, Result, Routine, Self, Value, Whole
+from ..reading.values import (
+    Class,
+    Known,
+    Literal,
+    Result,
+    Routine,
+    Self,
+    Value,
+    Whole,
+)
 from .bound import evaluated
 from .lineage import method_of, project_lineage
 from .members import members
+from .records import field_given
 from .resolve import reads, returned, values
 
 if TYPE_CHECKING:
@@ -40,10 +50,20 @@ def attribute_of(value: Value, attribute: str) -> Iterator[Value]:
             yield from _member(value, value, attribute)
         case Self(cls) | Result(maker=Class() as cls):
             yield from _member(cls, value, attribute)
+            if isinstance(value, Result):
+                yield from _made_with(value, attribute)
         case Result(maker=Known(name), module=module, call=made) if name in _NAMESPACES:
             for keyword in made.keywords:
                 if keyword.arg == attribute:
                     yield from values(module, keyword.value)
+
+
+def _made_with(record: Result, field: str) -> Iterator[Value]:
+    """What is no number or text among what a field of an object was made with."""
+    for where, given in field_given(record, field):
+        for value in values(where, given):
+            if not isinstance(value, Literal):
+                yield value
 
 
 def _member(cls: Class, instance: Value, name: str) -> Iterator[Value]:

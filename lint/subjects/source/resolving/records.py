@@ -53,6 +53,15 @@ def fields_of(
     return found if known else None
 
 
+def field_given(holder: Result, name: str) -> Iterator[tuple[Module, ast.expr]]:
+    """Yield what a field of such an object was made with, if nothing else may be."""
+    if not _is_record(holder) or is_set_from_outside(holder.module, name):
+        return
+    for given in _field_of(holder, name):
+        if given is not None:
+            yield given[:2]
+
+
 def is_known(module: Module, holder: ast.expr, run: Run | None) -> bool:
     """Whether it is known what attributes an object has: one of a class in sight."""
     return all(

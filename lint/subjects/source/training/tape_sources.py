@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from ..reading.bindings import Kind
 from ..reading.values import Routine, parameters
 from ..resolving.callers import calls_elsewhere
 from ..resolving.classes import calls_in
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def trained_by(
-    module: Module, node: ast.With, tapes: set[ast.Name]
+    module: Module, node: ast.With, tapes: set[ast.AST]
 ) -> list[ast.expr] | None:
     """Return what the tapes of a `with` take gradients for.
 
@@ -57,14 +58,39 @@ def is_for_inputs(module: Module, node: ast.With) -> bool:
     )
 
 
-def tapes_of(module: Module, node: ast.With) -> set[ast.Name]:
-    """The names of the tapes that a `with` opens."""
-    return {
-        item.optional_vars
+def tapes_of(module: Module, node: ast.With) -> set[ast.AST]:
+    """The places where the tapes get their names that a `with` opens.
+
+    It may have been made before: `with tape:`.
+    """
+    found: set[ast.AST] = set()
+    for item in node.items:
+        match item:
+            case ast.withitem(optional_vars=ast.Name() as place):
+                if is_tape(module, item.context_expr):
+                    found.add(place)
+            case ast.withitem(context_expr=ast.Name() as tape):
+                made = module.scopes.lookup(tape)
+                for binding in made[1] if made and _opens_once(module, tape) else ():
+                    if binding.kind is Kind.VALUE:
+                        assert isinstance(binding.node, ast.expr)
+                        if is_tape(module, binding.node):
+                            found.add(binding.place)
+    return found
+
+
+def _opens_once(module: Module, tape: ast.Name) -> bool:
+    """Whether no other `with` in the function goes on with the tape."""
+    function = module.scopes.enclosing_function(tape)
+    used = [
+        item.context_expr
+        for node in module.scopes.of(ast.With)
         for item in node.items
-        if isinstance(item.optional_vars, ast.Name)
-        and is_tape(module, item.context_expr)
-    }
+        if isinstance(item.context_expr, ast.Name)
+        and item.context_expr.id == tape.id
+        and module.scopes.enclosing_function(node) is function
+    ]
+    return used == [tape]
 
 
 def _calls_around(module: Module, node: ast.AST) -> Sequence[ast.Call]:
@@ -73,7 +99,7 @@ def _calls_around(module: Module, node: ast.AST) -> Sequence[ast.Call]:
 
 
 def _taken(
-    module: Module, node: ast.With, tapes: set[ast.Name]
+    module: Module, node: ast.With, tapes: set[ast.AST]
 ) -> Iterator[tuple[ast.expr, Routine | None]]:
     """What gradients are taken for, and the function that takes them, if it is another.
 
@@ -91,14 +117,14 @@ def _taken(
                 yield source, helper
 
 
-def _is_one_of(module: Module, name: ast.Name, tapes: set[ast.Name]) -> bool:
+def _is_one_of(module: Module, name: ast.Name, tapes: set[ast.AST]) -> bool:
     """Whether a name stands for one of the tapes, where it is used."""
     found = module.scopes.lookup(name)
     return any(entry.place in tapes for entry in (found[1] if found else ()))
 
 
 def _handed_to(
-    module: Module, call: ast.Call, tapes: set[ast.Name]
+    module: Module, call: ast.Call, tapes: set[ast.AST]
 ) -> Iterator[tuple[Routine, str]]:
     """The functions that a call hands a tape to, and their name for it."""
     given = (*call.args, *(argument.value for argument in call.keywords))

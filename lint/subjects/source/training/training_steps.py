@@ -112,7 +112,7 @@ def _in_steps(module: Module) -> Iterator[LostFlag]:
     yield from _in_decorated_losses(module)
     if not module.mentions(*STEPS):
         return
-    yield from _undertapes_of(module)
+    yield from _under_tapes(module)
     yield from _minimised(module)
     yield from in_differentiated(module)
     yield from before_backward(module)
@@ -127,7 +127,7 @@ def _is_in_test(module: Module, node: ast.AST) -> bool:
 # TensorFlow: what runs under a tape whose gradients an optimizer applies.
 
 
-def _undertapes_of(module: Module) -> Iterator[LostFlag]:
+def _under_tapes(module: Module) -> Iterator[LostFlag]:
     if not module.mentions("GradientTape"):
         return
     for node in module.scopes.of(ast.With):
