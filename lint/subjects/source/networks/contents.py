@@ -26,7 +26,8 @@ from ..reading.values import (
 )
 from ..resolving.classes import graph_of, keyword, layer_calls
 from ..resolving.handles import joined
-from ..resolving.instances import called, giving, graphs_given
+from ..resolving.heirs import giving
+from ..resolving.instances import called, graphs_given
 from ..resolving.lineage import lineage, method_of, project_lineage
 from ..resolving.makers import makers
 from ..resolving.members import (

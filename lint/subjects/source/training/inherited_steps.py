@@ -10,7 +10,8 @@ from ..networks.parts import is_empty
 from ..reading.limits import SUBCLASSES
 from ..reading.values import Class
 from ..resolving.classes import calls_in, keras_kind
-from ..resolving.instances import given_by, inherits, subclasses
+from ..resolving.heirs import inherits
+from ..resolving.instances import given_by, subclasses
 from ..resolving.lineage import method_of, project_lineage
 from ..resolving.members import attribute_of_self, self_name
 from .tapes import TAPE, records

@@ -24,14 +24,12 @@ from ..resolving.callers import called_on, calls_elsewhere, handed_in
 from ..resolving.classes import calls_in, keras_kind
 from ..resolving.handed import as_caller_writes
 from ..resolving.handles import joined
-from ..resolving.instances import constructed_with
-from ..resolving.lineage import method_of, project_lineage
+from ..resolving.heirs import held_by
+from ..resolving.lineage import method_of
 from ..resolving.local_calls import calls_of
 from ..resolving.members import (
     attribute_of_self,
     is_of_super,
-    members,
-    returns_of,
     self_name,
 )
 from ..resolving.named_flags import named_flag
@@ -98,15 +96,8 @@ class Running:
     def _of_subclass(self) -> Iterator[Network]:
         """Yield what the subclass gives `self.net`, or is itself given for it."""
         name = self.own_name
-        if self.instance is None or name is None or self._is_in_call():
-            return
-        for cls in project_lineage(self.instance):
-            given = members(cls.module, cls.node).given(name)
-            for expression in given:
-                yield cls.module, expression
-                yield from _of_class(self.instance, cls, expression)
-            if any(not isinstance(one, ast.Constant) for one in given):
-                return
+        if self.instance is not None and name is not None and not self._is_in_call():
+            yield from held_by(self.instance, name)
 
     @property
     def own_name(self) -> str | None:
@@ -226,18 +217,6 @@ def running(
                     shown = inner if value.module is module else current.shown
                     step = Running(value.module, inner, shown, value, caller, on)
                     pending.append((step, depth + 1))
-
-
-def _of_class(instance: Class, cls: Class, expression: ast.expr) -> Iterator[Network]:
-    """Yield what an expression of a base class is in instances of a subclass."""
-    match expression:
-        case ast.Name(id=name):
-            yield from constructed_with(instance, cls, name)
-        case ast.Call(func=ast.Attribute(value=ast.Name(id="self"), attr=name)):
-            method = method_of(instance, name)
-            if method is not None:
-                for returned in returns_of(method.module, method.node):
-                    yield method.module, returned
 
 
 def trained_kinds(network: Network, call: ast.Call) -> frozenset[str]:
