@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..findings import Severity
 from ..semantics import CALL_NEEDS_TRAINING, keras_of_model
-from ..subjects import source
+from ..subjects import names, source
 from ..subjects.flagged_layers import unflagged_behaviours
 from ..subjects.live_call import call_lacks_training, kinds_in
 from .harm import harm
@@ -112,10 +112,13 @@ healthy = bool(np.abs(moving_mean).max() > 0)
     def check_source(self, module: Module) -> Iterator[Finding]:
         """Report model classes with such a `call`, then layers."""
         models = []
-        if module.classes and source.keras_for(module).has(CALL_NEEDS_TRAINING):
+        calls = module.mentions("def call")
+        may_inherit = module.classes and names.mentions_batch_norm(module.code)
+        needed = source.keras_for(module).has(CALL_NEEDS_TRAINING)
+        if (calls or may_inherit) and needed:
             models = list(self._models(module))
         yield from models
-        if module.mentions("def call"):
+        if calls:
             yield from self._others(module, first=not models)
 
     def _models(self, module: Module) -> Iterator[Finding]:

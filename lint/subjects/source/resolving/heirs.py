@@ -30,17 +30,17 @@ def giving(cls: Class, name: str) -> tuple[Class, ...]:
     """
     if method_of(cls, name) is not None or given_by(cls, name):
         return ()
-    using = [
-        method
-        for method in members(cls.module, cls.node).methods.values()
-        if any(_reads(node, name) for node in nodes_in(method))
-    ]
-    return tuple(
+    heirs = [
         one
         for one in subclasses(cls, everywhere=False)
         if members(one.module, one.node).given(name)
-        and all(inherits(one, method) for method in using)
-    )
+    ]
+    using = [
+        method
+        for method in members(cls.module, cls.node).methods.values()
+        if heirs and any(_reads(node, name) for node in nodes_in(method))
+    ]
+    return tuple(one for one in heirs if all(inherits(one, method) for method in using))
 
 
 def _reads(node: ast.AST, name: str) -> bool:

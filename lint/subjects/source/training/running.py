@@ -95,9 +95,9 @@ class Running:
 
     def _of_subclass(self) -> Iterator[Network]:
         """Yield what the subclass gives `self.net`, or is itself given for it."""
-        name = self.own_name
-        if self.instance is not None and name is not None and not self._is_in_call():
-            yield from held_by(self.instance, name)
+        if self.instance is not None and not self._is_in_call():
+            name = self.own_name
+            yield from () if name is None else held_by(self.instance, name)
 
     @property
     def own_name(self) -> str | None:
@@ -119,6 +119,8 @@ class Running:
 
     def passes_instance(self) -> Class | None:
         """The class of the instance, if it is called on that: `self.loss()`."""
+        if self.instance is None:
+            return None
         is_own = self.own_name is not None or is_of_super(self.call.func)
         return self.instance if is_own else None
 
