@@ -24,7 +24,8 @@ class TrainingStepWithoutTraining(Rule):
     where gradients are taken to train it: under `tf.GradientTape`, in a function
     differentiated by JAX, before PyTorch's `loss.backward()`. It is a warning where the
     network only has dropout or noise. Functions of the project are followed, with the
-    flags that they pass on, and networks that other files pass to a step are seen. Of
+    flags that they pass on, and networks that other files pass to a step are seen; so
+    are the methods, and networks, that subclasses give to the step of a base class. Of
     the networks that are only passed in, loaded, or made by another library, with
     nothing else known, the first in a file is reported as info; methods that the step
     of a base class in another file runs are seen. So is, as info, the first call
