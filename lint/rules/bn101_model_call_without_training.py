@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..findings import Severity
 from ..semantics import CALL_NEEDS_TRAINING, keras_of_model
-from ..subjects import source
+from ..subjects import names, source
 from ..subjects.flagged_layers import unflagged_behaviours
 from ..subjects.live_call import call_lacks_training, kinds_in
 from .harm import harm
@@ -111,11 +111,11 @@ healthy = bool(np.abs(moving_mean).max() > 0)
 
     def check_source(self, module: Module) -> Iterator[Finding]:
         """Report model classes with such a `call`, then layers."""
-        # It may be inherited from another file.
-        may_call = bool(module.classes) and source.may_reach(module, _has_call)
-        models = list(self._models(module)) if may_call else []
+        calls = module.mentions("def call")
+        may_inherit = module.classes and names.mentions_batch_norm(module.code)
+        models = list(self._models(module)) if calls or may_inherit else []
         yield from models
-        if module.mentions("def call"):
+        if calls:
             yield from self._others(module, first=not models)
 
     def _models(self, module: Module) -> Iterator[Finding]:
@@ -262,10 +262,6 @@ def _fix(module: Module, call: ast.FunctionDef | ast.AsyncFunctionDef) -> Fix | 
     ):
         return None
     return source.with_parameter(module, call, "training=None")
-
-
-def _has_call(text: str) -> bool:
-    return "def call" in text
 
 
 def _surely_needs_training(module: Module) -> bool:

@@ -24,7 +24,8 @@ class TrainingStepWithoutTraining(Rule):
     where gradients are taken to train it: under `tf.GradientTape`, in a function
     differentiated by JAX, before PyTorch's `loss.backward()`. It is a warning where the
     network only has dropout or noise. Functions of the project are followed, with the
-    flags that they pass on, and networks that other files pass to a step are seen. A
+    flags that they pass on, and networks that other files pass to a step are seen; so
+    are the methods, and networks, that subclasses give to the step of a base class. A
     flag that is lost in another file is reported there; at the step, if that file is
     not linted.
 

@@ -36,7 +36,8 @@ class TrainingTrueHardCoded(Rule):
     reported as info; `training=self.trainable` is a warning, and a parameter of that
     name info. Batch normalization that runs in training alone, and is left out in
     inference, as by `if training: x = self.bn(x)`, is a warning, and so is a layer that
-    is made anew at each call, by `BatchNormalization()(x)` in a `call` or in a step.
+    is made anew at each call, by `BatchNormalization()(x)` in a `call` or in a step. A
+    named constant or setting that is True may be meant as a switch, and is info.
 
     For TensorFlow 1 it also reports an attribute that is always True and the flag of
     layers; a network that the function of an Estimator runs as in training in every

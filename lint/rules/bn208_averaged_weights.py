@@ -21,7 +21,8 @@ class AveragedWeights(Rule):
     ## What it does
     Reports optimizers with `use_ema=True`, the callback `SwapEMAWeights`, and `SWA` and
     `MovingAverage` of TensorFlow Addons, where a network with batch normalization is
-    compiled or fitted with them and nothing in the file estimates its statistics again.
+    compiled or fitted with them, or a loop lets `finalize_variable_values` write the
+    averages to it, and nothing in the file estimates its statistics again.
     A callback of the project that sets averaged weights, and a loop that assigns
     averages of its own to the trainable variables, are reported as info.
 

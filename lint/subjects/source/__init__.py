@@ -63,7 +63,6 @@ from .reading.edits import replaced, with_argument, with_parameter
 from .reading.keras_versions import keras_for
 from .reading.module import Module
 from .reading.project import Project, UnreadableSource, module_from_bytes, read_module
-from .reading.reach import may_reach
 from .reading.values import Class, default_of, parameters
 from .resolving.classes import (
     extends_flagged,
@@ -246,7 +245,6 @@ __all__ = [
     "loses_updates",
     "lost_flags",
     "lost_settings",
-    "may_reach",
     "members",
     "method_of",
     "misnamed_flags",

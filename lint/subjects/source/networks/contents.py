@@ -27,7 +27,8 @@ from ..reading.values import (
 from ..resolving.classes import graph_of, keyword, layer_calls
 from ..resolving.entries import put_in
 from ..resolving.handles import joined
-from ..resolving.instances import called, giving, graphs_given
+from ..resolving.heirs import giving
+from ..resolving.instances import called, graphs_given
 from ..resolving.lineage import lineage, method_of, project_lineage
 from ..resolving.makers import makers
 from ..resolving.members import (

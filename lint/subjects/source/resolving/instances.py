@@ -7,11 +7,10 @@ import re
 from typing import TYPE_CHECKING
 
 from ..reading.memo import remembered_of_class
-from ..reading.nodes import last_word, nodes_in
-from ..reading.values import Class, Routine, Self, argument_for
-from .classes import calls_in, graph_keywords, keras_kind
+from ..reading.values import Class, Routine, Self
+from .classes import graph_keywords, keras_kind
 from .lineage import method_of, project_lineage
-from .members import is_of_super, members
+from .members import members
 from .resolve import values
 
 if TYPE_CHECKING:
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
     from ..reading.module import Module
     from ..reading.values import Value
-    from .members import Method
 
 _Given = tuple["Module", ast.expr]
 
@@ -75,7 +73,7 @@ def graphs_given(cls: Class) -> tuple[_Given, ...]:
         return ()
     return tuple(
         (module, given)
-        for module in _modules_with(cls, _construction(cls))
+        for module in modules_with(cls, construction(cls))
         for call in module.calls_by_name.get(cls.node.name, ())
         if any(
             isinstance(value, Class) and _is_same(value, cls)
@@ -83,27 +81,6 @@ def graphs_given(cls: Class) -> tuple[_Given, ...]:
         )
         for given in (*call.args, *graph_keywords(call))
     )
-
-
-def constructed_with(cls: Class, base: Class, name: str) -> Iterator[_Given]:
-    """What instances of a class are given for a parameter of the base's `__init__`."""
-    constructor = members(base.module, base.node).methods.get("__init__")
-    own = method_of(cls, "__init__")
-    if constructor is None or own is None:
-        return
-    if own.node is not constructor:
-        for call in calls_in(own.module, own.node):
-            if last_word(call.func) == "__init__":
-                skipped = int(is_of_super(call.func))
-                given = argument_for(call, constructor, name, skipped)
-                if given is not None:
-                    yield own.module, given
-        return
-    for module in _modules_with(cls, _construction(cls)):
-        for call in module.calls_by_name.get(cls.node.name, ()):
-            given = argument_for(call, constructor, name, 1)
-            if given is not None:
-                yield module, given
 
 
 def _has_own_arguments(cls: Class) -> bool:
@@ -122,42 +99,11 @@ def given_by(cls: Class, name: str) -> list[_Given]:
     return found
 
 
-@remembered_of_class
-def giving(cls: Class, name: str) -> tuple[Class, ...]:
-    """The subclasses in its file that give `self.name`, where the class never does.
-
-    They inherit the methods that use it.
-    """
-    if method_of(cls, name) is not None or given_by(cls, name):
-        return ()
-    using = [
-        method
-        for method in members(cls.module, cls.node).methods.values()
-        if any(_reads(node, name) for node in nodes_in(method))
-    ]
-    return tuple(
-        one
-        for one in subclasses(cls, everywhere=False)
-        if members(one.module, one.node).given(name)
-        and all(inherits(one, method) for method in using)
-    )
-
-
-def _reads(node: ast.AST, name: str) -> bool:
-    return isinstance(node, ast.Attribute) and node.attr == name
-
-
-def inherits(cls: Class, method: Method) -> bool:
-    """Whether its instances run that method by its name."""
-    found = method_of(cls, method.name)
-    return found is not None and found.node is method
-
-
 def _is_in_body(module: Module, expression: ast.expr) -> bool:
     return module.scopes.scope_of(expression).is_class
 
 
-def _modules_with(cls: Class, use: re.Pattern[str]) -> Iterator[Module]:
+def modules_with(cls: Class, use: re.Pattern[str]) -> Iterator[Module]:
     """The module of a class, and others that may name it in such a way."""
     yield cls.module
     for path in _files_with(cls, use):
@@ -174,7 +120,8 @@ def _files_with(cls: Class, use: re.Pattern[str]) -> Iterator[Path]:
             yield path
 
 
-def _construction(cls: Class) -> re.Pattern[str]:
+def construction(cls: Class) -> re.Pattern[str]:
+    """The text of a call that makes an instance, but for another name of the class."""
     return re.compile(rf"(?<!class )\b{cls.node.name}\s*\(")
 
 
@@ -182,7 +129,7 @@ def subclasses(cls: Class, everywhere: bool = True) -> Iterator[Class]:
     """The classes that extend it, of its own file or of the whole project."""
     as_base = re.compile(rf"\bclass\s+\w+\s*\([^)]*\b{cls.node.name}\b")
     near = [cls.module]
-    for module in _modules_with(cls, as_base) if everywhere else near:
+    for module in modules_with(cls, as_base) if everywhere else near:
         for node in module.classes:
             found = Class(module, node)
             if node.bases and any(
@@ -201,5 +148,5 @@ def _is_same(one: Class, other: Class) -> bool:
 
 def _is_made(cls: Class) -> bool:
     return cls.node.name in cls.module.calls_by_name or any(
-        True for _ in _files_with(cls, _construction(cls))
+        True for _ in _files_with(cls, construction(cls))
     )

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ..reading.module import Module
 
 # Names of layers that normalize or do nothing; none of what has no name, such as None.
-_NORMALIZES = re.compile(r"Norm|^Identity$|^None$|^$")
+_NORMALIZES = re.compile(r"Norm|^Identity$|^$")
 
 
 @reads(ast.Subscript)

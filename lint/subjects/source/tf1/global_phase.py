@@ -110,13 +110,11 @@ def _setters(module: Module) -> Iterator[tuple[ast.Call, bool | None]]:
 
 
 def _is_in_callback(module: Module, setter: ast.Call) -> bool:
+    """Whether it stands in what a callback runs before or while something is fitted."""
     owner = module.scopes.enclosing_class(setter)
     around = module.scopes.names_around(setter)
-    return (
-        owner is not None
-        and any(name.startswith("on_") for name in around)
-        and is_callback(Class(module, owner))
-    )
+    during = any(name.startswith("on_") and name != "on_train_end" for name in around)
+    return owner is not None and during and is_callback(Class(module, owner))
 
 
 def _wrong(module: Module, setter: ast.Call, flag: bool | None) -> Phase | None:

@@ -12,7 +12,7 @@ from ..reading.values import Routine, argument_for
 from ..resolving.classes import calls_in
 from ..resolving.resolve import values
 from .owners import owners
-from .tapes import TAPE
+from .tapes import has_tape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,17 +41,13 @@ def decorated_losses(
         for decorator in node.decorator_list
         if last_word(getattr(decorator, "func", decorator)) not in _OTHERS
     ]
-    if not decorated or not may_reach(module, _has_tape):
+    if not decorated or not may_reach(module, has_tape):
         return
     for node, decorator in decorated:
         for value in values(module, decorator):
             if isinstance(value, Routine) and arguments_of(value.node):
                 for opened in _calling(value):
                     yield node, opened, value, decorator
-
-
-def _has_tape(text: str) -> bool:
-    return TAPE in text
 
 
 def _calling(decorating: Routine) -> Iterator[ast.With]:

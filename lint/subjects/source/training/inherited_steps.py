@@ -11,10 +11,11 @@ from ..reading.limits import SUBCLASSES
 from ..reading.reach import may_reach
 from ..reading.values import Class
 from ..resolving.classes import calls_in, keras_kind
-from ..resolving.instances import given_by, inherits, subclasses
+from ..resolving.heirs import inherits
+from ..resolving.instances import given_by, subclasses
 from ..resolving.lineage import method_of, project_lineage
 from ..resolving.members import attribute_of_self, self_name
-from .tapes import TAPE, records
+from .tapes import TAPE, has_tape, records
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,9 +61,10 @@ def inherited_steps(module: Module) -> Iterator[tuple[Module, ast.With, Class]]:
 
     Each is its file, what opens its tape, and the class that inherits it.
     """
-    for node in module.classes if may_reach(module, _has_tape) else ():
+    extending = [node for node in module.classes if node.bases]
+    for node in extending if extending and may_reach(module, has_tape) else ():
         cls = Class(module, node)
-        for base in project_lineage(cls)[1:] if node.bases else ():
+        for base in project_lineage(cls)[1:]:
             where = base.module
             if where is module or not where.mentions(TAPE):
                 continue
@@ -75,10 +77,6 @@ def inherited_steps(module: Module) -> Iterator[tuple[Module, ast.With, Class]]:
                     and any(_own_calls(where, tape, method))
                 ):
                     yield where, tape, cls
-
-
-def _has_tape(text: str) -> bool:
-    return TAPE in text
 
 
 def _stepping_class(module: Module, tape: ast.With) -> tuple[Class, Method] | None:

@@ -24,8 +24,8 @@ from ..resolving.callers import called_on, calls_elsewhere, handed_in
 from ..resolving.classes import calls_in, keras_kind
 from ..resolving.handed import as_caller_writes
 from ..resolving.handles import joined
-from ..resolving.instances import constructed_with
-from ..resolving.lineage import method_of, project_lineage
+from ..resolving.heirs import held_by
+from ..resolving.lineage import method_of
 from ..resolving.local_calls import calls_of
 from ..resolving.members import (
     attribute_of_self,
@@ -33,7 +33,6 @@ from ..resolving.members import (
     is_set_elsewhere,
     is_set_from_outside,
     members,
-    returns_of,
     self_name,
 )
 from ..resolving.named_flags import named_flag
@@ -99,16 +98,9 @@ class Running:
 
     def _of_subclass(self) -> Iterator[Network]:
         """Yield what the subclass gives `self.net`, or is itself given for it."""
-        name = self.own_name
-        if self.instance is None or name is None or self._is_in_call():
-            return
-        for cls in project_lineage(self.instance):
-            given = members(cls.module, cls.node).given(name)
-            for expression in given:
-                yield cls.module, expression
-                yield from _of_class(self.instance, cls, expression)
-            if any(not isinstance(one, ast.Constant) for one in given):
-                return
+        if self.instance is not None and not self._is_in_call():
+            name = self.own_name
+            yield from () if name is None else held_by(self.instance, name)
 
     @property
     def own_name(self) -> str | None:
@@ -130,6 +122,8 @@ class Running:
 
     def passes_instance(self) -> Class | None:
         """The class of the instance, if it is called on that: `self.loss()`."""
+        if self.instance is None:
+            return None
         is_own = self.own_name is not None or is_of_super(self.call.func)
         return self.instance if is_own else None
 
@@ -229,18 +223,6 @@ def running(
                     shown = inner if value.module is module else current.shown
                     step = Running(value.module, inner, shown, value, caller, on)
                     pending.append((step, depth + 1))
-
-
-def _of_class(instance: Class, cls: Class, expression: ast.expr) -> Iterator[Network]:
-    """Yield what an expression of a base class is in instances of a subclass."""
-    match expression:
-        case ast.Name(id=name):
-            yield from constructed_with(instance, cls, name)
-        case ast.Call(func=ast.Attribute(value=ast.Name(id="self"), attr=name)):
-            method = method_of(instance, name)
-            if method is not None:
-                for returned in returns_of(method.module, method.node):
-                    yield method.module, returned
 
 
 def trained_kinds(network: Network, call: ast.Call) -> frozenset[str]:

@@ -21,6 +21,11 @@ TAPE = "GradientTape"
 _CLASS = Known("tensorflow.GradientTape")
 
 
+def has_tape(text: str) -> bool:
+    """Whether a source may open a tape."""
+    return TAPE in text
+
+
 def is_tape(module: Module, made: ast.expr) -> bool:
     """Whether a call makes a tape."""
     return isinstance(made, ast.Call) and _CLASS in values(module, made.func)
