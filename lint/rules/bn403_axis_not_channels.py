@@ -87,12 +87,15 @@ healthy = bool(np.abs(means).max() < 1e-3)  # Each channel is normalized.
             bn = source.arguments(module, pair.batch_norm, "BatchNormalization")
             if spatial is None or conv is None or bn is None:
                 continue
-            data_format = conv.get("data_format") or default
+            own = conv.get("data_format")
+            data_format = own or default
             if data_format not in ("channels_first", "channels_last"):
                 continue
             axis = axis_from_end(bn, spatial + 2)
             right = channel_axis(pair.kind, {"data_format": data_format})
-            if axis is not None and axis != right:
+            if axis is None or axis == right:
+                continue
+            if own or not source.sets_format_elsewhere(module):
                 yield self.finding(
                     _message(bn.get("axis", -1), data_format, pair.kind),
                     module.location(pair.batch_norm),
