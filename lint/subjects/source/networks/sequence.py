@@ -16,6 +16,7 @@ from ..reading.values import Known, Literal, Partial, Result, Routine, unpacks
 from ..resolving.classes import calls_in
 from ..resolving.members import returns_of
 from ..resolving.resolve import values
+from .lists import applied_lists, names_applied
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -249,24 +250,10 @@ def _listed(module: Module) -> Iterator[Before]:
             case [ast.List(elts=layers), *_]:
                 for before, after in pairwise(layers):
                     yield from _pair(module, before, after, True)
-    for made in _lists(module):
+    for made in applied_lists(module):
         for before, after in pairwise(made.elts):
             if isinstance(before, ast.Call) and isinstance(after, ast.Call):
                 yield from _pair(module, before, after, False)
-
-
-def _lists(module: Module) -> Iterator[ast.List]:
-    """The lists that get a name, or are added to one."""
-    for node in module.scopes.of(ast.Assign, ast.AugAssign):
-        match node:
-            case ast.Assign(value=ast.List() as layers):
-                yield layers
-            case ast.AugAssign(value=ast.List() as layers):
-                yield layers
-    for call in module.calls_by_name.get("extend", ()):
-        match call.args:
-            case [ast.List() as layers]:
-                yield layers
 
 
 def _added(module: Module) -> Iterator[Before]:
@@ -281,6 +268,8 @@ def _added(module: Module) -> Iterator[Before]:
                     before, after = _adds(first, word), _adds(second, word)
                     if before and after and before[0] == after[0]:
                         alone = word == "add"
+                        if not alone and before[0] not in names_applied(module):
+                            continue
                         yield from _pair(module, before[1], after[1], alone)
 
 
