@@ -76,8 +76,8 @@ def _owners(
                 if isinstance(value, Self) and value.cls.module is module:
                     inner += members(module, value.cls.node).given(name)
         case ast.Name():
-            inner += _bound_to(module, source)
-        case ast.Call() if routines := _own_routines(module, source):
+            inner += [*_bound_to(module, source), *_added_to(module, source)]
+        case ast.Call() if routines := _routines(module, source):
             for routine in routines:
                 yield from _returned(module, source, routine, visited)
         case _:
@@ -87,14 +87,12 @@ def _owners(
         yield from _owners(module, layer, visited)
 
 
-def _own_routines(module: Module, call: ast.Call) -> list[Routine]:
-    """The functions and methods of the module itself that a call runs."""
+def _routines(module: Module, call: ast.Call) -> list[Routine]:
+    """The functions and methods of the project that a call runs."""
     return [
         value
         for value in values(module, call.func)
-        if isinstance(value, Routine)
-        and value.module is module
-        and not isinstance(value.node, ast.Lambda)
+        if isinstance(value, Routine) and not isinstance(value.node, ast.Lambda)
     ]
 
 
@@ -102,15 +100,39 @@ def _returned(
     module: Module, call: ast.Call, routine: Routine, visited: set[ast.AST]
 ) -> Iterator[ast.expr]:
     """The owners of the variables that a function returns, as its caller knows them."""
-    for returned in returns_of(module, routine.node):
-        for owner in _owners(module, returned, set(visited)):
-            known = as_caller_writes(module, call, routine, owner)
-            if known is not None:
-                yield known
-            elif isinstance(owner, ast.Name):
-                found = module.scopes.lookup(owner)
-                if found is not None and found[0] is module.scopes.top:
+    where = routine.module
+    for returned in returns_of(where, routine.node):
+        for found in _owners(where, returned, set(visited)):
+            for owner in _listed(where, found):
+                known = as_caller_writes(module, call, routine, owner)
+                if known is not None:
+                    yield known
+                elif where is module and _is_global(module, owner):
                     yield owner
+
+
+def _listed(module: Module, owner: ast.expr) -> list[ast.expr]:
+    """The networks that a loop goes over for one that it names."""
+    loop = module.scopes.loop_of(owner) if isinstance(owner, ast.Name) else None
+    if loop is not None and isinstance(loop.iter, ast.List | ast.Tuple):
+        return loop.iter.elts
+    return [owner]
+
+
+def _is_global(module: Module, owner: ast.expr) -> bool:
+    found = module.scopes.lookup(owner) if isinstance(owner, ast.Name) else None
+    return found is not None and found[0] is module.scopes.top
+
+
+def _added_to(module: Module, name: ast.Name) -> Iterator[ast.expr]:
+    """What a function adds to a list: `variables.extend(net.trainable_variables)`."""
+    function = module.scopes.enclosing_function(name)
+    for word in ("extend", "append"):
+        for call in module.calls_by_name.get(word, ()):
+            match call.func:
+                case ast.Attribute(value=ast.Name(id=to)) if to == name.id:
+                    if module.scopes.enclosing_function(call) is function:
+                        yield from call.args
 
 
 def _bound_to(module: Module, name: ast.Name) -> Iterator[ast.expr]:

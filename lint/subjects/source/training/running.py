@@ -144,7 +144,7 @@ def running(
     What has a tape of its own takes gradients of its own: it is left out, unless
     `own_tapes` are asked for.
     """
-    visited: set[ast.AST] = set()
+    visited: set[tuple[ast.AST, str]] = set()
     pending = [
         (Running(module, node, node), 0)
         for part in body
@@ -165,9 +165,12 @@ def running(
                 value = value.function
             if isinstance(value, Self | Result):
                 value = _own_call(value) or value
-            if not isinstance(value, Routine) or value.node in visited:
+            if not isinstance(value, Routine):
                 continue
-            visited.add(value.node)
+            visit = value.node, _instance(current.call)
+            if visit in visited:
+                continue
+            visited.add(visit)
             inside = list(calls_in(value.module, value.node))
             own_tape = not own_tapes and any(
                 last_word(inner.func) == "GradientTape" for inner in inside
@@ -177,6 +180,11 @@ def running(
                     shown = inner if value.module is module else current.shown
                     step = Running(value.module, inner, shown, value, caller)
                     pending.append((step, depth + 1))
+
+
+def _instance(call: ast.Call) -> str:
+    """What a method is called on, as written: the same method may run on another."""
+    return ast.unparse(call.func.value) if isinstance(call.func, ast.Attribute) else ""
 
 
 def trained_kinds(network: Network, call: ast.Call) -> frozenset[str]:
