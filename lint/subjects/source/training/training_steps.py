@@ -173,9 +173,26 @@ def _is_applied_by_callers(module: Module, step: ast.FunctionDef) -> bool:
     returned = returns_of(module, step)
     if returned and applies_somewhere(module):
         return True
-    return any("grad" in ast.unparse(value) for value in returned) and any(
+    return any(_has_gradients(module, value) for value in returned) and any(
         applies_somewhere(caller) for caller, _, _ in calls_elsewhere(module, step)
     )
+
+
+def _has_gradients(module: Module, returned: ast.expr | None) -> bool:
+    """Whether gradients, or a name for them, are among what is returned."""
+    match returned:
+        case ast.Tuple(elts=parts) | ast.List(elts=parts) | ast.Dict(values=parts):
+            return any(_has_gradients(module, part) for part in parts)
+        case ast.Call(func=called):
+            return last_word(called) in ("gradient", "zip")
+        case ast.Name():
+            found = module.scopes.lookup(returned)
+            return any(
+                isinstance(binding.node, ast.Call)
+                and last_word(binding.node.func) == "gradient"
+                for binding in (found[1] if found else ())
+            )
+    return False
 
 
 def _is_one_of(module: Module, name: ast.Name, tapes: set[ast.Name]) -> bool:
