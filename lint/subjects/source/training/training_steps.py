@@ -164,7 +164,11 @@ def _trained(
                     sources += [*call.args[1:2], *_given(call, "var_list")]
     applied = any(last_word(call.func) in APPLYING for call in calls)
     if not applied and isinstance(function, ast.FunctionDef):
-        applied = _is_applied_by_callers(module, function)
+        # Gradients of several batches may be added up for another function.
+        kept = any(last_word(call.func) == "assign_add" for call in calls)
+        applied = (kept and applies_somewhere(module)) or _is_applied_by_callers(
+            module, function
+        )
     return sources if applied and sources else None
 
 
