@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..reading.bindings import Kind
 from ..reading.limits import NAMES_VISITED
+from ..reading.memo import remembered
 from ..reading.nodes import Function
 from ..reading.values import Class, Result, Routine, Self, argument_for
 from ..resolving.callers import handed_in
@@ -62,7 +63,7 @@ def _of_property(cls: Class) -> Iterator[tuple[Routine, ast.expr]]:
 
 
 def _owners(
-    module: Module, source: ast.AST, visited: set[ast.AST]
+    module: Module, source: ast.AST, visited: set[ast.AST], into_calls: bool = True
 ) -> Iterator[ast.expr]:
     if source in visited or len(visited) > NAMES_VISITED:
         return
@@ -77,38 +78,49 @@ def _owners(
                     inner += members(module, value.cls.node).given(name)
         case ast.Name():
             inner += [*_bound_to(module, source), *_added_to(module, source)]
-        case ast.Call() if routines := _routines(module, source):
+        case ast.Call() if into_calls and (routines := _routines(module, source)):
             for routine in routines:
-                yield from _returned(module, source, routine, visited)
+                yield from _returned(module, source, routine)
         case _:
             for child in ast.iter_child_nodes(source):
-                yield from _owners(module, child, visited)
+                yield from _owners(module, child, visited, into_calls)
     for layer in inner:
-        yield from _owners(module, layer, visited)
+        yield from _owners(module, layer, visited, into_calls)
 
 
 def _routines(module: Module, call: ast.Call) -> list[Routine]:
-    """The functions and methods of the project that a call runs."""
+    """The functions and methods of the project that return variables to a call."""
     return [
         value
         for value in values(module, call.func)
-        if isinstance(value, Routine) and not isinstance(value.node, ast.Lambda)
+        if isinstance(value, Routine) and owners_returned(value.module, value.node)
     ]
 
 
-def _returned(
-    module: Module, call: ast.Call, routine: Routine, visited: set[ast.AST]
-) -> Iterator[ast.expr]:
+def _returned(module: Module, call: ast.Call, routine: Routine) -> Iterator[ast.expr]:
     """The owners of the variables that a function returns, as its caller knows them."""
-    where = routine.module
-    for returned in returns_of(where, routine.node):
-        for found in _owners(where, returned, set(visited)):
-            for owner in _listed(where, found):
-                known = as_caller_writes(module, call, routine, owner)
-                if known is not None:
-                    yield known
-                elif where is module and _is_global(module, owner):
-                    yield owner
+    for owner in owners_returned(routine.module, routine.node):
+        known = as_caller_writes(module, call, routine, owner)
+        if known is not None:
+            yield known
+        elif routine.module is module and _is_global(module, owner):
+            yield owner
+
+
+@remembered
+def owners_returned(module: Module, function: Function) -> list[ast.expr]:
+    """Return `net` of each `net.trainable_variables` that a function itself returns."""
+    if isinstance(function, ast.Lambda) or not any(
+        isinstance(node, ast.Attribute) and node.attr in _VARIABLES
+        for node in ast.walk(function)
+    ):
+        return []
+    return [
+        owner
+        for returned in returns_of(module, function)
+        for found in _owners(module, returned, set(), into_calls=False)
+        for owner in _listed(module, found)
+    ]
 
 
 def _listed(module: Module, owner: ast.expr) -> list[ast.expr]:
