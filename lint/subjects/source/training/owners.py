@@ -93,13 +93,13 @@ def _routines(module: Module, call: ast.Call) -> list[Routine]:
     return [
         value
         for value in values(module, call.func)
-        if isinstance(value, Routine) and owners_returned(value.module, value.node)
+        if isinstance(value, Routine) and _owners_returned(value.module, value.node)
     ]
 
 
 def _returned(module: Module, call: ast.Call, routine: Routine) -> Iterator[ast.expr]:
     """The owners of the variables that a function returns, as its caller knows them."""
-    for owner in owners_returned(routine.module, routine.node):
+    for owner in _owners_returned(routine.module, routine.node):
         known = as_caller_writes(module, call, routine, owner)
         if known is not None:
             yield known
@@ -108,7 +108,7 @@ def _returned(module: Module, call: ast.Call, routine: Routine) -> Iterator[ast.
 
 
 @remembered
-def owners_returned(module: Module, function: Function) -> list[ast.expr]:
+def _owners_returned(module: Module, function: Function) -> list[ast.expr]:
     """Return `net` of each `net.trainable_variables` that a function itself returns."""
     if isinstance(function, ast.Lambda) or not any(
         isinstance(node, ast.Attribute) and node.attr in _VARIABLES
