@@ -32,7 +32,9 @@ class TrainingStepWithoutTraining(Rule):
     class, as these run beside `call`, where no phase is inherited; and training=False
     where TensorFlow's gradients train that network. Gradients that no
     optimizer applies, networks that are not trained there, frozen ones and those whose
-    `call` has the default `training=True` are left alone.
+    `call` has the default `training=True` are left alone. A step may return its
+    gradients to a file that applies them, or add them up for another function; and a
+    network that a loop freezes for the evaluation of each round is trained.
 
     ## Why is this bad
     A network that is called without `training` in a step of your own runs in inference
