@@ -37,7 +37,10 @@ class TrainingStepWithoutTraining(Rule):
     where TensorFlow's gradients train that network.
 
     Gradients that no optimizer applies, networks that are not trained there, frozen
-    ones and those whose `call` has the default `training=True` are left alone.
+    ones and those whose `call` has the default `training=True` are left alone. A step
+    may return its gradients to a file that applies them, or add them up for another
+    function; and a network that a loop freezes for the evaluation of each round is
+    trained.
 
     ## Why is this bad
     A network that is called without `training` in a step of your own runs in inference

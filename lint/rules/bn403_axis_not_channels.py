@@ -25,9 +25,10 @@ class AxisNotChannels(Rule):
     axis of the channels, by the convolution's `data_format`. In source both must be
     specified, or be the defaults of Keras 3; before Keras 3, the module must set the
     format, or the shape of its images must show it. An `axis` that is a list is left
-    alone. In code that decides by `image_data_format()`, or gives its convolutions a
+    alone, and so are defaults where a file that uses the module sets the format. In
+    code that decides by `image_data_format()`, or gives its convolutions a
     `data_format` that is no constant, the first with a constant axis beside a
-    convolution is reported as info.
+    convolution is reported as info, or beside any layer that gets its axis so.
 
     ## Why is this bad
     Each row or column of the image gets its own mean and variance, and all channels
@@ -35,7 +36,8 @@ class AxisNotChannels(Rule):
     for `channels_last`.
 
     ## Limits
-    Only a layer directly after the convolution is checked.
+    Only a layer directly after the convolution is checked: applied to its output, or
+    next to it in a `Sequential` or in a list that one, or a loop, goes through.
 
     ## References
     - https://keras.io/api/layers/normalization_layers/batch_normalization/
@@ -87,12 +89,15 @@ healthy = bool(np.abs(means).max() < 1e-3)  # Each channel is normalized.
             bn = source.arguments(module, pair.batch_norm, "BatchNormalization")
             if spatial is None or conv is None or bn is None:
                 continue
-            data_format = conv.get("data_format") or default
+            own = conv.get("data_format")
+            data_format = own or default
             if data_format not in ("channels_first", "channels_last"):
                 continue
             axis = axis_from_end(bn, spatial + 2)
             right = channel_axis(pair.kind, {"data_format": data_format})
-            if axis is not None and axis != right:
+            if axis is None or axis == right:
+                continue
+            if own or not source.sets_format_elsewhere(module):
                 yield self.finding(
                     _message(bn.get("axis", -1), data_format, pair.kind),
                     module.location(pair.batch_norm),

@@ -79,7 +79,7 @@ from .statistics.batch_norm_calls import batch_modes
 from .statistics.batch_norms import Momentum, changes_later, momenta
 from .statistics.batch_of_one import batches_of_one
 from .statistics.copied_weights import copies_without_statistics
-from .statistics.data_formats import default_data_format
+from .statistics.data_formats import default_data_format, sets_format_elsewhere
 from .statistics.dropout_rates import DropoutRate, dropout_rates
 from .statistics.fixed_axis import fixed_axes
 from .statistics.imported_weights import default_epsilons, misordered_weights
@@ -271,6 +271,7 @@ __all__ = [
     "restored_in_training",
     "reused_layers",
     "saved_without_statistics",
+    "sets_format_elsewhere",
     "shared_by_inputs",
     "shared_updates",
     "sole_number",

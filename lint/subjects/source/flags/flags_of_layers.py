@@ -10,7 +10,6 @@ import re
 from typing import TYPE_CHECKING
 
 from ... import names
-from ..reading.nodes import last_word
 from ..reading.values import Class, Known, Result
 from ..resolving.classes import keras_kind, keyword
 from ..resolving.members import attribute_of_self
@@ -57,14 +56,26 @@ def flags_of_constructors(module: Module) -> Iterator[ast.keyword]:
 
 
 def _is_of_keras(module: Module, network: ast.expr) -> bool:
-    """Whether it is made with Keras, or a layer in a loop over those of a network."""
+    """Whether it is made with Keras, or one of the layers of a network."""
     loop = module.scopes.loop_of(network) if isinstance(network, ast.Name) else None
-    if loop is not None:
-        over = loop.iter.value if isinstance(loop.iter, ast.Subscript) else loop.iter
-        is_own = attribute_of_self(over, "self") is not None
-        return last_word(over) == "layers" and not is_own and not _uses_torch(module)
+    if _is_one_of_layers(network if loop is None else loop.iter, loop is not None):
+        return not _uses_torch(module)
     found = values(module, network)
     return bool(found) and all(map(_is_plain, found))
+
+
+def _is_one_of_layers(expression: ast.expr, in_loop: bool) -> bool:
+    """Whether it is `net.layers[3]`, `net.get_layer(...)`, or a loop over layers."""
+    match expression:
+        case ast.Call(func=ast.Attribute(attr="get_layer")):
+            return True
+        case ast.Call(func=ast.Name(), args=[over, *_]) if in_loop:  # enumerate
+            return _is_one_of_layers(over, in_loop)
+        case ast.Subscript(value=layers):
+            return _is_one_of_layers(layers, in_loop=True)
+        case ast.Attribute(attr="layers"):
+            return in_loop and attribute_of_self(expression, "self") is None
+    return False
 
 
 def _is_plain(value: Value) -> bool:

@@ -284,10 +284,15 @@ def _uses_no_flag(module: Module, function: Function) -> bool:
 
 
 def _is_asked_before(module: Module, call: ast.Call, function: Function) -> bool:
-    """Whether a branch around it checks the phase, or a name says it samples."""
+    """Whether a branch around it checks the phase, or a name says it samples.
+
+    So does one for layers that turned the flag down.
+    """
     for outer in module.scopes.ancestors(call):
         if outer is function:
             break
+        if isinstance(outer, ast.ExceptHandler):
+            return True
         if isinstance(outer, ast.If | ast.IfExp) and hints.speaks_of_phase(
             ast.unparse(outer.test)
         ):

@@ -16,6 +16,7 @@ from ..reading.values import Known, Literal, Partial, Result, Routine, unpacks
 from ..resolving.classes import calls_in
 from ..resolving.members import returns_of
 from ..resolving.resolve import values
+from .lists import applied_lists, names_applied
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +32,7 @@ _POSITIONAL = {
     "Dense": ("units", "activation", "use_bias"),
     "Dropout": ("rate",),
 }
+_Adding = tuple[str, ast.expr]  # to what, and what
 _CONVOLUTION = ("filters", "kernel_size", "strides", "padding", "data_format")
 
 
@@ -249,42 +251,35 @@ def _listed(module: Module) -> Iterator[Before]:
             case [ast.List(elts=layers), *_]:
                 for before, after in pairwise(layers):
                     yield from _pair(module, before, after, True)
-    for made in _lists(module):
+    for made in applied_lists(module):
         for before, after in pairwise(made.elts):
             if isinstance(before, ast.Call) and isinstance(after, ast.Call):
                 yield from _pair(module, before, after, False)
 
 
-def _lists(module: Module) -> Iterator[ast.List]:
-    """The lists that get a name, or are added to one."""
-    for node in module.scopes.of(ast.Assign, ast.AugAssign):
-        match node:
-            case ast.Assign(value=ast.List() as layers):
-                yield layers
-            case ast.AugAssign(value=ast.List() as layers):
-                yield layers
-    for call in module.calls_by_name.get("extend", ()):
-        match call.args:
-            case [ast.List() as layers]:
-                yield layers
-
-
 def _added(module: Module) -> Iterator[Before]:
     """`model.add(conv)` and then `model.add(bn)`; also `layers.append`."""
+    for first, second in _neighbours(module, "add"):
+        yield from _pair(module, first[1], second[1], True)
+    for first, second in _neighbours(module, "append"):
+        if first[0] in names_applied(module):
+            yield from _pair(module, first[1], second[1], False)
+
+
+def _neighbours(module: Module, word: str) -> Iterator[tuple[_Adding, _Adding]]:
+    """What statements next to each other add to the same thing by that method."""
     parents = module.scopes.parents
-    for word in ("add", "append"):
-        adding = (parents[call] for call in module.calls_by_name.get(word, ()))
-        for node in dict.fromkeys(map(parents.get, adding)):
-            body = getattr(node, "body", None)
-            if isinstance(body, list):
-                for first, second in pairwise(body):
-                    before, after = _adds(first, word), _adds(second, word)
-                    if before and after and before[0] == after[0]:
-                        alone = word == "add"
-                        yield from _pair(module, before[1], after[1], alone)
+    adding = (parents[call] for call in module.calls_by_name.get(word, ()))
+    for node in dict.fromkeys(map(parents.get, adding)):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            for first, second in pairwise(body):
+                before, after = _adds(first, word), _adds(second, word)
+                if before and after and before[0] == after[0]:
+                    yield before, after
 
 
-def _adds(statement: ast.AST, word: str) -> tuple[str, ast.expr] | None:
+def _adds(statement: ast.AST, word: str) -> _Adding | None:
     match statement:
         case ast.Expr(
             value=ast.Call(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,20 @@ def default_data_format(module: Module) -> str | None:
         return LAST
     shown = {_shown_by(shape) for shape in _image_shapes(module)} - {None}
     return shown.pop() if len(shown) == 1 else None
+
+
+def sets_format_elsewhere(module: Module) -> bool:
+    """Whether another file, which this one may be imported by, sets the format."""
+    texts, here = module.project.texts, module.real_path
+    return any(
+        os.path.realpath(path) != str(here)
+        and here in module.project.reach.led_to(path)
+        for path in texts.with_sign(_sets_format)
+    )
+
+
+def _sets_format(text: str) -> bool:
+    return any(setter in text for setter in _SETTERS)
 
 
 def _set_by(module: Module, call: ast.Call) -> str | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..reading.bindings import Kind
 from ..reading.limits import NAMES_VISITED
+from ..reading.memo import remembered
 from ..reading.nodes import Function
 from ..reading.values import Class, Result, Routine, Self, argument_for
 from ..resolving.callers import handed_in
@@ -63,7 +64,7 @@ def _of_property(cls: Class) -> Iterator[tuple[Routine, ast.expr]]:
 
 
 def _owners(
-    module: Module, source: ast.AST, visited: set[ast.AST]
+    module: Module, source: ast.AST, visited: set[ast.AST], into_calls: bool = True
 ) -> Iterator[ast.expr]:
     if source in visited or len(visited) > NAMES_VISITED:
         return
@@ -77,43 +78,76 @@ def _owners(
                 if isinstance(value, Self) and value.cls.module is module:
                     inner += members(module, value.cls.node).given(name)
         case ast.Name():
-            inner += _bound_to(module, source)
+            inner += [*_bound_to(module, source), *_added_to(module, source)]
         case ast.Subscript(value=ast.Name() as base, slice=key):
             inner += [base, *put_in(module, base, key)]
-        case ast.Call() if routines := _own_routines(module, source):
+        case ast.Call() if into_calls and (routines := _routines(module, source)):
             for routine in routines:
-                yield from _returned(module, source, routine, visited)
+                yield from _returned(module, source, routine)
         case _:
             for child in ast.iter_child_nodes(source):
-                yield from _owners(module, child, visited)
+                yield from _owners(module, child, visited, into_calls)
     for layer in inner:
-        yield from _owners(module, layer, visited)
+        yield from _owners(module, layer, visited, into_calls)
 
 
-def _own_routines(module: Module, call: ast.Call) -> list[Routine]:
-    """The functions and methods of the module itself that a call runs."""
+def _routines(module: Module, call: ast.Call) -> list[Routine]:
+    """The functions and methods of the project that return variables to a call."""
     return [
         value
         for value in values(module, call.func)
-        if isinstance(value, Routine)
-        and value.module is module
-        and not isinstance(value.node, ast.Lambda)
+        if isinstance(value, Routine) and _owners_returned(value.module, value.node)
     ]
 
 
-def _returned(
-    module: Module, call: ast.Call, routine: Routine, visited: set[ast.AST]
-) -> Iterator[ast.expr]:
+def _returned(module: Module, call: ast.Call, routine: Routine) -> Iterator[ast.expr]:
     """The owners of the variables that a function returns, as its caller knows them."""
-    for returned in returns_of(module, routine.node):
-        for owner in _owners(module, returned, set(visited)):
-            known = as_caller_writes(module, call, routine, owner)
-            if known is not None:
-                yield known
-            elif isinstance(owner, ast.Name):
-                found = module.scopes.lookup(owner)
-                if found is not None and found[0] is module.scopes.top:
-                    yield owner
+    for owner in _owners_returned(routine.module, routine.node):
+        known = as_caller_writes(module, call, routine, owner)
+        if known is not None:
+            yield known
+        elif routine.module is module and _is_global(module, owner):
+            yield owner
+
+
+@remembered
+def _owners_returned(module: Module, function: Function) -> list[ast.expr]:
+    """Return `net` of each `net.trainable_variables` that a function itself returns."""
+    if isinstance(function, ast.Lambda) or not any(
+        isinstance(node, ast.Attribute) and node.attr in _VARIABLES
+        for node in ast.walk(function)
+    ):
+        return []
+    return [
+        owner
+        for returned in returns_of(module, function)
+        for found in _owners(module, returned, set(), into_calls=False)
+        for owner in _listed(module, found)
+    ]
+
+
+def _listed(module: Module, owner: ast.expr) -> list[ast.expr]:
+    """The networks that a loop goes over for one that it names."""
+    loop = module.scopes.loop_of(owner) if isinstance(owner, ast.Name) else None
+    if loop is not None and isinstance(loop.iter, ast.List | ast.Tuple):
+        return loop.iter.elts
+    return [owner]
+
+
+def _is_global(module: Module, owner: ast.expr) -> bool:
+    found = module.scopes.lookup(owner) if isinstance(owner, ast.Name) else None
+    return found is not None and found[0] is module.scopes.top
+
+
+def _added_to(module: Module, name: ast.Name) -> Iterator[ast.expr]:
+    """What a function adds to a list: `variables.extend(net.trainable_variables)`."""
+    function = module.scopes.enclosing_function(name)
+    for word in ("extend", "append"):
+        for call in module.calls_by_name.get(word, ()):
+            match call.func:
+                case ast.Attribute(value=ast.Name(id=to)) if to == name.id:
+                    if module.scopes.enclosing_function(call) is function:
+                        yield from call.args
 
 
 def _bound_to(module: Module, name: ast.Name) -> Iterator[ast.expr]:

@@ -193,7 +193,7 @@ def running(
     `own_tapes` are asked for. The code of a base class may run on an `instance` of a
     subclass.
     """
-    visited: set[ast.AST] = set()
+    visited: set[tuple[ast.AST, str]] = set()
     pending = [
         (Running(module, node, node, instance=instance), 0)
         for part in body
@@ -210,9 +210,12 @@ def running(
                 value = value.function
             if isinstance(value, Self | Result):
                 value = _own_call(value) or value
-            if not isinstance(value, Routine) or value.node in visited:
+            if not isinstance(value, Routine):
                 continue
-            visited.add(value.node)
+            visit = value.node, _instance(current.call)
+            if visit in visited:
+                continue
+            visited.add(visit)
             inside = list(calls_in(value.module, value.node))
             own_tape = not own_tapes and any(
                 last_word(inner.func) == "GradientTape" for inner in inside
@@ -223,6 +226,11 @@ def running(
                     shown = inner if value.module is module else current.shown
                     step = Running(value.module, inner, shown, value, caller, on)
                     pending.append((step, depth + 1))
+
+
+def _instance(call: ast.Call) -> str:
+    """What a method is called on, as written: the same method may run on another."""
+    return ast.unparse(call.func.value) if isinstance(call.func, ast.Attribute) else ""
 
 
 def trained_kinds(network: Network, call: ast.Call) -> frozenset[str]:

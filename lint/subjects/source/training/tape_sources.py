@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 from ..reading.bindings import Kind
 from ..reading.values import Routine, parameters
-from ..resolving.callers import calls_elsewhere
 from ..resolving.classes import calls_in
 from ..resolving.handed import as_caller_writes
-from ..resolving.members import returns_of
 from ..resolving.resolve import values
 from ..resolving.starred import argument_in
-from .applying import applies, applies_somewhere
+from .applying import applies
 from .owners import owners
+from .returned_gradients import is_applied_elsewhere
 from .tapes import is_tape, taken_by
 
 if TYPE_CHECKING:
@@ -36,18 +35,8 @@ def trained_by(
     applied = applied or any(helper and _applies(helper) for _, helper in taken)
     function = module.scopes.enclosing_function(node)
     if not applied and isinstance(function, ast.FunctionDef):
-        applied = _is_applied_by_callers(module, function)
+        applied = is_applied_elsewhere(module, function, calls)
     return [source for source, _ in taken] if applied and taken else None
-
-
-def _is_applied_by_callers(module: Module, step: ast.FunctionDef) -> bool:
-    """Whether a step may return gradients to a caller that applies them."""
-    returned = returns_of(module, step)
-    if returned and applies_somewhere(module):
-        return True
-    return any("grad" in ast.unparse(value) for value in returned) and any(
-        applies_somewhere(caller) for caller, _, _ in calls_elsewhere(module, step)
-    )
 
 
 def is_for_inputs(module: Module, node: ast.With) -> bool:
