@@ -21,6 +21,7 @@ from ..resolving.classes import keras_kind, reached, takes_training
 from ..resolving.lineage import method_of
 from ..resolving.members import members
 from ..resolving.resolve import values
+from ..training.phases import loses_flag
 from ..training.running import Running, running
 from .leaks import is_layer
 from .phase_layers import depends_on_phase
@@ -68,7 +69,7 @@ def outside_calls(module: Module) -> Iterator[Outside]:
 def _lost_in(cls: Class, method: Method) -> Iterator[Outside]:
     for run in running(cls.module, [method]):
         if _is_network(cls, run) and not _is_meant(run):
-            lost = run.loses_flag()
+            lost = loses_flag(run)
             if lost is not None:
                 yield Outside(lost.shown, _written(run), method.name)
 

@@ -20,6 +20,7 @@ from ..resolving.saying import How, says, says_otherwise
 from .applying import applies_somewhere
 from .loss_functions import has_losses, lost_in_losses
 from .owners import owners
+from .phases import loses_flag
 from .running import Running, running
 from .tapes import is_tape
 
@@ -119,7 +120,7 @@ def _lost(
             and _is_unknown(found_call.module, found_call.call.func)
         ):
             lost = (
-                found_call if _has_no_flag(found_call.call) else found_call.loses_flag()
+                found_call if _has_no_flag(found_call.call) else loses_flag(found_call)
             )
             if lost is not None:
                 yield lost.shown, called

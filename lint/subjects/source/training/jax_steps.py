@@ -14,6 +14,7 @@ from ..resolving.resolve import values
 from ..resolving.saying import FLAG
 from .applying import applies_somewhere
 from .lost_flag import LOST, LostFlag
+from .phases import loses_flag
 from .running import Running, running
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def in_differentiated(module: Module) -> Iterator[LostFlag]:
             if not (applies_somewhere(module) or _is_for_weights(run, function)):
                 continue
             assert isinstance(call.func, ast.Attribute | ast.Name)
-            lost = run.loses_flag()
+            lost = loses_flag(run)
             network = call.func.value if isinstance(call.func, ast.Attribute) else None
             if lost is None or network is None:
                 continue

@@ -1,4 +1,4 @@
-"""Functions that run in a training step, and calls there that lose the phase."""
+"""The calls that run in a training step, also in functions that it calls."""
 
 from __future__ import annotations
 
@@ -16,35 +16,25 @@ from ..reading.values import (
     Result,
     Routine,
     Self,
-    argument_for,
-    default_of,
-    unpacks,
 )
-from ..resolving.callers import called_on, calls_elsewhere, handed_in
+from ..resolving.callers import called_on, handed_in
 from ..resolving.classes import calls_in, keras_kind
 from ..resolving.handed import as_caller_writes
 from ..resolving.handles import joined
 from ..resolving.heirs import held_by
 from ..resolving.lineage import method_of
-from ..resolving.local_calls import calls_of
 from ..resolving.members import (
     attribute_of_self,
     is_of_super,
-    is_set_elsewhere,
-    is_set_from_outside,
-    members,
     self_name,
 )
-from ..resolving.named_flags import named_flag
 from ..resolving.resolve import values
-from ..resolving.saying import FLAG, How, says, says_otherwise
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from ..reading.module import Module
     from ..reading.values import Value
-    from ..resolving.saying import Said
 
 Network = tuple["Module", ast.expr]
 
@@ -147,39 +137,6 @@ class Running:
         above = self.caller is not None and self.caller._is_in_call()
         return name in ("call", "__call__") or above
 
-    def loses_flag(self) -> Running | None:
-        """The call, or the one before it, that leaves the phase out; None if none.
-
-        A parameter that is passed on is what the callers on the way pass, or else all
-        callers.
-        """
-        return self._phase()[0]
-
-    def infers(self) -> Running | None:
-        """The call, or the one before it, that passes False; None if none."""
-        return self._phase()[1]
-
-    def _phase(self) -> tuple[Running | None, Running | None]:
-        """Where the phase is left out, and where it is False."""
-        if says_otherwise(self.call) or _is_cut_off(self.module, self.call):
-            return None, None
-        step, said, name = self, says(self.module, self.call), FLAG
-        passes_nothing = True  # an argument left out passes no phase either
-        while said.how is How.PASSED_ON:
-            caller, routine = step.caller, step.routine
-            if caller is None or routine is None:
-                return (self if _never_given(step.module, said) else None), None
-            if routine.node is not said.function:
-                return None, None
-            if not said.packed:
-                name = said.parameter
-                passes_nothing = _defaults_to_no_phase(routine.node, name)
-            step, said = caller, says(caller.module, caller.call, name=name)
-        said = _kept_constant(step.module, said)
-        lost = (said.is_nothing and passes_nothing) or said.is_constant(None)
-        off = said.is_constant(False) or _is_off_by_name(step.module, said)
-        return step if lost else None, step if off else None
-
 
 def running(
     module: Module,
@@ -248,56 +205,6 @@ def trained_kinds(network: Network, call: ast.Call) -> frozenset[str]:
     return kinds
 
 
-def _defaults_to_no_phase(function: Function, name: str) -> bool:
-    """Whether a parameter left out passes no phase: its default is None or False."""
-    match default_of(function, name):
-        case ast.Constant(value=False | None):
-            return True
-    return False
-
-
-def _kept_constant(module: Module, said: Said) -> Said:
-    """What is said by an attribute that nothing sets but to one constant."""
-    match said.node:
-        case ast.keyword(value=ast.Attribute(value=ast.Name(id="self"), attr=name)) if (
-            said.how is How.SOMETHING
-        ):
-            given = [
-                expression
-                for cls in module.classes
-                for expression in members(module, cls).given(name)
-            ]
-            match given:
-                case [ast.Constant(value=False | None as flag)] if not (
-                    is_set_from_outside(module, name) or is_set_elsewhere(module, name)
-                ):
-                    return replace(said, how=How.CONSTANT, flag=flag)
-    return said
-
-
-def _never_given(module: Module, said: Said) -> bool:
-    """Whether all calls of a function in sight leave its flag at None or False."""
-    function, name = said.function, said.parameter
-    if said.packed or function is None or not _defaults_to_no_phase(function, name):
-        return False
-    calls = [(module, *call) for call in calls_of(module, function)]
-    calls += calls_elsewhere(module, function)
-    return bool(calls) and not any(
-        argument_for(call, function, name, skipped) is not None or unpacks(call)
-        for _, call, skipped in calls
-    )
-
-
-def _is_off_by_name(module: Module, said: Said) -> bool:
-    """Whether it is a constant, or a setting, that is always False."""
-    return (
-        said.how is How.SOMETHING
-        and isinstance(said.node, ast.keyword)
-        and said.node.arg is not None
-        and named_flag(module, said.node.value) is False
-    )
-
-
 def _own_call(instance: Self | Result) -> Routine | None:
     """The `__call__` of a class of the project, in place of that of Keras."""
     cls = instance.cls if isinstance(instance, Self) else instance.maker
@@ -319,18 +226,3 @@ def _is_in_training(network: object) -> bool:
         case Self(cls) | Result(maker=Class() as cls):
             return trains_by_default(cls)
     return False
-
-
-def _is_cut_off(module: Module, call: ast.Call) -> bool:
-    """Whether no gradient flows back through the call: `net(x).detach()`."""
-    for outer in module.scopes.ancestors(call):
-        if isinstance(outer, ast.stmt):
-            return False
-        cuts = isinstance(outer, ast.Attribute) and outer.attr in ("detach", "data")
-        if cuts or _last_of_call(outer) == "stop_gradient":
-            return True
-    return False
-
-
-def _last_of_call(node: ast.AST) -> str:
-    return last_word(node.func) if isinstance(node, ast.Call) else ""

@@ -20,6 +20,7 @@ from ..resolving.saying import FLAG
 from .applying import applies
 from .lost_flag import LOST, LostFlag
 from .owners import owners
+from .phases import loses_flag
 from .running import Running, running, trained_kinds
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def before_backward(module: Module) -> Iterator[LostFlag]:
         for run in running(module, before) if held or handed else ():
             if _runs_without_gradients(run):
                 continue
-            lost = run.loses_flag()
+            lost = loses_flag(run)
             for network in run.networks() if lost is not None else ():
                 kinds = trained_kinds(network, run.call) & LOST
                 if kinds and (

@@ -21,6 +21,7 @@ from .inherited_steps import files_of_subclasses, inherited_steps, subclasses_of
 from .jax_steps import in_differentiated
 from .lost_flag import LOST, LostFlag
 from .owners import owners, trained_of
+from .phases import infers, loses_flag
 from .reaching_steps import STEPS, stepping
 from .running import Running, running, trained_kinds
 from .tape_sources import tapes_of, trained_by
@@ -245,8 +246,8 @@ def _without_phase(calls: list[Running]) -> Iterator[tuple[Running, Running, boo
     led_to = {run.call for run in calls if run.caller is not None}
     # A function that is defined in the step counts as it is called there.
     calls = [run for run in calls if run.caller or run.call not in led_to]
-    losing = {run.call for run in calls if run.loses_flag()}
-    inferring = {run.call for run in calls if run.infers()}
+    losing = {run.call for run in calls if loses_flag(run)}
+    inferring = {run.call for run in calls if infers(run)}
     given = [run for run in calls if run.call not in losing]
     flagged = {
         ast.unparse(run.call.func)
@@ -260,8 +261,8 @@ def _without_phase(calls: list[Running]) -> Iterator[tuple[Running, Running, boo
     }
     for run in calls:
         called = ast.unparse(run.call.func)
-        lost = None if called in flagged else run.loses_flag()
+        lost = None if called in flagged else loses_flag(run)
         still = called in training or hints.keeps_still(called)
-        found = lost or (None if still else run.infers())
+        found = lost or (None if still else infers(run))
         if found is not None and last_word(found.call.func) != "call":
             yield run, found, lost is None  # BN109 reports x.call(...)

@@ -1,0 +1,121 @@
+"""The phase that a call gets which runs in a training step."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ..reading.nodes import Function, last_word
+from ..reading.values import argument_for, default_of, unpacks
+from ..resolving.callers import calls_elsewhere
+from ..resolving.local_calls import calls_of
+from ..resolving.members import is_set_elsewhere, is_set_from_outside, members
+from ..resolving.named_flags import named_flag
+from ..resolving.saying import FLAG, How, says, says_otherwise
+
+if TYPE_CHECKING:
+    from ..reading.module import Module
+    from ..resolving.saying import Said
+    from .running import Running
+
+
+def loses_flag(run: Running) -> Running | None:
+    """The call, or the one before it, that leaves the phase out; None if none.
+
+    A parameter that is passed on is what the callers on the way pass, or else all
+    callers.
+    """
+    return _phase(run)[0]
+
+
+def infers(run: Running) -> Running | None:
+    """The call, or the one before it, that passes False; None if none."""
+    return _phase(run)[1]
+
+
+def _phase(run: Running) -> tuple[Running | None, Running | None]:
+    """Where the phase is left out, and where it is False."""
+    if says_otherwise(run.call) or _is_cut_off(run.module, run.call):
+        return None, None
+    step, said, name = run, says(run.module, run.call), FLAG
+    passes_nothing = True  # an argument left out passes no phase either
+    while said.how is How.PASSED_ON:
+        caller, routine = step.caller, step.routine
+        if caller is None or routine is None:
+            return (run if _never_given(step.module, said) else None), None
+        if routine.node is not said.function:
+            return None, None
+        if not said.packed:
+            name = said.parameter
+            passes_nothing = _defaults_to_no_phase(routine.node, name)
+        step, said = caller, says(caller.module, caller.call, name=name)
+    said = _kept_constant(step.module, said)
+    lost = (said.is_nothing and passes_nothing) or said.is_constant(None)
+    off = said.is_constant(False) or _is_off_by_name(step.module, said)
+    return step if lost else None, step if off else None
+
+
+def _defaults_to_no_phase(function: Function, name: str) -> bool:
+    """Whether a parameter left out passes no phase: its default is None or False."""
+    match default_of(function, name):
+        case ast.Constant(value=False | None):
+            return True
+    return False
+
+
+def _kept_constant(module: Module, said: Said) -> Said:
+    """What is said by an attribute that nothing sets but to one constant."""
+    match said.node:
+        case ast.keyword(value=ast.Attribute(value=ast.Name(id="self"), attr=name)) if (
+            said.how is How.SOMETHING
+        ):
+            given = [
+                expression
+                for cls in module.classes
+                for expression in members(module, cls).given(name)
+            ]
+            match given:
+                case [ast.Constant(value=False | None as flag)] if not (
+                    is_set_from_outside(module, name) or is_set_elsewhere(module, name)
+                ):
+                    return replace(said, how=How.CONSTANT, flag=flag)
+    return said
+
+
+def _never_given(module: Module, said: Said) -> bool:
+    """Whether all calls of a function in sight leave its flag at None or False."""
+    function, name = said.function, said.parameter
+    if said.packed or function is None or not _defaults_to_no_phase(function, name):
+        return False
+    calls = [(module, *call) for call in calls_of(module, function)]
+    calls += calls_elsewhere(module, function)
+    return bool(calls) and not any(
+        argument_for(call, function, name, skipped) is not None or unpacks(call)
+        for _, call, skipped in calls
+    )
+
+
+def _is_off_by_name(module: Module, said: Said) -> bool:
+    """Whether it is a constant, or a setting, that is always False."""
+    return (
+        said.how is How.SOMETHING
+        and isinstance(said.node, ast.keyword)
+        and said.node.arg is not None
+        and named_flag(module, said.node.value) is False
+    )
+
+
+def _is_cut_off(module: Module, call: ast.Call) -> bool:
+    """Whether no gradient flows back through the call: `net(x).detach()`."""
+    for outer in module.scopes.ancestors(call):
+        if isinstance(outer, ast.stmt):
+            return False
+        cuts = isinstance(outer, ast.Attribute) and outer.attr in ("detach", "data")
+        if cuts or _last_of_call(outer) == "stop_gradient":
+            return True
+    return False
+
+
+def _last_of_call(node: ast.AST) -> str:
+    return last_word(node.func) if isinstance(node, ast.Call) else ""
