@@ -35,6 +35,12 @@ def depends_on_phase(module: Module, layer: ast.expr) -> bool:
     return bool(kinds_held(module, layer)) or reads_flag_of(module, layer)
 
 
+def only_drops(module: Module, layer: ast.expr) -> bool:
+    """Whether it is dropout, and not one of several layers, at whatever rate."""
+    found = values(module, layer)
+    return bool(found) and all(map(drops_at_some_rate, found))
+
+
 def drops_at_some_rate(layer: Value) -> bool:
     """Whether it is dropout or noise, though all that use it may ask for none."""
     match layer:

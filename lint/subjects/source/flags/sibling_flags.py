@@ -33,8 +33,8 @@ from .leaks import is_layer
 from .left_defaults import inferring_default, passes
 from .phase_layers import (
     depends_on_phase,
-    drops_at_some_rate,
     mentions_flag,
+    only_drops,
     reads_flag_of,
 )
 from .unflagged_on_jax import gets_flag, unflagged_on_jax
@@ -253,10 +253,7 @@ def _left_out_in(module: Module, function: Function) -> Iterator[LeftOut]:
             and not _passes_on(call)
             and not gets_flag(module, call)
             and not says_otherwise(call)
-            and (
-                depends_on_phase(module, call.func)
-                or any(map(drops_at_some_rate, values(module, call.func)))
-            )
+            and (depends_on_phase(module, call.func) or only_drops(module, call.func))
             and not _is_asked_before(module, call, function)
         ):
             yield LeftOut(call)
