@@ -30,8 +30,10 @@ def events_through_calls(
         if not isinstance(function, ast.FunctionDef) or module.owner_of(function):
             continue
         for call, skipped in calls_of(module, function):
+            if not isinstance(call.func, ast.Name) or not module.scopes.holds(call):
+                continue  # made by `partial` or a runner, at a time that is not known
             scope = module.scopes.scope_of(call).node
-            if scope is function or not isinstance(call.func, ast.Name):
+            if scope is function:
                 continue
             if scope not in merged:
                 merged[scope] = Events()

@@ -113,6 +113,10 @@ class Scopes:
         """The scope that the node is evaluated in."""
         return self._scopes[self._written(node)]
 
+    def holds(self, node: ast.AST) -> bool:
+        """Whether the node is written in the module, not made from what is."""
+        return node in self._scopes
+
     def ancestors(self, node: ast.AST) -> Iterator[ast.AST]:
         """The nodes around it, from the inside out."""
         current = self.parents.get(self._written(node))
