@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from ..reading.values import Value
 
 _SET = re.compile(r"\.training\s*=(?!=)")
+_LAYERS = (
+    *("keras.layers.", "keras.models.", "keras.applications."),
+    *("keras.Model", "keras.Sequential"),
+)
 _MADE = re.compile(r"(?:Normalization|Dropout\w*|Noise)\([^()]*\btraining\s*=")
 
 
@@ -82,7 +86,7 @@ def _is_plain(value: Value) -> bool:
     """Whether it is an instance of a Keras class that has no flag of its own."""
     match value:
         case Result(maker=Known(name), call=call):
-            return name.startswith("keras.") and keyword(call, FLAG) is None
+            return name.startswith(_LAYERS) and keyword(call, FLAG) is None
         case Result(maker=Class() as cls):
             own = f"self.{FLAG}" in ast.unparse(cls.node)
             return keras_kind(cls) is not None and not own
