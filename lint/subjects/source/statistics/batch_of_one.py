@@ -9,18 +9,25 @@ from typing import TYPE_CHECKING
 from ... import names
 from ..networks.contents import kinds_held
 from ..networks.sequence import layers_before
-from ..reading.values import Routine
+from ..reading.values import Routine, parameters
 from ..resolving.classes import calls_in, keyword
 from ..resolving.resolve import values
 from ..training.applying import TRAINING, trains
 from ..training.trained import trained_networks
-from .one_sample import batch_of_one, is_option_of_one, is_single, size_of_one
+from .one_sample import (
+    batch_of_one,
+    is_option_of_one,
+    is_single,
+    passed_as_one,
+    size_of_one,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..reading.module import Module
 
+_SIZE = "batch_size"
 _FITTING = ("fit", "fit_generator")
 _FLAT = {
     *("Dense", "EinsumDense", "Flatten", "Embedding"),
@@ -55,7 +62,7 @@ def batches_of_one(module: Module) -> Iterator[BatchOfOne]:
             place = _given(module, call)
             if place is not None and _holds_batch_norm(module, call):
                 found.setdefault(place)
-    for place in (*_fed(module), *_loops(module)):
+    for place in (*_fed(module), *_sized(module), *_loops(module)):
         found.setdefault(place)
     if found:
         is_flat = any(layer.kind in _FLAT for layer in layers_before(module))
@@ -106,6 +113,16 @@ def _fed(module: Module) -> Iterator[ast.AST]:
         place = None if loop is None else batch_of_one(module, loop.iter)
         if loop is not None and place is not None and _holds_batch_norm(module, call):
             yield place if place in module.scopes.parents else loop.iter
+
+
+def _sized(module: Module) -> Iterator[ast.AST]:
+    """The sizes that callers pass to what loads each batch for `train_on_batch`."""
+    for call in module.calls_by_name.get("train_on_batch", ()):
+        function = module.scopes.enclosing_function(call)
+        if function is not None and _SIZE in parameters(function):
+            place = passed_as_one(module, function, _SIZE)
+            if place is not None and _holds_batch_norm(module, call):
+                yield place
 
 
 def _names_in(node: ast.AST) -> set[str]:

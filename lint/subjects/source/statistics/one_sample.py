@@ -60,6 +60,17 @@ def _is_one_for_all(module: Module, function: Function, name: str) -> bool:
     return bool(calls) or by_default
 
 
+def passed_as_one(module: Module, function: Function, name: str) -> ast.expr | None:
+    """Where a parameter gets the 1 that it has for every caller, if there is one."""
+    if not _is_one_for_all(module, function, name):
+        return None
+    for where, call, skipped in _calls(module, function):
+        passed = argument_for(call, function, name, skipped)
+        if passed is None or where is module:
+            return passed or default_of(function, name)
+    return None
+
+
 def _calls(module: Module, function: Function) -> list[tuple[Module, ast.Call, int]]:
     calls = [(module, *call) for call in calls_of(module, function)]
     return [*calls, *calls_elsewhere(module, function)]
