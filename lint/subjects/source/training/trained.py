@@ -11,6 +11,7 @@ from ..reading.values import Known, Result
 from ..resolving.classes import keyword
 from ..resolving.resolve import values
 from ..resolving.symbolic import network_parts
+from .built_around import inner_networks
 from .owners import owners
 
 if TYPE_CHECKING:
@@ -41,8 +42,12 @@ def owners_in(module: Module, call: ast.Call) -> Iterator[ast.expr]:
 
 
 def is_trained(module: Module, network: ast.expr) -> bool:
-    """Whether gradients are taken for a network that may be this one, or its part."""
-    ours = places(module, network)
+    """Whether gradients are taken for a network that may be this one, or its part.
+
+    The parts of a combined model are what its graph calls: `Model(z, critic(net(z)))`.
+    """
+    parts = ((module, network), *inner_networks(module, network))
+    ours = {place for where, part in parts for place in places(where, part)}
     return any(
         our[: len(their)] == their or their[: len(our)] == our
         for network in trained_networks(module)
