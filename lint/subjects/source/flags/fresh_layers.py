@@ -12,9 +12,8 @@ from ..reading.nodes import Function, last_word
 from ..reading.reach import may_reach
 from ..reading.signs import Sign
 from ..reading.values import Class, Known, Result, Routine, Value
-from ..resolving.callers import calls_elsewhere
+from ..resolving.callers import all_calls
 from ..resolving.classes import keras_kind, reached
-from ..resolving.local_calls import calls_of
 from ..resolving.resolve import values
 from ..resolving.symbolic import builds_graph
 from ..statistics.batch_norms import batch_norm_name
@@ -113,10 +112,7 @@ def _runs_each_time(module: Module, call: ast.Call, function: Function) -> bool:
         return True
     return any(
         stands_in_tape(where, one) or _stands_in_call(where, one)
-        for where, one, _ in (
-            *((module, *found) for found in calls_of(module, function)),
-            *calls_elsewhere(module, function),
-        )
+        for where, one, _ in all_calls(module, function)
     )
 
 

@@ -78,13 +78,18 @@ def _uses_by_place(module: Module, name: str) -> dict[ast.AST, list[ast.Name]]:
 
 @remembered
 def _uses_by_name(module: Module) -> dict[str, list[ast.Name]]:
-    """The places that read each name; `x += 1` and `del x` read it too."""
+    """The places that read each name."""
     index: dict[str, list[ast.Name]] = {}
     for node in module.scopes.of(ast.Name):
-        parent = module.scopes.parents.get(node)
-        if not isinstance(node.ctx, ast.Store) or isinstance(parent, ast.AugAssign):
+        if reads(module, node):
             index.setdefault(node.id, []).append(node)
     return index
+
+
+def reads(module: Module, node: ast.Name | ast.Attribute) -> bool:
+    """Whether a name or attribute is read there, as by `x += 1` and `del x`, too."""
+    parent = module.scopes.parents.get(node)
+    return not isinstance(node.ctx, ast.Store) or isinstance(parent, ast.AugAssign)
 
 
 @remembered

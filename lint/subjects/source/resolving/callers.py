@@ -10,6 +10,7 @@ from ..reading.memo import remembered
 from ..reading.values import Class, Parameter, Result, Routine, Self
 from .instances import given_by
 from .lineage import method_of
+from .local_calls import calls_of
 from .resolve import values
 from .starred import argument_in
 
@@ -60,6 +61,12 @@ def _classes_of(module: Module, instance: ast.expr, depth: int) -> Iterator[Clas
             match owner:
                 case Result(maker=Class() as cls) | Self(cls=cls):
                     yield cls
+
+
+def all_calls(module: Module, function: Function) -> list[tuple[Module, ast.Call, int]]:
+    """The calls of a function in its own file, then those in others, as these are."""
+    here = [(module, *call) for call in calls_of(module, function)]
+    return here + calls_elsewhere(module, function)
 
 
 @remembered

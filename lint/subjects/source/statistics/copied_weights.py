@@ -12,8 +12,7 @@ from ..networks.identity import is_part_of
 from ..reading.bindings import Binding, Kind
 from ..reading.nodes import last_word
 from ..reading.values import Routine, argument_for
-from ..resolving.callers import calls_elsewhere
-from ..resolving.local_calls import calls_of
+from ..resolving.callers import all_calls
 from ..resolving.resolve import values
 from ..resolving.saying import says
 
@@ -246,8 +245,7 @@ def _callers(pair: _Pair) -> Iterator[_Pair]:
     sides = [pair.target, pair.other]
     if not all(isinstance(side, ast.Name) for side in sides):
         return
-    calls = [(module, *call) for call in calls_of(module, function)]
-    for where, call, skipped in (*calls, *calls_elsewhere(module, function)):
+    for where, call, skipped in all_calls(module, function):
         passed = [
             argument_for(call, function, side.id, skipped)
             for side in sides

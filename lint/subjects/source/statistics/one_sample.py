@@ -10,9 +10,8 @@ from ..reading.bindings import Binding, Kind
 from ..reading.limits import FLAGS_HANDED
 from ..reading.nodes import Function, last_word
 from ..reading.values import Known, Routine, argument_for, default_of, unpacks
-from ..resolving.callers import calls_elsewhere
+from ..resolving.callers import all_calls
 from ..resolving.classes import keyword
-from ..resolving.local_calls import calls_of
 from ..resolving.members import returns_of
 from ..resolving.numbers import number
 from ..resolving.resolve import values
@@ -50,7 +49,7 @@ def _is_one_for_all(module: Module, function: Function, name: str) -> bool:
     """Whether a parameter is 1 by default, and for every caller in sight."""
     default = default_of(function, name)
     by_default = default is not None and number(module, default) == 1
-    calls = _calls(module, function)
+    calls = all_calls(module, function)
     for where, call, skipped in calls:
         passed = argument_for(call, function, name, skipped)
         if unpacks(call) or (passed is None and not by_default):
@@ -64,16 +63,11 @@ def passed_as_one(module: Module, function: Function, name: str) -> ast.expr | N
     """Where a parameter gets the 1 that it has for every caller, if there is one."""
     if not _is_one_for_all(module, function, name):
         return None
-    for where, call, skipped in _calls(module, function):
+    for where, call, skipped in all_calls(module, function):
         passed = argument_for(call, function, name, skipped)
         if passed is None or where is module:
             return passed or default_of(function, name)
     return None
-
-
-def _calls(module: Module, function: Function) -> list[tuple[Module, ast.Call, int]]:
-    calls = [(module, *call) for call in calls_of(module, function)]
-    return [*calls, *calls_elsewhere(module, function)]
 
 
 def is_option_of_one(module: Module, size: ast.expr) -> bool:
@@ -150,7 +144,7 @@ def _passed(module: Module, name: ast.Name) -> list[tuple[Module, ast.expr]]:
         case [Binding(kind=Kind.PARAMETER, place=function)] if isinstance(
             function, Function
         ):
-            for where, call, skipped in _calls(module, function):
+            for where, call, skipped in all_calls(module, function):
                 passed = argument_for(call, function, name.id, skipped)
                 if passed is None:
                     return []

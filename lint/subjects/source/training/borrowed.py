@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 from ..networks.contents import kinds_held
 from ..reading.bindings import Kind
 from ..reading.values import Class, argument_for
-from ..resolving.callers import calls_elsewhere
+from ..resolving.callers import all_calls
 from ..resolving.classes import layer_calls
 from ..resolving.lineage import method_of, project_lineage
-from ..resolving.local_calls import calls_of
 from ..resolving.members import attribute_of_self, members, self_name
 
 if TYPE_CHECKING:
@@ -61,11 +60,9 @@ def _is_borrowed(module: Module, expression: ast.expr, constructor: Function) ->
         for binding in bindings
     ):
         return False
-    callers = [(module, *call) for call in calls_of(module, constructor)]
-    callers += calls_elsewhere(module, constructor)
     passed = [
         (where, argument_for(call, constructor, root.id, skipped))
-        for where, call, skipped in callers
+        for where, call, skipped in all_calls(module, constructor)
     ]
     part = not isinstance(expression, ast.Name)
     return bool(passed) and all(

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 from ..reading.bindings import Kind
 from ..reading.nodes import Function
-from ..resolving.callers import calls_elsewhere
+from ..resolving.callers import all_calls
 from ..resolving.classes import keyword
-from ..resolving.local_calls import calls_of
 from ..resolving.saying import FLAG
 from ..resolving.symbolic import network_parts
 
@@ -42,8 +41,6 @@ def _differs(module: Module, network: ast.expr) -> bool:
     return any(
         binding.kind is Kind.PARAMETER
         and isinstance(binding.place, Function)
-        and len(calls_of(module, binding.place))
-        + len(calls_elsewhere(module, binding.place))
-        > 1
+        and len(all_calls(module, binding.place)) > 1
         for binding in (found[1] if found else ())
     )

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..reading.nodes import Function, last_word
 from ..reading.values import argument_for, default_of, unpacks
-from ..resolving.callers import calls_elsewhere
-from ..resolving.local_calls import calls_of
+from ..resolving.callers import all_calls
 from ..resolving.members import is_set_elsewhere, is_set_from_outside, members
 from ..resolving.named_flags import named_flag
 from ..resolving.saying import FLAG, How, says, says_otherwise
@@ -88,8 +87,7 @@ def _never_given(module: Module, said: Said) -> bool:
     function, name = said.function, said.parameter
     if said.packed or function is None or not _defaults_to_no_phase(function, name):
         return False
-    calls = [(module, *call) for call in calls_of(module, function)]
-    calls += calls_elsewhere(module, function)
+    calls = all_calls(module, function)
     return bool(calls) and not any(
         argument_for(call, function, name, skipped) is not None or unpacks(call)
         for _, call, skipped in calls

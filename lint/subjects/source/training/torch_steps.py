@@ -11,10 +11,9 @@ from ..reading import hints
 from ..reading.bindings import Kind
 from ..reading.nodes import Function, last_word
 from ..reading.values import Class, Result, Routine, argument_for
-from ..resolving.callers import calls_elsewhere
+from ..resolving.callers import all_calls
 from ..resolving.classes import keyword
 from ..resolving.handed import as_caller_writes
-from ..resolving.local_calls import calls_of
 from ..resolving.resolve import values
 from ..resolving.saying import FLAG
 from .applying import applies
@@ -108,10 +107,7 @@ def _come_together(
         owner = module.owner_of(function)
         bound_to = None if owner is None else Class(module, owner)
         routine = Routine(module, function, bound_to)
-        for where, call, skipped in (
-            *((module, *found) for found in calls_of(module, function)),
-            *calls_elsewhere(module, function),
-        ):
+        for where, call, skipped in all_calls(module, function):
             passed = as_caller_writes(where, call, routine, network)
             optimizer = argument_for(call, function, name, skipped)
             if (

@@ -13,6 +13,7 @@ from ..reading.limits import LAYERS_INSIDE
 from ..reading.memo import remembered
 from ..reading.nodes import end, start
 from ..reading.text import without_comments
+from ..reading.uses import reads
 from ..reading.values import Class, Known
 from ..resolving.classes import keras_kind
 from ..resolving.lineage import method_of, project_lineage
@@ -158,8 +159,7 @@ def _attributes(module: Module) -> dict[str, list[ast.Attribute]]:
     """The places that read each attribute."""
     index: dict[str, list[ast.Attribute]] = {}
     for node in module.scopes.of(ast.Attribute):
-        parent = module.scopes.parents.get(node)
-        if not isinstance(node.ctx, ast.Store) or isinstance(parent, ast.AugAssign):
+        if reads(module, node):
             index.setdefault(node.attr, []).append(node)
     return index
 
