@@ -11,6 +11,7 @@ from ..errors import UsageError
 from ..subjects.live_model import is_live_model
 
 if TYPE_CHECKING:
+    from .batches import Data
     from .report import Diagnosis
 
 
@@ -71,10 +72,8 @@ def diagnose(
         )
     from ..subjects.probing.randomness import preserved_randomness
     from ..subjects.probing.undisturbed import undisturbed
-    from .causes import causes_of
-    from .gathering import gather
+    from .outliers import without_outliers
     from .reading import read_data
-    from .report import Diagnosis
     from .runner import without_gradients
 
     with preserved_randomness():  # Data may be shuffled as they are read.
@@ -86,5 +85,17 @@ def diagnose(
         redirect_stdout(stderr),  # Output of the model is not part of the report.
     ):
         warnings.simplefilter("ignore")
-        evidence = gather(model, data)
-        return Diagnosis(tuple(causes_of(evidence)), evidence)
+        found = _examined(model, data)
+        if found.healthy or not (others := without_outliers(data)):
+            return found
+        return _examined(model, others)
+
+
+def _examined(model: Any, data: Data) -> Diagnosis:
+    """Measure, and derive causes; the model must be left undisturbed meanwhile."""
+    from .causes import causes_of
+    from .gathering import gather
+    from .report import Diagnosis
+
+    evidence = gather(model, data)
+    return Diagnosis(tuple(causes_of(evidence)), evidence)

@@ -31,6 +31,23 @@ class Batch:
 
 
 @dataclass(frozen=True)
+class Outliers:
+    """What was left out of the data, as it lies far out of the range of the rest.
+
+    Attributes:
+        positions: its positions in the given data.
+        are_batches: whether these are positions of batches, and not of samples.
+        times: how many times as far out the farthest sample is as nearly all others.
+        batches: for each of the farthest samples, a batch of it and usual ones.
+    """
+
+    positions: tuple[int, ...]
+    are_batches: bool
+    times: float
+    batches: list[Batch]
+
+
+@dataclass(frozen=True)
 class Data:
     """The data for a diagnosis.
 
@@ -39,18 +56,25 @@ class Data:
         in_order: batches cut from the arrays in order; empty for other data.
         by_label: batches cut from the arrays sorted by label, for statistics alone;
             empty for other data and without labels.
-        given: the number of samples in the arrays; None for other data.
+        whole: the arrays; None for other data.
+        outliers: what was left out of the given data; None if nothing was.
     """
 
     batches: list[Batch]
     in_order: list[Batch] = field(default_factory=list)
     by_label: list[Batch] = field(default_factory=list)
-    given: int | None = None
+    whole: Batch | None = None
+    outliers: Outliers | None = None
 
     @property
     def from_arrays(self) -> bool:
         """Whether the data were given as arrays."""
-        return self.given is not None
+        return self.whole is not None
+
+    @property
+    def given(self) -> int | None:
+        """The number of samples in the arrays; None for other data."""
+        return None if self.whole is None else self.whole.samples
 
     @property
     def samples(self) -> int:

@@ -8,8 +8,8 @@ import numpy as np
 
 from . import signs
 from .cause import Cause, Certainty
-from .fits import fit_kinds, fitting_size
-from .layers import paths_of
+from .fits import fit_kinds, fitting_size, tried_size
+from .layers import is_timed, paths_of
 from .names import BATCH_NORM, IN_ORDER, INFERENCE, TRAINING
 
 if TYPE_CHECKING:
@@ -107,12 +107,18 @@ def _of_fitting_size(evidence: Evidence, able: Sequence[LayerState]) -> Iterator
     In training, each layer received what those before it made of small batches; what it
     receives now differs, so that the size is not seen in each layer.
     """
-    is_known = bool(evidence.accumulated) or evidence.data.batch_size < _SMALL_BATCH
-    if evidence.is_harmed and not is_known:
-        return
     if not _are_converged(evidence, able):
         return
+    tried, lacking = tried_size(able, evidence.of_sizes)
+    is_known = bool(evidence.accumulated) or evidence.data.batch_size < _SMALL_BATCH
+    if evidence.is_harmed and not is_known:
+        if lacking:
+            certainty: Certainty = "likely" if len(lacking) > 1 else "possible"
+            yield _of_size(evidence, tried, certainty, paths_of(lacking))
+        return
     size, layers = fitting_size(able)
+    if len(lacking) > 1 and not layers:
+        size, layers = tried, lacking
     if layers and size < _SMALL_BATCH:
         likely = evidence.accumulated or evidence.is_poor
         yield _of_size(
@@ -167,9 +173,13 @@ def unlike_inputs(evidence: Evidence) -> Iterator[Cause]:
             paths_of(layers),
             "the layer is called with inputs of different statistics: in training "
             "each is normalized by its own, in inference all by one average",
-            "give each input its own batch normalization layer",
+            _advice_of_calls(evidence, layers),
         )
-    apart = [layer for layer in evidence.layers if signs.has_unlike_batches(layer)]
+    apart = [
+        layer
+        for layer in evidence.layers
+        if signs.has_unlike_batches(layer) and not signs.has_unlike_calls(layer)
+    ]
     if apart and evidence.is_harmed:
         yield Cause(
             "unlike inputs",
@@ -179,6 +189,15 @@ def unlike_inputs(evidence: Evidence) -> Iterator[Cause]:
             "those of random batches",
             _MIXED_BATCHES,
         )
+
+
+def _advice_of_calls(evidence: Evidence, layers: Iterable[LayerState]) -> str:
+    if all(is_timed(evidence.model, layer.path) for layer in layers):
+        return (
+            "call it on all steps at once: within TimeDistributed, each step is "
+            "normalized by itself in training"
+        )
+    return "give each input its own batch normalization layer"
 
 
 def one_kind_each(evidence: Evidence) -> Iterator[Cause]:

@@ -89,7 +89,7 @@ def _of_unlike_data_before(
     evidence: Evidence, late: Sequence[LayerState]
 ) -> Iterator[Cause]:
     """Find averages that short training moved to other data, if they are these."""
-    first = _first(evidence)
+    first = evidence.first
     if first in late and not _from_before(evidence.steps, late):
         yield Cause(
             "unlike data",
@@ -126,7 +126,7 @@ def _of_other_weights_or_data(
     evidence: Evidence, left: Sequence[LayerState]
 ) -> Iterator[Cause]:
     """Find valid statistics that belong to other weights, or to other data."""
-    first = _first(evidence)
+    first = evidence.first
     starts_right = first is not None and not first.is_off
     looks_averaged = _look_averaged(left)
     change = _change_of_data(first)
@@ -154,7 +154,8 @@ def _of_other_weights_or_data(
         "unlike data",
         "possible" if not change and (looks_averaged or lag) else "likely",
         paths_of(left),
-        change or "the statistics are valid, but belong to other data",
+        change
+        or "the statistics are valid, but belong to other data, or other weights",
         "preprocess the data as in training; if they are meant to differ, recalibrate "
         "on them",
     )
@@ -295,9 +296,3 @@ def _uniform_scale(state: LayerState | None) -> float | None:
     is_uniform = high < _UNIFORM**2 * low
     is_scaled = middle > _SCALED or middle < 1 / _SCALED
     return float(middle) if is_uniform and is_scaled else None
-
-
-def _first(evidence: Evidence) -> LayerState | None:
-    """Return the first layer of the model."""
-    order = list(evidence.modes)
-    return min(evidence.layers, key=lambda e: order.index(e.path), default=None)

@@ -10,6 +10,7 @@ Name = Literal[
     "not converged",
     "momentum too small",
     "batches too small",
+    "outliers",
     "averaged weights",
     "other epsilon",
     "unlike inputs",
@@ -24,6 +25,7 @@ Certainty = Literal["certain", "likely", "possible"]
 
 NAMES: tuple[Name, ...] = get_args(Name)
 _ORDER: tuple[Certainty, ...] = get_args(Certainty)
+POSSIBLE = _ORDER.index("possible")
 
 
 @dataclass(frozen=True)

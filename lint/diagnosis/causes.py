@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import by_batches, by_epsilon, by_layer, by_model
+from . import by_batches, by_epsilon, by_layer, by_model, by_outliers
+from .cause import POSSIBLE
 
 if TYPE_CHECKING:
     from .cause import Cause
@@ -25,7 +26,13 @@ def causes_of(evidence: Evidence) -> list[Cause]:
     for cause in (*by_layer.FINDERS, *by_batches.FINDERS):
         found += cause(evidence)
     explained = {path for cause in found for path in cause.layers}
-    found += by_model.unexplained(evidence, explained)
+    spoiled = list(by_outliers.outliers(evidence, explained))
+    found += spoiled
+    if not any(cause.rank < POSSIBLE for cause in spoiled):
+        found += by_model.unexplained(evidence, explained)
+    # Else, what later layers receive follows from outliers.
+    if not found:
+        found += list(by_outliers.heavy_tails(evidence))
     if not found:
         found += by_batches.better_alone(evidence)
     found += by_model.other_causes(evidence, bool(found))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .batches import ENOUGH_SAMPLES, Batch, joined_batches
+from .batches import ENOUGH_SAMPLES, Batch, Data, joined_batches
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +17,16 @@ if TYPE_CHECKING:
 
 _ENOUGH_BATCHES = 8  # for the differences between modes to be told from chance
 _MOST_LABELS, _MOST = 20, 0.75
+
+
+def cut(whole: Batch, size: int, steps: int) -> Data:
+    """Cut batches in each order."""
+    return Data(
+        batches=cut_at_random(whole, size, steps),
+        in_order=cut_in_order(whole, size, steps),
+        by_label=cut_by_label(whole, size, steps),
+        whole=whole,
+    )
 
 
 def cut_at_random(whole: Batch, size: int, steps: int) -> list[Batch]:
@@ -33,7 +43,7 @@ def cut_at_random(whole: Batch, size: int, steps: int) -> list[Batch]:
     while len(pieces) < count:
         order = random.permutation(samples)[: of_one_epoch * size]
         pieces += np.split(order, of_one_epoch)
-    return [_taken(whole, piece) for piece in pieces[:count]]
+    return [taken(whole, piece) for piece in pieces[:count]]
 
 
 def cut_in_order(whole: Batch, size: int, steps: int) -> list[Batch]:
@@ -51,6 +61,17 @@ def cut_by_label(whole: Batch, size: int, steps: int) -> list[Batch]:
     if labels is None:
         return []
     return _spread(whole, np.argsort(labels, kind="stable"), size, steps)
+
+
+def cut_smaller(batches: Sequence[Batch], size: int, most: int) -> list[Batch]:
+    """Cut batches into smaller ones."""
+    found: list[Batch] = []
+    for batch in batches:
+        ends = range(size, batch.samples + 1, size)
+        found += [taken(batch, np.arange(end - size, end)) for end in ends]
+        if len(found) >= most:
+            break
+    return found[:most]
 
 
 def labels_of(batch: Batch) -> Array | None:
@@ -92,10 +113,11 @@ def _count(samples: int, size: int, steps: int) -> int:
 def _spread(whole: Batch, order: Array, size: int, steps: int) -> list[Batch]:
     count = _count(whole.samples, size, steps)
     starts = np.linspace(0, whole.samples - size, count).astype(int)
-    return [_taken(whole, order[start : start + size]) for start in starts]
+    return [taken(whole, order[start : start + size]) for start in starts]
 
 
-def _taken(whole: Batch, index: Array) -> Batch:
+def taken(whole: Batch, index: Array) -> Batch:
+    """Take the samples at these positions."""
     import keras
 
     def part(leaf: Any) -> Any:

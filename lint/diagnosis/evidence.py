@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .cutting import are_of_one_label
@@ -40,6 +40,10 @@ class Evidence:
         of_kinds: for each order in which batches have one kind of samples each, the
             statistics of the layers; empty if all running statistics are near the
             data's.
+        of_sizes: the statistics of the layers in random batches of so few samples;
+            empty if no variance is so much smaller than the data's that it matters.
+        of_outliers: the statistics of the layers in batches with one of the samples
+            that were left out; empty if none were.
         fits_epsilon: whether all running statistics match the data if the layers get
             another epsilon, where some do not with their own.
         bad_weights: the paths of other weights that are not finite.
@@ -57,6 +61,8 @@ class Evidence:
     steps: int | None = None
     accumulated: int | None = None
     of_kinds: Sequence[Mapping[str, Moments]] = ()
+    of_sizes: Mapping[int, Mapping[str, Moments]] = field(default_factory=dict)
+    of_outliers: Mapping[str, Moments] = field(default_factory=dict)
     fits_epsilon: bool = False
     bad_weights: Sequence[str] = ()
     bad_data: bool = False
@@ -65,6 +71,12 @@ class Evidence:
     def has_loss(self) -> bool:
         """Whether losses are compared."""
         return not self.no_loss
+
+    @property
+    def first(self) -> LayerState | None:
+        """The first layer of the model."""
+        order = list(self.modes)
+        return min(self.layers, key=lambda e: order.index(e.path), default=None)
 
     @property
     def gap(self) -> float:

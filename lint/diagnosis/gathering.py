@@ -11,7 +11,9 @@ from ..errors import UsageError
 from ..subjects.live_model import accumulated_batches, steps_taken
 from .batches import ENOUGH_SAMPLES
 from .by_epsilon import epsilon_to_try
+from .cutting import cut_smaller
 from .evidence import Evidence
+from .fits import SIZES, lacking_variance
 from .judge import Judge
 from .layers import (
     array,
@@ -36,7 +38,7 @@ from .runner import Mode, Runner
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from .batches import Data
+    from .batches import Batch, Data
     from .layers import LayerState, Moments
     from .modes import Use
 
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
 _SCALE_OF_DISTANCES = 12.5
 _MOST_BYTES, _FEWEST_BATCHES = 128 * 2**20, 2  # of the outputs of one mode
 _MOST_LAYERS, _MOST_BATCHES = 32, 8  # for attributing the gap
+_FEWEST_SMALL, _MOST_SMALL = 16, 128  # batches of a few samples each
 
 
 def gather(model: Any, data: Data) -> Evidence:
@@ -65,9 +68,9 @@ def gather(model: Any, data: Data) -> Evidence:
     for name, mode in _modes(modes).items():
         judge.run(name, mode)
     still = runner.statistics(Mode(False), merged) if layers else {}
-    measured = still
-    if layers and not judge.are_same(INFERENCE, DROPOUT):
-        measured = runner.statistics(Mode(True), merged)
+    # Without dropout and the like, one mode does: compiling another takes long.
+    learning = Mode(bool(layers) and not judge.are_same(INFERENCE, DROPOUT))
+    measured = runner.statistics(learning, merged) if learning.training else still
     states = layer_states(layers, measured, still, merged[0].samples)
     if states and data.samples == 1 and not any(state.data for state in states):
         raise UsageError(
@@ -100,7 +103,9 @@ def gather(model: Any, data: Data) -> Evidence:
         constant=constant,
         steps=steps_taken(model),
         accumulated=accumulated_batches(model),
-        of_kinds=_of_kinds(runner, data, states),
+        of_kinds=_of_kinds(runner, learning, data, states),
+        of_sizes=_of_sizes(runner, learning, data, states),
+        of_outliers=_of_outliers(runner, learning, data),
         fits_epsilon=fits_epsilon,
         bad_weights=_not_finite(model),
         bad_data=_has_bad_data(data),
@@ -109,7 +114,7 @@ def gather(model: Any, data: Data) -> Evidence:
 
 
 def _of_kinds(
-    runner: Runner, data: Data, states: Sequence[LayerState]
+    runner: Runner, mode: Mode, data: Data, states: Sequence[LayerState]
 ) -> Sequence[Mapping[str, Moments]]:
     """Measure batches of one kind each in training mode, if some layer is off."""
     if not any(state.is_off for state in states):
@@ -119,14 +124,42 @@ def _of_kinds(
     orders = [data.by_label] if data.by_label else []
     if data.in_order and data.batch_size >= ENOUGH_SAMPLES:
         orders.append(data.in_order)
-    found = []
-    for batches in orders:
-        calls = runner.statistics(Mode(True), batches)
-        moments = {
-            path: pooled(parts, batches[0].samples) for path, parts in calls.items()
-        }
-        found.append({path: m for path, m in moments.items() if m is not None})
+    return [_moments(runner, mode, batches) for batches in orders]
+
+
+def _of_sizes(
+    runner: Runner, mode: Mode, data: Data, states: Sequence[LayerState]
+) -> Mapping[int, Mapping[str, Moments]]:
+    """Measure small batches in training mode, if some variances are too small.
+
+    That is a trial: in each, a layer also receives what those before make of them.
+    """
+    if not lacking_variance(states):
+        return {}
+    found = {}
+    for size in SIZES:
+        batches = cut_smaller(data.batches, size, _MOST_SMALL)
+        if len(batches) >= _FEWEST_SMALL:
+            try:
+                found[size] = _moments(runner, mode, batches)
+            except Exception:  # A model may be made for batches of one size.
+                return {}
     return found
+
+
+def _of_outliers(runner: Runner, mode: Mode, data: Data) -> Mapping[str, Moments]:
+    if data.outliers is None:
+        return {}
+    return _moments(runner, mode, data.outliers.batches)
+
+
+def _moments(
+    runner: Runner, mode: Mode, batches: Sequence[Batch]
+) -> dict[str, Moments]:
+    """Return the statistics of all layers on these batches."""
+    calls = runner.statistics(mode, batches)
+    found = {path: pooled(parts, batches[0].samples) for path, parts in calls.items()}
+    return {path: moments for path, moments in found.items() if moments is not None}
 
 
 def _affordable(runner: Runner, data: Data) -> int:

@@ -36,6 +36,7 @@ class Moments:
         of_batches: the variance of the means of batches.
         batch_size: the number of samples in a batch.
         positions: the number of values in a sample, such as the pixels of an image.
+        usual: the variance of the median batch.
     """
 
     mean: Array
@@ -45,6 +46,7 @@ class Moments:
     of_batches: Array
     batch_size: int
     positions: float
+    usual: Array | None = None
 
     @classmethod
     def pooled(cls, parts: Sequence[Array], batch_size: int) -> Moments:
@@ -66,6 +68,7 @@ class Moments:
             of_batches,
             batch_size,
             float(counts.mean()) / batch_size,
+            np.median(variances, axis=0),
         )
 
 
@@ -162,6 +165,16 @@ def built_layers(model: Any) -> dict[str, tuple[Any, bool]]:
                 frozen,
             )
     return found
+
+
+def is_timed(model: Any, path: str) -> bool:
+    """Whether a layer is within a TimeDistributed, and so called for each step."""
+    import keras
+
+    return any(
+        isinstance(layer, keras.layers.TimeDistributed) and path.startswith(f"{outer}/")
+        for layer, outer, _ in layers_inside(model)
+    )
 
 
 def layer_states(

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import UsageError
 from .batches import Batch, Data
-from .cutting import cut_at_random, cut_by_label, cut_in_order
+from .cutting import cut
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +37,9 @@ def read_data(
     if batch_size is not None:
         _check_positive("batch_size", batch_size)
     if _is_arrays(x):
-        data = _cut(_as_batch(x, y, sample_weight), batch_size or 32, steps)
+        whole = _as_batch(x, y, sample_weight)
+        size = min(batch_size or 32, whole.samples)
+        data = cut(whole, size, steps) if size else Data([])
     else:
         for name, value in (("y", y), ("sample_weight", sample_weight)):
             if value is not None:
@@ -53,18 +55,6 @@ def read_data(
             + ("batches of none." if data.batches else "no batch.")
         )
     return data
-
-
-def _cut(whole: Batch, size: int, steps: int) -> Data:
-    size = min(size, whole.samples)
-    if not size:
-        return Data([])
-    return Data(
-        batches=cut_at_random(whole, size, steps),
-        in_order=cut_in_order(whole, size, steps),
-        by_label=cut_by_label(whole, size, steps),
-        given=whole.samples,
-    )
 
 
 def _is_arrays(x: Any) -> bool:

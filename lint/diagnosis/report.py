@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from .modes import Use
     from .scores import Score, Spread
 
+_MOST_LISTED = 4
+
 
 @dataclass(frozen=True)
 class Diagnosis:
@@ -61,21 +63,46 @@ class Diagnosis:
         return self.evidence.modes
 
     @property
+    def left_out(self) -> tuple[int, ...]:
+        """The positions of outliers that were left out: of samples, or of batches."""
+        outliers = self.evidence.data.outliers
+        return outliers.positions if outliers else ()
+
+    @property
     def remedy(self) -> str | None:
         """A line of code that was tried and helps this model; None if none is known."""
         if self.healthy or not self.evidence.helps or self.evidence.is_mixed:
             return None
         data = self.evidence.data
         if data.from_arrays:
-            return "kerasbn.recalibrate(model, x)"
+            return f"kerasbn.recalibrate(model, {self._data_kept()})"
         enough = data.merged()[0].samples
         if enough > data.batch_size:
             return f"kerasbn.recalibrate(model, data)  # in batches of {enough} or more"
+        if data.outliers:
+            kept = f"b for i, b in enumerate(data) if i not in {self._listed()}"
+            return f"kerasbn.recalibrate(model, ({kept}), steps={len(data.batches)})"
         return f"kerasbn.recalibrate(model, data, steps={len(data.batches)})"
+
+    def _data_kept(self) -> str:
+        """Return the expression of the data without outliers."""
+        data = self.evidence.data
+        if data.outliers is None or data.whole is None:
+            return "x"
+        if hasattr(data.whole.x, "shape"):
+            return f"np.delete(x, {self._listed()}, axis=0)"
+        kept = f"lambda a: np.delete(a, {self._listed()}, axis=0)"
+        return f"keras.tree.map_structure({kept}, x)"
+
+    def _listed(self) -> str:
+        """Return the expression of what was left out, by name if it is long."""
+        few = len(self.left_out) <= _MOST_LISTED
+        return str(list(self.left_out)) if few else "diagnosis.left_out"
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that `model-lint diagnose --json` prints."""
         evidence = self.evidence
+        outliers = evidence.data.outliers
         before, after = (
             evidence.scores.get(mode) for mode in (INFERENCE, RECALIBRATED)
         )
@@ -102,6 +129,11 @@ class Diagnosis:
             "compared": "losses" if evidence.has_loss else "outputs",
             "no_loss": evidence.no_loss or None,
             "samples": evidence.data.samples,
+            "left_out": outliers
+            and {
+                "batches" if outliers.are_batches else "samples": list(self.left_out),
+                "times": outliers.times,
+            },
             "batch_size": evidence.data.batch_size,
             "steps": evidence.steps,
             "gap": _number(evidence.gap) if BATCH_NORM in evidence.scores else None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from .names import BATCH_NORM, IN_ORDER, INFERENCE, RECALIBRATED, TRAINING
 
 if TYPE_CHECKING:
-    from .batches import Data
+    from .batches import Data, Outliers
     from .cause import Cause
     from .report import Diagnosis
     from .scores import Spread
@@ -45,6 +45,8 @@ def facts(diagnosis: Diagnosis) -> list[str]:
         + f"samples in batches of {data.batch_size}"
         + (f", after {evidence.steps:,} training steps." if evidence.steps else ".")
     ]
+    if data.outliers:
+        said.append(f"Left out: {left_out(data.outliers)}.")
     if not evidence.has_loss:
         said.append(
             f"Outputs are compared instead of losses, because {evidence.no_loss}: "
@@ -59,6 +61,20 @@ def facts(diagnosis: Diagnosis) -> list[str]:
             f"{number(evidence.gap)} higher than in training."
         )
     return said
+
+
+def left_out(outliers: Outliers) -> str:
+    """Say what was left out of the data, and why."""
+    far = f"{number(outliers.times)} times as far from the centre as 99% of the samples"
+    far = f"up to {far}" if len(outliers.positions) > 1 else far
+    return f"{named(outliers)} ({'with a sample ' * outliers.are_batches}{far})"
+
+
+def named(outliers: Outliers) -> str:
+    """Name what was left out, or the first of several."""
+    one, *more = outliers.positions
+    what = f"batch {one}" if outliers.are_batches else f"x[{one}]"
+    return f"{what} and {len(more)} more" if more else what
 
 
 def _healthy(diagnosis: Diagnosis) -> str:

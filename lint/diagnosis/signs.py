@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
+_BLOWN_UP, _HARDLY = 4.0, 0.25  # times the variance; of its root, the shift
+_PROPORTIONAL, _MANY = 0.9, 8  # correlation over so many channels
 _GOOD_FIT = 0.8  # the fraction of squares that a good fit explains
 _NEAR_SHIFT, _NEAR_RATIO = 0.5, 1.5
 _MOST_CHANNELS = 0.8
+_NO_SIZE = 1.02, 1.5
 _AWAKE = 100.0  # times epsilon
 _SAME_SHIFT, _SAME_RATIO = 0.01, 1.01
 _CLEARLY = 1.25  # times the distance with dropout
@@ -117,6 +120,40 @@ def _is_near(state: LayerState, part: float) -> bool:
     return away.shift < _NEAR_SHIFT and away.ratio < _NEAR_RATIO
 
 
+def excess_of_outliers(state: LayerState) -> bool:
+    """Whether the variances exceed the data's as a sample far out makes them.
+
+    At distance d from the others, one in B samples moves the mean of its batch by d / B
+    and adds about d² / B to the variance: over all channels, the root of the excess is
+    proportional to the shift.
+    """
+    if not is_blown_up(state):
+        return False
+    assert state.data is not None
+    excess = state.variance - state.data.variance
+    if excess.size < _MANY or excess.min() <= 0:
+        return False
+    root, shift = np.sqrt(excess), np.abs(state.mean - state.data.mean)
+    return bool(np.corrcoef(root, shift)[0, 1] > _PROPORTIONAL)
+
+
+def has_heavy_tails(state: LayerState) -> bool:
+    """Whether most batches have far less variance than all data have."""
+    data = state.data
+    if data is None or data.usual is None:
+        return False
+    part = (data.variance + state.epsilon) / (data.usual + state.epsilon)
+    return bool(np.median(part) > _BLOWN_UP)
+
+
+def is_blown_up(state: LayerState) -> bool:
+    """Whether the variances are far larger than the data's, and the means near."""
+    away = state.distance
+    if state.data is None or away is None or not away.is_finite:
+        return False
+    return away.scale > _BLOWN_UP and away.shift < _HARDLY * away.scale**0.5
+
+
 def effective_batch_size(state: LayerState, left: float = 0.0) -> float | None:
     """Estimate the batch size from what the running variances lack.
 
@@ -142,6 +179,8 @@ def effective_batch_size(state: LayerState, left: float = 0.0) -> float | None:
         return None
     sizes = data.of_samples[lacks] / missing[lacks]
     low, middle, high = np.quantile(sizes, (0.1, 0.5, 0.9))
+    if data.positions <= 1 and _NO_SIZE[0] < middle < _NO_SIZE[1]:
+        return None  # One sample has no variance at all, two have half of it.
     return float(middle) if high < 4 * max(low, 0.5) else None
 
 

@@ -92,6 +92,47 @@ def test_pairs_are_seen_though_inference_does_not_suffer(every):
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("batch_size", [None, 256])
+def test_fine_tuning_on_pairs_that_harms(batch_size):
+    """A layer behind others shows the size only if these have small batches, too."""
+    keras.utils.set_random_seed(0)
+    layers_ = [keras.Input((8, 8, 1), batch_size=batch_size)]
+    for filters, strides in ((16, 2), (24, 1)):
+        layers_ += [layers.Conv2D(filters, 3, strides), BN(momentum=0.95)]
+        layers_ += [layers.ReLU()]
+    layers_ += [layers.Flatten(), layers.Dense(24), BN(momentum=0.95), layers.ReLU()]
+    model = keras.Sequential([*layers_, layers.Dense(10)])
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(3e-3), loss)
+    x = X.reshape(-1, 8, 8, 1)[:1792]
+    model.fit(x, Y[:1792], batch_size=batch_size or 32, epochs=6, verbose=0)
+    if batch_size:  # Made for one size: no other can be tried.
+        lint.diagnose(model, 3 * x, Y[:1792], batch_size=batch_size)
+        return
+    model.compile(keras.optimizers.Adam(1e-5), loss)
+    model.fit(x, Y[:1792], batch_size=2, verbose=0)
+    diagnosis = lint.diagnose(model, x, Y[:1792])
+    assert causes(diagnosis) == {"batches too small": "likely"}
+    assert "batches of about 2 samples" in diagnosis.causes[0].evidence
+    assert len(diagnosis.causes[0].layers) > 1
+
+
+def test_each_step_by_itself_within_time_distributed():
+    keras.utils.set_random_seed(0)
+    x = X.reshape(-1, 8, 8) * np.logspace(0, 1.5, 8)[:, None].astype("float32")
+    timed = layers.TimeDistributed(BN(momentum=0.9))
+    model = keras.Sequential(
+        [keras.Input((8, 8)), timed, layers.Flatten(), layers.Dense(10)]
+    )
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(1e-2), loss)
+    model.fit(x, Y, epochs=3, verbose=0)
+    (cause,) = lint.diagnose(model, x, Y).causes
+    assert cause.name == "unlike inputs"
+    assert "on all steps at once" in cause.advice
+
+
+@pytest.mark.long
 def test_accumulated_gradients_of_large_batches_are_healthy():
     model = net(gradient_accumulation_steps=4)
     model.fit(X, Y, epochs=6, verbose=0)

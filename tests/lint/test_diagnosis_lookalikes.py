@@ -10,6 +10,7 @@ from sklearn.datasets import load_digits
 
 import lint
 from lint.diagnosis.evidence import Evidence
+from lint.diagnosis.fits import fitting_size
 from lint.diagnosis.layers import LayerState, Moments
 from lint.diagnosis.scores import Score, Spread, is_worse
 from lint.diagnosis.signs import effective_batch_size, fits_noise, woken
@@ -130,6 +131,16 @@ class TestSigns:
         lagging = state(np.full(4, 1.2), np.full(4, 0.6 * 9 + 0.4), data)
         assert effective_batch_size(lagging, 0.4) is None  # It is right by then,
         assert effective_batch_size(lagging) < 4.5  # and looks small without that.
+
+    def test_a_batch_of_one_has_no_variance_and_data_of_another_scale_have(self):
+        data = moments(2, 9, 9)
+        for part, size in ((0.0, 1), (0.5, 2), (0.05, None), (0.25, None)):
+            found = effective_batch_size(
+                state(np.full(4, 2.0), np.full(4, 9.0 * part), data)
+            )
+            assert found == (size and pytest.approx(size))
+        scaled = state(data.mean, 0.05 * data.variance, data)
+        assert fitting_size([scaled]) == (0.0, [])
 
     def test_channels_that_were_constant_in_training(self):
         variance = np.array([9.0, 0.0, 1e-4, 2.0])
