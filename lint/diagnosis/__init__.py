@@ -74,7 +74,7 @@ def diagnose(
     from ..subjects.probing.undisturbed import undisturbed
     from .outliers import without_outliers
     from .reading import read_data
-    from .runner import without_gradients
+    from .tensors import without_gradients
 
     with preserved_randomness():  # Data may be shuffled as they are read.
         data = read_data(x, y, sample_weight, batch_size, steps)

@@ -36,12 +36,17 @@ class Judge:
         self._by_loss = by_loss
         self._runs: dict[str, Outputs] = {}
         self._in_order: Outputs | None = None
+        self._reference: Outputs | None = None
 
     def run(self, name: str, mode: Mode) -> None:
         """Run a mode over all batches."""
         self._runs[name] = self._runner.outputs(mode, self._data.batches)
         if name == BATCH_NORM and self._by_loss and self._data.in_order:
             self._in_order = self._runner.outputs(mode, self._data.in_order)
+
+    def take_as_reference(self) -> None:
+        """Measure distances from the outputs that inference mode has now."""
+        self._reference = self._runner.outputs(Mode(False), self._data.batches)
 
     def scores(self) -> dict[str, Score]:
         """Return the scores of all modes that were run."""
@@ -88,7 +93,7 @@ class Judge:
     def _losses(self, outputs: Outputs) -> Any:
         if outputs.losses is not None:
             return outputs.losses
-        reference = self._runs.get(BATCH_NORM, self._runs[INFERENCE])
+        reference = self._reference or self._runs.get(BATCH_NORM, self._runs[INFERENCE])
         count = len(outputs.outputs)
         return relative_distances(outputs, Outputs(reference.outputs[:count], None, []))
 

@@ -220,11 +220,17 @@ def pooled(calls: list[list[Array]], batch_size: int) -> Moments | None:
     return Moments.pooled(parts, batch_size) if parts[0].sum() > 1 else None
 
 
-def assign_data(states: Sequence[LayerState]) -> None:
-    """Assign the data's statistics to the layers, as `kerasbn.recalibrate` does."""
+def assign_data(states: Sequence[LayerState], in_training: bool = False) -> None:
+    """Assign the data's statistics to the layers, as `kerasbn.recalibrate` does.
+
+    Args:
+        states: the layers.
+        in_training: whether with dropout and the like, as training averages them.
+    """
     for state in states:
-        if state.still is not None:
-            _assign(state.layer, state.still.mean, state.still.variance)
+        moments = state.data if in_training else state.still
+        if moments is not None:
+            _assign(state.layer, moments.mean, moments.variance)
 
 
 def assign_running(states: Sequence[LayerState]) -> None:

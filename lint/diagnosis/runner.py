@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
-from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
@@ -18,9 +16,11 @@ from ..subjects.probing.backends import (
     ways_to_run_often,
 )
 from ..subjects.probing.observing import Observer
+from ..subjects.probing.randomness import Seeds
 from ..subjects.replaced_calls import replaced_calls
 from ..subjects.trainer import receives_training
 from .control import Forced, Measured, replaced_epsilon
+from .tensors import as_tensors, on_host, shapes_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -83,6 +83,7 @@ class Runner:
         self.has_loss = has_loss
         self._has_metrics = has_loss
         self._run = as_trainer_runs(model)
+        self._seeds = Seeds(model)
         # How to run a function once, and how to run one for many batches.
         self._once = self._often = ways_to_run()[0]
         self._compiled = cache(self._make)
@@ -146,7 +147,7 @@ class Runner:
 
     def outputs(self, mode: Mode, batches: Sequence[Batch]) -> Outputs:
         """Return outputs, losses and metrics of the batches."""
-        found = [self._call(("outputs", mode), batch) for batch in batches]
+        found = self._call_each(("outputs", mode), batches)
         return Outputs(
             [outputs for outputs, _, _ in found],
             np.asarray([float(loss) for _, loss, _ in found])
@@ -163,7 +164,7 @@ class Runner:
         Each array has the batches as its first axis. BN normalizes with the batch, even
         if it is frozen, as in `kerasbn.recalibrate`.
         """
-        of_batches = [self._call(("statistics", mode), batch) for batch in batches]
+        of_batches = self._call_each(("statistics", mode), batches)
         found: dict[str, list[list[Array]]] = {}
         for path in self._layers:
             calls = zip(*(batch[path] for batch in of_batches), strict=False)
@@ -184,6 +185,14 @@ class Runner:
             for path, (moved, _, depended) in seen.items()
         }
 
+    def _call_each(self, key: tuple[str, Mode], batches: Sequence[Batch]) -> list[Any]:
+        """Call with each batch, with the same noise for it in all modes."""
+        found = []
+        for number, batch in enumerate(batches):
+            self._seeds.set_for(number)
+            found.append(self._call(key, batch))
+        return found
+
     def _call(self, key: tuple[str, Mode], batch: Batch) -> Any:
         import keras
 
@@ -192,7 +201,7 @@ class Runner:
             self._model.train(mode.training)
         parts = (batch.x, batch.y, batch.sample_weight)
         result = self._compiled(key)(*map(as_tensors, parts))
-        return keras.tree.map_structure(_on_host, result)
+        return keras.tree.map_structure(on_host, result)
 
     def _make(self, key: tuple[str, Mode]) -> Callable[..., Any]:
         kind, mode = key
@@ -268,13 +277,6 @@ def metrics_now(
     }
 
 
-def shapes_of(x: Any) -> str:
-    """Format the shapes of a nest of arrays, for a message."""
-    import keras
-
-    return str(keras.tree.map_structure(lambda leaf: tuple(leaf.shape), x))
-
-
 def one_line(error: Exception) -> str:
     """Format an error in one line: of Keras', the one that says what is wrong."""
     lines = [_ESCAPES.sub("", line).strip() for line in str(error).splitlines()]
@@ -282,33 +284,3 @@ def one_line(error: Exception) -> str:
     is_wrapped = lines[0].startswith("Exception encountered when calling")
     line = lines[1] if is_wrapped and len(lines) > 1 else lines[0]
     return f"{type(error).__name__}: {line}".rstrip(".: ")
-
-
-def as_tensors(value: Any) -> Any:
-    """Convert a nest of arrays of numbers to tensors."""
-    import keras
-
-    def convert(leaf: Any) -> Any:
-        is_plain = isinstance(leaf, np.ndarray) and leaf.dtype.kind in "fiub"
-        return keras.ops.convert_to_tensor(leaf) if is_plain else leaf
-
-    return keras.tree.map_structure(convert, value)
-
-
-def _on_host(leaf: Any) -> Any:
-    import keras
-
-    if keras.ops.is_tensor(leaf):
-        if "float" in str(leaf.dtype):
-            leaf = keras.ops.cast(leaf, "float32")  # NumPy has no bfloat16.
-        return np.asarray(keras.ops.convert_to_numpy(leaf))
-    return leaf
-
-
-def without_gradients() -> Any:
-    """Return a context in which PyTorch keeps no activations for gradients."""
-    import keras
-
-    if keras.backend.backend() == "torch":
-        return sys.modules["torch"].no_grad()
-    return nullcontext()

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .batches import joined
-from .runner import as_tensors, metrics_now
+from .runner import metrics_now
+from .tensors import as_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -50,7 +51,8 @@ class Score:
 
     Attributes:
         losses: for each batch; without a loss, the distance of the outputs from those
-            with batch normalization as in training, relative to their own deviation.
+            with batch normalization as in training, or with its statistics if those of
+            batches lack augmentation or dropout, relative to their own deviation.
         metrics: the compiled metrics, by name.
     """
 

@@ -50,8 +50,8 @@ def facts(diagnosis: Diagnosis) -> list[str]:
     if not evidence.has_loss:
         said.append(
             f"Outputs are compared instead of losses, because {evidence.no_loss}: "
-            "numbers are distances from the outputs with batch normalization as in "
-            "training, in standard deviations of those."
+            "numbers are distances from the outputs with the statistics of batches in "
+            "training, in standard deviations of those outputs."
         )
     if diagnosis.healthy:
         said.append(_healthy(diagnosis))

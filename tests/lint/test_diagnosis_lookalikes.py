@@ -9,12 +9,15 @@ from keras import layers, ops
 from sklearn.datasets import load_digits
 
 import lint
+from lint.diagnosis.batches import Batch
 from lint.diagnosis.evidence import Evidence
 from lint.diagnosis.fits import fitting_size
 from lint.diagnosis.layers import LayerState, Moments
+from lint.diagnosis.runner import Mode, Runner
 from lint.diagnosis.scores import Score, Spread, is_worse
 from lint.diagnosis.signs import effective_batch_size, fits_noise, woken
 from lint.subjects.distance import distance
+from lint.subjects.probing.undisturbed import undisturbed
 
 BN = layers.BatchNormalization
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -345,3 +348,28 @@ class TestOtherEpsilon:
         model = self.model(1e-3, momentum=0.999)
         model.fit(self.SMALL, Y, epochs=10, verbose=0)
         assert "other epsilon" not in names(lint.diagnose(model, self.SMALL, Y))
+
+
+def test_each_batch_has_noise_of_its_own_in_all_modes():
+    model = net(layers.Dropout(0.5))
+    model(X, training=True)
+    runner = Runner(model, {}, has_loss=False)
+    batches = [Batch(X[:32]), Batch(X[:32])]
+    with undisturbed(model):
+        runner.prepare(batches[0])
+        one, other = runner.outputs(Mode(True), batches).outputs
+        again, _ = runner.outputs(Mode(True), batches).outputs
+    assert not np.array_equal(one, other)
+    np.testing.assert_array_equal(one, again)
+
+
+def test_augmentation_is_no_gap_without_a_loss():
+    """Running statistics are those of augmented data, as they must be."""
+    model = net(layers.GaussianNoise(1.0, seed=0))
+    for _ in range(100):
+        model(X, training=True)
+    diagnosis = lint.diagnose(model, X, steps=16)
+    assert diagnosis.healthy, str(diagnosis)
+    scores = diagnosis.scores
+    assert scores["inference mode"].loss.mean < 0.5
+    assert scores["recalibrated"].loss.mean > 2

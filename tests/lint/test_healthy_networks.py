@@ -123,7 +123,8 @@ def test_is_healthy(name):
     assert diagnosis.healthy, str(diagnosis)
     assert diagnosis.remedy is None
     assert "Healthy" in str(diagnosis)
-    assert lint.diagnose(model, X, steps=8).healthy
+    without_loss = lint.diagnose(model, X, steps=8)
+    assert without_loss.healthy, str(without_loss)
 
 
 @pytest.mark.long

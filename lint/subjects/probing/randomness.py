@@ -16,6 +16,38 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+_DRAWS = 1000  # more than one call of a model makes from a generator
+
+
+class Seeds:
+    """The seed generators of a model, whose states a stateless scope never changes.
+
+    Without being set, dropout and the like would have the same noise in each call.
+    PyTorch's dropout has no state in Keras, but that of PyTorch, which is set, too.
+
+    Args:
+        model: a built model, which is left undisturbed meanwhile.
+    """
+
+    def __init__(self, model: Any) -> None:
+        from keras import ops
+
+        self._states = [
+            (generator.state, np.array(ops.convert_to_numpy(generator.state.value)))
+            for layer in model._flatten_layers()
+            for generator in getattr(layer, "_seed_generators", ())
+        ]
+
+    def set_for(self, call: int) -> None:
+        """Set all states for a call; for each number, they are always the same."""
+        for state, start in self._states:
+            value = start.copy()
+            value[-1] += call * _DRAWS
+            state.assign(value)
+        if "torch" in sys.modules:
+            _module("torch").manual_seed(call)
+
+
 @contextmanager
 def preserved_randomness() -> Iterator[None]:
     """Restore the random state at the end."""
