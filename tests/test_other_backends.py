@@ -17,6 +17,7 @@ PLACES = [
     "exchange",
     "folding/test_carry.py",
     "layer",
+    "lint/test_diagnose_command.py",
     "lint/test_diagnosis.py",
     "lint/test_diagnosis_composition.py",
     "lint/test_diagnosis_lookalikes.py",

@@ -94,6 +94,9 @@ _MODELS = "Functional Model Sequential"
 # The class of functional models has no public name; it has been in two modules.
 _FUNCTIONAL = ("keras.src.models.functional", "keras.src.engine.functional")
 
+# Of these, Keras saves the class for PyTorch's tensors, which has no public name.
+_TORCH_OPTIMIZERS = "Adadelta Adagrad Adam AdamW Adamax Lion Nadam RMSprop SGD"
+
 # Module -> its allowed classes.
 _CLASSES = {
     module: _names(names)
@@ -113,6 +116,10 @@ _CLASSES = {
         "keras.optimizers.schedules": _SCHEDULES,
         "keras.losses": _LOSSES,
         "keras.metrics": _METRICS,
+        **{
+            f"keras.src.backend.torch.optimizers.torch_{name.lower()}": name
+            for name in _TORCH_OPTIMIZERS.split()
+        },
     }.items()
 }
 _ANYWHERE = frozenset().union(*_CLASSES.values())

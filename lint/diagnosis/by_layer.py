@@ -10,6 +10,7 @@ from ..subjects.trainer import receives_training, trains_by_itself
 from . import signs
 from .cause import Cause, Certainty
 from .layers import paths_of
+from .sentences import counted_steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -56,7 +57,7 @@ def never_moved(evidence: Evidence) -> Iterator[Cause]:
     found = [
         layer for layer in evidence.layers if signs.is_initial(layer) and layer.is_off
     ]
-    steps = f" after {evidence.steps:,} training steps" if evidence.steps else ""
+    steps = f" after {counted_steps(evidence.steps)}" if evidence.steps else ""
     kept = [layer for layer in found if keeps_forever(layer.momentum)]
     if kept:
         yield Cause(
@@ -228,7 +229,7 @@ def not_converged(evidence: Evidence) -> Iterator[Cause]:
         "certain" if any(s == "certain" for *_, s in found.values()) else "likely"
     )
     momentum = worst.momentum or 0
-    steps = f"after {evidence.steps:,} steps " if evidence.steps else ""
+    steps = f"after {counted_steps(evidence.steps)} " if evidence.steps else ""
     yield Cause(
         "not converged",
         sure,

@@ -43,7 +43,7 @@ def facts(diagnosis: Diagnosis) -> list[str]:
         f"Measured on {data.samples:,} "
         + (f"of {data.given:,} " if data.given and data.given > data.samples else "")
         + f"samples in batches of {data.batch_size}"
-        + (f", after {evidence.steps:,} training steps." if evidence.steps else ".")
+        + (f", after {counted_steps(evidence.steps)}." if evidence.steps else ".")
     ]
     if data.outliers:
         said.append(f"Left out: {left_out(data.outliers)}.")
@@ -61,6 +61,11 @@ def facts(diagnosis: Diagnosis) -> list[str]:
             f"{number(evidence.gap)} higher than in training."
         )
     return said
+
+
+def counted_steps(steps: int) -> str:
+    """Format a number of training steps."""
+    return f"{steps:,} training step{'s' * (steps != 1)}"
 
 
 def left_out(outliers: Outliers) -> str:

@@ -12,6 +12,7 @@ import pytest
 from keras import layers
 
 BN = layers.BatchNormalization
+pytestmark = pytest.mark.every_backend
 
 
 @keras.saving.register_keras_serializable("diagnose_tests")
