@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .batches import Data
     from .layers import LayerState, Moments
     from .modes import Use
+    from .preprocessing import Preprocessing
 
 _HIGHER_IS_BETTER = ("acc", "auc", "precision", "recall", "iou", "f1")
 _A_POINT = 0.01
@@ -46,6 +47,8 @@ class Evidence:
             that were left out; empty if none were.
         fits_epsilon: whether all running statistics match the data if the layers get
             another epsilon, where some do not with their own.
+        preprocessing: what gives the data the running statistics, if these are off and
+            anything usual does.
         bad_weights: the paths of other weights that are not finite.
         bad_data: whether an input or target is not finite.
     """
@@ -64,6 +67,7 @@ class Evidence:
     of_sizes: Mapping[int, Mapping[str, Moments]] = field(default_factory=dict)
     of_outliers: Mapping[str, Moments] = field(default_factory=dict)
     fits_epsilon: bool = False
+    preprocessing: Preprocessing | None = None
     bad_weights: Sequence[str] = ()
     bad_data: bool = False
 

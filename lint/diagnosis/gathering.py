@@ -30,10 +30,12 @@ from .names import (
     DROPOUT,
     INFERENCE,
     OTHER_EPSILON,
+    PREPROCESSED,
     RECALIBRATED,
     TRAINING,
     UNFLAGGED,
 )
+from .preprocessing import fitting_preprocessing
 from .runner import Mode, Runner
 
 if TYPE_CHECKING:
@@ -86,6 +88,10 @@ def gather(model: Any, data: Data) -> Evidence:
         assign_data(states)
         judge.run(RECALIBRATED, Mode(False))
         assign_running(states)
+    steps = steps_taken(model)
+    preprocessing = fitting_preprocessing(runner, learning, data.batches, states, steps)
+    if preprocessing and not no_loss:
+        judge.run(PREPROCESSED, Mode(False), preprocessing.of(data.batches))
     fits_epsilon = False
     if epsilon := epsilon_to_try(states):
         other = Mode(False, epsilon=epsilon)
@@ -106,12 +112,13 @@ def gather(model: Any, data: Data) -> Evidence:
         no_loss=no_loss,
         scale=_SCALE_OF_DISTANCES if no_loss else _scale(constant, best),
         constant=constant,
-        steps=steps_taken(model),
+        steps=steps,
         accumulated=accumulated_batches(model),
         of_kinds=_of_kinds(runner, learning, data, states),
         of_sizes=_of_sizes(runner, learning, data, states),
         of_outliers=_of_outliers(runner, learning, data),
         fits_epsilon=fits_epsilon,
+        preprocessing=preprocessing,
         bad_weights=_not_finite(model),
         bad_data=_has_bad_data(data),
     )
