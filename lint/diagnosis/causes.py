@@ -9,6 +9,7 @@ from . import (
     by_epsilon,
     by_layer,
     by_model,
+    by_others,
     by_outliers,
     by_preprocessing,
 )
@@ -54,5 +55,5 @@ def _of_batches_or_model(evidence: Evidence, known: Sequence[Cause]) -> list[Cau
         found += by_outliers.heavy_tails(evidence)
     if not (known or found):
         found += by_batches.better_alone(evidence)
-    found += by_model.other_causes(evidence, bool(known or found))
+    found += by_others.other_causes(evidence, bool(known or found))
     return found

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _HIGHER_IS_BETTER = ("acc", "auc", "precision", "recall", "iou", "f1")
 _A_POINT = 0.01
+_MUCH_LESS = 0.6
 _NO_BETTER = 0.95  # than a constant prediction, as a fraction of its loss
 
 
@@ -99,6 +100,14 @@ class Evidence:
     def helps(self) -> bool:
         """Whether recalibration improves the model, and it then beats a constant."""
         return self.worse(INFERENCE, RECALIBRATED) and not self.is_useless(RECALIBRATED)
+
+    @property
+    def is_much_helped(self) -> bool:
+        """Whether recalibration takes away a large part of the loss."""
+        if not (self.has_loss and self.helps):
+            return False
+        before, after = (self.scores[m].loss.mean for m in (INFERENCE, RECALIBRATED))
+        return after < _MUCH_LESS * before
 
     @property
     def is_mixed(self) -> bool:

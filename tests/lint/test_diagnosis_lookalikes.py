@@ -278,6 +278,21 @@ def test_dropout_in_front_is_no_fault_of_the_data():
     assert set(names(diagnosis)) <= {"not batch normalization"}
 
 
+def test_dropout_in_front_that_costs_most_of_the_loss():
+    keras.utils.set_random_seed(0)
+    inside = [layers.GaussianNoise(1.0), layers.Dense(64), BN(momentum=0.9)]
+    model = keras.Sequential(
+        [keras.Input((64,)), *inside, layers.ReLU(), layers.Dense(10)]
+    )
+    compiled(model).fit(X, Y, epochs=25, verbose=0)
+    diagnosis = lint.diagnose(model, X, Y)
+    assert names(diagnosis) == {"not batch normalization": "likely"}
+    before, after = (
+        diagnosis.scores[mode].loss.mean for mode in ("inference mode", "recalibrated")
+    )
+    assert after < 0.6 * before
+
+
 @pytest.mark.every_backend
 def test_layers_of_one_name_are_all_measured():
     class Twice(keras.Model):
