@@ -35,7 +35,7 @@ from .names import (
     TRAINING,
     UNFLAGGED,
 )
-from .preprocessing import fitting_preprocessing
+from .preprocessing import fitting_preprocessing, looks_up
 from .runner import Mode, Runner
 
 if TYPE_CHECKING:
@@ -89,7 +89,11 @@ def gather(model: Any, data: Data) -> Evidence:
         judge.run(RECALIBRATED, Mode(False))
         assign_running(states)
     steps = steps_taken(model)
-    preprocessing = fitting_preprocessing(runner, learning, data.batches, states, steps)
+    preprocessing = None
+    if not looks_up(model):
+        preprocessing = fitting_preprocessing(
+            runner, learning, data.batches, states, steps
+        )
     if preprocessing and not no_loss:
         judge.run(PREPROCESSED, Mode(False), preprocessing.of(data.batches))
     fits_epsilon = False

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..subjects.live_model import layers_inside
 from . import signs
 from .layers import layer_states
 
@@ -80,6 +81,14 @@ def fitting_preprocessing(
         if _total(tried) < nearest and not any(state.is_far for state in tried):
             nearest, found = _total(tried), candidate
     return found
+
+
+def looks_up(model: Any) -> bool:
+    """Whether inputs may be indices of embeddings, where other numbers are invalid."""
+    import keras
+
+    embedding = keras.layers.Embedding
+    return any(isinstance(layer, embedding) for layer, _, _ in layers_inside(model))
 
 
 def _is_early(state: LayerState, steps: int | None) -> bool:

@@ -7,6 +7,7 @@ from keras import layers
 from sklearn.datasets import load_sample_images, load_wine
 
 import lint
+from lint.diagnosis import gathering
 
 pytestmark = pytest.mark.every_backend
 
@@ -135,3 +136,12 @@ class TestNoneIsNamed:
         for _ in range(20):
             model([IMAGES / 255, IMAGES / 255], training=True)
         assert "x =" not in self.advice(model, [IMAGES, IMAGES])
+
+    def test_of_indices(self, monkeypatch):
+        inside = [layers.Embedding(9, 4), layers.Flatten(), BN(momentum=0.5)]
+        model = keras.Sequential([keras.Input((6,)), *inside])
+        x = np.random.default_rng(0).integers(0, 9, (64, 6))
+        for _ in range(20):
+            model(x, training=True)
+        monkeypatch.setattr(gathering, "fitting_preprocessing", pytest.fail)
+        assert lint.diagnose(model, x // 8).causes
