@@ -121,7 +121,7 @@ def _of_other_weights_or_data(
     first = evidence.first
     starts_right = first is not None and not first.is_off
     looks_averaged = _look_averaged(left)
-    change = _change_of_data(first)
+    change = change_of_data(first)
     lag = []
     if not change and not looks_averaged:
         lag = list(_lag(evidence, left, starts_right))
@@ -212,7 +212,7 @@ def is_averaged_model(model: Any) -> bool:
     return bool(pairs) and all(np.allclose(a, v, rtol=1e-4) for a, v in pairs)
 
 
-def _change_of_data(first: LayerState | None) -> str:
+def change_of_data(first: LayerState | None) -> str:
     """Say what only other data explain in what the first layer receives."""
     if scale := _uniform_scale(first):
         return (

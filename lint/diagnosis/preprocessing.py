@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _BATCHES = 8  # for a trial
 _SURELY_BYTES = 2.0  # the largest value is above, if not all are shares of 255
 _MUCH_NEARER = 2.0
+_CLEARLY = 0.7  # of the distance with what is more usual
 _LEFT = 0.05  # of the initial values in the statistics, at most
 
 
@@ -79,7 +80,7 @@ def fitting_preprocessing(
         layers = {state.path: (state.layer, state.frozen) for state in states}
         tried = layer_states(layers, measured, measured, batches[0].samples)
         if _total(tried) < nearest and not any(state.is_far for state in tried):
-            nearest, found = _total(tried), candidate
+            nearest, found = _CLEARLY * _total(tried), candidate
     return found
 
 
@@ -102,7 +103,7 @@ def _total(states: Sequence[LayerState]) -> float:
 
 
 def _candidates(batches: Sequence[Batch]) -> Iterator[Preprocessing]:
-    """Yield what is usual for inputs of this range and shape."""
+    """Yield what is usual for inputs of this range and shape, the most usual first."""
     import keras
 
     inputs = [keras.tree.flatten(batch.x) for batch in batches]
@@ -113,13 +114,12 @@ def _candidates(batches: Sequence[Batch]) -> Iterator[Preprocessing]:
         return
     scaled = list(_scaled(float(x.min()), float(x.max())))
     yield from scaled
-    yield from _standardized(x)
     axis = _axis_of_colours(x)
-    if axis is None:
-        return
-    for plain in (Preprocessing("x", lambda x: x), *scaled):
-        yield _reversed(plain, axis)
-    yield from _of_imagenet(float(x.min()), float(x.max()), axis)
+    if axis is not None:
+        for plain in (Preprocessing("x", lambda x: x), *scaled):
+            yield _reversed(plain, axis)
+        yield from _of_imagenet(float(x.min()), float(x.max()), axis)
+    yield from _standardized(x)
 
 
 def _scaled(low: float, high: float) -> Iterator[Preprocessing]:

@@ -10,6 +10,7 @@ from sklearn.datasets import load_digits
 
 import lint
 from lint.diagnosis.batches import Batch
+from lint.diagnosis.by_model import change_of_data
 from lint.diagnosis.evidence import Evidence
 from lint.diagnosis.fits import fitting_size
 from lint.diagnosis.layers import LayerState, Moments
@@ -123,6 +124,17 @@ def moments(mean, variance, of_samples=0.0):
 
 
 class TestSigns:
+    def test_a_scale_of_all_channels(self):
+        mean, variance = np.array([1.0, 2, 3, 4]), np.array([1.0, 4, 2, 3])
+        zero = np.zeros(4)
+        said = []
+        for scale in (16, 3):
+            spread = scale**2 * variance
+            data = Moments(scale * mean, spread, spread, zero, zero, 32, 1)
+            said.append(change_of_data(state(mean, variance, data)))
+        assert "16 times that of the training" in said[0]
+        assert not said[1]
+
     def test_small_batches_are_not_what_few_steps_lack(self):
         """Data of variance 9 between samples alone, in batches of 2 or 32."""
         data = moments(2, 9, 9)
