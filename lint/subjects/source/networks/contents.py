@@ -291,7 +291,7 @@ class LayerSearch(Search):
         """Return what `self.name` holds."""
         given: list[tuple[Module, ast.expr]] = []
         added = NOTHING
-        heirs = () if self._in_class else giving(cls, name)
+        heirs = () if self._in_class else self._heirs(cls, name)
         for ancestor in (*project_lineage(cls), *heirs):
             own = members(ancestor.module, ancestor.node)
             assigned = own.assigned(name)
@@ -307,6 +307,15 @@ class LayerSearch(Search):
         if len(given) == 1 and self.is_optional(*given[0]):
             return added
         return added | self._alternatives(given)
+
+    def _heirs(self, cls: Class, name: str) -> list[Class]:
+        """The subclasses that give `self.name`, and do not freeze it in their file."""
+        attribute = ast.Name(name)
+        return [
+            one
+            for one in giving(cls, name)
+            if one.module is cls.module or not freezes(one.module).covers(attribute)
+        ]
 
     def of_class(self, cls: Class) -> Kinds:
         """Return what instances of a class hold, and their `call` uses."""
