@@ -13,6 +13,7 @@ from ..reading.nodes import last_word
 from ..reading.values import Routine, argument_for, parameters
 from .callers import calls_elsewhere
 from .local_calls import calls_of
+from .mappings import mappings_in
 from .resolve import values
 
 if TYPE_CHECKING:
@@ -103,6 +104,9 @@ def _deciding(_module: Module, node: ast.AST) -> frozenset[str]:
                     chosen.add(name)
     for name in [*found, *chosen]:
         found |= set_to.get(name, set())
+    for inner in ast.walk(node) if found else ():
+        if isinstance(inner, ast.FunctionDef):
+            found.update(*map(_names_in, mappings_in(inner)))
     return frozenset(found)
 
 
