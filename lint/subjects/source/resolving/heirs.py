@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import ast
-from itertools import islice
 from typing import TYPE_CHECKING
 
-from ..reading.limits import SUBCLASSES
 from ..reading.memo import remembered, remembered_of_class
 from ..reading.nodes import last_word, nodes_in, start
 from ..reading.values import Class, Items, argument_for
 from .classes import calls_in, keras_kind
-from .instances import construction, given_by, modules_with, subclasses
+from .instances import (
+    construction,
+    descendants,
+    given_by,
+    modules_with,
+    subclasses,
+)
 from .lineage import method_of, project_lineage
 from .members import (
     attribute_of_self,
@@ -74,8 +78,11 @@ def _elsewhere(cls: Class) -> tuple[Class, ...]:
     """The subclasses in other files, for a layer or network."""
     if keras_kind(cls) is None or cls.module.is_test:
         return ()
-    found = (one for one in subclasses(cls) if one.module is not cls.module)
-    return tuple(islice((one for one in found if not one.module.is_test), SUBCLASSES))
+    return tuple(
+        one
+        for one in descendants(cls)
+        if one.module is not cls.module and not one.module.is_test
+    )
 
 
 def called_layers(module: Module, called: ast.expr) -> tuple[Value, ...]:

@@ -27,8 +27,8 @@ def mappings_in(method: Method) -> Iterator[ast.expr]:
             ) if _is_namespace(to, me):
                 yield from args
                 yield from (word.value for word in words if word.arg is None)
-            case ast.Assign(targets=[target], value=mapping) if (
-                _is_namespace(target, me)
+            case ast.Assign(targets=[target], value=mapping) if _is_namespace(
+                target, me
             ):
                 yield mapping
             case ast.For(target=key, iter=mapping) if _sets_each(node, me, key):
@@ -42,8 +42,9 @@ def mappings_in(method: Method) -> Iterator[ast.expr]:
 def _is_namespace(node: ast.expr, me: str | None) -> bool:
     """Whether it is `self.__dict__` or `vars(self)`."""
     match node:
-        case ast.Attribute(value=ast.Name(id=name), attr="__dict__") | ast.Call(
-            func=ast.Name(id="vars"), args=[ast.Name(id=name)]
+        case (
+            ast.Attribute(value=ast.Name(id=name), attr="__dict__")
+            | ast.Call(func=ast.Name(id="vars"), args=[ast.Name(id=name)])
         ):
             return name == me
     return False

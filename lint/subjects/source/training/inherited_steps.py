@@ -12,7 +12,7 @@ from ..reading.reach import may_reach
 from ..reading.values import Class
 from ..resolving.classes import calls_in, keras_kind
 from ..resolving.heirs import inherits
-from ..resolving.instances import given_by, subclasses
+from ..resolving.instances import descendants, given_by, subclasses
 from ..resolving.lineage import method_of, project_lineage
 from ..resolving.members import attribute_of_self, self_name
 from .step_places import step_places, takes_gradients
@@ -52,7 +52,7 @@ def files_of_subclasses(module: Module) -> Iterator[Module]:
         if stepping is not None:
             cls, method = stepping
             if not _shows(cls, {*_calls_of_step(module, place, method)}):
-                found |= dict.fromkeys(one.module for one in subclasses(cls))
+                found |= dict.fromkeys(one.module for one in descendants(cls))
     found.pop(module, None)
     yield from islice(found, SUBCLASSES)
 
