@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..reading.module import Module
-    from ..reading.nodes import Function
     from ..reading.values import Value
 
 _SIZE = "batch_size"
@@ -112,16 +111,16 @@ def _holds(module: Module, network: ast.expr) -> bool | None:
 
 def _of_that_name(module: Module, network: ast.expr) -> Iterator[ast.expr]:
     """What has the name of a parameter in the file, if nothing in sight passes it."""
-    for where, function, name in _never_passed(module, network):
-        if where is module:
-            for binding in module.scopes.top.bindings.get(name, ()):
+    for parameter in _never_passed(module, network):
+        if parameter.module is module:
+            for binding in module.scopes.top.bindings.get(parameter.name, ()):
                 if binding.kind is Kind.VALUE and isinstance(binding.node, ast.expr):
                     yield binding.node
 
 
 def _may_hold(module: Module, network: ast.expr) -> bool:
     """Whether nothing passes the network, and all that the file builds hold BN."""
-    if not any(_never_passed(module, network)):
+    if not _never_passed(module, network):
         return False
     built = [
         names.BATCH_NORM in kinds_held(module, returned)
@@ -141,16 +140,12 @@ def _is_network(value: Value) -> bool:
     return False
 
 
-def _never_passed(
-    module: Module, network: ast.expr
-) -> Iterator[tuple[Module, Function, str]]:
-    """The parameter that a network is, of a function that nothing in sight calls."""
-    found = values(module, network)
-    if all(isinstance(value, Parameter) for value in found):
-        for value in found:
-            assert isinstance(value, Parameter)
-            if not all_calls(value.module, value.function):
-                yield value.module, value.function, value.name
+def _never_passed(module: Module, network: ast.expr) -> list[Parameter]:
+    """The parameters that a network is, of functions that nothing in sight calls."""
+    found = [v for v in values(module, network) if isinstance(v, Parameter)]
+    if len(found) < len(values(module, network)):
+        return []
+    return [one for one in found if not all_calls(one.module, one.function)]
 
 
 def _given(module: Module, call: ast.Call) -> ast.AST | None:
