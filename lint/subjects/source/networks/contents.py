@@ -52,7 +52,7 @@ from .parts import (
     items_of,
     settles_base,
 )
-from .rates import kinds_made
+from .rates import drops_by_flag, kinds_made
 from .search import Search
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ class LayerSearch(Search):
                 yield self._value(value)
             return
         constructed = False
-        known = makers(module, call.func, self.run)
+        known = makers(module, call.func, self.run, self.instance)
         for function in called(module, call) if known is None else known:
             if isinstance(function, Routine):
                 constructed = True
@@ -332,6 +332,8 @@ class LayerSearch(Search):
         for routine, call in layer_calls(cls):
             if not is_dead(routine.module, call, self.run):
                 found |= self.layer_call(routine, call)
+                if drops_by_flag(routine.module, call, self.run):
+                    found |= {names.DROPOUT}
         for module, expression in graph_of(cls):
             found |= self.expression(module, expression)
         self.depth -= 1

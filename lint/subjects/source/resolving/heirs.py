@@ -38,12 +38,14 @@ Given = tuple["Module", ast.expr]
 
 @remembered_of_class
 def giving(cls: Class, name: str) -> tuple[Class, ...]:
-    """The subclasses that give `self.name`, where the class itself never does.
+    """The subclasses that give `self.name`, where the class gives it nothing but None.
 
     They inherit the methods that use it. Those in other files only if there is none in
     the same.
     """
-    if method_of(cls, name) is not None or given_by(cls, name):
+    if method_of(cls, name) is not None or not all(
+        is_nothing(given) for _, given in given_by(cls, name)
+    ):
         return ()
     using = [
         method
@@ -54,6 +56,11 @@ def giving(cls: Class, name: str) -> tuple[Class, ...]:
         return ()
     near = tuple(subclasses(cls, everywhere=False))
     return _giving(near, name, using) or _giving(_elsewhere(cls), name, using)
+
+
+def is_nothing(expression: ast.expr) -> bool:
+    """Whether it is None, to be replaced."""
+    return isinstance(expression, ast.Constant) and expression.value is None
 
 
 def _giving(
