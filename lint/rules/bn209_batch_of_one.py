@@ -23,7 +23,10 @@ class BatchOfOne(Rule):
     samples, and `train_on_batch(x[None], ...)`, for a network that holds batch
     normalization: a warning where a layer such as `Dense` stands before it, and info
     where there may be several values per channel, as in images. Custom loops over such
-    data sets are reported as well, where they apply gradients in the same file.
+    data sets are reported as well, where they apply gradients in the same file, and
+    calls in training mode, under a tape, of one sample. A network that is passed in by
+    nothing in sight may be the one that the file has by that name; it is info if all
+    that the file builds hold batch normalization.
 
     ## Why is this bad
     A batch of one value per channel has variance 0: in training the layer outputs its
@@ -74,5 +77,5 @@ healthy = bool(np.abs(normalized - beta).max() > 0.1)
                 "itself in training, and a single value per channel to nothing but "
                 "beta; use larger batches, or LayerNormalization or GroupNormalization",
                 module.location(found.place),
-                None if found.is_flat else Severity.INFO,
+                None if found.is_flat and found.surely else Severity.INFO,
             )

@@ -24,8 +24,9 @@ class AxisNotChannels(Rule):
     Reports batch normalization directly after a convolution whose `axis` is not the
     axis of the channels, by the convolution's `data_format`. In source both must be
     specified, or be the defaults of Keras 3; before Keras 3, the module must set the
-    format, or the shape of its images must show it. An `axis` that is a list is left
-    alone, and so are defaults where a file that uses the module sets the format. In
+    format, or the shape of its images must show it. Formats that only other classes or
+    functions of the file speak of do not count. An `axis` that is a list is left alone,
+    and so are defaults where a file that uses the module sets the format. In
     code that decides by `image_data_format()`, or gives its convolutions a
     `data_format` that is no constant, the first with a constant axis beside a
     convolution is reported as info, or beside any layer that gets its axis so.
@@ -89,11 +90,13 @@ healthy = bool(np.abs(means).max() < 1e-3)  # Each channel is normalized.
             bn = source.arguments(module, pair.batch_norm, "BatchNormalization")
             if spatial is None or conv is None or bn is None:
                 continue
+            axis = axis_from_end(bn, spatial + 2)
             own = conv.get("data_format")
             data_format = own or default
+            if data_format is None and axis not in (None, -1):
+                data_format = source.left_at_default(module, pair.batch_norm)
             if data_format not in ("channels_first", "channels_last"):
                 continue
-            axis = axis_from_end(bn, spatial + 2)
             right = channel_axis(pair.kind, {"data_format": data_format})
             if axis is None or axis == right:
                 continue

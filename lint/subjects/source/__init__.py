@@ -79,7 +79,11 @@ from .statistics.batch_norm_calls import batch_modes
 from .statistics.batch_norms import Momentum, changes_later, momenta
 from .statistics.batch_of_one import batches_of_one
 from .statistics.copied_weights import copies_without_statistics
-from .statistics.data_formats import default_data_format, sets_format_elsewhere
+from .statistics.data_formats import (
+    default_data_format,
+    left_at_default,
+    sets_format_elsewhere,
+)
 from .statistics.dropout_rates import DropoutRate, dropout_rates
 from .statistics.fixed_axis import fixed_axes
 from .statistics.imported_weights import default_epsilons, misordered_weights
@@ -237,6 +241,7 @@ __all__ = [
     "leaks_in_call",
     "leaves_flag_out",
     "leaves_updates_in_layers",
+    "left_at_default",
     "left_out",
     "left_out_in_inference",
     "library_classes",

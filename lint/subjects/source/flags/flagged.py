@@ -26,6 +26,7 @@ from ..reading.values import (
     Routine,
 )
 from ..resolving.classes import keyword
+from ..resolving.heirs import heirs_show
 from ..resolving.named_flags import named_flag
 from ..resolving.passed import passed_for
 from ..resolving.resolve import values
@@ -106,7 +107,7 @@ def flagged_calls(module: Module) -> Iterator[Flagged]:
     """Yield each call of BN, or of what holds BN, with a constant flag."""
     if not (module.matches(_NAMED_FLAG) or module.matches(_PLACED_FLAG)):
         return
-    if not may_reach(module, _may_be_flagged):
+    if not (may_reach(module, _may_be_flagged) or heirs_show(module, _may_be_flagged)):
         return
     fitted: set[ast.AST] | None = None
     for call in module.calls:

@@ -13,6 +13,7 @@ from ..reading import hints
 from ..reading.values import Class, Known, Result, Routine, parameters
 from ..resolving.classes import calls_in, keras_kind, keyword, reached
 from ..resolving.instances import attribute_given
+from ..resolving.mappings import mappings_in
 from ..resolving.members import (
     attribute_of_self,
     is_set_elsewhere,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from ..reading.module import Module
     from ..reading.values import Value
+    from ..resolving.members import Method
 
 _KEPT = re.compile(r"training\s*=\s*self\.")
 
@@ -112,10 +114,20 @@ def _is_class_of_keras(layer: Value) -> bool:
     return False
 
 
+def _settings_of(module: Module, constructor: Method | None) -> ast.expr | None:
+    """What a constructor gets, and makes all entries of attributes."""
+    if constructor is not None:
+        for mapping in mappings_in(constructor):
+            if isinstance(mapping, ast.Name) and mapping.id in parameters(constructor):
+                return mapping
+    return None
+
+
 def _from_constructor(module: Module, node: ast.ClassDef, name: str) -> ast.expr | None:
     """The parameter or constant that a flag is set to for good.
 
-    It is set by the constructor; a constant also by the body of the class.
+    It is set by the constructor, perhaps with all that it is given; a constant also by
+    the body of the class.
     """
     if not hints.is_training_flag(name) or "trainable" in name.lower():
         return None
@@ -123,6 +135,11 @@ def _from_constructor(module: Module, node: ast.ClassDef, name: str) -> ast.expr
     constructor = own.methods.get("__init__")
     if name in own.methods:
         return None
+    settings = _settings_of(module, constructor)
+    if settings is not None and not is_set_from_outside(module, name, False):
+        within = (constructor, node)  # or it may switch between the phases
+        if all(module.scopes.scope_of(x).node in within for x in own.assigned(name)):
+            return settings
     match own.given(name):
         case [given] if not is_set_from_outside(module, name):
             function = module.scopes.enclosing_function(given)

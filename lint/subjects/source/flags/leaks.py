@@ -13,6 +13,7 @@ from ..reading.nodes import end
 from ..reading.values import Class, Known, Parameter, Result, Self
 from ..resolving.callers import handed_in
 from ..resolving.classes import calls_in, keras_kind, keyword, reached
+from ..resolving.heirs import called_layers
 from ..resolving.lineage import method_of
 from ..resolving.members import members
 from ..resolving.resolve import values
@@ -126,7 +127,7 @@ def stands_for_layer(module: Module, called: ast.expr) -> bool:
     if found and all(isinstance(value, Parameter) for value in found):
         given = list(handed_in(module, called))
         return bool(given) and all(_is_instance(values(*one)) for one in given)
-    return _is_instance(found)
+    return _is_instance(called_layers(module, called))
 
 
 def _is_instance(found: tuple[Value, ...]) -> bool:

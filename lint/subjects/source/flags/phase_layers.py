@@ -10,8 +10,8 @@ from ..networks.contents import kinds_held
 from ..networks.sublayers import may_depend_on_phase
 from ..reading.values import Class, Known, Result
 from ..resolving.classes import takes_training
+from ..resolving.heirs import called_layers
 from ..resolving.lineage import method_of
-from ..resolving.resolve import values
 from ..resolving.saying import FLAG
 from .leaks import stands_for_layer
 
@@ -29,7 +29,7 @@ def depends_on_phase(module: Module, layer: ast.expr) -> bool:
         return True
     if not stands_for_layer(module, layer) or all(
         isinstance(value, Result) and _is_plain(value)
-        for value in values(module, layer)
+        for value in called_layers(module, layer)
     ):
         return False
     return bool(kinds_held(module, layer)) or reads_flag_of(module, layer)
@@ -37,7 +37,7 @@ def depends_on_phase(module: Module, layer: ast.expr) -> bool:
 
 def only_drops(module: Module, layer: ast.expr) -> bool:
     """Whether it is dropout, and not one of several layers, at whatever rate."""
-    found = values(module, layer)
+    found = called_layers(module, layer)
     return bool(found) and all(map(drops_at_some_rate, found))
 
 
@@ -71,7 +71,7 @@ def reads_flag_of(module: Module, layer: ast.expr) -> bool:
         isinstance(value, Result)
         and isinstance(value.maker, Class)
         and reads_flag(value.maker)
-        for value in values(module, layer)
+        for value in called_layers(module, layer)
     )
 
 

@@ -18,8 +18,8 @@ from ..reading.keras_versions import backend
 from ..reading.memo import found_once
 from ..reading.values import Class, Result, Routine, argument_for, default_of
 from ..resolving.classes import calls_in, keras_kind, reached, takes_training
+from ..resolving.heirs import called_layers
 from ..resolving.lineage import method_of
-from ..resolving.resolve import values
 from ..resolving.saying import FLAG, says
 from .leaks import is_layer
 from .usage import usage_of
@@ -88,7 +88,7 @@ def flag_passed_on(module: Module, unflagged: Unflagged) -> Fix | None:
         return None
     if len(unflagged.call.args) > 1:
         return None  # it may have been meant by position
-    for value in values(module, unflagged.call.func):
+    for value in called_layers(module, unflagged.call.func):
         called = _call_of(value)
         if called is not None and not takes_training(called.node):
             return None
@@ -119,7 +119,7 @@ def gets_flag(module: Module, call: ast.Call) -> bool:
     """Whether a call passes the phase, or may do so, or what it calls presumes it."""
     if not says(module, call).is_nothing:
         return True
-    for value in values(module, call.func):
+    for value in called_layers(module, call.func):
         called = _call_of(value)
         if called is None:
             continue

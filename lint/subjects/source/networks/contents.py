@@ -52,7 +52,7 @@ from .parts import (
     items_of,
     settles_base,
 )
-from .rates import kinds_made
+from .rates import drops_by_flag, kinds_made
 from .search import Search
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ class LayerSearch(Search):
                 yield self._value(value)
             return
         constructed = False
-        known = makers(module, call.func, self.run)
+        known = makers(module, call.func, self.run, self.instance)
         for function in called(module, call) if known is None else known:
             if isinstance(function, Routine):
                 constructed = True
@@ -291,7 +291,7 @@ class LayerSearch(Search):
         """Return what `self.name` holds."""
         given: list[tuple[Module, ast.expr]] = []
         added = NOTHING
-        heirs = () if self._in_class else giving(cls, name)
+        heirs = () if self._in_class else self._heirs(cls, name)
         for ancestor in (*project_lineage(cls), *heirs):
             own = members(ancestor.module, ancestor.node)
             assigned = own.assigned(name)
@@ -308,6 +308,15 @@ class LayerSearch(Search):
             return added
         return added | self._alternatives(given)
 
+    def _heirs(self, cls: Class, name: str) -> list[Class]:
+        """The subclasses that give `self.name`, and do not freeze it in their file."""
+        attribute = ast.Name(name)
+        return [
+            one
+            for one in giving(cls, name)
+            if one.module is cls.module or not freezes(one.module).covers(attribute)
+        ]
+
     def of_class(self, cls: Class) -> Kinds:
         """Return what instances of a class hold, and their `call` uses."""
         if not self.enter(cls) or freezes_itself(cls):
@@ -323,6 +332,8 @@ class LayerSearch(Search):
         for routine, call in layer_calls(cls):
             if not is_dead(routine.module, call, self.run):
                 found |= self.layer_call(routine, call)
+                if drops_by_flag(routine.module, call, self.run):
+                    found |= {names.DROPOUT}
         for module, expression in graph_of(cls):
             found |= self.expression(module, expression)
         self.depth -= 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from ..reading.memo import remembered
+from ..reading.memo import remembered, remembered_of_class
 from ..reading.values import Class, default_of
 from ..resolving.lineage import method_of
 from ..resolving.saying import FLAG, says
@@ -33,6 +33,12 @@ def kinds_in_inference(module: Module, expression: ast.expr) -> Kinds:
     What trains by default is left out, unless its caller passes a phase that is none.
     """
     return _DefaultSearch().expression(module, expression)
+
+
+@remembered_of_class
+def kinds_of_instance(cls: Class) -> Kinds:
+    """Return the same of an instance of the class."""
+    return _DefaultSearch().of_class(cls)
 
 
 class _DefaultSearch(LayerSearch):

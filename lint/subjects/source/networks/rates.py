@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import ast
+import re
 from typing import TYPE_CHECKING
 
 from ... import names
 from ..reading import hints
 from ..reading.nodes import last_word
+from ..reading.values import Known
 from ..resolving.classes import keyword
 from ..resolving.comparisons import Other
 from ..resolving.conditions import conditions_of
+from ..resolving.resolve import values
+from ..resolving.saying import FLAG
 from ..resolving.switches import constants_of
 
 if TYPE_CHECKING:
@@ -25,6 +29,17 @@ if TYPE_CHECKING:
 _CHOOSING = ("in_train_phase", "in_test_phase", "smart_cond", "cond", "where", "switch")
 # Whose recurrent, attention and transformer layers take a rate, which is 0 by default.
 _WITH_DROPOUT = ("keras.layers.", "keras_hub.layers.", "keras_nlp.layers.")
+# Functions that drop, and random numbers of which a mask may be made.
+_DROPS = re.compile(r"(tensorflow\.nn|keras\.random|keras\.backend)\.dropout$")
+_RANDOM = re.compile(
+    r"(tensorflow\.random|keras\.random|keras\.backend)\."
+    r"(random_|stateless_)?(uniform|bernoulli|binomial)$"
+)
+_DROPPING = (
+    *("dropout", "uniform", "bernoulli", "binomial", "random_uniform"),
+    *("random_bernoulli", "random_binomial", "stateless_uniform"),
+)
+_NAMED_FOR_IT = re.compile(r"drop|stochastic_?depth", re.IGNORECASE)
 
 
 def kinds_made(
@@ -67,6 +82,44 @@ def _drops_inside(module: Module, name: str, call: ast.Call, run: Run | None) ->
         ):
             return True
     return False
+
+
+def drops_by_flag(module: Module, call: ast.Call, run: Run | None) -> bool:
+    """Whether a `call` drops with a function, or with random numbers, in training.
+
+    The latter only in a class that is named for it, such as DropPath.
+    """
+    if last_word(call.func) not in _DROPPING or not _is_asked(module, call):
+        return False
+    known = [one.name for one in values(module, call.func) if isinstance(one, Known)]
+    if any(map(_DROPS.match, known)):
+        rate = keyword(call, "rate") or (call.args[1] if len(call.args) > 1 else None)
+        found = [] if rate is None else constants_of(module, rate, run)
+        return not found or any(isinstance(one, Other) or one for one in found)
+    owner = module.scopes.enclosing_class(call)
+    return (
+        owner is not None
+        and _NAMED_FOR_IT.search(owner.name) is not None
+        and any(map(_RANDOM.match, known))
+    )
+
+
+def _is_asked(module: Module, call: ast.Call) -> bool:
+    """Whether a condition on the flag of `call` leads there, or leads away before.
+
+    Or a function that chooses by the flag.
+    """
+    tests: list[ast.AST] = [test for test, _ in conditions_of(module, call)]
+    tests += [
+        outer
+        for outer in module.scopes.ancestors(call)
+        if isinstance(outer, ast.Call) and last_word(outer.func) in _CHOOSING
+    ]
+    return any(
+        isinstance(node, ast.Name) and node.id == FLAG
+        for test in tests
+        for node in ast.walk(test)
+    )
 
 
 def is_constant_rate(module: Module, rate: ast.expr) -> bool:

@@ -35,12 +35,13 @@ _NOISE = re.compile(
 )
 _STEP = re.compile(
     r"(^|_)(test|eval|evaluat(ion|e)|val|valid|validat(ion|e)|predict|infer(ence)?)"
-    r"_(step|batch|epoch|iteration)(_fn)?$"
+    r"_((one|on)_)?(step|batch|epoch|iteration)(_fn)?$"
 )
 _EVALUATION = re.compile(
     r"^_*((run|do)_)?((evaluat|validat)(e|ion)|recogni[sz]e|predict|infer|eval"
     r"|valid|val)"
-    r"(_(model|network|process|epoch|one_epoch|loop|dataset|data|set|batch|fn))?$"
+    r"(_(model|network|process|epoch|one_epoch|loop|dataset|data|set|batch|fn|on(_\w+)?"
+    r"|performance|accuracy|metrics?))?$"
     r"|^_*(run|do)_inference$|^_*(compute|get|calc(ulate)?)_(val|valid|validation|test|eval)_"
     r"(loss|acc(uracy)?|metrics?|scores?)$"
 )

@@ -44,9 +44,12 @@ def handed_in(
 
 
 def called_on(module: Module, function: ast.expr) -> Iterator[Value]:
-    """Yield what may be called, methods of objects from other files among that."""
+    """Yield what may be called: what other files pass, or methods of their objects."""
     found = values(module, function)
     yield from found
+    if found and all(isinstance(value, Parameter) for value in found):
+        for where, passed in handed_in(module, function):
+            yield from values(where, passed)
     if not found and isinstance(function, ast.Attribute):
         for cls in _classes_of(module, function.value, 0):
             method = method_of(cls, function.attr)

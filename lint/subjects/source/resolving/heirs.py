@@ -5,18 +5,32 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from ..reading.memo import remembered_of_class
-from ..reading.nodes import last_word, nodes_in
-from ..reading.values import Class, argument_for
-from .classes import calls_in
-from .instances import construction, given_by, modules_with, subclasses
+from ..reading.memo import remembered, remembered_of_class
+from ..reading.nodes import last_word, nodes_in, start
+from ..reading.values import Class, Items, argument_for
+from .classes import calls_in, keras_kind
+from .instances import (
+    construction,
+    descendants,
+    given_by,
+    modules_with,
+    subclasses,
+)
 from .lineage import method_of, project_lineage
-from .members import is_of_super, members, returns_of
+from .members import (
+    attribute_of_self,
+    is_of_super,
+    members,
+    returns_of,
+    self_name,
+)
+from .resolve import values
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from ..reading.module import Module
+    from ..reading.values import Value
     from .members import Method
 
 Given = tuple["Module", ast.expr]
@@ -24,23 +38,101 @@ Given = tuple["Module", ast.expr]
 
 @remembered_of_class
 def giving(cls: Class, name: str) -> tuple[Class, ...]:
-    """The subclasses in its file that give `self.name`, where the class never does.
+    """The subclasses that give `self.name`, where the class gives it nothing but None.
 
-    They inherit the methods that use it.
+    They inherit the methods that use it. Those in other files only if there is none in
+    the same.
     """
-    if method_of(cls, name) is not None or given_by(cls, name):
+    if method_of(cls, name) is not None or not all(
+        is_nothing(given) for _, given in given_by(cls, name)
+    ):
         return ()
-    heirs = [
-        one
-        for one in subclasses(cls, everywhere=False)
-        if members(one.module, one.node).given(name)
-    ]
     using = [
         method
         for method in members(cls.module, cls.node).methods.values()
-        if heirs and any(_reads(node, name) for node in nodes_in(method))
+        if any(_reads(node, name) for node in nodes_in(method))
     ]
-    return tuple(one for one in heirs if all(inherits(one, method) for method in using))
+    if not using:
+        return ()
+    near = tuple(subclasses(cls, everywhere=False))
+    return _giving(near, name, using) or _giving(_elsewhere(cls), name, using)
+
+
+def is_nothing(expression: ast.expr) -> bool:
+    """Whether it is None, to be replaced."""
+    return isinstance(expression, ast.Constant) and expression.value is None
+
+
+def _giving(
+    heirs: tuple[Class, ...], name: str, using: list[Method]
+) -> tuple[Class, ...]:
+    return tuple(
+        one
+        for one in heirs
+        if members(one.module, one.node).given(name)
+        and all(_inherits_its_like(one, method) for method in using)
+    )
+
+
+def _inherits_its_like(cls: Class, method: Method) -> bool:
+    """Whether it inherits that method, perhaps as read anew: a file is read twice."""
+    found = method_of(cls, method.name)
+    return found is not None and start(found.node) == start(method)
+
+
+@remembered_of_class
+def _elsewhere(cls: Class) -> tuple[Class, ...]:
+    """The subclasses in other files, for a layer or network."""
+    if keras_kind(cls) is None or cls.module.is_test:
+        return ()
+    return tuple(
+        one
+        for one in descendants(cls)
+        if one.module is not cls.module and not one.module.is_test
+    )
+
+
+def called_layers(module: Module, called: ast.expr) -> tuple[Value, ...]:
+    """What is called; of `self.name`, or a loop over it, else what subclasses give."""
+    return values(module, called) or tuple(_given_by_heirs(module, called))
+
+
+def _given_by_heirs(module: Module, called: ast.expr) -> Iterator[Value]:
+    loop = module.scopes.loop_of(called) if isinstance(called, ast.Name) else None
+    name = attribute_of_self(called if loop is None else loop.iter, "self")
+    owner = None if name is None else module.scopes.enclosing_class(called)
+    if owner is None or name is None:
+        return
+    for heir in giving(Class(module, owner), name):
+        for given in members(heir.module, heir.node).given(name):
+            for value in values(heir.module, given):
+                match value:
+                    case Items(where, ast.List(elts=parts) | ast.Tuple(elts=parts)):
+                        for part in parts if loop is not None else ():
+                            yield from values(where, part)
+                    case _:
+                        yield value
+
+
+def heirs_show(module: Module, sign: Callable[[str], bool]) -> bool:
+    """Whether files have a sign whose classes give those here what they call."""
+    return any(sign(heir.module.text) for heir in _heirs_of(module))
+
+
+@remembered
+def _heirs_of(module: Module) -> frozenset[Class]:
+    """The subclasses that give `self.name` where a class here calls it."""
+    found: set[Class] = set()
+    for node in module.classes:
+        own = Class(module, node)
+        called = {
+            attribute_of_self(call.func, self_name(method))
+            for method in members(module, node).methods.values()
+            for call in calls_in(module, method)
+        }
+        for name in called - {None} if keras_kind(own) is not None else ():
+            found.update(giving(own, name))  # type: ignore[arg-type]
+    return frozenset(found)
 
 
 def _reads(node: ast.AST, name: str) -> bool:

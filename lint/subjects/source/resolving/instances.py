@@ -6,6 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from ..reading.limits import SUBCLASSES
 from ..reading.memo import remembered_of_class
 from ..reading.values import Class, Routine, Self
 from .classes import graph_keywords, keras_kind
@@ -136,6 +137,20 @@ def subclasses(cls: Class, everywhere: bool = True) -> Iterator[Class]:
                 _is_same(base, cls) for base in project_lineage(found)[1:]
             ):
                 yield found
+
+
+@remembered_of_class
+def descendants(cls: Class) -> tuple[Class, ...]:
+    """The classes of the project that extend it, and those that extend these."""
+    found: dict[tuple[Path, int], Class] = {}
+    pending = [cls]
+    while pending and len(found) < SUBCLASSES:
+        for one in subclasses(pending.pop(0)):
+            key = one.module.real_path, one.node.lineno
+            if key not in found:
+                found[key] = one
+                pending.append(one)
+    return tuple(found.values())[:SUBCLASSES]
 
 
 def _is_same(one: Class, other: Class) -> bool:

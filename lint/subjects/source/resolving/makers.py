@@ -12,35 +12,55 @@ from typing import TYPE_CHECKING
 from ..reading.bindings import Kind
 from ..reading.limits import NAMES_VISITED
 from ..reading.nodes import Function
-from ..reading.values import Routine, default_of
+from ..reading.values import Items, Routine, Self, default_of, dict_entries
+from .comparisons import Other
+from .heirs import giving, is_nothing
+from .instances import given_by
+from .lineage import method_of, project_lineage
 from .members import returns_of
 from .resolve import values
 from .runs import is_run_by, passed_expression, run_of
-from .switches import is_dead
+from .switches import constants_of, is_dead
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..reading.module import Module
-    from ..reading.values import Value
+    from ..reading.values import Class, Value
     from .runs import Run
 
 
-def makers(module: Module, name: ast.expr, run: Run | None) -> tuple[Value, ...] | None:
-    """Return what a parameter is, as that run passes it; None if that is not known."""
-    if run is None or not isinstance(name, ast.Name):
-        return None
+def makers(
+    module: Module, function: ast.expr, run: Run | None, instance: Class | None
+) -> tuple[Value, ...] | None:
+    """Return what is called, as that run passes it; None if that is not known.
+
+    Of `self.norm_class`, what the class `instance`, or the run, gives it; of
+    `NORMS[kind]`, the entry of the kind that is passed.
+    """
+    match function:
+        case ast.Name() if run is not None and _is_passed(module, function, run):
+            return tuple(dict.fromkeys(_makers(module, function, run, instance)))
+        case ast.Attribute() | ast.Subscript():
+            if any(_led_to(module, function, run, instance)):
+                return tuple(dict.fromkeys(_makers(module, function, run, instance)))
+    return None
+
+
+def _is_passed(module: Module, name: ast.Name, run: Run) -> bool:
+    """Whether it is a parameter of a function that is known to be run by a call."""
     match module.scopes.lookup(name):
         case _, [binding] if binding.kind is Kind.PARAMETER and isinstance(
             binding.place, Function
         ):
-            if is_run_by(binding.place, run):
-                return tuple(dict.fromkeys(_makers(module, name, run)))
-    return None
+            return is_run_by(binding.place, run)
+    return False
 
 
-def _makers(module: Module, name: ast.expr, run: Run) -> Iterator[Value]:
-    pending: list[tuple[Module, ast.expr, Run | None]] = [(module, name, run)]
+def _makers(
+    module: Module, function: ast.expr, run: Run | None, instance: Class | None
+) -> Iterator[Value]:
+    pending: list[tuple[Module, ast.expr, Run | None]] = [(module, function, run)]
     visited: set[object] = set()
     while pending:
         where, expression, outer = pending.pop()
@@ -48,14 +68,14 @@ def _makers(module: Module, name: ast.expr, run: Run) -> Iterator[Value]:
         if mark in visited or len(visited) > NAMES_VISITED:
             continue
         visited.add(mark)
-        found = list(_led_to(where, expression, outer))
+        found = list(_led_to(where, expression, outer, instance))
         if not found:
             yield from values(where, expression)
         pending += found
 
 
 def _led_to(
-    module: Module, expression: ast.expr, run: Run | None
+    module: Module, expression: ast.expr, run: Run | None, instance: Class | None
 ) -> Iterator[tuple[Module, ast.expr, Run | None]]:
     """The expressions that it stands for in that run, one step back."""
     match expression:
@@ -70,6 +90,20 @@ def _led_to(
                     and not is_dead(module, binding.place, run)
                 ):
                     yield module, binding.node, run
+        case ast.Attribute(value=base, attr=name):
+            for owner in values(module, base):
+                if isinstance(owner, Self):
+                    for where, given in _given(owner.cls, name, instance):
+                        if not is_dead(where, given, run):
+                            yield where, given, run
+        case ast.Subscript(value=base, slice=key):
+            keys = constants_of(module, key, run)
+            if not any(isinstance(one, Other) for one in keys):
+                for table in values(module, base):
+                    entries = dict_entries(table) if isinstance(table, Items) else {}
+                    for one in keys:
+                        if isinstance(table, Items) and one in entries:
+                            yield table.module, entries[one], run
         case ast.Call():
             for function in values(module, expression.func):
                 if isinstance(function, Routine):
@@ -77,6 +111,23 @@ def _led_to(
                     for returned in returns_of(function.module, function.node):
                         if not is_dead(function.module, returned, inner):
                             yield function.module, returned, inner
+
+
+def _given(
+    cls: Class, name: str, instance: Class | None
+) -> Iterator[tuple[Module, ast.expr]]:
+    """What an attribute of the class, or of the subclass that is looked at, is given.
+
+    If it is not known which subclass that is, what any of them gives it.
+    """
+    if method_of(cls, name) is not None:
+        return
+    known = instance is not None and cls in project_lineage(instance)
+    own = given_by(instance if known and instance else cls, name)
+    set_to = [given for given in own if not is_nothing(given[1])]
+    yield from set_to
+    for heir in () if known or set_to else giving(cls, name):
+        yield from given_by(heir, name)
 
 
 def _passed(

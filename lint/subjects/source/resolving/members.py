@@ -18,6 +18,8 @@ _Expressions = dict[str, list[ast.expr]]
 # Exact types, as every node of a method is checked for these.
 _ASSIGNING = {ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Call}
 _GROWING = {"append", "add", "extend", "insert"}
+# What sets attributes from a mapping: `vars(self).update(settings)`.
+_NAMESPACE_SET = r"(?:__dict__|\bvars\(\w+\))(?:\.update\(|\[|\s*=(?!=))"
 DYNAMIC = "*"
 """The attributes whose names are computed, as one."""
 
@@ -120,9 +122,15 @@ def is_false(node: ast.AST) -> bool:
 
 
 @remembered
-def is_set_from_outside(module: Module, name: str) -> bool:
-    """Whether something sets the attribute on another object, or by its name."""
-    use = re.compile(rf"(?<!\bself)\.{name}\s*=(?!=)|setattr\(")
+def is_set_from_outside(
+    module: Module, name: str, even_from_mappings: bool = True
+) -> bool:
+    """Whether something sets the attribute on another object, or by its name.
+
+    That may be one of the names in a mapping, unless these are known otherwise.
+    """
+    by_name = [r"setattr\(", _NAMESPACE_SET] if even_from_mappings else []
+    use = re.compile("|".join([rf"(?<!\bself)\.{name}\s*=(?!=)", *by_name]))
     return module.matches(use)
 
 

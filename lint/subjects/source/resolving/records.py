@@ -11,21 +11,32 @@ from typing import TYPE_CHECKING
 from ..reading.bindings import Kind
 from ..reading.limits import FLAGS_HANDED
 from ..reading.nodes import Function, last_word
-from ..reading.values import Class, Items, Known, Result, Self, Whole, dict_entries
+from ..reading.values import (
+    Class,
+    Items,
+    Known,
+    Result,
+    Self,
+    Whole,
+    dict_entries,
+    is_self,
+)
 from .classes import keyword
 from .instances import attribute_given, given_by
 from .lineage import lineage, method_of, project_lineage
 from .members import is_set_from_outside
 from .passed import by_name, passed_for
 from .resolve import values
+from .runs import Run
+from .spread import attribute_outcomes, is_spread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ..reading.bindings import Binding
     from ..reading.module import Module
     from ..reading.values import Value
     from .passed import Given
-    from .runs import Run
 
 _DECORATORS = ("dataclass", "define", "frozen", "attrs", "attrib", "s")
 _BASES = ("NamedTuple", "BaseModel", "BaseSettings", "Struct")
@@ -45,6 +56,10 @@ def fields_of(
             found += _field_of(holder, field.attr)
             changed = is_set_from_outside(holder.module, field.attr)
             found += [None] if changed else []
+        elif isinstance(holder, Self) and is_spread(holder.cls):
+            known = True
+            own = attribute_given(holder.cls, field.attr)
+            found += attribute_outcomes(holder.cls, field.attr, own, run)
         elif in_class := _in_class(module, holder, field.attr):
             known = True
             found += in_class
@@ -79,7 +94,7 @@ def _holders(
     match expression:
         case ast.Name() if looked_up := module.scopes.lookup(expression):
             for binding in looked_up[1]:
-                if binding.kind is Kind.PARAMETER:
+                if binding.kind is Kind.PARAMETER and not _is_instance(module, binding):
                     assert isinstance(binding.place, Function)
                     found += passed_for(module, binding.place, expression.id, run)
         case ast.Attribute(value=base, attr=name):
@@ -96,6 +111,14 @@ def _holders(
             yield None
         else:
             yield from _holders(*given, depth + 1)
+
+
+def _is_instance(module: Module, binding: Binding) -> bool:
+    """Whether it is the parameter of a method that stands for its instance."""
+    function, argument = binding.place, binding.node
+    assert isinstance(function, Function)
+    assert isinstance(argument, ast.arg)
+    return module.owner_of(function) is not None and is_self(function, argument)
 
 
 def _is_record(value: Value | None) -> bool:
@@ -121,10 +144,23 @@ def _in_class(module: Module, holder: Value | None, name: str) -> list[Given]:
         case _:
             return []
     given = given_by(cls, name)
+    if isinstance(holder, Result) and is_spread(cls):
+        changed = any(is_set_from_outside(where, name, False) for where in near)
+        found = attribute_outcomes(cls, name, given, _run_by(holder))
+        return [*found, *([None] if changed else [])]
     if len(given) != 1:
         return [None] if given else []
     changed = any(is_set_from_outside(where, name) for where in near)
     return [(*given[0], None), *([None] if changed else [])]
+
+
+def _run_by(holder: Value) -> Run | None:
+    """The call by which an object was made, if that runs a constructor in sight."""
+    if isinstance(holder, Result) and isinstance(holder.maker, Class):
+        constructor = method_of(holder.maker, "__init__")
+        if constructor is not None:
+            return Run(constructor.node, holder.module, holder.call, 1)
+    return None
 
 
 def _field_of(record: Result, name: str) -> Iterator[Given]:

@@ -13,6 +13,7 @@ from ..reading.nodes import last_word
 from ..reading.values import Routine, argument_for, parameters
 from .callers import calls_elsewhere
 from .local_calls import calls_of
+from .mappings import mappings_in
 from .resolve import values
 
 if TYPE_CHECKING:
@@ -89,8 +90,10 @@ def _deciding(_module: Module, node: ast.AST) -> frozenset[str]:
                 found.add(name)
                 if "Dropout" in name:
                     found |= _names_in(inner)
-            case ast.Call(func=ast.Attribute(attr=name)) if "Dropout" in name:
+            case ast.Call(func=ast.Attribute(attr=name)) if "ropout" in name:
                 found |= _names_in(inner)
+            case ast.Call(func=ast.Subscript(slice=key)):
+                found |= _names_in(key)
             case ast.List(elts=parts):
                 found |= {part.id for part in parts if isinstance(part, ast.Name)}
             case ast.Assign(
@@ -103,7 +106,29 @@ def _deciding(_module: Module, node: ast.AST) -> frozenset[str]:
                     chosen.add(name)
     for name in [*found, *chosen]:
         found |= set_to.get(name, set())
-    return frozenset(found)
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.FunctionDef) and found:
+            found.update(*map(_names_in, mappings_in(inner)))
+    return frozenset(found | _kept_classes(node))
+
+
+def _kept_classes(node: ast.AST) -> set[str]:
+    """The names of what a class keeps, and makes its layers of: `self.norm_class()`."""
+    kept: dict[str, str] = {}
+    called: set[str] = set()
+    methods = node.body if isinstance(node, ast.ClassDef) else []
+    for method in methods:
+        if getattr(method, "name", "") in ("call", "__call__"):
+            continue
+        for inner in ast.walk(method):
+            match inner:
+                case ast.Assign(
+                    targets=[ast.Attribute(attr=name)], value=ast.Name(id=given)
+                ):
+                    kept[name] = given
+                case ast.Call(func=ast.Attribute(value=ast.Name(), attr=name)):
+                    called.add(name)
+    return {given for name, given in kept.items() if name in called}
 
 
 def _names_in(expression: ast.AST) -> set[str]:

@@ -34,6 +34,7 @@ from .passed import collected, passed_for
 from .records import fields_of, is_known
 from .resolve import values
 from .settings import entries_of
+from .spread import attribute_outcomes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -257,11 +258,14 @@ class _OutcomeSearch:
             one
             for owner in values(module, expression.value)
             if isinstance(owner, Self)
-            for one in attribute_given(owner.cls, name)
+            for one in attribute_outcomes(
+                owner.cls, name, attribute_given(owner.cls, name), run
+            )
         ]
-        for where, one in given:
-            if not is_dead(where, one, run):
-                yield from self.outcomes(where, one, run, depth)
+        yield from self._given(
+            (one for one in given if one is None or not is_dead(one[0], one[1], run)),
+            depth,
+        )
         fields = None if given else fields_of(module, expression, run)
         if fields is not None:
             yield from self._given(fields, depth)

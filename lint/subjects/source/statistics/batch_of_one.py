@@ -9,11 +9,16 @@ from typing import TYPE_CHECKING
 from ... import names
 from ..networks.contents import kinds_held
 from ..networks.sequence import layers_before
-from ..reading.values import Routine, parameters
-from ..resolving.classes import calls_in, keyword
+from ..reading.bindings import Kind
+from ..reading.values import Class, Known, Parameter, Result, Routine, parameters
+from ..resolving.callers import all_calls, handed_in
+from ..resolving.classes import calls_in, keras_kind, keyword
+from ..resolving.members import returns_of
 from ..resolving.resolve import values
+from ..resolving.saying import FLAG, says
 from ..training.applying import TRAINING, trains
-from ..training.trained import trained_networks
+from ..training.tapes import stands_in_tape
+from ..training.trained import is_trained, trained_networks
 from .one_sample import (
     batch_of_one,
     is_option_of_one,
@@ -26,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..reading.module import Module
+    from ..reading.values import Value
 
 _SIZE = "batch_size"
 _FITTING = ("fit", "fit_generator")
@@ -43,10 +49,12 @@ class BatchOfOne:
         place: what makes it one.
         is_flat: whether BN surely follows a layer that leaves one value per channel,
             so that the variance is 0.
+        surely: whether it is known which network that is.
     """
 
     place: ast.AST
     is_flat: bool
+    surely: bool = True
 
 
 def batches_of_one(module: Module) -> Iterator[BatchOfOne]:
@@ -56,18 +64,22 @@ def batches_of_one(module: Module) -> Iterator[BatchOfOne]:
     """
     if "set_learning_phase" in module.calls_by_name:
         return
-    found: dict[ast.AST, None] = {}
+    found: dict[ast.AST, bool] = {}
     for word in (*_FITTING, "train_on_batch"):
         for call in module.calls_by_name.get(word, ()):
             place = _given(module, call)
-            if place is not None and _holds_batch_norm(module, call):
-                found.setdefault(place)
+            surely = None if place is None else _holds(module, _on(call))
+            if place is not None and surely is not None:
+                found.setdefault(place, surely)
+    for place, surely in _in_tapes(module):
+        found.setdefault(place, surely)
     for place in (*_fed(module), *_sized(module), *_loops(module)):
-        found.setdefault(place)
+        found.setdefault(place, True)
     if found:
         is_flat = any(layer.kind in _FLAT for layer in layers_before(module))
-        for place in found:
-            yield BatchOfOne(place, is_flat and not _is_by_option(module, place))
+        for place, surely in found.items():
+            by_option = _is_by_option(module, place)
+            yield BatchOfOne(place, is_flat and not by_option, surely)
 
 
 def _is_by_option(module: Module, place: ast.AST) -> bool:
@@ -79,9 +91,61 @@ def _is_by_option(module: Module, place: ast.AST) -> bool:
 
 
 def _holds_batch_norm(module: Module, call: ast.Call) -> bool:
-    return isinstance(call.func, ast.Attribute) and names.BATCH_NORM in kinds_held(
-        module, call.func.value
-    )
+    """Whether the network whose method is called surely holds BN."""
+    return _holds(module, _on(call)) is True
+
+
+def _on(call: ast.Call) -> ast.expr:
+    """What a method is called on."""
+    return call.func.value if isinstance(call.func, ast.Attribute) else call.func
+
+
+def _holds(module: Module, network: ast.expr) -> bool | None:
+    """Whether a network surely holds BN; None if it is not seen that it may."""
+    known = [(module, network), *handed_in(module, network)]
+    known += [(module, alike) for alike in _of_that_name(module, network)]
+    if any(names.BATCH_NORM in kinds_held(*one) for one in known):
+        return True
+    return False if _may_hold(module, network) else None
+
+
+def _of_that_name(module: Module, network: ast.expr) -> Iterator[ast.expr]:
+    """What has the name of a parameter in the file, if nothing in sight passes it."""
+    for parameter in _never_passed(module, network):
+        if parameter.module is module:
+            for binding in module.scopes.top.bindings.get(parameter.name, ()):
+                if binding.kind is Kind.VALUE and isinstance(binding.node, ast.expr):
+                    yield binding.node
+
+
+def _may_hold(module: Module, network: ast.expr) -> bool:
+    """Whether nothing passes the network, and all that the file builds hold BN."""
+    if not _never_passed(module, network):
+        return False
+    built = [
+        names.BATCH_NORM in kinds_held(module, returned)
+        for function in module.scopes.of(ast.FunctionDef)
+        for returned in returns_of(module, function)
+        if any(map(_is_network, values(module, returned)))
+    ]
+    return bool(built) and all(built)
+
+
+def _is_network(value: Value) -> bool:
+    match value:
+        case Result(maker=Known("keras.Model" | "keras.Sequential")):
+            return True
+        case Result(maker=Class() as cls):
+            return keras_kind(cls) in ("model", "sequential")
+    return False
+
+
+def _never_passed(module: Module, network: ast.expr) -> list[Parameter]:
+    """The parameters that a network is, of functions that nothing in sight calls."""
+    found = [v for v in values(module, network) if isinstance(v, Parameter)]
+    if len(found) < len(values(module, network)):
+        return []
+    return [one for one in found if not all_calls(one.module, one.function)]
 
 
 def _given(module: Module, call: ast.Call) -> ast.AST | None:
@@ -143,6 +207,25 @@ def _loops(module: Module) -> Iterator[ast.AST]:
         if place is not None and _trains(module, loop):
             # Where it is made in another file, the loop shows it.
             yield place if place in module.scopes.parents else loop.iter
+
+
+def _in_tapes(module: Module) -> Iterator[tuple[ast.AST, bool]]:
+    """The calls in training steps by which a network that is trained gets one sample.
+
+    Only those in training mode; each comes with whether the network surely holds BN.
+    """
+    for call in module.calls if module.mentions("GradientTape") else ():
+        if (
+            call.args
+            and keyword(call, FLAG) is not None
+            and says(module, call).is_constant(True)
+            and is_single(module, call.args[0])
+            and stands_in_tape(module, call)
+            and is_trained(module, call.func)
+        ):
+            surely = _holds(module, call.func)
+            if surely is not None:
+                yield call, surely
 
 
 def _trains(module: Module, loop: ast.For) -> bool:

@@ -8,6 +8,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ..reading.keras_versions import keras_for
+from ..reading.memo import remembered
 from ..reading.nodes import last_word
 from ..reading.values import Literal
 from ..resolving.classes import keyword
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from ..reading.module import Module
 
 FIRST, LAST = "channels_first", "channels_last"
+_ASKING = ("image_data_format", "image_dim_ordering")
 _SETTERS = ("set_image_data_format", "set_image_dim_ordering")
 _FORMATS = {FIRST: FIRST, LAST: LAST, "th": FIRST, "tf": LAST}
 # Imports of a Keras of its own, which ran on Theano, too.
@@ -44,10 +46,68 @@ def default_data_format(module: Module) -> str | None:
         return found.pop() if len(found) == 1 else None
     if module.mentions(*_ELSEWHERE):
         return None
-    if not keras_for(module).legacy or not module.matches(_STANDALONE):
+    if _is_known_by_version(module):
         return LAST
     shown = {_shown_by(shape) for shape in _image_shapes(module)} - {None}
     return shown.pop() if len(shown) == 1 else None
+
+
+def left_at_default(module: Module, layer: ast.AST) -> str | None:
+    """The default format of a layer in a file that speaks of formats elsewhere.
+
+    That may be in other classes and functions, if none asks for the default, or in
+    arguments that say "channels_last".
+    """
+    if not _is_known_by_version(module) or any(
+        word in module.calls_by_name for word in (*_SETTERS, *_ASKING)
+    ):
+        return None
+    around = _outermost(module, layer)
+    for node in _mentions(module):
+        if _outermost(module, node) in (around, module.tree) and not (
+            isinstance(node, ast.keyword) and _says_last(node.value)
+        ):
+            return None
+    return LAST
+
+
+def _is_known_by_version(module: Module) -> bool:
+    return not keras_for(module).legacy or not module.matches(_STANDALONE)
+
+
+@remembered
+def _mentions(module: Module) -> list[ast.AST]:
+    """What names a format, or where one is given; not what documents it."""
+    found: list[ast.AST] = []
+    for node in ast.walk(module.tree):
+        match node:
+            case ast.keyword(arg=str() as word) | ast.arg(arg=word):
+                pass
+            case ast.Name(id=word) | ast.Attribute(attr=word) | ast.alias(name=word):
+                pass
+            case ast.Constant(value=str() as word):
+                parent = module.scopes.parents.get(node)
+                said = isinstance(parent, ast.keyword) and _says_last(node)
+                if said or isinstance(parent, ast.Expr):
+                    continue
+            case _:
+                continue
+        if any(sign in word for sign in _ELSEWHERE):
+            found.append(node)
+    return found
+
+
+def _says_last(given: ast.expr) -> bool:
+    return isinstance(given, ast.Constant) and _FORMATS.get(str(given.value)) == LAST
+
+
+def _outermost(module: Module, node: ast.AST) -> ast.AST:
+    """The outermost class or function that a node is in, or the module."""
+    around: ast.AST = module.tree
+    for outer in module.scopes.ancestors(node):
+        if isinstance(outer, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            around = outer
+    return around
 
 
 def sets_format_elsewhere(module: Module) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ... import names
 from ..networks.contents import kinds_held
 from ..reading.nodes import last_word
-from ..reading.values import Class, Known, Result
+from ..reading.values import Class, Known, Result, Routine
 from ..resolving.classes import keras_kind
 from ..resolving.members import members, returns_of
 from ..resolving.resolve import values
@@ -24,9 +24,8 @@ if TYPE_CHECKING:
     from ..reading.module import Module
 
 # Calls where Keras trains, operations run at once, or functions are traced.
-_RUNS_LAYERS = re.compile(
-    r"\.fit\w*\(|train_on_batch|\benable_eager|model_to_estimator|tf\.function"
-)
+_RUNS_LAYERS = re.compile(r"\benable_eager|model_to_estimator|tf\.function")
+_FITS = re.compile(r"fit\w*$|train_on_batch$")
 _TF_LAYER = re.compile(r"\b(tf|v1|tensorflow)\.layers\.BatchNormalization\b")
 # Calls that put the whole graph in training mode.
 _TRAINS_LAYERS = re.compile(
@@ -42,6 +41,7 @@ def runs_layers(module: Module) -> bool:
     return (
         module.is_test
         or module.matches(_RUNS_LAYERS)
+        or any(_fits(module, call) for call in module.calls)
         or any(
             not any(
                 isinstance(outer, ast.If)
@@ -51,6 +51,13 @@ def runs_layers(module: Module) -> bool:
             for tape in module.calls_by_name.get("GradientTape", ())
         )
     )
+
+
+def _fits(module: Module, call: ast.Call) -> bool:
+    """Whether Keras trains by it: `model.fit(...)`, and no method of the project."""
+    if not (isinstance(call.func, ast.Attribute) and _FITS.match(call.func.attr)):
+        return False
+    return not any(isinstance(one, Routine) for one in values(module, call.func))
 
 
 def leaves_updates_in_layers(module: Module) -> bool:

@@ -132,6 +132,7 @@ def _evaluation(module: Module, call: ast.Call) -> ast.FunctionDef | None:
     for outer in module.scopes.ancestors(call):
         match outer:
             case ast.FunctionDef(name=name) if hints.is_evaluation_step(name):
+                loops = loops and "epoch" not in name
                 alone = parameters(outer) - {"self"} and not loops
                 return outer if alone else None
             case ast.FunctionDef(name=name) if hints.is_evaluation(

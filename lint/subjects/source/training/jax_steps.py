@@ -3,32 +3,35 @@
 from __future__ import annotations
 
 import ast
-import re
 from typing import TYPE_CHECKING
 
 from ..networks.defaults import kinds_in_inference
 from ..reading.nodes import arguments_of, last_word
 from ..reading.values import Routine
+from ..resolving.callers import called_on
 from ..resolving.classes import keyword
-from ..resolving.resolve import values
+from ..resolving.lineage import method_of
+from ..resolving.members import attribute_of_self
 from ..resolving.saying import FLAG
 from .applying import applies_somewhere
 from .lost_flag import LOST, LostFlag
 from .phases import loses_flag
-from .running import Running, running
+from .running import Running, running, trained_kinds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..reading.module import Module
+    from ..reading.values import Class
 
 
-def in_differentiated(module: Module) -> Iterator[LostFlag]:
+def in_differentiated(
+    module: Module, place: ast.Call | ast.FunctionDef, instance: Class | None = None
+) -> Iterator[LostFlag]:
     """Yield the calls of `stateless_call` whose result a step trains with."""
-    if not module.mentions("stateless_call"):
-        return
-    for function in _differentiated(module):
-        for run in running(module, [function.node]):
+    for function in _differentiated(module, place, instance):
+        where = function.module
+        for run in running(where, [function.node], instance=instance):
             call = run.call
             if last_word(call.func) != "stateless_call" or len(call.args) > 3:
                 continue
@@ -36,26 +39,26 @@ def in_differentiated(module: Module) -> Iterator[LostFlag]:
                 continue
             if not (applies_somewhere(module) or _is_for_weights(run, function)):
                 continue
-            assert isinstance(call.func, ast.Attribute | ast.Name)
             lost = loses_flag(run)
-            network = call.func.value if isinstance(call.func, ast.Attribute) else None
-            if lost is None or network is None:
+            if lost is None or run.network is call.func:
                 continue
-            kinds = kinds_in_inference(run.module, network) & LOST
+            kinds = kinds_in_inference(run.module, run.network) & LOST
+            if not kinds:
+                held = (kinds & LOST for _, kinds in trained_kinds(run))
+                kinds = next(filter(None, held), kinds)
             if kinds:
-                how = "in a differentiated function"
                 name = getattr(function.node, "name", "")
-                shared = run.caller is not None or name in module.calls_by_name
-                called = ast.unparse(call.func)
-                is_call = lost is run and run.is_shown
-                is_call = is_call and keyword(call, FLAG) is None
+                shown = lost.shown
+                if isinstance(place, ast.Call) and where is not module:
+                    shown = place
+                is_call = lost is run and run.is_shown and shown is not place
                 yield LostFlag(
-                    lost.shown,
-                    called,
-                    how,
+                    shown,
+                    ast.unparse(call.func),
+                    "in a differentiated function",
                     kinds,
-                    is_call,
-                    shared,
+                    is_call and keyword(call, FLAG) is None,
+                    shared=run.caller is not None or name in module.calls_by_name,
                     home=lost.module,
                     call=lost.call,
                 )
@@ -85,15 +88,16 @@ def _is_first(function: Routine, run: Running, given: list[ast.expr]) -> bool:
     return False
 
 
-def _differentiated(module: Module) -> Iterator[Routine]:
+def _differentiated(
+    module: Module, place: ast.Call | ast.FunctionDef, instance: Class | None
+) -> Iterator[Routine]:
     """The functions given to `jax.grad` and the like, or decorated with it."""
-    for word in ("grad", "value_and_grad"):
-        for call in module.calls_by_name.get(word, ()):
-            for argument in call.args[:1]:
-                for value in values(module, argument):
-                    if isinstance(value, Routine) and value.module is module:
-                        yield value
-    for node in module.scopes.of(ast.FunctionDef):
-        written = " ".join(ast.unparse(decorator) for decorator in node.decorator_list)
-        if re.search(r"\bjax\.(value_and_)?grad\b", written):
-            yield Routine(module, node)
+    if isinstance(place, ast.FunctionDef):
+        yield Routine(module, place)
+        return
+    for argument in place.args[:1]:
+        name = attribute_of_self(argument, "self")
+        own = method_of(instance, name) if instance is not None and name else None
+        for value in (own,) if own is not None else called_on(module, argument):
+            if isinstance(value, Routine):
+                yield value

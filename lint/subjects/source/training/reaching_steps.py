@@ -1,4 +1,7 @@
-"""The training steps of other files that may call functions of a file."""
+"""The training steps of other files that may call functions of a file.
+
+They import the function, or are given it: `fit(net, loss_fn)`.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,22 @@ from typing import TYPE_CHECKING
 
 from ..reading.bindings import Kind
 from ..reading.limits import FILES_STEPPING
-from ..reading.memo import remembered
+from ..reading.memo import found_once, remembered
+from ..reading.reach import may_reach
+from ..reading.values import Class, Routine
 from ..resolving.members import attribute_of_self, members
+from ..resolving.resolve import values
+from .step_places import takes_gradients
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ..reading.module import Module
 
 # Methods of layers and models that Keras runs, with its phase.
 _KERAS_RUNS = ("__init__", "build", "call")
-STEPS = ("GradientTape", "minimize", "stateless_call", "backward")
-_CALLS = tuple(f"{word}(" for word in STEPS)
+_STEPS = ("GradientTape", "minimize", "stateless_call", "backward", "value_and_grad")
+_CALLS = tuple(f"{word}(" for word in _STEPS)
 
 
 @remembered
@@ -48,6 +57,45 @@ def stepping(module: Module) -> list[Module]:
         return []
     found = (module.project.load(path) for path in users)
     return [user for user in found if user is not None]
+
+
+@found_once
+def given_functions(module: Module) -> Iterator[Module]:
+    """Yield the other files with training steps that a file gives functions of its own.
+
+    A class may be given them when it is made.
+    """
+    if not may_reach(module, takes_gradients):
+        return
+    found = {module}
+    for call in module.calls:
+        given = (*call.args, *(argument.value for argument in call.keywords))
+        if not any(_is_own_function(module, one) for one in given):
+            continue
+        for value in values(module, call.func):
+            if isinstance(value, Routine | Class) and value.module not in found:
+                found.add(value.module)
+                if takes_gradients(value.module.text):
+                    yield value.module
+
+
+def _is_own_function(module: Module, given: ast.expr) -> bool:
+    """Whether it is a function of the module, or a method of one of its classes."""
+    match given:
+        case ast.Lambda():
+            return True
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name in _functions(module) and any(
+                isinstance(value, Routine) and value.module is module
+                for value in values(module, given)
+            )
+    return False
+
+
+@remembered
+def _functions(module: Module) -> frozenset[str]:
+    """The names of all functions and methods of a module."""
+    return frozenset(node.name for node in module.scopes.of(ast.FunctionDef))
 
 
 def _has_step(text: str) -> bool:

@@ -6,7 +6,7 @@ import ast
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ..networks.defaults import kinds_in_inference, trains_by_default
+from ..networks.defaults import kinds_in_inference, kinds_of_instance, trains_by_default
 from ..reading.limits import STEPS_CALLED
 from ..reading.nodes import Function, last_word
 from ..reading.values import (
@@ -62,9 +62,17 @@ class Running:
 
     def networks(self) -> Iterator[Network]:
         """Yield the network: as written, and as each caller on the way knows it."""
-        yield from self.handed(self.call.func)
+        yield from self.handed(self.network)
         yield from self._of_instance()
         yield from self._of_subclass()
+
+    @property
+    def network(self) -> ast.expr:
+        """What is called: `net`, also in `net.stateless_call(...)`."""
+        match self.call.func:
+            case ast.Attribute(value=network, attr="stateless_call"):
+                return network
+        return self.call.func
 
     def _of_instance(self) -> Iterator[Network]:
         """Yield `self.net` as the step knows it that runs a method: `task.net`.
@@ -73,7 +81,7 @@ class Running:
         """
         if self.routine is None or self._is_in_call():
             return
-        name = attribute_of_self(self.call.func, self_name(self.routine.node))
+        name = attribute_of_self(self.network, self_name(self.routine.node))
         caller = self.caller
         while name is not None and caller is not None:
             called = caller.call.func
@@ -89,20 +97,28 @@ class Running:
     def _of_subclass(self) -> Iterator[Network]:
         """Yield what the subclass gives `self.net`, or is itself given for it."""
         if self.instance is not None and not self._is_in_call():
-            name = self.own_name
+            name = self._own_name(self.network)
             yield from () if name is None else held_by(self.instance, name)
 
-    @property
-    def own_name(self) -> str | None:
-        """`name` if `self.name(...)` is called."""
+    def _own_name(self, expression: ast.expr) -> str | None:
+        """`name` if the expression is `self.name`, in a method."""
+        me = self._me()
+        return None if me is None else attribute_of_self(expression, me)
+
+    def is_of_instance(self, expression: ast.expr) -> bool:
+        """Whether an expression is `self`, in a method."""
+        return isinstance(expression, ast.Name) and expression.id == self._me()
+
+    def _me(self) -> str | None:
+        """The name of the instance, in the method around."""
         for outer in self.module.scopes.ancestors(self.call.func):
             if isinstance(outer, Function) and self.module.owner_of(outer) is not None:
-                return attribute_of_self(self.call.func, self_name(outer))
+                return self_name(outer)
         return None
 
     def runs(self) -> Iterator[Value]:
         """Yield what may be called; of `self.loss()`, what the subclass makes of it."""
-        name = None if self.instance is None else self.own_name
+        name = None if self.instance is None else self._own_name(self.call.func)
         if self.instance is not None and name is not None:
             method = method_of(self.instance, name)
             if method is not None:
@@ -114,7 +130,8 @@ class Running:
         """The class of the instance, if it is called on that: `self.loss()`."""
         if self.instance is None:
             return None
-        is_own = self.own_name is not None or is_of_super(self.call.func)
+        function = self.call.func
+        is_own = self._own_name(function) is not None or is_of_super(function)
         return self.instance if is_own else None
 
     def handed(self, name: ast.expr) -> Iterator[Network]:
@@ -190,8 +207,18 @@ def _instance(call: ast.Call) -> str:
     return ast.unparse(call.func.value) if isinstance(call.func, ast.Attribute) else ""
 
 
-def trained_kinds(network: Network, call: ast.Call) -> frozenset[str]:
-    """Return what a Keras network holds, unless the call passes the phase by itself."""
+def trained_kinds(run: Running) -> Iterator[tuple[Network, frozenset[str]]]:
+    """Yield each network that a call may run, and what it holds that needs a phase."""
+    for network in run.networks():
+        kinds = kinds_of_network(network)
+        cls = run.instance
+        if cls and run.is_of_instance(network[1]) and _is_network(Self(cls)):
+            kinds |= kinds_of_instance(cls)
+        yield network, kinds
+
+
+def kinds_of_network(network: Network) -> frozenset[str]:
+    """Return what a Keras network holds that does not train when called by itself."""
     kinds: frozenset[str] = frozenset()
     for module, expression in (network, *handed_in(*network)):
         found = [value for value in values(module, expression) if _is_network(value)]

@@ -9,6 +9,7 @@ from ..reading.bindings import Kind
 from ..reading.values import Routine, parameters
 from ..resolving.classes import calls_in
 from ..resolving.handed import as_caller_writes
+from ..resolving.members import members
 from ..resolving.resolve import values
 from ..resolving.starred import argument_in
 from .applying import applies
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ..reading.module import Module
+    from .tapes import Tape
 
 
 def trained_by(
@@ -30,7 +32,7 @@ def trained_by(
     None if no optimizer applies them.
     """
     taken = list(_taken(module, node, tapes))
-    calls = _calls_around(module, node)
+    calls = _calls_around(module, node, tapes)
     applied = any(map(applies, calls))
     applied = applied or any(helper and _applies(helper) for _, helper in taken)
     function = module.scopes.enclosing_function(node)
@@ -50,41 +52,93 @@ def is_for_inputs(module: Module, node: ast.With) -> bool:
 def tapes_of(module: Module, node: ast.With) -> set[ast.AST]:
     """The places where the tapes get their names that a `with` opens.
 
-    It may have been made before: `with tape:`.
+    It may have been made before: `with tape:`. An attribute holds it for all methods.
     """
     found: set[ast.AST] = set()
     for item in node.items:
         match item:
-            case ast.withitem(optional_vars=ast.Name() as place):
+            case ast.withitem(optional_vars=ast.Name() | ast.Attribute() as place):
                 if is_tape(module, item.context_expr):
                     found.add(place)
-            case ast.withitem(context_expr=ast.Name() as tape):
-                made = module.scopes.lookup(tape)
-                for binding in made[1] if made and _opens_once(module, tape) else ():
-                    if binding.kind is Kind.VALUE:
-                        assert isinstance(binding.node, ast.expr)
-                        if is_tape(module, binding.node):
-                            found.add(binding.place)
+            case ast.withitem(context_expr=ast.Name() | ast.Attribute() as tape):
+                if _opens_once(module, tape):
+                    found.update(_made_before(module, tape))
     return found
 
 
-def _opens_once(module: Module, tape: ast.Name) -> bool:
-    """Whether no other `with` in the function goes on with the tape."""
-    function = module.scopes.enclosing_function(tape)
+def _made_before(module: Module, tape: Tape) -> Iterator[ast.AST]:
+    """What a tape is named by, or what opens it, if it is made in another place."""
+    if isinstance(tape, ast.Attribute):
+        owner = module.scopes.enclosing_class(tape)
+        given = members(module, owner).assigned(tape.attr) if owner else []
+        if any(is_tape(module, one) for one in given):
+            yield tape
+        return
+    made = module.scopes.lookup(tape)
+    for binding in made[1] if made else ():
+        if binding.kind is Kind.VALUE:
+            assert isinstance(binding.node, ast.expr)
+            if is_tape(module, binding.node):
+                yield binding.place
+
+
+def _opens_once(module: Module, tape: Tape) -> bool:
+    """Whether no other `with` in the function, or class, goes on with the tape."""
+    around = _around(module, tape)
     used = [
         item.context_expr
         for node in module.scopes.of(ast.With)
         for item in node.items
-        if isinstance(item.context_expr, ast.Name)
-        and item.context_expr.id == tape.id
-        and module.scopes.enclosing_function(node) is function
+        if isinstance(item.context_expr, ast.Name | ast.Attribute)
+        and ast.unparse(item.context_expr) == ast.unparse(tape)
+        and _around(module, item.context_expr) is around
     ]
     return used == [tape]
 
 
-def _calls_around(module: Module, node: ast.AST) -> Sequence[ast.Call]:
+def _around(module: Module, tape: Tape) -> ast.AST | None:
+    """Where a name, or an attribute of `self`, stands for a tape."""
+    scopes = module.scopes
+    is_name = isinstance(tape, ast.Name)
+    return scopes.enclosing_function(tape) if is_name else scopes.enclosing_class(tape)
+
+
+def _calls_around(
+    module: Module, node: ast.With, tapes: set[ast.AST]
+) -> Sequence[ast.Call]:
+    """The calls in the function that a `with` is in.
+
+    If that takes no gradients of a tape which an attribute holds, those in the class.
+    """
     function = module.scopes.enclosing_function(node)
-    return module.calls if function is None else calls_in(module, function)
+    calls = module.calls if function is None else calls_in(module, function)
+    held = next((tape for tape in tapes if isinstance(tape, ast.Attribute)), None)
+    owner = None if held is None else module.scopes.enclosing_class(held)
+    if held is None or owner is None or not _holds_one(module, owner, held):
+        return calls
+    if any(tape.attr == held.attr for tape in _of_attributes(calls)):
+        return calls
+    return [call for call in module.calls if owner in module.scopes.ancestors(call)]
+
+
+def _holds_one(module: Module, owner: ast.ClassDef, held: ast.Attribute) -> bool:
+    """Whether no other `with` in a class gives the attribute a tape."""
+    places = [
+        item.optional_vars
+        for node in module.scopes.of(ast.With)
+        if owner in module.scopes.ancestors(node)
+        for item in node.items
+        if isinstance(item.optional_vars, ast.Attribute)
+        and item.optional_vars.attr == held.attr
+    ]
+    return not [place for place in places if place is not held]
+
+
+def _of_attributes(calls: Sequence[ast.Call]) -> Iterator[ast.Attribute]:
+    """The tapes held by attributes whose gradients the calls take."""
+    for taken in filter(None, map(taken_by, calls)):
+        if isinstance(taken[0], ast.Attribute):
+            yield taken[0]
 
 
 def _taken(
@@ -94,7 +148,7 @@ def _taken(
 
     Another tape around it may have the same name.
     """
-    for call in _calls_around(module, node):
+    for call in _calls_around(module, node, tapes):
         own = taken_by(call)
         if own is not None:
             tape, sources = own
@@ -106,8 +160,16 @@ def _taken(
                 yield source, helper
 
 
-def _is_one_of(module: Module, name: ast.Name, tapes: set[ast.AST]) -> bool:
-    """Whether a name stands for one of the tapes, where it is used."""
+def _is_one_of(module: Module, name: Tape, tapes: set[ast.AST]) -> bool:
+    """Whether a name, or an attribute, stands for one of the tapes where it is used."""
+    if isinstance(name, ast.Attribute):
+        owner = module.scopes.enclosing_class(name)
+        return any(
+            isinstance(tape, ast.Attribute)
+            and ast.unparse(tape) == ast.unparse(name)
+            and module.scopes.enclosing_class(tape) is owner
+            for tape in tapes
+        )
     found = module.scopes.lookup(name)
     return any(entry.place in tapes for entry in (found[1] if found else ()))
 
@@ -120,7 +182,7 @@ def _handed_to(
     handed = [
         one
         for one in given
-        if isinstance(one, ast.Name) and _is_one_of(module, one, tapes)
+        if isinstance(one, ast.Name | ast.Attribute) and _is_one_of(module, one, tapes)
     ]
     for helper in values(module, call.func) if handed else ():
         if isinstance(helper, Routine):
@@ -136,7 +198,7 @@ def _sources_in(
     """What a function takes gradients of its tape for, as its caller would write it."""
     inside = calls_in(helper.module, helper.node)
     for tape, sources in filter(None, map(taken_by, inside)):
-        for source in sources if tape.id == name else ():
+        for source in sources if ast.unparse(tape) == name else ():
             passed = as_caller_writes(module, call, helper, source)
             if passed is not None:
                 yield passed

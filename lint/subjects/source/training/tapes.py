@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ..reading.module import Module
 
 TAPE = "GradientTape"
+Tape = ast.Name | ast.Attribute  # what a tape is held by: `tape`, `self.tape`
 _CLASS = Known("tensorflow.GradientTape")
 
 
@@ -45,14 +46,18 @@ def stands_in_tape(module: Module, node: ast.AST) -> bool:
     return any(map(records, module.scopes.ancestors(node)))
 
 
-def taken_by(call: ast.Call) -> tuple[ast.Name, list[ast.expr]] | None:
+def taken_by(call: ast.Call) -> tuple[Tape, list[ast.expr]] | None:
     """Return the tape whose gradients a call takes, and what for; None if none."""
     match call:
-        case ast.Call(func=ast.Attribute(value=ast.Name() as tape, attr="gradient")):
+        case ast.Call(
+            func=ast.Attribute(
+                value=ast.Name() | ast.Attribute() as tape, attr="gradient"
+            )
+        ):
             sources = [*call.args[1:2], keyword(call, "sources")]
         case ast.Call(func=ast.Attribute(attr="minimize")):
             given = keyword(call, "tape")
-            if not isinstance(given, ast.Name):
+            if not isinstance(given, ast.Name | ast.Attribute):
                 return None
             tape, sources = given, [*call.args[1:2], keyword(call, "var_list")]
         case _:

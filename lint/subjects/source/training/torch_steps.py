@@ -14,6 +14,8 @@ from ..reading.values import Class, Result, Routine, argument_for
 from ..resolving.callers import all_calls
 from ..resolving.classes import keyword
 from ..resolving.handed import as_caller_writes
+from ..resolving.heirs import held_by
+from ..resolving.members import attribute_of_self
 from ..resolving.resolve import values
 from ..resolving.saying import FLAG
 from .applying import applies
@@ -26,60 +28,59 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..reading.module import Module
+    from .running import Network
 
 
-def before_backward(module: Module) -> Iterator[LostFlag]:
+def before_backward(
+    module: Module, backward: ast.Call, instance: Class | None = None
+) -> Iterator[LostFlag]:
     """Yield the flags lost in what is called before `loss.backward()`."""
-    if not module.mentions("torch"):
+    around = _loop_or_function(module, backward)
+    inside = [
+        call
+        for call in module.calls
+        if around is None or around in module.scopes.ancestors(call)
+    ]
+    inside += _stepping_with(module, around)
+    if not any(applies(call) or last_word(call.func) == "step" for call in inside):
         return
-    for backward in module.calls_by_name.get("backward", ()):
-        around = _loop_or_function(module, backward)
-        inside = [
-            call
-            for call in module.calls
-            if around is None or around in module.scopes.ancestors(call)
-        ]
-        inside += _stepping_with(module, around)
-        if not any(applies(call) or last_word(call.func) == "step" for call in inside):
+    held = list(_optimised(module, inside, instance))
+    handed = list(_handed_optimizers(module, inside))
+    before = [call for call in inside if call.lineno < backward.lineno]
+    runs = running(module, before, instance=instance) if held or handed else ()
+    for run in runs:
+        lost = None if _runs_without_gradients(run) else loses_flag(run)
+        known = [] if lost is None else list(trained_kinds(run))
+        kinds = next((kinds & LOST for _, kinds in known if kinds & LOST), None)
+        if lost is None or not kinds:
             continue
-        held = list(_optimised(module, inside))
-        handed = list(_handed_optimizers(module, inside))
-        before = [call for call in inside if call.lineno < backward.lineno]
-        for run in running(module, before) if held or handed else ():
-            if _runs_without_gradients(run):
-                continue
-            lost = loses_flag(run)
-            for network in run.networks() if lost is not None else ():
-                kinds = trained_kinds(network, run.call) & LOST
-                if kinds and (
-                    any(is_part_of(network, (module, part), backward) for part in held)
-                    or _come_together(module, run, handed)
-                ):
-                    assert lost is not None
-                    here = lost is run and run.is_shown
-                    is_call = here and keyword(run.call, FLAG) is None
-                    yield LostFlag(
-                        lost.shown,
-                        ast.unparse(run.call.func),
-                        "before loss.backward()",
-                        kinds,
-                        is_call,
-                        run.caller is not None,
-                        home=lost.module,
-                        call=lost.call,
-                    )
-                    break
+        if _come_together(module, run, handed) or any(
+            is_part_of(network, part, backward) for network, _ in known for part in held
+        ):
+            here = lost is run and run.is_shown
+            yield LostFlag(
+                lost.shown,
+                ast.unparse(run.call.func),
+                "before loss.backward()",
+                kinds,
+                is_call=here and keyword(run.call, FLAG) is None,
+                shared=run.caller is not None,
+                home=lost.module,
+                call=lost.call,
+            )
 
 
-def _optimised(module: Module, calls: list[ast.Call]) -> Iterator[ast.expr]:
+def _optimised(
+    module: Module, calls: list[ast.Call], instance: Class | None
+) -> Iterator[Network]:
     """The networks whose weights the optimizers hold that make a step here."""
     for call in calls:
         if applies(call):
             for argument in call.args:
-                yield from owners(module, argument)
+                yield from ((module, owner) for owner in owners(module, argument))
         elif last_word(call.func) == "step" and isinstance(call.func, ast.Attribute):
             for optimizer in (call.func.value, *call.args):  # scaler.step(optimizer)
-                yield from _held_by(module, optimizer)
+                yield from _held_by(module, optimizer, instance)
 
 
 def _handed_optimizers(
@@ -114,7 +115,7 @@ def _come_together(
                 passed is not None
                 and optimizer is not None
                 and any(
-                    is_part_of((where, passed), (where, part), call)
+                    is_part_of((where, passed), part, call)
                     for part in _held_by(where, optimizer)
                 )
             ):
@@ -122,12 +123,20 @@ def _come_together(
     return False
 
 
-def _held_by(module: Module, optimizer: ast.expr) -> Iterator[ast.expr]:
+def _held_by(
+    module: Module, optimizer: ast.expr, instance: Class | None = None
+) -> Iterator[Network]:
     """The networks whose weights an optimizer is made for."""
-    for value in values(module, optimizer):
-        if isinstance(value, Result) and value.module is module:
-            for given in (*value.call.args, *value.call.keywords):
-                yield from owners(module, given)
+    ways: list[Network] = [(module, optimizer)]
+    name = attribute_of_self(optimizer, "self")
+    if instance is not None and name is not None:
+        ways += held_by(instance, name)
+    for where, way in ways:
+        for value in values(where, way):
+            if isinstance(value, Result):
+                for given in (*value.call.args, *value.call.keywords):
+                    for owner in owners(value.module, given):
+                        yield value.module, owner
 
 
 def _stepping_with(module: Module, closure: ast.AST | None) -> list[ast.Call]:

@@ -22,10 +22,10 @@ from .jax_steps import in_differentiated
 from .lost_flag import LOST, LostFlag
 from .owners import owners, trained_of
 from .phases import infers, loses_flag
-from .reaching_steps import STEPS, stepping
-from .running import Running, running, trained_kinds
+from .reaching_steps import given_functions, stepping
+from .running import Running, kinds_of_network, running, trained_kinds
+from .step_places import step_places
 from .tape_sources import tapes_of, trained_by
-from .tapes import TAPE
 from .torch_steps import before_backward
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from ..reading.module import Module
     from .running import Network
+    from .step_places import StepPlace
 
 
 def lost_flags(module: Module) -> Iterator[LostFlag]:
@@ -64,7 +65,8 @@ def _is_shown_at_home(module: Module, flag: LostFlag) -> bool:
     if home is None or _is_same_file(home, module):
         return False
     return home.project.is_linted(home.real_path) and any(
-        _is_same_file(other, module) for other in stepping(home)
+        _is_same_file(other, module)
+        for other in (*stepping(home), *given_functions(home))
     )
 
 
@@ -75,7 +77,7 @@ def _is_same_file(one: Module, other: Module) -> bool:
 
 def _of_steps_elsewhere(module: Module) -> Iterator[LostFlag]:
     """The flags lost in this file's functions, in the steps of other files."""
-    for user in stepping(module):
+    for user in dict.fromkeys((*stepping(module), *given_functions(module))):
         for flag in _in_steps(user):
             if flag.home is not None and _is_same_file(flag.home, module):
                 yield from _here(module, flag)
@@ -96,12 +98,12 @@ def _of_inherited_steps(module: Module) -> Iterator[LostFlag]:
     Or in the steps of this file that subclasses in others inherit.
     """
     for base, step, cls in inherited_steps(module):
-        for flag in _under_tape(base, step, cls):
+        for flag in _in_step(base, step, cls):
             if flag.home is module:
                 yield from _here(module, flag)
-    for other in files_of_subclasses(module) if module.mentions(TAPE) else ():
+    for other in files_of_subclasses(module):
         for base, step, cls in inherited_steps(other):
-            for flag in _under_tape(base, step, cls):
+            for flag in _in_step(base, step, cls):
                 if flag.home is base and _is_same_file(base, module):
                     yield from _here(module, flag)
 
@@ -111,12 +113,24 @@ def _in_steps(module: Module) -> Iterator[LostFlag]:
     if "set_learning_phase" in module.calls_by_name:
         return
     yield from _in_decorated_losses(module)
-    if not module.mentions(*STEPS):
-        return
-    yield from _under_tapes(module)
     yield from _minimised(module)
-    yield from in_differentiated(module)
-    yield from before_backward(module)
+    for place in step_places(module):
+        yield from _in_step(module, place)
+        for cls in subclasses_of_step(module, place):
+            yield from _in_step(module, place, cls)
+
+
+def _in_step(
+    module: Module, place: StepPlace, instance: Class | None = None
+) -> Iterator[LostFlag]:
+    """The flags lost in one step, perhaps as an instance of a subclass runs it."""
+    match place:
+        case ast.With():
+            yield from _under_tape(module, place, instance)
+        case ast.Call() if last_word(place.func) == "backward":
+            yield from before_backward(module, place, instance)
+        case _:
+            yield from in_differentiated(module, place, instance)
 
 
 def _is_in_test(module: Module, node: ast.AST) -> bool:
@@ -126,15 +140,6 @@ def _is_in_test(module: Module, node: ast.AST) -> bool:
 
 
 # TensorFlow: what runs under a tape whose gradients an optimizer applies.
-
-
-def _under_tapes(module: Module) -> Iterator[LostFlag]:
-    if not module.mentions("GradientTape"):
-        return
-    for node in module.scopes.of(ast.With):
-        yield from _under_tape(module, node)
-        for cls in subclasses_of_step(module, node):
-            yield from _under_tape(module, node, cls)
 
 
 def _under_tape(
@@ -193,13 +198,13 @@ def _lost(
             called in trained_by_name and frozen.toggles(call.call.func)
         ):
             continue  # where its class is; a caller in another file does not show it
-        known = list(call.networks())
-        held = (trained_kinds(network, call.call) & LOST for network in known)
-        kinds = next(filter(None, held), None)
+        held = [(network, kinds & LOST) for network, kinds in trained_kinds(call)]
+        known = [network for network, _ in held]
+        kinds = next((kinds for _, kinds in held if kinds), None)
         if kinds and not any(
             is_part_of(network, owner, step) for network in known for owner in trained
         ):
-            kinds = _kinds_inside(call, known, trained, step)
+            kinds = _kinds_inside(known, trained, step)
         if kinds:
             here = lost is call and call.is_shown
             home: Module | None = lost.module
@@ -220,12 +225,12 @@ def _lost(
 
 
 def _kinds_inside(
-    run: Running, known: list[Network], trained: list[Network], step: ast.AST
+    known: list[Network], trained: list[Network], step: ast.AST
 ) -> frozenset[str]:
     """What a trained network holds that the called one is built around."""
     for network in known:
         for inner in inner_networks(*network):
-            kinds = trained_kinds(inner, run.call) & LOST
+            kinds = kinds_of_network(inner) & LOST
             if kinds and any(is_part_of(inner, owner, step) for owner in trained):
                 return kinds
     return frozenset()
