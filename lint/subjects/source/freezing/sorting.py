@@ -75,11 +75,23 @@ def _shows(statement: ast.stmt) -> bool:
 
 
 def sets(statement: ast.stmt, name: str, value: bool) -> bool:
-    """Whether it is `name.trainable = value`."""
+    """Whether it is `name.trainable = value`, or `setattr` says so."""
     match statement:
-        case ast.Assign(
-            targets=[ast.Attribute(value=ast.Name(id=layer), attr="trainable")],
-            value=ast.Constant(value=bool() as constant),
+        case (
+            ast.Assign(
+                targets=[ast.Attribute(value=ast.Name(id=layer), attr="trainable")],
+                value=ast.Constant(value=bool() as constant),
+            )
+            | ast.Expr(
+                value=ast.Call(
+                    func=ast.Name(id="setattr"),
+                    args=[
+                        ast.Name(id=layer),
+                        ast.Constant(value="trainable"),
+                        ast.Constant(value=bool() as constant),
+                    ],
+                )
+            )
         ):
             return layer == name and constant is value
     return False

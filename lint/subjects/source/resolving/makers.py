@@ -16,7 +16,7 @@ from ..reading.values import Routine, default_of
 from .members import returns_of
 from .resolve import values
 from .runs import is_run_by, passed_expression, run_of
-from .switches import is_dead
+from .switches import is_dead, truth
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,19 +27,29 @@ if TYPE_CHECKING:
 
 
 def makers(module: Module, name: ast.expr, run: Run | None) -> tuple[Value, ...] | None:
-    """Return what a parameter is, as that run passes it; None if that is not known."""
-    if run is None or not isinstance(name, ast.Name):
+    """Return what a name or call stands for in that run; None if that is not known.
+
+    A name is a parameter, as the run passes it, or what a call or choice gave it.
+    """
+    if not _depends_on_run(module, name, run):
         return None
+    return tuple(dict.fromkeys(_makers(module, name, run))) or None
+
+
+def _depends_on_run(module: Module, name: ast.expr, run: Run | None) -> bool:
+    if not isinstance(name, ast.Name):
+        return isinstance(name, ast.Call)
     match module.scopes.lookup(name):
         case _, [binding] if binding.kind is Kind.PARAMETER and isinstance(
             binding.place, Function
         ):
-            if is_run_by(binding.place, run):
-                return tuple(dict.fromkeys(_makers(module, name, run)))
-    return None
+            return run is not None and is_run_by(binding.place, run)
+        case _, [binding] if binding.kind is Kind.VALUE:
+            return isinstance(binding.node, ast.Call | ast.IfExp)
+    return False
 
 
-def _makers(module: Module, name: ast.expr, run: Run) -> Iterator[Value]:
+def _makers(module: Module, name: ast.expr, run: Run | None) -> Iterator[Value]:
     pending: list[tuple[Module, ast.expr, Run | None]] = [(module, name, run)]
     visited: set[object] = set()
     while pending:
@@ -70,6 +80,11 @@ def _led_to(
                     and not is_dead(module, binding.place, run)
                 ):
                     yield module, binding.node, run
+        case ast.IfExp(test=test, body=one, orelse=other):
+            chosen = truth(module, test, run)
+            for side, wanted in ((one, True), (other, False)):
+                if chosen in (None, wanted):
+                    yield module, side, run
         case ast.Call():
             for function in values(module, expression.func):
                 if isinstance(function, Routine):

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 from ... import names
 from ..networks.contents import kinds_held
 from ..networks.sequence import layers_before
-from ..reading.values import Routine, parameters
+from ..reading.nodes import last_word
+from ..reading.values import Routine, dict_entries, parameters, unpacks
 from ..resolving.classes import calls_in, keyword
+from ..resolving.packed import settings_of
 from ..resolving.resolve import values
 from ..training.applying import TRAINING, trains
 from ..training.trained import trained_networks
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from ..reading.module import Module
 
 _SIZE = "batch_size"
+_PLACE = 2  # among the arguments of `fit`
 _FITTING = ("fit", "fit_generator")
 _FLAT = {
     *("Dense", "EinsumDense", "Flatten", "Embedding"),
@@ -86,9 +89,10 @@ def _holds_batch_norm(module: Module, call: ast.Call) -> bool:
 
 def _given(module: Module, call: ast.Call) -> ast.AST | None:
     """What makes the batches single samples: a size, an array, or a data set."""
-    size = keyword(call, "batch_size")
-    if size is not None:
-        return size if size_of_one(module, size) else None
+    sized = _size(module, call)
+    if sized is not None:
+        where, size, place = sized
+        return place if size_of_one(where, size) else None
     data = call.args[0] if call.args else keyword(call, "x")
     if data is not None and is_single(module, data):
         return call
@@ -96,6 +100,24 @@ def _given(module: Module, call: ast.Call) -> ast.AST | None:
     if place is None or module.scopes.parents.get(place) is not None:
         return place
     return call  # it is made in another file
+
+
+def _size(module: Module, call: ast.Call) -> tuple[Module, ast.expr, ast.expr] | None:
+    """The batch size that `fit` is given, where that is written, and its argument.
+
+    It may be the third by position, or in a dict that the call unpacks.
+    """
+    size = keyword(call, _SIZE)
+    if size is not None:
+        return module, size, size
+    if last_word(call.func) == "fit" and len(call.args) > _PLACE and not unpacks(call):
+        return module, call.args[_PLACE], call.args[_PLACE]
+    for argument in call.keywords:
+        packed = None if argument.arg else settings_of(module, argument.value)
+        entry = None if packed is None else dict_entries(packed).get(_SIZE)
+        if packed is not None and entry is not None:
+            return packed.module, entry, argument.value
+    return None
 
 
 def _fed(module: Module) -> Iterator[ast.AST]:
