@@ -43,8 +43,9 @@ def _following_in_list(
             given = value.call.args[:1]
             listed = given[0].elts if given and isinstance(given[0], ast.List) else []
             in_order = [*listed, *added_under_its_name(where, value.call)]
-            if made in in_order:
-                return [(where, one) for one in in_order[in_order.index(made) + 1 :]]
+            for place, one in enumerate(in_order, 1):
+                if _is_made_by(where, one, made):
+                    return [(where, other) for other in in_order[place:]]
     return None
 
 
@@ -54,7 +55,9 @@ def _following_in_graph(parts: list[_Part], layer: _Part) -> list[_Part] | None:
     applying = [
         call
         for module, call in parts
-        if module is where and isinstance(call, ast.Call) and _calls(where, call, made)
+        if module is where
+        and isinstance(call, ast.Call)
+        and _is_made_by(where, call.func, made)
     ]
     if len(applying) != 1:
         return None
@@ -68,11 +71,11 @@ def _following_in_graph(parts: list[_Part], layer: _Part) -> list[_Part] | None:
     ]
 
 
-def _calls(module: Module, call: ast.Call, made: ast.Call) -> bool:
-    """Whether a call applies the layer that another call makes."""
-    return call.func is made or any(
+def _is_made_by(module: Module, layer: ast.expr, made: ast.expr) -> bool:
+    """Whether a layer is the one that a call makes, itself or by a name."""
+    return layer is made or any(
         isinstance(value, Result) and value.call is made
-        for value in values(module, call.func)
+        for value in values(module, layer)
     )
 
 

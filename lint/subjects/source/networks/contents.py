@@ -25,7 +25,7 @@ from ..reading.values import (
     Value,
 )
 from ..resolving.classes import graph_of, keyword, layer_calls
-from ..resolving.entries import put_in
+from ..resolving.entries import put_in, written_in
 from ..resolving.handles import joined
 from ..resolving.heirs import giving
 from ..resolving.instances import called, graphs_given
@@ -144,9 +144,13 @@ class LayerSearch(Search):
             ) if any(True for _ in items_of(module, call, index)):
                 yield self._bound(module, call, index)
             case ast.Subscript(value=ast.Name() as base, slice=key):
-                put = put_in(module, base, key)
-                yield self.expression(module, base)
-                yield self._alternatives([(module, one) for one in put])
+                put = [(module, one) for one in put_in(module, base, key)]
+                written = written_in(module, base, key)
+                if written:
+                    yield self._alternatives(written)
+                else:
+                    yield self.expression(module, base)
+                yield self._alternatives(put)
             case ast.Constant() | ast.Lambda():
                 return
             case ast.IfExp(test=test, body=one, orelse=other):

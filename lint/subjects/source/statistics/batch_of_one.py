@@ -91,8 +91,8 @@ def _given(module: Module, call: ast.Call) -> ast.AST | None:
     """What makes the batches single samples: a size, an array, or a data set."""
     sized = _size(module, call)
     if sized is not None:
-        where, size, place = sized
-        return place if size_of_one(where, size) else None
+        where, size, shown = sized
+        return shown if size_of_one(where, size) else None
     data = call.args[0] if call.args else keyword(call, "x")
     if data is not None and is_single(module, data):
         return call

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..networks.defaults import kinds_in_inference
 from ..reading.nodes import arguments_of, last_word
-from ..reading.values import Routine
+from ..reading.values import Partial, Routine
 from ..resolving.classes import keyword
 from ..resolving.resolve import values
 from ..resolving.saying import FLAG
@@ -27,21 +27,26 @@ def in_differentiated(module: Module) -> Iterator[LostFlag]:
     """Yield the calls of `stateless_call` whose result a step trains with."""
     if not module.mentions("stateless_call"):
         return
-    for function in _differentiated(module):
-        for run in running(module, [function.node]):
+    for function, body, skipped in _differentiated(module):
+        for run in running(module, [body]):
             call = run.call
             if last_word(call.func) != "stateless_call" or len(call.args) > 3:
                 continue
-            if _is_for_inputs(run, function):
+            first = arguments_of(function.node)[skipped : skipped + 1]
+            if _is_for_inputs(run, first):
                 continue
-            if not (applies_somewhere(module) or _is_for_weights(run, function)):
+            if not (applies_somewhere(module) or _is_for_weights(run, first)):
                 continue
             assert isinstance(call.func, ast.Attribute | ast.Name)
             lost = loses_flag(run)
             network = call.func.value if isinstance(call.func, ast.Attribute) else None
             if lost is None or network is None:
                 continue
-            kinds = kinds_in_inference(run.module, network) & LOST
+            kinds = LOST.intersection(
+                kind
+                for known in run.handed(network)
+                for kind in kinds_in_inference(*known)
+            )
             if kinds:
                 how = "in a differentiated function"
                 name = getattr(function.node, "name", "")
@@ -61,39 +66,52 @@ def in_differentiated(module: Module) -> Iterator[LostFlag]:
                 )
 
 
-def _is_for_weights(run: Running, function: Routine) -> bool:
+def _is_for_weights(run: Running, first: list[ast.arg]) -> bool:
     """Whether the gradients are for the trainable variables that it is called with."""
-    return _is_first(function, run, run.call.args[:1])
+    return _is_first(first, run, run.call.args[:1])
 
 
-def _is_for_inputs(run: Running, function: Routine) -> bool:
+def _is_for_inputs(run: Running, first: list[ast.arg]) -> bool:
     """Whether the gradients are for what the network is called on, as in a saliency."""
-    weights = _is_first(function, run, run.call.args[:1])
-    return not weights and _is_first(function, run, run.call.args[2:3])
+    weights = _is_first(first, run, run.call.args[:1])
+    return not weights and _is_first(first, run, run.call.args[2:3])
 
 
-def _is_first(function: Routine, run: Running, given: list[ast.expr]) -> bool:
+def _is_first(first: list[ast.arg], run: Running, given: list[ast.expr]) -> bool:
     """Whether it is what the function gets first, of which JAX takes gradients."""
-    parameters = arguments_of(function.node)[function.owner is not None :]
     for argument in given:
         *_, (_, handed) = run.handed(argument)
-        return (
-            isinstance(handed, ast.Name)
-            and bool(parameters)
-            and handed.id == parameters[0].arg
-        )
+        return isinstance(handed, ast.Name) and [handed.id] == [
+            one.arg for one in first
+        ]
     return False
 
 
-def _differentiated(module: Module) -> Iterator[Routine]:
-    """The functions given to `jax.grad` and the like, or decorated with it."""
+def _differentiated(module: Module) -> Iterator[tuple[Routine, ast.AST, int]]:
+    """The functions given to `jax.grad` and the like, or decorated with it.
+
+    Each comes with what runs it, itself or a call with the arguments that
+    `functools.partial` binds, and how many parameters are filled in before the first.
+    """
     for word in ("grad", "value_and_grad"):
         for call in module.calls_by_name.get(word, ()):
             for argument in call.args[:1]:
                 for value in values(module, argument):
+                    bound: ast.AST | None = None
+                    filled = 0
+                    if isinstance(value, Partial) and value.module is module:
+                        bound, filled = _bound(value.call), len(value.call.args) - 1
+                        value = value.function
                     if isinstance(value, Routine) and value.module is module:
-                        yield value
+                        filled += value.owner is not None
+                        yield value, bound or value.node, filled
     for node in module.scopes.of(ast.FunctionDef):
         written = " ".join(ast.unparse(decorator) for decorator in node.decorator_list)
         if re.search(r"\bjax\.(value_and_)?grad\b", written):
-            yield Routine(module, node)
+            yield Routine(module, node), node, 0
+
+
+def _bound(partial: ast.Call) -> ast.Call:
+    """The call of a function with just the arguments that `partial` binds."""
+    call = ast.Call(partial.args[0], partial.args[1:], partial.keywords)
+    return ast.copy_location(call, partial)
