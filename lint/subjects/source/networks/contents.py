@@ -36,7 +36,7 @@ from ..resolving.members import (
     members,
     returns_of,
 )
-from ..resolving.records import field_given
+from ..resolving.records import field_given, fields_made
 from ..resolving.resolve import values
 from ..resolving.runs import passed_by, run_of
 from ..resolving.saying import says
@@ -293,7 +293,7 @@ class LayerSearch(Search):
 
     def _member(self, cls: Class, name: str) -> Kinds:
         """Return what `self.name` holds."""
-        given: list[tuple[Module, ast.expr]] = []
+        given: list[tuple[Module, ast.expr]] = [*fields_made(cls, name)]
         added = NOTHING
         heirs = () if self._in_class else giving(cls, name)
         for ancestor in (*project_lineage(cls), *heirs):

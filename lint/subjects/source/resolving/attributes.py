@@ -21,7 +21,7 @@ from ..reading.values import (
 from .bound import evaluated
 from .lineage import method_of, project_lineage
 from .members import members
-from .records import field_given
+from .records import field_given, fields_made
 from .resolve import reads, returned, values
 
 if TYPE_CHECKING:
@@ -83,3 +83,5 @@ def _member(cls: Class, instance: Value, name: str) -> Iterator[Value]:
             yield Class(ancestor.module, own.classes[name])
         for expression in own.given(name):
             yield from values(ancestor.module, expression)
+    for given in fields_made(cls, name) if isinstance(instance, Self) else ():
+        yield from values(*given)
