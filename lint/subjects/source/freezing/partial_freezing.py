@@ -80,24 +80,31 @@ def _runs(module: Module, loop: ast.For) -> ast.AST:
 def _network_of(module: Module, loop: ast.For) -> ast.expr | None:
     """The network whose layers a loop freezes, or frees, by whether they are BN."""
     match loop:
-        case ast.For(
-            target=ast.Name(id=name), iter=ast.Attribute(value=network, attr="layers")
-        ):
-            return network if sorts_out(module, loop.body, name) else None
-        case ast.For(
-            target=ast.Name(id=name),
-            iter=ast.Subscript(
-                value=ast.Attribute(value=network, attr="layers"),
-                slice=ast.Slice(lower=ast.expr() as first, upper=None, step=None),
-            ),
-        ) if _is_long(module, first):
-            return network if sorts_out(module, loop.body, name) else None
-        case ast.For(target=ast.Name(id=name), iter=collected, body=[single]):
-            return (
-                _collected_from(module, collected)
-                if sets(single, name, False)
-                else None
+        case (
+            ast.For(target=ast.Name(id=name), iter=layers)
+            | ast.For(
+                target=ast.Tuple(elts=[_, ast.Name(id=name)]),
+                iter=ast.Call(func=ast.Name(id="enumerate"), args=[layers, *_]),
             )
+        ):
+            network = _with_layers(module, layers)
+            if network is not None:
+                return network if sorts_out(module, loop.body, name) else None
+            if len(loop.body) == 1 and sets(loop.body[0], name, False):
+                return _collected_from(module, layers)
+    return None
+
+
+def _with_layers(module: Module, layers: ast.expr) -> ast.expr | None:
+    """The `model` of `model.layers`, or of most of them: `model.layers[-20:]`."""
+    match layers:
+        case ast.Attribute(value=network, attr="layers"):
+            return network
+        case ast.Subscript(
+            value=ast.Attribute(value=network, attr="layers"),
+            slice=ast.Slice(lower=ast.expr() as first, upper=None, step=None),
+        ) if _is_long(module, first):
+            return network
     return None
 
 

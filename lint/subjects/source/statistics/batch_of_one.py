@@ -12,6 +12,7 @@ from ..networks.sequence import layers_before
 from ..reading.nodes import last_word
 from ..reading.values import Routine, dict_entries, parameters, unpacks
 from ..resolving.classes import calls_in, keyword
+from ..resolving.entries import put_in
 from ..resolving.packed import settings_of
 from ..resolving.resolve import values
 from ..training.applying import TRAINING, trains
@@ -113,10 +114,16 @@ def _size(module: Module, call: ast.Call) -> tuple[Module, ast.expr, ast.expr] |
     if last_word(call.func) == "fit" and len(call.args) > _PLACE and not unpacks(call):
         return module, call.args[_PLACE], call.args[_PLACE]
     for argument in call.keywords:
-        packed = None if argument.arg else settings_of(module, argument.value)
-        entry = None if packed is None else dict_entries(packed).get(_SIZE)
-        if packed is not None and entry is not None:
-            return packed.module, entry, argument.value
+        if argument.arg is None:
+            put: list[ast.expr] = []
+            if isinstance(argument.value, ast.Name):
+                put = list(put_in(module, argument.value, ast.Constant(_SIZE)))
+            if len(put) == 1:
+                return module, put[0], put[0]
+            packed = settings_of(module, argument.value)
+            entry = None if packed is None else dict_entries(packed).get(_SIZE)
+            if packed is not None and entry is not None:
+                return packed.module, entry, argument.value
     return None
 
 

@@ -170,7 +170,7 @@ def _first_assigned(module: Module, call: ast.Call) -> int | None:
     """Which item `map_structure(lambda a, b: b.assign(a), ...)` assigns to, if any."""
     for value in values(module, call.args[0]) if call.args else ():
         if isinstance(value, Routine):
-            given = [one.arg for one in arguments_of(value.node)]
+            given = [one.arg for one in arguments_of(value.node)[:2]]
             written = [
                 last_word(inner.func.value)
                 for inner in ast.walk(value.node)
@@ -178,7 +178,7 @@ def _first_assigned(module: Module, call: ast.Call) -> int | None:
                 and isinstance(inner.func, ast.Attribute)
                 and inner.func.attr in _COPYING
             ]
-            if len(given) == 2 and len(written) == 1 and written[0] in given:
+            if len(written) == 1 and written[0] in given:
                 return given.index(written[0])
     return None
 

@@ -14,7 +14,7 @@ from ..resolving.resolve import values
 from ..resolving.saying import FLAG
 from .applying import applies_somewhere
 from .lost_flag import LOST, LostFlag
-from .phases import loses_flag
+from .phases import infers, loses_flag
 from .running import Running, running
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ def in_differentiated(module: Module) -> Iterator[LostFlag]:
                 continue
             assert isinstance(call.func, ast.Attribute | ast.Name)
             lost = loses_flag(run)
+            off = infers(run) if lost is None and _is_for_weights(run, first) else None
+            lost = lost or off
             network = call.func.value if isinstance(call.func, ast.Attribute) else None
             if lost is None or network is None:
                 continue
@@ -61,6 +63,7 @@ def in_differentiated(module: Module) -> Iterator[LostFlag]:
                     kinds,
                     is_call,
                     shared,
+                    is_false=off is not None,
                     home=lost.module,
                     call=lost.call,
                 )

@@ -106,12 +106,15 @@ def _come_together(
 ) -> bool:
     """Whether one call passes a network, and an optimizer that holds its weights."""
     *_, (_, network) = run.handed(run.call.func)
+    ancestors = set(run.module.scopes.ancestors(run.call))
     for function, name in handed:
         owner = module.owner_of(function)
         bound_to = None if owner is None else Class(module, owner)
         routine = Routine(module, function, bound_to)
         for where, call, skipped in all_calls(module, function):
             passed = as_caller_writes(where, call, routine, network)
+            if run.module is where and function not in ancestors:
+                passed = network  # the function only gets the loss
             optimizer = argument_for(call, function, name, skipped)
             if (
                 passed is not None
@@ -148,8 +151,14 @@ def _stepping_with(module: Module, closure: ast.AST | None) -> list[ast.Call]:
 
 def _making_loss(module: Module, backward: ast.Call) -> Iterator[ast.Call]:
     """The calls that make a loss which is passed to the function that trains by it."""
-    match backward.func:
-        case ast.Attribute(value=ast.Name() as loss):
+    match backward:
+        case (
+            ast.Call(func=ast.Attribute(value=ast.Name() as loss), args=[])
+            | ast.Call(  # scaler.scale(loss).backward()
+                func=ast.Attribute(value=ast.Call(args=[ast.Name() as loss])), args=[]
+            )
+            | ast.Call(args=[ast.Name() as loss])  # accelerator.backward(loss)
+        ):
             found = module.scopes.lookup(loss)
         case _:
             return
