@@ -42,7 +42,7 @@ def loops_that_miss(module: Module) -> Iterator[tuple[ast.For, str]]:
         places = [(module, network, _runs(module, node))]
         places += [(*handed, handed[1]) for handed in handed_in(module, network)]
         found = (
-            _nested(where, given, place if frees(node) else None)
+            _nested(where, given, place if frees(module, node) else None)
             for where, given, place in places
         )
         inner = next(filter(None, found), None)
@@ -90,7 +90,7 @@ def _network_of(module: Module, loop: ast.For) -> ast.expr | None:
             network = _with_layers(module, layers)
             if network is not None:
                 return network if sorts_out(module, loop.body, name) else None
-            if len(loop.body) == 1 and sets(loop.body[0], name, False):
+            if len(loop.body) == 1 and sets(module, loop.body[0], name, False):
                 return _collected_from(module, layers)
     return None
 
