@@ -29,7 +29,7 @@ from ..resolving.entries import put_in, written_in
 from ..resolving.handles import joined
 from ..resolving.heirs import giving
 from ..resolving.instances import called, graphs_given
-from ..resolving.lineage import lineage, method_of, project_lineage
+from ..resolving.lineage import lineage, method_of, project_lineage, property_of
 from ..resolving.makers import makers
 from ..resolving.members import (
     is_false,
@@ -294,6 +294,10 @@ class LayerSearch(Search):
     def _member(self, cls: Class, name: str) -> Kinds:
         """Return what `self.name` holds."""
         given: list[tuple[Module, ast.expr]] = [*fields_made(cls, name)]
+        made_by = property_of(cls, name)
+        if made_by is not None:
+            made = returns_of(made_by.module, made_by.node)
+            given += [(made_by.module, one) for one in made]
         added = NOTHING
         heirs = () if self._in_class else giving(cls, name)
         for ancestor in (*project_lineage(cls), *heirs):

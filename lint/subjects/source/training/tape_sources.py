@@ -10,6 +10,7 @@ from ..reading.values import Routine, parameters
 from ..resolving.classes import calls_in
 from ..resolving.handed import as_caller_writes
 from ..resolving.resolve import values
+from ..resolving.saying import local_value
 from ..resolving.starred import argument_in
 from .applying import applies
 from .owners import owners
@@ -101,7 +102,8 @@ def _taken(
         if own is not None:
             tape, sources = own
             if _is_one_of(module, tape, tapes):
-                yield from ((source, None) for source in sources)
+                for source in sources:
+                    yield from ((one, None) for one in _watched(module, node, source))
             for source in sources:
                 rows = _beside_tape(module, tape, source, tapes)
                 yield from ((row, None) for row in rows)
@@ -109,6 +111,21 @@ def _taken(
         for helper, name in _handed_to(module, call, tapes):
             for source in _sources_in(module, call, helper, name):
                 yield source, helper
+
+
+def _watched(module: Module, node: ast.With, source: ast.expr) -> Iterator[ast.expr]:
+    """A source; of `tape.watched_variables()`, the variables of all that is called."""
+    match local_value(module, source):
+        case ast.Call(func=ast.Attribute(attr="watched_variables")):
+            for part in node.body:
+                for call in ast.walk(part):
+                    if isinstance(call, ast.Call):
+                        watched = ast.Attribute(
+                            call.func, "trainable_variables", ast.Load()
+                        )
+                        yield ast.copy_location(watched, call)
+        case _:
+            yield source
 
 
 def _is_one_of(module: Module, name: ast.Name, tapes: set[ast.AST]) -> bool:
