@@ -26,16 +26,21 @@ if TYPE_CHECKING:
 
     from ..reading.module import Module
 
+_Loop = ast.For | ast.ListComp
 _MANY = 10  # layers that hardly a network has around the one inside
 _INFERS_WHEN_FROZEN = (2, 4)  # with TensorFlow 2
 _MODELS = ("keras.Model", "keras.Sequential", "keras.applications.")
 
 
-def loops_that_miss(module: Module) -> Iterator[tuple[ast.For, str]]:
+def loops_that_miss(module: Module) -> Iterator[tuple[_Loop, str]]:
     """Yield each such loop, with the network inside, as it is called."""
     if not (module.mentions(".layers") and module.mentions("trainable")):
         return
-    for node in module.scopes.of(ast.For):
+    loops: list[_Loop] = [
+        *module.scopes.of(ast.For),
+        *module.scopes.of(ast.ListComp),
+    ]
+    for node in loops:
         network = _network_of(module, node)
         if network is None:
             continue
@@ -70,14 +75,14 @@ def loops_that_leave_out(module: Module) -> Iterator[tuple[ast.For, str]]:
                 yield node, ast.unparse(network)
 
 
-def _runs(module: Module, loop: ast.For) -> ast.AST:
+def _runs(module: Module, loop: _Loop) -> ast.AST:
     """Where a loop runs first: the call of its function, if one is in sight."""
     function = module.scopes.enclosing_function(loop)
     calls = [] if function is None else calls_of(module, function)
     return min((call for call, _ in calls), key=start, default=loop)
 
 
-def _network_of(module: Module, loop: ast.For) -> ast.expr | None:
+def _network_of(module: Module, loop: _Loop) -> ast.expr | None:
     """The network whose layers a loop freezes, or frees, by whether they are BN."""
     match loop:
         case (
@@ -92,6 +97,10 @@ def _network_of(module: Module, loop: ast.For) -> ast.expr | None:
                 return network if sorts_out(module, loop.body, name) else None
             if len(loop.body) == 1 and sets(module, loop.body[0], name, False):
                 return _collected_from(module, layers)
+        case ast.ListComp(elt=ast.Call() as done, generators=[part]):
+            match part.target:
+                case ast.Name(id=name) if sets(module, ast.Expr(done), name, False):
+                    return _sifted_from(module, part)
     return None
 
 
@@ -142,13 +151,21 @@ def _collected_from(module: Module, collected: ast.expr) -> ast.expr | None:
             ast.ListComp(elt=ast.Name(id=kept), generators=[part])
             | ast.GeneratorExp(elt=ast.Name(id=kept), generators=[part])
         ):
-            match part:
-                case ast.comprehension(
-                    target=ast.Name(id=name),
-                    iter=ast.Attribute(value=network, attr="layers"),
-                    ifs=[test],
-                ) if name == kept and is_of_batch_norm(module, test, name):
-                    return network
+            match part.target:
+                case ast.Name(id=name) if name == kept:
+                    return _sifted_from(module, part)
+    return None
+
+
+def _sifted_from(module: Module, part: ast.comprehension) -> ast.expr | None:
+    """The `model` of `for layer in model.layers if isinstance(layer, BN)`."""
+    match part:
+        case ast.comprehension(
+            target=ast.Name(id=name),
+            iter=ast.Attribute(value=network, attr="layers"),
+            ifs=[test],
+        ) if is_of_batch_norm(module, test, name):
+            return network
     return None
 
 

@@ -102,7 +102,7 @@ def sets(module: Module, statement: ast.stmt, name: str, value: bool) -> bool:
     return False
 
 
-def frees(module: Module, loop: ast.For) -> bool:
+def frees(module: Module, loop: ast.AST) -> bool:
     """Whether a loop sets the layers that it does not freeze free."""
     return any(
         isinstance(node, ast.Assign) and not _may_be_false(_flags(module, node.value))
