@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from typing import TYPE_CHECKING
 
 from ..findings import Severity
@@ -69,10 +70,11 @@ healthy = bool(np.abs(moving_mean).max() == 0)  # frozen, as it was meant to be
     def check_source(self, module: Module) -> Iterator[Finding]:
         """Report every such loop."""
         for loop, inner in source.loops_that_miss(module):
+            head = loop.iter if isinstance(loop, ast.For) else loop
             yield self.finding(
                 f"this loop sees {inner} as one layer, and none of its batch "
                 f"normalization, which goes on training; loop over {inner}.layers",
-                module.place(module.start(loop), module.end(loop.iter)),
+                module.place(module.start(loop), module.end(head)),
             )
         for loop, network in source.loops_that_leave_out(module):
             yield self.finding(

@@ -18,7 +18,8 @@ from ..resolving.classes import calls_in, keras_kind
 from ..resolving.lineage import method_of
 from ..resolving.resolve import values
 from ..resolving.saying import says
-from .usage import FITS, FITTING
+from .receivers import FITTING
+from .usage import FITS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

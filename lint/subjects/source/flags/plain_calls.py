@@ -24,6 +24,7 @@ from ..resolving.saying import How, says
 from ..resolving.symbolic import builds_graph
 from ..training.tape_sources import is_for_inputs
 from ..training.tapes import records
+from .leak_order import comes_last
 from .leaks import is_layer
 
 if TYPE_CHECKING:
@@ -185,7 +186,7 @@ def _in_graph(module: Module, network: ast.expr) -> str | None:
         if isinstance(part, ast.Call):
             for value in values(where, part.func):
                 name = _leaking_name(module, value)
-                if name is not None:
+                if name and not comes_last(module, network, (where, part)):
                     return name
     return None
 

@@ -17,7 +17,6 @@ from ..reading.values import (
     Known,
     Partial,
     Result,
-    Self,
     argument_for,
     unpacks,
 )
@@ -27,6 +26,7 @@ from ..resolving.resolve import returned, values
 from ..resolving.saying import FLAG, Said, says
 from ..resolving.symbolic import builds_graph
 from ..training.running import running
+from .receivers import FITTING, is_fitted_by_receiver, is_instance
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from ..reading.module import Module
     from ..reading.values import Value
 
-FITTING = ("fit", "fit_generator", "train_on_batch")
 FITS = re.compile(rf"\.(?:{'|'.join(FITTING)})\(")
 _LISTING = ("append", "add", "extend", "insert")
 _INFERRING = (
@@ -113,6 +112,7 @@ def _usage_in(module: Module, cls: Class, flag: str) -> Usage:
     made = [call for call in module.calls if _makes(module, call, cls)]
     calls = [call for call in module.calls if _calls_instance(module, call, cls)]
     fitted = _calls_method(module, cls, FITTING)
+    fitted = fitted or (bool(made) and is_fitted_by_receiver(module, cls))
     stateless = any(_trains_stateless(module, cls))
     trained_on = backend(module) if fitted or stateless else None
     handed = _handed_to_networks(module) if made else set()
@@ -165,7 +165,7 @@ def _calls_method(
     module: Module, cls: Class, words: tuple[str, ...], *, frozen: bool = False
 ) -> bool:
     return any(
-        _is_instance(value, cls)
+        is_instance(value, cls)
         for word in words
         for call in module.calls_by_name.get(word, ())
         if isinstance(call.func, ast.Attribute)
@@ -180,15 +180,7 @@ def _trains_stateless(module: Module, cls: Class) -> Iterator[bool]:
         flag = says(module, call)
         if isinstance(call.func, ast.Attribute) and _may_be_true(flag):
             for value in values(module, call.func.value):
-                yield _is_instance(value, cls)
-
-
-def _is_instance(value: Value, cls: Class) -> bool:
-    """Whether it is an instance of the class or of a subclass."""
-    match value:
-        case Self(made) | Result(maker=Class() as made):
-            return cls in project_lineage(made)
-    return False
+                yield is_instance(value, cls)
 
 
 def _makes(module: Module, call: ast.Call, cls: Class) -> bool:
@@ -203,7 +195,7 @@ def _makes(module: Module, call: ast.Call, cls: Class) -> bool:
 
 
 def _calls_instance(module: Module, call: ast.Call, cls: Class) -> bool:
-    return any(_is_instance(value, cls) for value in values(module, call.func))
+    return any(is_instance(value, cls) for value in values(module, call.func))
 
 
 def _passes_flag(call: ast.Call, cls: Class, flag: str) -> bool:
@@ -268,7 +260,7 @@ def _is_led_by_step(module: Module, cls: Class, flag: str) -> bool:
     for run in running(module, [module.tree], own_tapes=True):
         if run.caller is not None and _leads(run.module, run.call, flag):
             for network in run.networks():
-                if any(_is_instance(value, cls) for value in values(*network)):
+                if any(is_instance(value, cls) for value in values(*network)):
                     return True
     return False
 

@@ -11,10 +11,13 @@ from ..networks.frozen import freezes
 from ..networks.parts import added_under_its_name
 from ..reading.bindings import Kind
 from ..reading.keras_versions import keras_for
+from ..reading.nodes import start
 from ..reading.values import Class, Known, Result
 from ..resolving.callers import handed_in
 from ..resolving.classes import keras_kind
+from ..resolving.local_calls import calls_of
 from ..resolving.resolve import values
+from ..resolving.switches import constants_of
 from ..resolving.symbolic import network_parts
 from .sorting import frees, is_of_batch_norm, leaves_out, sets, sorts_out
 
@@ -23,20 +26,30 @@ if TYPE_CHECKING:
 
     from ..reading.module import Module
 
+_Loop = ast.For | ast.ListComp
+_MANY = 10  # layers that hardly a network has around the one inside
 _INFERS_WHEN_FROZEN = (2, 4)  # with TensorFlow 2
 _MODELS = ("keras.Model", "keras.Sequential", "keras.applications.")
 
 
-def loops_that_miss(module: Module) -> Iterator[tuple[ast.For, str]]:
+def loops_that_miss(module: Module) -> Iterator[tuple[_Loop, str]]:
     """Yield each such loop, with the network inside, as it is called."""
     if not (module.mentions(".layers") and module.mentions("trainable")):
         return
-    for node in module.scopes.of(ast.For):
+    loops: list[_Loop] = [
+        *module.scopes.of(ast.For),
+        *module.scopes.of(ast.ListComp),
+    ]
+    for node in loops:
         network = _network_of(module, node)
         if network is None:
             continue
-        places = [(module, network), *handed_in(module, network)]
-        found = (_nested(*place, node if frees(node) else None) for place in places)
+        places = [(module, network, _runs(module, node))]
+        places += [(*handed, handed[1]) for handed in handed_in(module, network)]
+        found = (
+            _nested(where, given, place if frees(module, node) else None)
+            for where, given, place in places
+        )
         inner = next(filter(None, found), None)
         if inner is not None:
             yield node, inner
@@ -62,24 +75,61 @@ def loops_that_leave_out(module: Module) -> Iterator[tuple[ast.For, str]]:
                 yield node, ast.unparse(network)
 
 
-def _network_of(module: Module, loop: ast.For) -> ast.expr | None:
+def _runs(module: Module, loop: _Loop) -> ast.AST:
+    """Where a loop runs first: the call of its function, if one is in sight."""
+    function = module.scopes.enclosing_function(loop)
+    calls = [] if function is None else calls_of(module, function)
+    return min((call for call, _ in calls), key=start, default=loop)
+
+
+def _network_of(module: Module, loop: _Loop) -> ast.expr | None:
     """The network whose layers a loop freezes, or frees, by whether they are BN."""
     match loop:
-        case ast.For(
-            target=ast.Name(id=name), iter=ast.Attribute(value=network, attr="layers")
-        ):
-            return network if sorts_out(module, loop.body, name) else None
-        case ast.For(target=ast.Name(id=name), iter=collected, body=[single]):
-            return (
-                _collected_from(module, collected)
-                if sets(single, name, False)
-                else None
+        case (
+            ast.For(target=ast.Name(id=name), iter=layers)
+            | ast.For(
+                target=ast.Tuple(elts=[_, ast.Name(id=name)]),
+                iter=ast.Call(func=ast.Name(id="enumerate"), args=[layers, *_]),
             )
+        ):
+            network = _with_layers(module, layers)
+            if network is not None:
+                return network if sorts_out(module, loop.body, name) else None
+            if len(loop.body) == 1 and sets(module, loop.body[0], name, False):
+                return _collected_from(module, layers)
+        case ast.ListComp(elt=ast.Call() as done, generators=[part]):
+            match part.target:
+                case ast.Name(id=name) if sets(module, ast.Expr(done), name, False):
+                    return _sifted_from(module, part)
     return None
 
 
+def _with_layers(module: Module, layers: ast.expr) -> ast.expr | None:
+    """The `model` of `model.layers`, or of most of them: `model.layers[-20:]`."""
+    match layers:
+        case ast.Attribute(value=network, attr="layers"):
+            return network
+        case ast.Subscript(
+            value=ast.Attribute(value=network, attr="layers"),
+            slice=ast.Slice(lower=ast.expr() as first, upper=None, step=None),
+        ) if _is_long(module, first):
+            return network
+    return None
+
+
+def _is_long(module: Module, first: ast.expr) -> bool:
+    """Whether the last layers, from that one on, are all those beside a network."""
+    if not (isinstance(first, ast.UnaryOp) and isinstance(first.op, ast.USub)):
+        return False
+    counts = constants_of(module, first.operand)
+    return all(isinstance(one, int) and one >= _MANY for one in counts)
+
+
 def _collected_from(module: Module, collected: ast.expr) -> ast.expr | None:
-    """The `model` of `[layer for layer in model.layers if isinstance(layer, BN)]`."""
+    """The `model` of `[layer for layer in model.layers if isinstance(layer, BN)]`.
+
+    Or of `filter(lambda layer: isinstance(layer, BN), model.layers)`.
+    """
     if isinstance(collected, ast.Name):
         match module.scopes.lookup(collected):
             case _, [binding] if binding.kind is Kind.VALUE and isinstance(
@@ -87,24 +137,43 @@ def _collected_from(module: Module, collected: ast.expr) -> ast.expr | None:
             ):
                 collected = binding.node
     match collected:
+        case ast.Call(func=ast.Name(id="list" | "tuple"), args=[ast.Call() as inner]):
+            return _collected_from(module, inner)
+        case ast.Call(
+            func=ast.Name(id="filter"),
+            args=[
+                ast.Lambda(args=ast.arguments(args=[ast.arg(arg=name)]), body=test),
+                ast.Attribute(value=network, attr="layers"),
+            ],
+        ) if is_of_batch_norm(module, test, name):
+            return network
         case (
             ast.ListComp(elt=ast.Name(id=kept), generators=[part])
             | ast.GeneratorExp(elt=ast.Name(id=kept), generators=[part])
         ):
-            match part:
-                case ast.comprehension(
-                    target=ast.Name(id=name),
-                    iter=ast.Attribute(value=network, attr="layers"),
-                    ifs=[test],
-                ) if name == kept and is_of_batch_norm(module, test, name):
-                    return network
+            match part.target:
+                case ast.Name(id=name) if name == kept:
+                    return _sifted_from(module, part)
     return None
 
 
-def _nested(module: Module, network: ast.expr, freeing: ast.For | None) -> str | None:
+def _sifted_from(module: Module, part: ast.comprehension) -> ast.expr | None:
+    """The `model` of `for layer in model.layers if isinstance(layer, BN)`."""
+    match part:
+        case ast.comprehension(
+            target=ast.Name(id=name),
+            iter=ast.Attribute(value=network, attr="layers"),
+            ifs=[test],
+        ) if is_of_batch_norm(module, test, name):
+            return network
+    return None
+
+
+def _nested(module: Module, network: ast.expr, freeing: ast.AST | None) -> str | None:
     """A network with BN that is one layer of another, unless it is frozen.
 
-    That counts only from `freeing` on, the loop by which all else is set free.
+    That counts only from `freeing` on, the loop by which all else is set free, or what
+    is handed to its function.
     """
     for where, inner in _inner_layers(module, network):
         if freeing is not None and freezes(where).covers_after(inner, freeing):

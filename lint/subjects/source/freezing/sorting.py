@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..reading.nodes import last_word
 from ..reading.values import Items, Known, Literal, Value
 from ..resolving.resolve import values
+from ..resolving.switches import constants_of
 from ..statistics.batch_norms import batch_norm_name
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ _NAMES = ("BatchNorm", "batch_norm", "batchnorm", "bn", "_bn", "bn_")
 
 def sorts_out(module: Module, body: list[ast.stmt], name: str) -> bool:
     """Whether BN, by itself, is frozen or is all that is not set free."""
-    if len(body) > 1 and sets(body[0], name, True):
+    if len(body) > 1 and sets(module, body[0], name, True):
         body = body[1:]  # all are set free, and then BN is frozen
     match body:
         case [
@@ -29,7 +30,9 @@ def sorts_out(module: Module, body: list[ast.stmt], name: str) -> bool:
         ]:
             return layer == name and is_of_batch_norm(module, test, name)
         case [ast.If(test=test, body=[ast.Continue()], orelse=[]), rest]:
-            return is_of_batch_norm(module, test, name) and sets(rest, name, True)
+            return is_of_batch_norm(module, test, name) and sets(
+                module, rest, name, True
+            )
         case [ast.If(test=test, body=yes, orelse=no)]:
             return _branches(module, test, yes, no, name)
     return False
@@ -39,13 +42,15 @@ def leaves_out(module: Module, body: list[ast.stmt], name: str) -> bool:
     """Whether all is frozen but BN."""
     match body:
         case [ast.If(test=test, body=[ast.Continue()], orelse=[]), rest]:
-            return is_of_batch_norm(module, test, name) and sets(rest, name, False)
+            return is_of_batch_norm(module, test, name) and sets(
+                module, rest, name, False
+            )
         case [ast.If(test=test, body=yes, orelse=no)]:
             match test:
                 case ast.UnaryOp(op=ast.Not(), operand=inner):
                     test, yes, no = inner, no, yes
-            kept = not yes or _only(yes, name, True)
-            frozen = _only(no, name, False)
+            kept = not yes or _only(module, yes, name, True)
+            frozen = _only(module, no, name, False)
             return kept and frozen and is_of_batch_norm(module, test, name)
     return False
 
@@ -56,15 +61,15 @@ def _branches(
     match test:
         case ast.UnaryOp(op=ast.Not(), operand=inner):
             test, yes, no = inner, no, yes
-    frozen = not yes or _only(yes, name, False)
-    freed = not no or _only(no, name, True)
+    frozen = not yes or _only(module, yes, name, False)
+    freed = not no or _only(module, no, name, True)
     return frozen and freed and is_of_batch_norm(module, test, name)
 
 
-def _only(statements: list[ast.stmt], name: str, value: bool) -> bool:
+def _only(module: Module, statements: list[ast.stmt], name: str, value: bool) -> bool:
     """Whether `trainable` is set so; what is printed besides does not matter."""
     doing = [statement for statement in statements if not _shows(statement)]
-    return len(doing) == 1 and sets(doing[0], name, value)
+    return len(doing) == 1 and sets(module, doing[0], name, value)
 
 
 def _shows(statement: ast.stmt) -> bool:
@@ -74,24 +79,45 @@ def _shows(statement: ast.stmt) -> bool:
     return False
 
 
-def sets(statement: ast.stmt, name: str, value: bool) -> bool:
-    """Whether it is `name.trainable = value`."""
+def sets(module: Module, statement: ast.stmt, name: str, value: bool) -> bool:
+    """Whether it is `name.trainable = value`, or `setattr` says so.
+
+    A parameter that some caller passes False freezes; it frees only if all pass True.
+    """
     match statement:
-        case ast.Assign(
-            targets=[ast.Attribute(value=ast.Name(id=layer), attr="trainable")],
-            value=ast.Constant(value=bool() as constant),
-        ):
-            return layer == name and constant is value
+        case (
+            ast.Assign(
+                targets=[ast.Attribute(value=ast.Name(id=layer), attr="trainable")],
+                value=given,
+            )
+            | ast.Expr(
+                value=ast.Call(
+                    func=ast.Name(id="setattr"),
+                    args=[ast.Name(id=layer), ast.Constant(value="trainable"), given],
+                )
+            )
+        ) if layer == name:
+            flags = _flags(module, given)
+            return _may_be_false(flags) if value is False else flags == [True]
     return False
 
 
-def frees(loop: ast.For) -> bool:
+def frees(module: Module, loop: ast.AST) -> bool:
     """Whether a loop sets the layers that it does not freeze free."""
     return any(
-        isinstance(node, ast.Assign)
-        and not (isinstance(node.value, ast.Constant) and node.value.value is False)
+        isinstance(node, ast.Assign) and not _may_be_false(_flags(module, node.value))
         for node in ast.walk(loop)
     )
+
+
+def _flags(module: Module, given: ast.expr) -> list[object]:
+    """The constants that are set, those that callers pass among them."""
+    named = isinstance(given, ast.Constant | ast.Name)
+    return constants_of(module, given) if named else []
+
+
+def _may_be_false(flags: list[object]) -> bool:
+    return any(flag is False for flag in flags)
 
 
 def is_of_batch_norm(module: Module, test: ast.expr, name: str) -> bool:

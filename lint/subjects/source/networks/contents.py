@@ -25,18 +25,18 @@ from ..reading.values import (
     Value,
 )
 from ..resolving.classes import graph_of, keyword, layer_calls
-from ..resolving.entries import put_in
+from ..resolving.entries import put_in, written_in
 from ..resolving.handles import joined
 from ..resolving.heirs import giving
 from ..resolving.instances import called, graphs_given
-from ..resolving.lineage import lineage, method_of, project_lineage
+from ..resolving.lineage import lineage, method_of, project_lineage, property_of
 from ..resolving.makers import makers
 from ..resolving.members import (
     is_false,
     members,
     returns_of,
 )
-from ..resolving.records import field_given
+from ..resolving.records import field_given, fields_made
 from ..resolving.resolve import values
 from ..resolving.runs import passed_by, run_of
 from ..resolving.saying import says
@@ -144,9 +144,13 @@ class LayerSearch(Search):
             ) if any(True for _ in items_of(module, call, index)):
                 yield self._bound(module, call, index)
             case ast.Subscript(value=ast.Name() as base, slice=key):
-                put = put_in(module, base, key)
-                yield self.expression(module, base)
-                yield self._alternatives([(module, one) for one in put])
+                put = [(module, one) for one in put_in(module, base, key)]
+                written = written_in(module, base, key)
+                if written:
+                    yield self._alternatives(written)
+                else:
+                    yield self.expression(module, base)
+                yield self._alternatives(put)
             case ast.Constant() | ast.Lambda():
                 return
             case ast.IfExp(test=test, body=one, orelse=other):
@@ -289,7 +293,11 @@ class LayerSearch(Search):
 
     def _member(self, cls: Class, name: str) -> Kinds:
         """Return what `self.name` holds."""
-        given: list[tuple[Module, ast.expr]] = []
+        given: list[tuple[Module, ast.expr]] = [*fields_made(cls, name)]
+        made_by = property_of(cls, name)
+        if made_by is not None:
+            made = returns_of(made_by.module, made_by.node)
+            given += [(made_by.module, one) for one in made]
         added = NOTHING
         heirs = () if self._in_class else self._heirs(cls, name)
         for ancestor in (*project_lineage(cls), *heirs):

@@ -119,6 +119,19 @@ class _OriginSearch:
                 return loop not in self._here
         return False
 
+    def _of_all_values(self, module: Module, binding: Binding) -> ast.expr | None:
+        """The `nets` of `for net in nets.values()`, if that loop is not around."""
+        loop = module.scopes.parents.get(binding.place)
+        if not isinstance(loop, ast.For | ast.comprehension) or loop in self._here:
+            return None
+        match binding.node, binding.inner:
+            case (ast.Call(func=ast.Attribute(value=held, attr="values")), None) | (
+                ast.Call(func=ast.Attribute(value=held, attr="items")),
+                1,
+            ):
+                return held
+        return None
+
     def _name(self, module: Module, name: ast.Name) -> Iterator[Origin]:
         found = module.scopes.lookup(name)
         if found is None:
@@ -136,6 +149,9 @@ class _OriginSearch:
                 assert isinstance(node, ast.expr)
                 for item in written_items(binding):
                     yield from self.origins(module, item)
+                held = self._of_all_values(module, binding)
+                if held is not None:
+                    yield from self.origins(module, held)
                 for origin in self.origins(module, node):
                     yield (*origin, str(binding.index))
                 if self._far and isinstance(node, ast.Call):

@@ -84,12 +84,12 @@ def items_of(
 
 
 def added_to(module: Module, name: str, scope: ast.AST) -> Iterator[ast.expr]:
-    """Yield what `name.add(...)` or `name.append(...)` puts into a network or list."""
-    for word in ("add", "append"):
+    """Yield what `name.add(...)` and the like put into a network or list."""
+    for word in ("add", "append", "insert", "extend"):
         for call in module.calls_by_name.get(word, ()):
             match call:
                 case ast.Call(
-                    func=ast.Attribute(value=ast.Name(id=base)), args=[layer]
+                    func=ast.Attribute(value=ast.Name(id=base)), args=[*_, layer]
                 ) if base == name and module.scopes.scope_of(call).node is scope:
                     yield layer
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from ... import names
 from ..reading.imports import exported
-from ..reading.nodes import last_word
 from ..reading.values import (
     Class,
     Known,
@@ -19,9 +18,9 @@ from ..reading.values import (
     Whole,
 )
 from .bound import evaluated
-from .lineage import method_of, project_lineage
+from .lineage import method_of, project_lineage, property_of
 from .members import members
-from .records import field_given
+from .records import field_given, fields_made
 from .resolve import reads, returned, values
 
 if TYPE_CHECKING:
@@ -70,8 +69,7 @@ def _member(cls: Class, instance: Value, name: str) -> Iterator[Value]:
     """Yield what `instance.name` may be, from the class body and what methods set."""
     method = method_of(cls, name)
     if method is not None:
-        decorators = [last_word(decorator) for decorator in method.node.decorator_list]  # type: ignore[union-attr]
-        if "property" in decorators or "cached_property" in decorators:
+        if property_of(cls, name) is not None:
             yield from returned(method)
         else:
             bound_to = None if isinstance(instance, Class) else cls
@@ -83,3 +81,5 @@ def _member(cls: Class, instance: Value, name: str) -> Iterator[Value]:
             yield Class(ancestor.module, own.classes[name])
         for expression in own.given(name):
             yield from values(ancestor.module, expression)
+    for given in fields_made(cls, name) if isinstance(instance, Self) else ():
+        yield from values(*given)

@@ -1,4 +1,4 @@
-"""Entries that are put into dicts after they are made."""
+"""Entries that dicts are written with, or that are put into them afterwards."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import ast
 from typing import TYPE_CHECKING
 
 from ..reading.memo import remembered
+from ..reading.values import Items, dict_entries
+from .resolve import values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,6 +42,20 @@ def put_in(module: Module, base: ast.Name, key: ast.expr) -> Iterator[ast.expr]:
                 known = all(isinstance(one, ast.Constant) for one in (key, other))
                 if not known or ast.unparse(key) == ast.unparse(other):
                     yield value
+
+
+def written_in(
+    module: Module, base: ast.expr, key: ast.expr
+) -> list[tuple[Module, ast.expr]]:
+    """What dicts are written with for a constant key; nothing if one is not known."""
+    found: list[tuple[Module, ast.expr]] = []
+    if not isinstance(key, ast.Constant):
+        return found
+    for value in values(module, base):
+        if not (isinstance(value, Items) and key.value in dict_entries(value)):
+            return []
+        found.append((value.module, dict_entries(value)[key.value]))
+    return found
 
 
 def _scope(module: Module, name: ast.Name) -> Scope | None:

@@ -54,6 +54,17 @@ def names_of(module: Module, function: Function | ast.ClassDef) -> frozenset[str
 
 
 @remembered
+def names_of_instances(module: Module, cls: ast.ClassDef) -> frozenset[str]:
+    """The last words of the calls that may call an instance of a class."""
+    given = [
+        name
+        for made in module.calls_by_name.get(cls.name, ())
+        for name in _flows_to(module, made)
+    ]
+    return frozenset(given).union(*(_handed_to(module, name) for name in given))
+
+
+@remembered
 def runs_of(module: Module) -> list[tuple[ast.expr, ast.Call]]:
     """List what `strategy.run(step, args=...)` and the like run, and their calls.
 

@@ -74,14 +74,20 @@ def graphs_given(cls: Class) -> tuple[_Given, ...]:
         return ()
     return tuple(
         (module, given)
-        for module in modules_with(cls, construction(cls))
-        for call in module.calls_by_name.get(cls.node.name, ())
-        if any(
-            isinstance(value, Class) and _is_same(value, cls)
-            for value in values(module, call.func)
-        )
+        for module, call in constructions(cls)
         for given in (*call.args, *graph_keywords(call))
     )
+
+
+def constructions(cls: Class) -> Iterator[tuple[Module, ast.Call]]:
+    """The calls by the name of a class that make an instance of it."""
+    for module in modules_with(cls, construction(cls)):
+        for call in module.calls_by_name.get(cls.node.name, ()):
+            if any(
+                isinstance(value, Class) and _is_same(value, cls)
+                for value in values(module, call.func)
+            ):
+                yield module, call
 
 
 def _has_own_arguments(cls: Class) -> bool:

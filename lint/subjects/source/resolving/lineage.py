@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..reading.limits import VALUES
 from ..reading.memo import remembered_of_class
+from ..reading.nodes import last_word
 from ..reading.values import Class, Known, Routine
 from .members import members
 from .resolve import values
@@ -51,3 +52,11 @@ def method_of(cls: Class, name: str) -> Routine | None:
         if found is not None:
             return Routine(ancestor.module, found, cls)
     return None
+
+
+def property_of(cls: Class, name: str) -> Routine | None:
+    """The method behind an attribute that is a property."""
+    method = method_of(cls, name)
+    decorators = [] if method is None else method.node.decorator_list  # type: ignore[union-attr]
+    words = [last_word(decorator) for decorator in decorators]
+    return method if "property" in words or "cached_property" in words else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..reading.values import Class, Known, Partial, Result, Routine, Value
-from .handles import joined, name_of, names_of, runs_of
+from .handles import joined, name_of, names_of, names_of_instances, runs_of
 from .lineage import method_of
 from .resolve import values
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..reading.module import Module
     from ..reading.nodes import Function
 
+_CALL = "__call__"
 _GRADIENTS = {"jax.grad", "jax.value_and_grad"}
 
 
@@ -30,7 +31,9 @@ def calls_of(module: Module, function: Function) -> list[tuple[ast.Call, int]]:
         made = _constructions(module, function)
         return [(call, 1) for call in (*made, *_partly_made(module, owner, function))]
     found = []
-    named = names_of(module, function) if name else ()
+    named = names_of(module, function) if name else frozenset()
+    if owner is not None and name == _CALL:
+        named |= names_of_instances(module, owner)
     calls = [
         call for constant in named for call in module.calls_by_name.get(constant, ())
     ]
@@ -61,6 +64,9 @@ def _run_by(
             for found_value in values(module, made.args[0]):
                 if isinstance(found_value, Routine):
                     return found_value, call
+        case Result(maker=Class() as cls):
+            own = method_of(cls, _CALL)
+            return None if own is None else (own, call)
     return None
 
 

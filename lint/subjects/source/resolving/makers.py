@@ -20,7 +20,7 @@ from .lineage import method_of, project_lineage
 from .members import returns_of
 from .resolve import values
 from .runs import is_run_by, passed_expression, run_of
-from .switches import constants_of, is_dead
+from .switches import constants_of, is_dead, truth
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,25 +35,31 @@ def makers(
 ) -> tuple[Value, ...] | None:
     """Return what is called, as that run passes it; None if that is not known.
 
-    Of `self.norm_class`, what the class `instance`, or the run, gives it; of
+    A name is a parameter, as the run passes it, or what a call or choice gave it. Of
+    `self.norm_class`, what the class `instance`, or the run, gives it; of
     `NORMS[kind]`, the entry of the kind that is passed.
     """
     match function:
-        case ast.Name() if run is not None and _is_passed(module, function, run):
-            return tuple(dict.fromkeys(_makers(module, function, run, instance)))
+        case ast.Name() if not _depends_on_run(module, function, run):
+            return None
         case ast.Attribute() | ast.Subscript():
-            if any(_led_to(module, function, run, instance)):
-                return tuple(dict.fromkeys(_makers(module, function, run, instance)))
-    return None
+            if not any(_led_to(module, function, run, instance)):
+                return None
+        case ast.Name() | ast.Call():
+            pass
+        case _:
+            return None
+    return tuple(dict.fromkeys(_makers(module, function, run, instance))) or None
 
 
-def _is_passed(module: Module, name: ast.Name, run: Run) -> bool:
-    """Whether it is a parameter of a function that is known to be run by a call."""
+def _depends_on_run(module: Module, name: ast.Name, run: Run | None) -> bool:
     match module.scopes.lookup(name):
         case _, [binding] if binding.kind is Kind.PARAMETER and isinstance(
             binding.place, Function
         ):
-            return is_run_by(binding.place, run)
+            return run is not None and is_run_by(binding.place, run)
+        case _, [binding] if binding.kind is Kind.VALUE:
+            return isinstance(binding.node, ast.Call | ast.IfExp)
     return False
 
 
@@ -104,6 +110,11 @@ def _led_to(
                     for one in keys:
                         if isinstance(table, Items) and one in entries:
                             yield table.module, entries[one], run
+        case ast.IfExp(test=test, body=one, orelse=other):
+            chosen = truth(module, test, run)
+            for side, wanted in ((one, True), (other, False)):
+                if chosen in (None, wanted):
+                    yield module, side, run
         case ast.Call():
             for function in values(module, expression.func):
                 if isinstance(function, Routine):

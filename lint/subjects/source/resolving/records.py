@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..reading.bindings import Kind
 from ..reading.limits import FLAGS_HANDED
+from ..reading.memo import remembered_of_class
 from ..reading.nodes import Function, last_word
 from ..reading.values import (
     Class,
@@ -22,7 +23,7 @@ from ..reading.values import (
     is_self,
 )
 from .classes import keyword
-from .instances import attribute_given, given_by
+from .instances import attribute_given, constructions, given_by
 from .lineage import lineage, method_of, project_lineage
 from .members import is_set_from_outside
 from .passed import by_name, passed_for
@@ -75,6 +76,15 @@ def field_given(holder: Result, name: str) -> Iterator[tuple[Module, ast.expr]]:
     for given in _field_of(holder, name):
         if given is not None:
             yield given[:2]
+
+
+@remembered_of_class
+def fields_made(cls: Class, name: str) -> tuple[tuple[Module, ast.expr], ...]:
+    """What `self.name` is given where such objects are made, if it is a field."""
+    if method_of(cls, "__init__") or not _is_of_fields(cls) or name not in _fields(cls):
+        return ()
+    made = (Result(cls, *one) for one in constructions(cls))
+    return tuple(given for one in made for given in field_given(one, name))
 
 
 def is_known(module: Module, holder: ast.expr, run: Run | None) -> bool:

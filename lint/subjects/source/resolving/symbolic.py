@@ -129,16 +129,16 @@ def fitted_graph(module: Module) -> set[ast.AST]:
             if isinstance(call.func, ast.Attribute):
                 for value in values(module, call.func.value):
                     pending += _graph(value)
-    return {expression for _, expression in _followed_back(pending)}
+    return {expression for _, expression in followed_back(pending)}
 
 
 def network_parts(module: Module, network: ast.expr) -> list[tuple[Module, ast.expr]]:
     """The expressions that a Functional or Sequential network is made of."""
     found = [part for value in values(module, network) for part in _graph(value)]
-    return list(_followed_back(found))
+    return list(followed_back(found))
 
 
-def _followed_back(
+def followed_back(
     pending: list[tuple[Module, ast.expr]],
 ) -> Iterator[tuple[Module, ast.expr]]:
     """The expressions themselves, and all that they are made of, each once."""

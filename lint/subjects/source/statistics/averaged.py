@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from ... import names
 from ..networks.contents import kinds_held
 from ..reading.bindings import Kind
-from ..reading.values import Items, Known, Literal, Result, dict_entries
-from ..resolving.classes import keyword
+from ..reading.values import Items, Known, Literal, Result, Routine, dict_entries
+from ..resolving.classes import calls_in, keyword
 from ..resolving.resolve import values
 from ..resolving.saying import says
 from ..training.trained import places
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..reading.module import Module
+    from ..reading.values import Value
 
 _AVERAGING = re.compile(
     r"keras\.callbacks\.SwapEMAWeights$"
@@ -65,9 +66,28 @@ def _averages(module: Module, call: ast.Call) -> bool:
         for value in values(where, given)
     )
     return any(
-        isinstance(value, Known)
-        and (_AVERAGING.match(value.name) or (on and _OPTIMIZER.match(value.name)))
+        (isinstance(value, Known) and _AVERAGING.match(value.name) is not None)
+        or (on and _makes_optimizer(value))
         for value in values(module, call.func)
+    )
+
+
+def _makes_optimizer(value: Value) -> bool:
+    """Whether it is an optimizer, or a function that hands its `**options` to one."""
+    if isinstance(value, Known):
+        return _OPTIMIZER.match(value.name) is not None
+    if not isinstance(value, Routine) or value.node.args.kwarg is None:
+        return False
+    options = value.node.args.kwarg.arg
+    return any(
+        argument.arg is None
+        and ast.unparse(argument.value) == options
+        and any(
+            isinstance(made, Known) and _OPTIMIZER.match(made.name)
+            for made in values(value.module, call.func)
+        )
+        for call in calls_in(value.module, value.node)
+        for argument in call.keywords
     )
 
 

@@ -10,10 +10,22 @@ from ... import names
 from ..networks.contents import kinds_held
 from ..networks.sequence import layers_before
 from ..reading.bindings import Kind
-from ..reading.values import Class, Known, Parameter, Result, Routine, parameters
+from ..reading.nodes import last_word
+from ..reading.values import (
+    Class,
+    Known,
+    Parameter,
+    Result,
+    Routine,
+    dict_entries,
+    parameters,
+    unpacks,
+)
 from ..resolving.callers import all_calls, handed_in
 from ..resolving.classes import calls_in, keras_kind, keyword
+from ..resolving.entries import put_in
 from ..resolving.members import returns_of
+from ..resolving.packed import settings_of
 from ..resolving.resolve import values
 from ..resolving.saying import FLAG, says
 from ..training.applying import TRAINING, trains
@@ -34,6 +46,7 @@ if TYPE_CHECKING:
     from ..reading.values import Value
 
 _SIZE = "batch_size"
+_PLACE = 2  # among the arguments of `fit`
 _FITTING = ("fit", "fit_generator")
 _FLAT = {
     *("Dense", "EinsumDense", "Flatten", "Embedding"),
@@ -150,9 +163,10 @@ def _never_passed(module: Module, network: ast.expr) -> list[Parameter]:
 
 def _given(module: Module, call: ast.Call) -> ast.AST | None:
     """What makes the batches single samples: a size, an array, or a data set."""
-    size = keyword(call, "batch_size")
-    if size is not None:
-        return size if size_of_one(module, size) else None
+    sized = _size(module, call)
+    if sized is not None:
+        where, size, shown = sized
+        return shown if size_of_one(where, size) else None
     data = call.args[0] if call.args else keyword(call, "x")
     if data is not None and is_single(module, data):
         return call
@@ -160,6 +174,30 @@ def _given(module: Module, call: ast.Call) -> ast.AST | None:
     if place is None or module.scopes.parents.get(place) is not None:
         return place
     return call  # it is made in another file
+
+
+def _size(module: Module, call: ast.Call) -> tuple[Module, ast.expr, ast.expr] | None:
+    """The batch size that `fit` is given, where that is written, and its argument.
+
+    It may be the third by position, or in a dict that the call unpacks.
+    """
+    size = keyword(call, _SIZE)
+    if size is not None:
+        return module, size, size
+    if last_word(call.func) == "fit" and len(call.args) > _PLACE and not unpacks(call):
+        return module, call.args[_PLACE], call.args[_PLACE]
+    for argument in call.keywords:
+        if argument.arg is None:
+            put: list[ast.expr] = []
+            if isinstance(argument.value, ast.Name):
+                put = list(put_in(module, argument.value, ast.Constant(_SIZE)))
+            if len(put) == 1:
+                return module, put[0], put[0]
+            packed = settings_of(module, argument.value)
+            entry = None if packed is None else dict_entries(packed).get(_SIZE)
+            if packed is not None and entry is not None:
+                return packed.module, entry, argument.value
+    return None
 
 
 def _fed(module: Module) -> Iterator[ast.AST]:

@@ -10,7 +10,7 @@ from ... import names
 from ..networks.contents import kinds_held
 from ..networks.identity import is_part_of
 from ..reading.bindings import Binding, Kind
-from ..reading.nodes import last_word
+from ..reading.nodes import arguments_of, last_word
 from ..reading.values import Routine
 from ..resolving.resolve import values
 from ..resolving.saying import says
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..reading.module import Module
 
 _MORE = ("non_trainable_variables", "non_trainable_weights")
+_MAPPING = ("map", "map_structure", "tree_map")
 _COPYING = ("assign", "assign_add", "assign_sub", "copy_", "set_value")
 
 
@@ -143,11 +144,33 @@ def _handed_over(module: Module) -> Iterator[NetworkPair]:
         owners = [owner for part in given if (owner := owner_of(module, part))]
         if len(owners) != 2 or last_word(call.func) == "zip":
             continue
+        if last_word(call.func) in _MAPPING:
+            first_of = _first_assigned(module, call)
+            if first_of is not None:
+                yield NetworkPair(module, owners[first_of], owners[1 - first_of], call)
+            continue
         if any(
             isinstance(value, Routine) and _copies_what_it_is_given(value)
             for value in values(module, call.func)
         ):
             yield NetworkPair(module, owners[0], owners[1], call)
+
+
+def _first_assigned(module: Module, call: ast.Call) -> int | None:
+    """Which item `map_structure(lambda a, b: b.assign(a), ...)` assigns to, if any."""
+    for value in values(module, call.args[0]) if call.args else ():
+        if isinstance(value, Routine):
+            given = [one.arg for one in arguments_of(value.node)[:2]]
+            written = [
+                last_word(inner.func.value)
+                for inner in ast.walk(value.node)
+                if isinstance(inner, ast.Call)
+                and isinstance(inner.func, ast.Attribute)
+                and inner.func.attr in _COPYING
+            ]
+            if len(written) == 1 and written[0] in given:
+                return given.index(written[0])
+    return None
 
 
 def _copies_what_it_is_given(routine: Routine) -> bool:

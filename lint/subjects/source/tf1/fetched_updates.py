@@ -23,6 +23,7 @@ _RUNS_UPDATES = re.compile(
 # A list of the code's own, whatever it holds.
 _OWN_UPDATES = re.compile(r"\bself\.updates\s*=")
 _FETCH = re.compile(r"UPDATE_OPS|update", re.IGNORECASE)
+_MAKING = (ast.Call, ast.BinOp, ast.Compare, ast.UnaryOp, ast.Yield)
 _ENTERS = re.compile(r"as_default|Session")
 
 
@@ -89,13 +90,14 @@ def _is_wasted(module: Module, node: ast.AST) -> bool:
 def _makes_no_op(dependent: ast.With) -> bool:
     """Whether a block only names things, or makes an optimizer that it does not use.
 
-    `tf.control_dependencies` applies to the ops that are made inside it.
+    `tf.control_dependencies` applies to the ops that are made inside it, as by the code
+    that a context manager yields to.
     """
     made = [
         node
         for statement in dependent.body
         for node in ast.walk(statement)
-        if isinstance(node, ast.Call | ast.BinOp | ast.Compare | ast.UnaryOp)
+        if isinstance(node, _MAKING)
     ]
     return all(
         isinstance(node, ast.Call) and last_word(node.func).endswith("Optimizer")

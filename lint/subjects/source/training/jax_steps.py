@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..networks.defaults import kinds_in_inference
 from ..reading.nodes import arguments_of, last_word
-from ..reading.values import Routine
+from ..reading.values import Partial, Routine
 from ..resolving.callers import called_on
 from ..resolving.classes import keyword
 from ..resolving.lineage import method_of
@@ -15,7 +15,7 @@ from ..resolving.members import attribute_of_self
 from ..resolving.saying import FLAG
 from .applying import applies_somewhere
 from .lost_flag import LOST, LostFlag
-from .phases import loses_flag
+from .phases import infers, loses_flag
 from .running import Running, running, trained_kinds
 
 if TYPE_CHECKING:
@@ -29,17 +29,20 @@ def in_differentiated(
     module: Module, place: ast.Call | ast.FunctionDef, instance: Class | None = None
 ) -> Iterator[LostFlag]:
     """Yield the calls of `stateless_call` whose result a step trains with."""
-    for function in _differentiated(module, place, instance):
+    for function, body, skipped in _differentiated(module, place, instance):
         where = function.module
-        for run in running(where, [function.node], instance=instance):
+        for run in running(where, [body], instance=instance):
             call = run.call
             if last_word(call.func) != "stateless_call" or len(call.args) > 3:
                 continue
-            if _is_for_inputs(run, function):
+            first = arguments_of(function.node)[skipped : skipped + 1]
+            if _is_for_inputs(run, first):
                 continue
-            if not (applies_somewhere(module) or _is_for_weights(run, function)):
+            if not (applies_somewhere(module) or _is_for_weights(run, first)):
                 continue
             lost = loses_flag(run)
+            off = infers(run) if lost is None and _is_for_weights(run, first) else None
+            lost = lost or off
             if lost is None or run.network is call.func:
                 continue
             kinds = kinds_in_inference(run.module, run.network) & LOST
@@ -59,45 +62,59 @@ def in_differentiated(
                     kinds,
                     is_call and keyword(call, FLAG) is None,
                     shared=run.caller is not None or name in module.calls_by_name,
+                    is_false=off is not None,
                     home=lost.module,
                     call=lost.call,
                 )
 
 
-def _is_for_weights(run: Running, function: Routine) -> bool:
+def _is_for_weights(run: Running, first: list[ast.arg]) -> bool:
     """Whether the gradients are for the trainable variables that it is called with."""
-    return _is_first(function, run, run.call.args[:1])
+    return _is_first(first, run, run.call.args[:1])
 
 
-def _is_for_inputs(run: Running, function: Routine) -> bool:
+def _is_for_inputs(run: Running, first: list[ast.arg]) -> bool:
     """Whether the gradients are for what the network is called on, as in a saliency."""
-    weights = _is_first(function, run, run.call.args[:1])
-    return not weights and _is_first(function, run, run.call.args[2:3])
+    weights = _is_first(first, run, run.call.args[:1])
+    return not weights and _is_first(first, run, run.call.args[2:3])
 
 
-def _is_first(function: Routine, run: Running, given: list[ast.expr]) -> bool:
+def _is_first(first: list[ast.arg], run: Running, given: list[ast.expr]) -> bool:
     """Whether it is what the function gets first, of which JAX takes gradients."""
-    parameters = arguments_of(function.node)[function.owner is not None :]
     for argument in given:
         *_, (_, handed) = run.handed(argument)
-        return (
-            isinstance(handed, ast.Name)
-            and bool(parameters)
-            and handed.id == parameters[0].arg
-        )
+        return isinstance(handed, ast.Name) and [handed.id] == [
+            one.arg for one in first
+        ]
     return False
 
 
 def _differentiated(
     module: Module, place: ast.Call | ast.FunctionDef, instance: Class | None
-) -> Iterator[Routine]:
-    """The functions given to `jax.grad` and the like, or decorated with it."""
+) -> Iterator[tuple[Routine, ast.AST, int]]:
+    """The functions given to `jax.grad` and the like, or decorated with it.
+
+    Each comes with what runs it, itself or a call with the arguments that
+    `functools.partial` binds, and how many parameters are filled in before the first.
+    """
     if isinstance(place, ast.FunctionDef):
-        yield Routine(module, place)
+        yield Routine(module, place), place, 0
         return
     for argument in place.args[:1]:
         name = attribute_of_self(argument, "self")
         own = method_of(instance, name) if instance is not None and name else None
         for value in (own,) if own is not None else called_on(module, argument):
+            bound: ast.AST | None = None
+            filled = 0
+            if isinstance(value, Partial) and value.module is module:
+                bound, filled = _bound(value.call), len(value.call.args) - 1
+                value = value.function
             if isinstance(value, Routine):
-                yield value
+                filled += value.owner is not None
+                yield value, bound or value.node, filled
+
+
+def _bound(partial: ast.Call) -> ast.Call:
+    """The call of a function with just the arguments that `partial` binds."""
+    call = ast.Call(partial.args[0], partial.args[1:], partial.keywords)
+    return ast.copy_location(call, partial)

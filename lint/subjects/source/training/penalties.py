@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from ..reading.values import Routine
 from ..resolving.classes import calls_in
+from ..resolving.resolve import values
 from ..resolving.saying import How, says
 from .owners import owners
 from .penalized import given_to, is_measured, is_trained_with_batch_norm
@@ -50,11 +52,29 @@ def _penalized(module: Module, node: ast.With, tape: ast.Name) -> Iterator[ast.C
         inside = node in module.scopes.ancestors(call)
         if not inside or given_to(call).isdisjoint(inputs):
             continue
-        said = says(module, call)
-        if said.is_nothing or (said.how is How.CONSTANT and not said.flag):
-            continue  # in inference mode each sample is independent
-        if is_trained_with_batch_norm(module, call.func):
+        if any(
+            _is_in_training_mode(where, scored)
+            and is_trained_with_batch_norm(where, scored.func)
+            for where, scored in _scoring(module, call)
+        ):
             yield call
+
+
+def _scoring(module: Module, call: ast.Call) -> Iterator[tuple[Module, ast.Call]]:
+    """The call of a network; of a lambda that is passed in, those that this makes."""
+    yield module, call
+    if isinstance(call.func, ast.Name):
+        for value in values(module, call.func):
+            if isinstance(value, Routine) and isinstance(value.node, ast.Lambda):
+                for inner in calls_in(value.module, value.node):
+                    yield value.module, inner
+
+
+def _is_in_training_mode(module: Module, call: ast.Call) -> bool:
+    """Whether each sample depends on the others; in inference mode none does."""
+    said = says(module, call)
+    is_off = said.how is How.CONSTANT and not said.flag
+    return not (said.is_nothing or is_off)
 
 
 def _inputs(module: Module, call: ast.Call, tape: ast.Name) -> Iterator[str]:

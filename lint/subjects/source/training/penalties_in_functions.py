@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ... import names
 from ..networks.contents import kinds_held
-from ..reading.nodes import arguments_of
+from ..reading.nodes import arguments_of, last_word
 from ..reading.values import Known, Routine
 from ..resolving.classes import calls_in
 from ..resolving.resolve import values
@@ -30,7 +30,7 @@ def penalized_in_torch(module: Module) -> Iterator[ast.Call]:
             and is_measured(module, gradient)
         ):
             continue
-        score = local_value(module, given["outputs"])
+        score = _summed(module, given["outputs"])
         if (
             isinstance(score, ast.Call)
             and ast.unparse(given["inputs"]) in given_to(score)
@@ -38,6 +38,17 @@ def penalized_in_torch(module: Module) -> Iterator[ast.Call]:
             and is_trained_with_batch_norm(module, score.func)
         ):
             yield score
+
+
+def _summed(module: Module, scores: ast.expr) -> ast.AST:
+    """The scores, also where it is their sum of which gradients are taken."""
+    match local_value(module, scores):
+        case ast.Call(func=ast.Attribute(value=inner, attr="sum"), args=[]):
+            return local_value(module, inner)
+        case ast.Call(func=function, args=[inner]) if last_word(function) == "sum":
+            return local_value(module, inner)
+        case found:
+            return found
 
 
 def penalized_in_jax(module: Module) -> Iterator[ast.Call]:

@@ -39,6 +39,7 @@ def _phase(run: Running) -> tuple[Running | None, Running | None]:
         return None, None
     step, said, name = run, says(run.module, run.call), FLAG
     passes_nothing = True  # an argument left out passes no phase either
+    passes_false = False
     while said.how is How.PASSED_ON:
         caller, routine = step.caller, step.routine
         if caller is None or routine is None:
@@ -48,10 +49,16 @@ def _phase(run: Running) -> tuple[Running | None, Running | None]:
         if not said.packed:
             name = said.parameter
             passes_nothing = _defaults_to_no_phase(routine.node, name)
+            default = default_of(routine.node, name)
+            passes_false = (
+                isinstance(default, ast.Name | ast.Attribute)
+                and named_flag(routine.module, default) is False
+            )
         step, said = caller, says(caller.module, caller.call, name=name)
     said = _kept_constant(step.module, said)
     lost = (said.is_nothing and passes_nothing) or said.is_constant(None)
     off = said.is_constant(False) or _is_off_by_name(step.module, said)
+    off = off or (said.is_nothing and passes_false)
     return step if lost else None, step if off else None
 
 

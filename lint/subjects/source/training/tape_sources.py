@@ -5,12 +5,13 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from ..reading.bindings import Kind
+from ..reading.bindings import Binding, Kind
 from ..reading.values import Routine, parameters
 from ..resolving.classes import calls_in
 from ..resolving.handed import as_caller_writes
 from ..resolving.members import members
 from ..resolving.resolve import values
+from ..resolving.saying import local_value
 from ..resolving.starred import argument_in
 from .applying import applies
 from .owners import owners
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
     from ..reading.module import Module
     from .tapes import Tape
+
+_WRITTEN = (ast.Tuple, ast.List)
 
 
 def trained_by(
@@ -153,11 +156,31 @@ def _taken(
         if own is not None:
             tape, sources = own
             if _is_one_of(module, tape, tapes):
-                yield from ((source, None) for source in sources)
+                for source in sources:
+                    yield from ((one, None) for one in _watched(module, node, source))
+            if isinstance(tape, ast.Name):
+                for source in sources:
+                    rows = _beside_tape(module, tape, source, tapes)
+                    yield from ((row, None) for row in rows)
             continue
         for helper, name in _handed_to(module, call, tapes):
             for source in _sources_in(module, call, helper, name):
                 yield source, helper
+
+
+def _watched(module: Module, node: ast.With, source: ast.expr) -> Iterator[ast.expr]:
+    """A source; of `tape.watched_variables()`, the variables of all that is called."""
+    match local_value(module, source):
+        case ast.Call(func=ast.Attribute(attr="watched_variables")):
+            for part in node.body:
+                for call in ast.walk(part):
+                    if isinstance(call, ast.Call):
+                        watched = ast.Attribute(
+                            call.func, "trainable_variables", ast.Load()
+                        )
+                        yield ast.copy_location(watched, call)
+        case _:
+            yield source
 
 
 def _is_one_of(module: Module, name: Tape, tapes: set[ast.AST]) -> bool:
@@ -172,6 +195,48 @@ def _is_one_of(module: Module, name: Tape, tapes: set[ast.AST]) -> bool:
         )
     found = module.scopes.lookup(name)
     return any(entry.place in tapes for entry in (found[1] if found else ()))
+
+
+def _beside_tape(
+    module: Module, tape: ast.Name, source: ast.expr, tapes: set[ast.AST]
+) -> Iterator[ast.expr]:
+    """The sources that a loop over rows such as `(tape, net)` gives one of the tapes.
+
+    `net.trainable_variables` is written there with the network of the row.
+    """
+    for binding in _items_named(module, tape):
+        rows = binding.node.elts if isinstance(binding.node, _WRITTEN) else []
+        for row in rows:
+            match row:
+                case ast.Tuple(elts=parts) | ast.List(elts=parts) if (
+                    binding.inner is not None and binding.inner < len(parts)
+                ):
+                    named = parts[binding.inner]
+                    if isinstance(named, ast.Name) and _is_one_of(module, named, tapes):
+                        yield _in_row(module, source, binding.node, parts)
+
+
+def _items_named(module: Module, name: ast.Name) -> Iterator[Binding]:
+    found = module.scopes.lookup(name)
+    for binding in found[1] if found else ():
+        if binding.kind is Kind.ITEM:
+            yield binding
+
+
+def _in_row(
+    module: Module, source: ast.expr, rows: ast.AST, parts: list[ast.expr]
+) -> ast.expr:
+    """What a loop's body writes, as it is written in a row that it goes over."""
+    match source:
+        case ast.Attribute(value=base, attr=attribute, ctx=context):
+            inner = _in_row(module, base, rows, parts)
+            written = ast.Attribute(inner, attribute, context)
+            return source if inner is base else ast.copy_location(written, source)
+        case ast.Name():
+            for binding in _items_named(module, source):
+                if binding.node is rows and binding.inner is not None:
+                    return parts[binding.inner]
+    return source
 
 
 def _handed_to(
