@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..reading.memo import remembered, remembered_of_class
 from ..reading.nodes import last_word, nodes_in, start
 from ..reading.values import Class, Items, argument_for
-from .classes import calls_in, keras_kind
+from .classes import calls_in, keras_kind, reached
 from .instances import (
     construction,
     descendants,
@@ -140,9 +140,8 @@ def _reads(node: ast.AST, name: str) -> bool:
 
 
 def inherits(cls: Class, method: Method) -> bool:
-    """Whether its instances run that method by its name."""
-    found = method_of(cls, method.name)
-    return found is not None and found.node is method
+    """Whether its instances run that method by its name, perhaps through `super()`."""
+    return any(routine.node is method for routine in reached(cls, method.name))
 
 
 @remembered_of_class

@@ -10,12 +10,13 @@ from ..networks.identity import is_part_of
 from ..reading import hints
 from ..reading.bindings import Kind
 from ..reading.nodes import Function, last_word
-from ..reading.values import Class, Result, Routine, argument_for
+from ..reading.values import Class, Result, Routine, argument_for, parameters
 from ..resolving.callers import all_calls
-from ..resolving.classes import keyword
+from ..resolving.classes import calls_in, keyword
 from ..resolving.handed import as_caller_writes
 from ..resolving.heirs import held_by
-from ..resolving.members import attribute_of_self
+from ..resolving.local_calls import calls_of
+from ..resolving.members import attribute_of_self, members, self_name
 from ..resolving.resolve import values
 from ..resolving.saying import FLAG
 from .applying import applies
@@ -47,7 +48,11 @@ def before_backward(
     held = list(_optimised(module, inside, instance))
     handed = list(_handed_optimizers(module, inside))
     before = [call for call in inside if call.lineno < backward.lineno]
-    runs = running(module, before, instance=instance) if held or handed else ()
+    if not (held or handed):
+        return
+    runs = [*running(module, before, instance=instance)]
+    for where, calls in _before_handing_on(module, backward, instance):
+        runs += running(where, calls, instance=instance)
     for run in runs:
         lost = None if _runs_without_gradients(run) else loses_flag(run)
         known = [] if lost is None else list(trained_kinds(run))
@@ -68,6 +73,51 @@ def before_backward(
                 home=lost.module,
                 call=lost.call,
             )
+
+
+def handed_losses(
+    module: Module, backward: ast.Call, instance: Class | None = None
+) -> Iterator[tuple[Module, ast.Call]]:
+    """Yield the calls that pass a loss to the function which runs `backward` on it.
+
+    They are in its file, or in methods of the `instance`, a subclass.
+    """
+    loss = backward.func.value if isinstance(backward.func, ast.Attribute) else None
+    function = module.scopes.enclosing_function(backward)
+    if (
+        last_word(backward.func) != "backward"
+        or function is None
+        or not isinstance(loss, ast.Name)
+        or loss.id not in parameters(function)
+    ):
+        return
+    for call, skipped in calls_of(module, function):
+        if argument_for(call, function, loss.id, skipped) is not None:
+            yield module, call
+    if instance is not None and instance.module is not module:
+        for method in members(instance.module, instance.node).methods.values():
+            for call in calls_in(instance.module, method):
+                name = attribute_of_self(call.func, self_name(method))
+                if name is not None and name == getattr(function, "name", ""):
+                    yield instance.module, call
+
+
+def _before_handing_on(
+    module: Module, backward: ast.Call, instance: Class | None
+) -> Iterator[tuple[Module, list[ast.Call]]]:
+    """What is called before, and for, a loss that is passed to what runs `backward`."""
+    for where, handing in handed_losses(module, backward, instance):
+        around = _loop_or_function(where, handing)
+        yield (
+            where,
+            [
+                call
+                for call in where.calls
+                if call.lineno <= handing.lineno
+                and call is not handing
+                and (around is None or around in where.scopes.ancestors(call))
+            ],
+        )
 
 
 def _optimised(
