@@ -22,6 +22,7 @@ PLACES = [
     "lint/test_diagnosis_composition.py",
     "lint/test_diagnosis_lookalikes.py",
     "lint/test_diagnosis_outliers.py",
+    "lint/test_diagnosis_preprocessing.py",
     "lint/test_probing.py",
     "lint/test_watching.py",
     "recalibration",

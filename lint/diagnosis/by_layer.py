@@ -220,7 +220,9 @@ def not_converged(evidence: Evidence) -> Iterator[Cause]:
         left = signs.left_by_steps(layer, evidence.steps)
         if left is not None and left > _BIAS:
             found[layer.path] = (layer, left, "certain" if part else "likely")
-        elif left is None and part is not None and _BIAS < part < 1:
+        elif evidence.preprocessing or left is not None or part is None:
+            continue  # The data are not those that the statistics approached.
+        elif _BIAS < part < 1:
             found[layer.path] = (layer, part, "likely")
     if not found:
         return

@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..subjects.live_model import layers_inside
 from . import signs
+from .by_others import of_noise
 from .cause import Cause
 from .layers import array, paths_of
-from .names import BATCH_NORM, DROPOUT, INFERENCE, TRAINING
-from .sentences import printable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -26,7 +24,6 @@ _STARTS_RIGHT = (
 )
 _MOST_OF_IT = 0.5  # of the gap
 _MUCH_FROM_BEFORE = 0.1  # of the running statistics
-_MOST_NAMES = 3
 _SHRUNK = 1.1  # running variances over those of the data
 _SCALED = 4.0  # the factor of deviations above which preprocessing is suspected
 
@@ -55,18 +52,13 @@ def unexplained(evidence: Evidence, explained: Collection[str]) -> Iterator[Caus
             "recalibrate after averaging the weights",
         )
         return
+    able = []
     if not left and not explained and evidence.has_gap and evidence.helps:
         able = [layer for layer in evidence.layers if layer.data and not layer.frozen]
         left = [] if any(map(signs.sees_noise, able)) else able
-    if noisy := [layer for layer in left if signs.fits_noise(layer)]:
-        yield Cause(
-            "not batch normalization",
-            "likely",
-            paths_of(noisy),
-            "dropout or the like in front of the layer changes what it sees in "
-            "training; inference lacks it, and the running statistics include it",
-            "lower its rate, or move it behind the last batch normalization",
-        )
+    if noisy := [layer for layer in left or able if signs.fits_noise(layer)]:
+        if evidence.is_much_helped or any(layer.is_far for layer in noisy):
+            yield of_noise(noisy)
         return  # What later layers receive follows from that.
     if late := [layer for layer in left if _is_late(layer, evidence.steps)]:
         yield Cause(
@@ -129,7 +121,7 @@ def _of_other_weights_or_data(
     first = evidence.first
     starts_right = first is not None and not first.is_off
     looks_averaged = _look_averaged(left)
-    change = _change_of_data(first)
+    change = change_of_data(first)
     lag = []
     if not change and not looks_averaged:
         lag = list(_lag(evidence, left, starts_right))
@@ -190,55 +182,6 @@ def _cannot_be_data(first: LayerState | None, left: Sequence[LayerState]) -> boo
     return any(share is not None and share > _MOST_OF_IT for share in shares)
 
 
-def other_causes(evidence: Evidence, is_explained: bool) -> Iterator[Cause]:
-    """Find causes other than batch normalization."""
-    if evidence.worse(INFERENCE, DROPOUT if evidence.layers else TRAINING):
-        own = own_layers(evidence.model)
-        yield Cause(
-            "not batch normalization",
-            "likely",
-            (),
-            "another layer that depends on the mode makes inference worse: training "
-            "mode does better"
-            + (
-                " even with batch normalization in inference mode"
-                if evidence.layers
-                else ""
-            ),
-            "check your own layers that take `training`"
-            + (f": {', '.join(map(printable, own[:_MOST_NAMES]))}" if own else ""),
-        )
-        return
-    if is_explained or evidence.constant is None:
-        return
-    modes = [m for m in (INFERENCE, TRAINING, BATCH_NORM) if m in evidence.scores]
-    if all(map(evidence.is_useless, modes)):
-        best = min(evidence.scores[mode].loss.mean for mode in modes)
-        yield Cause(
-            "not batch normalization",
-            "likely",
-            (),
-            f"the loss of {best:.3g} is no better than that of a constant prediction, "
-            f"{evidence.constant:.3g}, in any mode",
-            "check whether inputs and targets belong together, and are preprocessed "
-            "as in training",
-        )
-
-
-def own_layers(model: Any) -> list[str]:
-    """Return the paths of layers that are not Keras' own and depend on the mode.
-
-    A block of such layers is not named, as it only passes the flag on.
-    """
-    return [
-        path
-        for layer, path, _ in layers_inside(model)
-        if layer._call_has_training_arg
-        and not any(layers_inside(layer))
-        and not type(layer).__module__.startswith(("keras.", "kerasbn."))
-    ]
-
-
 def _look_averaged(layers: Sequence[LayerState]) -> bool:
     """Whether most variances have shrunk, and means stayed."""
     shrunk = [
@@ -269,7 +212,7 @@ def is_averaged_model(model: Any) -> bool:
     return bool(pairs) and all(np.allclose(a, v, rtol=1e-4) for a, v in pairs)
 
 
-def _change_of_data(first: LayerState | None) -> str:
+def change_of_data(first: LayerState | None) -> str:
     """Say what only other data explain in what the first layer receives."""
     if scale := _uniform_scale(first):
         return (

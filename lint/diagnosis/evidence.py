@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from .batches import Data
     from .layers import LayerState, Moments
     from .modes import Use
+    from .preprocessing import Preprocessing
 
 _HIGHER_IS_BETTER = ("acc", "auc", "precision", "recall", "iou", "f1")
 _A_POINT = 0.01
+_MUCH_LESS = 0.6
 _NO_BETTER = 0.95  # than a constant prediction, as a fraction of its loss
 
 
@@ -46,6 +48,8 @@ class Evidence:
             that were left out; empty if none were.
         fits_epsilon: whether all running statistics match the data if the layers get
             another epsilon, where some do not with their own.
+        preprocessing: what gives the data the running statistics, if these are off and
+            anything usual does.
         bad_weights: the paths of other weights that are not finite.
         bad_data: whether an input or target is not finite.
     """
@@ -64,6 +68,7 @@ class Evidence:
     of_sizes: Mapping[int, Mapping[str, Moments]] = field(default_factory=dict)
     of_outliers: Mapping[str, Moments] = field(default_factory=dict)
     fits_epsilon: bool = False
+    preprocessing: Preprocessing | None = None
     bad_weights: Sequence[str] = ()
     bad_data: bool = False
 
@@ -95,6 +100,14 @@ class Evidence:
     def helps(self) -> bool:
         """Whether recalibration improves the model, and it then beats a constant."""
         return self.worse(INFERENCE, RECALIBRATED) and not self.is_useless(RECALIBRATED)
+
+    @property
+    def is_much_helped(self) -> bool:
+        """Whether recalibration takes away a large part of the loss."""
+        if not (self.has_loss and self.helps):
+            return False
+        before, after = (self.scores[m].loss.mean for m in (INFERENCE, RECALIBRATED))
+        return after < _MUCH_LESS * before
 
     @property
     def is_mixed(self) -> bool:

@@ -30,11 +30,14 @@ from .names import (
     DROPOUT,
     INFERENCE,
     OTHER_EPSILON,
+    PREPROCESSED,
     RECALIBRATED,
     TRAINING,
     UNFLAGGED,
 )
+from .preprocessing import fitting_preprocessing, looks_up
 from .runner import Mode, Runner
+from .scores import is_worse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -86,17 +89,23 @@ def gather(model: Any, data: Data) -> Evidence:
         assign_data(states)
         judge.run(RECALIBRATED, Mode(False))
         assign_running(states)
-    fits_epsilon = False
-    if epsilon := epsilon_to_try(states):
-        other = Mode(False, epsilon=epsilon)
-        judge.run(OTHER_EPSILON, other)
-        measured = runner.statistics(other, merged)
-        of_other = layer_states(layers, measured, measured, merged[0].samples)
-        fits_epsilon = not any(state.is_off for state in of_other)
+    steps = steps_taken(model)
+    preprocessing = None
+    if not looks_up(model) and (not no_loss or any(state.is_far for state in states)):
+        preprocessing = fitting_preprocessing(runner, learning, merged, states, steps)
+    if preprocessing and not no_loss:
+        judge.run(PREPROCESSED, Mode(False), preprocessing.of(data.batches))
+    fits_epsilon = _fits_other_epsilon(runner, judge, merged, layers, states)
     constant = None if no_loss else judge.loss_of_constant()
     scores = judge.scores()
     known = [score.loss.mean for score in scores.values()]
     best = min((loss for loss in known if np.isfinite(loss)), default=0.0)
+    scale = _SCALE_OF_DISTANCES if no_loss else _scale(constant, best)
+    if PREPROCESSED in scores and not is_worse(
+        scores[INFERENCE], scores[PREPROCESSED], scale
+    ):  # Data may look as if they lacked it, and not do so.
+        del scores[PREPROCESSED]
+        preprocessing = None
     evidence = Evidence(
         model=model,
         data=data,
@@ -104,18 +113,36 @@ def gather(model: Any, data: Data) -> Evidence:
         modes=modes,
         scores=scores,
         no_loss=no_loss,
-        scale=_SCALE_OF_DISTANCES if no_loss else _scale(constant, best),
+        scale=scale,
         constant=constant,
-        steps=steps_taken(model),
+        steps=steps,
         accumulated=accumulated_batches(model),
         of_kinds=_of_kinds(runner, learning, data, states),
         of_sizes=_of_sizes(runner, learning, data, states),
         of_outliers=_of_outliers(runner, learning, data),
         fits_epsilon=fits_epsilon,
+        preprocessing=preprocessing,
         bad_weights=_not_finite(model),
         bad_data=_has_bad_data(data),
     )
     return _attributed(evidence, judge)
+
+
+def _fits_other_epsilon(
+    runner: Runner,
+    judge: Judge,
+    batches: Sequence[Batch],
+    layers: Mapping[str, tuple[Any, bool]],
+    states: Sequence[LayerState],
+) -> bool:
+    """Try another epsilon, if some layer is off where epsilon matters."""
+    if not (epsilon := epsilon_to_try(states)):
+        return False
+    other = Mode(False, epsilon=epsilon)
+    judge.run(OTHER_EPSILON, other)
+    measured = runner.statistics(other, batches)
+    tried = layer_states(layers, measured, measured, batches[0].samples)
+    return not any(state.is_off for state in tried)
 
 
 def _of_kinds(

@@ -38,9 +38,11 @@ class Judge:
         self._in_order: Outputs | None = None
         self._reference: Outputs | None = None
 
-    def run(self, name: str, mode: Mode) -> None:
-        """Run a mode over all batches."""
-        self._runs[name] = self._runner.outputs(mode, self._data.batches)
+    def run(
+        self, name: str, mode: Mode, batches: Sequence[Batch] | None = None
+    ) -> None:
+        """Run a mode over all batches, or over others of the same targets."""
+        self._runs[name] = self._runner.outputs(mode, batches or self._data.batches)
         if name == BATCH_NORM and self._by_loss and self._data.in_order:
             self._in_order = self._runner.outputs(mode, self._data.in_order)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from .names import BATCH_NORM, IN_ORDER, INFERENCE, RECALIBRATED, TRAINING
+from .names import BATCH_NORM, IN_ORDER, INFERENCE, PREPROCESSED, RECALIBRATED, TRAINING
 
 if TYPE_CHECKING:
     from .batches import Data, Outliers
     from .cause import Cause
     from .report import Diagnosis
-    from .scores import Spread
+    from .scores import Score, Spread
 
 _MOST_NAMES = 3
 _NOTICEABLE = 0.9  # of the loss
@@ -117,15 +117,27 @@ def trial(diagnosis: Diagnosis) -> str:
         return ""
     before, after = scores[INFERENCE], scores[RECALIBRATED]
     what = "loss" if diagnosis.evidence.has_loss else "distance of the outputs"
+    text = f"Trial: recalibrated, {_compared(before, after, what)}"
+    if not diagnosis.remedy:
+        text += f": {_no_help(diagnosis)}"
+    preprocessing = diagnosis.evidence.preprocessing
+    if preprocessing and PREPROCESSED in scores:
+        after = scores[PREPROCESSED]
+        text += f". With {preprocessing.code}, {_compared(before, after, what)}"
+    return f"{text}."
+
+
+def _compared(before: Score, after: Score, what: str) -> str:
+    """Compare loss and metrics."""
     text = (
-        f"Trial: recalibrated, the {what} would be {number(after.loss.mean)} instead "
-        f"of {number(before.loss.mean)}"
+        f"the {what} would be {number(after.loss.mean)} instead of "
+        f"{number(before.loss.mean)}"
     )
     for name, metric in after.metrics.items():
         if name in before.metrics:
             was = before.metrics[name].mean
             text += f", {name} {number(metric.mean)} instead of {number(was)}"
-    return f"{text}." if diagnosis.remedy else f"{text}: {_no_help(diagnosis)}."
+    return text
 
 
 def _no_help(diagnosis: Diagnosis) -> str:

@@ -10,6 +10,7 @@ from .names import (
     DROPOUT,
     INFERENCE,
     OTHER_EPSILON,
+    PREPROCESSED,
     RECALIBRATED,
     TRAINING,
     UNFLAGGED,
@@ -36,6 +37,7 @@ MODES_IN_ORDER = (
     DROPOUT,
     UNFLAGGED,
     OTHER_EPSILON,
+    PREPROCESSED,
     RECALIBRATED,
 )
 _MOST_LAYERS, _WORTH_IT = 10, 3  # shown, and the fewest others worth summing up

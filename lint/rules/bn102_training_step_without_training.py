@@ -34,7 +34,9 @@ class TrainingStepWithoutTraining(Rule):
     of a base class in another file runs are seen. So is, as info, the first call
     without a phase in each `compute_loss`, `compute_metrics` or other loss of a Keras
     class, as these run beside `call`, where no phase is inherited; and training=False
-    where TensorFlow's gradients train that network.
+    where TensorFlow's gradients train that network. That is a warning if the network
+    holds batch normalization, is made in the same file, and neither loads weights nor
+    gets training=True there.
 
     Gradients that no optimizer applies, networks that are not trained there, frozen
     ones and those whose `call` has the default `training=True` are left alone. A step
@@ -119,12 +121,13 @@ healthy = bool(np.abs(moving_mean).max() > 0)
             )
         for lost in known:
             if lost.is_false:
+                surely = lost.is_fresh and names.BATCH_NORM in lost.kinds
                 yield self.finding(
                     f"{lost.called}(...) {lost.how} gets training=False, though it is "
                     f"trained there: it runs in inference mode, so {harm(lost.kinds)}; "
                     "pass training=True, unless it is to be tuned as it infers",
                     module.location(lost.node),
-                    Severity.INFO,
+                    Severity.WARNING if surely else Severity.INFO,
                 )
                 continue
             yield self.finding(

@@ -31,7 +31,7 @@ class TargetWithoutStatistics(Rule):
     `variables`, or `weights`, which hold both.
 
     ## Limits
-    Only networks that are built in sight are checked.
+    Only networks that are built in sight are checked, also by a file that passes them.
 
     ## References
     - https://github.com/keras-team/keras-io/pull/246

@@ -237,7 +237,11 @@ class TestUnlikeInputs:
 
 @pytest.mark.parametrize(
     ("change", "said"),
-    [(lambda x: 255 * x, "times that of the training"), (lambda x: 1 + 3 * x, "other")],
+    [
+        (lambda x: 255 * x, "x / 255"),
+        (lambda x: 1 + 3 * x, "x.min(0)"),
+        (lambda x: 1 + 3 * x - x[:, ::-1], "other"),
+    ],
 )
 def test_unlike_data(model, change, said):
     x = change(X)

@@ -10,6 +10,7 @@ from sklearn.datasets import load_digits
 
 import lint
 from lint.diagnosis.batches import Batch
+from lint.diagnosis.by_model import change_of_data
 from lint.diagnosis.evidence import Evidence
 from lint.diagnosis.fits import fitting_size
 from lint.diagnosis.layers import LayerState, Moments
@@ -123,6 +124,17 @@ def moments(mean, variance, of_samples=0.0):
 
 
 class TestSigns:
+    def test_a_scale_of_all_channels(self):
+        mean, variance = np.array([1.0, 2, 3, 4]), np.array([1.0, 4, 2, 3])
+        zero = np.zeros(4)
+        said = []
+        for scale in (16, 3):
+            spread = scale**2 * variance
+            data = Moments(scale * mean, spread, spread, zero, zero, 32, 1)
+            said.append(change_of_data(state(mean, variance, data)))
+        assert "16 times that of the training" in said[0]
+        assert not said[1]
+
     def test_small_batches_are_not_what_few_steps_lack(self):
         """Data of variance 9 between samples alone, in batches of 2 or 32."""
         data = moments(2, 9, 9)
@@ -276,6 +288,21 @@ def test_dropout_in_front_is_no_fault_of_the_data():
     model.fit(X, Y, epochs=10, verbose=0)
     diagnosis = lint.diagnose(model, X, Y)
     assert set(names(diagnosis)) <= {"not batch normalization"}
+
+
+def test_dropout_in_front_that_costs_most_of_the_loss():
+    keras.utils.set_random_seed(0)
+    inside = [layers.GaussianNoise(1.0), layers.Dense(64), BN(momentum=0.9)]
+    model = keras.Sequential(
+        [keras.Input((64,)), *inside, layers.ReLU(), layers.Dense(10)]
+    )
+    compiled(model).fit(X, Y, epochs=25, verbose=0)
+    diagnosis = lint.diagnose(model, X, Y)
+    assert names(diagnosis) == {"not batch normalization": "likely"}
+    before, after = (
+        diagnosis.scores[mode].loss.mean for mode in ("inference mode", "recalibrated")
+    )
+    assert after < 0.6 * before
 
 
 @pytest.mark.every_backend

@@ -55,6 +55,19 @@ NOTHING = Requirements()
         ("x = layers.CuDNNLSTM(8)(x)", (2,)),
         ("inside = K.function([model.input], [x])", (2,)),
         ("model.fit(x, y, nb_epoch=3)", (2,)),
+        ("model.save_weights('weights.h5')", (2,)),
+        ("self.generator.save_weights(os.path.join(folder, 'g.h5'))", (2,)),
+        ("save = ModelCheckpoint('best.ckpt', save_weights_only=True)", (2,)),
+        ("save = ModelCheckpoint('best.h5', 'loss', save_weights_only=True)", (2,)),
+        ("save = ModelCheckpoint(filepath='{epoch:02d}.hdf5')", (2,)),
+        (
+            "path = 'best.ckpt'\nsave = keras.callbacks.ModelCheckpoint(\n"
+            "    filepath=path,\n    save_weights_only=True)",
+            (2,),
+        ),
+        ("model.load_weights(tf.train.latest_checkpoint(folder))", (2,)),
+        ("train_loss.reset_states()", (2,)),
+        ("self.loss_metric.reset_states()", (2,)),
         ("x = keras.ops.relu(x)", (3,)),
         ("from keras import ops", (3,)),
         ("from keras import layers, ops", (3,)),
@@ -80,6 +93,19 @@ def test_imports_tell(text: str, version: tuple[int, ...]) -> None:
         "optimizer = torch.optim.SGD(params=model.parameters(), lr=0.1)",
         "nb_epoch = 3",
         "y = tfp.layers.DenseFlipout(3)",
+        "model.save_weights('best.weights.h5')",
+        "model.save_weights('best' + ending)",
+        "agent.save_weights('best.h5')",
+        "model.load_weights('best.h5')",
+        "save = ModelCheckpoint('best.weights.h5', save_weights_only=True)",
+        "save = ModelCheckpoint('best.h5')",
+        "save = ModelCheckpoint('best.h5', save_weights_only=False)",
+        "path = 'best.h5'\nsave = ModelCheckpoint(path, save_best_only=True)",
+        "path = 'data.ckpt'\nsave = ModelCheckpoint(other, save_weights_only=True)",
+        "model.lstm.reset_states()",
+        "train_loss.reset_state()",
+        "model.save_weights(path)  # or model.save_weights('best.h5')",
+        "train_loss.reset_state()  # train_loss.reset_states()",
     ],
 )
 def test_nothing_tells(text: str) -> None:
@@ -95,6 +121,7 @@ def test_order() -> None:
     assert keras_of_source(None, legacy, asked) == KerasVersion((2,))
     assert keras_of_source(None, "", asked) == KerasVersion((3, 4))
     assert keras_of_source(None, "keras.ops", asked) == KerasVersion((3, 4))
+    assert keras_of_source(None, "loss.reset_states()", asked) == KerasVersion((3, 4))
     assert keras_of_source(None, "keras.ops", Requirements((2, 15))) == KerasVersion(
         (3,)
     )
@@ -177,6 +204,8 @@ def test_requirements(
         (["from keras import backend as K\nx = K.mean(x)"], (2,)),
         (["from tensorflow.keras import backend as K\nx = K.mean(x)"], None),
         (["import tensorflow_addons", "from keras import ops"], None),
+        (["import keras\nmodel.save_weights('weights.h5')"], (2,)),
+        (["import keras\nclass A:\n  def save_weights(self, p): ..."], None),
     ],
 )
 def test_other_files_tell(

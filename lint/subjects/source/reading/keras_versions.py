@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ....semantics import CURRENT, KerasVersion, parse_version
 from .memo import remembered
+from .refused_calls import makes_refused_calls
 from .signs import Sign
 from .text import without_comments
 
@@ -43,6 +44,8 @@ def keras_of_source(
         return KerasVersion(asked if asked and asked >= (3,) else (3,))
     if requirements.keras is not None:
         return KerasVersion(requirements.keras)
+    if makes_refused_calls(text):
+        return KerasVersion((2,))
     return KerasVersion(CURRENT, assumed=True)
 
 

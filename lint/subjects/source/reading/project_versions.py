@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .keras_versions import has_sign, shows_keras_3
+from .refused_calls import makes_refused_calls
 from .signs import Sign
 
 if TYPE_CHECKING:
@@ -61,7 +62,10 @@ _SIGNS = (
     ),
 )
 # Methods of the project's own that are called as Keras' were.
-_OWN = ("def fit_generator", "def predict_classes")
+_OWN = (
+    *("def fit_generator", "def predict_classes"),
+    *("def save_weights", "def reset_states"),
+)
 
 
 def are_for_keras_2(texts: Iterable[str]) -> bool:
@@ -79,4 +83,4 @@ def _is_for_keras_2(text: str) -> bool:
         return False  # of another library that has such names
     if any(own in text for own in _OWN):
         return False
-    return has_sign(_SIGNS, text)
+    return has_sign(_SIGNS, text) or makes_refused_calls(text)

@@ -11,10 +11,10 @@ from ..networks.contents import kinds_held
 from ..networks.identity import is_part_of
 from ..reading.bindings import Binding, Kind
 from ..reading.nodes import last_word
-from ..reading.values import Routine, argument_for
-from ..resolving.callers import all_calls
+from ..reading.values import Routine
 from ..resolving.resolve import values
 from ..resolving.saying import says
+from .network_pairs import NetworkPair, pairs_of_callers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,16 +39,6 @@ class Copied:
     in_training: bool
 
 
-@dataclass(frozen=True)
-class _Pair:
-    """The networks of such a place: the one that is assigned to, and the other."""
-
-    module: Module
-    target: ast.expr
-    other: ast.expr
-    place: ast.Call
-
-
 def copies_without_statistics(module: Module) -> Iterator[Copied]:
     """Yield each place that copies only trainable variables of a network with BN."""
     if not module.mentions(*names.TRAINABLE) or module.mentions(*_MORE):
@@ -57,7 +47,7 @@ def copies_without_statistics(module: Module) -> Iterator[Copied]:
     for pair in (*_zipped(module), *_indexed(module), *_handed_over(module)):
         if pair.place in seen or _is_zipped(module, pair.place, seen):
             continue
-        if any(_holds_batch_norm(known) for known in (pair, *_callers(pair))):
+        if any(_holds_batch_norm(known) for known in (pair, *pairs_of_callers(pair))):
             seen.add(pair.place)
             yield Copied(pair.place, _is_always_training(module, pair.target))
 
@@ -88,7 +78,7 @@ def _iterated(module: Module, loop: ast.For | ast.comprehension) -> ast.expr:
     return loop.iter
 
 
-def _zipped(module: Module) -> Iterator[_Pair]:
+def _zipped(module: Module) -> Iterator[NetworkPair]:
     """`for a, b in zip(target.trainable_variables, net.trainable_variables)`."""
     for call in module.calls_by_name.get("zip", ()):
         owners = [owner_of(module, argument) for argument in call.args[:2]]
@@ -96,10 +86,10 @@ def _zipped(module: Module) -> Iterator[_Pair]:
         match owners:
             case [ast.expr() as first, ast.expr() as second] if assigned is not None:
                 pair = (second, first) if assigned == 1 else (first, second)
-                yield _Pair(module, *pair, call)
+                yield NetworkPair(module, *pair, call)
 
 
-def _indexed(module: Module) -> Iterator[_Pair]:
+def _indexed(module: Module) -> Iterator[NetworkPair]:
     """`target.trainable_weights[i].assign(... net.trainable_weights[i] ...)`.
 
     Or `for i, weight in enumerate(target.trainable_weights): weight.assign(...)`.
@@ -111,7 +101,7 @@ def _indexed(module: Module) -> Iterator[_Pair]:
                 continue
             for other in _read_by(module, call):
                 if ast.unparse(other) != ast.unparse(target):
-                    yield _Pair(module, target, other, call)
+                    yield NetworkPair(module, target, other, call)
 
 
 def _owner_of_item(module: Module, method: ast.expr) -> ast.expr | None:
@@ -146,7 +136,7 @@ def _read_by(module: Module, call: ast.Call) -> Iterator[ast.expr]:
                 pending += ast.iter_child_nodes(node)
 
 
-def _handed_over(module: Module) -> Iterator[_Pair]:
+def _handed_over(module: Module) -> Iterator[NetworkPair]:
     """`update(target.trainable_variables, net.trainable_variables)`, which copies."""
     for call in module.calls:
         given = [*call.args, *(word.value for word in call.keywords)]
@@ -157,7 +147,7 @@ def _handed_over(module: Module) -> Iterator[_Pair]:
             isinstance(value, Routine) and _copies_what_it_is_given(value)
             for value in values(module, call.func)
         ):
-            yield _Pair(module, owners[0], owners[1], call)
+            yield NetworkPair(module, owners[0], owners[1], call)
 
 
 def _copies_what_it_is_given(routine: Routine) -> bool:
@@ -236,27 +226,7 @@ def _counts(iterated: ast.expr) -> bool:
     return isinstance(iterated, ast.Call) and last_word(iterated.func) == "enumerate"
 
 
-def _callers(pair: _Pair) -> Iterator[_Pair]:
-    """The networks that each caller passes, where both are parameters."""
-    module = pair.module
-    function = module.scopes.enclosing_function(pair.place)
-    if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
-        return
-    sides = [pair.target, pair.other]
-    if not all(isinstance(side, ast.Name) for side in sides):
-        return
-    for where, call, skipped in all_calls(module, function):
-        passed = [
-            argument_for(call, function, side.id, skipped)
-            for side in sides
-            if isinstance(side, ast.Name)
-        ]
-        match passed:
-            case [ast.expr() as target, ast.expr() as other]:
-                yield _Pair(where, target, other, call)
-
-
-def _holds_batch_norm(pair: _Pair) -> bool:
+def _holds_batch_norm(pair: NetworkPair) -> bool:
     """Whether both are networks with BN, and not one of them a part of the other."""
     module, target, other = pair.module, pair.target, pair.other
     if not all(

@@ -24,6 +24,7 @@ from .arg_scopes import (
     scopes_around,
 )
 from .fetched_updates import runs_updates
+from .unpassed_flags import always_trains
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -287,7 +288,7 @@ def argument_values(
     if given is None:
         unpacked = any(argument.arg is None for argument in call.keywords)
         return [None] if unpacked else []
-    return constants(module, given)
+    return [True] if always_trains(module, given) else constants(module, given)
 
 
 def imports(other: Module, module: Module) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..reading.bindings import Binding, Kind
+from ..reading.memo import remembered
 from ..reading.nodes import last_word
 from ..reading.values import Class, Result, argument_for, default_of, unpacks
 from ..resolving.callers import calls_elsewhere
@@ -69,6 +70,36 @@ def unpassed_flags(module: Module) -> Iterator[Unpassed]:
                 flag, _called(module, function), default.value, normalizes, trains
             )
     yield from found.values()
+
+
+def always_trains(module: Module, flag: ast.expr) -> bool:
+    """Whether a flag is a parameter of a `__call__` that only ever gets True.
+
+    A network of the module that gets True in two functions infers in one of them, with
+    the statistics of the batch, and so does its author with the others.
+    """
+    function = _taking(module, flag)
+    if not isinstance(flag, ast.Name) or getattr(function, "name", "") != "__call__":
+        return False
+    assert function is not None
+    alike = (
+        other for other in module.scopes.of(ast.FunctionDef) if other.name == "__call__"
+    )
+    return bool(_callers_with_true(module, function, flag.id)) and any(
+        len(_callers_with_true(module, other, flag.id)) > 1 for other in alike
+    )
+
+
+@remembered
+def _callers_with_true(
+    module: Module, function: ast.FunctionDef, name: str
+) -> set[Function | None]:
+    """The functions that call one with True; none if some call does otherwise."""
+    calls = _calls_in_sight(module, function)
+    given = [argument_for(call, function, name, skipped) for _, call, skipped in calls]
+    if not all(isinstance(flag, ast.Constant) and flag.value is True for flag in given):
+        return set()
+    return {where.scopes.enclosing_function(call) for where, call, _ in calls}
 
 
 def _taking(module: Module, flag: ast.expr) -> ast.FunctionDef | None:
@@ -160,9 +191,17 @@ def _is_own(module: Module, name: str) -> bool:
 
 
 def _uses(module: Module, name: str) -> int:
-    """How often other files may call or name it; -1 if it is not known."""
+    """How often other files may call or name it; -1 if it is not known.
+
+    A file with a class of that name means its own.
+    """
     texts = module.project.texts.by_path.values()
     use = re.compile(rf"\b{name}\s*\(|(?<!import )[\"'.,=(]\s*{name}\b(?!\s*\()")
+    own = re.compile(rf"^[ \t]*class {name}\b", re.MULTILINE)
     if not texts:
         return -1
-    return sum(len(use.findall(text)) for text in texts if text != module.text)
+    return sum(
+        len(use.findall(text))
+        for text in texts
+        if text != module.text and not (name in text and own.search(text))
+    )

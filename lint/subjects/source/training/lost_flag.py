@@ -28,6 +28,7 @@ class LostFlag:
         kinds: what the network holds that depends on the phase.
         shared: whether it is in a function that may also run outside of training.
         is_false: whether the phase is not left out: it is False, which may be meant.
+        is_fresh: whether that network is new there, and in training mode nowhere.
         home: the module in which it is lost, as the step knows that.
         call: the call there that loses it.
     """
@@ -39,5 +40,6 @@ class LostFlag:
     is_call: bool = True
     shared: bool = False
     is_false: bool = False
+    is_fresh: bool = False
     home: Module | None = None
     call: ast.Call | None = None

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 from ..networks.identity import origins_of
 from ..reading.memo import found_once, remembered
+from ..reading.nodes import last_word
 from ..reading.values import Known, Result
 from ..resolving.classes import keyword
 from ..resolving.resolve import values
+from ..resolving.saying import says
 from ..resolving.symbolic import network_parts
 from .built_around import inner_networks
 from .owners import owners
@@ -95,6 +97,25 @@ def is_finished(module: Module, network: ast.expr) -> bool:
         for where, part in (
             (module, network),
             *network_parts(module, network),
+        )
+    )
+
+
+def is_fresh(module: Module, call: ast.Call) -> bool:
+    """Whether a call runs a network that the module makes, and never trains as it may.
+
+    Its weights are not loaded, and no call of it is in training mode.
+    """
+    ours = places(module, call.func)
+    return (
+        any(isinstance(origin[0], ast.Call) for origin in ours)
+        and not was_trained(module, call.func)
+        and not is_finished(module, call.func)
+        and not any(
+            other is not call
+            and says(module, other).is_constant(True)
+            and not ours.isdisjoint(places(module, other.func))
+            for other in module.calls_by_name.get(last_word(call.func), ())
         )
     )
 

@@ -27,6 +27,7 @@ from .running import Running, kinds_of_network, running, trained_kinds
 from .step_places import step_places
 from .tape_sources import tapes_of, trained_by
 from .torch_steps import before_backward
+from .trained import is_fresh
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -219,9 +220,16 @@ def _lost(
                 is_call=here and keyword(call.call, FLAG) is None,
                 shared=call.caller is not None,
                 is_false=is_false,
+                is_fresh=_writes_false(call.call) and is_fresh(call.module, call.call),
                 home=home,
                 call=lost.call,
             )
+
+
+def _writes_false(call: ast.Call) -> bool:
+    """Whether the phase is written as False: no name says that it may be switched."""
+    given = keyword(call, FLAG)
+    return isinstance(given, ast.Constant) and given.value is False
 
 
 def _kinds_inside(
