@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ... import names
-from ..networks.contents import Kinds, kinds_held
+from ..networks.contents import kinds_held
 from ..reading import hints
 from ..reading.values import Class, Known, Result, Routine, parameters
 from ..resolving.classes import calls_in, keras_kind, keyword, reached
@@ -27,6 +27,7 @@ from ..resolving.saying import FLAG
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ..networks.layer_search import Kinds
     from ..reading.module import Module
     from ..reading.values import Value
     from ..resolving.members import Method

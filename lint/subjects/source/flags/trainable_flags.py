@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ... import names
-from ..networks.contents import Kinds, kinds_held
+from ..networks.contents import kinds_held
 from ..reading.nodes import last_word
 from ..reading.values import Known
 from ..resolving.classes import keyword
@@ -18,6 +18,7 @@ from ..resolving.saying import FLAG, FLAG_OF_FUNCTIONS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ..networks.layer_search import Kinds
     from ..reading.module import Module
 
 _GIVEN = re.compile(r"training\s*=\s*[\w.]*\btrainable(_\w+)?\b")

@@ -13,29 +13,25 @@ from ..reading.keras_versions import backend
 from ..reading.nodes import last_word
 from ..reading.values import (
     Class,
-    Items,
-    Known,
     Partial,
-    Result,
     argument_for,
     unpacks,
 )
-from ..resolving.classes import keras_kind, keyword
+from ..resolving.classes import keyword
 from ..resolving.lineage import method_of, project_lineage
-from ..resolving.resolve import returned, values
+from ..resolving.resolve import values
 from ..resolving.saying import FLAG, Said, says
 from ..resolving.symbolic import builds_graph
 from ..training.running import running
+from .parts_of_networks import handed_to_networks, is_part, only_draws
 from .receivers import FITTING, is_fitted_by_receiver, is_instance
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..reading.module import Module
-    from ..reading.values import Value
 
 FITS = re.compile(rf"\.(?:{'|'.join(FITTING)})\(")
-_LISTING = ("append", "add", "extend", "insert")
 _INFERRING = (
     *("predict", "predict_on_batch", "predict_generator", "evaluate", "export"),
     "test_on_batch",
@@ -115,7 +111,7 @@ def _usage_in(module: Module, cls: Class, flag: str) -> Usage:
     fitted = fitted or (bool(made) and is_fitted_by_receiver(module, cls))
     stateless = any(_trains_stateless(module, cls))
     trained_on = backend(module) if fitted or stateless else None
-    handed = _handed_to_networks(module) if made else set()
+    handed = handed_to_networks(module) if made else set()
     flagged = [call for call in calls if _passes_flag(call, cls, flag)]
     open_calls = [call for call in calls if call not in flagged]
     return Usage(
@@ -124,7 +120,7 @@ def _usage_in(module: Module, cls: Class, flag: str) -> Usage:
         or _calls_method(module, cls, (*_INFERRING, *FITTING), frozen=True),
         made=len(made),
         parts=sum(
-            _is_part(module, call) or call in handed or _only_draws(module, call, cls)
+            is_part(module, call) or call in handed or only_draws(module, call, cls)
             for call in made
         ),
         calls=len(calls),
@@ -209,41 +205,6 @@ def _passes_flag(call: ast.Call, cls: Class, flag: str) -> bool:
     return by_place is not None or unpacks(call)
 
 
-def _handed_to_networks(module: Module) -> set[ast.AST]:
-    """The constructions whose instances go into a list, a network or a layer."""
-    found: set[ast.AST] = set()
-    for call in module.calls:
-        if last_word(call.func) not in _LISTING and not any(
-            _is_of_keras(value) for value in values(module, call.func)
-        ):
-            continue
-        for given in (*call.args, *(argument.value for argument in call.keywords)):
-            for value in values(module, given):
-                found.update(_made_in(value))
-    return found
-
-
-def _is_of_keras(maker: Value) -> bool:
-    match maker:
-        case Known(name):
-            return name.startswith(("keras.layers.", "keras.Sequential"))
-        case Class():
-            return keras_kind(maker) is not None
-    return False
-
-
-def _made_in(value: Value) -> Iterator[ast.AST]:
-    """The construction of an instance, or those of the instances in a list."""
-    match value:
-        case Result(call=call):
-            yield call
-        case Items(module, ast.List(elts=parts) | ast.Tuple(elts=parts)):
-            for part in parts:
-                for found_value in values(module, part):
-                    if isinstance(found_value, Result):
-                        yield found_value.call
-
-
 def _leads(module: Module, call: ast.Call, flag: str) -> bool:
     """Whether a call may put a network in training mode, by the flag's name."""
     return keyword(call, flag) is not None and _may_be_true(
@@ -263,41 +224,3 @@ def _is_led_by_step(module: Module, cls: Class, flag: str) -> bool:
                 if any(is_instance(value, cls) for value in values(*network)):
                     return True
     return False
-
-
-def _only_draws(module: Module, made: ast.Call, cls: Class) -> bool:
-    """Whether a new instance only serves to build a graph of its layers.
-
-    As in `model = Net().build_graph()`: what is fitted is that graph, whose layers get
-    the phase one by one.
-    """
-    holder = module.scopes.parents.get(made)
-    if not isinstance(holder, ast.Attribute):
-        return False
-    call = module.scopes.parents.get(holder)
-    routine = method_of(cls, holder.attr)
-    if not isinstance(call, ast.Call) or call.func is not holder or routine is None:
-        return False
-    if isinstance(module.scopes.parents.get(call), ast.Attribute | ast.Expr):
-        return False  # Net().build_graph().summary() shows it, no more
-    graphs = list(returned(routine))
-    return bool(graphs) and all(map(_is_graph, graphs))
-
-
-def _is_graph(value: Value) -> bool:
-    match value:
-        case Result(maker=Known("keras.Model")):
-            return True
-    return False
-
-
-def _is_part(module: Module, made: ast.Call) -> bool:
-    """Whether a new instance goes into another network."""
-    owner = module.scopes.enclosing_class(made)
-    if owner is not None and keras_kind(Class(module, owner)) is not None:
-        return True
-    holder = module.scopes.parents.get(made)
-    while isinstance(holder, ast.List | ast.Tuple | ast.ListComp):
-        holder = module.scopes.parents.get(holder)
-    # Net()(x), Sequential([Net()]), model.add(Net())
-    return isinstance(holder, ast.Call)

@@ -82,6 +82,11 @@ def end(node: ast.AST) -> Position:
     return getattr(node, "end_lineno", 0), getattr(node, "end_col_offset", 0)
 
 
+def extent(node: ast.AST) -> tuple[Position, Position]:
+    """Return where a node begins and ends: `f(x)` begins where `f(x).g()` does."""
+    return start(node), end(node)
+
+
 def arguments_of(function: Function) -> list[ast.arg]:
     """Return all named parameters in order, and those that collect the rest."""
     named = function.args

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from ..reading.memo import remembered, remembered_of_class
 from ..reading.nodes import last_word, nodes_in, start
-from ..reading.values import Class, Items, argument_for
-from .classes import calls_in, keras_kind
+from ..reading.values import Class, Items, Routine, argument_for
+from .classes import calls_in, keras_kind, reached
 from .instances import (
     construction,
     descendants,
@@ -55,7 +55,8 @@ def giving(cls: Class, name: str) -> tuple[Class, ...]:
     if not using:
         return ()
     near = tuple(subclasses(cls, everywhere=False))
-    return _giving(near, name, using) or _giving(_elsewhere(cls), name, using)
+    methods = [Routine(cls.module, method) for method in using]
+    return _giving(near, name, methods) or _giving(_elsewhere(cls), name, methods)
 
 
 def is_nothing(expression: ast.expr) -> bool:
@@ -64,7 +65,7 @@ def is_nothing(expression: ast.expr) -> bool:
 
 
 def _giving(
-    heirs: tuple[Class, ...], name: str, using: list[Method]
+    heirs: tuple[Class, ...], name: str, using: list[Routine]
 ) -> tuple[Class, ...]:
     return tuple(
         one
@@ -74,10 +75,14 @@ def _giving(
     )
 
 
-def _inherits_its_like(cls: Class, method: Method) -> bool:
+def _inherits_its_like(cls: Class, method: Routine) -> bool:
     """Whether it inherits that method, perhaps as read anew: a file is read twice."""
-    found = method_of(cls, method.name)
-    return found is not None and start(found.node) == start(method)
+    found = method_of(cls, getattr(method.node, "name", ""))
+    return (
+        found is not None
+        and start(found.node) == start(method.node)
+        and found.module.real_path == method.module.real_path
+    )
 
 
 @remembered_of_class
@@ -140,9 +145,8 @@ def _reads(node: ast.AST, name: str) -> bool:
 
 
 def inherits(cls: Class, method: Method) -> bool:
-    """Whether its instances run that method by its name."""
-    found = method_of(cls, method.name)
-    return found is not None and found.node is method
+    """Whether its instances run that method by its name, perhaps through `super()`."""
+    return any(routine.node is method for routine in reached(cls, method.name))
 
 
 @remembered_of_class

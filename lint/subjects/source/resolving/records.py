@@ -57,10 +57,9 @@ def fields_of(
             found += _field_of(holder, field.attr)
             changed = is_set_from_outside(holder.module, field.attr)
             found += [None] if changed else []
-        elif isinstance(holder, Self) and is_spread(holder.cls):
+        elif spread := _spread_on(holder, field.attr, run):
             known = True
-            own = attribute_given(holder.cls, field.attr)
-            found += attribute_outcomes(holder.cls, field.attr, own, run)
+            found += spread
         elif in_class := _in_class(module, holder, field.attr):
             known = True
             found += in_class
@@ -154,23 +153,39 @@ def _in_class(module: Module, holder: Value | None, name: str) -> list[Given]:
         case _:
             return []
     given = given_by(cls, name)
-    if isinstance(holder, Result) and is_spread(cls):
-        changed = any(is_set_from_outside(where, name, False) for where in near)
-        found = attribute_outcomes(cls, name, given, _run_by(holder))
-        return [*found, *([None] if changed else [])]
     if len(given) != 1:
         return [None] if given else []
     changed = any(is_set_from_outside(where, name) for where in near)
     return [(*given[0], None), *([None] if changed else [])]
 
 
-def _run_by(holder: Value) -> Run | None:
+def _spread_on(holder: Value | None, name: str, run: Run | None) -> list[Given]:
+    """What an attribute is of an object that gives itself its settings from a mapping.
+
+    Nothing if that is not known.
+    """
+    match holder:
+        case Self(cls):
+            given = attribute_given(cls, name)
+        case Result(maker=Class() as cls):
+            given, run = tuple(given_by(cls, name)), _run_by(cls, holder)
+            if any(
+                is_set_from_outside(where, name, False)
+                for where in (holder.module, cls.module)
+            ):
+                return []
+        case _:
+            return []
+    found = attribute_outcomes(cls, name, given, run) if is_spread(cls) else []
+    return found if any(found) else []
+
+
+def _run_by(cls: Class, made: Result) -> Run | None:
     """The call by which an object was made, if that runs a constructor in sight."""
-    if isinstance(holder, Result) and isinstance(holder.maker, Class):
-        constructor = method_of(holder.maker, "__init__")
-        if constructor is not None:
-            return Run(constructor.node, holder.module, holder.call, 1)
-    return None
+    constructor = method_of(cls, "__init__")
+    if constructor is None:
+        return None
+    return Run(constructor.node, made.module, made.call, 1)
 
 
 def _field_of(record: Result, name: str) -> Iterator[Given]:

@@ -8,28 +8,19 @@ call is known, else the values that all calls in sight pass.
 from __future__ import annotations
 
 import ast
-import re
 from typing import TYPE_CHECKING
 
 from ..reading.bindings import Kind
 from ..reading.limits import FLAGS_HANDED
-from ..reading.nodes import Function, last_word
+from ..reading.nodes import Function
 from ..reading.values import (
-    Class,
-    Items,
-    Known,
-    Literal,
     Parameter,
-    Result,
-    Routine,
     Self,
 )
-from .callers import calls_elsewhere
 from .comparisons import Other, compared
 from .conditions import conditions_around, conditions_of
 from .instances import attribute_given
-from .local_calls import calls_of
-from .members import is_set_from_outside
+from .outcomes import is_called_here_alone, is_option, valued
 from .passed import collected, passed_for
 from .records import fields_of, is_known
 from .resolve import values
@@ -89,12 +80,6 @@ def _all(outcomes: Iterator[object]) -> bool | None:
     return found
 
 
-# Names of objects that hold the options of a command or the settings of a file.
-_OPTIONS = re.compile(
-    r"(?:^|_)(?:opt|option|arg|flag|hparam|param|config|cfg|conf|setting)s?$", re.I
-)
-
-
 # Bindings of one name whose conditions are asked for, and such questions in a row.
 _ALTERNATIVES = 4
 _NESTED = 2
@@ -148,7 +133,7 @@ class _OutcomeSearch:
                 options = (base, key, default)
                 yield from self._asked_for(module, expression, options, run, depth)
             case ast.Call(func=ast.Name(id="getattr"), args=[holder, _, _]):
-                yield from _valued(module, expression)
+                yield from valued(module, expression)
                 if not is_known(module, holder, run):
                     yield Other.UNKNOWN
             case ast.Call(func=ast.Name(id="bool"), args=[inner]):
@@ -157,12 +142,12 @@ class _OutcomeSearch:
                 yield from self._given(entries, depth)
             case ast.Subscript(value=ast.Name() as base):
                 whole = not any(
-                    isinstance(value, Parameter) and not _is_called_here_alone(value)
+                    isinstance(value, Parameter) and not is_called_here_alone(value)
                     for value in values(module, base)
                 )
-                yield from _valued(module, expression, even_passed=whole)
+                yield from valued(module, expression, even_passed=whole)
             case _:
-                yield from _valued(module, expression)
+                yield from valued(module, expression)
 
     def _joined(
         self,
@@ -219,7 +204,7 @@ class _OutcomeSearch:
                     given = passed_for(module, binding.place, name.id, run)
                     yield from self._given(given, depth)
                 case Kind.IMPORT | Kind.DEFINITION:
-                    yield from _valued(module, name)
+                    yield from valued(module, name)
                 case _:
                     yield Other.UNKNOWN
 
@@ -246,7 +231,7 @@ class _OutcomeSearch:
         left_out = (module, default[0], run) if default else None
         given = collected(module, base, key, run, left_out)
         if given is None:
-            yield from _valued(module, call)
+            yield from valued(module, call)
         else:
             yield from self._given(given, depth)
 
@@ -269,11 +254,11 @@ class _OutcomeSearch:
         fields = None if given else fields_of(module, expression, run)
         if fields is not None:
             yield from self._given(fields, depth)
-        elif not given and _is_option(module, expression):
+        elif not given and is_option(module, expression):
             default = module.project.options[name]
             yield Other.UNKNOWN if default is ... else default
         elif not given:
-            yield from _valued(module, expression)
+            yield from valued(module, expression)
 
     def _given(self, given: Iterable[Given], depth: int) -> Iterator[object]:
         for one in given:
@@ -281,43 +266,3 @@ class _OutcomeSearch:
                 yield Other.UNKNOWN
             else:
                 yield from self.outcomes(*one, depth)
-
-
-def _is_option(module: Module, expression: ast.Attribute) -> bool:
-    """Whether it is `options.norm`, of which a default is known and nothing else."""
-    return (
-        _OPTIONS.search(last_word(expression.value)) is not None
-        and expression.attr in module.project.options
-        and not is_set_from_outside(module, expression.attr)
-    )
-
-
-def _is_called_here_alone(parameter: Parameter) -> bool:
-    """Whether all calls in sight of its function are in its own file."""
-    module, function = parameter.module, parameter.function
-    return bool(calls_of(module, function)) and not calls_elsewhere(module, function)
-
-
-def _valued(
-    module: Module, expression: ast.expr, even_passed: bool = False
-) -> Iterator[object]:
-    """The constants among its values.
-
-    `even_passed` says that all that its parameters get is among them.
-    """
-    found = False
-    for value in values(module, expression):
-        if even_passed and isinstance(value, Parameter):
-            continue
-        found = True
-        match value:
-            case Literal(value=constant):
-                yield constant
-            case Result(maker=Class() | Known()) | Class() | Routine() | Self():
-                yield Other.THING
-            case Items(node=ast.List(elts=[_, *_]) | ast.Tuple(elts=[_, *_])):
-                yield Other.THING
-            case _:
-                yield Other.UNKNOWN
-    if not found:
-        yield Other.UNKNOWN

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ... import names
-from ..networks.contents import Kinds, kinds_held
+from ..networks.contents import kinds_held
 from ..reading import hints
 from ..reading.nodes import last_word, nodes_in
 from ..reading.values import Class, Known, Parameter, Result, Routine, Self, parameters
@@ -22,6 +22,7 @@ from .tapes import records, stands_in_tape
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ..networks.layer_search import Kinds
     from ..reading.module import Module
 
 _FLAGGED = re.compile(rf"{FLAG}\s*=|\.call\(")

@@ -15,6 +15,7 @@ from ..resolving.heirs import inherits
 from ..resolving.instances import descendants, given_by, subclasses
 from ..resolving.lineage import method_of, project_lineage
 from ..resolving.members import attribute_of_self, self_name
+from .passed_losses import passed_losses
 from .step_places import step_places, takes_gradients
 
 if TYPE_CHECKING:
@@ -89,8 +90,8 @@ def _stepping_class(module: Module, place: StepPlace) -> tuple[Class, Method] | 
     return Class(module, owner), method
 
 
-def _method_around(module: Module, place: StepPlace) -> Method | None:
-    """The method that a step is in, or in a function inside of."""
+def _method_around(module: Module, place: ast.AST) -> Method | None:
+    """The method that a node is in, or in a function inside of."""
     for outer in module.scopes.ancestors(place):
         if isinstance(outer, ast.FunctionDef | ast.AsyncFunctionDef) and (
             module.owner_of(outer) is not None
@@ -100,10 +101,17 @@ def _method_around(module: Module, place: StepPlace) -> Method | None:
 
 
 def _calls_of_step(module: Module, place: StepPlace, method: Method) -> Iterator[str]:
-    """`name` of every `self.name(...)` under a tape, or in the method of a step."""
+    """`name` of every `self.name(...)` under a tape, or in the method of a step.
+
+    Also in methods that pass it their loss.
+    """
     inside = place if isinstance(place, ast.With) else method
     yield from _own_calls(module, inside, method)
     if isinstance(place, ast.Call):
+        for _, loss in passed_losses(module, place):
+            handing = _method_around(module, loss)
+            if handing is not None:
+                yield from _own_calls(module, handing, handing)
         for given in place.args[:1]:  # jax.grad(self.name)
             name = attribute_of_self(given, self_name(method))
             yield from () if name is None else (name,)

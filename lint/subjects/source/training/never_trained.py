@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ... import names
-from ..networks.contents import LayerSearch
+from ..networks.layer_search import LayerSearch
 from ..reading import hints
 from ..reading.nodes import last_word
 from ..reading.values import Known, Result

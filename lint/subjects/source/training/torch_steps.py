@@ -8,21 +8,20 @@ from typing import TYPE_CHECKING
 
 from ..networks.identity import is_part_of
 from ..reading import hints
-from ..reading.bindings import Binding, Kind
-from ..reading.limits import NAMES_VISITED
+from ..reading.bindings import Kind
 from ..reading.nodes import Function, last_word
 from ..reading.values import Class, Result, Routine, argument_for
 from ..resolving.callers import all_calls
 from ..resolving.classes import keyword
 from ..resolving.handed import as_caller_writes
 from ..resolving.heirs import held_by
-from ..resolving.local_calls import calls_of
 from ..resolving.members import attribute_of_self
 from ..resolving.resolve import values
-from ..resolving.saying import FLAG, local_value
+from ..resolving.saying import FLAG
 from .applying import applies
 from .lost_flag import LOST, LostFlag
 from .owners import owners
+from .passed_losses import made_by, passed_losses
 from .phases import loses_flag
 from .running import Running, running, trained_kinds
 
@@ -49,8 +48,11 @@ def before_backward(
     held = list(_optimised(module, inside, instance))
     handed = list(_handed_optimizers(module, inside))
     before = [call for call in inside if call.lineno < backward.lineno]
-    before += _making_loss(module, backward)
-    runs = running(module, before, instance=instance) if held or handed else ()
+    if not (held or handed):
+        return
+    runs = [*running(module, before, instance=instance)]
+    for where, loss in passed_losses(module, backward, instance):
+        runs += running(where, list(made_by(where, loss)), instance=instance)
     for run in runs:
         lost = None if _runs_without_gradients(run) else loses_flag(run)
         known = [] if lost is None else list(trained_kinds(run))
@@ -156,45 +158,6 @@ def _stepping_with(module: Module, closure: ast.AST | None) -> list[ast.Call]:
             for value in values(module, given)
         )
     ]
-
-
-def _making_loss(module: Module, backward: ast.Call) -> Iterator[ast.Call]:
-    """The calls that make a loss which is passed to the function that trains by it."""
-    match backward:
-        case (
-            ast.Call(func=ast.Attribute(value=ast.Name() as loss), args=[])
-            | ast.Call(  # scaler.scale(loss).backward()
-                func=ast.Attribute(value=ast.Call(args=[ast.Name() as loss])), args=[]
-            )
-            | ast.Call(args=[ast.Name() as loss])  # accelerator.backward(loss)
-        ):
-            found = module.scopes.lookup(loss)
-        case _:
-            return
-    match found and found[1]:
-        case [Binding(kind=Kind.PARAMETER, place=function)] if isinstance(
-            function, Function
-        ):
-            for call, skipped in calls_of(module, function):
-                given = argument_for(call, function, loss.id, skipped)
-                if given is not None:
-                    yield from _made_by(module, given)
-
-
-def _made_by(module: Module, tensor: ast.expr) -> Iterator[ast.Call]:
-    """The calls that a tensor comes from, also through names of its function."""
-    pending: list[ast.AST] = [tensor]
-    visited: set[ast.AST] = set()
-    while pending and len(visited) < NAMES_VISITED:
-        node = pending.pop()
-        if node in visited:
-            continue
-        visited.add(node)
-        if isinstance(node, ast.Call):
-            yield node
-        if isinstance(node, ast.Name):
-            pending.append(local_value(module, node))
-        pending += ast.iter_child_nodes(node)
 
 
 def _loop_or_function(module: Module, node: ast.AST) -> ast.AST | None:

@@ -10,7 +10,7 @@ from ..networks.frozen import freezes
 from ..networks.identity import is_part_of
 from ..reading import hints
 from ..reading.memo import found_once
-from ..reading.nodes import last_word, start
+from ..reading.nodes import extent, last_word
 from ..reading.values import Class, Routine
 from ..resolving.classes import keyword
 from ..resolving.resolve import values
@@ -87,7 +87,7 @@ def _of_steps_elsewhere(module: Module) -> Iterator[LostFlag]:
 def _here(module: Module, flag: LostFlag) -> Iterator[LostFlag]:
     """A flag that a step of another file shows to be lost in this one."""
     for call in module.calls:
-        if flag.call is not None and start(call) == start(flag.call):
+        if flag.call is not None and extent(call) == extent(flag.call):
             is_network = flag.called == ast.unparse(call.func)
             is_call = is_network and keyword(call, FLAG) is None
             yield replace(flag, node=call, is_call=is_call, shared=True)

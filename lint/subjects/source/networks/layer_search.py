@@ -1,0 +1,303 @@
+"""The search for layers that depend on `training`, from an expression.
+
+A network is followed back from its output through the calls that made it, a class
+through what its `call` uses. Only what is surely there counts: what cannot be seen
+holds nothing, and what is frozen does not depend on `training`.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from ... import names
+from ..reading.bindings import Kind
+from ..reading.nodes import last_word
+from ..reading.values import (
+    Class,
+    Items,
+    Known,
+    Partial,
+    Result,
+    Routine,
+    Self,
+    Value,
+)
+from ..resolving.classes import graph_of, keyword, layer_calls
+from ..resolving.entries import put_in, written_in
+from ..resolving.handles import joined
+from ..resolving.instances import called, graphs_given
+from ..resolving.lineage import lineage, method_of, project_lineage
+from ..resolving.makers import makers
+from ..resolving.members import (
+    is_false,
+    returns_of,
+)
+from ..resolving.records import field_given
+from ..resolving.resolve import values
+from ..resolving.runs import passed_by, run_of
+from ..resolving.saying import says
+from ..resolving.switches import is_dead, truth
+from .attributes import held_in
+from .frozen import freezes
+from .parts import (
+    added_to,
+    added_under_its_name,
+    first_names,
+    freezes_itself,
+    handed_in_frozen,
+    items_of,
+    settles_base,
+)
+from .rates import drops_by_flag, kinds_made
+from .search import Search
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..reading.module import Module
+
+Kinds = frozenset[str]
+NOTHING: Kinds = frozenset()
+# Reading one of these from a network leads to no layer of it.
+_NO_LAYERS = {"shape", "dtype", "name", "trainable_variables", "trainable_weights"}
+
+
+class LayerSearch(Search):
+    """A search for what one question asks for."""
+
+    even_made_frozen = False  # whether `trainable=False` of a layer counts for nothing
+    while_trained = False  # whether what a loop freezes now and then is not frozen
+
+    def __init__(
+        self, even_frozen: bool = False, surely: bool = False, at_any_rate: bool = False
+    ) -> None:
+        super().__init__(surely)
+        self._even_frozen = even_frozen
+        self._in_class = False  # so that it is known what `self` is
+        self._at_any_rate = at_any_rate
+
+    def _alternatives(self, parts: list[tuple[Module, ast.expr]]) -> Kinds:
+        """Return what any part holds, or what all hold if it must be sure."""
+        before = self.visited
+        found: list[Kinds] = []
+        for module, part in parts:
+            if self.surely and len(parts) > 1:
+                self.visited = set(before)  # each is examined on its own
+            found.append(self.expression(module, part))
+        self.visited = before
+        if not found:
+            return NOTHING
+        return found[0].intersection(*found) if self.surely else NOTHING.union(*found)
+
+    def expression(self, module: Module, expression: ast.expr) -> Kinds:
+        if self._is_frozen(module, expression) or not self.enter(expression):
+            return NOTHING
+        self.depth += 1
+        found = NOTHING.union(*self._parts(module, expression))
+        self.depth -= 1
+        return found
+
+    def _is_frozen(self, module: Module, expression: ast.expr) -> bool:
+        if self._even_frozen:
+            return False
+        frozen = freezes(module)
+        toggled = self.while_trained and frozen.toggles(expression)
+        return frozen.covers(expression) and not toggled
+
+    def _parts(self, module: Module, expression: ast.expr) -> Iterator[Kinds]:
+        match expression:
+            case ast.Call():
+                yield from self._call(module, expression)
+            case ast.Name():
+                yield from self._name(module, expression)
+            case ast.Attribute(value=base, attr=name):
+                yield from self._attribute(module, base, name)
+            case ast.Subscript(
+                value=ast.Call() as call, slice=ast.Constant(value=int() as index)
+            ) if any(True for _ in items_of(module, call, index)):
+                yield self._bound(module, call, index)
+            case ast.Subscript(value=ast.Name() as base, slice=key):
+                put = [(module, one) for one in put_in(module, base, key)]
+                written = written_in(module, base, key)
+                if written:
+                    yield self._alternatives(written)
+                else:
+                    yield self.expression(module, base)
+                yield self._alternatives(put)
+            case ast.Constant() | ast.Lambda():
+                return
+            case ast.IfExp(test=test, body=one, orelse=other):
+                chosen = truth(module, test, self.run)
+                sides = ((one, True), (other, False))
+                yield self._alternatives(
+                    [(module, side) for side, on in sides if chosen in (None, on)]
+                )
+            case _:
+                for child in ast.iter_child_nodes(expression):
+                    if isinstance(child, ast.expr):
+                        yield self.expression(module, child)
+
+    def _call(self, module: Module, call: ast.Call) -> Iterator[Kinds]:
+        """A construction, or a layer or function applied to tensors."""
+        frozen = keyword(call, "trainable")
+        if frozen is not None and is_false(frozen) and not self.even_made_frozen:
+            return
+        if last_word(call.func) == "getattr":
+            for value in values(module, call):
+                yield self._value(value)
+            return
+        constructed = False
+        known = makers(module, call.func, self.run, self.instance)
+        for function in called(module, call) if known is None else known:
+            if isinstance(function, Routine):
+                constructed = True
+                with self.running(run_of(function, module, call, self.run)):
+                    yield self._alternatives(
+                        [
+                            (function.module, returned)
+                            for returned in returns_of(function.module, function.node)
+                            if not is_dead(function.module, returned, self.run)
+                        ]
+                    )
+            else:
+                constructed = constructed or isinstance(function, Known | Class)
+                yield self._made(function, module, call)
+        if not constructed and says(module, call).is_nothing:
+            yield self.expression(module, call.func)
+        for argument in (*call.args, *(option.value for option in call.keywords)):
+            yield self.expression(module, argument)
+
+    def _made(self, maker: Value, module: Module, call: ast.Call) -> Kinds:
+        """Return what the instance that `maker` returns holds."""
+        match maker:
+            case Known(name):
+                return kinds_made(module, name, call, self.run, self._at_any_rate)
+            case Class():
+                constructor = method_of(maker, "__init__")
+                run = None
+                if constructor is not None:
+                    run = run_of(constructor, module, call, self.run)
+                with self.running(run):
+                    return self.of_class(maker)
+            case Partial(function=inner, module=where, call=partial):
+                # Its arguments mean what they mean where it stands.
+                bound = joined(partial, call) if where is module else call
+                return self._made(inner, module, bound)
+        return NOTHING
+
+    def _name(self, module: Module, name: ast.Name) -> Iterator[Kinds]:
+        found = module.scopes.lookup(name)
+        if found is None:
+            return
+        scope, bindings = found
+        for binding in bindings:
+            if self.is_optional(module, binding.place, name) or (
+                binding.kind is not Kind.PARAMETER
+                and is_dead(module, binding.place, self.run)
+            ):
+                continue
+            if binding.kind in (Kind.VALUE, Kind.ITEM):
+                assert isinstance(binding.node, ast.expr)
+                yield self._bound(module, binding.node, binding.index)
+            elif self._even_frozen or not handed_in_frozen(module, binding):
+                for value in passed_by(self.run, binding) or values(module, name):
+                    yield self._value(value)
+        for added in added_to(module, name.id, scope.node):
+            dead = is_dead(module, added, self.run)
+            if not (dead or self.is_optional(module, added, name)):
+                yield self.expression(module, added)
+
+    def _bound(self, module: Module, expression: ast.expr, index: int | None) -> Kinds:
+        """Return what a name bound to an expression, or to one of its items, holds."""
+        if index is None or not isinstance(expression, ast.Call):
+            return self.expression(module, expression)
+        if any(isinstance(one, Result) for one in values(module, expression.func)):
+            return self.expression(module, expression)  # a network of several outputs
+        items = items_of(module, expression, index)
+        return NOTHING.union(*(self.expression(*item) for item in items))
+
+    def _value(self, value: Value) -> Kinds:
+        """Return what an instance holds, however it was obtained."""
+        match value:
+            case Result(module=module, call=call):
+                named = first_names(module, call)
+                if any(self._is_frozen(module, name) for name in named):
+                    return NOTHING
+                return self.expression(module, call) | self._grown(module, call)
+            case Self(cls):
+                graphs = (self.expression(*given) for given in graphs_given(cls))
+                return self.of_class(cls).union(*graphs)
+            case Items(module, node):
+                return self.expression(module, node)
+        return NOTHING
+
+    def _grown(self, module: Module, made: ast.Call) -> Kinds:
+        """Return what is added to a network under the name it is first given."""
+        found = NOTHING
+        for added in added_under_its_name(module, made):
+            if not is_dead(module, added, self.run):
+                found |= self.expression(module, added)
+        return found
+
+    def _attribute(self, module: Module, base: ast.expr, name: str) -> Iterator[Kinds]:
+        """`self.blocks`, or the `output`, `layers` and the like of a network."""
+        if name in _NO_LAYERS:
+            return
+        owners = values(module, base)
+        ours = False
+        for owner in owners:
+            match owner:
+                case Self(cls):
+                    ours = True
+                    yield self._member(self._instance_of(cls), name)
+                case Result(maker=Class() as cls) | (Class() as cls):
+                    ours = True
+                    yield self._member(cls, name)
+            if isinstance(owner, Result):
+                for given in field_given(owner, name):
+                    yield self.expression(*given)
+        if not ours and not any(isinstance(value, Known) for value in owners):
+            yield self.expression(module, base)
+
+    def _instance_of(self, cls: Class) -> Class:
+        """The subclass that is searched, in what it inherits from the class."""
+        heir = self.instance
+        return heir if heir is not None and cls in project_lineage(heir) else cls
+
+    def _member(self, cls: Class, name: str) -> Kinds:
+        """Return what `self.name` holds."""
+        given, grown = held_in(cls, name, self.run, even_by_heirs=not self._in_class)
+        added = NOTHING.union(
+            *(self.expression(*one) for one in grown if not self.is_optional(*one))
+        )
+        if len(given) == 1 and self.is_optional(*given[0]):
+            return added
+        return added | self._alternatives(given)
+
+    def of_class(self, cls: Class) -> Kinds:
+        """Return what instances of a class hold, and their `call` uses."""
+        if not self.enter(cls) or freezes_itself(cls):
+            return NOTHING
+        self.depth += 1
+        before = self._in_class, self.instance
+        self._in_class = True
+        self.instance = cls if len(project_lineage(cls)) > 1 else None
+        found = NOTHING
+        for base in lineage(cls):
+            if isinstance(base, Known) and not settles_base(cls):
+                found |= names.kinds_named(base.name)
+        for routine, call in layer_calls(cls):
+            if not is_dead(routine.module, call, self.run):
+                found |= self.layer_call(routine, call)
+                if drops_by_flag(routine.module, call, self.run):
+                    found |= {names.DROPOUT}
+        for module, expression in graph_of(cls):
+            found |= self.expression(module, expression)
+        self.depth -= 1
+        self._in_class, self.instance = before
+        return found
+
+    def layer_call(self, routine: Routine, call: ast.Call) -> Kinds:
+        """Return what is called there, in the `call` of a class or what it uses."""
+        return self.expression(routine.module, call.func)
