@@ -28,7 +28,7 @@ from ..reading.values import (
 from ..resolving.classes import keyword
 from ..resolving.heirs import heirs_show
 from ..resolving.named_flags import named_flag
-from ..resolving.passed import passed_for
+from ..resolving.passed import collected, passed_for
 from ..resolving.resolve import values
 from ..resolving.saying import FLAG, How, Said, says
 from ..resolving.switches import constants_of
@@ -111,7 +111,7 @@ def flagged_calls(module: Module) -> Iterator[Flagged]:
         return
     fitted: set[ast.AST] | None = None
     for call in module.calls:
-        said = flag_of(module, call)
+        said = flag_of(module, call) or _collecting(module, call)
         if said is None or call in fresh_batch_norms(module):
             continue  # a layer that lasts for one call has another fault
         is_layer = is_batch_norm(module, call)
@@ -258,12 +258,31 @@ def _passed_flag(
         if said.how is not How.PASSED_ON and not isinstance(value, may_tell):
             return None
         found = constants_of(module, value)
+        if said.packed:
+            found = _collected_flags(module, value)
         return found[0] if found in ([True], [False]) else None  # type: ignore[return-value]
     if said.how is not How.SOMETHING:
         return None
     if calls_base(module, call):
         return True if True in constants_of(module, value) else None
     return named_flag(module, value)
+
+
+def _collecting(module: Module, call: ast.Call) -> Said | None:
+    """What a call says by the `**kwargs` of its function, if these are all it gets."""
+    if any(argument.arg is None for argument in call.keywords):
+        said = says(module, call)
+        return said if said.packed and said.how is How.PASSED_ON else None
+    return None
+
+
+def _collected_flags(module: Module, packed: ast.expr) -> list[object]:
+    """The flags that calls pass into `**kwargs`, each once."""
+    given = collected(module, packed, FLAG, None, None) or ()
+    flags: dict[object, None] = {}
+    for one in given:
+        flags |= dict.fromkeys([None] if one is None else constants_of(*one))
+    return list(flags)
 
 
 def _is_network(module: Module, call: ast.Call, kind: str = names.BATCH_NORM) -> bool:

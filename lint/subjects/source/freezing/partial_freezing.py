@@ -19,7 +19,14 @@ from ..resolving.local_calls import calls_of
 from ..resolving.resolve import values
 from ..resolving.switches import constants_of
 from ..resolving.symbolic import network_parts
-from .sorting import frees, is_of_batch_norm, leaves_out, sets, sorts_out
+from .sorting import (
+    frees,
+    is_of_batch_norm,
+    leaves_out,
+    sets,
+    sorted_by_index,
+    sorts_out,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,6 +104,7 @@ def _network_of(module: Module, loop: _Loop) -> ast.expr | None:
                 return network if sorts_out(module, loop.body, name) else None
             if len(loop.body) == 1 and sets(module, loop.body[0], name, False):
                 return _collected_from(module, layers)
+            return sorted_by_index(module, loop)
         case ast.ListComp(elt=ast.Call() as done, generators=[part]):
             match part.target:
                 case ast.Name(id=name) if sets(module, ast.Expr(done), name, False):

@@ -38,6 +38,39 @@ def sorts_out(module: Module, body: list[ast.stmt], name: str) -> bool:
     return False
 
 
+def sorted_by_index(module: Module, loop: ast.For) -> ast.expr | None:
+    """The `model` of `for i in range(len(model.layers))`, where it freezes BN alone."""
+    match loop:
+        case ast.For(
+            target=ast.Name(id=index),
+            iter=ast.Call(
+                func=ast.Name(id="range"),
+                args=[
+                    ast.Call(
+                        func=ast.Name(id="len"),
+                        args=[ast.Attribute(value=network, attr="layers")],
+                    )
+                ],
+            ),
+            body=[
+                ast.If(
+                    test=ast.Call(func=ast.Name(id="isinstance"), args=[one, kinds]),
+                    body=[
+                        ast.Assign(
+                            targets=[ast.Attribute(value=other, attr="trainable")],
+                            value=ast.Constant(value=False),
+                        )
+                    ],
+                    orelse=[],
+                )
+            ],
+        ):
+            layer = f"{ast.unparse(network)}.layers[{index}]"
+            same = ast.unparse(one) == ast.unparse(other) == layer
+            return network if same and _are_batch_norm(module, kinds) else None
+    return None
+
+
 def leaves_out(module: Module, body: list[ast.stmt], name: str) -> bool:
     """Whether all is frozen but BN."""
     match body:

@@ -208,10 +208,8 @@ def _beside_tape(
         rows = binding.node.elts if isinstance(binding.node, _WRITTEN) else []
         for row in rows:
             match row:
-                case ast.Tuple(elts=parts) | ast.List(elts=parts) if (
-                    binding.inner is not None and binding.inner < len(parts)
-                ):
-                    named = parts[binding.inner]
+                case ast.Tuple(elts=parts) | ast.List(elts=parts):
+                    named = _of_row(parts, binding)
                     if isinstance(named, ast.Name) and _is_one_of(module, named, tapes):
                         yield _in_row(module, source, binding.node, parts)
 
@@ -234,9 +232,18 @@ def _in_row(
             return source if inner is base else ast.copy_location(written, source)
         case ast.Name():
             for binding in _items_named(module, source):
-                if binding.node is rows and binding.inner is not None:
-                    return parts[binding.inner]
+                named = _of_row(parts, binding)
+                if binding.node is rows and named is not None:
+                    return named
     return source
+
+
+def _of_row(parts: list[ast.expr], binding: Binding) -> ast.expr | None:
+    """The part of a row that a name gets; None if that is not written there."""
+    plain = not any(isinstance(part, ast.Starred) for part in parts)
+    if plain and binding.inner is not None and binding.inner < len(parts):
+        return parts[binding.inner]
+    return None
 
 
 def _handed_to(
