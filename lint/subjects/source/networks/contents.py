@@ -29,6 +29,7 @@ from ..resolving.entries import put_in
 from ..resolving.handles import joined
 from ..resolving.heirs import giving
 from ..resolving.instances import called, graphs_given
+from ..resolving.items import entries_written
 from ..resolving.lineage import lineage, method_of, project_lineage
 from ..resolving.makers import makers
 from ..resolving.members import (
@@ -145,7 +146,10 @@ class LayerSearch(Search):
                 yield self._bound(module, call, index)
             case ast.Subscript(value=ast.Name() as base, slice=key):
                 put = put_in(module, base, key)
-                yield self.expression(module, base)
+                written = entries_written(module, expression)
+                yield from map(self._value, written)
+                if not written:
+                    yield self.expression(module, base)
                 yield self._alternatives([(module, one) for one in put])
             case ast.Constant() | ast.Lambda():
                 return

@@ -81,6 +81,20 @@ def _appended(value: Items) -> Iterator[Value]:
                         yield from values(module, added)
 
 
+def entries_written(module: Module, subscript: ast.Subscript) -> tuple[Value, ...]:
+    """What a key that is written out stands for, if all dicts it may be of are too."""
+    bases = values(module, subscript.value)
+    are_written = any(isinstance(base, Items) for base in bases) and all(
+        isinstance(base, Parameter)
+        or (isinstance(base, Items) and isinstance(base.node, ast.Dict))
+        for base in bases
+    )
+    if not (are_written and isinstance(subscript.slice, ast.Constant)):
+        return ()
+    found = values(module, subscript)
+    return tuple(value for value in found if not isinstance(value, Parameter))
+
+
 def asked_for(value: Items, keys: list[object]) -> Iterator[Value]:
     """Yield the entries of a dict with these keys; any entry if none is known."""
     yield from _entries(value, keys) if keys else _any_entry(value)
