@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..reading.limits import FILES_CALLING, OBJECTS_HANDED
 from ..reading.memo import remembered
-from ..reading.values import Class, Parameter, Result, Routine, Self
+from ..reading.values import Class, Items, Parameter, Result, Routine, Self
 from .instances import given_by
 from .lineage import method_of
 from .local_calls import calls_of
@@ -35,12 +35,33 @@ def handed_in(
                 called, name = value.function, value.name
                 passed = argument_in(other, call, called, name, skipped)
                 if passed is not None:
-                    yield other, passed
+                    yield other, _taken_from(other, passed, expression, name)
     if isinstance(expression, ast.Attribute) and depth < OBJECTS_HANDED:
         for cls in _classes_of(module, expression.value, depth):
             for given in given_by(cls, expression.attr):
                 yield given
                 yield from handed_in(*given, depth + 1)
+
+
+def _taken_from(
+    module: Module, passed: ast.expr, expression: ast.expr, name: str
+) -> ast.expr:
+    """What is passed for a parameter, or the item of it that the expression takes.
+
+    Of `nets[i]`, and of the `net` that a loop takes from `nets`, that is any item.
+    """
+    index: ast.expr = ast.Slice()
+    match expression:
+        case ast.Subscript(value=base, slice=key):
+            passed = _taken_from(module, passed, base, name)
+            index = key if isinstance(key, ast.Constant) else index
+        case ast.Name(id=one) if one != name and any(
+            isinstance(value, Items) for value in values(module, passed)
+        ):
+            pass
+        case _:
+            return passed
+    return ast.copy_location(ast.Subscript(passed, index, ast.Load()), passed)
 
 
 def called_on(module: Module, function: ast.expr) -> Iterator[Value]:

@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from ..reading.memo import remembered
-from ..reading.values import Items, dict_entries
+from ..reading.values import Items, Parameter, dict_entries
 from .resolve import values
 
 if TYPE_CHECKING:
@@ -47,11 +47,16 @@ def put_in(module: Module, base: ast.Name, key: ast.expr) -> Iterator[ast.expr]:
 def written_in(
     module: Module, base: ast.expr, key: ast.expr
 ) -> list[tuple[Module, ast.expr]]:
-    """What dicts are written with for a constant key; nothing if one is not known."""
+    """What dicts are written with for a constant key; nothing if one is not known.
+
+    A parameter counts as what callers in sight pass.
+    """
     found: list[tuple[Module, ast.expr]] = []
     if not isinstance(key, ast.Constant):
         return found
     for value in values(module, base):
+        if isinstance(value, Parameter):
+            continue
         if not (isinstance(value, Items) and key.value in dict_entries(value)):
             return []
         found.append((value.module, dict_entries(value)[key.value]))
