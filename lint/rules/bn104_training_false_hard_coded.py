@@ -232,6 +232,9 @@ def _matters(module: Module, flagged: source.Flagged) -> bool:
         )
     if flagged.where is source.FlagPlace.CALL:
         return True
-    # A graph of TensorFlow 1 may well be built for inference alone.
+    # A graph of TensorFlow 1, or of layers that `call` trains, is for inference alone.
+    for_inference = flagged.is_function or (
+        source.is_passed_phase(module, flagged.call.func)
+    )
     honoured = not source.keras_for(module).has(FUNCTIONAL_FLAG_IS_OVERRIDDEN)
-    return honoured and not flagged.is_function
+    return honoured and not for_inference

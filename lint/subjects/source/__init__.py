@@ -59,6 +59,7 @@ from .networks.sequence import (
     layers_before,
     library_classes,
 )
+from .networks.sublayers import is_passed_phase
 from .reading import hints
 from .reading.edits import replaced, with_argument, with_parameter
 from .reading.keras_versions import keras_for
@@ -226,6 +227,7 @@ __all__ = [
     "hints",
     "in_every_mode",
     "is_functional",
+    "is_passed_phase",
     "kept_flags",
     "kept_rates",
     "keras_for",

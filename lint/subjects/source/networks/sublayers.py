@@ -11,7 +11,7 @@ from ..reading.values import Class, Items, Known, Parameter, Result
 from ..resolving.classes import keyword
 from ..resolving.lineage import project_lineage
 from ..resolving.resolve import values
-from ..resolving.saying import FLAG
+from ..resolving.saying import FLAG, How, says
 
 if TYPE_CHECKING:
     from ..reading.module import Module
@@ -50,6 +50,19 @@ def gets_phase_elsewhere(module: Module, layer: ast.expr) -> bool:
         held is not None
         and _is_flagged(module, held)
         and may_depend_on_phase(module, layer)
+    )
+
+
+def is_passed_phase(module: Module, layer: ast.expr) -> bool:
+    """Whether what the class holds and calls here is passed a parameter as its phase.
+
+    That is elsewhere in the class, so that a graph built here may be for inference.
+    """
+    held = _held(module, layer)
+    return held is not None and any(
+        held == _held(module, call.func)
+        for call in module.calls
+        if keyword(call, FLAG) is not None and says(module, call).how is How.PASSED_ON
     )
 
 
