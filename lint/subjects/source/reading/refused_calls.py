@@ -29,7 +29,8 @@ _SIGNS = (
         "ModelCheckpoint(",
         rf"""^[ \t]*(?P<name>\w+)[ \t]*=[ \t]*{_TEXT}
         (?:\.h5|\.hdf5|\.ckpt|\.tf){_NO_WEIGHTS}{_END}[ \t]*$
-        (?s:.*?)\bModelCheckpoint\(\s*(?:filepath\s*=\s*)?(?P=name)\b{_WEIGHTS_ONLY}""",
+        (?s:.{{0,2000}}?)\bModelCheckpoint\(
+        \s*(?:filepath\s*=\s*)?(?P=name)\b{_WEIGHTS_ONLY}""",
     ),
     Sign(
         "latest_checkpoint(",
