@@ -111,20 +111,19 @@ def _healthy(diagnosis: Diagnosis) -> str:
 
 
 def trial(diagnosis: Diagnosis) -> str:
-    """Describe a trial of recalibration; empty if there is nothing to recalibrate."""
+    """Describe the trials, the last of recalibration; empty if there are no layers."""
     scores = diagnosis.scores
     if RECALIBRATED not in scores:
         return ""
     before, after = scores[INFERENCE], scores[RECALIBRATED]
     what = "loss" if diagnosis.evidence.has_loss else "distance of the outputs"
-    text = f"Trial: recalibrated, {_compared(before, after, what)}"
-    if not diagnosis.remedy:
-        text += f": {_no_help(diagnosis)}"
+    text = "Trial: recalibrated, "
     preprocessing = diagnosis.evidence.preprocessing
     if preprocessing and PREPROCESSED in scores:
-        after = scores[PREPROCESSED]
-        text += f". With {preprocessing.code}, {_compared(before, after, what)}"
-    return f"{text}."
+        found = _compared(before, scores[PREPROCESSED], what)
+        text = f"Trial: with {preprocessing.code}, {found}. Recalibrated, "
+    text += _compared(before, after, what)
+    return f"{text}." if diagnosis.remedy else f"{text}: {_no_help(diagnosis)}."
 
 
 def _compared(before: Score, after: Score, what: str) -> str:

@@ -84,7 +84,7 @@ def test_of_images(given, code):
     right = model.evaluate(trained_with, labels, verbose=0)
     tried = scores["preprocessed as in training"].loss.mean
     assert tried == pytest.approx(right, rel=0.1, abs=0.01)
-    assert f"With {code}, the loss would be" in " ".join(str(diagnosis).split())
+    assert f"Trial: with {code}, the loss would be" in " ".join(str(diagnosis).split())
 
 
 def test_of_bytes():
