@@ -65,18 +65,21 @@ def given_functions(module: Module) -> Iterator[Module]:
 
     A class may be given them when it is made.
     """
-    if not may_reach(module, takes_gradients):
+    giving = [call for call in module.calls if _gives_own_function(module, call)]
+    if not giving or not may_reach(module, takes_gradients):
         return
     found = {module}
-    for call in module.calls:
-        given = (*call.args, *(argument.value for argument in call.keywords))
-        if not any(_is_own_function(module, one) for one in given):
-            continue
+    for call in giving:
         for value in values(module, call.func):
             if isinstance(value, Routine | Class) and value.module not in found:
                 found.add(value.module)
                 if takes_gradients(value.module.text):
                     yield value.module
+
+
+def _gives_own_function(module: Module, call: ast.Call) -> bool:
+    given = (*call.args, *(argument.value for argument in call.keywords))
+    return any(_is_own_function(module, one) for one in given)
 
 
 def _is_own_function(module: Module, given: ast.expr) -> bool:
