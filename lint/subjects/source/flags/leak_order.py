@@ -24,6 +24,8 @@ def comes_last(module: Module, network: ast.expr, layer: _Part) -> bool:
     """Whether a layer, made by that call, surely comes after all BN of a network."""
     if names.BATCH_NORM not in kinds_held(module, network):
         return False  # what comes after may hold it
+    if names.BATCH_NORM in kinds_held(*layer):
+        return False  # a pipeline of layers
     parts = list(parts_of(module, network))
     following = _following_in_list(module, network, layer)
     if following is None:
