@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _BATCHES = 8  # for a trial
 _SURELY_BYTES = 2.0  # the largest value is above, if not all are shares of 255
 _MUCH_NEARER = 2.0
+_ADAPTED = 0.2  # of the distance that others may have
 _CLEARLY = 0.7  # of the distance with what is more usual
 _LEFT = 0.05  # of the initial values in the statistics, at most
 
@@ -36,10 +37,12 @@ class Preprocessing:
     Attributes:
         code: the expression for the inputs `x`, as a user writes it.
         function: the same, for an array.
+        adapts: whether it is made of the data themselves, so that it often nearly fits.
     """
 
     code: str
     function: Callable[[Array], Array]
+    adapts: bool = False
 
     def of(self, batches: Sequence[Batch]) -> list[Batch]:
         """Preprocess the inputs of batches."""
@@ -79,7 +82,8 @@ def fitting_preprocessing(
             continue
         layers = {state.path: (state.layer, state.frozen) for state in states}
         tried = layer_states(layers, measured, measured, batches[0].samples)
-        if _total(tried) < nearest and not any(state.is_far for state in tried):
+        enough = nearest * _ADAPTED if candidate.adapts else nearest
+        if _total(tried) < enough and not any(state.is_far for state in tried):
             nearest, found = _CLEARLY * _total(tried), candidate
     return found
 
@@ -190,8 +194,10 @@ def _standardized(x: Array) -> Iterator[Preprocessing]:
         np.where(spread > 0, spread, 1) for spread in (deviation, extent)
     )
     yield Preprocessing(
-        f"(x - x.mean({of})) / x.std({of})", lambda x: (x - mean) / deviation
+        f"(x - x.mean({of})) / x.std({of})", lambda x: (x - mean) / deviation, True
     )
     yield Preprocessing(
-        f"(x - x.min({of})) / (x.max({of}) - x.min({of}))", lambda x: (x - low) / extent
+        f"(x - x.min({of})) / (x.max({of}) - x.min({of}))",
+        lambda x: (x - low) / extent,
+        True,
     )
