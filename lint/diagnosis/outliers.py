@@ -77,7 +77,7 @@ def _far_out(batches: Sequence[Batch]) -> tuple[Array, Array]:
     if samples >= _FEWEST:
         inputs = zip(*(keras.tree.flatten(batch.x) for batch in batches), strict=True)
         for leaves in inputs:
-            if all(map(_has_numbers, leaves)):
+            if all(map(_has_numbers, leaves)) and _are_alike(leaves):
                 far = np.maximum(far, _times_farther(leaves))
     index = np.flatnonzero(far > _FAR)
     is_rare = index.size <= max(1, _RARE * samples)
@@ -86,6 +86,14 @@ def _far_out(batches: Sequence[Batch]) -> tuple[Array, Array]:
 
 def _has_numbers(leaf: Any) -> bool:
     return isinstance(leaf, np.ndarray) and leaf.dtype.kind == "f" and leaf.size > 0
+
+
+def _are_alike(leaves: Sequence[Array]) -> bool:
+    """Whether samples have the same features in all batches, of as many positions."""
+    return (
+        len({leaf.shape[-1] if leaf.ndim > 2 else leaf.shape[1:] for leaf in leaves})
+        == 1
+    )
 
 
 def _times_farther(leaves: Sequence[Array]) -> Array:

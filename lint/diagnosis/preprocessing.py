@@ -111,8 +111,10 @@ def _candidates(batches: Sequence[Batch]) -> Iterator[Preprocessing]:
     import keras
 
     inputs = [keras.tree.flatten(batch.x) for batch in batches]
-    if any(len(leaves) != 1 for leaves in inputs):
+    if not all(map(_is_one_array, inputs)):
         return
+    if len({leaf.shape[1:] for (leaf,) in inputs}) != 1:
+        return  # Sequences may be longer in one batch than in another.
     x = np.concatenate([leaf for (leaf,) in inputs])
     if x.dtype.kind not in "fiu" or not x.size:
         return
@@ -124,6 +126,10 @@ def _candidates(batches: Sequence[Batch]) -> Iterator[Preprocessing]:
             yield _reversed(plain, axis)
         yield from _of_imagenet(float(x.min()), float(x.max()), axis)
     yield from _standardized(x)
+
+
+def _is_one_array(leaves: Sequence[Any]) -> bool:
+    return len(leaves) == 1 and isinstance(leaves[0], np.ndarray)
 
 
 def _scaled(low: float, high: float) -> Iterator[Preprocessing]:

@@ -158,3 +158,18 @@ class TestNoneIsNamed:
             model(x, training=True)
         monkeypatch.setattr(gathering, "fitting_preprocessing", pytest.fail)
         assert lint.diagnose(model, x // 8).causes
+
+    @pytest.mark.parametrize("shape", [(), (3,)])
+    def test_of_batches_of_unlike_lengths(self, shape):
+        front = layers.Reshape((-1, 3 if shape else 1))
+        inside = [front, layers.Conv1D(4, 3), BN(momentum=0.5)]
+        pool = layers.GlobalAveragePooling1D()
+        model = keras.Sequential([keras.Input((None, *shape)), *inside, pool])
+        random = np.random.default_rng(0)
+        batches = [
+            random.normal(0, 1, (32, length, *shape)).astype("float32")
+            for length in (7, 9, 12, 7)
+        ]
+        for batch in 20 * batches:
+            model(batch, training=True)
+        assert lint.diagnose(model, [(300 * batch,) for batch in batches]).causes
