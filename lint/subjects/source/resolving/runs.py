@@ -38,6 +38,7 @@ class Run:
         skipped: how many leading parameters Python fills in.
         outer: the call that runs the function in which the call is.
         key: equal for calls whose relevant arguments are equal.
+        settled: the parameters whose values matter.
     """
 
     function: Function
@@ -46,6 +47,7 @@ class Run:
     skipped: int
     outer: Run | None = None
     key: tuple[object, ...] = ()
+    settled: frozenset[str] = frozenset()
 
 
 def run_of(
@@ -55,11 +57,16 @@ def run_of(
     function = routine.node
     owner = routine.module.owner_of(function)
     is_made = owner is not None and getattr(function, "name", "") == "__init__"
-    deciding = _deciding(routine.module, owner if is_made and owner else function)
+    node = owner if is_made and owner else function
+    skipped = int(routine.owner is not None)
+    deciding = _deciding(routine.module, node) | {
+        name
+        for name in _handed_on(routine.module, node)
+        if _is_choice(argument_for(call, function, name, skipped), outer)
+    }
     deciding &= parameters(function)
     if not deciding:
         return None
-    skipped = int(routine.owner is not None)
     passed: list[tuple[str | None, str]] = [
         (name, ast.unparse(given))
         for name in sorted(deciding)
@@ -73,7 +80,29 @@ def run_of(
         if keyword.arg is None or function.args.kwarg is not None
     ]
     key = (function, scope, *passed, outer and outer.key)
-    return Run(function, module, call, skipped, outer, key)
+    return Run(function, module, call, skipped, outer, key, deciding)
+
+
+def _is_choice(given: ast.expr | None, outer: Run | None) -> bool:
+    """Whether it may switch something, as a name or a flag does, and a size does not."""
+    match given:
+        case ast.Constant(value=str() | bool() | None):
+            return True
+        case ast.Name(id=name):
+            return outer is not None and name in outer.settled
+    return False
+
+
+@remembered
+def _handed_on(_module: Module, node: ast.AST) -> frozenset[str]:
+    """The names that a function or class hands on to what it makes: `norm=norm`."""
+    return frozenset(
+        given.id
+        for inner in ast.walk(node)
+        if isinstance(inner, ast.Call) and last_word(inner.func)[:1].isupper()
+        for given in (*inner.args, *(option.value for option in inner.keywords))
+        if isinstance(given, ast.Name)
+    )
 
 
 @remembered
