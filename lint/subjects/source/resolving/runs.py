@@ -84,7 +84,7 @@ def run_of(
 
 
 def _is_choice(given: ast.expr | None, outer: Run | None) -> bool:
-    """Whether it may switch something, as a name or a flag does, and a size does not."""
+    """Whether it may be a switch: a name or a flag, not a size."""
     match given:
         case ast.Constant(value=str() | bool() | None):
             return True
