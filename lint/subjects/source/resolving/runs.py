@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from ..reading.values import Value
 
 
+# Options that say nothing about which layers there are.
+_INDIFFERENT = {"name", "padding", "dtype", "data_format", "activation"}
 _CHOOSES = re.compile(r"(?:get|make|build|create|select|choose)_?\w*norm", re.I)
 
 
@@ -59,12 +61,12 @@ def run_of(
     is_made = owner is not None and getattr(function, "name", "") == "__init__"
     node = owner if is_made and owner else function
     skipped = int(routine.owner is not None)
-    deciding = _deciding(routine.module, node) | {
+    settled = _deciding(routine.module, node) | {
         name
         for name in _handed_on(routine.module, node)
         if _is_choice(argument_for(call, function, name, skipped), outer)
     }
-    deciding &= parameters(function)
+    deciding = settled & parameters(function)
     if not deciding:
         return None
     passed: list[tuple[str | None, str]] = [
@@ -80,7 +82,8 @@ def run_of(
         if keyword.arg is None or function.args.kwarg is not None
     ]
     key = (function, scope, *passed, outer and outer.key)
-    return Run(function, module, call, skipped, outer, key, deciding)
+    kept = _kept_from(routine.module, node, frozenset(deciding))
+    return Run(function, module, call, skipped, outer, key, kept)
 
 
 def _is_choice(given: ast.expr | None, outer: Run | None) -> bool:
@@ -88,21 +91,57 @@ def _is_choice(given: ast.expr | None, outer: Run | None) -> bool:
     match given:
         case ast.Constant(value=str() | bool() | None):
             return True
-        case ast.Name(id=name):
+        case ast.Name(id=name) | ast.Attribute(value=ast.Name(), attr=name):
             return outer is not None and name in outer.settled
     return False
 
 
 @remembered
-def _handed_on(_module: Module, node: ast.AST) -> frozenset[str]:
+def _handed_on(module: Module, node: ast.AST) -> frozenset[str]:
     """The names that a function or class hands on to what it makes: `norm=norm`."""
-    return frozenset(
-        given.id
+    handed = {
+        name
         for inner in ast.walk(node)
-        if isinstance(inner, ast.Call) and last_word(inner.func)[:1].isupper()
-        for given in (*inner.args, *(option.value for option in inner.keywords))
-        if isinstance(given, ast.Name)
+        if isinstance(inner, ast.Call)
+        for option, given in (
+            *((None, argument) for argument in inner.args),
+            *((keyword.arg, keyword.value) for keyword in inner.keywords),
+        )
+        if option not in _INDIFFERENT
+        for name in _handed(given)
+    }
+    return frozenset(
+        handed.union(*(_set_to(module, node).get(name, ()) for name in handed))
     )
+
+
+def _handed(given: ast.expr) -> Iterator[str]:
+    match given:
+        case ast.Name(id=name) | ast.Attribute(value=ast.Name(), attr=name):
+            yield name
+
+
+@remembered
+def _set_to(_module: Module, node: ast.AST) -> dict[str, set[str]]:
+    """The names that attributes are set to: of `self.kind = norm`, norm."""
+    found: dict[str, set[str]] = {}
+    for inner in ast.walk(node):
+        match inner:
+            case ast.Assign(
+                targets=[ast.Attribute(attr=name)], value=ast.Name(id=given)
+            ):
+                found.setdefault(name, set()).add(given)
+    return found
+
+
+def _kept_from(module: Module, node: ast.AST, names: frozenset[str]) -> frozenset[str]:
+    """Parameters, and the attributes that they are kept in."""
+    kept = {
+        name
+        for name, given in _set_to(module, node).items()
+        if not given.isdisjoint(names)
+    }
+    return names | kept
 
 
 @remembered
