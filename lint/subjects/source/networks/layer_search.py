@@ -59,11 +59,10 @@ if TYPE_CHECKING:
 
 Kinds = frozenset[str]
 NOTHING: Kinds = frozenset()
-# Reading one of these from a network, or a layer, leads to no layer of it.
-_NO_LAYERS = {
-    *("shape", "dtype", "name", "trainable_variables", "trainable_weights"),
-    *("kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance"),
-}
+# Reading one of these from a network leads to no layer of it.
+_NO_LAYERS = {"shape", "dtype", "name", "trainable_variables", "trainable_weights"}
+# Nor does one of these from a layer of Keras; classes may call their own layers so.
+_VARIABLES = {"kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance"}
 
 
 class LayerSearch(Search):
@@ -262,7 +261,8 @@ class LayerSearch(Search):
             if isinstance(owner, Result):
                 for given in field_given(owner, name):
                     yield self.expression(*given)
-        if not ours and not any(isinstance(value, Known) for value in owners):
+        settled = ours or name in _VARIABLES
+        if not settled and not any(isinstance(value, Known) for value in owners):
             yield self.expression(module, base)
 
     def _instance_of(self, cls: Class) -> Class:
