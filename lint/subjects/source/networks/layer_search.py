@@ -59,6 +59,7 @@ if TYPE_CHECKING:
 
 Kinds = frozenset[str]
 NOTHING: Kinds = frozenset()
+_READING = {"getattr", "items", "values"}  # calls that give what something holds
 # Reading one of these from a network leads to no layer of it.
 _NO_LAYERS = {"shape", "dtype", "name", "trainable_variables", "trainable_weights"}
 
@@ -143,10 +144,11 @@ class LayerSearch(Search):
         frozen = keyword(call, "trainable")
         if frozen is not None and is_false(frozen) and not self.even_made_frozen:
             return
-        if last_word(call.func) == "getattr":
-            for value in values(module, call):
-                yield self._value(value)
-            return
+        if last_word(call.func) in _READING:
+            read = values(module, call)
+            yield from map(self._value, read)
+            if read or last_word(call.func) == "getattr":
+                return
         constructed = False
         known = makers(module, call.func, self.run, self.instance)
         for function in called(module, call) if known is None else known:
@@ -229,11 +231,11 @@ class LayerSearch(Search):
                 graphs = (self.expression(*given) for given in graphs_given(cls))
                 return self.of_class(cls).union(*graphs)
             case Items(module, node):
-                return self.expression(module, node)
+                return self.expression(module, node) | self._grown(module, node)
         return NOTHING
 
-    def _grown(self, module: Module, made: ast.Call) -> Kinds:
-        """Return what is added to a network under the name it is first given."""
+    def _grown(self, module: Module, made: ast.expr) -> Kinds:
+        """Return what is added to a network or list under the name first given."""
         found = NOTHING
         for added in added_under_its_name(module, made):
             if not is_dead(module, added, self.run):

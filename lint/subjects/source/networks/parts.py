@@ -116,8 +116,8 @@ def _surely_added(module: Module, made: ast.Call) -> Iterator[ast.expr]:
             yield added
 
 
-def added_under_its_name(module: Module, made: ast.Call) -> Iterator[ast.expr]:
-    """Yield what is added to a network under the name, or attribute, it is given."""
+def added_under_its_name(module: Module, made: ast.expr) -> Iterator[ast.expr]:
+    """Yield what is added to a network or list under the name, or attribute, given."""
     match module.scopes.parents.get(made):
         case ast.Assign(targets=[ast.Name(id=name)]):
             yield from added_to(module, name, module.scopes.scope_of(made).node)

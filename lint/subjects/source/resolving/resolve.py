@@ -134,6 +134,11 @@ def _elements(
     yield from values(module, expression.elt)
 
 
+@reads(ast.DictComp)
+def _entries(module: Module, expression: ast.DictComp) -> Iterator[Value]:
+    yield from values(module, expression.value)
+
+
 @reads(ast.Lambda)
 def _lambda(module: Module, expression: ast.Lambda) -> Iterator[Value]:
     yield Routine(module, expression)

@@ -37,6 +37,7 @@ _SAME_FUNCTION = {
 @reads(ast.Call)
 def _call(module: Module, call: ast.Call) -> Iterator[Value]:
     yield from _got(module, call)
+    yield from _gone_over(module, call)
     on = moved(call)
     if on is not None:
         yield from values(module, on)
@@ -91,6 +92,18 @@ def _got(module: Module, call: ast.Call) -> Iterator[Value]:
     yield from found
     if not found and default and isinstance(default[0], ast.Constant):
         yield from values(module, default[0])
+
+
+def _gone_over(module: Module, call: ast.Call) -> Iterator[Value]:
+    """`nets.values()` or `nets.items()` of a dict, as a list with any entry of it."""
+    match call:
+        case ast.Call(
+            func=ast.Attribute(value=held, attr="values" | "items" as way), args=[]
+        ) if any(isinstance(owner, Items | Result) for owner in values(module, held)):
+            entry: ast.expr = ast.Subscript(held, ast.Slice(), ast.Load())
+            if way == "items":
+                entry = ast.Tuple([ast.Slice(), entry], ast.Load())
+            yield Items(module, ast.List([entry], ast.Load()))
 
 
 def _super(module: Module, call: ast.Call) -> Iterator[Value]:
