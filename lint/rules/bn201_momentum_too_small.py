@@ -83,7 +83,7 @@ healthy = bool(error < 0.5)
         for momentum in source.momenta(module):
             severity = _severity(momentum.value)
             if severity is not None:
-                if source.changes_later(module):
+                if source.changes_later(module, momentum.value):
                     severity = Severity.INFO  # a schedule may start low
                 what = f"{momentum.keyword}={momentum.value:g}"
                 origin = f" ({momentum.origin})" if momentum.origin else ""
@@ -112,7 +112,9 @@ def _severity(momentum: float) -> Severity | None:
 
 def _fix(module: Module, momentum: source.Momentum) -> Fix | None:
     """Replace the value by its equivalent in Keras."""
-    if momentum.value not in _OF_PYTORCH or source.changes_later(module):
+    if momentum.value not in _OF_PYTORCH or source.changes_later(
+        module, momentum.value
+    ):
         return None
     number = source.sole_number(module, momentum)
     meant = f"{1 - momentum.value:g}"

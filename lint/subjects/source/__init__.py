@@ -75,10 +75,10 @@ from .resolving.classes import (
 from .resolving.lineage import method_of, project_lineage
 from .resolving.members import members
 from .resolving.named_flags import named_flag
+from .statistics.assigned_momenta import changes_later
 from .statistics.averaged import averaged_weights
 from .statistics.averages_put_in import averages_put_in
 from .statistics.batch_norm_calls import batch_modes
-from .statistics.batch_norms import Momentum, changes_later, momenta
 from .statistics.batch_of_one import batches_of_one
 from .statistics.copied_weights import copies_without_statistics
 from .statistics.data_formats import (
@@ -89,6 +89,7 @@ from .statistics.data_formats import (
 from .statistics.dropout_rates import DropoutRate, dropout_rates
 from .statistics.fixed_axis import fixed_axes
 from .statistics.imported_weights import default_epsilons, misordered_weights
+from .statistics.momenta import Momentum, momenta
 from .statistics.own_averages import own_averages
 from .statistics.reused_layers import reused_layers
 from .statistics.shared_inputs import shared_by_inputs

@@ -19,9 +19,9 @@ from ..resolving.local_calls import calls_of
 from ..resolving.resolve import values
 from ..resolving.switches import constants_of
 from ..resolving.symbolic import network_parts
+from ..statistics.conditions_on_layers import is_of_batch_norm
 from .sorting import (
     frees,
-    is_of_batch_norm,
     leaves_out,
     sets,
     sorted_by_index,

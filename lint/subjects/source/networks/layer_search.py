@@ -152,27 +152,25 @@ class LayerSearch(Search):
         constructed = False
         known = makers(module, call.func, self.run, self.instance)
         for function in called(module, call) if known is None else known:
-            if isinstance(function, Routine):
-                constructed = True
-                with self.running(run_of(function, module, call, self.run)):
-                    yield self._alternatives(
-                        [
-                            (function.module, returned)
-                            for returned in returns_of(function.module, function.node)
-                            if not is_dead(function.module, returned, self.run)
-                        ]
-                    )
-            else:
-                constructed = constructed or isinstance(function, Known | Class)
-                yield self._made(function, module, call)
+            constructed = constructed or isinstance(function, Routine | Known | Class)
+            yield self._made(function, module, call)
         if not constructed and says(module, call).is_nothing:
             yield self.expression(module, call.func)
         for argument in (*call.args, *(option.value for option in call.keywords)):
             yield self.expression(module, argument)
 
     def _made(self, maker: Value, module: Module, call: ast.Call) -> Kinds:
-        """Return what the instance that `maker` returns holds."""
+        """Return what a function of the project returns, or an instance holds."""
         match maker:
+            case Routine():
+                with self.running(run_of(maker, module, call, self.run)):
+                    return self._alternatives(
+                        [
+                            (maker.module, returned)
+                            for returned in returns_of(maker.module, maker.node)
+                            if not is_dead(maker.module, returned, self.run)
+                        ]
+                    )
             case Known(name):
                 return kinds_made(module, name, call, self.run, self._at_any_rate)
             case Class():

@@ -55,6 +55,8 @@ def attribute_of(value: Value, attribute: str) -> Iterator[Value]:
             for keyword in made.keywords:
                 if keyword.arg == attribute:
                     yield from values(module, keyword.value)
+        case Literal() if attribute == "value":  # of an enumeration
+            yield value
 
 
 def _made_with(record: Result, field: str) -> Iterator[Value]:

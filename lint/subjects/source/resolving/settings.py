@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from ..reading.bindings import Kind
 from ..reading.nodes import Function
 from ..reading.values import Items, Literal, dict_entries
+from .entries import put_in, set_on
+from .outcomes import is_option
 from .packed import is_complete
 from .passed import passed_for
 from .records import fields_of
@@ -32,16 +34,35 @@ def literals(module: Module, expression: ast.expr) -> Iterator[Literal]:
     yield from found
     if found:
         return
-    given: list[Given] | None = None
-    match local_value(module, expression):
-        case ast.Attribute() as field:
-            given = fields_of(module, field, None)
-        case ast.Subscript() as entry:
-            given = entries_of(module, entry, None)
-    for one in given or ():
+    setting = local_value(module, expression)
+    for one in _given(module, setting):
         for value in () if one is None else values(one[0], one[1]):
             if isinstance(value, Literal):
                 yield value
+    if isinstance(setting, ast.Attribute) and is_option(module, setting):
+        default = _number(module.project.options[setting.attr])
+        if default is not None:
+            yield Literal(default, module, setting)
+
+
+def _given(module: Module, setting: ast.AST) -> Iterator[Given]:
+    """What a setting is given where its object or dict is made, or afterwards."""
+    match setting:
+        case ast.Attribute():
+            yield from fields_of(module, setting, None) or ()
+            yield from ((module, one, None) for one in set_on(module, setting))
+        case ast.Subscript(value=ast.Name() as base, slice=key):
+            passed = entries_of(module, setting, None)
+            put = ((module, one, None) for one in put_in(module, base, key))
+            yield from put if passed is None else passed
+
+
+def _number(default: object) -> float | None:
+    """The number that the default of an option is, as written in a file of settings."""
+    try:
+        return float(default) if isinstance(default, str | int | float) else None
+    except ValueError:
+        return None
 
 
 def entries_of(
