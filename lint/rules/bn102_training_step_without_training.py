@@ -131,7 +131,7 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                 )
                 continue
             yield self.finding(
-                f"{_network(module, lost)} {lost.how} without training=True: it runs "
+                f"{_network(module, lost)} {lost.how} without {lost.flag}: it runs "
                 f"in inference mode, so {harm(lost.kinds)}; {_remedy(module, lost)}",
                 module.location(lost.node),
                 None if names.BATCH_NORM in lost.kinds else Severity.WARNING,
@@ -152,13 +152,11 @@ def _remedy(module: Module, lost: source.LostFlag) -> str:
     is_elsewhere = lost.home is not None and lost.home is not module
     if lost.is_call and lost.shared and is_elsewhere:
         return "pass training=True, by a parameter where an evaluation shares this"
-    return "pass training=True"
+    return f"pass {lost.flag}"
 
 
 def _fix(module: Module, lost: source.LostFlag) -> Fix | None:
     """Return the fix; it is unsafe in a function that an evaluation may share."""
     if not lost.is_call:
         return None
-    return source.with_argument(
-        module, lost.node, "training=True", safe=not lost.shared
-    )
+    return source.with_argument(module, lost.node, lost.flag, safe=not lost.shared)

@@ -130,7 +130,7 @@ def _from_constructor(module: Module, node: ast.ClassDef, name: str) -> ast.expr
     It is set by the constructor, perhaps with all that it is given; a constant also by
     the body of the class.
     """
-    if not hints.is_training_flag(name) or "trainable" in name.lower():
+    if not hints.is_flag_like(name) or "trainable" in name.lower():
         return None
     own = members(module, node)
     constructor = own.methods.get("__init__")

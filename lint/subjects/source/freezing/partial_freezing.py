@@ -122,6 +122,11 @@ def _with_layers(module: Module, layers: ast.expr) -> ast.expr | None:
             slice=ast.Slice(lower=ast.expr() as first, upper=None, step=None),
         ) if _is_long(module, first):
             return network
+        case ast.Subscript(
+            value=ast.Attribute(value=network, attr="layers"),
+            slice=ast.Slice(lower=None, upper=ast.UnaryOp(op=ast.USub()), step=None),
+        ):
+            return network  # all but the last, which are new
     return None
 
 

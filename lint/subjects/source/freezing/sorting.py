@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from ..reading.nodes import last_word
+from ..reading.nodes import Function, arguments_of, last_word
+from ..reading.values import Routine
+from ..resolving.resolve import values
 from ..resolving.switches import constants_of
 from ..statistics.conditions_on_layers import are_batch_norm, is_of_batch_norm
 
@@ -14,7 +16,33 @@ if TYPE_CHECKING:
 
 
 def sorts_out(module: Module, body: list[ast.stmt], name: str) -> bool:
-    """Whether BN, by itself, is frozen or is all that is not set free."""
+    """Whether BN, by itself, is frozen or is all that is not set free.
+
+    A function that is called for each layer may do so.
+    """
+    match body:
+        case [ast.Expr(value=ast.Call(func=ast.Name() as helper, args=[given]))] if (
+            isinstance(given, ast.Name) and given.id == name
+        ):
+            return any(
+                _sorts(value.module, _statements(value.node), layer.arg)
+                for value in values(module, helper)
+                if isinstance(value, Routine)
+                for layer in arguments_of(value.node)[:1]
+            )
+    return _sorts(module, body, name)
+
+
+def _statements(function: Function) -> list[ast.stmt]:
+    """The body of a function without its docstring."""
+    body = [] if isinstance(function, ast.Lambda) else function.body
+    has_docstring = isinstance(function, ast.FunctionDef) and ast.get_docstring(
+        function
+    )
+    return body[1:] if has_docstring else body
+
+
+def _sorts(module: Module, body: list[ast.stmt], name: str) -> bool:
     if len(body) > 1 and sets(module, body[0], name, True):
         body = body[1:]  # all are set free, and then BN is frozen
     match body:

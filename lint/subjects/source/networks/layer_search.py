@@ -256,6 +256,7 @@ class LayerSearch(Search):
                     yield self._member(cls, name)
             if isinstance(owner, Result):
                 for given in field_given(owner, name):
+                    ours = True
                     yield self.expression(*given)
         if not ours and not any(isinstance(value, Known) for value in owners):
             yield self.expression(module, base)

@@ -83,6 +83,16 @@ def _converted(module: Module, call: ast.Call, by: str) -> Iterator[Value]:
                     yield Literal(float(text), value.module, value.node)
 
 
+def wrapped(module: Module, call: ast.Call) -> ast.expr | None:
+    """What `tf.function(net)` and the like wrap."""
+    if call.args and any(
+        isinstance(maker, Known) and maker.name in _SAME_FUNCTION
+        for maker in values(module, call.func)
+    ):
+        return call.args[0]
+    return None
+
+
 def _unbound(function: Value) -> Value:
     """The function or class behind `functools.partial`."""
     while isinstance(function, Partial):

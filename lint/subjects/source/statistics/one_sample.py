@@ -9,9 +9,17 @@ from ..networks.parts import items_of
 from ..reading.bindings import Binding, Kind
 from ..reading.limits import FLAGS_HANDED
 from ..reading.nodes import Function, last_word
-from ..reading.values import Known, Routine, argument_for, default_of, unpacks
+from ..reading.values import (
+    Class,
+    Known,
+    Routine,
+    argument_for,
+    default_of,
+    unpacks,
+)
 from ..resolving.callers import all_calls
 from ..resolving.classes import keyword
+from ..resolving.lineage import method_of
 from ..resolving.members import returns_of
 from ..resolving.numbers import number
 from ..resolving.resolve import values
@@ -23,6 +31,8 @@ if TYPE_CHECKING:
     from ..reading.module import Module
 
 _STEPS = 20  # from a data set back to where it is made
+_SIZE = "batch_size"
+_DEFAULT_OF_LOADER = ast.Constant(1)
 _BATCHES = ("batch", "padded_batch", "unbatch")
 
 
@@ -108,14 +118,39 @@ def batch_of_one(
         if isinstance(node, ast.Call):
             if last_word(node.func) in _BATCHES and node.args:
                 return node if size_of_one(module, node.args[0]) else None
-            size = keyword(node, "batch_size")
+            size = _batch_size(module, node)
             if size is not None:
-                return node if size_of_one(module, size) else None
+                return node if size_of_one(*size) else None
             for value in values(module, node.func):
                 if isinstance(value, Routine):
                     made = returns_of(value.module, value.node)
                     given = [(value.module, returned) for returned in made]
                     return _single_item(value) or _first_of_one(given, depth)
+    return None
+
+
+def _batch_size(module: Module, made: ast.Call) -> tuple[Module, ast.expr] | None:
+    """The batch size that a data set is made with, by name, place or default."""
+    given = keyword(made, _SIZE)
+    if given is not None:
+        return module, given
+    for value in values(module, made.func):
+        match value:
+            case Known("torch.utils.data.DataLoader") if not (
+                unpacks(made) or keyword(made, "batch_sampler")
+            ):
+                sizes = made.args[1:2] or [_DEFAULT_OF_LOADER]
+                return module, sizes[0]
+            case Class():
+                constructor = method_of(value, "__init__")
+                if constructor is None or unpacks(made):
+                    continue
+                given = argument_for(made, constructor.node, _SIZE, 1)
+                if given is not None:
+                    return module, given
+                default = default_of(constructor.node, _SIZE)
+                if default is not None:
+                    return constructor.module, default
     return None
 
 
