@@ -28,33 +28,49 @@ if TYPE_CHECKING:
     from .runs import Run
 
 
-def literals(module: Module, expression: ast.expr) -> Iterator[Literal]:
-    """Yield the constants that an expression may be, those of settings among them."""
-    found = [one for one in values(module, expression) if isinstance(one, Literal)]
-    yield from found
-    if found:
-        return
+def literals(module: Module, expression: ast.expr) -> tuple[Literal, ...]:
+    """Return the constants that an expression may be, those of settings among them.
+
+    What is put into an object or dict later counts, not what it is made with.
+    """
     setting = local_value(module, expression)
-    for one in _given(module, setting):
-        for value in () if one is None else values(one[0], one[1]):
-            if isinstance(value, Literal):
-                yield value
+    for given in (
+        _put_later(module, setting),
+        [(module, expression, None)],
+        _passed(module, setting),
+    ):
+        found = tuple(
+            value
+            for one in given
+            if one is not None
+            for value in values(one[0], one[1])
+            if isinstance(value, Literal)
+        )
+        if found:
+            return found
     if isinstance(setting, ast.Attribute) and is_option(module, setting):
         default = _number(module.project.options[setting.attr])
         if default is not None:
-            yield Literal(default, module, setting)
+            return (Literal(default, module, setting),)
+    return ()
 
 
-def _given(module: Module, setting: ast.AST) -> Iterator[Given]:
-    """What a setting is given where its object or dict is made, or afterwards."""
+def _put_later(module: Module, setting: ast.AST) -> Iterator[Given]:
+    """What a setting is given after its object or dict is made."""
+    match setting:
+        case ast.Attribute():
+            yield from ((module, one, None) for one in set_on(module, setting))
+        case ast.Subscript(value=ast.Name() as base, slice=ast.Constant() as key):
+            yield from ((module, one, None) for one in put_in(module, base, key))
+
+
+def _passed(module: Module, setting: ast.AST) -> Iterator[Given]:
+    """What the object or dict of a setting is made with, where it is passed in."""
     match setting:
         case ast.Attribute():
             yield from fields_of(module, setting, None) or ()
-            yield from ((module, one, None) for one in set_on(module, setting))
-        case ast.Subscript(value=ast.Name() as base, slice=key):
-            passed = entries_of(module, setting, None)
-            put = ((module, one, None) for one in put_in(module, base, key))
-            yield from put if passed is None else passed
+        case ast.Subscript():
+            yield from entries_of(module, setting, None) or ()
 
 
 def _number(default: object) -> float | None:

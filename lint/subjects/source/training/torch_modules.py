@@ -13,6 +13,7 @@ from ..resolving.saying import FLAG
 from .lost_flag import LOST, LostFlag
 from .phases import loses_flag
 from .running import running, trained_kinds
+from .torch_steps import runs_without_gradients
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +54,7 @@ def _kind(cls: Class) -> str:
 def _lost(module: Module, method: ast.AST, flag: str) -> Iterator[LostFlag]:
     name = getattr(method, "name", "")
     for run in running(module, [method]):
-        lost = loses_flag(run)
+        lost = None if runs_without_gradients(run) else loses_flag(run)
         known = [] if lost is None else list(trained_kinds(run))
         kinds = next((kinds & LOST for _, kinds in known if kinds & LOST), None)
         if lost is not None and kinds:
