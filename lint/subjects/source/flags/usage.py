@@ -17,6 +17,7 @@ from ..reading.values import (
     argument_for,
     unpacks,
 )
+from ..resolving.callers import handed_in
 from ..resolving.classes import keyword
 from ..resolving.lineage import method_of, project_lineage
 from ..resolving.resolve import values
@@ -221,6 +222,7 @@ def _is_led_by_step(module: Module, cls: Class, flag: str) -> bool:
     for run in running(module, [module.tree], own_tapes=True):
         if run.caller is not None and _leads(run.module, run.call, flag):
             for network in run.networks():
-                if any(is_instance(value, cls) for value in values(*network)):
-                    return True
+                for known in (network, *handed_in(*network)):
+                    if any(is_instance(value, cls) for value in values(*known)):
+                        return True
     return False

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ... import names
+from ..reading import hints
 from ..reading.memo import found_once
 from ..reading.nodes import last_word, start
 from ..reading.reach import may_reach
@@ -24,6 +25,7 @@ from ..reading.values import (
 )
 from ..resolving.classes import calls_in, keyword
 from ..resolving.lineage import lineage, method_of
+from ..resolving.option_defaults import option_defaults
 from ..resolving.resolve import values
 from ..resolving.settings import literals
 from .momentum_arguments import (
@@ -195,7 +197,7 @@ def _word_of(name: str) -> str:
 def _numbers(
     module: Module, call: ast.Call, argument: Argument, word: str
 ) -> Iterator[Momentum]:
-    for value in literals(argument.module, argument.expression):
+    for value in _literals(argument.module, argument.expression):
         if is_number(value.value):
             assert isinstance(value.value, int | float)
             shown = argument.shown or argument.expression
@@ -208,6 +210,15 @@ def _numbers(
                 value,
                 _origin(module, place, value),
             )
+
+
+def _literals(module: Module, expression: ast.expr) -> Iterator[Literal]:
+    """The constants that it may be, or the default of an option `--bn-momentum`."""
+    found = [*literals(module, expression)]
+    yield from found
+    if not found and hints.is_named_for_phase(ast.unparse(expression)):
+        for default in option_defaults(module, expression):
+            yield from literals(module, default)
 
 
 def _place(

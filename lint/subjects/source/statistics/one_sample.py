@@ -14,6 +14,7 @@ from ..resolving.callers import all_calls
 from ..resolving.classes import keyword
 from ..resolving.members import returns_of
 from ..resolving.numbers import number
+from ..resolving.option_defaults import option_defaults
 from ..resolving.resolve import values
 from ..resolving.saying import local_value
 
@@ -72,22 +73,8 @@ def passed_as_one(module: Module, function: Function, name: str) -> ast.expr | N
 
 def is_option_of_one(module: Module, size: ast.expr) -> bool:
     """Whether it is `args.batch_size`, and the option is 1 if it is not given."""
-    if not isinstance(size, ast.Attribute) or "parse_args" not in module.calls_by_name:
-        return False
-    defaults = [
-        keyword(call, "default")
-        for call in module.calls_by_name.get("add_argument", ())
-        if size.attr in _names_of_option(call)
-    ]
-    return bool(defaults) and all(
-        default is not None and number(module, default) == 1 for default in defaults
-    )
-
-
-def _names_of_option(call: ast.Call) -> Iterator[str]:
-    for given in (keyword(call, "dest"), *call.args):
-        if isinstance(given, ast.Constant) and isinstance(given.value, str):
-            yield given.value.lstrip("-").replace("-", "_")
+    defaults = option_defaults(module, size)
+    return bool(defaults) and all(number(module, one) == 1 for one in defaults)
 
 
 def batch_of_one(

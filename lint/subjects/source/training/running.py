@@ -233,9 +233,15 @@ def kinds_of_network(network: Network) -> frozenset[str]:
 
 
 def _own_call(instance: Self | Result) -> Routine | None:
-    """The `__call__` of a class of the project, in place of that of Keras."""
+    """What a call of a class of the project runs, if that is not Keras' `__call__`.
+
+    That is its own `__call__`, or the `forward` of a module of PyTorch.
+    """
     cls = instance.cls if isinstance(instance, Self) else instance.maker
-    return method_of(cls, "__call__") if isinstance(cls, Class) else None
+    if not isinstance(cls, Class):
+        return None
+    own = method_of(cls, "__call__")
+    return method_of(cls, "forward") if own is None and not keras_kind(cls) else own
 
 
 def _is_network(value: object) -> bool:
