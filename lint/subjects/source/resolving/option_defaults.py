@@ -1,4 +1,4 @@
-"""The defaults of a command's options, in the file that reads them: `args.batch_size`."""
+"""Defaults of the options of a command, in the file that reads them."""
 
 from __future__ import annotations
 

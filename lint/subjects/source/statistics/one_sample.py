@@ -9,9 +9,18 @@ from ..networks.parts import items_of
 from ..reading.bindings import Binding, Kind
 from ..reading.limits import FLAGS_HANDED
 from ..reading.nodes import Function, last_word
-from ..reading.values import Known, Routine, argument_for, default_of, unpacks
+from ..reading.values import (
+    Class,
+    Known,
+    Routine,
+    argument_for,
+    default_of,
+    parameters,
+    unpacks,
+)
 from ..resolving.callers import all_calls
 from ..resolving.classes import keyword
+from ..resolving.lineage import lineage, method_of
 from ..resolving.members import returns_of
 from ..resolving.numbers import number
 from ..resolving.option_defaults import option_defaults
@@ -99,6 +108,8 @@ def batch_of_one(
             if size is not None:
                 return node if size_of_one(module, size) else None
             for value in values(module, node.func):
+                if isinstance(value, Class) and _gives_batches(value):
+                    return _single_batches(module, node, value)
                 if isinstance(value, Routine):
                     made = returns_of(value.module, value.node)
                     given = [(value.module, returned) for returned in made]
@@ -137,6 +148,28 @@ def _passed(module: Module, name: ast.Name) -> list[tuple[Module, ast.expr]]:
                     return []
                 given.append((where, passed))
     return given
+
+
+def _gives_batches(cls: Class) -> bool:
+    """Whether it extends what `fit` takes its batches from, one by one."""
+    return any(
+        isinstance(base, Known) and base.name.endswith((".PyDataset", ".Sequence"))
+        for base in lineage(cls)
+    )
+
+
+def _single_batches(module: Module, made: ast.Call, cls: Class) -> ast.AST | None:
+    """What makes each batch one sample: the size that it is given, or its items."""
+    constructor = method_of(cls, "__init__")
+    if constructor is not None and "batch_size" in parameters(constructor.node):
+        size = argument_for(made, constructor.node, "batch_size", 1)
+        if size is not None:
+            return made if size_of_one(module, size) else None
+        size = default_of(constructor.node, "batch_size")
+        single = size is not None and size_of_one(constructor.module, size)
+        return made if single and not unpacks(made) else None
+    items = method_of(cls, "__getitem__")
+    return None if items is None else _single_item(items)
 
 
 def _single_item(routine: Routine) -> ast.AST | None:
