@@ -102,7 +102,7 @@ def events_of_freezing(
 
 
 def _each(module: Module, node: ast.AST, network: ast.expr) -> list[ast.expr]:
-    """The networks that a loop around goes through one by one: `for d in (d_a, d_b)`."""
+    """The networks that a loop goes through one by one: `for d in (d_a, d_b)`."""
     for loop in module.scopes.ancestors(node):
         match loop:
             case ast.For(

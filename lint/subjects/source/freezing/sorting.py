@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ..reading.module import Module
 
 _NAMES = ("BatchNorm", "batch_norm", "batchnorm", "bn", "_bn", "bn_")
+_STATISTICS = ("moving_mean", "moving_variance")
 
 
 def sorts_out(module: Module, body: list[ast.stmt], name: str) -> bool:
@@ -160,6 +161,11 @@ def is_of_batch_norm(module: Module, test: ast.expr, name: str) -> bool:
             return all(is_of_batch_norm(module, one, name) for one in tests)
         case ast.Call(func=ast.Name(id="isinstance"), args=[ast.Name(id=layer), kinds]):
             return layer == name and _are_batch_norm(module, kinds)
+        case ast.Call(
+            func=ast.Name(id="hasattr"),
+            args=[ast.Name(id=layer), ast.Constant(value=attribute)],
+        ):
+            return layer == name and attribute in _STATISTICS
         case ast.Compare(
             left=left, ops=[ast.Eq() | ast.Is() | ast.In()], comparators=[right]
         ):

@@ -27,21 +27,25 @@ if TYPE_CHECKING:
 
 
 def literals(module: Module, expression: ast.expr) -> Iterator[Literal]:
-    """Yield the constants that an expression may be, those of settings among them."""
-    found = [one for one in values(module, expression) if isinstance(one, Literal)]
-    yield from found
-    if found:
-        return
+    """Yield the constants that an expression may be, those of settings among them.
+
+    What an object was made with counts before what its class sets.
+    """
     given: list[Given] | None = None
     match local_value(module, expression):
         case ast.Attribute() as field:
             given = fields_of(module, field, None)
         case ast.Subscript() as entry:
             given = entries_of(module, entry, None)
-    for one in given or ():
-        for value in () if one is None else values(one[0], one[1]):
-            if isinstance(value, Literal):
-                yield value
+    found = [] if given and all(given) else _constants(module, expression)
+    yield from found
+    for one in given or () if not found else ():
+        if one is not None:
+            yield from _constants(one[0], one[1])
+
+
+def _constants(module: Module, expression: ast.expr) -> list[Literal]:
+    return [one for one in values(module, expression) if isinstance(one, Literal)]
 
 
 def entries_of(

@@ -80,8 +80,9 @@ def _worked_out_as_false(step: Running, said: Said) -> Running | None:
     caller, routine = step.caller, step.routine
     if said.how is not How.SOMETHING or caller is None or routine is None:
         return None
-    given = said.node.value if isinstance(said.node, ast.keyword) else None
-    given = None if given is None else local_value(step.module, given)
+    if not isinstance(said.node, ast.keyword):
+        return None
+    given = local_value(step.module, said.node.value)
     if not isinstance(given, ast.Compare | ast.UnaryOp | ast.BoolOp | ast.IfExp):
         return None
     asked = parameters(routine.node) & {
