@@ -118,6 +118,8 @@ def _with_layers(module: Module, layers: ast.expr) -> ast.expr | None:
     match layers:
         case ast.Attribute(value=network, attr="layers"):
             return network
+        case ast.Call(func=ast.Name(id="reversed" | "list" | "tqdm"), args=[inner]):
+            return _with_layers(module, inner)
         case ast.Subscript(
             value=ast.Attribute(value=network, attr="layers"),
             slice=ast.Slice(lower=ast.expr() as first, upper=None, step=None),
