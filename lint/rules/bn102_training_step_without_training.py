@@ -152,7 +152,8 @@ def _network(module: Module, lost: source.LostFlag) -> str:
 
 def _remedy(module: Module, lost: source.LostFlag) -> str:
     is_elsewhere = lost.home is not None and lost.home is not module
-    if lost.is_call and lost.shared and is_elsewhere:
+    of_step = lost.flag == "training=True"
+    if of_step and lost.is_call and lost.shared and is_elsewhere:
         return "pass training=True, by a parameter where an evaluation shares this"
     return f"pass {lost.flag}"
 

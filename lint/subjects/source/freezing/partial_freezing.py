@@ -14,7 +14,7 @@ from ..reading.keras_versions import keras_for
 from ..reading.nodes import start
 from ..reading.values import Class, Known, Result
 from ..resolving.callers import handed_in
-from ..resolving.classes import keras_kind
+from ..resolving.classes import keras_kind, keyword
 from ..resolving.local_calls import calls_of
 from ..resolving.resolve import values
 from ..resolving.switches import constants_of
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 _Loop = ast.For | ast.ListComp
 _MANY = 10  # layers that hardly a network has around the one inside
 _INFERS_WHEN_FROZEN = (2, 4)  # with TensorFlow 2
+_WRAPPER = Known("keras.layers.TimeDistributed")
 _MODELS = ("keras.Model", "keras.Sequential", "keras.applications.")
 
 
@@ -117,6 +118,8 @@ def _with_layers(module: Module, layers: ast.expr) -> ast.expr | None:
     match layers:
         case ast.Attribute(value=network, attr="layers"):
             return network
+        case ast.Call(func=ast.Name(id="reversed" | "list" | "tqdm"), args=[inner]):
+            return _with_layers(module, inner)
         case ast.Subscript(
             value=ast.Attribute(value=network, attr="layers"),
             slice=ast.Slice(lower=ast.expr() as first, upper=None, step=None),
@@ -207,12 +210,22 @@ def _inner_layers(
     for where, part in network_parts(module, network):
         if isinstance(part, ast.Call):
             yield where, part.func
+            yield from _wrapped(where, part.func)
         if isinstance(where.scopes.parents.get(part), ast.List):
             yield where, part  # Sequential([base, ...])
     for value in values(module, network):
         if isinstance(value, Result):
             for added in added_under_its_name(value.module, value.call):
                 yield value.module, added
+
+
+def _wrapped(module: Module, layer: ast.expr) -> Iterator[tuple[Module, ast.expr]]:
+    """The `base` of `TimeDistributed(base)`, which is one layer as well."""
+    for value in values(module, layer):
+        if isinstance(value, Result) and value.maker == _WRAPPER:
+            for inner in (*value.call.args[:1], keyword(value.call, "layer")):
+                if inner is not None:
+                    yield value.module, inner
 
 
 def _is_net(value: Result) -> bool:

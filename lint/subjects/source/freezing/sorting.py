@@ -124,7 +124,7 @@ def _branches(
 
 
 def _only(module: Module, statements: list[ast.stmt], name: str, value: bool) -> bool:
-    """Whether `trainable` is set so; what is printed besides does not matter."""
+    """Whether `trainable` is set so; what is shown or counted does not matter."""
     doing = [statement for statement in statements if not _shows(statement)]
     return len(doing) == 1 and sets(module, doing[0], name, value)
 
@@ -132,7 +132,9 @@ def _only(module: Module, statements: list[ast.stmt], name: str, value: bool) ->
 def _shows(statement: ast.stmt) -> bool:
     match statement:
         case ast.Expr(value=ast.Call(func=function)):
-            return last_word(function) in ("print", "info", "debug")
+            return last_word(function) in ("print", "info", "debug", "append")
+        case ast.AugAssign(target=ast.Name()):
+            return True
     return False
 
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from ..reading import hints
 from ..reading.bindings import Kind
 from ..reading.nodes import Function
 from ..reading.values import Items, Literal, dict_entries
 from .entries import put_in, set_on
+from .option_defaults import option_defaults
 from .outcomes import is_option
 from .packed import is_complete
 from .passed import passed_for
@@ -31,13 +33,18 @@ if TYPE_CHECKING:
 def literals(module: Module, expression: ast.expr) -> tuple[Literal, ...]:
     """Return the constants that an expression may be, those of settings among them.
 
-    What is put into an object or dict later counts, not what it is made with.
+    What is put into an object or dict later counts before what it is made with, and
+    that before what its class sets. Of options that speak of normalization, and have
+    no other value in sight, it is the default.
     """
     setting = local_value(module, expression)
+    passed = [*_passed(module, setting)]
     for given in (
         _put_later(module, setting),
+        passed if all(passed) else (),
         [(module, expression, None)],
-        _passed(module, setting),
+        passed,
+        _defaults(module, setting),
     ):
         found = tuple(
             value
@@ -53,6 +60,12 @@ def literals(module: Module, expression: ast.expr) -> tuple[Literal, ...]:
         if default is not None:
             return (Literal(default, module, setting),)
     return ()
+
+
+def _defaults(module: Module, setting: ast.AST) -> Iterator[Given]:
+    if isinstance(setting, ast.expr) and hints.is_named_for_phase(ast.unparse(setting)):
+        for default in option_defaults(module, setting):
+            yield module, default, None
 
 
 def _put_later(module: Module, setting: ast.AST) -> Iterator[Given]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..reading.memo import found_once
 from ..reading.values import Result, is_number
 from ..resolving.conditions import conditions_around
+from ..resolving.numbers import number
 from ..resolving.resolve import values
 from ..resolving.settings import literals
 from .batch_norms import batch_norm_name
@@ -21,11 +22,14 @@ if TYPE_CHECKING:
 
 @found_once
 def assigned_momenta(module: Module) -> Iterator[ast.Assign]:
-    """Yield what sets the momentum of a layer that is surely batch normalization."""
+    """Yield what sets the momentum of a layer that is surely batch normalization.
+
+    Not to 0, which is meant: the statistics of one batch.
+    """
     for node in module.scopes.of(ast.Assign):
         match node.targets:
             case [ast.Attribute(value=ast.Name() as layer, attr="momentum")] if (
-                _is_batch_norm(module, node, layer)
+                _is_batch_norm(module, node, layer) and number(module, node.value) != 0
             ):
                 yield node
 
@@ -47,14 +51,9 @@ def _is_batch_norm(module: Module, node: ast.Assign, layer: ast.Name) -> bool:
         for value in values(module, layer)
     )
     return made or any(
-        wanted and (is_of_batch_norm(module, test, layer.id) or _has(test, layer.id))
+        wanted and is_of_batch_norm(module, test, layer.id)
         for test, wanted in conditions_around(module, node)
     )
-
-
-def _has(test: ast.expr, layer: str) -> bool:
-    """`hasattr(layer, "momentum")`, which no other layer has."""
-    return ast.unparse(test) == f"hasattr({layer}, 'momentum')"
 
 
 def _may_differ(module: Module, node: ast.AST | None, momentum: float) -> bool:

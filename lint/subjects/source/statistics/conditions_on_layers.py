@@ -13,6 +13,7 @@ from .batch_norms import batch_norm_name
 if TYPE_CHECKING:
     from ..reading.module import Module
 
+_ATTRIBUTES = ("moving_mean", "moving_variance", "momentum")  # of BN alone
 _NAMES = ("BatchNorm", "batch_norm", "batchnorm", "bn", "_bn", "bn_")
 
 
@@ -23,6 +24,11 @@ def is_of_batch_norm(module: Module, test: ast.expr, name: str) -> bool:
             return all(is_of_batch_norm(module, one, name) for one in tests)
         case ast.Call(func=ast.Name(id="isinstance"), args=[ast.Name(id=layer), kinds]):
             return layer == name and are_batch_norm(module, kinds)
+        case ast.Call(
+            func=ast.Name(id="hasattr"),
+            args=[ast.Name(id=layer), ast.Constant(value=attribute)],
+        ):
+            return layer == name and attribute in _ATTRIBUTES
         case ast.Compare(
             left=left, ops=[ast.Eq() | ast.Is() | ast.In()], comparators=[right]
         ):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..networks.identity import is_part_of
 from ..reading import hints
 from ..reading.bindings import Kind
-from ..reading.nodes import Function, last_word
+from ..reading.nodes import Function, end, last_word
 from ..reading.values import Class, Result, Routine, argument_for
 from ..resolving.callers import all_calls
 from ..resolving.classes import keyword
@@ -47,7 +47,7 @@ def before_backward(
         return
     held = list(_optimised(module, inside, instance))
     handed = list(_handed_optimizers(module, inside))
-    before = [call for call in inside if call.lineno < backward.lineno]
+    before = [call for call in inside if end(call) < end(backward)]
     if not (held or handed):
         return
     runs = [*running(module, before, instance=instance)]
@@ -72,7 +72,14 @@ def before_backward(
                 shared=run.caller is not None,
                 home=lost.module,
                 call=lost.call,
+                flag="training=self.training" if _is_forward(lost) else "training=True",
             )
+
+
+def _is_forward(run: Running) -> bool:
+    """Whether it stands in the `forward` of a module, which knows its phase."""
+    function = None if run.routine is None else run.routine.node
+    return getattr(function, "name", "") == "forward"
 
 
 def _optimised(

@@ -1,4 +1,7 @@
-"""Networks of Keras that modules of PyTorch run, which do not follow `train()`."""
+"""Networks of Keras in modules of Lightning, which do not follow its `train()`.
+
+The loops that train a module of PyTorch itself are read by `torch_steps`.
+"""
 
 from __future__ import annotations
 
@@ -23,32 +26,17 @@ if TYPE_CHECKING:
 _LIGHTNING = "LightningModule"
 
 
-def in_torch_modules(module: Module) -> Iterator[LostFlag]:
-    """Yield the flags lost in `forward`, and in what Lightning runs to train."""
-    if not module.mentions("forward", "training_step"):
-        return
-    for node in module.classes:
-        kind = _kind(Class(module, node))
-        methods = members(module, node).methods
-        if (
-            kind
-            and "forward" in methods
-            and (kind == _LIGHTNING or "backward" in module.calls_by_name)
+def in_lightning_modules(module: Module) -> Iterator[LostFlag]:
+    """Yield the flags lost in `forward` and `training_step`."""
+    for node in module.classes if module.mentions(_LIGHTNING) else ():
+        if any(
+            isinstance(base, Known) and base.name.endswith(_LIGHTNING)
+            for base in lineage(Class(module, node))
         ):
-            yield from _lost(module, methods["forward"], "training=self.training")
-        if kind == _LIGHTNING and "training_step" in methods:
-            yield from _lost(module, methods["training_step"], "training=True")
-
-
-def _kind(cls: Class) -> str:
-    """The kind of module that a class is; empty if it is none of PyTorch."""
-    for base in lineage(cls):
-        name = base.name if isinstance(base, Known) else ""
-        if name.endswith(_LIGHTNING):
-            return _LIGHTNING
-        if name == "torch.nn.Module":
-            return name
-    return ""
+            methods = members(module, node).methods
+            for name, flag in (("forward", "self.training"), ("training_step", "True")):
+                if name in methods:
+                    yield from _lost(module, methods[name], f"training={flag}")
 
 
 def _lost(module: Module, method: ast.AST, flag: str) -> Iterator[LostFlag]:
@@ -62,7 +50,7 @@ def _lost(module: Module, method: ast.AST, flag: str) -> Iterator[LostFlag]:
             yield LostFlag(
                 lost.shown,
                 ast.unparse(run.call.func),
-                f"in `{name}` of a PyTorch module, whose train() it ignores,",
+                f"in `{name}` of a LightningModule, whose train() it ignores,",
                 kinds,
                 is_call=here and keyword(run.call, FLAG) is None,
                 shared=run.caller is not None,
