@@ -36,6 +36,10 @@ def lines_seen(code: str, name: str = "x") -> list[int]:
     ("code", "lines"),
     [
         ("x = 1\nx = 2\nprint(x)", [2]),
+        ("def f():\n    global x\n    print(x)", []),
+        ("from a import x\ndef x(): pass\ndef f():\n    print(x)", [2]),
+        ("from a import x\nif b:\n    def x(): pass\ndef f():\n    print(x)", [1, 3]),
+        ("def x(): pass\nfrom a import x\ndef f():\n    print(x)", [1, 2]),
         ("x = 1\nprint(x)\nx = 2", [1]),
         ("x = 1\nif a:\n    x = 2\nprint(x)", [1, 3]),
         ("if a:\n    x = 1\nelse:\n    x = 2\nprint(x)", [2, 4]),

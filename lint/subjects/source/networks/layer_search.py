@@ -60,8 +60,11 @@ if TYPE_CHECKING:
 Kinds = frozenset[str]
 NOTHING: Kinds = frozenset()
 _READING = {"getattr", "items", "values"}  # calls that give what something holds
-# Reading one of these from a network leads to no layer of it.
-_NO_LAYERS = {"shape", "dtype", "name", "trainable_variables", "trainable_weights"}
+# Reading one of these from a network, or a layer, leads to no layer of it.
+_NO_LAYERS = {
+    *("shape", "dtype", "name", "trainable_variables", "trainable_weights"),
+    *("kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance"),
+}
 
 
 class LayerSearch(Search):
@@ -143,6 +146,8 @@ class LayerSearch(Search):
         """A construction, or a layer or function applied to tensors."""
         frozen = keyword(call, "trainable")
         if frozen is not None and is_false(frozen) and not self.even_made_frozen:
+            return
+        if last_word(call.func) in ("gradient", "gradients"):
             return
         if last_word(call.func) in _READING:
             read = values(module, call)

@@ -172,9 +172,9 @@ class Scopes:
                 bound = scope.bindings[name.id]
                 found = self._visible(scope, name)
                 if found or not bound:
-                    return scope, (
-                        self._reaching(scope, name, found) if scope is home else found
-                    )
+                    if scope is home:
+                        return scope, self._reaching(scope, name, found)
+                    return scope, scope.lasting(found)
             scope = scope.parent
         return None
 
@@ -219,7 +219,7 @@ class Scopes:
         self, scope: Scope, use: ast.Name, bindings: list[Binding]
     ) -> list[Binding]:
         """Those of the bindings that a use in their scope may see, the last first."""
-        if len(bindings) == 1 or bindings[0].ready is ANYWHERE:
+        if len(bindings) < 2 or bindings[0].ready is ANYWHERE:
             return bindings
         blocks = self._blocks(use)
         loops = [

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from ..reading.values import Value
 
 
+# Options that say nothing about which layers there are.
+_INDIFFERENT = {"name", "padding", "dtype", "data_format", "activation"}
 _CHOOSES = re.compile(r"(?:get|make|build|create|select|choose)_?\w*norm", re.I)
 
 
@@ -38,6 +40,7 @@ class Run:
         skipped: how many leading parameters Python fills in.
         outer: the call that runs the function in which the call is.
         key: equal for calls whose relevant arguments are equal.
+        settled: the parameters whose values matter.
     """
 
     function: Function
@@ -46,6 +49,7 @@ class Run:
     skipped: int
     outer: Run | None = None
     key: tuple[object, ...] = ()
+    settled: frozenset[str] = frozenset()
 
 
 def run_of(
@@ -55,11 +59,16 @@ def run_of(
     function = routine.node
     owner = routine.module.owner_of(function)
     is_made = owner is not None and getattr(function, "name", "") == "__init__"
-    deciding = _deciding(routine.module, owner if is_made and owner else function)
-    deciding &= parameters(function)
+    node = owner if is_made and owner else function
+    skipped = int(routine.owner is not None)
+    settled = _deciding(routine.module, node) | {
+        name
+        for name in _handed_on(routine.module, node)
+        if _is_choice(argument_for(call, function, name, skipped), outer)
+    }
+    deciding = settled & parameters(function)
     if not deciding:
         return None
-    skipped = int(routine.owner is not None)
     passed: list[tuple[str | None, str]] = [
         (name, ast.unparse(given))
         for name in sorted(deciding)
@@ -73,7 +82,66 @@ def run_of(
         if keyword.arg is None or function.args.kwarg is not None
     ]
     key = (function, scope, *passed, outer and outer.key)
-    return Run(function, module, call, skipped, outer, key)
+    kept = _kept_from(routine.module, node, frozenset(deciding))
+    return Run(function, module, call, skipped, outer, key, kept)
+
+
+def _is_choice(given: ast.expr | None, outer: Run | None) -> bool:
+    """Whether it may be a switch: a name or a flag, not a size."""
+    match given:
+        case ast.Constant(value=str() | bool() | None):
+            return True
+        case ast.Name(id=name) | ast.Attribute(value=ast.Name(), attr=name):
+            return outer is not None and name in outer.settled
+    return False
+
+
+@remembered
+def _handed_on(module: Module, node: ast.AST) -> frozenset[str]:
+    """The names that a function or class hands on to what it makes: `norm=norm`."""
+    handed = {
+        name
+        for inner in ast.walk(node)
+        if isinstance(inner, ast.Call)
+        for option, given in (
+            *((None, argument) for argument in inner.args),
+            *((keyword.arg, keyword.value) for keyword in inner.keywords),
+        )
+        if option not in _INDIFFERENT
+        for name in _handed(given)
+    }
+    return frozenset(
+        handed.union(*(_set_to(module, node).get(name, ()) for name in handed))
+    )
+
+
+def _handed(given: ast.expr) -> Iterator[str]:
+    match given:
+        case ast.Name(id=name) | ast.Attribute(value=ast.Name(), attr=name):
+            yield name
+
+
+@remembered
+def _set_to(_module: Module, node: ast.AST) -> dict[str, set[str]]:
+    """The names that attributes are set to: of `self.kind = norm`, norm."""
+    found: dict[str, set[str]] = {}
+    for inner in ast.walk(node):
+        match inner:
+            case ast.Assign(
+                targets=[ast.Attribute(attr=name)], value=ast.Name(id=given)
+            ):
+                found.setdefault(name, set()).add(given)
+    return found
+
+
+def _kept_from(module: Module, node: ast.AST, names: frozenset[str]) -> frozenset[str]:
+    """Parameters, and the attributes that they are kept in."""
+    kept = {
+        name
+        for name, given in _set_to(module, node).items()
+        if not given.isdisjoint(names)
+    }
+    return names | kept
 
 
 @remembered
