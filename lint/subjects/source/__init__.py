@@ -32,6 +32,7 @@ from .flags.outside_calls import outside_calls
 from .flags.own_training import has_own_training
 from .flags.placed_flags import placed_flags
 from .flags.plain_calls import leaking_calls, leaks_in_call
+from .flags.replacing_calls import replacing_calls
 from .flags.sibling_flags import (
     LeftOut,
     leaves_flag_out,
@@ -276,6 +277,7 @@ __all__ = [
     "project_lineage",
     "read_module",
     "replaced",
+    "replacing_calls",
     "restored_in_training",
     "reused_layers",
     "saved_without_statistics",
