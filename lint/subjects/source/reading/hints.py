@@ -44,6 +44,7 @@ _EVALUATION = re.compile(
     r"|performance|accuracy|metrics?))?$"
     r"|^_*(run|do)_inference$|^_*(compute|get|calc(ulate)?)_(val|valid|validation|test|eval)_"
     r"(loss|acc(uracy)?|metrics?|scores?)$"
+    r"|^_*(compute|get|calc(ulate)?|measure)_(\w+_)?(fitness|accuracy|iou|dice|psnr|ssim)$"
 )
 _DATA_TO_EVALUATE = re.compile(r"val|valid|validation|test|testing|eval|evaluation|dev")
 _TESTS = re.compile(r"^(test_|Test[A-Z])|(_test|Tests?|TestCase)$|^test$")
