@@ -32,6 +32,8 @@ from .flags.outside_calls import outside_calls
 from .flags.own_training import has_own_training
 from .flags.placed_flags import placed_flags
 from .flags.plain_calls import leaking_calls, leaks_in_call
+from .flags.repeated_predictions import repeated_predictions
+from .flags.replacing_calls import replacing_calls
 from .flags.sibling_flags import (
     LeftOut,
     leaves_flag_out,
@@ -276,7 +278,9 @@ __all__ = [
     "predicted_untrained",
     "project_lineage",
     "read_module",
+    "repeated_predictions",
     "replaced",
+    "replacing_calls",
     "restored_in_training",
     "reused_layers",
     "saved_without_statistics",
