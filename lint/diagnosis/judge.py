@@ -8,15 +8,13 @@ import numpy as np
 
 from .names import BATCH_NORM, IN_ORDER, INFERENCE, RECALIBRATED
 from .runner import Mode, Outputs
-from .scores import Score, loss_of_constant, metrics_of, relative_distances
+from .scores import Score, losses_of_constant, metrics_of, relative_distances
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .batches import Batch, Data
     from .runner import Runner
-
-_BATCHES_OF_CONSTANT = 8
 
 
 class Judge:
@@ -77,20 +75,24 @@ class Judge:
         batches: Sequence[Batch] = self._data.batches[:count]
         return self._losses(self._runner.outputs(Mode(False), batches))
 
-    def loss_of_constant(self) -> float | None:
-        """See `scores.loss_of_constant`; None for one sample, or targets all alike."""
+    def score_of_constant(self) -> Score | None:
+        """Return the score of the best constant prediction, an average of outputs.
+
+        None if it has none, for one sample, and for targets that are all alike.
+        """
         import keras
 
-        batches = self._data.batches[:_BATCHES_OF_CONSTANT]
+        batches = self._data.batches
         targets = zip(*(keras.tree.flatten(batch.y) for batch in batches), strict=True)
         if self._data.samples == 1 or not any(_vary(parts) for parts in targets):
             return None
         names = [n for n in (INFERENCE, BATCH_NORM, RECALIBRATED) if n in self._runs]
-        losses = [
-            loss_of_constant(self._model, batches, self._runs[name].outputs)
+        tried = [
+            losses_of_constant(self._model, batches, self._runs[name].outputs)
             for name in names
         ]
-        return min((loss for loss in losses if loss is not None), default=None)
+        scores = [Score(losses) for losses in tried if losses is not None]
+        return min(scores, key=lambda score: score.loss.mean, default=None)
 
     def _losses(self, outputs: Outputs) -> Any:
         if outputs.losses is not None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
+_LEAST_GAIN = 0.01  # of the loss of a constant prediction
+
 # A difference counts if it is more than chance by so many standard errors, and exceeds
 # this fraction of the loss of an uninformed prediction, and this of the loss itself.
 _SURELY, _OF_THE_SCALE, _OF_THE_LOSS = 3.0, 0.02, 0.1
@@ -77,17 +79,33 @@ def is_worse(worse: Score, better: Score, scale: float) -> bool:
         return False
     if not np.isfinite(worse.losses).all():
         return True
-    difference = worse.losses - better.losses
+    difference = float((worse.losses - better.losses).mean())
     least = _OF_THE_SCALE * scale + _OF_THE_LOSS * abs(float(better.losses.mean()))
-    return float(difference.mean()) > least and _is_no_chance(difference)
+    return difference > least and is_no_chance(worse, better)
 
 
-def _is_no_chance(differences: Array) -> bool:
+def beats_constant(score: Score, constant: Score) -> bool:
+    """Whether a mode does better than a constant, by more than chance and a trifle.
+
+    Where little can be predicted, as of clicks or prices, a good model is not much
+    better than that.
+
+    Args:
+        score: the score of the mode.
+        constant: that of a constant prediction on the same batches.
+    """
+    gain = float((constant.losses - score.losses).mean())
+    is_more = gain > _LEAST_GAIN * abs(constant.loss.mean)
+    return is_more and is_no_chance(constant, score)
+
+
+def is_no_chance(worse: Score, better: Score) -> bool:
     """Whether the mean of paired differences, or else their sign, is surely positive.
 
     A few batches that differ a lot hide the mean of the others (the t test), and leave
     the number of those that are worse (the sign test, of standard deviation √n / 2).
     """
+    differences = worse.losses - better.losses
     count = len(differences)
     error = float(differences.std()) / max(count - 1, 1) ** 0.5
     excess = int((differences > 0).sum()) - count / 2
@@ -118,10 +136,13 @@ def metrics_of(
     }
 
 
-def loss_of_constant(
+def losses_of_constant(
     model: Any, batches: Sequence[Batch], outputs: Sequence[Any]
-) -> float | None:
-    """Return the loss of predicting the average output for each sample, if possible."""
+) -> Array | None:
+    """Return the losses of predicting the average output for each sample.
+
+    None if they cannot be computed, or are not finite.
+    """
     import keras
 
     def average(*leaves: Any) -> Any:
@@ -129,12 +150,12 @@ def loss_of_constant(
         return np.broadcast_to(mean, leaves[0].shape)
 
     try:
-        constant = keras.tree.map_structure(average, *outputs[: len(batches)])
+        constant = keras.tree.map_structure(average, *outputs)
         with keras.StatelessScope():
-            losses = [_loss(model, batch, constant) for batch in batches]
+            losses = np.asarray([_loss(model, batch, constant) for batch in batches])
     except Exception:  # The user's code may do anything.
         return None
-    return float(np.mean(losses)) if np.isfinite(losses).all() else None
+    return losses if np.isfinite(losses).all() else None
 
 
 def relative_distances(outputs: Outputs, reference: Outputs) -> Array:

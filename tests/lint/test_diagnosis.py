@@ -1,6 +1,7 @@
 """What a diagnosis takes, gives and leaves alone."""
 
 import json
+import os
 
 import keras
 import numpy as np
@@ -142,7 +143,7 @@ def test_nor_when_it_fails():
     model = keras.Sequential([keras.Input((4,)), *net().layers, Fails()])
     model.compile("sgd", "mse")
     before = state_of(model)
-    with pytest.raises(KeyError, match="no"):
+    with pytest.raises(lint.UsageError, match=r"in training mode: KeyError: no\."):
         lint.diagnose(model, *data())
     assert state_of(model) == before
 
@@ -334,7 +335,22 @@ class TestReport:
             diagnosis.save_picture(tmp_path / "none" / "a.png")
         with pytest.raises(lint.UsageError, match="could not be drawn"):
             diagnosis.save_picture(tmp_path / "a.xyz")
-        assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+        diagnosis.save_picture(tmp_path / "b")
+        assert (tmp_path / "b").read_bytes()[:4] == b"\x89PNG"
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "b"]
+
+    def test_whose_picture_replaces_no_pipe_and_no_link(self, lagging, tmp_path):
+        diagnosis = lint.diagnose(lagging, *data())
+        pipe, link = tmp_path / "pipe.png", tmp_path / "link.png"
+        os.mkfifo(pipe)
+        with pytest.raises(lint.UsageError, match="a pipe"):
+            diagnosis.save_picture(pipe)
+        assert pipe.is_fifo()
+        link.symlink_to("real.png")
+        (tmp_path / "real.png").touch()
+        diagnosis.save_picture(link)
+        assert link.is_symlink()
+        assert (tmp_path / "real.png").stat().st_size > 0
 
 
 class Own(keras.Model):
