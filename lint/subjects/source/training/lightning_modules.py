@@ -24,11 +24,17 @@ if TYPE_CHECKING:
     from ..reading.module import Module
 
 _LIGHTNING = "LightningModule"
+_KERAS_3 = ("import keras", "from keras")
 
 
 def in_lightning_modules(module: Module) -> Iterator[LostFlag]:
-    """Yield the flags lost in `forward` and `training_step`."""
-    for node in module.classes if module.mentions(_LIGHTNING) else ():
+    """Yield the flags lost in `forward` and `training_step`.
+
+    Only in files for Keras 3, whose layers may run on PyTorch.
+    """
+    if not (module.mentions(_LIGHTNING) and module.mentions(*_KERAS_3)):
+        return
+    for node in module.classes:
         if any(
             isinstance(base, Known) and base.name.endswith(_LIGHTNING)
             for base in lineage(Class(module, node))
