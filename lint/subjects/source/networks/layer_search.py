@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ... import names
 from ..reading.bindings import Kind
-from ..reading.nodes import last_word
+from ..reading.nodes import Function, last_word
 from ..reading.values import (
     Class,
     Items,
@@ -23,6 +23,7 @@ from ..reading.values import (
     Self,
     Value,
 )
+from ..resolving.bound import passed_here
 from ..resolving.classes import graph_of, keyword, layer_calls
 from ..resolving.entries import put_in, written_in
 from ..resolving.handles import joined
@@ -35,7 +36,7 @@ from ..resolving.members import (
 )
 from ..resolving.records import field_given
 from ..resolving.resolve import values
-from ..resolving.runs import passed_by, run_of
+from ..resolving.runs import passed_expression, run_of
 from ..resolving.saying import says
 from ..resolving.switches import is_dead, truth
 from .attributes import held_in
@@ -55,6 +56,7 @@ from .search import Search
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ..reading.bindings import Binding
     from ..reading.module import Module
 
 Kinds = frozenset[str]
@@ -206,12 +208,25 @@ class LayerSearch(Search):
                 assert isinstance(binding.node, ast.expr)
                 yield self._bound(module, binding.node, binding.index)
             elif self._even_frozen or not handed_in_frozen(module, binding):
-                for value in passed_by(self.run, binding) or values(module, name):
-                    yield self._value(value)
+                yield from self._passed(module, binding, name)
         for added in added_to(module, name.id, scope.node):
             dead = is_dead(module, added, self.run)
             if not (dead or self.is_optional(module, added, name)):
                 yield self.expression(module, added)
+
+    def _passed(
+        self, module: Module, binding: Binding, name: ast.Name
+    ) -> Iterator[Kinds]:
+        """What the run, or else each caller in the file, passes for a parameter."""
+        function = binding.place
+        known: list[tuple[Module, ast.expr]] = []
+        if isinstance(function, Function):
+            of_run = passed_expression(self.run, function, name.id)
+            here = ((module, one) for one in passed_here(module, function, name.id))
+            known += [of_run[:2]] if of_run else here
+        yield from (self.expression(*one) for one in known)
+        for value in () if known else values(module, name):
+            yield self._value(value)
 
     def _bound(self, module: Module, expression: ast.expr, index: int | None) -> Kinds:
         """Return what a name bound to an expression, or to one of its items, holds."""
