@@ -106,6 +106,9 @@ class _OriginSearch:
                 yield from self.origins(module, value)
             case ast.Call() if (on := moved(expression)) is not None:
                 yield from self.origins(module, on)
+            case ast.Call(func=ast.Attribute(value=base, attr="get_layer" as name)):
+                for origin in self.origins(module, base):
+                    yield (*origin, name)
             case ast.Call() if (inner := wrapped(module, expression)) is not None:
                 yield from self.origins(module, inner)
             case _:
