@@ -294,5 +294,6 @@ def _is_plain_model(
         source.keras_kind(cls) == "model"
         and not decorated
         and not any(source.method_of(cls, name) for name in own_ways)
+        and not source.fits_itself(cls)
         and not source.is_functional(cls)
     )
