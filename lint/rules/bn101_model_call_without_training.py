@@ -305,14 +305,6 @@ def _is_plain_model(
         source.keras_kind(cls) == "model"
         and not decorated
         and not any(source.method_of(cls, name) for name in own_ways)
-        and not _has_other_fit(cls)
+        and not source.fits_itself(cls)
         and not source.is_functional(cls)
-    )
-
-
-def _has_other_fit(cls: source.Class) -> bool:
-    """Whether its `fit` is not that of Keras: it may fit another network."""
-    fit = source.method_of(cls, "fit")
-    return fit is not None and not any(
-        isinstance(node, ast.Name) and node.id == "super" for node in ast.walk(fit.node)
     )

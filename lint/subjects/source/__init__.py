@@ -29,7 +29,7 @@ from .flags.left_out_in_inference import left_out_in_inference
 from .flags.lost_settings import lost_settings
 from .flags.misplaced_flags import misplaced_flags
 from .flags.outside_calls import outside_calls
-from .flags.own_training import has_own_training
+from .flags.own_training import fits_itself, has_own_training
 from .flags.placed_flags import placed_flags
 from .flags.plain_calls import leaking_calls, leaks_in_call
 from .flags.repeated_predictions import repeated_predictions
@@ -210,6 +210,7 @@ __all__ = [
     "fed_phases",
     "fetched_in_vain",
     "finished_in_training",
+    "fits_itself",
     "fitted_frozen",
     "fixed_axes",
     "flag_left_out",

@@ -223,7 +223,10 @@ def _is_led_by_step(module: Module, cls: Class, flag: str) -> bool:
     """Whether a function that it is passed to puts an instance in training mode."""
     for run in running(module, [module.tree], own_tapes=True):
         if run.caller is not None and _leads(run.module, run.call, cls, flag):
-            for network in run.networks():
+            networks = run.networks()
+            if last_word(run.call.func) == "partial" and run.call.args:
+                networks = run.handed(run.call.args[0])  # partial(net, training=True)
+            for network in networks:
                 for known in (network, *handed_in(*network)):
                     if any(is_instance(value, cls) for value in values(*known)):
                         return True

@@ -83,7 +83,7 @@ def events_of_freezing(
             for call in module.calls_by_name.get(word, ()):
                 if isinstance(call.func, ast.Attribute):
                     for network in _each(module, call, call.func.value):
-                        name = ast.unparse(network)
+                        name = ast.unparse(_unrolled(module, call, network)[0])
                         getattr(events_of(call, name), kind)[name].append(start(call))
     for node in module.scopes.of(ast.Assign):
         match node:

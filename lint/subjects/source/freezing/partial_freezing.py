@@ -59,8 +59,18 @@ def loops_that_miss(module: Module) -> Iterator[tuple[_Loop, str]]:
             for where, given, place in places
         )
         inner = next(filter(None, found), None)
-        if inner is not None:
+        if inner is not None and not _goes_through(module, node, inner):
             yield node, inner
+
+
+def _goes_through(module: Module, loop: _Loop, inner: str) -> bool:
+    """Whether a loop around is over the inner one, too: `for net in (model, base)`."""
+    return any(
+        isinstance(outer, ast.For)
+        and isinstance(outer.iter, ast.Tuple | ast.List)
+        and inner in map(ast.unparse, outer.iter.elts)
+        for outer in module.scopes.ancestors(loop)
+    )
 
 
 def loops_that_leave_out(module: Module) -> Iterator[tuple[ast.For, str]]:

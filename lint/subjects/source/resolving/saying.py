@@ -176,6 +176,37 @@ def _own_options(module: Module, node: ast.AST, options: ast.expr) -> Said | Non
     return Said(How.PASSED_ON, node, function=function, parameter=own.arg, packed=True)
 
 
+def _set_before(module: Module, own: Said, name: str) -> Said | None:
+    """What `kwargs.setdefault("training", True)` or an assignment says; None if none.
+
+    A default of False is what the network takes by itself.
+    """
+    for node in nodes_in(own.function) if own.function is not None else ():
+        match node:
+            case (
+                ast.Call(
+                    func=ast.Attribute(value=ast.Name(id=options), attr="setdefault"),
+                    args=[ast.Constant(value=key), given],
+                )
+                | ast.Assign(
+                    targets=[
+                        ast.Subscript(
+                            value=ast.Name(id=options), slice=ast.Constant(value=key)
+                        )
+                    ],
+                    value=given,
+                )
+            ) if options == own.parameter and key == name:
+                is_default = isinstance(node, ast.Call)
+                constant = _constant(given)
+                if is_default and constant in ((False,), (None,)):
+                    continue
+                if is_default or constant is None:
+                    return Said(How.SOMETHING, node)
+                return Said(How.CONSTANT, node, constant[0])
+    return None
+
+
 def _constant(value: ast.AST | None) -> tuple[bool | None] | None:
     """The flag that a literal is, or a tensor of one, in brackets."""
     match value:
@@ -201,7 +232,7 @@ def _unpacked(module: Module, packed: ast.keyword, name: str) -> Said:
     """`**these`, which may hold a flag; the function's own `**kwargs`."""
     own = _own_options(module, packed, packed.value)
     if own is not None:
-        return own
+        return _set_before(module, own, name) or own
     settings = settings_of(module, packed.value)
     if settings is not None:
         entry = dict_entries(settings).get(name)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ... import names
 from ..networks.contents import kinds_held
+from ..reading import hints
 from ..reading.bindings import Kind
 from ..reading.nodes import last_word
 from ..reading.reach import may_reach
@@ -191,8 +192,17 @@ def _leads_to(module: Module, expression: ast.expr, made: ast.Call) -> bool:
 def _runs_in_training_mode(module: Module) -> bool:
     """Whether a network is called for its statistics alone, with `training=True`."""
     return any(
-        isinstance(module.scopes.parents.get(call), ast.Expr)
-        and says(module, call).is_constant(True)
+        _is_dropped(module, call) and says(module, call).is_constant(True)
         for call in module.calls
         if call.keywords
     )
+
+
+def _is_dropped(module: Module, call: ast.Call) -> bool:
+    """Whether nothing reads its result: alone, or as in `_ = net(x)`."""
+    match module.scopes.parents.get(call):
+        case ast.Expr():
+            return True
+        case ast.Assign(targets=[ast.Name(id=name)]):
+            return hints.is_put_aside(name)
+    return False

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from .running import Running
 
 
+# Also a parameter that is set again: `if training is None: training = False`.
+_WORKED_OUT = ast.Compare | ast.UnaryOp | ast.BoolOp | ast.IfExp | ast.Name
+
+
 def loses_flag(run: Running) -> Running | None:
     """The call, or the one before it, that leaves the phase out; None if none.
 
@@ -83,7 +87,7 @@ def _worked_out_as_false(step: Running, said: Said) -> Running | None:
     if not isinstance(said.node, ast.keyword):
         return None
     given = local_value(step.module, said.node.value)
-    if not isinstance(given, ast.Compare | ast.UnaryOp | ast.BoolOp | ast.IfExp):
+    if not isinstance(given, _WORKED_OUT):
         return None
     asked = parameters(routine.node) & {
         name.id for name in ast.walk(given) if isinstance(name, ast.Name)
