@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..reading.memo import remembered
 from ..reading.nodes import last_word
-from ..reading.values import Routine, argument_for, parameters
+from ..reading.values import Routine, argument_for, default_of, parameters
 from .callers import calls_elsewhere
 from .local_calls import calls_of
 from .mappings import mappings_in
@@ -58,10 +58,15 @@ def run_of(
     is_made = owner is not None and getattr(function, "name", "") == "__init__"
     node = owner if is_made and owner else function
     skipped = int(routine.owner is not None)
+    handed = _handed_on(routine.module, node)
     settled = _deciding(routine.module, node) | {
         name
-        for name in _handed_on(routine.module, node)
-        if _is_choice(argument_for(call, function, name, skipped), outer)
+        for name in handed & parameters(function)
+        if _is_choice(
+            argument_for(call, function, name, skipped) or default_of(function, name),
+            outer,
+        )
+        or _settles_rest(call, function, name, outer)
     }
     deciding = settled & parameters(function)
     if not deciding:
@@ -91,6 +96,22 @@ def _is_choice(given: ast.expr | None, outer: Run | None) -> bool:
         case ast.Name(id=name) | ast.Attribute(value=ast.Name(), attr=name):
             return outer is not None and name in outer.settled
     return False
+
+
+def _settles_rest(
+    call: ast.Call, function: Function, name: str, outer: Run | None
+) -> bool:
+    """Whether it names `**kwargs`, and a call passes a switch there, or nothing."""
+    rest = function.args.kwarg
+    if rest is None or rest.arg != name:
+        return False
+    given = [
+        keyword for keyword in call.keywords if keyword.arg not in parameters(function)
+    ]
+    return not given or any(
+        keyword.arg not in _INDIFFERENT and _is_choice(keyword.value, outer)
+        for keyword in given
+    )
 
 
 @remembered

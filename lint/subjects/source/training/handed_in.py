@@ -241,7 +241,10 @@ def _is_unknown(module: Module, network: ast.expr) -> bool:
         or (
             isinstance(candidate, Result)
             and isinstance(candidate.maker, Known)
-            and _OPAQUE.match(candidate.maker.name) is not None
+            and (
+                _OPAQUE.match(candidate.maker.name) is not None
+                or _is_graph_of_others(candidate)
+            )
         )
         for candidate in found
     )
@@ -259,3 +262,17 @@ def _runs_unknown(module: Module, network: ast.expr) -> bool:
                     for call in calls_in(routine.module, routine.node)
                 )
     return False
+
+
+def _is_graph_of_others(network: Result) -> bool:
+    """Whether it is a graph that leads to tensors only known to be passed in."""
+    if network.maker != Known("keras.Model"):
+        return False
+    ends = (*network.call.args[1:2], keyword(network.call, "outputs"))
+    found = [
+        value
+        for end in ends
+        if end is not None
+        for value in values(network.module, end)
+    ]
+    return bool(found) and all(isinstance(value, Parameter) for value in found)
