@@ -93,6 +93,7 @@ from .statistics.fixed_axis import fixed_axes
 from .statistics.imported_weights import default_epsilons, misordered_weights
 from .statistics.own_averages import own_averages
 from .statistics.reused_layers import reused_layers
+from .statistics.scaled_twice import scaled_twice
 from .statistics.shared_inputs import shared_by_inputs
 from .statistics.sole_use import sole_number
 from .tf1.backend_functions import trained_without_updates
@@ -283,6 +284,7 @@ __all__ = [
     "restored_in_training",
     "reused_layers",
     "saved_without_statistics",
+    "scaled_twice",
     "sets_format_elsewhere",
     "shared_by_inputs",
     "shared_updates",
