@@ -141,6 +141,7 @@ from .training.untrained import (
     finished_in_training,
     teachers_in_training,
 )
+from .unused.dropped_outputs import dropped_outputs
 from .unused.losses import Loss, Unused
 from .unused.members import uncalled_members
 from .unused.named_nodes import unfed_nodes
@@ -205,6 +206,7 @@ __all__ = [
     "default_of",
     "dropout_rates",
     "dropouts_without_flag",
+    "dropped_outputs",
     "dropped_updates",
     "extends_flagged",
     "fed_phases",
