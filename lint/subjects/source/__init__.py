@@ -94,6 +94,7 @@ from .statistics.imported_weights import default_epsilons, misordered_weights
 from .statistics.momenta import Momentum, momenta
 from .statistics.own_averages import own_averages
 from .statistics.reused_layers import reused_layers
+from .statistics.scaled_twice import scaled_twice
 from .statistics.shared_inputs import shared_by_inputs
 from .statistics.sole_use import sole_number
 from .tf1.backend_functions import trained_without_updates
@@ -141,6 +142,7 @@ from .training.untrained import (
     finished_in_training,
     teachers_in_training,
 )
+from .unused.dropped_outputs import dropped_outputs
 from .unused.losses import Loss, Unused
 from .unused.members import uncalled_members
 from .unused.named_nodes import unfed_nodes
@@ -205,6 +207,7 @@ __all__ = [
     "default_of",
     "dropout_rates",
     "dropouts_without_flag",
+    "dropped_outputs",
     "dropped_updates",
     "extends_flagged",
     "fed_phases",
@@ -285,6 +288,7 @@ __all__ = [
     "restored_in_training",
     "reused_layers",
     "saved_without_statistics",
+    "scaled_twice",
     "sets_format_elsewhere",
     "shared_by_inputs",
     "shared_updates",
