@@ -105,7 +105,7 @@ class Evidence:
         """Whether recalibration takes away a large part of the loss."""
         if not (self.has_loss and self.helps):
             return False
-        before, after = (self.scores[m].loss.mean for m in (INFERENCE, RECALIBRATED))
+        before, after = (self.scores[m].error for m in (INFERENCE, RECALIBRATED))
         return after < _MUCH_LESS * before
 
     @property
@@ -133,7 +133,7 @@ class Evidence:
 
     def is_useless(self, mode: str) -> bool:
         """Whether a constant prediction would do as well."""
-        if self.constant is None or self.constant.loss.mean <= 0:
+        if self.constant is None or self.constant.error <= 0:
             return False
         return not beats_constant(self.scores[mode], self.constant)
 
@@ -142,7 +142,7 @@ class Evidence:
         """Whether the loss is nearer to that of a constant prediction than to 0."""
         if self.constant is None:
             return False
-        return self.scores[INFERENCE].loss.mean > self.constant.loss.mean / 2 > 0
+        return self.scores[INFERENCE].error > self.constant.error / 2 > 0
 
     @property
     def must_be_mixed(self) -> bool:

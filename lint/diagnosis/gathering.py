@@ -193,9 +193,9 @@ def _why_no_loss(model: Any, data: Data) -> str:
 
 def _scale(constant: Score | None, scores: Mapping[str, Score]) -> float:
     """Return the loss of an uninformed prediction, in excess of the best one."""
-    known = [score.loss.mean for score in scores.values()]
+    known = [score.error for score in scores.values()]
     best = min((loss for loss in known if np.isfinite(loss)), default=0.0)
-    return abs(best) if constant is None else abs(constant.loss.mean - best)
+    return abs(best) if constant is None else abs(constant.error - best)
 
 
 def _modes(modes: Mapping[str, Mapping[str, Use]]) -> dict[str, Mode]:

@@ -16,8 +16,8 @@ from ..subjects.probing.backends import (
 from ..subjects.probing.observing import Observer
 from ..subjects.probing.randomness import Seeds
 from ..subjects.replaced_calls import replaced_calls
-from ..subjects.trainer import receives_training
-from .control import Forced, Measured, replaced_epsilon
+from ..subjects.trainer import receives_training, regularized
+from .control import Forced, Measured, added_losses, replaced_epsilon
 from .failures import cannot_be_run, one_line, said_where
 from .tensors import as_tensors, on_host
 
@@ -71,12 +71,17 @@ class Runner:
         model: the model.
         layers: its built BN layers, by path.
         has_loss: whether the batches have targets for its own loss.
+
+    Attributes:
+        has_loss: likewise, and whether it can be computed.
+        adds_losses: whether layers add losses of what they are given.
     """
 
     def __init__(self, model: Any, layers: Mapping[str, Any], has_loss: bool) -> None:
         self._model = model
         self._layers = layers
         self.has_loss = has_loss
+        self.adds_losses = False
         self._has_metrics = has_loss
         self._run = as_trainer_runs(model)
         self._seeds = Seeds(model)
@@ -221,15 +226,23 @@ class Runner:
             replaced_epsilon(self._layers.values(), mode.epsilon),
         ):
             outputs = self._run(x, **self._flag(mode))
-        outputs = outputs[0] if self._run is not self._model else outputs
+        added = None
+        if self._run is not self._model:
+            outputs, _, added = outputs
         if not self.has_loss:
             return outputs, 0.0, {}
-        loss = self._model.compute_loss(
-            x=x, y=y, y_pred=outputs, sample_weight=sample_weight
-        )
+        with added_losses(self._model, added):
+            self._note_added_losses()
+            loss = self._model.compute_loss(
+                x=x, y=y, y_pred=outputs, sample_weight=sample_weight
+            )
         if not self._has_metrics:
             return outputs, loss, {}
         return outputs, loss, metrics_now(self._model, x, y, outputs, sample_weight)
+
+    def _note_added_losses(self) -> None:
+        count = len(self._model.losses)
+        self.adds_losses |= count > len(regularized(self._model))
 
     def _measure(self, mode: Mode, x: Any, y: Any, sample_weight: Any) -> Any:
         measured = {path: Measured(layer) for path, layer in self._layers.items()}

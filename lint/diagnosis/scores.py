@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..subjects.probing.backends import stateless_scope
 from .batches import joined
 from .runner import metrics_now
 from .tensors import as_tensors
@@ -56,15 +57,22 @@ class Score:
             with batch normalization as in training, or with its statistics if those of
             batches lack augmentation or dropout, relative to their own deviation.
         metrics: the compiled metrics, by name.
+        penalty: the part of each loss that regularizes weights, in all modes alike.
     """
 
     losses: Array
     metrics: Mapping[str, Spread] = field(default_factory=dict)
+    penalty: float = 0.0
 
     @property
     def loss(self) -> Spread:
         """The loss and its spread."""
         return Spread.of(self.losses)
+
+    @property
+    def error(self) -> float:
+        """The mean loss without the penalty, which says nothing of predictions."""
+        return self.loss.mean - self.penalty
 
 
 def is_worse(worse: Score, better: Score, scale: float) -> bool:
@@ -80,7 +88,7 @@ def is_worse(worse: Score, better: Score, scale: float) -> bool:
     if not np.isfinite(worse.losses).all():
         return True
     difference = float((worse.losses - better.losses).mean())
-    least = _OF_THE_SCALE * scale + _OF_THE_LOSS * abs(float(better.losses.mean()))
+    least = _OF_THE_SCALE * scale + _OF_THE_LOSS * abs(better.error)
     return difference > least and is_no_chance(worse, better)
 
 
@@ -95,7 +103,7 @@ def beats_constant(score: Score, constant: Score) -> bool:
         constant: that of a constant prediction on the same batches.
     """
     gain = float((constant.losses - score.losses).mean())
-    is_more = gain > _LEAST_GAIN * abs(constant.loss.mean)
+    is_more = gain > _LEAST_GAIN * abs(constant.error)
     return is_more and is_no_chance(constant, score)
 
 
@@ -151,7 +159,7 @@ def losses_of_constant(
 
     try:
         constant = keras.tree.map_structure(average, *outputs)
-        with keras.StatelessScope():
+        with stateless_scope(model):
             losses = np.asarray([_loss(model, batch, constant) for batch in batches])
     except Exception:  # The user's code may do anything.
         return None

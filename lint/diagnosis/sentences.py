@@ -143,9 +143,7 @@ def _compared(before: Score, after: Score, what: str) -> str:
 def _no_help(diagnosis: Diagnosis) -> str:
     """Say why recalibration is not the remedy."""
     evidence = diagnosis.evidence
-    before, after = (
-        diagnosis.scores[mode].loss.mean for mode in (INFERENCE, RECALIBRATED)
-    )
+    before, after = (diagnosis.scores[mode].error for mode in (INFERENCE, RECALIBRATED))
     if evidence.helps and not diagnosis.healthy:
         return "better in one and worse in the other"
     if evidence.helps:

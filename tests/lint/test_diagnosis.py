@@ -75,6 +75,39 @@ class TestNumbers:
         np.testing.assert_allclose(score.metrics["mae"].mean, error, rtol=1e-4)
         assert score.metrics["mae"].deviation > 0
 
+    def test_so_it_is_with_the_losses_of_layers_and_weights(self):
+        class Adds(layers.Layer):
+            def call(self, x):
+                self.add_loss(0.1 * ops.mean(ops.abs(x)))
+                return x
+
+        x, y = data()
+        for ours in (
+            [layers.Dense(4, kernel_regularizer="l2")],
+            [Adds()],
+            [layers.Dense(4, kernel_regularizer="l2", activity_regularizer="l1")],
+        ):
+            keras.utils.set_random_seed(0)
+            rows = [keras.Input((4,)), layers.BatchNormalization(), *ours]
+            model = keras.Sequential([*rows, layers.Dense(1)])
+            model.compile(keras.optimizers.SGD(0.01), "mse")
+            model.fit(x, y, batch_size=16, verbose=0)
+            diagnosis = lint.diagnose(model, x, y)
+            loss = diagnosis.scores["inference mode"].loss.mean
+            expected = np.ravel(model.evaluate(x, y, verbose=0))[0]
+            np.testing.assert_allclose(loss, expected, rtol=1e-4)
+            assert not diagnosis.evidence.no_loss
+
+    def test_a_penalty_of_weights_hides_no_gap(self):
+        x, y = data()
+        model = net()
+        model.layers[-1].kernel.regularizer = lambda kernel: 100 + 0 * ops.sum(kernel)
+        model.compile(keras.optimizers.SGD(0.05), "mse")
+        model.fit(x, y, epochs=3, batch_size=16, verbose=0)
+        diagnosis = lint.diagnose(model, x, y)
+        assert names(diagnosis) == ["not converged"]
+        assert diagnosis.remedy == "kerasbn.recalibrate(model, x)"
+
     def test_trial_is_what_recalibrate_does(self, lagging):
         x, y = data()
         diagnosis = lint.diagnose(lagging, x, y)
