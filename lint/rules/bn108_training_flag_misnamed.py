@@ -119,8 +119,8 @@ def _severity(module: Module, flag: source.Misnamed) -> Severity | None:
         if not source.keras_for(module).has(lost):
             return None
     usage = source.usage_of(module, flag.cls, flag.argument.arg)
-    steps_itself = source.method_of(flag.cls, "train_step") or source.method_of(
-        flag.cls, "__call__"
+    steps_itself = source.fits_itself(flag.cls) or any(
+        source.method_of(flag.cls, name) for name in ("train_step", "__call__")
     )
     fitted = usage.fitted and not steps_itself
     led = usage.flagged or usage.led

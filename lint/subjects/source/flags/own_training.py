@@ -16,6 +16,7 @@ from ..reading.memo import remembered
 from ..reading.values import Class, Known, Parameter, Result, Self
 from ..resolving.classes import calls_in, keras_kind
 from ..resolving.lineage import method_of
+from ..resolving.members import is_of_super
 from ..resolving.resolve import values
 from ..resolving.saying import says
 from .receivers import FITTING
@@ -58,6 +59,14 @@ def has_own_training(module: Module) -> bool:
         return False
     replaced = _Fit.OWN_STEP in fits and _Fit.KERAS not in fits
     return replaced or any(_is_step(texts[path]) for path in near)
+
+
+def fits_itself(cls: Class) -> bool:
+    """Whether the class has a `fit` in place of that of Keras."""
+    method = method_of(cls, "fit")
+    return method is not None and not any(
+        is_of_super(call.func) for call in calls_in(method.module, method.node)
+    )
 
 
 def _is_step(text: str) -> bool:

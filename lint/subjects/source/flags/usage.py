@@ -17,10 +17,11 @@ from ..reading.values import (
     argument_for,
     unpacks,
 )
+from ..resolving.callers import handed_in
 from ..resolving.classes import keyword
 from ..resolving.lineage import method_of, project_lineage
 from ..resolving.resolve import values
-from ..resolving.saying import FLAG, Said, says
+from ..resolving.saying import FLAG, Said, meaning, says
 from ..resolving.symbolic import builds_graph
 from ..training.running import running
 from .parts_of_networks import handed_to_networks, is_part, only_draws
@@ -128,7 +129,7 @@ def _usage_in(module: Module, cls: Class, flag: str) -> Usage:
         stateless=stateless,
         backends=frozenset({trained_on} if trained_on else ()),
         traced=sum(builds_graph(module, call, is_layer=False) for call in open_calls),
-        led=any(_leads(module, call, flag) for call in flagged)
+        led=any(_leads(module, call, cls, flag) for call in flagged)
         or (bool(made) and _is_led_by_step(module, cls, flag)),
     )
 
@@ -196,20 +197,22 @@ def _calls_instance(module: Module, call: ast.Call, cls: Class) -> bool:
 
 def _passes_flag(call: ast.Call, cls: Class, flag: str) -> bool:
     """Whether a call of an instance passes the flag, by its name or its place."""
-    if keyword(call, flag) is not None:
-        return True
-    if flag == FLAG:
-        return False
-    routine = method_of(cls, "call")
-    by_place = routine and argument_for(call, routine.node, flag, 1)
-    return by_place is not None or unpacks(call)
+    return _flag_of(call, cls, flag) is not None or (flag != FLAG and unpacks(call))
 
 
-def _leads(module: Module, call: ast.Call, flag: str) -> bool:
-    """Whether a call may put a network in training mode, by the flag's name."""
-    return keyword(call, flag) is not None and _may_be_true(
-        says(module, call, name=flag)
-    )
+def _flag_of(call: ast.Call, cls: Class, flag: str) -> ast.expr | None:
+    """What a call of an instance passes; `training` only by its name."""
+    given = keyword(call, flag)
+    routine = None if flag == FLAG else method_of(cls, "call")
+    if given is None and routine is not None:
+        return argument_for(call, routine.node, flag, 1)
+    return given
+
+
+def _leads(module: Module, call: ast.Call, cls: Class, flag: str) -> bool:
+    """Whether a call may put a network in training mode by the flag."""
+    given = _flag_of(call, cls, flag)
+    return given is not None and _may_be_true(meaning(module, given, given))
 
 
 def _may_be_true(said: Said) -> bool:
@@ -219,8 +222,12 @@ def _may_be_true(said: Said) -> bool:
 def _is_led_by_step(module: Module, cls: Class, flag: str) -> bool:
     """Whether a function that it is passed to puts an instance in training mode."""
     for run in running(module, [module.tree], own_tapes=True):
-        if run.caller is not None and _leads(run.module, run.call, flag):
-            for network in run.networks():
-                if any(is_instance(value, cls) for value in values(*network)):
-                    return True
+        if run.caller is not None and _leads(run.module, run.call, cls, flag):
+            networks = run.networks()
+            if last_word(run.call.func) == "partial" and run.call.args:
+                networks = run.handed(run.call.args[0])  # partial(net, training=True)
+            for network in networks:
+                for known in (network, *handed_in(*network)):
+                    if any(is_instance(value, cls) for value in values(*known)):
+                        return True
     return False

@@ -82,21 +82,35 @@ def events_of_freezing(
         for word in words:
             for call in module.calls_by_name.get(word, ()):
                 if isinstance(call.func, ast.Attribute):
-                    name = ast.unparse(call.func.value)
-                    getattr(events_of(call, name), kind)[name].append(start(call))
+                    for network in _each(module, call, call.func.value):
+                        name = ast.unparse(_unrolled(module, call, network)[0])
+                        getattr(events_of(call, name), kind)[name].append(start(call))
     for node in module.scopes.of(ast.Assign):
         match node:
             case ast.Assign(
                 targets=[ast.Attribute(value=network, attr="trainable")],
                 value=ast.Constant(value=bool() as value),
             ):
-                network, base = _unrolled(module, node, network)
-                if names.BATCH_NORM in kinds_held(module, base, even_frozen=True):
-                    texts = ast.unparse(network), ast.unparse(base)
-                    events = events_of(node, texts[1])
-                    change = Change(node, *texts, value, start(node))
-                    events.changed.append(change)
+                for one in _each(module, node, network):
+                    changed, base = _unrolled(module, node, one)
+                    if names.BATCH_NORM in kinds_held(module, base, even_frozen=True):
+                        texts = ast.unparse(changed), ast.unparse(base)
+                        events = events_of(node, texts[1])
+                        change = Change(node, *texts, value, start(node))
+                        events.changed.append(change)
     return found
+
+
+def _each(module: Module, node: ast.AST, network: ast.expr) -> list[ast.expr]:
+    """The networks that a loop goes through one by one: `for d in (d_a, d_b)`."""
+    for loop in module.scopes.ancestors(node):
+        match loop:
+            case ast.For(
+                target=ast.Name(id=name),
+                iter=ast.Tuple(elts=parts) | ast.List(elts=parts),
+            ) if isinstance(network, ast.Name) and network.id == name:
+                return parts
+    return [network]
 
 
 def _unrolled(

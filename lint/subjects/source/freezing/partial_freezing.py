@@ -14,14 +14,14 @@ from ..reading.keras_versions import keras_for
 from ..reading.nodes import start
 from ..reading.values import Class, Known, Result
 from ..resolving.callers import handed_in
-from ..resolving.classes import keras_kind
+from ..resolving.classes import keras_kind, keyword
 from ..resolving.local_calls import calls_of
 from ..resolving.resolve import values
 from ..resolving.switches import constants_of
 from ..resolving.symbolic import network_parts
+from ..statistics.conditions_on_layers import is_of_batch_norm
 from .sorting import (
     frees,
-    is_of_batch_norm,
     leaves_out,
     sets,
     sorted_by_index,
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 _Loop = ast.For | ast.ListComp
 _MANY = 10  # layers that hardly a network has around the one inside
 _INFERS_WHEN_FROZEN = (2, 4)  # with TensorFlow 2
+_WRAPPER = Known("keras.layers.TimeDistributed")
 _MODELS = ("keras.Model", "keras.Sequential", "keras.applications.")
 
 
@@ -58,8 +59,18 @@ def loops_that_miss(module: Module) -> Iterator[tuple[_Loop, str]]:
             for where, given, place in places
         )
         inner = next(filter(None, found), None)
-        if inner is not None:
+        if inner is not None and not _goes_through(module, node, inner):
             yield node, inner
+
+
+def _goes_through(module: Module, loop: _Loop, inner: str) -> bool:
+    """Whether a loop around is over the inner one, too: `for net in (model, base)`."""
+    return any(
+        isinstance(outer, ast.For)
+        and isinstance(outer.iter, ast.Tuple | ast.List)
+        and inner in map(ast.unparse, outer.iter.elts)
+        for outer in module.scopes.ancestors(loop)
+    )
 
 
 def loops_that_leave_out(module: Module) -> Iterator[tuple[ast.For, str]]:
@@ -117,11 +128,18 @@ def _with_layers(module: Module, layers: ast.expr) -> ast.expr | None:
     match layers:
         case ast.Attribute(value=network, attr="layers"):
             return network
+        case ast.Call(func=ast.Name(id="reversed" | "list" | "tqdm"), args=[inner]):
+            return _with_layers(module, inner)
         case ast.Subscript(
             value=ast.Attribute(value=network, attr="layers"),
             slice=ast.Slice(lower=ast.expr() as first, upper=None, step=None),
         ) if _is_long(module, first):
             return network
+        case ast.Subscript(
+            value=ast.Attribute(value=network, attr="layers"),
+            slice=ast.Slice(lower=None, upper=ast.UnaryOp(op=ast.USub()), step=None),
+        ):
+            return network  # all but the last, which are new
     return None
 
 
@@ -202,12 +220,22 @@ def _inner_layers(
     for where, part in network_parts(module, network):
         if isinstance(part, ast.Call):
             yield where, part.func
+            yield from _wrapped(where, part.func)
         if isinstance(where.scopes.parents.get(part), ast.List):
             yield where, part  # Sequential([base, ...])
     for value in values(module, network):
         if isinstance(value, Result):
             for added in added_under_its_name(value.module, value.call):
                 yield value.module, added
+
+
+def _wrapped(module: Module, layer: ast.expr) -> Iterator[tuple[Module, ast.expr]]:
+    """The `base` of `TimeDistributed(base)`, which is one layer as well."""
+    for value in values(module, layer):
+        if isinstance(value, Result) and value.maker == _WRAPPER:
+            for inner in (*value.call.args[:1], keyword(value.call, "layer")):
+                if inner is not None:
+                    yield value.module, inner
 
 
 def _is_net(value: Result) -> bool:

@@ -14,12 +14,13 @@ from ..reading.bindings import Binding, Kind
 from ..reading.imports import imported
 from ..reading.limits import NAMES_VISITED
 from ..reading.nodes import Function, moved
-from ..reading.values import Class, Self, is_self
+from ..reading.values import Class, Items, Self, dict_entries, is_self
 from ..resolving.callers import calls_elsewhere
 from ..resolving.lineage import project_lineage
 from ..resolving.local_calls import calls_of
 from ..resolving.members import members
 from ..resolving.resolve import values
+from ..resolving.results import wrapped
 from ..resolving.starred import argument_in
 from .parts import items_of
 
@@ -97,6 +98,7 @@ class _OriginSearch:
                     yield (*origin, ast.unparse(index))
                     if self._is_each(module, index):
                         yield origin
+                yield from self._entry(module, base, index)
             case ast.IfExp(body=one, orelse=other):
                 yield from self.origins(module, one)
                 yield from self.origins(module, other)
@@ -104,8 +106,24 @@ class _OriginSearch:
                 yield from self.origins(module, value)
             case ast.Call() if (on := moved(expression)) is not None:
                 yield from self.origins(module, on)
+            case ast.Call(func=ast.Attribute(value=base, attr="get_layer" as name)):
+                for origin in self.origins(module, base):
+                    yield (*origin, name)
+            case ast.Call() if (inner := wrapped(module, expression)) is not None:
+                yield from self.origins(module, inner)
             case _:
                 yield (expression,)
+
+    def _entry(
+        self, module: Module, base: ast.expr, index: ast.expr
+    ) -> Iterator[Origin]:
+        """Yield the origins of `nets["d"]`, where that dict is written out."""
+        if isinstance(index, ast.Constant) and isinstance(index.value, str):
+            for value in values(module, base):
+                entries = dict_entries(value) if isinstance(value, Items) else {}
+                entry = entries.get(index.value)
+                if isinstance(value, Items) and entry is not None:
+                    yield from self.origins(value.module, entry)
 
     def _is_each(self, module: Module, index: ast.expr) -> bool:
         """Whether a loop goes over it that is not around: `nets[name]` is all of them.

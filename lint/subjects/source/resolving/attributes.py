@@ -47,22 +47,20 @@ def attribute_of(value: Value, attribute: str) -> Iterator[Value]:
             yield from evaluated(exported(module, attribute))
         case Class():
             yield from _member(value, value, attribute)
-        case Self(cls) | Result(maker=Class() as cls):
+        case Self(cls):
             yield from _member(cls, value, attribute)
-            if isinstance(value, Result):
-                yield from _made_with(value, attribute)
+        case Result(maker=Class() as cls):
+            given = list(field_given(value, attribute))
+            for where, expression in given:
+                yield from values(where, expression)
+            if not given:
+                yield from _member(cls, value, attribute)
         case Result(maker=Known(name), module=module, call=made) if name in _NAMESPACES:
             for keyword in made.keywords:
                 if keyword.arg == attribute:
                     yield from values(module, keyword.value)
-
-
-def _made_with(record: Result, field: str) -> Iterator[Value]:
-    """What is no number or text among what a field of an object was made with."""
-    for where, given in field_given(record, field):
-        for value in values(where, given):
-            if not isinstance(value, Literal):
-                yield value
+        case Literal() if attribute == "value":  # of an enumeration
+            yield value
 
 
 def _member(cls: Class, instance: Value, name: str) -> Iterator[Value]:
@@ -75,11 +73,12 @@ def _member(cls: Class, instance: Value, name: str) -> Iterator[Value]:
             bound_to = None if isinstance(instance, Class) else cls
             yield Routine(method.module, method.node, bound_to)
         return
-    for ancestor in project_lineage(cls):
+    made = fields_made(cls, name) if isinstance(instance, Self) else ()
+    for given in made:
+        yield from values(*given)
+    for ancestor in project_lineage(cls) if not made else ():
         own = members(ancestor.module, ancestor.node)
         if name in own.classes:
             yield Class(ancestor.module, own.classes[name])
         for expression in own.given(name):
             yield from values(ancestor.module, expression)
-    for given in fields_made(cls, name) if isinstance(instance, Self) else ():
-        yield from values(*given)

@@ -6,6 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from ..reading.memo import remembered
+from ..reading.nodes import last_word
 from .members import self_name
 from .starred import argument_in
 
@@ -43,11 +44,15 @@ def as_caller_writes(
 def _instance(call: ast.Call, routine: Routine) -> ast.expr | None:
     """What a method is called on: `net` in `net.encode(x)`, and in `net(x)`.
 
+    `net(x)` runs `__call__`, or the `forward` of a module of PyTorch.
+
     Nothing for `net.call(x)`, which another rule is about.
     """
     name = getattr(routine.node, "name", "")
     if name in ("call", "__call__"):
         return call.func if name == "__call__" else None
+    if name == "forward" and last_word(call.func) != name:
+        return call.func
     match call.func:
         case ast.Attribute(value=ast.Call(func=ast.Name(id="super"))):
             return None

@@ -46,12 +46,12 @@ _OF_DICTS = ("ConfigDict", "FrozenConfigDict", "EasyDict", "AttrDict", "Munch")
 
 
 def fields_of(
-    module: Module, field: ast.Attribute, run: Run | None
+    module: Module, field: ast.Attribute, run: Run | None, depth: int = 0
 ) -> list[Given] | None:
     """What `config.use_bn` may have been made with; None if no such object is known."""
     known = False
     found: list[Given] = []
-    for holder in _holders(module, field.value, run, 0):
+    for holder in _holders(module, field.value, run, depth):
         if isinstance(holder, Result) and _is_record(holder):
             known = True
             found += _field_of(holder, field.attr)
@@ -113,6 +113,8 @@ def _holders(
                 if isinstance(owner, Self)
                 for one in attribute_given(owner.cls, name)
             ]
+            if not found and depth < FLAGS_HANDED:
+                found += fields_of(module, expression, run, depth + 1) or []
     if not found or depth > FLAGS_HANDED:
         yield from values(module, expression) or (None,)
     for given in found if depth <= FLAGS_HANDED else ():
@@ -234,9 +236,14 @@ def _fields(cls: Class) -> dict[str, Given]:
 
 
 def _default(written: ast.expr) -> ast.expr | None:
-    """The default of a field: as written, or in `field(default=...)`."""
+    """The default of a field: as written, in `field(default=...)` or by a factory."""
     match written:
         case ast.Call() if last_word(written.func) in ("field", "Field", "ib"):
             first = written.args[0] if written.args else None
-            return keyword(written, "default") or first
+            made = keyword(written, "default_factory") or keyword(written, "factory")
+            if isinstance(made, ast.Lambda):
+                made = made.body
+            elif made is not None:
+                made = ast.copy_location(ast.Call(made, [], []), written)
+            return keyword(written, "default") or first or made
     return written

@@ -7,21 +7,18 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..reading.bindings import Binding, Kind
 from ..reading.memo import remembered
 from ..reading.nodes import last_word
 from ..reading.values import Routine, argument_for, default_of, parameters
 from .callers import calls_elsewhere
 from .local_calls import calls_of
 from .mappings import mappings_in
-from .resolve import values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..reading.module import Module
     from ..reading.nodes import Function
-    from ..reading.values import Value
 
 
 # Options that say nothing about which layers there are.
@@ -238,16 +235,6 @@ def _run_for(function: ast.AST, run: Run | None) -> Run | None:
     while run is not None and run.function is not function:
         run = run.outer
     return run
-
-
-def passed_by(run: Run | None, binding: Binding) -> tuple[Value, ...]:
-    """Return what the call that runs its function passes for a parameter."""
-    known = _run_for(binding.place, run)
-    if known is None or binding.kind is not Kind.PARAMETER:
-        return ()
-    assert isinstance(binding.node, ast.arg)
-    passed = argument_for(known.call, known.function, binding.node.arg, known.skipped)
-    return () if passed is None else values(known.module, passed)
 
 
 def passed_expression(

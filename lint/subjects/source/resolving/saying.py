@@ -143,6 +143,9 @@ def meaning(module: Module, node: ast.AST, given: ast.expr) -> Said:
     constant = _constant(value)
     if constant is not None:
         return Said(How.CONSTANT, node, constant[0])
+    packed = _taken_from_options(module, node, value)
+    if packed is not None:
+        return packed
     if isinstance(given, ast.Name):
         match module.scopes.lookup(given):
             case _, [Binding(kind=Kind.PARAMETER, place=function)] if isinstance(
@@ -150,6 +153,58 @@ def meaning(module: Module, node: ast.AST, given: ast.expr) -> Said:
             ):
                 return Said(How.PASSED_ON, node, function=function, parameter=given.id)
     return Said(How.SOMETHING, node)
+
+
+def _taken_from_options(module: Module, node: ast.AST, value: ast.AST) -> Said | None:
+    """`kwargs.get("training", False)`, which is what the caller passes, or nothing."""
+    match value:
+        case ast.Call(
+            func=ast.Attribute(value=options, attr="get" | "pop"),
+            args=[ast.Constant(value="training")]
+            | [ast.Constant(value="training"), ast.Constant(value=False | None)],
+        ):
+            return _own_options(module, node, options)
+    return None
+
+
+def _own_options(module: Module, node: ast.AST, options: ast.expr) -> Said | None:
+    """The `kwargs` of the function around, passed on; None if it is something else."""
+    function = module.scopes.enclosing_function(options)
+    own = None if function is None else function.args.kwarg
+    if own is None or not isinstance(options, ast.Name) or options.id != own.arg:
+        return None
+    return Said(How.PASSED_ON, node, function=function, parameter=own.arg, packed=True)
+
+
+def _set_before(module: Module, own: Said, name: str) -> Said | None:
+    """What `kwargs.setdefault("training", True)` or an assignment says; None if none.
+
+    A default of False is what the network takes by itself.
+    """
+    for node in nodes_in(own.function) if own.function is not None else ():
+        match node:
+            case (
+                ast.Call(
+                    func=ast.Attribute(value=ast.Name(id=options), attr="setdefault"),
+                    args=[ast.Constant(value=key), given],
+                )
+                | ast.Assign(
+                    targets=[
+                        ast.Subscript(
+                            value=ast.Name(id=options), slice=ast.Constant(value=key)
+                        )
+                    ],
+                    value=given,
+                )
+            ) if options == own.parameter and key == name:
+                is_default = isinstance(node, ast.Call)
+                constant = _constant(given)
+                if is_default and constant in ((False,), (None,)):
+                    continue
+                if is_default or constant is None:
+                    return Said(How.SOMETHING, node)
+                return Said(How.CONSTANT, node, constant[0])
+    return None
 
 
 def _constant(value: ast.AST | None) -> tuple[bool | None] | None:
@@ -175,17 +230,9 @@ def local_value(module: Module, expression: ast.expr) -> ast.AST:
 
 def _unpacked(module: Module, packed: ast.keyword, name: str) -> Said:
     """`**these`, which may hold a flag; the function's own `**kwargs`."""
-    if isinstance(packed.value, ast.Name):
-        function = module.scopes.enclosing_function(packed)
-        own = None if function is None else function.args.kwarg
-        if own is not None and own.arg == packed.value.id:
-            return Said(
-                How.PASSED_ON,
-                packed,
-                function=function,
-                parameter=own.arg,
-                packed=True,
-            )
+    own = _own_options(module, packed, packed.value)
+    if own is not None:
+        return _set_before(module, own, name) or own
     settings = settings_of(module, packed.value)
     if settings is not None:
         entry = dict_entries(settings).get(name)

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 
 from ... import names
 from ..networks.contents import kinds_held
+from ..reading import hints
 from ..reading.bindings import Kind
+from ..reading.nodes import last_word
+from ..reading.reach import may_reach
 from ..reading.values import Items, Known, Literal, Result, Routine, dict_entries
 from ..resolving.classes import calls_in, keyword
 from ..resolving.resolve import values
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from ..reading.module import Module
     from ..reading.values import Value
 
+_SIGNS = ("use_ema", "EMA", "SWA", "MovingAverage", "AverageModel")
 _AVERAGING = re.compile(
     r"keras\.callbacks\.SwapEMAWeights$"
     r"|tensorflow_addons\.optimizers\.(SWA|MovingAverage)$"
@@ -41,7 +45,7 @@ _ESTIMATES = re.compile(
 
 def averaged_weights(module: Module) -> Iterator[ast.Call]:
     """Yield the first optimizer or callback that averages weights, of each network."""
-    if not module.mentions("use_ema", "EMA", "SWA", "MovingAverage", "AverageModel"):
+    if not module.mentions(*_SIGNS) and not _may_get_options(module):
         return
     if estimates_again(module):
         return
@@ -52,6 +56,16 @@ def averaged_weights(module: Module) -> Iterator[ast.Call]:
             if averaged - known:
                 yield call
             known |= averaged
+
+
+def _may_get_options(module: Module) -> bool:
+    """Whether another file may give an optimizer its options: `Adam(**settings)`."""
+    unpacks = module.mentions("optimizers") and module.mentions("**")
+    return unpacks and may_reach(module, _speaks_of_averages)
+
+
+def _speaks_of_averages(text: str) -> bool:
+    return "use_ema" in text
 
 
 def estimates_again(module: Module) -> bool:
@@ -94,16 +108,26 @@ def _makes_optimizer(value: Value) -> bool:
 def _given(
     module: Module, call: ast.Call, name: str
 ) -> Iterator[tuple[Module, ast.expr]]:
-    """The value of an argument, also of one in `**options`."""
+    """The value of an argument, also of one in `**options` or in a configuration."""
+    if last_word(call.func) in ("get", "deserialize") and call.args:
+        for where, config in _entries(module, call.args[0], "config"):
+            yield from _entries(where, config, name)
     for argument in call.keywords:
         if argument.arg == name:
             yield module, argument.value
         elif argument.arg is None:
-            for value in values(module, argument.value):
-                if isinstance(value, Items):
-                    given = dict_entries(value).get(name)
-                    if given is not None:
-                        yield value.module, given
+            yield from _entries(module, argument.value, name)
+
+
+def _entries(
+    module: Module, settings: ast.expr, name: str
+) -> Iterator[tuple[Module, ast.expr]]:
+    """The entries of that name in the dicts that an expression may be."""
+    for value in values(module, settings):
+        if isinstance(value, Items):
+            given = dict_entries(value).get(name)
+            if given is not None:
+                yield value.module, given
 
 
 def _networks_given(module: Module, made: ast.Call) -> Iterator[tuple[object, ...]]:
@@ -168,8 +192,17 @@ def _leads_to(module: Module, expression: ast.expr, made: ast.Call) -> bool:
 def _runs_in_training_mode(module: Module) -> bool:
     """Whether a network is called for its statistics alone, with `training=True`."""
     return any(
-        isinstance(module.scopes.parents.get(call), ast.Expr)
-        and says(module, call).is_constant(True)
+        _is_dropped(module, call) and says(module, call).is_constant(True)
         for call in module.calls
         if call.keywords
     )
+
+
+def _is_dropped(module: Module, call: ast.Call) -> bool:
+    """Whether nothing reads its result: alone, or as in `_ = net(x)`."""
+    match module.scopes.parents.get(call):
+        case ast.Expr():
+            return True
+        case ast.Assign(targets=[ast.Name(id=name)]):
+            return hints.is_put_aside(name)
+    return False

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _MORE = ("non_trainable_variables", "non_trainable_weights")
 _MAPPING = ("map", "map_structure", "tree_map")
+_LISTING = ("list", "tuple", "batch_get_value")
 _COPYING = ("assign", "assign_add", "assign_sub", "copy_", "set_value")
 
 
@@ -194,10 +195,14 @@ def _bindings(module: Module, expression: ast.expr) -> list[Binding]:
 
 
 def owner_of(module: Module, expression: ast.expr) -> ast.expr | None:
-    """The `net` of `net.trainable_variables`, also through a name."""
+    """The `net` of `net.trainable_variables`, also through a name, or of a list."""
     match expression:
         case ast.Attribute(value=network, attr=name) if name in names.TRAINABLE:
             return network
+        case ast.Call(func=function, args=[listed]) if last_word(function) in _LISTING:
+            return owner_of(module, listed)
+        case ast.ListComp(generators=[ast.comprehension(iter=listed, ifs=[])]):
+            return owner_of(module, listed)
     match _bindings(module, expression):
         case [Binding(kind=Kind.VALUE, node=ast.expr() as node)]:
             return owner_of(module, node)

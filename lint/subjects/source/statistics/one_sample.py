@@ -9,11 +9,21 @@ from ..networks.parts import items_of
 from ..reading.bindings import Binding, Kind
 from ..reading.limits import FLAGS_HANDED
 from ..reading.nodes import Function, last_word
-from ..reading.values import Known, Routine, argument_for, default_of, unpacks
+from ..reading.values import (
+    Class,
+    Known,
+    Routine,
+    argument_for,
+    default_of,
+    parameters,
+    unpacks,
+)
 from ..resolving.callers import all_calls
 from ..resolving.classes import keyword
+from ..resolving.lineage import lineage, method_of
 from ..resolving.members import returns_of
 from ..resolving.numbers import number
+from ..resolving.option_defaults import option_defaults
 from ..resolving.resolve import values
 from ..resolving.saying import local_value
 
@@ -23,6 +33,7 @@ if TYPE_CHECKING:
     from ..reading.module import Module
 
 _STEPS = 20  # from a data set back to where it is made
+_DEFAULT_OF_LOADER = ast.Constant(1)
 _BATCHES = ("batch", "padded_batch", "unbatch")
 
 
@@ -72,22 +83,8 @@ def passed_as_one(module: Module, function: Function, name: str) -> ast.expr | N
 
 def is_option_of_one(module: Module, size: ast.expr) -> bool:
     """Whether it is `args.batch_size`, and the option is 1 if it is not given."""
-    if not isinstance(size, ast.Attribute) or "parse_args" not in module.calls_by_name:
-        return False
-    defaults = [
-        keyword(call, "default")
-        for call in module.calls_by_name.get("add_argument", ())
-        if size.attr in _names_of_option(call)
-    ]
-    return bool(defaults) and all(
-        default is not None and number(module, default) == 1 for default in defaults
-    )
-
-
-def _names_of_option(call: ast.Call) -> Iterator[str]:
-    for given in (keyword(call, "dest"), *call.args):
-        if isinstance(given, ast.Constant) and isinstance(given.value, str):
-            yield given.value.lstrip("-").replace("-", "_")
+    defaults = option_defaults(module, size)
+    return bool(defaults) and all(number(module, one) == 1 for one in defaults)
 
 
 def batch_of_one(
@@ -108,10 +105,12 @@ def batch_of_one(
         if isinstance(node, ast.Call):
             if last_word(node.func) in _BATCHES and node.args:
                 return node if size_of_one(module, node.args[0]) else None
-            size = keyword(node, "batch_size")
+            size = keyword(node, "batch_size") or _size_for_loader(module, node)
             if size is not None:
                 return node if size_of_one(module, size) else None
             for value in values(module, node.func):
+                if isinstance(value, Class) and _gives_batches(value):
+                    return _single_batches(module, node, value)
                 if isinstance(value, Routine):
                     made = returns_of(value.module, value.node)
                     given = [(value.module, returned) for returned in made]
@@ -150,6 +149,39 @@ def _passed(module: Module, name: ast.Name) -> list[tuple[Module, ast.expr]]:
                     return []
                 given.append((where, passed))
     return given
+
+
+def _size_for_loader(module: Module, made: ast.Call) -> ast.expr | None:
+    """The second argument of PyTorch's `DataLoader`, or its default."""
+    if (
+        Known("torch.utils.data.DataLoader") not in values(module, made.func)
+        or unpacks(made)
+        or keyword(made, "batch_sampler") is not None
+    ):
+        return None
+    return made.args[1] if len(made.args) > 1 else _DEFAULT_OF_LOADER
+
+
+def _gives_batches(cls: Class) -> bool:
+    """Whether it extends what `fit` takes its batches from, one by one."""
+    return any(
+        isinstance(base, Known) and base.name.endswith((".PyDataset", ".Sequence"))
+        for base in lineage(cls)
+    )
+
+
+def _single_batches(module: Module, made: ast.Call, cls: Class) -> ast.AST | None:
+    """What makes each batch one sample: the size that it is given, or its items."""
+    constructor = method_of(cls, "__init__")
+    if constructor is not None and "batch_size" in parameters(constructor.node):
+        size = argument_for(made, constructor.node, "batch_size", 1)
+        if size is not None:
+            return made if size_of_one(module, size) else None
+        size = default_of(constructor.node, "batch_size")
+        single = size is not None and size_of_one(constructor.module, size)
+        return made if single and not unpacks(made) else None
+    items = method_of(cls, "__getitem__")
+    return None if items is None else _single_item(items)
 
 
 def _single_item(routine: Routine) -> ast.AST | None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from ..reading.values import Routine
+from ..reading.values import Class, Routine
 from ..resolving.classes import calls_in
+from ..resolving.heirs import held_by
+from ..resolving.instances import descendants
+from ..resolving.members import attribute_of_self
 from ..resolving.resolve import values
 from ..resolving.saying import How, says
 from .owners import owners
@@ -54,10 +57,25 @@ def _penalized(module: Module, node: ast.With, tape: ast.Name) -> Iterator[ast.C
             continue
         if any(
             _is_in_training_mode(where, scored)
-            and is_trained_with_batch_norm(where, scored.func)
+            and any(
+                is_trained_with_batch_norm(*network)
+                for network in (
+                    (where, scored.func),
+                    *_of_heirs(where, scored.func),
+                )
+            )
             for where, scored in _scoring(module, call)
         ):
             yield call
+
+
+def _of_heirs(module: Module, network: ast.expr) -> Iterator[tuple[Module, ast.expr]]:
+    """What subclasses have as `self.critic`, of which the class itself has none."""
+    name = attribute_of_self(network, "self")
+    owner = module.scopes.enclosing_class(network)
+    if name is not None and owner is not None and not values(module, network):
+        for heir in descendants(Class(module, owner)):
+            yield from held_by(heir, name)
 
 
 def _scoring(module: Module, call: ast.Call) -> Iterator[tuple[Module, ast.Call]]:
@@ -81,7 +99,9 @@ def _inputs(module: Module, call: ast.Call, tape: ast.Name) -> Iterator[str]:
     """Yield the inputs of `tape.gradient(score, input)`, unless they are variables."""
     match call:
         case ast.Call(
-            func=ast.Attribute(value=ast.Name() as used, attr="gradient"),
+            func=ast.Attribute(
+                value=ast.Name() as used, attr="gradient" | "batch_jacobian"
+            ),
             args=[_, sources, *_],
         ):
             found = module.scopes.lookup(used)

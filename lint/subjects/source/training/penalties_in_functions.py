@@ -9,7 +9,7 @@ from ... import names
 from ..networks.contents import kinds_held
 from ..reading.nodes import arguments_of, last_word
 from ..reading.values import Known, Routine
-from ..resolving.classes import calls_in
+from ..resolving.classes import calls_in, keyword
 from ..resolving.resolve import values
 from ..resolving.saying import local_value, says
 from .penalized import given_to, is_measured, is_size, is_trained_with_batch_norm
@@ -64,12 +64,23 @@ def penalized_in_jax(module: Module) -> Iterator[ast.Call]:
         for given in gradient.args[:1]:
             for value in values(module, given):
                 if isinstance(value, Routine) and value.module is module:
-                    yield from _scored_by(value)
+                    yield from _scored_by(value, _place_of_inputs(gradient))
 
 
-def _scored_by(function: Routine) -> Iterator[ast.Call]:
-    """The calls of networks with BN in training mode on a function's first argument."""
-    module, first = function.module, arguments_of(function.node)[:1]
+def _place_of_inputs(gradient: ast.Call) -> int | None:
+    """The argument by which `jax.grad` differentiates: the first, or by `argnums`."""
+    match keyword(gradient, "argnums"):
+        case None:
+            return 0
+        case ast.Constant(value=int() as place):
+            return place
+    return None
+
+
+def _scored_by(function: Routine, place: int | None) -> Iterator[ast.Call]:
+    """The calls of networks with BN in training mode on one of its arguments."""
+    module, given = function.module, arguments_of(function.node)
+    name = given[place].arg if place is not None and place < len(given) else None
     for call in calls_in(module, function.node):
         match call:
             case ast.Call(
@@ -77,7 +88,7 @@ def _scored_by(function: Routine) -> Iterator[ast.Call]:
                 args=[_, _, inputs, *_],
             ):
                 reads = any(
-                    isinstance(node, ast.Name) and [node.id] == [a.arg for a in first]
+                    isinstance(node, ast.Name) and node.id == name
                     for node in ast.walk(inputs)
                 )
                 if (

@@ -7,16 +7,27 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..reading.nodes import Function, last_word
-from ..reading.values import argument_for, default_of, unpacks
+from ..reading.values import argument_for, default_of, parameters, unpacks
 from ..resolving.callers import all_calls
-from ..resolving.members import is_set_elsewhere, is_set_from_outside, members
+from ..resolving.members import (
+    is_set_elsewhere,
+    is_set_from_outside,
+    members,
+    self_name,
+)
 from ..resolving.named_flags import named_flag
-from ..resolving.saying import FLAG, How, says, says_otherwise
+from ..resolving.runs import Run
+from ..resolving.saying import FLAG, How, local_value, says, says_otherwise
+from ..resolving.switches import truth
 
 if TYPE_CHECKING:
     from ..reading.module import Module
     from ..resolving.saying import Said
     from .running import Running
+
+
+# Also a parameter that is set again: `if training is None: training = False`.
+_WORKED_OUT = ast.Compare | ast.UnaryOp | ast.BoolOp | ast.IfExp | ast.Name
 
 
 def loses_flag(run: Running) -> Running | None:
@@ -55,11 +66,52 @@ def _phase(run: Running) -> tuple[Running | None, Running | None]:
                 and named_flag(routine.module, default) is False
             )
         step, said = caller, says(caller.module, caller.call, name=name)
+    left = _worked_out_as_false(step, said)
+    if left is not None:
+        return (left, None) if left.call is not step.call else (None, step)
     said = _kept_constant(step.module, said)
     lost = (said.is_nothing and passes_nothing) or said.is_constant(None)
     off = said.is_constant(False) or _is_off_by_name(step.module, said)
     off = off or (said.is_nothing and passes_false)
     return step if lost else None, step if off else None
+
+
+def _worked_out_as_false(step: Running, said: Said) -> Running | None:
+    """Where `training=(mode == "train")` comes out as False; None if it does not.
+
+    That is the caller, if it leaves `mode` at its default, or else the call itself.
+    """
+    caller, routine = step.caller, step.routine
+    if said.how is not How.SOMETHING or caller is None or routine is None:
+        return None
+    if not isinstance(said.node, ast.keyword):
+        return None
+    given = local_value(step.module, said.node.value)
+    if not isinstance(given, _WORKED_OUT):
+        return None
+    asked = parameters(routine.node) & {
+        name.id for name in ast.walk(given) if isinstance(name, ast.Name)
+    }
+    asked -= {self_name(routine.node) if routine.owner is not None else None}
+    if not asked or truth(step.module, given, _run_of(step)) is not False:
+        return None
+    skipped = int(routine.owner is not None)
+    is_given = any(
+        argument_for(caller.call, routine.node, name, skipped) is not None
+        for name in asked
+    )
+    return step if is_given or unpacks(caller.call) else caller
+
+
+def _run_of(step: Running) -> Run | None:
+    """The calls on the way to a step, by which conditions are known."""
+    caller, routine = step.caller, step.routine
+    if caller is None or routine is None:
+        return None
+    outer = _run_of(caller)
+    skipped = int(routine.owner is not None)
+    key = (routine.node, caller.call, outer and outer.key)
+    return Run(routine.node, caller.module, caller.call, skipped, outer, key)
 
 
 def _defaults_to_no_phase(function: Function, name: str) -> bool:

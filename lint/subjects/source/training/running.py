@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..networks.defaults import kinds_in_inference, kinds_of_instance, trains_by_default
+from ..reading.bindings import Kind
 from ..reading.limits import STEPS_CALLED
 from ..reading.nodes import Function, last_word
 from ..reading.values import (
@@ -65,6 +66,7 @@ class Running:
         yield from self.handed(self.network)
         yield from self._of_instance()
         yield from self._of_subclass()
+        yield from self._of_layers()
 
     @property
     def network(self) -> ast.expr:
@@ -99,6 +101,15 @@ class Running:
         if self.instance is not None and not self._is_in_call():
             name = self._own_name(self.network)
             yield from () if name is None else held_by(self.instance, name)
+
+    def _of_layers(self) -> Iterator[Network]:
+        """Yield the network whose layers are run in `for layer in net.layers`."""
+        name = self.network
+        found = self.module.scopes.lookup(name) if isinstance(name, ast.Name) else None
+        for binding in found[1] if found else ():
+            match binding.kind, binding.node:
+                case Kind.ITEM, ast.Attribute(value=network, attr="layers"):
+                    yield from self.handed(network)
 
     def _own_name(self, expression: ast.expr) -> str | None:
         """`name` if the expression is `self.name`, in a method."""
@@ -233,9 +244,15 @@ def kinds_of_network(network: Network) -> frozenset[str]:
 
 
 def _own_call(instance: Self | Result) -> Routine | None:
-    """The `__call__` of a class of the project, in place of that of Keras."""
+    """What a call of a class of the project runs, if that is not Keras' `__call__`.
+
+    That is its own `__call__`, or the `forward` of a module of PyTorch.
+    """
     cls = instance.cls if isinstance(instance, Self) else instance.maker
-    return method_of(cls, "__call__") if isinstance(cls, Class) else None
+    if not isinstance(cls, Class):
+        return None
+    own = method_of(cls, "__call__")
+    return method_of(cls, "forward") if own is None and not keras_kind(cls) else own
 
 
 def _is_network(value: object) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..networks.identity import is_part_of
 from ..reading import hints
 from ..reading.bindings import Kind
-from ..reading.nodes import Function, last_word
+from ..reading.nodes import Function, end, last_word
 from ..reading.values import Class, Result, Routine, argument_for
 from ..resolving.callers import all_calls
 from ..resolving.classes import keyword
@@ -47,14 +47,14 @@ def before_backward(
         return
     held = list(_optimised(module, inside, instance))
     handed = list(_handed_optimizers(module, inside))
-    before = [call for call in inside if call.lineno < backward.lineno]
+    before = [call for call in inside if end(call) < end(backward)]
     if not (held or handed):
         return
     runs = [*running(module, before, instance=instance)]
     for where, loss in passed_losses(module, backward, instance):
         runs += running(where, list(made_by(where, loss)), instance=instance)
     for run in runs:
-        lost = None if _runs_without_gradients(run) else loses_flag(run)
+        lost = None if runs_without_gradients(run) else loses_flag(run)
         known = [] if lost is None else list(trained_kinds(run))
         kinds = next((kinds & LOST for _, kinds in known if kinds & LOST), None)
         if lost is None or not kinds:
@@ -72,7 +72,14 @@ def before_backward(
                 shared=run.caller is not None,
                 home=lost.module,
                 call=lost.call,
+                flag="training=self.training" if _is_forward(lost) else "training=True",
             )
+
+
+def _is_forward(run: Running) -> bool:
+    """Whether it stands in the `forward` of a module, which knows its phase."""
+    function = None if run.routine is None else run.routine.node
+    return getattr(function, "name", "") == "forward"
 
 
 def _optimised(
@@ -167,7 +174,7 @@ def _loop_or_function(module: Module, node: ast.AST) -> ast.AST | None:
     return None
 
 
-def _runs_without_gradients(run: Running) -> bool:
+def runs_without_gradients(run: Running) -> bool:
     """Whether it, or a call that leads to it, is for an evaluation.
 
     It stands in `with torch.no_grad()`, or in a function that says so.
@@ -182,5 +189,5 @@ def _runs_without_gradients(run: Running) -> bool:
     return (
         any(re.search(r"no_grad|inference_mode", text) for text in around)
         or hints.is_evaluation(getattr(function, "name", ""))
-        or (run.caller is not None and _runs_without_gradients(run.caller))
+        or (run.caller is not None and runs_without_gradients(run.caller))
     )
