@@ -28,8 +28,9 @@ class MomentumTooSmall(Rule):
     Reports batch normalization with a momentum below 0.9: an error for the values that
     PyTorch code uses (0.1, 0.05, 0.03, 0.01, 0.001), a warning for others below 0.8,
     and info below 0.9. Constants, defaults, `functools.partial`, `**dict` and arguments
-    passed on by functions of the project are followed. In contrib and slim the argument
-    is called `decay`.
+    passed on by functions of the project are followed, and so is the default of a
+    command's option such as `--bn-momentum`. In contrib and slim the argument is called
+    `decay`.
 
     ## Why is this bad
     Keras keeps a share of `momentum` of the old statistic at each step, so the running
