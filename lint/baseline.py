@@ -81,6 +81,11 @@ def read_baseline(file: Path) -> Baseline:
     Raises:
         UsageError: if it is missing, or was not written by `write_baseline`.
     """
+    if file.exists() and not file.is_file():  # To read a pipe may never end.
+        raise UsageError(
+            f"The baseline is not a file. Received: {file}, which is a folder, a pipe "
+            "or a device. Name a file that --write-baseline wrote."
+        )
     try:
         content = json.loads(file.read_bytes())
         known = {_entry_key(entry): _count(entry) for entry in content["findings"]}

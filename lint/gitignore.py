@@ -92,6 +92,8 @@ def _user_file() -> Path:
     settings = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
     for file in (home / ".gitconfig", settings / "git" / "config"):
         try:
+            if not file.is_file():
+                continue
             found = _EXCLUDES_FILE.search(file.read_text("utf-8", errors="replace"))
         except OSError:
             continue

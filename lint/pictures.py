@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from kerasbn.writing import UnusableFileError, check_place, replacing
 
 from .errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _MOST_PIXELS = 30_000
 
@@ -20,7 +26,8 @@ def check_picture(path: Any, argument: str) -> None:
         argument: the name of the user's argument.
 
     Raises:
-        UsageError: if it is not a path into a folder, or Matplotlib is missing.
+        UsageError: if it is not a path into a folder, or that of something which must
+            not be replaced, or Matplotlib is missing.
     """
     if not isinstance(path, str | os.PathLike):
         raise UsageError(
@@ -38,6 +45,8 @@ def check_picture(path: Any, argument: str) -> None:
             "The folder of the picture does not exist. "
             f"Received: {argument}={path!r}. Create it first."
         )
+    with _refused_clearly():
+        check_place(Path(path), force=True, label="picture")
 
 
 def save_figure(figure: Any, path: Path, argument: str, dpi: int = 100) -> None:
@@ -46,19 +55,26 @@ def save_figure(figure: Any, path: Path, argument: str, dpi: int = 100) -> None:
     Raises:
         UsageError: if its format is not known, or the file cannot be written.
     """
-    unfinished = path.with_name(f".{os.getpid()}.{path.name}")
+    with _refused_clearly(), replacing(path, label="picture") as unfinished:
+        try:
+            figure.savefig(
+                unfinished,
+                dpi=min(dpi, _MOST_PIXELS / max(figure.get_size_inches())),
+                format=path.suffix[1:] or figure.canvas.get_default_filetype(),
+            )
+        except (OSError, ValueError) as error:
+            raise UsageError(
+                f"The picture could not be drawn: {error}. "
+                f"Received: {argument}={str(path)!r}."
+            ) from error
+
+
+@contextmanager
+def _refused_clearly() -> Iterator[None]:
     try:
-        figure.savefig(
-            unfinished, dpi=min(dpi, _MOST_PIXELS / max(figure.get_size_inches()))
-        )
-        unfinished.replace(path)
-    except (OSError, ValueError) as error:
-        raise UsageError(
-            f"The picture could not be drawn: {error}. "
-            f"Received: {argument}={str(path)!r}."
-        ) from error
-    finally:
-        unfinished.unlink(missing_ok=True)
+        yield
+    except UnusableFileError as error:
+        raise UsageError(str(error)) from error
 
 
 def label_by_factors(axis: Any) -> None:

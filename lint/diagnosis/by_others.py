@@ -60,7 +60,7 @@ def other_causes(evidence: Evidence, is_explained: bool) -> Iterator[Cause]:
             "likely",
             (),
             f"the loss of {best:.3g} is no better than that of a constant prediction, "
-            f"{evidence.constant:.3g}, in any mode",
+            f"{evidence.constant.loss.mean:.3g}, in any mode",
             "check whether inputs and targets belong together, and are preprocessed "
             "as in training",
         )

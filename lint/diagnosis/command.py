@@ -96,7 +96,6 @@ def diagnose(
 
 
 def _names(model: Any) -> tuple[list[str], list[str]]:
-    """Return the names of inputs and outputs, if the model has a graph."""
-    inputs = list(getattr(model, "input_names", None) or ["x"])
-    outputs = list(getattr(model, "output_names", None) or ["y"])
-    return inputs, outputs
+    """Return the names of inputs and outputs; none where the model has no graph."""
+    inputs = [tensor.name for tensor in getattr(model, "inputs", None) or []]
+    return inputs, list(getattr(model, "output_names", None) or [])

@@ -26,6 +26,21 @@ def replaced_epsilon(layers: Iterable[Any], epsilon: float | None) -> Iterator[N
             layer.epsilon = before
 
 
+@contextmanager
+def added_losses(model: Any, losses: list[Any] | None) -> Iterator[None]:
+    """Let `compute_loss` add these losses of layers, as Keras' JAX trainer does.
+
+    None changes nothing.
+    """
+    before = model._losses_override
+    try:
+        if losses:
+            model._losses_override = losses
+        yield
+    finally:
+        model._losses_override = before
+
+
 class Forced:
     """A call of a layer in a given mode, whatever the model passes to it."""
 

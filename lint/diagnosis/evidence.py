@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .cutting import are_of_one_label
 from .names import BATCH_NORM, IN_ORDER, INFERENCE, RECALIBRATED
-from .scores import Score, is_worse
+from .scores import Score, beats_constant, is_worse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 _HIGHER_IS_BETTER = ("acc", "auc", "precision", "recall", "iou", "f1")
 _A_POINT = 0.01
 _MUCH_LESS = 0.6
-_NO_BETTER = 0.95  # than a constant prediction, as a fraction of its loss
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class Evidence:
         scores: loss and metrics in each mode, by the names above.
         no_loss: why outputs are compared instead of losses; empty if losses are.
         scale: the loss of an uninformed prediction, in excess of that of a good one.
-        constant: the loss of a constant prediction, if it is known and meaningful.
+        constant: the score of a constant prediction, if it is known and meaningful.
         steps: the number of training steps of the optimizer; None if unknown.
         accumulated: the number of batches whose gradients the optimizer adds up to a
             step; None if each batch is one.
@@ -61,7 +60,7 @@ class Evidence:
     scores: Mapping[str, Score]
     no_loss: str
     scale: float
-    constant: float | None = None
+    constant: Score | None = None
     steps: int | None = None
     accumulated: int | None = None
     of_kinds: Sequence[Mapping[str, Moments]] = ()
@@ -106,7 +105,7 @@ class Evidence:
         """Whether recalibration takes away a large part of the loss."""
         if not (self.has_loss and self.helps):
             return False
-        before, after = (self.scores[m].loss.mean for m in (INFERENCE, RECALIBRATED))
+        before, after = (self.scores[m].error for m in (INFERENCE, RECALIBRATED))
         return after < _MUCH_LESS * before
 
     @property
@@ -134,16 +133,16 @@ class Evidence:
 
     def is_useless(self, mode: str) -> bool:
         """Whether a constant prediction would do as well."""
-        if self.constant is None:
+        if self.constant is None or self.constant.error <= 0:
             return False
-        return self.scores[mode].loss.mean >= _NO_BETTER * self.constant > 0
+        return not beats_constant(self.scores[mode], self.constant)
 
     @property
     def is_poor(self) -> bool:
         """Whether the loss is nearer to that of a constant prediction than to 0."""
         if self.constant is None:
             return False
-        return self.scores[INFERENCE].loss.mean > self.constant / 2 > 0
+        return self.scores[INFERENCE].error > self.constant.error / 2 > 0
 
     @property
     def must_be_mixed(self) -> bool:

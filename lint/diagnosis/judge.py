@@ -6,17 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..subjects.trainer import penalty_of
 from .names import BATCH_NORM, IN_ORDER, INFERENCE, RECALIBRATED
 from .runner import Mode, Outputs
-from .scores import Score, loss_of_constant, metrics_of, relative_distances
+from .scores import (
+    Score,
+    losses_of_constant,
+    metrics_of,
+    relative_distances,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .batches import Batch, Data
     from .runner import Runner
-
-_BATCHES_OF_CONSTANT = 8
 
 
 class Judge:
@@ -34,6 +38,7 @@ class Judge:
         self._data = data
         self._runner = runner
         self._by_loss = by_loss
+        self._penalty = penalty_of(model) if by_loss else 0.0
         self._runs: dict[str, Outputs] = {}
         self._in_order: Outputs | None = None
         self._reference: Outputs | None = None
@@ -58,11 +63,13 @@ class Judge:
                 metrics_of(self._model, self._data.batches, outputs)
                 if self._by_loss
                 else {},
+                self._penalty,
             )
             for name, outputs in self._runs.items()
         }
         if self._in_order is not None:
-            scores[IN_ORDER] = Score(self._losses(self._in_order))
+            losses = self._losses(self._in_order)
+            scores[IN_ORDER] = Score(losses, penalty=self._penalty)
         return scores
 
     def are_same(self, one: str, other: str) -> bool:
@@ -77,20 +84,31 @@ class Judge:
         batches: Sequence[Batch] = self._data.batches[:count]
         return self._losses(self._runner.outputs(Mode(False), batches))
 
-    def loss_of_constant(self) -> float | None:
-        """See `scores.loss_of_constant`; None for one sample, or targets all alike."""
+    def score_of_constant(self) -> Score | None:
+        """Return the score of the best constant prediction, an average of outputs.
+
+        None if it has none, for one sample, and for targets that are all alike; and
+        where layers add losses of their own, which a constant would not have.
+        """
         import keras
 
-        batches = self._data.batches[:_BATCHES_OF_CONSTANT]
+        if self._runner.adds_losses:
+            return None
+        batches = self._data.batches
         targets = zip(*(keras.tree.flatten(batch.y) for batch in batches), strict=True)
         if self._data.samples == 1 or not any(_vary(parts) for parts in targets):
             return None
         names = [n for n in (INFERENCE, BATCH_NORM, RECALIBRATED) if n in self._runs]
-        losses = [
-            loss_of_constant(self._model, batches, self._runs[name].outputs)
+        tried = [
+            losses_of_constant(self._model, batches, self._runs[name].outputs)
             for name in names
         ]
-        return min((loss for loss in losses if loss is not None), default=None)
+        scores = [
+            Score(losses, penalty=self._penalty)
+            for losses in tried
+            if losses is not None
+        ]
+        return min(scores, key=lambda score: score.loss.mean, default=None)
 
     def _losses(self, outputs: Outputs) -> Any:
         if outputs.losses is not None:

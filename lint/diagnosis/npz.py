@@ -34,7 +34,8 @@ def read_npz(
 
     Args:
         path: the file. Nothing in it is unpickled, and its sizes are checked first.
-        inputs: the names of the model's inputs.
+        inputs: the names of the model's inputs; none if it has no graph, and arrays
+            of any names may be its inputs.
         outputs: the names of its outputs.
 
     Raises:
@@ -51,11 +52,14 @@ def read_npz(
     x = _taken(arrays, "x", inputs)
     y = _taken(arrays, "y", outputs)
     weight = arrays.pop("sample_weight", None)
+    if x is None and not inputs and arrays:
+        x, arrays = arrays, {}
     if x is None or arrays:
         names = ", ".join([*arrays, *(["no x"] if x is None else [])])
         raise UsageError(
-            f"The data do not fit the model, whose inputs are {', '.join(inputs)}. "
-            f"Received: {path} with {names}. {_WANTED}"
+            "The data do not fit the model, whose inputs are "
+            f"{', '.join(inputs) or 'not known'}. Received: {path} with {names}. "
+            f"{_WANTED}"
         )
     return x, y, weight
 

@@ -75,7 +75,9 @@ class Diagnosis:
             return None
         data = self.evidence.data
         if data.from_arrays:
-            return f"kerasbn.recalibrate(model, {self._data_kept()})"
+            line = f"kerasbn.recalibrate(model, {self._data_kept()})"
+            instead = "  # if the model is to take x as it is"
+            return line + instead * (self.evidence.preprocessing is not None)
         enough = data.merged()[0].samples
         if enough > data.batch_size:
             return f"kerasbn.recalibrate(model, data)  # in batches of {enough} or more"

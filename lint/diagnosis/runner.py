@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import UsageError
 from ..subjects.probing.backends import (
     as_trainer_runs,
     ways_to_run,
@@ -18,9 +16,10 @@ from ..subjects.probing.backends import (
 from ..subjects.probing.observing import Observer
 from ..subjects.probing.randomness import Seeds
 from ..subjects.replaced_calls import replaced_calls
-from ..subjects.trainer import receives_training
-from .control import Forced, Measured, replaced_epsilon
-from .tensors import as_tensors, on_host, shapes_of
+from ..subjects.trainer import receives_training, regularized
+from .control import Forced, Measured, added_losses, replaced_epsilon
+from .failures import cannot_be_run, one_line, said_where
+from .tensors import as_tensors, on_host
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -30,9 +29,6 @@ if TYPE_CHECKING:
     from .batches import Batch
 
     Array = NDArray[np.float64]
-
-
-_ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @dataclass(frozen=True)
@@ -75,12 +71,17 @@ class Runner:
         model: the model.
         layers: its built BN layers, by path.
         has_loss: whether the batches have targets for its own loss.
+
+    Attributes:
+        has_loss: likewise, and whether it can be computed.
+        adds_losses: whether layers add losses of what they are given.
     """
 
     def __init__(self, model: Any, layers: Mapping[str, Any], has_loss: bool) -> None:
         self._model = model
         self._layers = layers
         self.has_loss = has_loss
+        self.adds_losses = False
         self._has_metrics = has_loss
         self._run = as_trainer_runs(model)
         self._seeds = Seeds(model)
@@ -102,10 +103,7 @@ class Runner:
         if problem or not self.has_loss:
             self.has_loss = self._has_metrics = False
             if failure := self._failure(batch):
-                raise UsageError(
-                    f"The model cannot be run on the data: {failure}. "
-                    f"Received: x of shape {shapes_of(batch.x)}."
-                )
+                raise cannot_be_run(failure, batch)
         self._once = self._often
         for way in ways_to_run_often():
             self._often = way
@@ -121,7 +119,7 @@ class Runner:
             self._often = way
             self._compiled.cache_clear()
             try:
-                self.outputs(Mode(training=False), [batch])
+                self._call_each(("outputs", Mode(training=False)), [batch])
             except Exception as error:  # The user's code may do anything.
                 failure = failure or one_line(error)
             else:
@@ -130,7 +128,7 @@ class Runner:
 
     def _works(self, batch: Batch) -> bool:
         try:
-            self.outputs(Mode(training=False), [batch])
+            self._call_each(("outputs", Mode(training=False)), [batch])
         except Exception:  # Code that runs eagerly may not compile.
             return False
         return True
@@ -146,8 +144,13 @@ class Runner:
         return all(found[path] or not called[path][0] for path in called)
 
     def outputs(self, mode: Mode, batches: Sequence[Batch]) -> Outputs:
-        """Return outputs, losses and metrics of the batches."""
-        found = self._call_each(("outputs", mode), batches)
+        """Return outputs, losses and metrics of the batches.
+
+        Raises:
+            UsageError: (like the other methods) if the model fails in this mode.
+        """
+        with said_where(mode.training, batches[0]):
+            found = self._call_each(("outputs", mode), batches)
         return Outputs(
             [outputs for outputs, _, _ in found],
             np.asarray([float(loss) for _, loss, _ in found])
@@ -164,7 +167,8 @@ class Runner:
         Each array has the batches as its first axis. BN normalizes with the batch, even
         if it is frozen, as in `kerasbn.recalibrate`.
         """
-        of_batches = self._call_each(("statistics", mode), batches)
+        with said_where(mode.training, batches[0]):
+            of_batches = self._call_each(("statistics", mode), batches)
         found: dict[str, list[list[Array]]] = {}
         for path in self._layers:
             calls = zip(*(batch[path] for batch in of_batches), strict=False)
@@ -179,7 +183,8 @@ class Runner:
     ) -> dict[str, tuple[bool, bool, bool]]:
         """Return whether each layer was called, used the batch, updated statistics."""
         kind = "plain" if plain else "behaviours"
-        seen, called = self._call((kind, Mode(training)), batch)
+        with said_where(training, batch):
+            seen, called = self._call((kind, Mode(training)), batch)
         return {
             path: (bool(called[path]), bool(depended), bool(moved))
             for path, (moved, _, depended) in seen.items()
@@ -221,15 +226,23 @@ class Runner:
             replaced_epsilon(self._layers.values(), mode.epsilon),
         ):
             outputs = self._run(x, **self._flag(mode))
-        outputs = outputs[0] if self._run is not self._model else outputs
+        added = None
+        if self._run is not self._model:
+            outputs, _, added = outputs
         if not self.has_loss:
             return outputs, 0.0, {}
-        loss = self._model.compute_loss(
-            x=x, y=y, y_pred=outputs, sample_weight=sample_weight
-        )
+        with added_losses(self._model, added):
+            self._note_added_losses()
+            loss = self._model.compute_loss(
+                x=x, y=y, y_pred=outputs, sample_weight=sample_weight
+            )
         if not self._has_metrics:
             return outputs, loss, {}
         return outputs, loss, metrics_now(self._model, x, y, outputs, sample_weight)
+
+    def _note_added_losses(self) -> None:
+        count = len(self._model.losses)
+        self.adds_losses |= count > len(regularized(self._model))
 
     def _measure(self, mode: Mode, x: Any, y: Any, sample_weight: Any) -> Any:
         measured = {path: Measured(layer) for path, layer in self._layers.items()}
@@ -275,12 +288,3 @@ def metrics_now(
         if name != "loss" and not name.endswith("_loss")
         if not len(getattr(value, "shape", ()))
     }
-
-
-def one_line(error: Exception) -> str:
-    """Format an error in one line: of Keras', the one that says what is wrong."""
-    lines = [_ESCAPES.sub("", line).strip() for line in str(error).splitlines()]
-    lines = [line for line in lines if line] or [""]
-    is_wrapped = lines[0].startswith("Exception encountered when calling")
-    line = lines[1] if is_wrapped and len(lines) > 1 else lines[0]
-    return f"{type(error).__name__}: {line}".rstrip(".: ")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..subjects.probing.backends import stateless_scope
 from .batches import joined
 from .runner import metrics_now
 from .tensors import as_tensors
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from .runner import Outputs
 
     Array = NDArray[np.float64]
+
+_LEAST_GAIN = 0.01  # of the loss of a constant prediction
 
 # A difference counts if it is more than chance by so many standard errors, and exceeds
 # this fraction of the loss of an uninformed prediction, and this of the loss itself.
@@ -54,15 +57,22 @@ class Score:
             with batch normalization as in training, or with its statistics if those of
             batches lack augmentation or dropout, relative to their own deviation.
         metrics: the compiled metrics, by name.
+        penalty: the part of each loss that regularizes weights, in all modes alike.
     """
 
     losses: Array
     metrics: Mapping[str, Spread] = field(default_factory=dict)
+    penalty: float = 0.0
 
     @property
     def loss(self) -> Spread:
         """The loss and its spread."""
         return Spread.of(self.losses)
+
+    @property
+    def error(self) -> float:
+        """The mean loss without the penalty, which says nothing of predictions."""
+        return self.loss.mean - self.penalty
 
 
 def is_worse(worse: Score, better: Score, scale: float) -> bool:
@@ -77,17 +87,33 @@ def is_worse(worse: Score, better: Score, scale: float) -> bool:
         return False
     if not np.isfinite(worse.losses).all():
         return True
-    difference = worse.losses - better.losses
-    least = _OF_THE_SCALE * scale + _OF_THE_LOSS * abs(float(better.losses.mean()))
-    return float(difference.mean()) > least and _is_no_chance(difference)
+    difference = float((worse.losses - better.losses).mean())
+    least = _OF_THE_SCALE * scale + _OF_THE_LOSS * abs(better.error)
+    return difference > least and is_no_chance(worse, better)
 
 
-def _is_no_chance(differences: Array) -> bool:
+def beats_constant(score: Score, constant: Score) -> bool:
+    """Whether a mode does better than a constant, by more than chance and a trifle.
+
+    Where little can be predicted, as of clicks or prices, a good model is not much
+    better than that.
+
+    Args:
+        score: the score of the mode.
+        constant: that of a constant prediction on the same batches.
+    """
+    gain = float((constant.losses - score.losses).mean())
+    is_more = gain > _LEAST_GAIN * abs(constant.error)
+    return is_more and is_no_chance(constant, score)
+
+
+def is_no_chance(worse: Score, better: Score) -> bool:
     """Whether the mean of paired differences, or else their sign, is surely positive.
 
     A few batches that differ a lot hide the mean of the others (the t test), and leave
     the number of those that are worse (the sign test, of standard deviation √n / 2).
     """
+    differences = worse.losses - better.losses
     count = len(differences)
     error = float(differences.std()) / max(count - 1, 1) ** 0.5
     excess = int((differences > 0).sum()) - count / 2
@@ -118,10 +144,13 @@ def metrics_of(
     }
 
 
-def loss_of_constant(
+def losses_of_constant(
     model: Any, batches: Sequence[Batch], outputs: Sequence[Any]
-) -> float | None:
-    """Return the loss of predicting the average output for each sample, if possible."""
+) -> Array | None:
+    """Return the losses of predicting the average output for each sample.
+
+    None if they cannot be computed, or are not finite.
+    """
     import keras
 
     def average(*leaves: Any) -> Any:
@@ -129,12 +158,12 @@ def loss_of_constant(
         return np.broadcast_to(mean, leaves[0].shape)
 
     try:
-        constant = keras.tree.map_structure(average, *outputs[: len(batches)])
-        with keras.StatelessScope():
-            losses = [_loss(model, batch, constant) for batch in batches]
+        constant = keras.tree.map_structure(average, *outputs)
+        with stateless_scope(model):
+            losses = np.asarray([_loss(model, batch, constant) for batch in batches])
     except Exception:  # The user's code may do anything.
         return None
-    return float(np.mean(losses)) if np.isfinite(losses).all() else None
+    return losses if np.isfinite(losses).all() else None
 
 
 def relative_distances(outputs: Outputs, reference: Outputs) -> Array:

@@ -6,6 +6,7 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 from .names import BATCH_NORM, IN_ORDER, INFERENCE, PREPROCESSED, RECALIBRATED, TRAINING
+from .scores import is_no_chance
 
 if TYPE_CHECKING:
     from .batches import Data, Outliers
@@ -142,9 +143,7 @@ def _compared(before: Score, after: Score, what: str) -> str:
 def _no_help(diagnosis: Diagnosis) -> str:
     """Say why recalibration is not the remedy."""
     evidence = diagnosis.evidence
-    before, after = (
-        diagnosis.scores[mode].loss.mean for mode in (INFERENCE, RECALIBRATED)
-    )
+    before, after = (diagnosis.scores[mode].error for mode in (INFERENCE, RECALIBRATED))
     if evidence.helps and not diagnosis.healthy:
         return "better in one and worse in the other"
     if evidence.helps:
@@ -156,6 +155,8 @@ def _no_help(diagnosis: Diagnosis) -> str:
     if evidence.worse(INFERENCE, RECALIBRATED):
         return "still no better than a constant prediction"
     if after < _NOTICEABLE * before:
+        if is_no_chance(diagnosis.scores[INFERENCE], diagnosis.scores[RECALIBRATED]):
+            return "too little to matter"
         return "that may be chance" + _with_more(evidence.data)
     return "nothing to gain" if diagnosis.healthy else "that does not help"
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TextIO
 
+from kerasbn.writing import visible
+
 from ..findings import Severity
 from ..tally import tally
 
@@ -56,7 +58,7 @@ def _command(severity: Severity, properties: dict[str, object], text: str) -> st
 
 def _data(text: object) -> str:
     """Escape a message."""
-    escaped = str(text).replace("%", "%AZP25")
+    escaped = visible(text, keep="\r\n").replace("%", "%AZP25")
     return escaped.replace("\r", "%0D").replace("\n", "%0A")
 
 

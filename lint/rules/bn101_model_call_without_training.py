@@ -46,6 +46,8 @@ class ModelCallWithoutTraining(Rule):
     name of an unfitted class says block or layer, or where the project trains by steps
     of its own that pass the phase, and nothing else may fit the class.
 
+    So is a model that is fitted and defines `__call__` in place of `call`.
+
     A layer class with such a `call` is reported as info, as others may run it on its
     own: where the file is surely for Keras 3, each that nothing in its file uses, else
     the first of them. So is a layer that wraps layers passed to its constructor, and,
@@ -117,6 +119,15 @@ healthy = bool(np.abs(moving_mean).max() > 0)
         yield from models
         if calls:
             yield from self._others(module, first=not models)
+        if source.keras_for(module).has(CALL_NEEDS_TRAINING):
+            for cls, call, kinds in source.replacing_calls(module):
+                yield self.finding(
+                    f"{cls.node.name} defines __call__ in place of that of Keras, "
+                    f"and has no call: fit never passes it the phase: {harm(kinds)}; "
+                    "name it call, with training=None",
+                    module.header(call),
+                    Severity.WARNING if source.keras_for(module).assumed else None,
+                )
 
     def _models(self, module: Module) -> Iterator[Finding]:
         seen = set()

@@ -22,7 +22,8 @@ class TrainingStepWithoutTraining(Rule):
     ## What it does
     Reports calls of a network that holds batch normalization, without `training=True`,
     where gradients are taken to train it: under `tf.GradientTape`, in a function
-    differentiated by JAX, before PyTorch's `loss.backward()`. It is a warning where the
+    differentiated by JAX, before PyTorch's `loss.backward()`, in the `forward` of a
+    module of PyTorch and the `training_step` of Lightning. It is a warning where the
     network only has dropout or noise. Functions of the project are followed, with the
     flags that they pass on, and networks that other files pass to a step are seen; so
     are the methods, and networks, that subclasses give to the step of a base class. A
@@ -47,11 +48,12 @@ class TrainingStepWithoutTraining(Rule):
     ## Why is this bad
     A network that is called without `training` in a step of your own runs in inference
     mode: the running statistics never move, and dropout never drops. PyTorch's
-    `model.train()` does not set the phase either.
+    `model.train()` does not set the phase either; in a module of PyTorch, pass
+    `training=self.training`.
 
     ## Fix
-    Adds `training=True` to the call. In a function that an evaluation may share, the
-    fix is unsafe.
+    Adds `training=True` to the call, or `training=self.training` in `forward`. In a
+    function that an evaluation may share, the fix is unsafe.
 
     ## Limits
     Two networks are the same only if they were made at the same place: where it is
@@ -131,7 +133,7 @@ healthy = bool(np.abs(moving_mean).max() > 0)
                 )
                 continue
             yield self.finding(
-                f"{_network(module, lost)} {lost.how} without training=True: it runs "
+                f"{_network(module, lost)} {lost.how} without {lost.flag}: it runs "
                 f"in inference mode, so {harm(lost.kinds)}; {_remedy(module, lost)}",
                 module.location(lost.node),
                 None if names.BATCH_NORM in lost.kinds else Severity.WARNING,
@@ -150,15 +152,14 @@ def _network(module: Module, lost: source.LostFlag) -> str:
 
 def _remedy(module: Module, lost: source.LostFlag) -> str:
     is_elsewhere = lost.home is not None and lost.home is not module
-    if lost.is_call and lost.shared and is_elsewhere:
+    of_step = lost.flag == "training=True"
+    if of_step and lost.is_call and lost.shared and is_elsewhere:
         return "pass training=True, by a parameter where an evaluation shares this"
-    return "pass training=True"
+    return f"pass {lost.flag}"
 
 
 def _fix(module: Module, lost: source.LostFlag) -> Fix | None:
     """Return the fix; it is unsafe in a function that an evaluation may share."""
     if not lost.is_call:
         return None
-    return source.with_argument(
-        module, lost.node, "training=True", safe=not lost.shared
-    )
+    return source.with_argument(module, lost.node, lost.flag, safe=not lost.shared)

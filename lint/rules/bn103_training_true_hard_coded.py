@@ -189,8 +189,13 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
     def _in_functions_that_evaluate(self, module: Module) -> Iterator[Finding]:
         """Report functions that evaluate in training mode."""
         for call in source.trained_in_evaluation(module):
+            where = (
+                "a loop over data to evaluate on"
+                if call.in_loop
+                else "a function that evaluates"
+            )
             yield self.finding(
-                f"training=True in a function that evaluates: {_in_evaluation(call)}; "
+                f"training=True in {where}: {_in_evaluation(call)}; "
                 "pass training=False",
                 module.location(call.flag),
                 None if call.surely else Severity.INFO,

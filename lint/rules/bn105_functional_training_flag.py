@@ -29,7 +29,7 @@ class FunctionalTrainingFlag(Rule):
     neither compiles nor fits the graph, which may be for inference alone. A flag of the
     constructor that a Functional model hands into its own graph is reported as info.
     For Keras 2 on TensorFlow 1, a network that is frozen, built without
-    `training=False` and fitted is reported as info.
+    `training=False` and fitted is reported as info, and a layer that is made frozen.
 
     ## Why is this bad
     In these versions `fit` and `predict` override the flag: a base network called
@@ -103,12 +103,17 @@ healthy = bool(np.abs(moving_mean).max() == 0)  # as training=False promises
             )
 
         for frozen in source.frozen_in_fit(module):
-            network = ast.unparse(frozen.network)
+            where, instead = "", "call it with training=False"
+            if frozen.network is not None:
+                where = f" in {ast.unparse(frozen.network)}"
+                instead = (
+                    "build the network after K.set_learning_phase(0), and set that to "
+                    "1 for the layers on top"
+                )
             yield self.finding(
-                f"before Keras 2.4, batch normalization in {network} still normalizes "
+                f"before Keras 2.4, batch normalization{where} still normalizes "
                 "with the batch in fit when it is frozen, and with its running "
-                "statistics in evaluate and predict; build the network after "
-                "K.set_learning_phase(0), and set that to 1 for the layers on top",
+                f"statistics in evaluate and predict; {instead}",
                 module.location(frozen.node),
                 Severity.INFO,
             )

@@ -16,15 +16,18 @@ if TYPE_CHECKING:
     from ..subjects.source import Module
 
 
+_ASSIGNING = ("assign", "assign_add", "assign_sub", "add_update")
+
+
 class TrainingDefaultTrue(Rule):
     """A `call` has the default `training=True`, which reaches its layers.
 
     ## What it does
     Reports the default True of the parameter `training` in the `call` of a Keras model
-    or layer that holds batch normalization, dropout or noise, which inherit it, or
-    gives it to sublayers that may hold them. So is that default of a function which
-    runs a network that it is given, and takes gradients for its inputs or infers by its
-    name, in a file that trains nothing.
+    or layer that holds batch normalization, dropout or noise, which inherit it, gives
+    it to sublayers that may hold them, or moves variables by it. So is that default of
+    a function which runs a network that it is given, and takes gradients for its inputs
+    or infers by its name, in a file that trains nothing.
 
     ## Why is this bad
     A plain `model(x)` then runs in training mode: it uses the statistics of the batch,
@@ -104,12 +107,29 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
                     "a plain call runs what it holds in training mode, so that dropout "
                     "drops in inference"
                 )
+            elif _moves_state(call):
+                harm = "a plain call moves the layer's state in inference, too"
             else:
                 continue
             yield self.finding(
                 f"training=True by default: {harm}; write training=None",
                 module.location(default),
             )
+
+
+def _moves_state(call: ast.AST) -> bool:
+    """Whether a `call` changes variables of its own where its flag is on."""
+    return any(
+        isinstance(node, ast.If)
+        and isinstance(node.test, ast.Name)
+        and node.test.id == "training"
+        and any(
+            isinstance(inner, ast.Attribute) and inner.attr in _ASSIGNING
+            for statement in node.body
+            for inner in ast.walk(statement)
+        )
+        for node in ast.walk(call)
+    )
 
 
 def _is_true(module: Module, default: ast.expr) -> bool:

@@ -20,10 +20,10 @@ class UntrainedInTrainingMode(Rule):
 
     ## What it does
     Reports `training=True` in the call of a network with batch normalization in a
-    training step that takes gradients for other networks only, if nothing in the file
-    takes any for this one: a teacher. It is a warning where the network is fitted or
-    loaded in the same file, else it is reported as info. Such a call is also reported
-    in a function whose name says that it chooses an action, and which takes no
+    training step, or a loop, that takes gradients for other networks only, if nothing
+    in the file takes any for this one: a teacher. It is a warning where the network is
+    fitted or loaded in the same file, else it is reported as info. Such a call is also
+    reported in a function whose name says that it chooses an action, and which takes no
     gradients; and, as info, of a network whose weights are loaded, or of
     `keras.applications`, that nothing in the file trains.
 

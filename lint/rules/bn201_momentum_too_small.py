@@ -28,9 +28,10 @@ class MomentumTooSmall(Rule):
     Reports batch normalization with a momentum below 0.9: an error for the values that
     PyTorch code uses (0.1, 0.05, 0.03, 0.01, 0.001), a warning for others below 0.8,
     and info below 0.9. Constants, defaults, `functools.partial`, `**dict` and arguments
-    passed on by functions of the project are followed, and so is the default of a
-    command's option such as `--bn-momentum`. In contrib and slim the argument is called
-    `decay`.
+    passed on by functions of the project are followed, as are numbers that are
+    calculated, settings that are merged or set later, the default of an option whose
+    name speaks of normalization, and `layer.momentum = ...`. In contrib and slim the
+    argument is called `decay`.
 
     ## Why is this bad
     Keras keeps a share of `momentum` of the old statistic at each step, so the running
@@ -44,8 +45,9 @@ class MomentumTooSmall(Rule):
 
     ## Limits
     A momentum of 0 is sometimes intended, in meta-learning for instance: silence that
-    line with `# noqa: BN201`. Where the file later sets a layer's `.momentum`, it is
-    reported as info. A default that the function may replace is not followed.
+    line with `# noqa: BN201`. Where the file later sets a layer's `.momentum` to
+    something else, it is reported as info. A default that the function may replace is
+    not followed.
 
     ## References
     - https://keras.io/api/layers/normalization_layers/batch_normalization/
@@ -84,7 +86,7 @@ healthy = bool(error < 0.5)
         for momentum in source.momenta(module):
             severity = _severity(momentum.value)
             if severity is not None:
-                if source.changes_later(module):
+                if source.changes_later(module, momentum.value):
                     severity = Severity.INFO  # a schedule may start low
                 what = f"{momentum.keyword}={momentum.value:g}"
                 origin = f" ({momentum.origin})" if momentum.origin else ""
@@ -113,7 +115,9 @@ def _severity(momentum: float) -> Severity | None:
 
 def _fix(module: Module, momentum: source.Momentum) -> Fix | None:
     """Replace the value by its equivalent in Keras."""
-    if momentum.value not in _OF_PYTORCH or source.changes_later(module):
+    if momentum.value not in _OF_PYTORCH or source.changes_later(
+        module, momentum.value
+    ):
         return None
     number = source.sole_number(module, momentum)
     meant = f"{1 - momentum.value:g}"

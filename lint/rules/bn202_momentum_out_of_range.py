@@ -23,7 +23,8 @@ class MomentumOutOfRange(Rule):
     ## What it does
     Reports batch normalization whose momentum (`decay` in contrib and slim) is
     negative, 1 or more. A dropout rate of 1 is reported as well, as a warning unless
-    the code is surely for Keras 3; and, as info, a rate that is named as what is kept.
+    the code is surely for Keras 3; and, as info, a rate that is named as what is kept,
+    and the first of 0.8 or more, which is usual for what is kept.
 
     ## Why is this bad
     With 1 the running statistics never move, above 1 they grow without bound, and below
@@ -71,6 +72,15 @@ healthy = bool(np.abs(moving_mean - x.mean(axis=0)).max() < 1)
                 yield self.finding(message, momentum.location)
 
         for rate in source.dropout_rates(module):
+            if rate.most is not None:
+                yield self.finding(
+                    f"{rate.called} drops {rate.most * 100:.4g}% in training: it takes "
+                    "the rate of what is dropped; if so much is to be kept, pass "
+                    f"{1 - rate.most:.2g}",
+                    module.location(rate.node),
+                    Severity.INFO,
+                )
+                continue
             if not rate.is_one:
                 yield self.finding(
                     f"{rate.called} takes the rate of what is dropped, and gets "

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..findings import Finding
+    from ..subjects.model import Model
     from ..subjects.source import Module
 
 
@@ -23,7 +24,8 @@ class SharedByInputs(Rule):
     `keras.Input` of the same graph, on a second item of the inputs of a `call`, or in
     training mode on a second item of the data of a `train_step`, unless these are views
     by their names; and that one batch normalization layer is applied at several places
-    of a network.
+    of a network. In the graph of a saved or live model, it reports the layers that are
+    called several times when the model is called once, and are not frozen.
 
     ## Why is this bad
     In training each call is normalized by its own batch, in inference all by one pair
@@ -31,8 +33,8 @@ class SharedByInputs(Rule):
     helps. Give each input batch normalization of its own.
 
     ## Limits
-    The source does not say whether the inputs are alike, as two images in a Siamese
-    network are.
+    Neither source nor model says whether the inputs are alike, as two images in a
+    Siamese network are. `lint.diagnose` and `lint.Watch` compare them.
 
     ## References
     - https://github.com/keras-team/keras/issues/11927
@@ -73,6 +75,18 @@ shifts = [
 ]
 healthy = bool(max(shifts) < 1)
 """
+
+    def check_model(self, model: Model) -> Iterator[Finding]:
+        """Report every layer that is called several times."""
+        for layer in model.batch_norms:
+            if layer.calls is not None and layer.calls > 1 and not layer.frozen:
+                yield self.finding(
+                    f"called {layer.calls} times in one call of the model, with one "
+                    "pair of statistics: if its inputs are not alike, inference "
+                    "differs from training, which no recalibration cures; "
+                    "lint.diagnose compares them",
+                    model.at(layer.path),
+                )
 
     def check_source(self, module: Module) -> Iterator[Finding]:
         """Report every second call on another input."""

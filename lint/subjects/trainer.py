@@ -1,4 +1,4 @@
-"""Keras' own trainer: how it runs a live model, and whether it does."""
+"""Keras' own trainer: how it runs a live model, whether it does, and what it adds."""
 
 from __future__ import annotations
 
@@ -17,3 +17,15 @@ def trains_by_itself(kind: type) -> bool:
     methods = (getattr(kind, name, None) for name in _STEPS)
     modules = [str(method.__module__) for method in methods if method is not None]
     return not all(module.startswith("keras.") for module in modules)
+
+
+def regularized(model: Any) -> list[Any]:
+    """Return the trained weights that have a regularizer."""
+    weights = model.trainable_variables
+    return [weight for weight in weights if weight.regularizer is not None]
+
+
+def penalty_of(model: Any) -> float:
+    """Return the part of the loss that regularizes weights, whatever the data."""
+    weights = regularized(model)
+    return sum(float(weight.regularizer(weight.value)) for weight in weights)

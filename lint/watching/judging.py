@@ -67,7 +67,8 @@ def judge_untrained(layer: WatchedLayer, notices: Notices, step: int) -> None:
         step,
         f"the running statistics changed in {step:,} training steps, though the layer "
         "is not trained: it is called with training=True. If its network is not meant "
-        "to change, like a teacher, call it with training=False.",
+        "to change, like a teacher, freeze it with trainable=False, which holds in a "
+        "graph, too, and in a step of your own call it with training=False.",
     )
 
 

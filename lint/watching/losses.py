@@ -41,9 +41,11 @@ def judge_losses(monitor: Monitor, at_the_end: bool) -> None:
 def _part_ways(losses: Losses, first: Losses) -> bool:
     """Whether inference is worse by more than the loss itself, and noticeably.
 
-    Dropout makes training mode the worse one, which is not a mistake.
+    A penalty on weights is the same in both. Dropout makes training mode the worse one,
+    which is not a mistake.
     """
-    scale = max(abs(losses.training), 0.05 * abs(first.training))
+    now, before = (abs(each.training - each.penalty) for each in (losses, first))
+    scale = max(now, 0.05 * before)
     return losses.inference - losses.training > scale
 
 

@@ -12,7 +12,7 @@ from ..subjects.probing.backends import ways_to_run
 from ..subjects.probing.moments import moments
 from ..subjects.probing.undisturbed import undisturbed
 from ..subjects.replaced_calls import replaced_calls
-from ..subjects.trainer import receives_training
+from ..subjects.trainer import penalty_of, receives_training
 from .statistics import flat
 from .values import synchronize
 
@@ -32,11 +32,19 @@ _VALUES = 4096  # from which quantiles are taken
 
 @dataclass(frozen=True)
 class Losses:
-    """The loss of the same batch in training and in inference mode."""
+    """The loss of the same batch in training and in inference mode.
+
+    Attributes:
+        step: the number of steps done.
+        training: the loss in training mode.
+        inference: the loss in inference mode.
+        penalty: the part of both that regularizes weights.
+    """
 
     step: int
     training: float
     inference: float
+    penalty: float = 0.0
 
 
 class Trial:
@@ -87,7 +95,8 @@ class Trial:
                     self._histograms.write(layer.path, sample, step)
         if training is None:
             return None
-        return Losses(step, flat(training).item(), flat(inference).item())
+        penalty = penalty_of(self._model) if self._loss is None else 0.0
+        return Losses(step, flat(training).item(), flat(inference).item(), penalty)
 
     def _both_modes(self, x: Any, y: Any, sample_weight: Any) -> Any:
         """Run inference first, before training mode updates the statistics."""

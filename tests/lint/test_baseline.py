@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 
 import pytest
@@ -26,6 +27,14 @@ def known(folder, command):
     assert outcome.err == "Wrote 4 findings to known.json.\n"
     assert outcome.out == ""
     return folder
+
+
+def test_is_not_read_from_a_pipe(folder, command):
+    os.mkfifo(folder / "known.json")
+    (folder / "a.py").write_text(GOOD_SOURCE)
+    outcome = command("a.py", "--baseline", "known.json")
+    assert outcome.status == 2
+    assert "The baseline is not a file." in outcome.err
 
 
 def test_holds_path_code_text_and_count(known):

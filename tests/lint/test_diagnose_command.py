@@ -21,6 +21,16 @@ class Mine(layers.Layer):
         return x
 
 
+@keras.saving.register_keras_serializable("diagnose_tests")
+class Summing(keras.Model):
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.bn = BN()
+
+    def call(self, parts, training=None):
+        return self.bn(parts["one"] + parts["two"], training=training)
+
+
 def save(path, *inside, loss="mse"):
     keras.utils.set_random_seed(0)
     rows = [keras.Input((4,), name="x"), BN(name="bn"), *inside, layers.Dense(1)]
@@ -53,6 +63,35 @@ class TestReport:
         np.savez("x.npz", np.load("data.npz")["x"])  # As `arr_0`.
         done = command("diagnose", saved, "--data", "x.npz", "--json")
         assert json.loads(done.out)["compared"] == "outputs"
+
+    @pytest.mark.parametrize("by_key", [True, False])
+    def test_of_arrays_by_the_names_of_inputs_and_outputs(
+        self, command, folder, by_key
+    ):
+        left, right = keras.Input((2,), name="left"), keras.Input((2,), name="right")
+        both = BN(momentum=0.999)(layers.Concatenate()([left, right]))
+        ends = {name: layers.Dense(1, name=name)(both) for name in ("a", "b")}
+        inputs = {"left": left, "right": right} if by_key else [left, right]
+        model = keras.Model(inputs, ends)
+        model.compile("sgd", {"a": "mse", "b": "mse"})
+        model.save("model.keras")
+        x = np.random.default_rng(0).normal(5, 2, (64, 2)).astype("float32")
+        np.savez("data.npz", left=x, right=x, a=x[:, :1], b=x[:, 1:])
+        done = command("diagnose", "model.keras", "--data", "data.npz", "--json")
+        assert json.loads(done.out)["compared"] == "losses"
+        np.savez("data.npz", left=x, a=x[:, :1], b=x[:, 1:])
+        done = command("diagnose", "model.keras", "--data", "data.npz")
+        assert done.status == 2
+        assert "whose inputs are left, right. Received: data.npz with" in done.err
+
+    def test_of_arrays_for_a_model_that_names_no_inputs(self, command, folder):
+        model = Summing()
+        x = np.random.default_rng(0).normal(5, 2, (64, 2)).astype("float32")
+        model({"one": x, "two": x})
+        model.save("model.keras")
+        np.savez("data.npz", one=x, two=x)
+        done = command("diagnose", "model.keras", "--data", "data.npz", "--json")
+        assert json.loads(done.out)["samples"] == 64
 
     def test_of_a_legacy_file_whose_loss_keras_cannot_load(self, command, folder):
         save("model.h5", loss="mse")

@@ -1,6 +1,7 @@
 """What a diagnosis takes, gives and leaves alone."""
 
 import json
+import os
 
 import keras
 import numpy as np
@@ -74,6 +75,39 @@ class TestNumbers:
         np.testing.assert_allclose(score.metrics["mae"].mean, error, rtol=1e-4)
         assert score.metrics["mae"].deviation > 0
 
+    def test_so_it_is_with_the_losses_of_layers_and_weights(self):
+        class Adds(layers.Layer):
+            def call(self, x):
+                self.add_loss(0.1 * ops.mean(ops.abs(x)))
+                return x
+
+        x, y = data()
+        for ours in (
+            [layers.Dense(4, kernel_regularizer="l2")],
+            [Adds()],
+            [layers.Dense(4, kernel_regularizer="l2", activity_regularizer="l1")],
+        ):
+            keras.utils.set_random_seed(0)
+            rows = [keras.Input((4,)), layers.BatchNormalization(), *ours]
+            model = keras.Sequential([*rows, layers.Dense(1)])
+            model.compile(keras.optimizers.SGD(0.01), "mse")
+            model.fit(x, y, batch_size=16, verbose=0)
+            diagnosis = lint.diagnose(model, x, y)
+            loss = diagnosis.scores["inference mode"].loss.mean
+            expected = np.ravel(model.evaluate(x, y, verbose=0))[0]
+            np.testing.assert_allclose(loss, expected, rtol=1e-4)
+            assert not diagnosis.evidence.no_loss
+
+    def test_a_penalty_of_weights_hides_no_gap(self):
+        x, y = data()
+        model = net()
+        model.layers[-1].kernel.regularizer = lambda kernel: 100 + 0 * ops.sum(kernel)
+        model.compile(keras.optimizers.SGD(0.05), "mse")
+        model.fit(x, y, epochs=3, batch_size=16, verbose=0)
+        diagnosis = lint.diagnose(model, x, y)
+        assert names(diagnosis) == ["not converged"]
+        assert diagnosis.remedy == "kerasbn.recalibrate(model, x)"
+
     def test_trial_is_what_recalibrate_does(self, lagging):
         x, y = data()
         diagnosis = lint.diagnose(lagging, x, y)
@@ -142,7 +176,7 @@ def test_nor_when_it_fails():
     model = keras.Sequential([keras.Input((4,)), *net().layers, Fails()])
     model.compile("sgd", "mse")
     before = state_of(model)
-    with pytest.raises(KeyError, match="no"):
+    with pytest.raises(lint.UsageError, match=r"in training mode: KeyError: no\."):
         lint.diagnose(model, *data())
     assert state_of(model) == before
 
@@ -334,7 +368,22 @@ class TestReport:
             diagnosis.save_picture(tmp_path / "none" / "a.png")
         with pytest.raises(lint.UsageError, match="could not be drawn"):
             diagnosis.save_picture(tmp_path / "a.xyz")
-        assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+        diagnosis.save_picture(tmp_path / "b")
+        assert (tmp_path / "b").read_bytes()[:4] == b"\x89PNG"
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "b"]
+
+    def test_whose_picture_replaces_no_pipe_and_no_link(self, lagging, tmp_path):
+        diagnosis = lint.diagnose(lagging, *data())
+        pipe, link = tmp_path / "pipe.png", tmp_path / "link.png"
+        os.mkfifo(pipe)
+        with pytest.raises(lint.UsageError, match="a pipe"):
+            diagnosis.save_picture(pipe)
+        assert pipe.is_fifo()
+        link.symlink_to("real.png")
+        (tmp_path / "real.png").touch()
+        diagnosis.save_picture(link)
+        assert link.is_symlink()
+        assert (tmp_path / "real.png").stat().st_size > 0
 
 
 class Own(keras.Model):

@@ -1,5 +1,6 @@
 """Causes that look like one another: the right one is named, and no other."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import keras
@@ -15,7 +16,8 @@ from lint.diagnosis.evidence import Evidence
 from lint.diagnosis.fits import fitting_size
 from lint.diagnosis.layers import LayerState, Moments
 from lint.diagnosis.runner import Mode, Runner
-from lint.diagnosis.scores import Score, Spread, is_worse
+from lint.diagnosis.scores import Score, Spread, beats_constant, is_worse
+from lint.diagnosis.sentences import trial
 from lint.diagnosis.signs import effective_batch_size, fits_noise, woken
 from lint.subjects.distance import distance
 from lint.subjects.probing.undisturbed import undisturbed
@@ -95,6 +97,54 @@ class TestChance:
 
     def test_but_a_trifle_is_never_worse(self):
         assert not self.better(*[0.05] * 32)
+
+
+class TestConstant:
+    """Whether a prediction is better than one that looks at nothing."""
+
+    CONSTANT = Score(np.tile([0.68, 0.70], 16))
+
+    def beats(self, losses):
+        return beats_constant(Score(np.asarray(losses)), self.CONSTANT)
+
+    def test_is_beaten_by_a_little_that_is_sure(self):
+        assert self.beats(self.CONSTANT.losses - 0.02)
+
+    def test_and_not_by_chance_or_a_trifle(self):
+        assert not self.beats(self.CONSTANT.losses - 0.005)
+        assert not self.beats(self.CONSTANT.losses + np.tile([-0.4, 0.3], 16))
+        assert not self.beats(self.CONSTANT.losses + 0.1)
+
+
+def test_a_network_that_can_predict_little_is_healthy():
+    keras.utils.set_random_seed(0)
+    random = np.random.default_rng(0)
+    x = random.normal(0, 1, (1024, 4)).astype("float32")
+    y = (random.uniform(size=1024) < 1 / (1 + np.exp(-0.4 * x[:, 0]))).astype("float32")
+    model = keras.Sequential(
+        [
+            keras.Input((4,)),
+            layers.BatchNormalization(momentum=0.9),
+            layers.Dense(1, activation="sigmoid"),
+        ]
+    )
+    model.compile(keras.optimizers.Adam(0.02), "binary_crossentropy")
+    model.fit(x, y, batch_size=32, epochs=2, verbose=0)
+    diagnosis = lint.diagnose(model, x, y)
+    loss = diagnosis.scores["inference mode"].loss.mean
+    assert 0.95 * np.log(2) < loss < 0.99 * np.log(2)
+    assert diagnosis.healthy
+
+
+def test_what_is_sure_and_small_is_not_called_chance(model):
+    diagnosis = lint.diagnose(model, X, Y)
+    before, after = (
+        diagnosis.scores[mode] for mode in ("inference mode", "recalibrated")
+    )
+    far = replace(before, losses=after.losses * 1.3 + 1e-6)
+    scores = {**diagnosis.scores, "inference mode": far}
+    evidence = replace(diagnosis.evidence, scores=scores, scale=100 * far.loss.mean)
+    assert "too little to matter" in trial(replace(diagnosis, evidence=evidence))
 
 
 def test_a_better_loss_at_a_worse_accuracy_is_no_help():

@@ -19,7 +19,9 @@ from lint.run import Report
 from .conftest import BAD_SOURCE, SAVED_MODELS
 
 FORMATS = output_formats()
-AWKWARD = "a\x00b\x1b[31m \ud800 \ufffe % : , \r\n ::error::x ]]> <&\"' é 名 \U0001f600"
+AWKWARD = (
+    "a\x00b\x1b[31m\u202e \ud800 \ufffe % : , \r\n ::error::x ]]> <&\"' 名 \U0001f600"
+)
 
 
 def finding(severity=Severity.ERROR, message="too small", fix=None, **place):
@@ -62,6 +64,8 @@ class TestEveryFormat:
             text = written(report(one), output_format)
             (tmp_path / "report").write_text(text, "utf-8", errors="replace")
             check(output_format, text)
+            if output_format not in ("json", "sarif", "gitlab"):  # JSON escapes it all.
+                assert not re.search("[\x00\x1b\u202e]", text)
 
     @pytest.mark.parametrize("place", PLACES, ids=str)
     def test_takes_any_place(self, output_format, place):

@@ -173,3 +173,21 @@ def test_live_models_that_are_right() -> None:
     assert not live(built(Stepping(bn())))
     assert not live(built(Lacking(bn(trainable=False))))
     assert not live(built(keras.Sequential([bn()])))
+
+
+def test_a_layer_that_is_called_several_times(tmp_path: Path) -> None:
+    bn = keras.layers.BatchNormalization(name="bn")
+    branch = keras.Sequential([keras.Input((4,)), bn], name="branch")
+    inputs = [keras.Input((4,)), keras.Input((4,))]
+    network = keras.Model(inputs, [branch(one) for one in inputs])
+    network.save(tmp_path / "m.keras")
+    for target in (network, tmp_path / "m.keras"):
+        (found,) = lint.check(target, select="BN211")
+        assert found.severity is Severity.INFO
+        assert found.location.layer == "branch/bn"
+        assert "called 2 times" in found.message
+    bn.trainable = False
+    assert lint.check(network, select="BN211") == []
+    once = keras.Model(inputs, branch(keras.layers.add(inputs)))
+    bn.trainable = True
+    assert lint.check(once, select="BN211") == []

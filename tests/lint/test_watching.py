@@ -232,7 +232,8 @@ class TestFit:
         fitted(net(bn), *data(), watching(verbose=True))
         assert "bn[red]:bug:" in capsys.readouterr().out
 
-    def test_losses_that_part_ways(self):
+    @pytest.mark.parametrize("penalty", [0, 100])
+    def test_losses_that_part_ways(self, penalty):
         x, y = data(640)
         # Batches are of one kind each, so that no batch is like all of them.
         x += np.repeat([-20, 20], 16).repeat(20).reshape(-1, 1)[:640]
@@ -240,6 +241,9 @@ class TestFit:
         y = y.reshape(2, 20, 16, 1).swapaxes(0, 1).reshape(640, 1)
         watch = watching(every=2)
         model = net(momentum=0.9)
+        if penalty:
+            kernel = model.layers[-1].kernel
+            kernel.regularizer = lambda value: penalty + 0 * ops.sum(value)
         with pytest.warns(lint.WatchWarning):
             found = fitted(model, x, y, watch, epochs=5, shuffle=False)
         assert ("loss", None) in found

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from ..trainer import regularized
+
 _NO_OPTIMIZATION = {
     "xla_backend_optimization_level": 0,
     "xla_llvm_disable_expensive_passes": True,
@@ -55,7 +57,10 @@ def ways_to_run_often() -> list[Way]:
 
 
 def as_trainer_runs(model: Any) -> Function:
-    """Return Keras' trainer's substitute for the model: on JAX not its `__call__`."""
+    """Return Keras' trainer's substitute for the model: on JAX not its `__call__`.
+
+    That returns the outputs, the new state, and the losses of layers.
+    """
     import keras
 
     if keras.backend.backend() != "jax":
@@ -67,6 +72,7 @@ def as_trainer_runs(model: Any) -> Function:
             [variable.value for variable in model.trainable_variables],
             [variable.value for variable in model.non_trainable_variables],
             *arguments,
+            return_losses=True,
             **named,
         )
 
@@ -81,11 +87,21 @@ def _as_tensor(value: Any) -> Any:
     return keras.ops.convert_to_tensor(value) if is_array else value
 
 
-def _stateless(function: Function, model: Any) -> Function:
+def stateless_scope(model: Any) -> Any:
+    """Return a scope that keeps assignments from all variables, and has all losses.
+
+    Those of `add_loss` are collected; regularizers see only the weights in the mapping
+    of a scope, so that it needs those that they read.
+    """
     import keras
 
+    values = [(weight, weight.value) for weight in regularized(model)]
+    return keras.StatelessScope(values, collect_losses=True)
+
+
+def _stateless(function: Function, model: Any) -> Function:
     def run(*arguments: Any) -> Any:
-        with keras.StatelessScope():
+        with stateless_scope(model):
             return function(*arguments)
 
     return run

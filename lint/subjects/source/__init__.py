@@ -32,6 +32,8 @@ from .flags.outside_calls import outside_calls
 from .flags.own_training import fits_itself, has_own_training
 from .flags.placed_flags import placed_flags
 from .flags.plain_calls import leaking_calls, leaks_in_call
+from .flags.repeated_predictions import repeated_predictions
+from .flags.replacing_calls import replacing_calls
 from .flags.sibling_flags import (
     LeftOut,
     leaves_flag_out,
@@ -75,10 +77,10 @@ from .resolving.classes import (
 from .resolving.lineage import method_of, project_lineage
 from .resolving.members import members
 from .resolving.named_flags import named_flag
+from .statistics.assigned_momenta import changes_later
 from .statistics.averaged import averaged_weights
 from .statistics.averages_put_in import averages_put_in
 from .statistics.batch_norm_calls import batch_modes
-from .statistics.batch_norms import Momentum, changes_later, momenta
 from .statistics.batch_of_one import batches_of_one
 from .statistics.copied_weights import copies_without_statistics
 from .statistics.data_formats import (
@@ -89,8 +91,10 @@ from .statistics.data_formats import (
 from .statistics.dropout_rates import DropoutRate, dropout_rates
 from .statistics.fixed_axis import fixed_axes
 from .statistics.imported_weights import default_epsilons, misordered_weights
+from .statistics.momenta import Momentum, momenta
 from .statistics.own_averages import own_averages
 from .statistics.reused_layers import reused_layers
+from .statistics.scaled_twice import scaled_twice
 from .statistics.shared_inputs import shared_by_inputs
 from .statistics.sole_use import sole_number
 from .tf1.backend_functions import trained_without_updates
@@ -138,6 +142,7 @@ from .training.untrained import (
     finished_in_training,
     teachers_in_training,
 )
+from .unused.dropped_outputs import dropped_outputs
 from .unused.losses import Loss, Unused
 from .unused.members import uncalled_members
 from .unused.named_nodes import unfed_nodes
@@ -202,6 +207,7 @@ __all__ = [
     "default_of",
     "dropout_rates",
     "dropouts_without_flag",
+    "dropped_outputs",
     "dropped_updates",
     "extends_flagged",
     "fed_phases",
@@ -276,10 +282,13 @@ __all__ = [
     "predicted_untrained",
     "project_lineage",
     "read_module",
+    "repeated_predictions",
     "replaced",
+    "replacing_calls",
     "restored_in_training",
     "reused_layers",
     "saved_without_statistics",
+    "scaled_twice",
     "sets_format_elsewhere",
     "shared_by_inputs",
     "shared_updates",

@@ -2,12 +2,14 @@
 
 A comment `# expect: BN101 W` stands in each line with a finding. The first line of a
 source may name the Keras that it is for, `# keras 3.4`, or the only rules that are
-asked, `# rules BN401`.
+asked, `# rules BN401`. A folder is a project of several files.
 """
 
 from __future__ import annotations
 
+import ast
 import re
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,3 +66,30 @@ def findings_in(path: Path, module: Module) -> list[Finding]:
     named = _RULES.match(path.read_text())
     rules = rules_matching(named[1]) if named else RULES
     return [finding for rule in rules for finding in rule.check_source(module)]
+
+
+def joined(folder: Path) -> str:
+    """Write the files of a folder as one, each behind those it imports names from."""
+    modules = {path.stem: ast.parse(path.read_text()) for path in folder.glob("*.py")}
+    imports = {
+        stem: [
+            node
+            for node in module.body
+            if isinstance(node, ast.ImportFrom) and node.module in modules
+        ]
+        for stem, module in modules.items()
+    }
+    lines = []
+    for stem in TopologicalSorter(
+        {stem: {node.module for node in nodes} for stem, nodes in imports.items()}
+    ).static_order():
+        skipped = {
+            number
+            for node in imports[stem]
+            for number in range(node.lineno, (node.end_lineno or node.lineno) + 1)
+        }
+        written = (folder / f"{stem}.py").read_text().splitlines()
+        lines += [line for at, line in enumerate(written, 1) if at not in skipped]
+    # The Keras that it is for stands first.
+    lines.sort(key=lambda line: not _VERSION.match(line))
+    return "\n".join(lines)

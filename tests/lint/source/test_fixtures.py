@@ -8,7 +8,15 @@ import pytest
 
 from lint.subjects.source import Project
 
-from .fixtures import FIXTURES, RULES, expected_in, findings_in, found_in, read
+from .fixtures import (
+    FIXTURES,
+    RULES,
+    expected_in,
+    findings_in,
+    found_in,
+    joined,
+    read,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,6 +26,15 @@ OF_REFERENCES = set(FOLDER.glob("references/**/*.py"))  # see `test_references`
 BY_DEFAULT = sorted(set(FOLDER.rglob("*.py")) - OF_REFERENCES)
 # Of rules that would find much in the others.
 SELECTED = sorted((FIXTURES / "source_off").glob("*.py"))
+# All of several files but those that import modules, use a name twice, or are judged
+# otherwise when they are one.
+FOLDERS = sorted(
+    folder
+    for folder in FOLDER.glob("*/")
+    if folder.name not in {"constants", "indirect_steps", "options", "project"}
+    if folder.name not in {"inherited_call", "transitions"}
+    if folder.name != "references"  # see `test_references`
+)
 
 
 def root_of(path: Path) -> Path:
@@ -27,6 +44,13 @@ def root_of(path: Path) -> Path:
 @pytest.mark.parametrize("path", BY_DEFAULT + SELECTED, ids=lambda path: path.stem)
 def test_fixture(path: Path) -> None:
     assert found_in(path, root=root_of(path)) == expected_in(path)
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_files_joined_into_one(folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "joined.py"
+    path.write_text(joined(folder))
+    assert found_in(path, root=tmp_path) == expected_in(path)
 
 
 def test_every_rule_has_one() -> None:

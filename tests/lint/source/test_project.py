@@ -72,6 +72,32 @@ def test_a_package_may_re_export(tmp_path: Path) -> None:
     assert count(main, tmp_path) == 1
 
 
+@pytest.mark.parametrize(
+    ("folder", "line", "is_package", "expected"),
+    [
+        ("pack", "from pack.helpers import norm", True, 1),
+        ("pack-main", "from pack.sub.helpers import norm", True, 1),
+        ("pack", "from pack import norm", True, 1),
+        ("pack", "import pack.helpers\nnorm = pack.helpers.norm", True, 1),
+        ("pack", "from pack.helpers import norm", False, 0),
+        ("pack", "from .pack.helpers import norm", True, 0),
+        ("other", "from pack.helpers import norm", True, 0),
+    ],
+)
+def test_the_root_may_be_the_package(
+    folder: str, line: str, is_package: bool, expected: int, tmp_path: Path
+) -> None:
+    root = tmp_path / folder
+    (root / "sub").mkdir(parents=True)
+    (root / "helpers.py").write_text(BAD)
+    (root / "sub" / "helpers.py").write_text(BAD)
+    if is_package:
+        (root / "__init__.py").write_text("from .helpers import norm\n")
+    main = root / "main.py"
+    main.write_text(f"{line}\n\nx = norm(momentum=0.1)\n")
+    assert count(main, root) == expected
+
+
 def test_the_root_is_never_left(tmp_path: Path) -> None:
     (tmp_path / "helpers.py").write_text(BAD)
     root = tmp_path / "project"

@@ -36,11 +36,25 @@ def lines_seen(code: str, name: str = "x") -> list[int]:
     ("code", "lines"),
     [
         ("x = 1\nx = 2\nprint(x)", [2]),
+        ("def f():\n    global x\n    print(x)", []),
+        ("from a import x\ndef x(): pass\ndef f():\n    print(x)", [2]),
+        ("from a import x\nif b:\n    def x(): pass\ndef f():\n    print(x)", [1, 3]),
+        ("def x(): pass\nfrom a import x\ndef f():\n    print(x)", [1, 2]),
         ("x = 1\nprint(x)\nx = 2", [1]),
         ("x = 1\nif a:\n    x = 2\nprint(x)", [1, 3]),
         ("if a:\n    x = 1\nelse:\n    x = 2\nprint(x)", [2, 4]),
         ("if a:\n    x = 1\nelse:\n    x = 2\n    print(x)", [4]),
         ("if a:\n    x = 1\nelse:\n    print(x)\nx = 3", [2, 5]),
+        # Another `if` that asks the same option answers alike, one of a name may not.
+        *(
+            (f"if {a}:\n    x = 1\nelse:\n    x = 2\nif {b}:\n    print(x)", lines)
+            for a, b, lines in (
+                ("a.b == 'x'", "a.b == 'x'", [2]),
+                ("a.b == 'x'", "a.b == 'y'", [2, 4]),
+                ("self.b == 'x'", "self.b == 'x'", [2, 4]),
+                ("b == 'x'", "b == 'x'", [2, 4]),
+            )
+        ),
         ("x = 0\nfor i in a:\n    print(x)\n    x = 1", [1, 4]),
         ("x = 0\nwhile a:\n    x = 1\n    print(x)", [3]),
         ("x = 0\nwith a as x:\n    pass\nprint(x)", [2]),

@@ -22,7 +22,8 @@ BATCH, EPOCHS = 128, 3
     [
         ("model.fit(d, steps_per_epoch=7, epochs=2)", 14),
         ("n = 5\nmodel.fit(d, steps_per_epoch=2 * n + 1, epochs=n - 1)", 44),
-        ("n = 10 ** 3\nmodel.fit(d, steps_per_epoch=n)", None),
+        ("n = 10 ** 3\nmodel.fit(d, steps_per_epoch=n)", 1000),
+        ("n = 10 % 7\nmodel.fit(d, steps_per_epoch=n)", None),
         ("n = 1 // 0\nmodel.fit(d, steps_per_epoch=n)", None),
         ("n = n + 1\nmodel.fit(d, steps_per_epoch=n)", None),
         ("model.fit(d, steps_per_epoch=math.ceil(10 / 3))", 4),

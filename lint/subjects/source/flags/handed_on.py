@@ -122,22 +122,32 @@ def _taken_by(value: object, call: ast.Call, name: str, depth: int) -> frozenset
             )
             by_place = any(_is_name(operand, name) for operand in call.args[1:2])
             return names.kinds_named(maker) if by_name or by_place else frozenset()
-        case Self(cls) | Result(maker=Class() as cls) if depth < FLAGS_HANDED:
+        case Self(cls) | Result(maker=Class() as cls):
             routine = method_of(cls, "call")
-            if routine is None:
-                return frozenset()
-            kinds: frozenset[str] = frozenset()
-            for argument in arguments_of(routine.node):
-                passed = argument_for(call, routine.node, argument.arg, 1)
-                if passed is None or not _is_name(passed, name):
-                    continue
-                kinds |= kinds_handed_on(
-                    routine.module, routine.node, argument.arg, depth + 1
-                )
-                if argument.arg == "training":
-                    kinds |= kinds_of_class(cls)
-            return kinds
-    return frozenset()
+            handed = () if routine is None else _handed(routine, 1, call, name)
+            kinds = kinds_of_class(cls) if "training" in handed else frozenset()
+        case Routine() as routine:
+            skipped = int(routine.owner is not None)
+            handed, kinds = _handed(routine, skipped, call, name), frozenset()
+        case _:
+            return frozenset()
+    if routine is not None and depth < FLAGS_HANDED:
+        for argument in handed:
+            kinds |= kinds_handed_on(routine.module, routine.node, argument, depth + 1)
+    return kinds
+
+
+def _handed(
+    routine: Routine, skipped: int, call: ast.Call, name: str
+) -> tuple[str, ...]:
+    """The parameters of a function that get the value of that name."""
+    return tuple(
+        argument.arg
+        for argument in arguments_of(routine.node)
+        if (passed := argument_for(call, routine.node, argument.arg, skipped))
+        is not None
+        and _is_name(passed, name)
+    )
 
 
 def _is_name(expression: ast.expr, name: str) -> bool:

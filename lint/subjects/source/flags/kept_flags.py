@@ -124,13 +124,17 @@ def _settings_of(module: Module, constructor: Method | None) -> ast.expr | None:
     return None
 
 
+def _is_phase(name: str) -> bool:
+    return hints.is_training_flag(name) or name.endswith("training")
+
+
 def _from_constructor(module: Module, node: ast.ClassDef, name: str) -> ast.expr | None:
     """The parameter or constant that a flag is set to for good.
 
     It is set by the constructor, perhaps with all that it is given; a constant also by
     the body of the class.
     """
-    if not hints.is_training_flag(name) or "trainable" in name.lower():
+    if not hints.is_flag_like(name) or "trainable" in name.lower():
         return None
     own = members(module, node)
     constructor = own.methods.get("__init__")
@@ -139,7 +143,9 @@ def _from_constructor(module: Module, node: ast.ClassDef, name: str) -> ast.expr
     settings = _settings_of(module, constructor)
     if settings is not None and not is_set_from_outside(module, name, False):
         within = (constructor, node)  # or it may switch between the phases
-        if all(module.scopes.scope_of(x).node in within for x in own.assigned(name)):
+        if _is_phase(name) and all(
+            module.scopes.scope_of(x).node in within for x in own.assigned(name)
+        ):
             return settings
     match own.given(name):
         case [given] if not is_set_from_outside(module, name):
@@ -148,7 +154,7 @@ def _from_constructor(module: Module, node: ast.ClassDef, name: str) -> ast.expr
                 return None
             passed = () if constructor is None else parameters(constructor)
             if isinstance(given, ast.Name) and given.id in passed:
-                return given
+                return given if _is_phase(name) else None
             is_flag = isinstance(given, ast.Constant) and isinstance(given.value, bool)
             alone = len(attribute_given(Class(module, node), name)) == 1
             if is_flag and alone and not is_set_elsewhere(module, name):

@@ -14,7 +14,7 @@ from ..networks.contents import kinds_held
 from ..networks.defaults import trains_by_default
 from ..networks.parts import parts_of
 from ..reading.keras_versions import keras_for
-from ..reading.nodes import end, last_word
+from ..reading.nodes import Function, end, last_word
 from ..reading.reach import may_reach
 from ..reading.values import Class, Known, Result, Self, unpacks
 from ..resolving.classes import calls_in, is_functional, keras_kind, reached
@@ -47,6 +47,7 @@ _NO_NETWORKS = frozenset(
     )
 )
 _OF_KERAS = ("__init__", "build", "call", "__call__", "compute_loss")
+_STEPS = ("train_step", "test_step", "predict_step")
 # The construction of such a layer. The names of random initializers and generators are
 # not meant.
 _MAY_LEAK = re.compile(
@@ -246,14 +247,22 @@ def _leaks_default(module: Module, cls: Class) -> bool:
     return keras_kind(cls) == "layer" and trains_by_default(cls)
 
 
+def _runs_in_keras(module: Module, function: Function | None) -> bool:
+    """Whether it is a method that Keras runs, or that these lead to."""
+    owner = None if function is None else module.owner_of(function)
+    if owner is None or keras_kind(Class(module, owner)) is None:
+        return False
+    return any(
+        routine.node is function
+        for name in (*_OF_KERAS, *_STEPS)
+        for routine in reached(Class(module, owner), name)
+    )
+
+
 def _is_plain(module: Module, call: ast.Call) -> bool:
     """Whether it computes something, with no phase around it."""
-    function = module.scopes.enclosing_function(call)
-    owner = None if function is None else module.owner_of(function)
-    of_keras = owner is not None and keras_kind(Class(module, owner)) is not None
-    if of_keras and not any(
-        isinstance(value, Self) for value in values(module, call.func)
-    ):
+    of_self = any(isinstance(value, Self) for value in values(module, call.func))
+    if not of_self and _runs_in_keras(module, module.scopes.enclosing_function(call)):
         return False
     for outer in module.scopes.ancestors(call):
         if isinstance(outer, ast.Expr) and outer.value is call:

@@ -19,9 +19,9 @@ from ..resolving.local_calls import calls_of
 from ..resolving.resolve import values
 from ..resolving.switches import constants_of
 from ..resolving.symbolic import network_parts
+from ..statistics.conditions_on_layers import is_of_batch_norm
 from .sorting import (
     frees,
-    is_of_batch_norm,
     leaves_out,
     sets,
     sorted_by_index,
@@ -135,6 +135,11 @@ def _with_layers(module: Module, layers: ast.expr) -> ast.expr | None:
             slice=ast.Slice(lower=ast.expr() as first, upper=None, step=None),
         ) if _is_long(module, first):
             return network
+        case ast.Subscript(
+            value=ast.Attribute(value=network, attr="layers"),
+            slice=ast.Slice(lower=None, upper=ast.UnaryOp(op=ast.USub()), step=None),
+        ):
+            return network  # all but the last, which are new
     return None
 
 

@@ -5,21 +5,44 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from ..reading.nodes import last_word
-from ..reading.values import Items, Known, Literal, Value
+from ..reading.nodes import Function, arguments_of, last_word
+from ..reading.values import Routine
 from ..resolving.resolve import values
 from ..resolving.switches import constants_of
-from ..statistics.batch_norms import batch_norm_name
+from ..statistics.conditions_on_layers import are_batch_norm, is_of_batch_norm
 
 if TYPE_CHECKING:
     from ..reading.module import Module
 
-_NAMES = ("BatchNorm", "batch_norm", "batchnorm", "bn", "_bn", "bn_")
-_STATISTICS = ("moving_mean", "moving_variance")
-
 
 def sorts_out(module: Module, body: list[ast.stmt], name: str) -> bool:
-    """Whether BN, by itself, is frozen or is all that is not set free."""
+    """Whether BN, by itself, is frozen or is all that is not set free.
+
+    A function that is called for each layer may do so.
+    """
+    match body:
+        case [ast.Expr(value=ast.Call(func=ast.Name() as helper, args=[given]))] if (
+            isinstance(given, ast.Name) and given.id == name
+        ):
+            return any(
+                _sorts(value.module, _statements(value.node), layer.arg)
+                for value in values(module, helper)
+                if isinstance(value, Routine)
+                for layer in arguments_of(value.node)[:1]
+            )
+    return _sorts(module, body, name)
+
+
+def _statements(function: Function) -> list[ast.stmt]:
+    """The body of a function without its docstring."""
+    body = [] if isinstance(function, ast.Lambda) else function.body
+    has_docstring = isinstance(function, ast.FunctionDef) and ast.get_docstring(
+        function
+    )
+    return body[1:] if has_docstring else body
+
+
+def _sorts(module: Module, body: list[ast.stmt], name: str) -> bool:
     if len(body) > 1 and sets(module, body[0], name, True):
         body = body[1:]  # all are set free, and then BN is frozen
     match body:
@@ -68,7 +91,7 @@ def sorted_by_index(module: Module, loop: ast.For) -> ast.expr | None:
         ):
             layer = f"{ast.unparse(network)}.layers[{index}]"
             same = ast.unparse(one) == ast.unparse(other) == layer
-            return network if same and _are_batch_norm(module, kinds) else None
+            return network if same and are_batch_norm(module, kinds) else None
     return None
 
 
@@ -154,68 +177,3 @@ def _flags(module: Module, given: ast.expr) -> list[object]:
 
 def _may_be_false(flags: list[object]) -> bool:
     return any(flag is False for flag in flags)
-
-
-def is_of_batch_norm(module: Module, test: ast.expr, name: str) -> bool:
-    """Whether a test on the layer of that name is true for BN alone."""
-    match test:
-        case ast.BoolOp(op=ast.Or(), values=tests):
-            return all(is_of_batch_norm(module, one, name) for one in tests)
-        case ast.Call(func=ast.Name(id="isinstance"), args=[ast.Name(id=layer), kinds]):
-            return layer == name and _are_batch_norm(module, kinds)
-        case ast.Call(
-            func=ast.Name(id="hasattr"),
-            args=[ast.Name(id=layer), ast.Constant(value=attribute)],
-        ):
-            return layer == name and attribute in _STATISTICS
-        case ast.Compare(
-            left=left, ops=[ast.Eq() | ast.Is() | ast.In()], comparators=[right]
-        ):
-            if _is_type_of(left, name):  # type(layer) is BatchNormalization
-                return _are_batch_norm(module, right)
-            if _is_name_of(left, name):  # layer.__class__.__name__ == "Batch..."
-                return _names_batch_norm(module, right)
-            return _is_name_of(right, name) and _names_batch_norm(module, left)
-        case ast.Call(
-            func=ast.Attribute(value=text, attr="startswith" | "endswith"), args=[word]
-        ):
-            return _is_name_of(text, name) and _names_batch_norm(module, word)
-    return False
-
-
-def _are_batch_norm(module: Module, kinds: ast.expr) -> bool:
-    found = list(values(module, kinds))
-    if not found:
-        return last_word(kinds) == "BatchNormalization"
-    for value in list(found):
-        if isinstance(value, Items):
-            elements = getattr(value.node, "elts", [])
-            found += [one for part in elements for one in values(module, part)]
-    others = [value for value in found if not isinstance(value, Items)]
-    return any(map(batch_norm_name, others)) and all(map(_normalizes, others))
-
-
-def _normalizes(kind: Value) -> bool:
-    """Whether it is BN, or a kind of normalization that may be frozen beside it."""
-    other = isinstance(kind, Known) and kind.name.endswith("Normalization")
-    return other or batch_norm_name(kind) is not None
-
-
-def _is_type_of(expression: ast.expr, name: str) -> bool:
-    return ast.unparse(expression) in (f"type({name})", f"{name}.__class__")
-
-
-def _is_name_of(expression: ast.expr, name: str) -> bool:
-    """Whether it is the name of the layer, or of its class."""
-    return ast.unparse(expression) in (
-        *(f"{name}.name", f"{name}.name.lower()", f"str({name}.name)"),
-        *(f"type({name}).__name__", f"{name}.__class__.__name__"),
-    )
-
-
-def _names_batch_norm(module: Module, word: ast.expr) -> bool:
-    found = values(module, word)
-    texts = [value.value for value in found if isinstance(value, Literal)]
-    return bool(texts) and all(
-        isinstance(text, str) and text.startswith(_NAMES) for text in texts
-    )

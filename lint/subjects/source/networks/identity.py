@@ -20,6 +20,7 @@ from ..resolving.lineage import project_lineage
 from ..resolving.local_calls import calls_of
 from ..resolving.members import members
 from ..resolving.resolve import values
+from ..resolving.results import wrapped
 from ..resolving.starred import argument_in
 from .parts import items_of
 
@@ -105,6 +106,11 @@ class _OriginSearch:
                 yield from self.origins(module, value)
             case ast.Call() if (on := moved(expression)) is not None:
                 yield from self.origins(module, on)
+            case ast.Call(func=ast.Attribute(value=base, attr="get_layer" as name)):
+                for origin in self.origins(module, base):
+                    yield (*origin, name)
+            case ast.Call() if (inner := wrapped(module, expression)) is not None:
+                yield from self.origins(module, inner)
             case _:
                 yield (expression,)
 

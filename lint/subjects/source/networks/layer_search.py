@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ... import names
 from ..reading.bindings import Kind
-from ..reading.nodes import last_word
+from ..reading.nodes import Function, last_word
 from ..reading.values import (
     Class,
     Items,
@@ -23,6 +23,7 @@ from ..reading.values import (
     Self,
     Value,
 )
+from ..resolving.bound import passed_here
 from ..resolving.classes import graph_of, keyword, layer_calls
 from ..resolving.entries import put_in, written_in
 from ..resolving.handles import joined
@@ -35,7 +36,7 @@ from ..resolving.members import (
 )
 from ..resolving.records import field_given
 from ..resolving.resolve import values
-from ..resolving.runs import passed_by, run_of
+from ..resolving.runs import passed_expression, run_of
 from ..resolving.saying import says
 from ..resolving.switches import is_dead, truth
 from .attributes import held_in
@@ -55,12 +56,17 @@ from .search import Search
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ..reading.bindings import Binding
     from ..reading.module import Module
 
 Kinds = frozenset[str]
 NOTHING: Kinds = frozenset()
-# Reading one of these from a network leads to no layer of it.
-_NO_LAYERS = {"shape", "dtype", "name", "trainable_variables", "trainable_weights"}
+_READING = {"getattr", "items", "values"}  # calls that give what something holds
+# Reading one of these from a network, or a layer, leads to no layer of it.
+_NO_LAYERS = {
+    *("shape", "dtype", "name", "trainable_variables", "trainable_weights"),
+    *("kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance"),
+}
 
 
 class LayerSearch(Search):
@@ -143,34 +149,35 @@ class LayerSearch(Search):
         frozen = keyword(call, "trainable")
         if frozen is not None and is_false(frozen) and not self.even_made_frozen:
             return
-        if last_word(call.func) == "getattr":
-            for value in values(module, call):
-                yield self._value(value)
+        if last_word(call.func) in ("gradient", "gradients"):
             return
+        if last_word(call.func) in _READING:
+            read = values(module, call)
+            yield from map(self._value, read)
+            if read or last_word(call.func) == "getattr":
+                return
         constructed = False
         known = makers(module, call.func, self.run, self.instance)
         for function in called(module, call) if known is None else known:
-            if isinstance(function, Routine):
-                constructed = True
-                with self.running(run_of(function, module, call, self.run)):
-                    yield self._alternatives(
-                        [
-                            (function.module, returned)
-                            for returned in returns_of(function.module, function.node)
-                            if not is_dead(function.module, returned, self.run)
-                        ]
-                    )
-            else:
-                constructed = constructed or isinstance(function, Known | Class)
-                yield self._made(function, module, call)
+            constructed = constructed or isinstance(function, Routine | Known | Class)
+            yield self._made(function, module, call)
         if not constructed and says(module, call).is_nothing:
             yield self.expression(module, call.func)
         for argument in (*call.args, *(option.value for option in call.keywords)):
             yield self.expression(module, argument)
 
     def _made(self, maker: Value, module: Module, call: ast.Call) -> Kinds:
-        """Return what the instance that `maker` returns holds."""
+        """Return what a function of the project returns, or an instance holds."""
         match maker:
+            case Routine():
+                with self.running(run_of(maker, module, call, self.run)):
+                    return self._alternatives(
+                        [
+                            (maker.module, returned)
+                            for returned in returns_of(maker.module, maker.node)
+                            if not is_dead(maker.module, returned, self.run)
+                        ]
+                    )
             case Known(name):
                 return kinds_made(module, name, call, self.run, self._at_any_rate)
             case Class():
@@ -201,12 +208,25 @@ class LayerSearch(Search):
                 assert isinstance(binding.node, ast.expr)
                 yield self._bound(module, binding.node, binding.index)
             elif self._even_frozen or not handed_in_frozen(module, binding):
-                for value in passed_by(self.run, binding) or values(module, name):
-                    yield self._value(value)
+                yield from self._passed(module, binding, name)
         for added in added_to(module, name.id, scope.node):
             dead = is_dead(module, added, self.run)
             if not (dead or self.is_optional(module, added, name)):
                 yield self.expression(module, added)
+
+    def _passed(
+        self, module: Module, binding: Binding, name: ast.Name
+    ) -> Iterator[Kinds]:
+        """What the run, or else each caller in the file, passes for a parameter."""
+        function = binding.place
+        known: list[tuple[Module, ast.expr]] = []
+        if isinstance(function, Function):
+            of_run = passed_expression(self.run, function, name.id)
+            here = ((module, one) for one in passed_here(module, function, name.id))
+            known += [of_run[:2]] if of_run else here
+        yield from (self.expression(*one) for one in known)
+        for value in () if known else values(module, name):
+            yield self._value(value)
 
     def _bound(self, module: Module, expression: ast.expr, index: int | None) -> Kinds:
         """Return what a name bound to an expression, or to one of its items, holds."""
@@ -229,11 +249,11 @@ class LayerSearch(Search):
                 graphs = (self.expression(*given) for given in graphs_given(cls))
                 return self.of_class(cls).union(*graphs)
             case Items(module, node):
-                return self.expression(module, node)
+                return self.expression(module, node) | self._grown(module, node)
         return NOTHING
 
-    def _grown(self, module: Module, made: ast.Call) -> Kinds:
-        """Return what is added to a network under the name it is first given."""
+    def _grown(self, module: Module, made: ast.expr) -> Kinds:
+        """Return what is added to a network or list under the name first given."""
         found = NOTHING
         for added in added_under_its_name(module, made):
             if not is_dead(module, added, self.run):
@@ -256,6 +276,7 @@ class LayerSearch(Search):
                     yield self._member(cls, name)
             if isinstance(owner, Result):
                 for given in field_given(owner, name):
+                    ours = True
                     yield self.expression(*given)
         if not ours and not any(isinstance(value, Known) for value in owners):
             yield self.expression(module, base)

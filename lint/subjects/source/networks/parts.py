@@ -75,12 +75,16 @@ def freezes_itself(cls: Class) -> bool:
 def items_of(
     module: Module, call: ast.Call, index: int
 ) -> Iterator[tuple[Module, ast.expr]]:
-    """The item of that index in the tuple that a function of the project returns."""
+    """The item of that index in what a function of the project returns."""
     for function in values(module, call.func):
         if isinstance(function, Routine):
             for returned in returns_of(function.module, function.node):
-                if isinstance(returned, ast.Tuple) and index < len(returned.elts):
-                    yield function.module, returned.elts[index]
+                match returned:
+                    case ast.Tuple(elts=items) | ast.List(elts=items):
+                        for item in items[index : index + 1]:
+                            yield function.module, item
+                    case ast.ListComp(elt=item) | ast.GeneratorExp(elt=item):
+                        yield function.module, item
 
 
 def added_to(module: Module, name: str, scope: ast.AST) -> Iterator[ast.expr]:
@@ -116,8 +120,8 @@ def _surely_added(module: Module, made: ast.Call) -> Iterator[ast.expr]:
             yield added
 
 
-def added_under_its_name(module: Module, made: ast.Call) -> Iterator[ast.expr]:
-    """Yield what is added to a network under the name, or attribute, it is given."""
+def added_under_its_name(module: Module, made: ast.expr) -> Iterator[ast.expr]:
+    """Yield what is added to a network or list under the name, or attribute, given."""
     match module.scopes.parents.get(made):
         case ast.Assign(targets=[ast.Name(id=name)]):
             yield from added_to(module, name, module.scopes.scope_of(made).node)

@@ -74,6 +74,24 @@ class Scope:
         """Whether this is a class body, which functions inside cannot see."""
         return isinstance(self.node, ast.ClassDef)
 
+    def lasting(self, bindings: list[Binding]) -> list[Binding]:
+        """Those seen once the body has run: no import that a definition replaces."""
+        kinds = {binding.kind for binding in bindings}
+        if not {Kind.IMPORT, Kind.DEFINITION} <= kinds:
+            return bindings
+        body = getattr(self.node, "body", ())
+        defined = [
+            binding.ready
+            for binding in bindings
+            if binding.kind is Kind.DEFINITION and binding.place in body
+        ]
+        return [
+            binding
+            for binding in bindings
+            if binding.kind is not Kind.IMPORT
+            or all(binding.ready > ready for ready in defined)
+        ]
+
 
 def bind(node: ast.AST, scope: Scope) -> None:
     """Enter the names that a node binds."""

@@ -44,7 +44,9 @@ _EVALUATION = re.compile(
     r"|performance|accuracy|metrics?))?$"
     r"|^_*(run|do)_inference$|^_*(compute|get|calc(ulate)?)_(val|valid|validation|test|eval)_"
     r"(loss|acc(uracy)?|metrics?|scores?)$"
+    r"|^_*(compute|get|calc(ulate)?|measure)_(\w+_)?(fitness|accuracy|iou|dice|psnr|ssim)$"
 )
+_DATA_TO_EVALUATE = re.compile(r"val|valid|validation|test|testing|eval|evaluation|dev")
 _TESTS = re.compile(r"^(test_|Test[A-Z])|(_test|Tests?|TestCase)$|^test$")
 _ACTS = re.compile(
     r"polic|^act$|^action|choose"
@@ -110,6 +112,12 @@ def is_evaluation_step(name: str) -> bool:
 def is_evaluation(name: str) -> bool:
     """Whether a function of that name evaluates or applies a network."""
     return _EVALUATION.search(name) is not None
+
+
+def is_data_to_evaluate(text: str) -> bool:
+    """Whether an expression names data that a network is evaluated on."""
+    words = words_of(text)
+    return any(map(_DATA_TO_EVALUATE.fullmatch, words)) and "train" not in words
 
 
 def acts(name: str) -> bool:

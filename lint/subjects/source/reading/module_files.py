@@ -47,13 +47,27 @@ class ModuleFiles:
         parts = name.split(".") if name else []
         if not all(part.isidentifier() for part in parts):
             return
+        is_missing = not level and self._is_package_of(parts)
         for start, names in self._starts_from(folder, level):
-            if not parts:
-                yield from _file(start, "__init__.py")
-            elif parts[0] in names or f"{parts[0]}.py" in names:
-                yield from self._below(start, parts)
+            if not parts or parts[0] in names or f"{parts[0]}.py" in names:
+                for place in self._below(start, parts):
+                    is_missing = False
+                    yield place
+        if is_missing:
+            yield from self._below(str(self._root), parts[1:])
+
+    def _is_package_of(self, parts: list[str]) -> bool:
+        """Whether the root is a package itself, imported by its name: `net` in `net-1`.
+
+        Its name may have got a suffix when it was cloned or downloaded.
+        """
+        is_named = parts[:1] == [self._root.name.partition("-")[0]]
+        return is_named and "__init__.py" in self._names_in(str(self._root))
 
     def _below(self, start: str, parts: list[str]) -> Iterator[Path]:
+        if not parts:
+            yield from _file(start, "__init__.py")
+            return
         *around, name = parts
         folder = os.path.join(start, *around)
         names = self._names_in(folder)

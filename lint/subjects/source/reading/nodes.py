@@ -64,6 +64,23 @@ def last_word(expression: ast.expr) -> str:
     return ""
 
 
+def option_asked(node: ast.AST) -> str | None:
+    """`args.net == "a"` of an `if`, as written: it is answered alike all over a file.
+
+    What `self` holds is not asked for: that may change between two questions.
+    """
+    match node:
+        case ast.If(
+            test=ast.Compare(
+                left=ast.Attribute(value=ast.Name(id=holder)),
+                ops=[ast.Eq()],
+                comparators=[ast.Constant(value=str())],
+            ) as test
+        ) if holder != "self":
+            return ast.unparse(test)
+    return None
+
+
 def moved(call: ast.Call) -> ast.expr | None:
     """`net` of `net.to(device)` and the like, which PyTorch's modules return."""
     match call.func:

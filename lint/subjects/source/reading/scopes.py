@@ -15,13 +15,23 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from .bindings import ANYWHERE, BINDING, Binding, Kind, Scope, bind
 from .limits import BINDINGS
-from .nodes import LEAVES, PARTS, Function, Position, ScopeNode, arguments_of, start
+from .nodes import (
+    LEAVES,
+    PARTS,
+    Function,
+    Position,
+    ScopeNode,
+    arguments_of,
+    option_asked,
+    start,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# The block a statement is in: the id of the statement around it, and which part.
-Block = tuple[int, str]
+# The block a statement is in: the id of the statement around it, or the option that
+# this asks for, and which part.
+Block = tuple[int | str, str]
 Node = TypeVar("Node", bound=ast.AST)
 # Those that hold statements.
 _BLOCKS = frozenset(("body", "orelse", "finalbody", "handlers"))
@@ -172,9 +182,9 @@ class Scopes:
                 bound = scope.bindings[name.id]
                 found = self._visible(scope, name)
                 if found or not bound:
-                    return scope, (
-                        self._reaching(scope, name, found) if scope is home else found
-                    )
+                    if scope is home:
+                        return scope, self._reaching(scope, name, found)
+                    return scope, scope.lasting(found)
             scope = scope.parent
         return None
 
@@ -219,7 +229,7 @@ class Scopes:
         self, scope: Scope, use: ast.Name, bindings: list[Binding]
     ) -> list[Binding]:
         """Those of the bindings that a use in their scope may see, the last first."""
-        if len(bindings) == 1 or bindings[0].ready is ANYWHERE:
+        if len(bindings) < 2 or bindings[0].ready is ANYWHERE:
             return bindings
         blocks = self._blocks(use)
         loops = [
@@ -268,6 +278,9 @@ class Scopes:
             # What a `with` binds is bound after it too.
             if inside and not isinstance(outer, ast.With | ast.AsyncWith):
                 yield id(outer), self._parts[current]
+                option = option_asked(outer)
+                if option is not None:
+                    yield option, self._parts[current]
             if isinstance(outer, ScopeNode):
                 return
             current = outer
@@ -288,7 +301,7 @@ def _in_loops(
 
 
 def _exclusive(one: frozenset[Block], other: frozenset[Block]) -> bool:
-    """Whether two places are in different branches of the same `if`."""
+    """Whether two places are in different branches of the same `if`, or its like."""
     branches = dict(one)
     return any(
         {part, branches.get(statement)} == {"body", "orelse"}

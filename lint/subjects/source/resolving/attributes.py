@@ -10,6 +10,7 @@ from ..reading.imports import exported
 from ..reading.values import (
     Class,
     Known,
+    Literal,
     Result,
     Routine,
     Self,
@@ -58,6 +59,8 @@ def attribute_of(value: Value, attribute: str) -> Iterator[Value]:
             for keyword in made.keywords:
                 if keyword.arg == attribute:
                     yield from values(module, keyword.value)
+        case Literal() if attribute == "value":  # of an enumeration
+            yield value
 
 
 def _member(cls: Class, instance: Value, name: str) -> Iterator[Value]:

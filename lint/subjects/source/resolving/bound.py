@@ -94,12 +94,17 @@ def _parameter(module: Module, argument: ast.arg) -> Iterator[Value]:
         yield own if is_class_method(function) else Self(own)
         return
     yield Parameter(module, function, argument.arg)
-    passed, default_used = _passed(module, function, argument.arg)
-    for expression in passed:
+    for expression in passed_here(module, function, argument.arg):
         yield from values(module, expression)
-    default = default_of(function, argument.arg)
+
+
+def passed_here(module: Module, function: Function, name: str) -> Iterator[ast.expr]:
+    """Yield what callers in the module pass for a parameter, or its default."""
+    passed, default_used = _passed(module, function, name)
+    yield from passed
+    default = default_of(function, name)
     if default is not None and default_used:
-        yield from values(module, default)
+        yield default
 
 
 def _passed(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..reading.limits import FILES_CALLING, OBJECTS_HANDED
 from ..reading.memo import remembered
-from ..reading.values import Class, Items, Parameter, Result, Routine, Self
+from ..reading.values import Class, Items, Known, Parameter, Result, Routine, Self
 from .instances import given_by
 from .lineage import method_of
 from .local_calls import calls_of
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from ..reading.nodes import Function
     from ..reading.values import Value
 
+# Functions whose result holds the layers of what it is given.
+_COPYING = ("keras.models.clone_model", "copy.deepcopy", "copy.copy")
+
 
 def handed_in(
     module: Module, expression: ast.expr, depth: int = 0
@@ -30,12 +33,16 @@ def handed_in(
     Of `self.task.net` with a task that is passed in, that is what the task is given.
     """
     for value in values(module, expression):
-        if isinstance(value, Parameter):
-            for other, call, skipped in calls_elsewhere(value.module, value.function):
-                called, name = value.function, value.name
-                passed = argument_in(other, call, called, name, skipped)
-                if passed is not None:
-                    yield other, _taken_from(other, passed, expression, name)
+        match value:
+            case Parameter(function=called, name=name):
+                for other, call, skipped in calls_elsewhere(value.module, called):
+                    passed = argument_in(other, call, called, name, skipped)
+                    if passed is not None:
+                        yield other, _taken_from(other, passed, expression, name)
+            case Result(maker=Known(name), call=ast.Call(args=[copied, *_])) if (
+                name in _COPYING and depth < OBJECTS_HANDED
+            ):
+                yield from handed_in(value.module, copied, depth + 1)
     if isinstance(expression, ast.Attribute) and depth < OBJECTS_HANDED:
         for cls in _classes_of(module, expression.value, depth):
             for given in given_by(cls, expression.attr):

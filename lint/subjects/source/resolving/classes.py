@@ -68,8 +68,10 @@ def takes_training(function: Function) -> bool:
 
 
 @remembered
-def calls_in(module: Module, function: Function) -> tuple[ast.Call, ...]:
-    """The calls in a function's body, those of functions inside it too."""
+def calls_in(
+    module: Module, function: Function | ast.For | ast.While
+) -> tuple[ast.Call, ...]:
+    """The calls in the body of a function or loop, those of functions inside too."""
     last = function.end_lineno or function.lineno
     first = bisect_left(module.calls, function.lineno, key=_line)
     near = takewhile(

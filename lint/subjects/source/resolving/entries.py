@@ -1,4 +1,7 @@
-"""Entries that dicts are written with, or that are put into them afterwards."""
+"""Entries that dicts are written with, or that are put into them afterwards.
+
+And attributes that are set on objects: `settings.momentum = 0.9`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,9 @@ import ast
 from typing import TYPE_CHECKING
 
 from ..reading.memo import remembered
+from ..reading.nodes import last_word
 from ..reading.values import Items, Parameter, dict_entries
+from .classes import keyword
 from .resolve import values
 
 if TYPE_CHECKING:
@@ -18,16 +23,20 @@ if TYPE_CHECKING:
 
 @remembered
 def entries(module: Module) -> dict[str, list[ast.Assign | ast.Call]]:
-    """Map dict names to what puts entries into them: `kw[...] =`, `kw.update()`."""
+    """Map dict names to what puts entries into them: `kw[...] =`, `kw.update()`.
+
+    And `kw.setdefault()`.
+    """
     index: dict[str, list[ast.Assign | ast.Call]] = {}
     for node in module.scopes.of(ast.Assign):
         match node.targets:
             case [ast.Subscript(value=ast.Name(id=name))]:
                 index.setdefault(name, []).append(node)
-    for call in module.calls_by_name.get("update", ()):
-        match call.func:
-            case ast.Attribute(value=ast.Name(id=name)):
-                index.setdefault(name, []).append(call)
+    for word in ("update", "setdefault"):
+        for call in module.calls_by_name.get(word, ()):
+            match call.func:
+                case ast.Attribute(value=ast.Name(id=name)):
+                    index.setdefault(name, []).append(call)
     return index
 
 
@@ -42,6 +51,44 @@ def put_in(module: Module, base: ast.Name, key: ast.expr) -> Iterator[ast.expr]:
                 known = all(isinstance(one, ast.Constant) for one in (key, other))
                 if not known or ast.unparse(key) == ast.unparse(other):
                     yield value
+            case ast.Call(func=ast.Attribute(value=ast.Name() as name)) if isinstance(
+                key, ast.Constant
+            ) and _scope(module, name) is _scope(module, base):
+                entry = entry_of_call(put, key.value)
+                if entry is not None:
+                    yield entry
+
+
+def entry_of_call(call: ast.Call, key: object) -> ast.expr | None:
+    """What `kw.update(...)` or `kw.setdefault(key, ...)` puts in by a key."""
+    match call.args:
+        case [ast.Constant(value=other), value] if last_word(call.func) == "setdefault":
+            return value if other == key else None
+        case [ast.Dict(keys=keys, values=written)]:
+            for one, value in zip(keys, written, strict=True):
+                if isinstance(one, ast.Constant) and one.value == key:
+                    return value
+    return keyword(call, key) if isinstance(key, str) else None
+
+
+def set_on(module: Module, field: ast.Attribute) -> Iterator[ast.expr]:
+    """What the attribute of a named object is set to in the scope of that name."""
+    if not isinstance(field.value, ast.Name):
+        return
+    for name, value in _set_attributes(module).get(field.attr, ()):
+        same = name.id == field.value.id
+        if same and _scope(module, name) is _scope(module, field.value):
+            yield value
+
+
+@remembered
+def _set_attributes(module: Module) -> dict[str, list[tuple[ast.Name, ast.expr]]]:
+    index: dict[str, list[tuple[ast.Name, ast.expr]]] = {}
+    for node in module.scopes.of(ast.Assign):
+        match node.targets:
+            case [ast.Attribute(value=ast.Name() as name, attr=attribute)]:
+                index.setdefault(attribute, []).append((name, node.value))
+    return index
 
 
 def written_in(

@@ -35,7 +35,9 @@ _NORMALIZES = re.compile(r"Norm|^Identity$|^$")
 def _item(module: Module, subscript: ast.Subscript) -> Iterator[Value]:
     keys = constants(module, subscript.slice)
     for value in values(module, subscript.value):
-        if isinstance(value, Items) and (dict_entries(value) or registered(value)):
+        if isinstance(value, Items) and (
+            isinstance(value.node, ast.Dict) or dict_entries(value) or registered(value)
+        ):
             yield from asked_for(value, keys)
             continue
         place = keys[0] if len(keys) == 1 and isinstance(keys[0], int) else None
@@ -95,6 +97,26 @@ def _entries(value: Items, keys: list[object]) -> Iterator[Value]:
     for key in keys:
         if key in entries:
             yield from values(value.module, entries[key])
+        elif isinstance(value.node, ast.Dict):
+            yield from _spread(value, value.node, key)
+
+
+def _spread(value: Items, written: ast.Dict, key: object) -> Iterator[Value]:
+    """The entry of the last dict among those that a dict is made of: `{**settings}`."""
+    trail = value.module.project.trail
+    if not trail.enter(written):  # settings = {**settings, ...}
+        return
+    for name, inner in reversed(list(zip(written.keys, written.values, strict=True))):
+        found = [
+            entry
+            for one in (values(value.module, inner) if name is None else ())
+            if isinstance(one, Items)
+            for entry in asked_for(one, [key])
+        ]
+        yield from found
+        if found:
+            break
+    trail.leave(written)
 
 
 def _any_entry(value: Items) -> Iterator[Value]:

@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from ..reading.values import Self
-from .members import is_set_elsewhere, setting_of
+from .members import is_set_elsewhere, is_set_from_outside, setting_of
 from .resolve import values
 from .switches import constants_of
 
@@ -19,17 +19,17 @@ def named_flag(module: Module, flag: ast.expr) -> bool | None:
     match flag:
         case ast.Attribute(value=holder, attr=name):
             if any(isinstance(one, Self) for one in values(module, holder)):
-                return None  # of the layer itself
+                return None  # of the layer itself: see `kept_flags`
+            if is_set_from_outside(module, name) or is_set_elsewhere(module, name):
+                return None
         case ast.Name(id=name) if found := module.scopes.lookup(flag):
             if found[0] is not module.scopes.top:
                 return None
-        case ast.Subscript():
-            name = ""
+            if module.matches(setting_of(name)) or is_set_elsewhere(module, name):
+                return None
+        case ast.Subscript() | ast.Call(func=ast.Attribute(attr="get")):
+            pass
         case _:
             return None
     constants = constants_of(module, flag)
-    if constants not in ([True], [False]):
-        return None
-    if name and (module.matches(setting_of(name)) or is_set_elsewhere(module, name)):
-        return None
-    return constants[0] is True
+    return constants[0] is True if constants in ([True], [False]) else None

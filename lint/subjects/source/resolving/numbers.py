@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
-import operator
 import re
 from math import ceil, floor
 from typing import TYPE_CHECKING, TypeVar
 
+from ..reading.arithmetic import calculated
 from ..reading.bindings import Kind
 from ..reading.limits import CALCULATIONS, LARGEST_NUMBER
 from ..reading.values import Known, Literal, Result, is_number
@@ -21,13 +21,6 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer", int, float)
 
-_OPERATIONS: dict[type[ast.operator], Callable[[float, float], float]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.FloorDiv: operator.floordiv,
-}
 _ROUNDING: dict[str, Callable[[float], float]] = {
     "int": int,
     "round": round,
@@ -101,14 +94,11 @@ def _once(
 
 def _number(module: Module, expression: ast.expr, depth: int) -> float | None:
     match expression:
-        case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATIONS:
+        case ast.BinOp(left=left, op=op, right=right):
             one, other = (number(module, side, depth + 1) for side in (left, right))
             if one is None or other is None:
                 return None
-            try:
-                return _OPERATIONS[type(op)](one, other)
-            except ZeroDivisionError:
-                return None
+            return calculated(op, one, other)
         case ast.Call(args=[argument], keywords=[]):
             return _of_call(module, expression, argument, depth)
         case ast.Subscript(

@@ -236,14 +236,14 @@ def _fields(cls: Class) -> dict[str, Given]:
 
 
 def _default(written: ast.expr) -> ast.expr | None:
-    """The default of a field: as written, or in `field(default=...)`.
-
-    A class that makes it stands for what its body sets.
-    """
+    """The default of a field: as written, in `field(default=...)` or by a factory."""
     match written:
         case ast.Call() if last_word(written.func) in ("field", "Field", "ib"):
             first = written.args[0] if written.args else None
             made = keyword(written, "default_factory") or keyword(written, "factory")
-            made = made.body if isinstance(made, ast.Lambda) else made
+            if isinstance(made, ast.Lambda):
+                made = made.body
+            elif made is not None:
+                made = ast.copy_location(ast.Call(made, [], []), written)
             return keyword(written, "default") or first or made
     return written

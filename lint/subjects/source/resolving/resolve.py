@@ -13,6 +13,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ..reading.arithmetic import calculated
 from ..reading.limits import VALUES
 from ..reading.values import Items, Literal, Parameter, Routine, Value, is_number
 from .members import returns_of
@@ -68,29 +69,31 @@ def _constant(module: Module, expression: ast.Constant) -> Iterator[Value]:
 
 
 @reads(ast.UnaryOp)
-def _negative(module: Module, expression: ast.UnaryOp) -> Iterator[Value]:
+def _signed(module: Module, expression: ast.UnaryOp) -> Iterator[Value]:
     match expression:
         case ast.UnaryOp(
-            op=ast.USub(), operand=ast.Constant(value=int() | float() as number)
+            op=ast.USub() | ast.UAdd() as sign,
+            operand=ast.Constant(value=int() | float() as number),
         ):
-            yield Literal(-number, module, expression)
+            signed = -number if isinstance(sign, ast.USub) else number
+            yield Literal(signed, module, expression)
 
 
 @reads(ast.BinOp)
 def _arithmetic(module: Module, expression: ast.BinOp) -> Iterator[Value]:
     """`1 - 0.9` and the like, of which constants are sometimes made."""
-    sides = [
-        [value.value for value in values(module, side) if isinstance(value, Literal)]
-        for side in (expression.left, expression.right)
-    ]
-    if any(len(side) != 1 or not is_number(side[0]) for side in sides):
-        return
-    left, right = float(sides[0][0]), float(sides[1][0])  # type: ignore[arg-type]
-    match expression.op:
-        case ast.Sub():
-            yield Literal(round(left - right, 12), module, expression)
-        case ast.Div() if right:
-            yield Literal(left / right, module, expression)
+    sides = [values(module, side) for side in (expression.left, expression.right)]
+    match expression.op, sides:
+        case ast.BitOr(), [(Items(), *_), (Items(), *_)]:  # one dict of two
+            both = ast.Dict([None, None], [expression.left, expression.right])
+            yield Items(module, ast.copy_location(both, expression))
+        case operation, [(Literal(value=left),), (Literal(value=right),)]:
+            if is_number(left) and is_number(right):
+                assert isinstance(left, int | float)
+                assert isinstance(right, int | float)
+                result = calculated(operation, left, right)
+                if result is not None:
+                    yield Literal(result, module, expression)
 
 
 @reads(ast.IfExp)
@@ -132,6 +135,11 @@ def _elements(
     module: Module, expression: ast.ListComp | ast.GeneratorExp
 ) -> Iterator[Value]:
     yield from values(module, expression.elt)
+
+
+@reads(ast.DictComp)
+def _entries(module: Module, expression: ast.DictComp) -> Iterator[Value]:
+    yield from values(module, expression.value)
 
 
 @reads(ast.Lambda)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 from typing import TYPE_CHECKING
 
 from ..reading.nodes import moved
@@ -10,12 +11,15 @@ from ..reading.values import (
     Class,
     Items,
     Known,
+    Literal,
     Partial,
     Result,
     Routine,
     Self,
     Value,
+    is_number,
 )
+from . import named_tuples
 from .attributes import attribute_of
 from .items import asked_for, constants
 from .lineage import bases
@@ -37,6 +41,7 @@ _SAME_FUNCTION = {
 @reads(ast.Call)
 def _call(module: Module, call: ast.Call) -> Iterator[Value]:
     yield from _got(module, call)
+    yield from _gone_over(module, call)
     on = moved(call)
     if on is not None:
         yield from values(module, on)
@@ -45,7 +50,7 @@ def _call(module: Module, call: ast.Call) -> Iterator[Value]:
             case Known("functools.partial") if call.args:
                 for inner in values(module, call.args[0]):
                     yield Partial(inner, module, call)
-            case Known("dict"):
+            case Known("dict" | "collections.OrderedDict"):
                 yield Items(module, call)
             case Known("getattr"):
                 continue
@@ -55,12 +60,37 @@ def _call(module: Module, call: ast.Call) -> Iterator[Value]:
                 yield from values(module, call.args[0])
             case Result(maker=Known(name)) if name in _SAME_FUNCTION and call.args:
                 yield from values(module, call.args[0])  # tf.function(...)(step)
+            case Result(maker=named_tuples.FACTORY):
+                yield named_tuples.made_by(function, module, call)
+            case Known("float" | "round" as name) if call.args:
+                yield from _converted(module, call, name)
             case Known("list" | "tuple" | "reversed" | "enumerate") if call.args:
                 yield from values(module, call.args[0])
             case Known() | Class():
                 yield Result(function, module, call)
             case Routine():
                 yield from returned(function)
+
+
+def _converted(module: Module, call: ast.Call, by: str) -> Iterator[Value]:
+    """`float("0.1")`, and `round(0.1, 2)`, which hardly changes a setting."""
+    for value in values(module, call.args[0]):
+        match value:
+            case Literal(value=int() | float()) if is_number(value.value):
+                yield value
+            case Literal(value=str() as text) if by == "float":
+                with contextlib.suppress(ValueError):
+                    yield Literal(float(text), value.module, value.node)
+
+
+def wrapped(module: Module, call: ast.Call) -> ast.expr | None:
+    """What `tf.function(net)` and the like wrap."""
+    if call.args and any(
+        isinstance(maker, Known) and maker.name in _SAME_FUNCTION
+        for maker in values(module, call.func)
+    ):
+        return call.args[0]
+    return None
 
 
 def _unbound(function: Value) -> Value:
@@ -91,6 +121,18 @@ def _got(module: Module, call: ast.Call) -> Iterator[Value]:
     yield from found
     if not found and default and isinstance(default[0], ast.Constant):
         yield from values(module, default[0])
+
+
+def _gone_over(module: Module, call: ast.Call) -> Iterator[Value]:
+    """`nets.values()` or `nets.items()` of a dict, as a list with any entry of it."""
+    match call:
+        case ast.Call(
+            func=ast.Attribute(value=held, attr="values" | "items" as way), args=[]
+        ) if any(isinstance(owner, Items | Result) for owner in values(module, held)):
+            entry: ast.expr = ast.Subscript(held, ast.Slice(), ast.Load())
+            if way == "items":
+                entry = ast.Tuple([ast.Slice(), entry], ast.Load())
+            yield Items(module, ast.List([entry], ast.Load()))
 
 
 def _super(module: Module, call: ast.Call) -> Iterator[Value]:

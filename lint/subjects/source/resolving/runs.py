@@ -7,23 +7,22 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..reading.bindings import Binding, Kind
 from ..reading.memo import remembered
 from ..reading.nodes import last_word
-from ..reading.values import Routine, argument_for, parameters
+from ..reading.values import Routine, argument_for, default_of, parameters
 from .callers import calls_elsewhere
 from .local_calls import calls_of
 from .mappings import mappings_in
-from .resolve import values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..reading.module import Module
     from ..reading.nodes import Function
-    from ..reading.values import Value
 
 
+# Options that say nothing about which layers there are.
+_INDIFFERENT = {"name", "padding", "dtype", "data_format", "activation"}
 _CHOOSES = re.compile(r"(?:get|make|build|create|select|choose)_?\w*norm", re.I)
 
 
@@ -38,6 +37,7 @@ class Run:
         skipped: how many leading parameters Python fills in.
         outer: the call that runs the function in which the call is.
         key: equal for calls whose relevant arguments are equal.
+        settled: the parameters whose values matter.
     """
 
     function: Function
@@ -46,6 +46,7 @@ class Run:
     skipped: int
     outer: Run | None = None
     key: tuple[object, ...] = ()
+    settled: frozenset[str] = frozenset()
 
 
 def run_of(
@@ -55,11 +56,21 @@ def run_of(
     function = routine.node
     owner = routine.module.owner_of(function)
     is_made = owner is not None and getattr(function, "name", "") == "__init__"
-    deciding = _deciding(routine.module, owner if is_made and owner else function)
-    deciding &= parameters(function)
+    node = owner if is_made and owner else function
+    skipped = int(routine.owner is not None)
+    handed = _handed_on(routine.module, node)
+    settled = _deciding(routine.module, node) | {
+        name
+        for name in handed & parameters(function)
+        if _is_choice(
+            argument_for(call, function, name, skipped) or default_of(function, name),
+            outer,
+        )
+        or _settles_rest(call, function, name, outer)
+    }
+    deciding = settled & parameters(function)
     if not deciding:
         return None
-    skipped = int(routine.owner is not None)
     passed: list[tuple[str | None, str]] = [
         (name, ast.unparse(given))
         for name in sorted(deciding)
@@ -73,7 +84,82 @@ def run_of(
         if keyword.arg is None or function.args.kwarg is not None
     ]
     key = (function, scope, *passed, outer and outer.key)
-    return Run(function, module, call, skipped, outer, key)
+    kept = _kept_from(routine.module, node, frozenset(deciding))
+    return Run(function, module, call, skipped, outer, key, kept)
+
+
+def _is_choice(given: ast.expr | None, outer: Run | None) -> bool:
+    """Whether it may be a switch: a name or a flag, not a size."""
+    match given:
+        case ast.Constant(value=str() | bool() | None):
+            return True
+        case ast.Name(id=name) | ast.Attribute(value=ast.Name(), attr=name):
+            return outer is not None and name in outer.settled
+    return False
+
+
+def _settles_rest(
+    call: ast.Call, function: Function, name: str, outer: Run | None
+) -> bool:
+    """Whether it names `**kwargs`, and a call passes a switch there, or nothing."""
+    rest = function.args.kwarg
+    if rest is None or rest.arg != name:
+        return False
+    given = [
+        keyword for keyword in call.keywords if keyword.arg not in parameters(function)
+    ]
+    return not given or any(
+        keyword.arg not in _INDIFFERENT and _is_choice(keyword.value, outer)
+        for keyword in given
+    )
+
+
+@remembered
+def _handed_on(module: Module, node: ast.AST) -> frozenset[str]:
+    """The names that a function or class hands on to what it makes: `norm=norm`."""
+    handed = {
+        name
+        for inner in ast.walk(node)
+        if isinstance(inner, ast.Call)
+        for option, given in (
+            *((None, argument) for argument in inner.args),
+            *((keyword.arg, keyword.value) for keyword in inner.keywords),
+        )
+        if option not in _INDIFFERENT
+        for name in _handed(given)
+    }
+    return frozenset(
+        handed.union(*(_set_to(module, node).get(name, ()) for name in handed))
+    )
+
+
+def _handed(given: ast.expr) -> Iterator[str]:
+    match given:
+        case ast.Name(id=name) | ast.Attribute(value=ast.Name(), attr=name):
+            yield name
+
+
+@remembered
+def _set_to(_module: Module, node: ast.AST) -> dict[str, set[str]]:
+    """The names that attributes are set to: of `self.kind = norm`, norm."""
+    found: dict[str, set[str]] = {}
+    for inner in ast.walk(node):
+        match inner:
+            case ast.Assign(
+                targets=[ast.Attribute(attr=name)], value=ast.Name(id=given)
+            ):
+                found.setdefault(name, set()).add(given)
+    return found
+
+
+def _kept_from(module: Module, node: ast.AST, names: frozenset[str]) -> frozenset[str]:
+    """Parameters, and the attributes that they are kept in."""
+    kept = {
+        name
+        for name, given in _set_to(module, node).items()
+        if not given.isdisjoint(names)
+    }
+    return names | kept
 
 
 @remembered
@@ -149,16 +235,6 @@ def _run_for(function: ast.AST, run: Run | None) -> Run | None:
     while run is not None and run.function is not function:
         run = run.outer
     return run
-
-
-def passed_by(run: Run | None, binding: Binding) -> tuple[Value, ...]:
-    """Return what the call that runs its function passes for a parameter."""
-    known = _run_for(binding.place, run)
-    if known is None or binding.kind is not Kind.PARAMETER:
-        return ()
-    assert isinstance(binding.node, ast.arg)
-    passed = argument_for(known.call, known.function, binding.node.arg, known.skipped)
-    return () if passed is None else values(known.module, passed)
 
 
 def passed_expression(

@@ -9,9 +9,13 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from ..reading import hints
 from ..reading.bindings import Kind
 from ..reading.nodes import Function
 from ..reading.values import Items, Literal, dict_entries
+from .entries import put_in, set_on
+from .option_defaults import option_defaults
+from .outcomes import is_option
 from .packed import is_complete
 from .passed import passed_for
 from .records import fields_of
@@ -26,26 +30,68 @@ if TYPE_CHECKING:
     from .runs import Run
 
 
-def literals(module: Module, expression: ast.expr) -> Iterator[Literal]:
-    """Yield the constants that an expression may be, those of settings among them.
+def literals(module: Module, expression: ast.expr) -> tuple[Literal, ...]:
+    """Return the constants that an expression may be, those of settings among them.
 
-    What an object was made with counts before what its class sets.
+    What is put into an object or dict later counts before what it is made with, and
+    that before what its class sets. Of options that speak of normalization, and have
+    no other value in sight, it is the default.
     """
-    given: list[Given] | None = None
-    match local_value(module, expression):
-        case ast.Attribute() as field:
-            given = fields_of(module, field, None)
-        case ast.Subscript() as entry:
-            given = entries_of(module, entry, None)
-    found = [] if given and all(given) else _constants(module, expression)
-    yield from found
-    for one in given or () if not found else ():
-        if one is not None:
-            yield from _constants(one[0], one[1])
+    setting = local_value(module, expression)
+    passed = [*_passed(module, setting)]
+    for given in (
+        _put_later(module, setting),
+        passed if all(passed) else (),
+        [(module, expression, None)],
+        passed,
+        _defaults(module, setting),
+    ):
+        found = tuple(
+            value
+            for one in given
+            if one is not None
+            for value in values(one[0], one[1])
+            if isinstance(value, Literal)
+        )
+        if found:
+            return found
+    if isinstance(setting, ast.Attribute) and is_option(module, setting):
+        default = _number(module.project.options[setting.attr])
+        if default is not None:
+            return (Literal(default, module, setting),)
+    return ()
 
 
-def _constants(module: Module, expression: ast.expr) -> list[Literal]:
-    return [one for one in values(module, expression) if isinstance(one, Literal)]
+def _defaults(module: Module, setting: ast.AST) -> Iterator[Given]:
+    if isinstance(setting, ast.expr) and hints.is_named_for_phase(ast.unparse(setting)):
+        for default in option_defaults(module, setting):
+            yield module, default, None
+
+
+def _put_later(module: Module, setting: ast.AST) -> Iterator[Given]:
+    """What a setting is given after its object or dict is made."""
+    match setting:
+        case ast.Attribute():
+            yield from ((module, one, None) for one in set_on(module, setting))
+        case ast.Subscript(value=ast.Name() as base, slice=ast.Constant() as key):
+            yield from ((module, one, None) for one in put_in(module, base, key))
+
+
+def _passed(module: Module, setting: ast.AST) -> Iterator[Given]:
+    """What the object or dict of a setting is made with, where it is passed in."""
+    match setting:
+        case ast.Attribute():
+            yield from fields_of(module, setting, None) or ()
+        case ast.Subscript():
+            yield from entries_of(module, setting, None) or ()
+
+
+def _number(default: object) -> float | None:
+    """The number that the default of an option is, as written in a file of settings."""
+    try:
+        return float(default) if isinstance(default, str | int | float) else None
+    except ValueError:
+        return None
 
 
 def entries_of(

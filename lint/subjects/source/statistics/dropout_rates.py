@@ -1,4 +1,4 @@
-"""Rates of dropout that drop everything, or that are named as what is kept."""
+"""Rates of dropout that drop all or most, or that are named as what is kept."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _FUNCTION = "tensorflow.layers.dropout"
 _KEPT = re.compile(r"(^|_)keep(_?(prob|rate|ratio))?(ability)?$", re.IGNORECASE)
 _HALF = 0.5
+_MOST = 0.8  # a usual share to keep, and hardly ever one to drop
 
 
 @dataclass(frozen=True)
@@ -31,16 +32,23 @@ class DropoutRate:
     Attributes:
         node: the argument.
         called: the layer, as written.
-        is_one: whether it is 1; else its name says that it is what is kept.
+        is_one: whether it is 1.
+        most: the rate, if most is dropped; else its name says that it is what is kept.
     """
 
     node: ast.expr
     called: str
     is_one: bool
+    most: float | None = None
 
 
 def dropout_rates(module: Module) -> Iterator[DropoutRate]:
-    """Yield each rate of Keras' dropout, or of `tf.layers`, that is 1 or is kept."""
+    """Yield each rate of Keras' dropout, or of `tf.layers`, that is one of these.
+
+    Layers that are meant to drop most of a wide input are hardly told from mistaken
+    ones: of them the first is enough.
+    """
+    told = False
     if not module.mentions("ropout") or module.is_test:
         return
     for call in module.calls:
@@ -56,7 +64,18 @@ def dropout_rates(module: Module) -> Iterator[DropoutRate]:
                 yield DropoutRate(rate, ast.unparse(call.func), True)
             elif _KEPT.search(last_word(rate)) and found != [_HALF]:
                 yield DropoutRate(rate, ast.unparse(call.func), False)
+            elif not told and (most := _most(found)) is not None:
+                told = True
+                yield DropoutRate(rate, ast.unparse(call.func), False, most)
             break
+
+
+def _most(found: list[object]) -> float | None:
+    """The rate, if it is known and most is dropped."""
+    match found:
+        case [float() as rate] if _MOST <= rate < 1:
+            return rate
+    return None
 
 
 def _rate(name: str, call: ast.Call) -> ast.expr | None:

@@ -29,19 +29,22 @@ def fixed_axes(module: Module) -> Iterator[tuple[ast.Call, int]]:
 
     It comes with its axis. The code takes images of either format: it compares the
     format with something, and no layer has another; the convolution beside BN is given
-    a format that is no constant; or another layer beside BN gets the axis of either.
+    a format that is no constant; or another layer gets the axis of either: one beside
+    BN, or, for an axis of 1, other batch normalization anywhere.
     """
     if not (module.mentions("BatchNorm") and module.mentions(*_ASKS, "data_format")):
         return
     layers = [call for call in module.calls if last_word(call.func)[:1].isupper()]
     found = [call for call in layers if _is_batch_norm(module, call)]
-    axes = [_axis(call) for call in found]
+    axes = [_axis(module, call) for call in found]
+    chooses = any(_gets_either(module, call) for call in found)
     asks = None not in axes and _compares(module)
     if any(_has_own_format(call) for call in layers):
-        asks = False
+        asks = chooses = False
     for call, axis in zip(found, axes, strict=True):
+        asked = asks or (chooses and axis == 1)
         if axis is not None and (
-            _is_on_images(module, call, layers, axis, asks)
+            _is_on_images(module, call, layers, axis, asked)
             or _is_beside_chosen(module, call, layers)
         ):
             yield call, axis
@@ -75,7 +78,7 @@ def _has_own_format(call: ast.Call) -> bool:
     )
 
 
-def _axis(call: ast.Call) -> int | None:
+def _axis(module: Module, call: ast.Call) -> int | None:
     """The axis as written, or the default; None if it is chosen, or may be."""
     given = call.args[0] if call.args else keyword(call, "axis")
     if unpacks(call):
@@ -87,7 +90,17 @@ def _axis(call: ast.Call) -> int | None:
             return axis
         case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() as axis)):
             return -axis
+        case ast.Name():
+            match constants_of(module, given):
+                case [int() as axis]:
+                    return axis
     return None
+
+
+def _gets_either(module: Module, call: ast.Call) -> bool:
+    """Whether a layer gets the axis of the channels by the format."""
+    axis = keyword(call, "axis")
+    return isinstance(axis, ast.Name) and set(constants_of(module, axis)) in _EITHER
 
 
 def _is_on_images(
@@ -124,10 +137,7 @@ def _is_beside_chosen(module: Module, made: ast.Call, layers: list[ast.Call]) ->
     return not any(
         _FLATTENS.search(last_word(call.func)) and call.lineno < made.lineno
         for call in beside
-    ) and any(
-        isinstance(axis, ast.Name) and set(constants_of(module, axis)) in _EITHER
-        for axis in (keyword(call, "axis") for call in beside if call is not made)
-    )
+    ) and any(_gets_either(module, call) for call in beside if call is not made)
 
 
 def _is_convolution(call: ast.Call) -> bool:

@@ -10,7 +10,7 @@ from ..reading.keras_versions import keras_for
 from ..reading.nodes import last_word, start
 from ..reading.values import Items, dict_entries
 from ..resolving.classes import keyword
-from ..resolving.entries import entries
+from ..resolving.entries import entries, entry_of_call
 from ..resolving.resolve import values
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def packed_arguments(
 def _entered(
     module: Module, call: ast.Call, packed: ast.expr, word: str
 ) -> ast.expr | None:
-    """Return what `kw["momentum"] = ...` or `kw.update(momentum=...)` last set."""
+    """What `kw["momentum"] = ...` or the like, such as `kw.update()`, last set."""
     if not isinstance(packed, ast.Name):
         return None
     scope = module.scopes.scope_of(call)
@@ -129,7 +129,7 @@ def _entered(
             case ast.Assign(targets=[ast.Subscript(slice=ast.Constant(value=key))]):
                 given = node.value if key == word else None
             case ast.Call():
-                given = keyword(node, word)
+                given = entry_of_call(node, word)
         before = start(node) < start(call) and module.scopes.scope_of(node) is scope
         if given is not None and before:
             found.append((node.lineno, given))

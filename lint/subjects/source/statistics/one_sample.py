@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ..reading.module import Module
 
 _STEPS = 20  # from a data set back to where it is made
+_DEFAULT_OF_LOADER = ast.Constant(1)
 _BATCHES = ("batch", "padded_batch", "unbatch")
 
 
@@ -104,7 +105,7 @@ def batch_of_one(
         if isinstance(node, ast.Call):
             if last_word(node.func) in _BATCHES and node.args:
                 return node if size_of_one(module, node.args[0]) else None
-            size = keyword(node, "batch_size")
+            size = keyword(node, "batch_size") or _size_for_loader(module, node)
             if size is not None:
                 return node if size_of_one(module, size) else None
             for value in values(module, node.func):
@@ -148,6 +149,17 @@ def _passed(module: Module, name: ast.Name) -> list[tuple[Module, ast.expr]]:
                     return []
                 given.append((where, passed))
     return given
+
+
+def _size_for_loader(module: Module, made: ast.Call) -> ast.expr | None:
+    """The second argument of PyTorch's `DataLoader`, or its default."""
+    if (
+        Known("torch.utils.data.DataLoader") not in values(module, made.func)
+        or unpacks(made)
+        or keyword(made, "batch_sampler") is not None
+    ):
+        return None
+    return made.args[1] if len(made.args) > 1 else _DEFAULT_OF_LOADER
 
 
 def _gives_batches(cls: Class) -> bool:

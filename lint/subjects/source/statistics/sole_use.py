@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from ..reading.bindings import Scope
     from ..reading.module import Module
-    from .batch_norms import Momentum
+    from .momenta import Momentum
 
 
 def sole_number(module: Module, momentum: Momentum) -> ast.Constant | None:
@@ -29,7 +29,7 @@ def sole_number(module: Module, momentum: Momentum) -> ast.Constant | None:
     number = momentum.literal.node
     if momentum.literal.module is not module or not isinstance(number, ast.Constant):
         return None
-    if momentum.call in module.scopes.ancestors(number):
+    if momentum.given_by in module.scopes.ancestors(number):
         return number
     return number if _only_momentum(module, number) else None
 

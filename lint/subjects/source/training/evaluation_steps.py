@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from ... import names
 from ..networks.contents import kinds_held
 from ..reading import hints
-from ..reading.nodes import last_word, nodes_in
+from ..reading.nodes import Function, last_word, nodes_in
 from ..reading.values import Class, Known, Parameter, Result, Routine, Self, parameters
-from ..resolving.classes import calls_in, is_callback, keyword
+from ..resolving.classes import calls_in, is_callback, keras_kind, keyword
+from ..resolving.lineage import method_of
 from ..resolving.members import attribute_of_self
 from ..resolving.named_flags import named_flag
 from ..resolving.resolve import values
@@ -30,14 +31,16 @@ _LOADING = Known("keras.models.load_model")
 _CALLED_BACK = re.compile(r"on_(epoch_end|train_end|(test|predict)_\w+)$")
 _Repeated = ast.While | ast.ListComp | ast.GeneratorExp
 _OPTIMIZING = {"apply_gradients", "minimize", "backward", "gradient"}
+_FITTING = {"fit", "fit_generator", "train_on_batch", "train_step"}
 
 
 @dataclass(frozen=True)
 class Evaluated:
-    """A call with `training=True` in a function that evaluates.
+    """A call with `training=True` in a function or a loop that evaluates.
 
     Attributes:
         flag: the argument.
+        in_loop: whether a loop over data to evaluate on is what says so.
         kinds: what the network holds of BN and dropout; nothing if it is passed in, so
             that it is not in sight.
         surely: whether it holds BN, and no name, also of the constant, or dropout
@@ -47,14 +50,19 @@ class Evaluated:
     flag: ast.expr
     kinds: Kinds
     surely: bool
+    in_loop: bool = False
 
 
 def trained_in_evaluation(module: Module) -> Iterator[Evaluated]:
     """Yield each such call of a network that holds BN or dropout, or is passed in."""
     for call in module.calls if _FLAGGED.search(module.text) else ():
         flag = _flag_of(call)
-        function = None if flag is None else _evaluation(module, call)
-        if flag is None or function is None or _is_meant(module, function):
+        if flag is None:
+            continue
+        function = _evaluation(module, call)
+        if function is None:
+            yield from _in_loop(module, call, flag)
+        if function is None or _is_meant(module, function):
             continue
         if isinstance(module.scopes.parents.get(call), ast.Expr):
             continue  # only its statistics are wanted
@@ -79,6 +87,61 @@ def trained_in_evaluation(module: Module) -> Iterator[Evaluated]:
             or (is_step and _takes_flag(module, network))
         ):
             yield Evaluated(flag, kinds, surely=False)
+
+
+def _in_loop(module: Module, call: ast.Call, flag: ast.expr) -> Iterator[Evaluated]:
+    """Yield a call in a loop over data to evaluate on, if it holds or may hold BN."""
+    loop = _evaluating_loop(module, call)
+    said = says(module, call)
+    if loop is None or not said.is_constant(True) or _is_noisy(module, call):
+        return
+    network = _network_of(call)
+    kinds = kinds_held(module, network) & {names.BATCH_NORM, names.DROPOUT}
+    if kinds or _is_loaded(module, network) or _is_model(module, network):
+        sure = names.BATCH_NORM in kinds and not hints.may_add_noise(
+            ast.unparse(network)
+        )
+        yield Evaluated(flag, kinds, sure, in_loop=True)
+
+
+def _evaluating_loop(module: Module, call: ast.Call) -> ast.For | None:
+    """The loop over such data around a call, which no tape and no step is in."""
+    if isinstance(module.scopes.parents.get(call), ast.Expr):
+        return None  # only its statistics are wanted
+    for outer in module.scopes.ancestors(call):
+        match outer:
+            case ast.For(iter=over) if hints.is_data_to_evaluate(ast.unparse(over)):
+                trains = any(
+                    isinstance(node, ast.Call)
+                    and last_word(node.func) in _OPTIMIZING | _FITTING
+                    for node in ast.walk(outer)
+                )
+                return None if trains else outer
+            case ast.If(test=test) | ast.IfExp(test=test):
+                asked = ast.unparse(test)
+                if hints.speaks_of_phase(asked) or hints.is_meant_random(asked):
+                    return None
+            case ast.With() if records(outer):
+                return None
+            case _ if isinstance(outer, Function | ast.ClassDef | _Repeated | ast.For):
+                return None
+    return None
+
+
+def _is_noisy(module: Module, call: ast.Call) -> bool:
+    """Whether names around it say that it samples, or that it is a test."""
+    around = module.scopes.names_around(call)
+    return any(hints.is_meant_random(name) or hints.is_test(name) for name in around)
+
+
+def _is_model(module: Module, network: ast.expr) -> bool:
+    """Whether it is a model of the project whose `call` takes the phase."""
+    for value in values(module, network):
+        match value:
+            case Result(maker=Class() as cls) if keras_kind(cls) == "model":
+                routine = method_of(cls, "call")
+                return routine is not None and FLAG in parameters(routine.node)
+    return False
 
 
 def _flag_of(call: ast.Call) -> ast.expr | None:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
+from ..networks.contents import kinds_of_class
 from ..reading import hints
 from ..reading.nodes import last_word
 from ..reading.signs import Sign
-from ..reading.values import Class, Known, Parameter, Result, Routine, unpacks
+from ..reading.values import Class, Known, Parameter, Result, Routine, Self, unpacks
 from ..resolving.classes import calls_in, keras_kind, keyword
 from ..resolving.lineage import method_of, project_lineage
 from ..resolving.members import attribute_of_self, self_name
@@ -117,7 +118,10 @@ def _lost(
             and (found_call.call.args or found_call.call.keywords)
             and not says_otherwise(found_call.call)
             and not hints.is_function(called)
-            and _is_unknown(found_call.module, found_call.call.func)
+            and (
+                _is_unknown(found_call.module, found_call.call.func)
+                or _runs_unknown(found_call.module, found_call.call.func)
+            )
         ):
             lost = (
                 found_call if _has_no_flag(found_call.call) else loses_flag(found_call)
@@ -237,7 +241,38 @@ def _is_unknown(module: Module, network: ast.expr) -> bool:
         or (
             isinstance(candidate, Result)
             and isinstance(candidate.maker, Known)
-            and _OPAQUE.match(candidate.maker.name) is not None
+            and (
+                _OPAQUE.match(candidate.maker.name) is not None
+                or _is_graph_of_others(candidate)
+            )
         )
         for candidate in found
     )
+
+
+def _runs_unknown(module: Module, network: ast.expr) -> bool:
+    """Whether it is the model itself, whose `call` runs only what it is given."""
+    for value in values(module, network):
+        match value:
+            case Self(cls) if not kinds_of_class(cls):
+                routine = method_of(cls, "call")
+                return routine is not None and any(
+                    attribute_of_self(call.func, self_name(routine.node)) is not None
+                    and _is_unknown(routine.module, call.func)
+                    for call in calls_in(routine.module, routine.node)
+                )
+    return False
+
+
+def _is_graph_of_others(network: Result) -> bool:
+    """Whether it is a graph that leads to tensors only known to be passed in."""
+    if network.maker != Known("keras.Model"):
+        return False
+    ends = (*network.call.args[1:2], keyword(network.call, "outputs"))
+    found = [
+        value
+        for end in ends
+        if end is not None
+        for value in values(network.module, end)
+    ]
+    return bool(found) and all(isinstance(value, Parameter) for value in found)

@@ -31,6 +31,7 @@ class LostFlag:
         is_fresh: whether that network is new there, and in training mode nowhere.
         home: the module in which it is lost, as the step knows that.
         call: the call there that loses it.
+        flag: what to pass.
     """
 
     node: ast.Call
@@ -43,3 +44,4 @@ class LostFlag:
     is_fresh: bool = False
     home: Module | None = None
     call: ast.Call | None = None
+    flag: str = "training=True"

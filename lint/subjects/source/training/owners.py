@@ -140,8 +140,16 @@ def _is_global(module: Module, owner: ast.expr) -> bool:
 
 
 def _added_to(module: Module, name: ast.Name) -> Iterator[ast.expr]:
-    """What a function adds to a list: `variables.extend(net.trainable_variables)`."""
+    """What a function adds to a list: `variables.extend(net.trainable_variables)`.
+
+    And `variables += net.trainable_variables`.
+    """
     function = module.scopes.enclosing_function(name)
+    for node in module.scopes.of(ast.AugAssign):
+        match node.target:
+            case ast.Name(id=to) as before if to == name.id:
+                if module.scopes.enclosing_function(node) is function:
+                    yield from (before, node.value)
     for word in ("extend", "append"):
         for call in module.calls_by_name.get(word, ()):
             match call.func:

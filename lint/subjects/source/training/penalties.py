@@ -99,7 +99,9 @@ def _inputs(module: Module, call: ast.Call, tape: ast.Name) -> Iterator[str]:
     """Yield the inputs of `tape.gradient(score, input)`, unless they are variables."""
     match call:
         case ast.Call(
-            func=ast.Attribute(value=ast.Name() as used, attr="gradient"),
+            func=ast.Attribute(
+                value=ast.Name() as used, attr="gradient" | "batch_jacobian"
+            ),
             args=[_, sources, *_],
         ):
             found = module.scopes.lookup(used)

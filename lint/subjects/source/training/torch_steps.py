@@ -54,7 +54,7 @@ def before_backward(
     for where, loss in passed_losses(module, backward, instance):
         runs += running(where, list(made_by(where, loss)), instance=instance)
     for run in runs:
-        lost = None if _runs_without_gradients(run) else loses_flag(run)
+        lost = None if runs_without_gradients(run) else loses_flag(run)
         known = [] if lost is None else list(trained_kinds(run))
         kinds = next((kinds & LOST for _, kinds in known if kinds & LOST), None)
         if lost is None or not kinds:
@@ -72,7 +72,14 @@ def before_backward(
                 shared=run.caller is not None,
                 home=lost.module,
                 call=lost.call,
+                flag="training=self.training" if _is_forward(lost) else "training=True",
             )
+
+
+def _is_forward(run: Running) -> bool:
+    """Whether it stands in the `forward` of a module, which knows its phase."""
+    function = None if run.routine is None else run.routine.node
+    return getattr(function, "name", "") == "forward"
 
 
 def _optimised(
@@ -167,7 +174,7 @@ def _loop_or_function(module: Module, node: ast.AST) -> ast.AST | None:
     return None
 
 
-def _runs_without_gradients(run: Running) -> bool:
+def runs_without_gradients(run: Running) -> bool:
     """Whether it, or a call that leads to it, is for an evaluation.
 
     It stands in `with torch.no_grad()`, or in a function that says so.
@@ -182,5 +189,5 @@ def _runs_without_gradients(run: Running) -> bool:
     return (
         any(re.search(r"no_grad|inference_mode", text) for text in around)
         or hints.is_evaluation(getattr(function, "name", ""))
-        or (run.caller is not None and _runs_without_gradients(run.caller))
+        or (run.caller is not None and runs_without_gradients(run.caller))
     )

@@ -19,6 +19,7 @@ from .built_around import inner_networks
 from .decorated import decorated_losses, passed_to_decorator
 from .inherited_steps import files_of_subclasses, inherited_steps, subclasses_of_step
 from .jax_steps import in_differentiated
+from .lightning_modules import in_lightning_modules
 from .lost_flag import LOST, LostFlag
 from .owners import owners, trained_of
 from .phases import infers, loses_flag
@@ -115,6 +116,7 @@ def _in_steps(module: Module) -> Iterator[LostFlag]:
         return
     yield from _in_decorated_losses(module)
     yield from _minimised(module)
+    yield from in_lightning_modules(module)
     for place in step_places(module):
         yield from _in_step(module, place)
         for cls in subclasses_of_step(module, place):

@@ -17,7 +17,14 @@ from ..resolving.saying import FLAG, says
 from ..resolving.symbolic import builds_graph
 from .evaluation_steps import trained_in_evaluation
 from .tapes import stands_in_tape
-from .trained import GRADIENTS, is_finished, is_trained, owners_in, was_trained
+from .trained import (
+    GRADIENTS,
+    is_finished,
+    is_trained,
+    owners_in,
+    trained_networks,
+    was_trained,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,14 +40,31 @@ def teachers_in_training(module: Module) -> Iterator[tuple[ast.expr, bool]]:
     Each comes with whether the network has surely been trained before. A network that
     is loaded and passed in may hold BN.
     """
-    for call, flag, function in _calls(module, even_loaded=True):
-        trains = function is not None and any(
-            any(owners_in(module, inner_call))
-            for inner_call in calls_in(module, function)
-            if last_word(inner_call.func) in GRADIENTS
-        )
-        if trains and not is_trained(module, call.func):
+    for call, flag, function in _calls(module, even_outside=True, even_loaded=True):
+        step = function or _outermost_loop(module, call)
+        if _trains(module, step) and not is_trained(module, call.func):
             yield flag, _is_surely_trained(module, call.func)
+
+
+def _trains(module: Module, step: Function | ast.For | ast.While | None) -> bool:
+    """Whether gradients are taken for some network, on TensorFlow or PyTorch."""
+    for call in calls_in(module, step) if step is not None else ():
+        word = last_word(call.func)
+        if word == "backward" and any(trained_networks(module)):
+            return True
+        if word in GRADIENTS and any(owners_in(module, call)):
+            return True
+    return False
+
+
+def _outermost_loop(module: Module, node: ast.AST) -> ast.For | ast.While | None:
+    """The outermost loop around what is in no function."""
+    loops = [
+        outer
+        for outer in module.scopes.ancestors(node)
+        if isinstance(outer, ast.For | ast.While)
+    ]
+    return loops[-1] if loops else None
 
 
 def actions_in_training(module: Module) -> Iterator[ast.expr]:

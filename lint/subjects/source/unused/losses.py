@@ -13,6 +13,8 @@ from ..reading.limits import TENSORS_BETWEEN
 from ..reading.memo import remembered
 from ..reading.nodes import last_word
 from ..reading.uses import is_open, is_read_after, statement_of, uses_of
+from ..reading.values import Class
+from ..resolving.classes import keras_kind
 from ..resolving.saying import FLAG, How, says
 from .applied import is_layer, is_small
 
@@ -123,17 +125,29 @@ def _comes_from_layer(module: Module, name: ast.Name) -> bool:
 def is_meant(module: Module, call: ast.Call, kind: str) -> bool:
     """Whether it is called to build it, or to move its statistics.
 
-    That is seen by `training=True`, or by what else is asked of the layer.
+    That is seen by `training=True`, which says nothing of it where a layer or a model
+    is itself called, or by what else is asked of the layer.
     """
     if kind != names.BATCH_NORM:
         return False
     said = says(module, call, name=FLAG)
     if said.how is How.CONSTANT and said.flag is True:
-        return True
+        return not _is_in_call(module, call)
     match call.func:
         case ast.Name(id=name) | ast.Attribute(attr=name):
             return name in _asked_for_more(module)
     return False
+
+
+def _is_in_call(module: Module, node: ast.AST) -> bool:
+    """Whether it stands in the `call` of a layer or a model."""
+    function = module.scopes.enclosing_function(node)
+    owner = None if function is None else module.owner_of(function)
+    return (
+        owner is not None
+        and getattr(function, "name", "") == "call"
+        and keras_kind(Class(module, owner)) is not None
+    )
 
 
 @remembered
