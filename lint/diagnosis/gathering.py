@@ -59,6 +59,8 @@ def gather(model: Any, data: Data) -> Evidence:
     constant = None if runs.no_loss else runs.judge.score_of_constant()
     scores = runs.judge.scores()
     scale = _SCALE_OF_DISTANCES if runs.no_loss else _scale(constant, scores)
+    if runs.runner.adds_losses:
+        constant = None  # It lacks what layers add, and is not to be compared.
     if PREPROCESSED in scores and not is_worse(
         scores[INFERENCE], scores[PREPROCESSED], scale
     ):  # Data may look as if they lacked it, and not do so.

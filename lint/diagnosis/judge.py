@@ -87,13 +87,10 @@ class Judge:
     def score_of_constant(self) -> Score | None:
         """Return the score of the best constant prediction, an average of outputs.
 
-        None if it has none, for one sample, and for targets that are all alike; and
-        where layers add losses of their own, which a constant would not have.
+        None if it has none, for one sample, and for targets that are all alike.
         """
         import keras
 
-        if self._runner.adds_losses:
-            return None
         batches = self._data.batches
         targets = zip(*(keras.tree.flatten(batch.y) for batch in batches), strict=True)
         if self._data.samples == 1 or not any(_vary(parts) for parts in targets):

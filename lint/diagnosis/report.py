@@ -76,8 +76,8 @@ class Diagnosis:
         data = self.evidence.data
         if data.from_arrays:
             line = f"kerasbn.recalibrate(model, {self._data_kept()})"
-            instead = "  # if the model is to take x as it is"
-            return line + instead * (self.evidence.preprocessing is not None)
+            lacks = self.evidence.preprocessing and self.causes[0].name == "unlike data"
+            return f"{line}  # if the model is to take x as it is" if lacks else line
         enough = data.merged()[0].samples
         if enough > data.batch_size:
             return f"kerasbn.recalibrate(model, data)  # in batches of {enough} or more"

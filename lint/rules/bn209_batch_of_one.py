@@ -21,13 +21,13 @@ class BatchOfOne(Rule):
     ## What it does
     Reports `fit(..., batch_size=1)`, data sets with `.batch(1)`, generators of single
     samples, PyTorch's `DataLoader` without a batch size, classes of data sets that are
-    made with `batch_size=1`, and `train_on_batch(x[None], ...)`, for a network that
-    holds batch normalization: a warning where a layer such as `Dense` stands before it,
-    and info where there may be several values per channel, as in images. Custom loops
-    over such data sets are reported as well, where they apply gradients in the same
-    file, and calls in training mode, under a tape, of one sample. A network that is
-    passed in by nothing in sight may be the one that the file has by that name; it is
-    info if all that the file builds hold batch normalization.
+    made with `batch_size=1` or give single samples, and `train_on_batch(x[None], ...)`,
+    for a network that holds batch normalization: a warning where a layer such as
+    `Dense` stands before it, and info where there may be several values per channel, as
+    in images. Custom loops over such data sets are reported as well, where they apply
+    gradients in the same file, and calls in training mode, under a tape, of one sample.
+    A network that is passed in by nothing in sight may be the one that the file has by
+    that name; it is info if all that the file builds hold batch normalization.
 
     ## Why is this bad
     A batch of one value per channel has variance 0: in training the layer outputs its

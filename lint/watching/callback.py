@@ -30,10 +30,10 @@ _TOLD_IN_OWN_STEP = (
 class Watch(keras.callbacks.Callback):
     """A monitor of a model's batch normalization while `fit` trains it.
 
-    It warns, once for each layer, if running statistics are not updated, if they will
-    not reach those of the batches before training ends, if channels become constant,
-    and if the same batch has a far higher loss in inference than in training mode. At
-    the end it prints a table. Frozen layers are not monitored.
+    It warns, once for each layer, if running statistics are not updated or not finite,
+    if they will not reach those of the batches before training ends, if channels become
+    constant, and if the same batch has a far higher loss in inference than in training
+    mode. At the end it prints a table. Frozen layers are not monitored.
 
     The statistics of the batches are derived from the running ones. From time to time,
     a batch is passed through the model once more in both modes. Neither changes the

@@ -59,6 +59,19 @@ def judge_still(layer: WatchedLayer, notices: Notices, step: int, advice: str) -
     )
 
 
+def judge_not_finite(layer: WatchedLayer, notices: Notices, step: int) -> None:
+    """Warn about statistics that are NaN or infinite."""
+    notices.give(
+        "not finite",
+        layer.path,
+        step,
+        "the running statistics are not finite: a batch held NaN or infinity, or the "
+        "training diverged, and no average forgets that. Go back to earlier weights, "
+        "and clean the data or lower the learning rate; "
+        "keras.callbacks.TerminateOnNaN() stops in time (model-lint rule BN207).",
+    )
+
+
 def judge_untrained(layer: WatchedLayer, notices: Notices, step: int) -> None:
     """Warn about updated statistics in a layer that is not trained."""
     notices.give(

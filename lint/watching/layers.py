@@ -96,6 +96,14 @@ class WatchedLayer:
         return self.momentum is not None and not is_corrected
 
     @property
+    def is_finite(self) -> bool:
+        """Whether the running statistics are finite; True before they are read."""
+        last = self._last
+        return last is None or bool(
+            np.isfinite(last.mean).all() and np.isfinite(last.variance).all()
+        )
+
+    @property
     def channels(self) -> int:
         """The number of statistics of each kind; 0 before the layer is built."""
         return 0 if self._last is None else self._last.mean.size

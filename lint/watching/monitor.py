@@ -13,6 +13,7 @@ from .judging import (
     judge,
     judge_at_the_end,
     judge_calls,
+    judge_not_finite,
     judge_still,
     judge_untrained,
 )
@@ -148,7 +149,9 @@ class Monitor:
         for layer in self.layers:
             # What does not vary is normalized to 0, and gamma has no gradient.
             is_still = layer.varies and not layer.is_trained(value)
-            if layer.ever_moved and any(trained) and is_still:
+            if not layer.is_finite:
+                judge_not_finite(layer, self.notices, self.step)
+            elif layer.ever_moved and any(trained) and is_still:
                 judge_untrained(layer, self.notices, self.step)
             elif layer.ever_moved:
                 judge_at_the_end(layer, self.notices, self.step, self.samples)
@@ -174,7 +177,9 @@ class Monitor:
     def _sample(self, value: Value) -> None:
         self._read(value)
         for layer in self.layers:
-            if layer.ever_moved and layer.is_trained(value):
+            if not layer.is_finite:
+                judge_not_finite(layer, self.notices, self.step)
+            elif layer.ever_moved and layer.is_trained(value):
                 judge(layer, self.notices, self.step, self._planned, self.samples)
             elif self.step >= _ENOUGH_STEPS and layer.is_trained(value):
                 judge_still(layer, self.notices, self.step, self._advice)

@@ -17,6 +17,7 @@ Kind = Literal[
     "collapsed",
     "dead channels",
     "unlike inputs",
+    "not finite",
     "loss",
 ]
 

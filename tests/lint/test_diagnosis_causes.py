@@ -252,6 +252,8 @@ def test_unlike_data(model, change, said):
     assert diagnosis.layers[0].share > 0.9
     if said == "other":
         heals(model, diagnosis, x)
+    else:  # To preprocess is better than to give in.
+        assert diagnosis.remedy.endswith("  # if the model is to take x as it is")
 
 
 def test_frozen(model):

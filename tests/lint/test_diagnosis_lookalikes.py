@@ -136,6 +136,20 @@ def test_a_network_that_can_predict_little_is_healthy():
     assert diagnosis.healthy
 
 
+def test_losses_that_layers_add_leave_a_healthy_network_healthy():
+    class Adds(layers.Layer):
+        def call(self, x):
+            self.add_loss(0.01 * ops.mean(x**2))
+            return x
+
+    model = net(layers.Dense(24, kernel_regularizer="l2"), Adds())
+    model.fit(X, Y, epochs=10, batch_size=32, verbose=0)
+    diagnosis = lint.diagnose(model, X, Y)
+    assert diagnosis.evidence.constant is None
+    assert diagnosis.evidence.scale > 1  # of ln 10 = 2.3, and not of the small loss
+    assert diagnosis.healthy
+
+
 def test_what_is_sure_and_small_is_not_called_chance(model):
     diagnosis = lint.diagnose(model, X, Y)
     before, after = (

@@ -120,6 +120,14 @@ class TestFit:
             == 1
         )
 
+    def test_statistics_that_are_not_finite(self):
+        x, y = data()
+        x[100, 2] = np.nan
+        watch = watching()
+        with pytest.warns(lint.WatchWarning, match="are not finite"):
+            assert fitted(net(), x, y, watch) == [("not finite", "bn")]
+        assert 0 < watch.notices[0].step < 20
+
     def test_frozen_ones_need_not(self):
         model = net()
         model.layers[0].trainable = False

@@ -145,13 +145,19 @@ def _compiled_on_jax(function: Function, model: Any, **options: Any) -> Function
     import keras
 
     def with_state(values: list[Any], *arguments: Any) -> Any:
-        with keras.StatelessScope(list(zip(model.variables, values, strict=True))):
+        pairs = list(zip(state_of(), values, strict=True))
+        with keras.StatelessScope(pairs, collect_losses=True):
             return function(*arguments)
+
+    def state_of() -> list[Any]:
+        """Return all variables, whose number grows when metrics are first computed."""
+        both = [*model.variables, *model.metrics_variables]
+        return list({id(variable): variable for variable in both}.values())
 
     compiled = sys.modules["jax"].jit(with_state, **options)
 
     def run(*arguments: Any) -> Any:
-        return compiled([variable.value for variable in model.variables], *arguments)
+        return compiled([variable.value for variable in state_of()], *arguments)
 
     return run
 

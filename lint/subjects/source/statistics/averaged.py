@@ -16,6 +16,7 @@ from ..reading.values import Items, Known, Literal, Result, Routine, dict_entrie
 from ..resolving.classes import calls_in, keyword
 from ..resolving.resolve import values
 from ..resolving.saying import says
+from ..resolving.switches import constants_of
 from ..training.trained import places
 from .copied_weights import owner_of
 
@@ -45,10 +46,13 @@ _ESTIMATES = re.compile(
 
 def averaged_weights(module: Module) -> Iterator[ast.Call]:
     """Yield the first optimizer or callback that averages weights, of each network."""
-    if not module.mentions(*_SIGNS) and not _may_get_options(module):
+    here = module.mentions(*_SIGNS)
+    if not here and not may_reach(module, _speaks_of_averages):
         return
     if estimates_again(module):
         return
+    if not here:
+        yield from _compiled_with_averages(module)
     known: set[tuple[object, ...]] = set()
     for call in module.calls:
         if _averages(module, call):
@@ -58,10 +62,27 @@ def averaged_weights(module: Module) -> Iterator[ast.Call]:
             known |= averaged
 
 
-def _may_get_options(module: Module) -> bool:
-    """Whether another file may give an optimizer its options: `Adam(**settings)`."""
-    unpacks = module.mentions("optimizers") and module.mentions("**")
-    return unpacks and may_reach(module, _speaks_of_averages)
+def _compiled_with_averages(module: Module) -> Iterator[ast.Call]:
+    """Each `compile` of a network with BN with an optimizer that another file makes."""
+    for call in module.calls_by_name.get("compile", ()):
+        optimizer = keyword(call, "optimizer") or next(iter(call.args), None)
+        if optimizer is None or not isinstance(call.func, ast.Attribute):
+            continue
+        if names.BATCH_NORM in kinds_held(module, call.func.value) and any(
+            isinstance(made, Result)
+            and made.module is not module
+            and any(map(_is_optimizer, values(made.module, made.call.func)))
+            and any(
+                constants_of(*given) == [True]
+                for given in _given(made.module, made.call, "use_ema")
+            )
+            for made in values(module, optimizer)
+        ):
+            yield call
+
+
+def _is_optimizer(value: Value) -> bool:
+    return isinstance(value, Known) and _OPTIMIZER.match(value.name) is not None
 
 
 def _speaks_of_averages(text: str) -> bool:
@@ -88,8 +109,8 @@ def _averages(module: Module, call: ast.Call) -> bool:
 
 def _makes_optimizer(value: Value) -> bool:
     """Whether it is an optimizer, or a function that hands its `**options` to one."""
-    if isinstance(value, Known):
-        return _OPTIMIZER.match(value.name) is not None
+    if _is_optimizer(value):
+        return True
     if not isinstance(value, Routine) or value.node.args.kwarg is None:
         return False
     options = value.node.args.kwarg.arg
