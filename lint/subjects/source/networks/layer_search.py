@@ -223,9 +223,12 @@ class LayerSearch(Search):
             of_run = passed_expression(self.run, function, name.id)
             here = ((module, one) for one in passed_here(module, function, name.id))
             known += [of_run[:2]] if of_run else here
-        yield from (self.expression(*one) for one in known)
-        for value in () if known else values(module, name):
-            yield self._value(value)
+        for where, passed in known or [(module, name)]:
+            # What an attribute is may depend on where it is passed: look at its values.
+            if known and not isinstance(passed, ast.Attribute):
+                yield self.expression(where, passed)
+            else:
+                yield from map(self._value, values(where, passed))
 
     def _bound(self, module: Module, expression: ast.expr, index: int | None) -> Kinds:
         """Return what a name bound to an expression, or to one of its items, holds."""
