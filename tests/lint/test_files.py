@@ -81,6 +81,13 @@ def test_a_pipe_is_unreadable_and_does_not_stop_the_run(folder, target, suffix):
     assert "Not a regular file" in finding.message
 
 
+def test_pipes_beside_a_source_are_not_read(folder):
+    write(folder / "a.py", "from helper import build\n" + BAD_SOURCE)
+    for name in ("helper.py", "book.ipynb", "requirements.txt", "options.yaml"):
+        os.mkfifo(folder / name)
+    assert found_paths("a.py") == {"a.py"}  # and does not wait for a writer
+
+
 @pytest.mark.parametrize("name", ["d.py", "d.keras", "d.h5"])
 def test_a_folder_is_one_whatever_its_name(folder, name):
     write(folder / name / "a.py")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from .limits import REQUIREMENT_FILES, SETTINGS_BYTES
 from .project_texts import FOREIGN
+from .regular_files import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -90,7 +91,7 @@ def _constant(written: str) -> object:
 def _of_settings(root: Path) -> Iterator[tuple[str, object]]:
     for path in _settings_files(root):
         try:
-            text = path.read_bytes()[:SETTINGS_BYTES].decode(errors="replace")
+            text = read_regular(path, SETTINGS_BYTES).decode(errors="replace")
         except OSError:
             continue
         for match in _SETTING.finditer(text):

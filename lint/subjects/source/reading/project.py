@@ -20,6 +20,7 @@ from .options import options_of
 from .project_texts import ProjectTexts
 from .project_versions import are_for_keras_2
 from .reach import Reach
+from .regular_files import read_regular
 from .requirements import Requirements, read_requirements
 from .text import CellPlace
 from .trail import Trail
@@ -147,13 +148,13 @@ def read_module(
 
     Raises:
         UnreadableSource: if it is not Python 3, or not readable at all.
-        OSError: if the file cannot be opened.
+        OSError: if the file cannot be opened, or is none.
     """
     limit = NOTEBOOK_BYTES if path.suffix == ".ipynb" else SOURCE_BYTES
     size = path.stat().st_size
     if size > limit:
         raise UnreadableSource(f"too large to read as source: {size} bytes")
-    return module_from_bytes(path.read_bytes(), path, project, keras_version)
+    return module_from_bytes(read_regular(path), path, project, keras_version)
 
 
 def module_from_bytes(

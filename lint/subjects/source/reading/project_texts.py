@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ...notebook import read_cells
 from .import_statements import imports_of
 from .limits import FILES_SEARCHED, SOURCE_BYTES
+from .regular_files import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -108,8 +109,7 @@ class ProjectTexts:
 
 def _text_of(path: Path) -> str:
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 - all of a project is read
-            data = file.read(SOURCE_BYTES + 1)
+        data = read_regular(path, SOURCE_BYTES + 1)
         if len(data) > SOURCE_BYTES:
             return ""
         if path.suffix == ".ipynb":  # without its pictures

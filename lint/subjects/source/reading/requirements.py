@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ....semantics import parse_version
 from .limits import REQUIREMENT_BYTES, REQUIREMENT_FILES
+from .regular_files import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -135,6 +136,6 @@ def _asked(name: str, match: re.Match[str]) -> Version | None:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_bytes()[:REQUIREMENT_BYTES].decode(errors="replace")
+        return read_regular(path, REQUIREMENT_BYTES).decode(errors="replace")
     except OSError:
         return ""
