@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-_LEAST_GAIN = 0.01  # of the loss of a constant prediction
+# Of the loss of a constant prediction: what counts, and what does if it is no chance.
+_GAIN, _LEAST_GAIN = 0.05, 0.01
 
 # A difference counts if it is more than chance by so many standard errors, and exceeds
 # this fraction of the loss of an uninformed prediction, and this of the loss itself.
@@ -93,7 +94,7 @@ def is_worse(worse: Score, better: Score, scale: float) -> bool:
 
 
 def beats_constant(score: Score, constant: Score) -> bool:
-    """Whether a mode does better than a constant, by more than chance and a trifle.
+    """Whether a mode does better than a constant, clearly or at least surely.
 
     Where little can be predicted, as of clicks or prices, a good model is not much
     better than that.
@@ -102,9 +103,8 @@ def beats_constant(score: Score, constant: Score) -> bool:
         score: the score of the mode.
         constant: that of a constant prediction on the same batches.
     """
-    gain = float((constant.losses - score.losses).mean())
-    is_more = gain > _LEAST_GAIN * abs(constant.error)
-    return is_more and is_no_chance(constant, score)
+    gain = float((constant.losses - score.losses).mean()) / abs(constant.error)
+    return gain > _GAIN or (gain > _LEAST_GAIN and is_no_chance(constant, score))
 
 
 def is_no_chance(worse: Score, better: Score) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from .modes import WAYS
 from .names import (
     BATCH_NORM,
@@ -18,8 +20,11 @@ from .names import (
 from .sentences import number, printable, with_spread
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from .layers import LayerState
     from .report import Diagnosis
+    from .scores import Score
 
 LAYER_TITLES = (
     "layer, worst first",
@@ -53,9 +58,16 @@ def score_rows(diagnosis: Diagnosis) -> tuple[list[str], list[list[str]]]:
         [mode, with_spread(scores[mode].loss)]
         + [with_spread(scores[mode].metrics[name]) for name in names]
         for mode in MODES_IN_ORDER
-        if mode in scores
+        if mode in scores and not (mode == DROPOUT and _drops_nothing(scores))
     ]
     return ["the same batches in", first, *names], rows
+
+
+def _drops_nothing(scores: Mapping[str, Score]) -> bool:
+    """Whether nothing but batch normalization depends on the phase."""
+    return bool(
+        np.allclose(scores[DROPOUT].losses, scores[INFERENCE].losses, rtol=1e-6)
+    )
 
 
 def layer_rows(diagnosis: Diagnosis) -> list[list[str]]:

@@ -52,7 +52,8 @@ class Watch(keras.callbacks.Callback):
         logs: whether to add the numbers of each layer to the logs of each epoch, for
             `History`, `CSVLogger`, `TensorBoard` and any other callback after this one:
             `bn/<layer>/shift`, `/ratio` and `/constant`. They are NaN until they are
-            known. A progress bar shows them, too.
+            known. A progress bar shows them, too, which is much for many layers: then
+            pass `verbose=2` to `fit`, or False here.
         tensorboard: the `keras.callbacks.TensorBoard` of the same `fit`, or a folder of
             logs: histograms of the inputs of each layer are written there, as the run
             `bn`, whenever a batch passes through the model once more. It needs the
