@@ -54,7 +54,7 @@ from .freezing.partial_freezing import loops_that_leave_out, loops_that_miss
 from .freezing.toggled import toggled_in_loops
 from .networks.contents import kinds_of_class
 from .networks.frozen import freezes
-from .networks.layer_search import Kinds
+from .networks.search import Kinds
 from .networks.sequence import (
     arguments,
     binds_arguments,

@@ -27,7 +27,7 @@ from ..resolving.saying import FLAG
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..networks.layer_search import Kinds
+    from ..networks.search import Kinds
     from ..reading.module import Module
     from ..reading.values import Value
     from ..resolving.members import Method

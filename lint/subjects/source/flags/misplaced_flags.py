@@ -15,7 +15,7 @@ from ..resolving.saying import FLAG, says
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..networks.layer_search import Kinds
+    from ..networks.search import Kinds
     from ..reading.module import Module
 
 # Layers of Keras that act alike in both phases.

@@ -20,7 +20,7 @@ from ..resolving.resolve import values
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..networks.layer_search import Kinds
+    from ..networks.search import Kinds
     from ..reading.module import Module
 
 _PREDICTS = ("predict", "predict_on_batch")

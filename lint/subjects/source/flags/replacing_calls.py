@@ -21,7 +21,7 @@ from .usage import usage_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..networks.layer_search import Kinds
+    from ..networks.search import Kinds
     from ..reading.module import Module
     from ..resolving.members import Method
 

@@ -18,7 +18,7 @@ from ..resolving.saying import FLAG, FLAG_OF_FUNCTIONS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..networks.layer_search import Kinds
+    from ..networks.search import Kinds
     from ..reading.module import Module
 
 _GIVEN = re.compile(r"training\s*=\s*[\w.]*\btrainable(_\w+)?\b")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from ..reading.module import Module
     from ..reading.values import Class
-    from .layer_search import Kinds
+    from .search import Kinds
 
 
 def kinds_held(

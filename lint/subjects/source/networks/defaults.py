@@ -13,12 +13,13 @@ from ..reading.memo import remembered, remembered_of_class
 from ..reading.values import Class, default_of
 from ..resolving.lineage import method_of
 from ..resolving.saying import FLAG, says
-from .layer_search import NOTHING, LayerSearch
+from .layer_search import LayerSearch
+from .search import NOTHING
 
 if TYPE_CHECKING:
     from ..reading.module import Module
     from ..reading.values import Routine
-    from .layer_search import Kinds
+    from .search import Kinds
 
 
 def trains_by_default(cls: Class) -> bool:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from ... import names
 from ..reading.bindings import Kind
 from ..reading.nodes import Function, last_word
 from ..reading.values import (
@@ -24,11 +23,11 @@ from ..reading.values import (
     Value,
 )
 from ..resolving.bound import passed_here
-from ..resolving.classes import graph_of, keyword, layer_calls
+from ..resolving.classes import keyword
 from ..resolving.entries import put_in, written_in
 from ..resolving.handles import joined
 from ..resolving.instances import called, graphs_given
-from ..resolving.lineage import lineage, method_of, project_lineage
+from ..resolving.lineage import method_of
 from ..resolving.makers import makers
 from ..resolving.members import (
     is_false,
@@ -39,19 +38,17 @@ from ..resolving.resolve import values
 from ..resolving.runs import passed_expression, run_of
 from ..resolving.saying import says
 from ..resolving.switches import is_dead, truth
-from .attributes import held_in
 from .frozen import freezes
+from .instance_search import InstanceSearch
 from .parts import (
     added_to,
     added_under_its_name,
     first_names,
-    freezes_itself,
     handed_in_frozen,
     items_of,
-    settles_base,
 )
-from .rates import drops_by_flag, kinds_made
-from .search import Search
+from .rates import kinds_made
+from .search import NOTHING, Kinds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,8 +56,6 @@ if TYPE_CHECKING:
     from ..reading.bindings import Binding
     from ..reading.module import Module
 
-Kinds = frozenset[str]
-NOTHING: Kinds = frozenset()
 _READING = {"getattr", "items", "values"}  # calls that give what something holds
 # Reading one of these from a network leads to no layer of it.
 _NO_LAYERS = {"shape", "dtype", "name", "trainable_variables", "trainable_weights"}
@@ -68,32 +63,11 @@ _NO_LAYERS = {"shape", "dtype", "name", "trainable_variables", "trainable_weight
 _VARIABLES = {"kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance"}
 
 
-class LayerSearch(Search):
-    """A search for what one question asks for."""
+class LayerSearch(InstanceSearch):
+    """A search for what one question asks for, from an expression or a class."""
 
     even_made_frozen = False  # whether `trainable=False` of a layer counts for nothing
     while_trained = False  # whether what a loop freezes now and then is not frozen
-
-    def __init__(
-        self, even_frozen: bool = False, surely: bool = False, at_any_rate: bool = False
-    ) -> None:
-        super().__init__(surely)
-        self._even_frozen = even_frozen
-        self._in_class = False  # so that it is known what `self` is
-        self._at_any_rate = at_any_rate
-
-    def _alternatives(self, parts: list[tuple[Module, ast.expr]]) -> Kinds:
-        """Return what any part holds, or what all hold if it must be sure."""
-        before = self.visited
-        found: list[Kinds] = []
-        for module, part in parts:
-            if self.surely and len(parts) > 1:
-                self.visited = set(before)  # each is examined on its own
-            found.append(self.expression(module, part))
-        self.visited = before
-        if not found:
-            return NOTHING
-        return found[0].intersection(*found) if self.surely else NOTHING.union(*found)
 
     def expression(self, module: Module, expression: ast.expr) -> Kinds:
         if self._is_frozen(module, expression) or not self.enter(expression):
@@ -283,45 +257,3 @@ class LayerSearch(Search):
         settled = ours or name in _VARIABLES
         if not settled and not any(isinstance(value, Known) for value in owners):
             yield self.expression(module, base)
-
-    def _instance_of(self, cls: Class) -> Class:
-        """The subclass that is searched, in what it inherits from the class."""
-        heir = self.instance
-        return heir if heir is not None and cls in project_lineage(heir) else cls
-
-    def _member(self, cls: Class, name: str) -> Kinds:
-        """Return what `self.name` holds."""
-        given, grown = held_in(cls, name, self.run, even_by_heirs=not self._in_class)
-        added = NOTHING.union(
-            *(self.expression(*one) for one in grown if not self.is_optional(*one))
-        )
-        if len(given) == 1 and self.is_optional(*given[0]):
-            return added
-        return added | self._alternatives(given)
-
-    def of_class(self, cls: Class) -> Kinds:
-        """Return what instances of a class hold, and their `call` uses."""
-        if not self.enter(cls) or freezes_itself(cls):
-            return NOTHING
-        self.depth += 1
-        before = self._in_class, self.instance
-        self._in_class = True
-        self.instance = cls if len(project_lineage(cls)) > 1 else None
-        found = NOTHING
-        for base in lineage(cls):
-            if isinstance(base, Known) and not settles_base(cls):
-                found |= names.kinds_named(base.name)
-        for routine, call in layer_calls(cls):
-            if not is_dead(routine.module, call, self.run):
-                found |= self.layer_call(routine, call)
-                if drops_by_flag(routine.module, call, self.run):
-                    found |= {names.DROPOUT}
-        for module, expression in graph_of(cls):
-            found |= self.expression(module, expression)
-        self.depth -= 1
-        self._in_class, self.instance = before
-        return found
-
-    def layer_call(self, routine: Routine, call: ast.Call) -> Kinds:
-        """Return what is called there, in the `call` of a class or what it uses."""
-        return self.expression(routine.module, call.func)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from ..reading.values import Class
     from ..resolving.runs import Run
 
+Kinds = frozenset[str]  # of layers that depend on the phase
+NOTHING: Kinds = frozenset()
+
 
 class Search:
     """A search for one question.

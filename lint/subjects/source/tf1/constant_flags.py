@@ -21,7 +21,7 @@ from .built_flags import FLAGS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..networks.layer_search import Kinds
+    from ..networks.search import Kinds
     from ..reading.module import Module
 
 _TRUE = re.compile(r"self\.\w+\s*(:\s*bool\s*)?=\s*True\b")

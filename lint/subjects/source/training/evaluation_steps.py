@@ -23,7 +23,7 @@ from .tapes import records, stands_in_tape
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..networks.layer_search import Kinds
+    from ..networks.search import Kinds
     from ..reading.module import Module
 
 _FLAGGED = re.compile(rf"{FLAG}\s*=|\.call\(")
