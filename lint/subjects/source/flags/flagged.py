@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from ....semantics import FUNCTIONAL_FLAG_IS_OVERRIDDEN
@@ -16,7 +17,7 @@ from ..networks.sublayers import may_depend_on_phase
 from ..reading import hints
 from ..reading.keras_versions import keras_for
 from ..reading.memo import found_once
-from ..reading.nodes import Function, last_word
+from ..reading.nodes import last_word
 from ..reading.reach import may_reach
 from ..reading.values import (
     Class,
@@ -27,11 +28,8 @@ from ..reading.values import (
 )
 from ..resolving.classes import keyword
 from ..resolving.heirs import heirs_show
-from ..resolving.named_flags import named_flag
-from ..resolving.passed import collected, passed_for
 from ..resolving.resolve import values
 from ..resolving.saying import FLAG, How, Said, says
-from ..resolving.switches import constants_of
 from ..resolving.symbolic import fitted_graph
 from ..statistics.batch_norm_calls import (
     calls_base,
@@ -42,7 +40,8 @@ from ..statistics.batch_norm_calls import (
 )
 from .flag_places import FlagPlace, flag_place
 from .fresh_layers import fresh_batch_norms
-from .left_defaults import left_at_default, passed_by_all
+from .given_flags import given_flag
+from .left_defaults import left_at_default
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,70 +108,72 @@ def flagged_calls(module: Module) -> Iterator[Flagged]:
         return
     if not (may_reach(module, _may_be_flagged) or heirs_show(module, _may_be_flagged)):
         return
-    fitted: set[ast.AST] | None = None
     for call in module.calls:
         said = flag_of(module, call) or _collecting(module, call)
         if said is None or call in fresh_batch_norms(module):
             continue  # a layer that lasts for one call has another fault
-        is_layer = is_batch_norm(module, call)
-        drops = unknown = False
-        if not is_layer and not _is_network(module, call):
-            if left_at_default(module, said) is None:
-                continue  # a constant makes dropout sample, or not
-            drops = _is_network(module, call, names.DROPOUT)
-            unknown = not drops and may_depend_on_phase(module, call.func)
-            if not (drops or unknown):
-                continue
-        where = flag_place(module, call, is_layer)
-        flag = said.flag
-        helper = caller = ""
-        is_switch = False
-        left = left_at_default(module, said) if where is FlagPlace.CALL else None
-        if left is not None:
-            flag, helper = left.value, getattr(said.function, "name", "")  # type: ignore[assignment]
-        elif where is FlagPlace.CALL and (given := passed_by_all(module, said)):
-            flag = None if given.value is None else bool(given.value)
-            caller = getattr(said.function, "name", "")
-        elif unknown:
+        held = _held(module, call, said)
+        where = None if held is None else flag_place(module, call, held is _Held.LAYER)
+        if held is None or where is None:
             continue
-        elif said.how is not How.CONSTANT:
-            passed = _passed_flag(module, call, said, where)
-            if passed is None:
-                continue
-            flag = passed
-            in_call = where is FlagPlace.CALL and not calls_base(module, call)
-            is_switch = in_call or flag is False
+        given = given_flag(module, call, said, where)
+        if given is None or (held is _Held.UNKNOWN and not given.is_left):
+            continue
+        in_graph = where is FlagPlace.GRAPH
         assert said.node is not None
-        if where is FlagPlace.GRAPH and fitted is None:
-            fitted = fitted_graph(module)
-        if where is not None:
-            yield Flagged(
-                value=flag,
-                call=call,
-                node=said.node,
-                where=where,
-                is_layer=is_layer,
-                is_function=is_function(module, call),
-                of_graphs=is_of_graphs(module, call),
-                kept_still=_is_kept_still(
-                    module, call, in_sight=bool(helper or caller)
-                ),
-                maybe_frozen=_maybe_frozen(module, call),
-                fitted=where is FlagPlace.GRAPH
-                and (
-                    call in (fitted or ()) or _release(module, call) is Release.FITTED
-                ),
-                noisy=where is FlagPlace.GRAPH and _has_endless_dropout(module),
-                in_training=_stands_beside_optimizer(module, call),
-                by_default_of=helper,
-                by_calls_of=caller,
-                only_drops=drops,
-                is_switch=_is_switch(module, said)
-                if where is FlagPlace.GRAPH
-                else is_switch,
-                unknown=unknown,
-                of_base=calls_base(module, call),
-            )
+        yield Flagged(
+            value=given.value,
+            call=call,
+            node=said.node,
+            where=where,
+            is_layer=held is _Held.LAYER,
+            is_function=is_function(module, call),
+            of_graphs=is_of_graphs(module, call),
+            kept_still=_is_kept_still(module, call, in_sight=given.is_left),
+            maybe_frozen=_maybe_frozen(module, call),
+            fitted=in_graph and _is_fitted(module, call),
+            noisy=in_graph and _has_endless_dropout(module),
+            in_training=_stands_beside_optimizer(module, call),
+            by_default_of=given.by_default_of,
+            by_calls_of=given.by_calls_of,
+            only_drops=held is _Held.DROPOUT,
+            is_switch=given.is_switch,
+            unknown=held is _Held.UNKNOWN,
+            of_base=calls_base(module, call),
+        )
+
+
+class _Held(Enum):
+    """What is called with a flag."""
+
+    LAYER, NETWORK, DROPOUT, UNKNOWN = range(4)
+
+
+def _held(module: Module, call: ast.Call, said: Said) -> _Held | None:
+    """What is called: BN, or what holds it.
+
+    Where the flag is left to a default, also what only drops, or is out of sight: else
+    a constant makes dropout sample, or not.
+    """
+    if is_batch_norm(module, call):
+        return _Held.LAYER
+    if _is_network(module, call):
+        return _Held.NETWORK
+    if left_at_default(module, said) is None:
+        return None
+    if _is_network(module, call, names.DROPOUT):
+        return _Held.DROPOUT
+    return _Held.UNKNOWN if may_depend_on_phase(module, call.func) else None
+
+
+def _is_fitted(module: Module, call: ast.Call) -> bool:
+    """Whether the graph that it is part of is compiled or fitted here, or elsewhere."""
+    return call in _fitted(module) or _release(module, call) is Release.FITTED
+
+
+@found_once
+def _fitted(module: Module) -> Iterator[ast.AST]:
+    yield from fitted_graph(module)
 
 
 def _may_be_flagged(text: str) -> bool:
@@ -232,57 +233,12 @@ def _stands_beside_optimizer(module: Module, call: ast.Call) -> bool:
     )
 
 
-def _is_switch(module: Module, said: Said) -> bool:
-    value = getattr(said.node, "value", None)
-    if said.how is How.PASSED_ON:
-        return isinstance(said.function, Function) and not all(
-            given is not None and isinstance(given[1], ast.Constant)
-            for given in passed_for(module, said.function, said.parameter, None)
-        )
-    return isinstance(value, ast.Name | ast.Subscript | ast.UnaryOp)
-
-
-def _passed_flag(
-    module: Module, call: ast.Call, said: Said, where: FlagPlace | None
-) -> bool | None:
-    """The one flag that a parameter, or an attribute, is always given; None else.
-
-    In a `call`, that is a constant that has a name; or True for a BN layer that calls
-    its base.
-    """
-    if not isinstance(said.node, ast.keyword) or is_function(module, call):
-        return None
-    value = said.node.value
-    if where is FlagPlace.GRAPH:
-        may_tell = ast.Name | ast.Attribute | ast.Subscript | ast.UnaryOp
-        if said.how is not How.PASSED_ON and not isinstance(value, may_tell):
-            return None
-        found = constants_of(module, value)
-        if said.packed:
-            found = _collected_flags(module, value)
-        return found[0] if found in ([True], [False]) else None  # type: ignore[return-value]
-    if said.how is not How.SOMETHING:
-        return None
-    if calls_base(module, call):
-        return True if True in constants_of(module, value) else None
-    return named_flag(module, value)
-
-
 def _collecting(module: Module, call: ast.Call) -> Said | None:
     """What a call says by the `**kwargs` of its function, if these are all it gets."""
     if any(argument.arg is None for argument in call.keywords):
         said = says(module, call)
         return said if said.packed and said.how is How.PASSED_ON else None
     return None
-
-
-def _collected_flags(module: Module, packed: ast.expr) -> list[object]:
-    """The flags that calls pass into `**kwargs`, each once."""
-    given = collected(module, packed, FLAG, None, None) or ()
-    flags: dict[object, None] = {}
-    for one in given:
-        flags |= dict.fromkeys([None] if one is None else constants_of(*one))
-    return list(flags)
 
 
 def _is_network(module: Module, call: ast.Call, kind: str = names.BATCH_NORM) -> bool:
