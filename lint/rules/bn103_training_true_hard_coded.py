@@ -45,8 +45,9 @@ class TrainingTrueHardCoded(Rule):
     only restored and run; and as info a constant where the class keeps the phase, and
     `tf.nn.batch_normalization` by the moments of the batch alone.
 
-    Calls of a model in a training loop, branches on the phase, Monte Carlo dropout and
-    augmentation are left alone. It is reported as info in a graph beside dropout with
+    Calls of a model in a training loop, branches on the phase and augmentation are left
+    alone, and so is Monte Carlo dropout, but for networks with batch normalization,
+    which are info. It is reported as info in a graph beside dropout with
     the same flag, as in pix2pix, and for TensorFlow 1 in a function that makes the
     training op.
 
@@ -200,6 +201,14 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
                 module.location(call.flag),
                 None if call.surely else Severity.INFO,
                 source.replaced(module, call.flag, "False", safe=False),
+            )
+        for flag in source.sampled_through_batch_norm(module):
+            yield self.finding(
+                "training=True samples by dropout, and puts batch normalization in "
+                "training mode as well: each sample moves the running statistics; call "
+                "the dropout layers alone with training=True when the network is built",
+                module.location(flag),
+                Severity.INFO,
             )
 
     def _in_graphs(self, module: Module) -> Iterator[Finding]:

@@ -132,6 +132,7 @@ from .training.dropped_updates import dropped_updates, updates_left_behind
 from .training.evaluation_steps import Evaluated, trained_in_evaluation
 from .training.handed_in import handed_in_networks
 from .training.lost_flag import LostFlag
+from .training.monte_carlo import sampled_through_batch_norm
 from .training.never_trained import predicted_untrained
 from .training.penalties import penalties_through_batch_norm
 from .training.penalties_out_of_sight import penalized_out_of_sight
@@ -287,6 +288,7 @@ __all__ = [
     "replacing_calls",
     "restored_in_training",
     "reused_layers",
+    "sampled_through_batch_norm",
     "saved_without_statistics",
     "scaled_twice",
     "sets_format_elsewhere",
