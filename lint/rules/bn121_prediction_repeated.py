@@ -53,10 +53,12 @@ model = keras.Sequential(
 x = np.ones((8, 4), "float32")
 samples = [model.predict(x, verbose=0) for _ in range(10)]
 """
-    good = bad.replace("model.predict(x, verbose=0)", "model(x, training=True)")
+    good = bad.replace(
+        "model.predict(x, verbose=0)",
+        "keras.ops.convert_to_numpy(model(x, training=True))",
+    )
     proof = """\
-samples = np.stack([keras.ops.convert_to_numpy(sample) for sample in samples])
-healthy = bool(np.ptp(samples, axis=0).max() > 0)
+healthy = bool(np.ptp(np.stack(samples), axis=0).max() > 0)
 """
 
     def check_source(self, module: Module) -> Iterator[Finding]:

@@ -52,6 +52,7 @@ model = keras.Sequential(
         keras.Input((4,)),
         keras.layers.Dropout(0.5),
         keras.layers.BatchNormalization(momentum=0.9),
+        keras.layers.Dense(4),
     ]
 )
 model.compile("sgd", "mean_squared_error")
@@ -68,6 +69,7 @@ model = keras.Sequential(
         keras.Input((4,)),
         keras.layers.BatchNormalization(momentum=0.9),
         keras.layers.Dropout(0.5),
+        keras.layers.Dense(4),
     ]
 )
 model.compile("sgd", "mean_squared_error")
