@@ -36,7 +36,7 @@ from ..resolving.members import (
 from ..resolving.records import field_given
 from ..resolving.resolve import values
 from ..resolving.runs import passed_expression, run_of
-from ..resolving.saying import says
+from ..resolving.saying import local_value, says
 from ..resolving.switches import is_dead, truth
 from .frozen import freezes
 from .instance_search import InstanceSearch
@@ -198,11 +198,11 @@ class LayerSearch(InstanceSearch):
             here = ((module, one) for one in passed_here(module, function, name.id))
             known += [of_run[:2]] if of_run else here
         for where, passed in known or [(module, name)]:
-            # What an attribute is may depend on where it is passed: look at its values.
-            if known and not isinstance(passed, ast.Attribute):
+            found = values(where, passed)
+            if known and any(map(_is_network, found)) and _is_built(where, passed):
                 yield self.expression(where, passed)
             else:
-                yield from map(self._value, values(where, passed))
+                yield from map(self._value, found)
 
     def _bound(self, module: Module, expression: ast.expr, index: int | None) -> Kinds:
         """Return what a name bound to an expression, or to one of its items, holds."""
@@ -257,3 +257,20 @@ class LayerSearch(InstanceSearch):
         settled = ours or name in _VARIABLES
         if not settled and not any(isinstance(value, Known) for value in owners):
             yield self.expression(module, base)
+
+
+def _is_network(value: Value) -> bool:
+    match value:
+        case Result(maker=Known(name)):
+            return name in ("keras.Sequential", "keras.Model")
+        case Result(maker=Class()):
+            return True
+    return False
+
+
+def _is_built(module: Module, passed: ast.expr) -> bool:
+    """Whether a function of the project makes it, perhaps by what it is given."""
+    match local_value(module, passed):
+        case ast.Call(func=function):
+            return any(isinstance(one, Routine) for one in values(module, function))
+    return False

@@ -34,6 +34,7 @@ _AVERAGING = re.compile(
 )
 _OPTIMIZER = re.compile(r"keras\.optimizers\.")
 _TRAINING = ("fit", "fit_generator", "compile")
+_BY_CONFIGURATION = ("get", "deserialize")
 _WRITING = ("finalize_variable_values",)
 _STEPPING = ("apply_gradients", "apply")
 # Functions that estimate the statistics again, by name.
@@ -54,12 +55,19 @@ def averaged_weights(module: Module) -> Iterator[ast.Call]:
     if not here:
         yield from _compiled_with_averages(module)
     known: set[tuple[object, ...]] = set()
-    for call in module.calls:
+    for call in module.calls if here else filter(_hands_options_on, module.calls):
         if _averages(module, call):
             averaged = set(_networks_given(module, call))
             if averaged - known:
                 yield call
             known |= averaged
+
+
+def _hands_options_on(call: ast.Call) -> bool:
+    """Whether it may be given `use_ema` without naming it."""
+    return last_word(call.func) in _BY_CONFIGURATION or any(
+        argument.arg is None for argument in call.keywords
+    )
 
 
 def _compiled_with_averages(module: Module) -> Iterator[ast.Call]:
@@ -130,7 +138,7 @@ def _given(
     module: Module, call: ast.Call, name: str
 ) -> Iterator[tuple[Module, ast.expr]]:
     """The value of an argument, also of one in `**options` or in a configuration."""
-    if last_word(call.func) in ("get", "deserialize") and call.args:
+    if last_word(call.func) in _BY_CONFIGURATION and call.args:
         for where, config in _entries(module, call.args[0], "config"):
             yield from _entries(where, config, name)
     for argument in call.keywords:
