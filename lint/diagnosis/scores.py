@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 # Of the loss of a constant prediction: what counts, and what does if it is no chance.
-_GAIN, _LEAST_GAIN = 0.05, 0.01
+_GAIN, _LEAST_GAIN = 0.1, 0.01
 
 # A difference counts if it is more than chance by so many standard errors, and exceeds
 # this fraction of the loss of an uninformed prediction, and this of the loss itself.
