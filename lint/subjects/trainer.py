@@ -27,5 +27,7 @@ def regularized(model: Any) -> list[Any]:
 
 def penalty_of(model: Any) -> float:
     """Return the part of the loss that regularizes weights, whatever the data."""
-    weights = regularized(model)
-    return sum(float(weight.regularizer(weight.value)) for weight in weights)
+    import keras
+
+    penalties = [weight.regularizer(weight.value) for weight in regularized(model)]
+    return sum(float(keras.ops.convert_to_numpy(one)) for one in penalties)
