@@ -20,16 +20,13 @@ from ..reading.values import (
 from .bound import evaluated
 from .lineage import method_of, project_lineage, property_of
 from .members import members
-from .records import field_given, fields_made
+from .records import NAMESPACES, field_given, fields_made
 from .resolve import reads, returned, values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..reading.module import Module
-
-# Objects whose attributes are the arguments that they are made with.
-_NAMESPACES = ("types.SimpleNamespace", "argparse.Namespace")
 
 
 @reads(ast.Attribute)
@@ -55,7 +52,7 @@ def attribute_of(value: Value, attribute: str) -> Iterator[Value]:
                 yield from values(where, expression)
             if not given:
                 yield from _member(cls, value, attribute)
-        case Result(maker=Known(name), module=module, call=made) if name in _NAMESPACES:
+        case Result(maker=Known(name), module=module, call=made) if name in NAMESPACES:
             for keyword in made.keywords:
                 if keyword.arg == attribute:
                     yield from values(module, keyword.value)

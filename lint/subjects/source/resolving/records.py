@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 _DECORATORS = ("dataclass", "define", "frozen", "attrs", "attrib", "s")
 _BASES = ("NamedTuple", "BaseModel", "BaseSettings", "Struct")
-_NAMESPACES = ("types.SimpleNamespace", "argparse.Namespace")
+NAMESPACES = ("types.SimpleNamespace", "argparse.Namespace")
 _OF_DICTS = ("ConfigDict", "FrozenConfigDict", "EasyDict", "AttrDict", "Munch")
 
 
@@ -136,7 +136,7 @@ def _is_record(value: Value | None) -> bool:
     """Whether its attributes are what it was made with."""
     match value:
         case Result(maker=Known(name)):
-            return name in _NAMESPACES or name.rpartition(".")[2] in _OF_DICTS
+            return name in NAMESPACES or name.rpartition(".")[2] in _OF_DICTS
         case Result(maker=Class() as cls):
             return method_of(cls, "__init__") is None and _is_of_fields(cls)
     return False
@@ -200,7 +200,7 @@ def _field_of(record: Result, name: str) -> Iterator[Given]:
             yield module, call.args[place], None
         else:
             yield from by_name(module, call, name, None, fields.get(name))
-    elif record.maker.name in _NAMESPACES:
+    elif record.maker.name in NAMESPACES:
         yield from by_name(module, call, name, None, None)
     else:
         for given in values(module, call.args[0]) if call.args else ():

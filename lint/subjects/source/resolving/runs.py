@@ -58,34 +58,42 @@ def run_of(
     is_made = owner is not None and getattr(function, "name", "") == "__init__"
     node = owner if is_made and owner else function
     skipped = int(routine.owner is not None)
-    handed = _handed_on(routine.module, node)
-    settled = _deciding(routine.module, node) | {
-        name
-        for name in handed & parameters(function)
-        if _is_choice(
-            argument_for(call, function, name, skipped) or default_of(function, name),
-            outer,
-        )
-        or _settles_rest(call, function, name, outer)
+    handed = _handed_on(routine.module, node) & parameters(function)
+    deciding = parameters(function) & _deciding(routine.module, node) | {
+        name for name in handed if _is_settled(call, function, name, skipped, outer)
     }
-    deciding = settled & parameters(function)
     if not deciding:
         return None
+    scope = module.scopes.scope_of(call.func).node
+    passed = _as_passed(call, function, sorted(deciding), skipped)
+    key = (function, scope, *passed, outer and outer.key)
+    kept = _kept_from(routine.module, node, frozenset(deciding))
+    return Run(function, module, call, skipped, outer, key, kept)
+
+
+def _is_settled(
+    call: ast.Call, function: Function, name: str, skipped: int, outer: Run | None
+) -> bool:
+    """Whether a parameter that is handed on gets a switch, or the rest that has one."""
+    given = argument_for(call, function, name, skipped) or default_of(function, name)
+    return _is_choice(given, outer) or _settles_rest(call, function, name, outer)
+
+
+def _as_passed(
+    call: ast.Call, function: Function, wanted: list[str], skipped: int
+) -> list[tuple[str | None, str]]:
+    """What a call passes for these parameters, and into `**kwargs`, as written."""
     passed: list[tuple[str | None, str]] = [
         (name, ast.unparse(given))
-        for name in sorted(deciding)
+        for name in wanted
         for given in [argument_for(call, function, name, skipped)]
         if given is not None
     ]
-    scope = module.scopes.scope_of(call.func).node
-    passed += [
+    return passed + [
         (keyword.arg, ast.unparse(keyword.value))
         for keyword in call.keywords
         if keyword.arg is None or function.args.kwarg is not None
     ]
-    key = (function, scope, *passed, outer and outer.key)
-    kept = _kept_from(routine.module, node, frozenset(deciding))
-    return Run(function, module, call, skipped, outer, key, kept)
 
 
 def _is_choice(given: ast.expr | None, outer: Run | None) -> bool:

@@ -48,7 +48,7 @@ def dropout_rates(module: Module) -> Iterator[DropoutRate]:
     Layers that are meant to drop most of a wide input are hardly told from mistaken
     ones: of them the first is enough.
     """
-    told = False
+    reported = False
     if not module.mentions("ropout") or module.is_test:
         return
     for call in module.calls:
@@ -64,8 +64,8 @@ def dropout_rates(module: Module) -> Iterator[DropoutRate]:
                 yield DropoutRate(rate, ast.unparse(call.func), True)
             elif _KEPT.search(last_word(rate)) and found != [_HALF]:
                 yield DropoutRate(rate, ast.unparse(call.func), False)
-            elif not told and (most := _most(found)) is not None:
-                told = True
+            elif not reported and (most := _most(found)) is not None:
+                reported = True
                 yield DropoutRate(rate, ast.unparse(call.func), False, most)
             break
 

@@ -5,23 +5,22 @@ The loops that train a module of PyTorch itself are read by `torch_steps`.
 
 from __future__ import annotations
 
-import ast
 from typing import TYPE_CHECKING
 
 from ..reading.values import Class, Known
-from ..resolving.classes import keyword
 from ..resolving.lineage import lineage
 from ..resolving.members import members
-from ..resolving.saying import FLAG
-from .lost_flag import LOST, LostFlag
+from .lost_flag import LOST, lost_in
 from .phases import loses_flag
 from .running import running, trained_kinds
 from .torch_steps import runs_without_gradients
 
 if TYPE_CHECKING:
+    import ast
     from collections.abc import Iterator
 
     from ..reading.module import Module
+    from .lost_flag import LostFlag
 
 _LIGHTNING = "LightningModule"
 _KERAS_3 = ("import keras", "from keras")
@@ -52,15 +51,5 @@ def _lost(module: Module, method: ast.AST, flag: str) -> Iterator[LostFlag]:
         known = [] if lost is None else list(trained_kinds(run))
         kinds = next((kinds & LOST for _, kinds in known if kinds & LOST), None)
         if lost is not None and kinds:
-            here = lost is run and run.is_shown
-            yield LostFlag(
-                lost.shown,
-                ast.unparse(run.call.func),
-                f"in `{name}` of a LightningModule, whose train() it ignores,",
-                kinds,
-                is_call=here and keyword(run.call, FLAG) is None,
-                shared=run.caller is not None,
-                home=lost.module,
-                call=lost.call,
-                flag=flag,
-            )
+            how = f"in `{name}` of a LightningModule, whose train() it ignores,"
+            yield lost_in(run, lost, how, kinds, flag)

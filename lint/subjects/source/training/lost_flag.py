@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ... import names
+from ..resolving.classes import keyword
+from ..resolving.saying import FLAG
 
 if TYPE_CHECKING:
-    import ast
-
     from ..reading.module import Module
+    from .running import Running
 
 # Layers that are inactive in inference mode; augmentation is not.
 LOST = frozenset({names.BATCH_NORM, names.DROPOUT, names.NOISE})
@@ -45,3 +47,25 @@ class LostFlag:
     home: Module | None = None
     call: ast.Call | None = None
     flag: str = "training=True"
+
+
+def lost_in(
+    run: Running,
+    lost: Running,
+    how: str,
+    kinds: frozenset[str],
+    flag: str = "training=True",
+) -> LostFlag:
+    """The flag that a call lacks, or that another on the way to it leaves out."""
+    here = lost is run and run.is_shown
+    return LostFlag(
+        lost.shown,
+        ast.unparse(run.call.func),
+        how,
+        kinds,
+        is_call=here and keyword(run.call, FLAG) is None,
+        shared=run.caller is not None,
+        home=lost.module,
+        call=lost.call,
+        flag=flag,
+    )

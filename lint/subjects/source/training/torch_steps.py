@@ -12,14 +12,12 @@ from ..reading.bindings import Kind
 from ..reading.nodes import Function, end, last_word
 from ..reading.values import Class, Result, Routine, argument_for
 from ..resolving.callers import all_calls
-from ..resolving.classes import keyword
 from ..resolving.handed import as_caller_writes
 from ..resolving.heirs import held_by
 from ..resolving.members import attribute_of_self
 from ..resolving.resolve import values
-from ..resolving.saying import FLAG
 from .applying import applies
-from .lost_flag import LOST, LostFlag
+from .lost_flag import LOST, lost_in
 from .owners import owners
 from .passed_losses import made_by, passed_losses
 from .phases import loses_flag
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..reading.module import Module
+    from .lost_flag import LostFlag
     from .running import Network
 
 
@@ -62,18 +61,8 @@ def before_backward(
         if _come_together(module, run, handed) or any(
             is_part_of(network, part, backward) for network, _ in known for part in held
         ):
-            here = lost is run and run.is_shown
-            yield LostFlag(
-                lost.shown,
-                ast.unparse(run.call.func),
-                "before loss.backward()",
-                kinds,
-                is_call=here and keyword(run.call, FLAG) is None,
-                shared=run.caller is not None,
-                home=lost.module,
-                call=lost.call,
-                flag="training=self.training" if _is_forward(lost) else "training=True",
-            )
+            flag = "training=self.training" if _is_forward(lost) else "training=True"
+            yield lost_in(run, lost, "before loss.backward()", kinds, flag)
 
 
 def _is_forward(run: Running) -> bool:
