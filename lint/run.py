@@ -85,8 +85,12 @@ def run(
     results = [linter.check(subject) for subject in subjects]
     exclusion = Exclusion(config)
     named, files = _files(paths, exclusion, force=config.force_exclude)
-    checked_files = progress(check_files(files, linter, config, jobs), len(files))
-    for path, result in zip(files, checked_files, strict=True):
+    # Neighbours share what they import, and that is kept for a few projects only.
+    ordered = sorted(files)
+    checked_files = progress(check_files(ordered, linter, config, jobs), len(files))
+    by_path = dict(zip(ordered, checked_files, strict=True))
+    for path in files:
+        result = by_path[path]
         # In a folder, an HDF5 data set is not a mistake.
         if result.unread is None or result.unread.supported or path in named:
             results.append(result)

@@ -15,7 +15,7 @@ import pytest
 
 from lint import UsageError, parallel, progress
 from lint.config import Config
-from lint.linter import Result
+from lint.linter import Linter, Result
 from lint.run import run
 
 from .conftest import BAD_SOURCE, SAVED_MODELS
@@ -47,6 +47,26 @@ def test_processes_find_what_one_does(many):
     assert len(one.findings) > 50
     assert (one.known, one.stale) == (1, 1)
     assert one.unread
+
+
+def test_neighbours_are_linted_one_after_the_other(folder, monkeypatch):
+    """As they share what they import; they are reported in the order they are named."""
+    named = [f"{package}/{name}.py" for name in "ab" for package in "yx"]
+    for name in named:
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(BAD_SOURCE)
+    linted = []
+    check_file = Linter.check_file
+
+    def recorded(linter, path, data=None):
+        linted.append(str(path))
+        return check_file(linter, path, data)
+
+    monkeypatch.setattr(Linter, "check_file", recorded)
+    report = run(named, Config())
+    assert linted == ["x/a.py", "x/b.py", "y/a.py", "y/b.py"]
+    assert list(report.checked) == named
+    assert [finding.location.path for finding in report.findings] == linted
 
 
 def test_a_process_that_crashes_is_one_message(many, monkeypatch):
