@@ -49,10 +49,15 @@ def found_in(*paths: Path, root: Path) -> list[Found]:
     """File, line, code and severity of each finding in the sources of a project."""
     project = Project(root)
     return sorted(
-        (path.name, finding.line, finding.code, finding.severity.letter)
+        of_expected_form(path, finding)
         for path in paths
         for finding in findings_in(path, read(path, project))
     )
+
+
+def of_expected_form(path: Path, finding: Finding) -> Found:
+    """What a comment says of a finding."""
+    return path.name, finding.line, finding.code, finding.severity.letter
 
 
 def read(path: Path, project: Project) -> Module:

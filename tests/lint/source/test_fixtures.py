@@ -1,4 +1,4 @@
-"""Every fixture has exactly the findings that its comments expect."""
+"""Every fixture has exactly the findings that its comments expect, at their places."""
 
 from __future__ import annotations
 
@@ -15,11 +15,15 @@ from .fixtures import (
     findings_in,
     found_in,
     joined,
+    of_expected_form,
     read,
 )
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from lint.findings import Finding
+    from lint.subjects.source import Module
 
 FOLDER = FIXTURES / "source"
 OF_REFERENCES = set(FOLDER.glob("references/**/*.py"))  # see `test_references`
@@ -43,7 +47,21 @@ def root_of(path: Path) -> Path:
 
 @pytest.mark.parametrize("path", BY_DEFAULT + SELECTED, ids=lambda path: path.stem)
 def test_fixture(path: Path) -> None:
-    assert found_in(path, root=root_of(path)) == expected_in(path)
+    module = read(path, Project(root_of(path)))
+    findings = findings_in(path, module)
+    found = sorted(of_expected_form(path, finding) for finding in findings)
+    assert found == expected_in(path)
+    for finding in findings:
+        assert_location_is_the_text_it_names(finding, module)
+
+
+def assert_location_is_the_text_it_names(finding: Finding, module: Module) -> None:
+    place = finding.location
+    assert place.line is not None
+    assert place.column is not None
+    line = module.lines[place.line - 1]
+    assert line[place.column - 1 :].strip(), finding
+    assert place.column == 1 or not line[place.column - 2].isalnum(), finding
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
@@ -57,16 +75,3 @@ def test_every_rule_has_one() -> None:
     expected = expected_in(*BY_DEFAULT)
     assert len(expected) >= 40
     assert {code for _, _, code, _ in expected} == {rule.code for rule in RULES}
-
-
-@pytest.mark.parametrize("path", BY_DEFAULT, ids=lambda path: path.stem)
-def test_location_is_the_text_it_names(path: Path) -> None:
-    module = read(path, Project(root_of(path)))
-    for finding in findings_in(path, module):
-        place = finding.location
-        assert place.line is not None
-        assert place.column is not None
-        line = module.lines[place.line - 1]
-        text = line[place.column - 1 :]
-        assert text.strip(), finding
-        assert place.column == 1 or not line[place.column - 2].isalnum(), finding
