@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from kerasbn.isolation import UnusableFileError, isolated
 
+from .excluding import Exclusion
 from .findings import Severity
 from .rules import enabled_rules
 from .subjects import Opener, Unread, UnreadError
@@ -59,7 +60,8 @@ class Linter:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._rules = enabled_rules(config.select, config.ignored, config.extend_select)
-        self._opener = Opener(config.keras_version, config.targets)
+        leaves_out = partial(Exclusion(config).leaves_out_named, is_folder=False)
+        self._opener = Opener(config.keras_version, config.targets, leaves_out)
         self._has_checked_model = False
         self.baseline: Baseline | None = None
         if config.baseline is not None:

@@ -30,8 +30,10 @@ class MomentumTooSmall(Rule):
     and info below 0.9. Constants, defaults, `functools.partial`, `**dict` and arguments
     passed on by functions of the project are followed, as are numbers that are
     calculated, settings that are merged or set later, the default of an option whose
-    name speaks of normalization, and `layer.momentum = ...`. In contrib and slim the
-    argument is called `decay`.
+    name speaks of normalization, and `layer.momentum = ...`. A number that several
+    layers get is reported once, at the number; if layers of several files get it, in
+    its own file, if that is linted as well. In contrib and slim the argument is called
+    `decay`.
 
     ## Why is this bad
     Keras keeps a share of `momentum` of the old statistic at each step, so the running

@@ -13,7 +13,7 @@ from .roots import Roots
 from .unread import Unread, UnreadError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
     from types import ModuleType
     from typing import TypeAlias
@@ -49,12 +49,17 @@ class Opener:
     Args:
         keras_version: the version that the source is written for, if the user set it.
         targets: the files and folders that are linted; any if there are none.
+        leaves_out: whether a file in those folders is not linted.
     """
 
     def __init__(
-        self, keras_version: str | None = None, targets: Iterable[Path] = ()
+        self,
+        keras_version: str | None = None,
+        targets: Iterable[Path] = (),
+        leaves_out: Callable[[Path], bool] = lambda _: False,
     ) -> None:
         self._keras_version = keras_version
+        self._leaves_out = leaves_out
         self._projects: dict[Path, Project] = {}
         self._targets = {target.resolve() for target in targets}
         self._roots = Roots(target for target in self._targets if target.is_dir())
@@ -103,8 +108,10 @@ class Opener:
             ) from error
 
     def _is_linted(self, path: Path) -> bool:
-        """Whether a file is one of the targets, or below one."""
-        return not self._targets or not self._targets.isdisjoint((path, *path.parents))
+        """Whether a file is one of the targets, or below one and not left out."""
+        if not self._targets or path in self._targets:
+            return True
+        return not self._targets.isdisjoint(path.parents) and not self._leaves_out(path)
 
     def _project(self, path: Path) -> Project:
         from .source import Project

@@ -193,3 +193,33 @@ def test_odd_files_of_patterns_exclude_nothing(folder):
     write(folder / "a.py")
     assert found(".") == ["a.py"]
     assert not Exclusion(Config()).leaves_out(folder / "a.py", is_folder=False)
+
+
+USING = """
+import keras
+from settings import MOMENTUM
+
+norm = keras.layers.BatchNormalization(momentum=MOMENTUM)
+"""
+
+
+@pytest.mark.parametrize(
+    ("targets", "places"),
+    [
+        (["."], ["settings.py:1"]),
+        (["settings.py"], ["settings.py:1"]),
+        (["a.py", "b.py"], ["a.py:5", "b.py:5"]),
+        (["a.py", "settings.py"], ["settings.py:1"]),
+        ([".", "--exclude", "settings.py"], ["a.py:5", "b.py:5"]),
+        ([".", "--exclude", "a.py"], ["settings.py:1"]),
+    ],
+)
+def test_a_shared_number_is_reported_once_unless_its_file_is_left_out(
+    folder, command, targets, places
+):
+    (folder / "settings.py").write_text("MOMENTUM = 0.1\n")
+    for name in ("a.py", "b.py"):
+        (folder / name).write_text(USING)
+    done = command(*targets, "--output-format", "concise")
+    lines = [line for line in done.out.splitlines() if "BN201" in line]
+    assert [":".join(line.split(":")[:2]) for line in lines[:-1]] == places

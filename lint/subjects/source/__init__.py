@@ -90,8 +90,9 @@ from .statistics.data_formats import (
 )
 from .statistics.dropout_rates import DropoutRate, dropout_rates
 from .statistics.fixed_axis import fixed_axes
+from .statistics.given_momenta import Momentum
 from .statistics.imported_weights import default_epsilons, misordered_weights
-from .statistics.momenta import Momentum, momenta
+from .statistics.momenta import momenta
 from .statistics.own_averages import own_averages
 from .statistics.reused_layers import reused_layers
 from .statistics.scaled_twice import scaled_twice

@@ -13,6 +13,7 @@ REQUIREMENT_FILES = 20
 SETTINGS_BYTES = 100_000
 MODULES = 2_000  # that are read of a project
 FILES_CALLING = 3  # of a function; their arguments are not followed if there are more
+FILES_SHARING = 30  # a number that is written in one of them
 FILES_STEPPING = 8  # with training steps, that call functions of one file
 SUBCLASSES = 8  # of a class with a training step, each looked at for itself
 FILES_REACHED = 30  # that one module's imports lead to, searched for words

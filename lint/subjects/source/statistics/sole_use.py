@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from ..reading.bindings import Scope
     from ..reading.module import Module
-    from .momenta import Momentum
+    from .given_momenta import Momentum
 
 
 def sole_number(module: Module, momentum: Momentum) -> ast.Constant | None:
