@@ -7,6 +7,7 @@ import sys
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
+from .data_normalization import of_live_layer
 from .graph_layers import read_layers
 from .model import BatchNorm, Model, Statistics
 
@@ -35,11 +36,13 @@ def read_live_model(model: Any, name: str | None = None) -> Model:
 
     graph = _graph(model)
     in_graph = _layers_in_graph(graph)
+    layers = list(layers_inside(model))
     found = [
         (layer, path, frozen)
-        for layer, path, frozen in layers_inside(model)
+        for layer, path, frozen in layers
         if isinstance(layer, keras.layers.BatchNormalization)
     ]
+    of_data = (of_live_layer(layer, path) for layer, path, _ in layers)
     can_move = {
         path: layer for layer, path, frozen in found if layer.built and not frozen
     }
@@ -53,6 +56,7 @@ def read_live_model(model: Any, name: str | None = None) -> Model:
         iterations=steps_taken(model),
         graph=graph,
         live=model,
+        data_normalizations=tuple(filter(None, of_data)),
         probe=cache(partial(probe, model, can_move)),
     )
 

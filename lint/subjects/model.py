@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from kerasbn.graph import Graph
 
+    from .data_normalization import DataNormalization
+
     Array = NDArray[np.floating[Any]]
 
 
@@ -144,6 +146,7 @@ class Model:
             known.
         graph: the layer calls; None if the model is not inspectable as a graph.
         live: the model object itself, for rules that read its class; None for files.
+        data_normalizations: the `Normalization` layers that were to be adapted to data.
         probe: runs a live model, only when a rule needs it; returns None for files and
             if there is nothing to see.
     """
@@ -154,6 +157,7 @@ class Model:
     iterations: int | None = None
     graph: Graph | None = None
     live: Any = field(default=None, repr=False)
+    data_normalizations: tuple[DataNormalization, ...] = ()
     probe: Callable[[], Probe | None] = lambda: None
 
     @property

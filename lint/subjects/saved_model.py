@@ -11,6 +11,7 @@ from kerasbn.archive import UnsupportedFormatError, UnusableFileError, open_arch
 from kerasbn.archive.numbering import layer_groups
 from kerasbn.graph import NotAGraphError, read_graph
 
+from .data_normalization import in_graph
 from .graph_layers import read_layers
 from .model import BatchNorm, Model, Statistics
 from .unread import Unread, UnreadError
@@ -18,7 +19,7 @@ from .weights_only import batch_norms_in_group, find_batch_norms, is_opaque
 from .wrapped import has_batch_norm_config, wrapped_batch_norms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
     from typing import Any
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
     from kerasbn.archive import Archive, StoredArray
     from kerasbn.graph import Graph, Layer
+
+    from .data_normalization import Arrays, DataNormalization
 
 
 @contextmanager
@@ -63,6 +66,7 @@ def _damage_is_unusable() -> Iterator[None]:
 
 def _read(archive: Archive, path: Path) -> Model:
     archive, graph = _graph(archive)
+    of_data: Iterable[DataNormalization] = ()
     if graph is None:
         layers = find_batch_norms(archive)
     else:
@@ -73,12 +77,14 @@ def _read(archive: Archive, path: Path) -> Model:
             reader,
             partial(_inside, archive, groups, reader),
         )
+        of_data = in_graph(graph, partial(_reader_of_adapted, archive))
     return Model(
         path=str(path),
         keras_version=archive.keras_version,
         batch_norms=tuple(layers),
         iterations=archive.iterations(),
         graph=graph,
+        data_normalizations=tuple(of_data),
     )
 
 
@@ -164,6 +170,20 @@ def _reader(
                 f"{layer.path!r}. It is damaged; save the model again."
             )
         return stored.read()
+
+    return read
+
+
+def _reader_of_adapted(archive: Archive, layer: Layer) -> Callable[[], Arrays | None]:
+    """Return a reader of the mean and variance of a `Normalization` layer."""
+
+    @cache
+    @_damage_is_unusable()
+    def read() -> Arrays | None:
+        mean, variance = (archive.variable(layer.path, index) for index in (0, 1))
+        if mean is None or variance is None:
+            return None
+        return mean.read(), variance.read()
 
     return read
 

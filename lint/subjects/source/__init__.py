@@ -98,6 +98,7 @@ from .statistics.reused_layers import reused_layers
 from .statistics.scaled_twice import scaled_twice
 from .statistics.shared_inputs import shared_by_inputs
 from .statistics.sole_use import sole_number
+from .statistics.unadapted import unadapted_normalizations
 from .tf1.backend_functions import trained_without_updates
 from .tf1.batch_statistics import own_batch_statistics
 from .tf1.constant_dropout import ConstantDropout, constant_dropouts
@@ -306,6 +307,7 @@ __all__ = [
     "training_ops",
     "trains_layers",
     "true_defaults",
+    "unadapted_normalizations",
     "uncalled_members",
     "unfed_nodes",
     "unflagged_in_estimators",
