@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..findings import Finding
+    from ..semantics import KerasVersion
     from ..subjects.model import Model
     from ..subjects.source import Module
 
@@ -22,9 +23,9 @@ class MomentumOutOfRange(Rule):
 
     ## What it does
     Reports batch normalization whose momentum (`decay` in contrib and slim) is
-    negative, 1 or more. A dropout rate of 1 is reported as well, as a warning unless
-    the code is surely for Keras 3; and, as info, a rate that is named as what is kept,
-    and the first of 0.8 or more, which is usual for what is kept.
+    negative, 1 or more. A dropout rate of 1 or more is reported as well, as a warning
+    unless the code is surely for Keras 3; and, as info, a rate that is named as what is
+    kept, and the first of 0.8 or more, which is usual for what is kept.
 
     ## Why is this bad
     With 1 the running statistics never move, above 1 they grow without bound, and below
@@ -72,38 +73,8 @@ healthy = bool(np.abs(moving_mean - x.mean(axis=0)).max() < 1)
                 yield self.finding(message, momentum.location)
 
         for rate in source.dropout_rates(module):
-            if rate.most is not None:
-                yield self.finding(
-                    f"{rate.called} drops {rate.most * 100:.4g}% in training: it takes "
-                    "the rate of what is dropped; if so much is to be kept, pass "
-                    f"{1 - rate.most:.2g}",
-                    module.location(rate.node),
-                    Severity.INFO,
-                )
-                continue
-            if not rate.is_one:
-                yield self.finding(
-                    f"{rate.called} takes the rate of what is dropped, and gets "
-                    f"{ast.unparse(rate.node)}; if that is what is kept, pass "
-                    f"1 - {ast.unparse(rate.node)}",
-                    module.location(rate.node),
-                    Severity.INFO,
-                )
-                continue
-            keras = source.keras_for(module)
-            sure = not (keras.legacy or keras.assumed)
-            harm = "it outputs zeros in training"
-            if not sure:
-                harm = (
-                    "in Keras 3 it outputs zeros in training, before TensorFlow 2 it "
-                    "drops nothing, and in tf.keras 2 the call fails"
-                )
-            yield self.finding(
-                f"{rate.called} at a rate of 1: {harm}; pass the part that is to be "
-                "dropped, below 1",
-                module.location(rate.node),
-                None if sure else Severity.WARNING,
-            )
+            message, severity = _about(rate, source.keras_for(module))
+            yield self.finding(message, module.location(rate.node), severity)
 
     def check_model(self, model: Model) -> Iterator[Finding]:
         """Report every BN layer whose momentum is out of range."""
@@ -122,3 +93,43 @@ def _message(what: str, momentum: float) -> str:
     else:
         harm = "the old statistics enter with the wrong sign"
     return f"{what} is not in [0, 1): {harm}; use 0.9 to 0.999"
+
+
+def _about(
+    rate: source.DropoutRate, keras: KerasVersion
+) -> tuple[str, Severity | None]:
+    """The message about a rate of dropout, and its severity if it is not the rule's."""
+    kept = ast.unparse(rate.node)
+    sure = not (keras.legacy or keras.assumed)
+    match rate.kind:
+        case source.RateKind.IS_MOST:
+            return (
+                f"{rate.called} drops {rate.value * 100:.4g}% in training: it takes "
+                "the rate of what is dropped; if so much is to be kept, pass "
+                f"{1 - rate.value:.2g}",
+                Severity.INFO,
+            )
+        case source.RateKind.IS_KEPT:
+            return (
+                f"{rate.called} takes the rate of what is dropped, and gets "
+                f"{kept}; if that is what is kept, pass 1 - {kept}",
+                Severity.INFO,
+            )
+        case source.RateKind.NO_SHARE:
+            return (
+                f"{rate.called} takes the share of what is dropped, and gets "
+                f"{rate.value:g}: Keras 3 and tf.keras refuse that, and before, it "
+                "dropped nothing; pass a rate below 1, or use Dense if these are units",
+                None if sure else Severity.WARNING,
+            )
+    harm = "it outputs zeros in training"
+    if not sure:
+        harm = (
+            "in Keras 3 it outputs zeros in training, before TensorFlow 2 it drops "
+            "nothing, and in tf.keras 2 the call fails"
+        )
+    return (
+        f"{rate.called} at a rate of 1: {harm}; pass the part that is to be dropped, "
+        "below 1",
+        None if sure else Severity.WARNING,
+    )

@@ -89,6 +89,7 @@ from .statistics.data_formats import (
     sets_format_elsewhere,
 )
 from .statistics.dropout_rates import DropoutRate, dropout_rates
+from .statistics.dropout_rates import Kind as RateKind
 from .statistics.fixed_axis import fixed_axes
 from .statistics.given_momenta import Momentum
 from .statistics.imported_weights import default_epsilons, misordered_weights
@@ -177,6 +178,7 @@ __all__ = [
     "Momentum",
     "Phase",
     "Project",
+    "RateKind",
     "Restored",
     "UnreadableSource",
     "Unused",

@@ -1,10 +1,11 @@
-"""Rates of dropout that drop all or most, or that are named as what is kept."""
+"""Rates of dropout that are none, drop all or most, or are named as what is kept."""
 
 from __future__ import annotations
 
 import ast
 import re
 from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from ... import names
@@ -25,6 +26,15 @@ _HALF = 0.5
 _MOST = 0.8  # a usual share to keep, and hardly ever one to drop
 
 
+class Kind(Enum):
+    """What is wrong with a rate."""
+
+    IS_ONE = "it drops all"
+    NO_SHARE = "it is above 1"
+    IS_MOST = "it drops most"
+    IS_KEPT = "its name says that it is what is kept"
+
+
 @dataclass(frozen=True)
 class DropoutRate:
     """A rate of dropout that is not what it seems.
@@ -32,14 +42,14 @@ class DropoutRate:
     Attributes:
         node: the argument.
         called: the layer, as written.
-        is_one: whether it is 1.
-        most: the rate, if most is dropped; else its name says that it is what is kept.
+        kind: what is wrong with it.
+        value: the rate; 0 if it is not known.
     """
 
     node: ast.expr
     called: str
-    is_one: bool
-    most: float | None = None
+    kind: Kind
+    value: float = 0
 
 
 def dropout_rates(module: Module) -> Iterator[DropoutRate]:
@@ -59,23 +69,25 @@ def dropout_rates(module: Module) -> Iterator[DropoutRate]:
             rate = _rate(value.name, call) if isinstance(value, Known) else None
             if rate is None:
                 continue
-            found = constants_of(module, rate)
-            if len(found) == 1 and type(found[0]) in (int, float) and found[0] == 1:
-                yield DropoutRate(rate, ast.unparse(call.func), True)
-            elif _KEPT.search(last_word(rate)) and found != [_HALF]:
-                yield DropoutRate(rate, ast.unparse(call.func), False)
-            elif not reported and (most := _most(found)) is not None:
-                reported = True
-                yield DropoutRate(rate, ast.unparse(call.func), False, most)
+            kind, number = _judged(rate, constants_of(module, rate))
+            is_repeated = kind is Kind.IS_MOST and reported
+            if kind is not None and not is_repeated:
+                yield DropoutRate(rate, ast.unparse(call.func), kind, number)
+            reported |= kind is Kind.IS_MOST
             break
 
 
-def _most(found: list[object]) -> float | None:
-    """The rate, if it is known and most is dropped."""
+def _judged(rate: ast.expr, found: list[object]) -> tuple[Kind | None, float]:
+    """What is wrong with a rate that may be these, if anything, and its number."""
     match found:
-        case [float() as rate] if _MOST <= rate < 1:
-            return rate
-    return None
+        case [int() | float() as number] if not isinstance(number, bool):
+            if number >= 1:
+                return Kind.IS_ONE if number == 1 else Kind.NO_SHARE, number
+        case _:
+            number = 0.0
+    if _KEPT.search(last_word(rate)) and found != [_HALF]:
+        return Kind.IS_KEPT, number
+    return Kind.IS_MOST if number >= _MOST else None, number
 
 
 def _rate(name: str, call: ast.Call) -> ast.expr | None:
