@@ -85,7 +85,7 @@ healthy = bool(np.abs(moving_mean).max() == 0)  # as training=False promises
                 assert flagged.value is not None
                 unsure = keras.assumed or flagged.maybe_frozen or not flagged.fitted
                 yield self.finding(
-                    _message(flagged.value) + keras.caveat,
+                    _message(flagged.value, assumed=keras.assumed) + keras.caveat,
                     module.location(flagged.node),
                     Severity.INFO if unsure else None,
                     # False wants freezing instead, which is for the author to place.
@@ -129,11 +129,17 @@ healthy = bool(np.abs(moving_mean).max() == 0)  # as training=False promises
                 )
 
 
-def _message(flag: bool) -> str:
+def _message(flag: bool, *, assumed: bool = False) -> str:
+    """What happens to the flag; also in Keras 2 if the version is but assumed."""
     message = (
         f"training={flag} in a Functional graph is overridden by fit and predict in "
-        "Keras 3.0 to 3.15; "
+        "Keras 3.0 to 3.15"
     )
     if flag:
-        return message + "leave it out, or call the layer in a `call` of your own"
-    return message + "freeze with trainable=False instead"
+        if assumed:
+            message += (
+                ", and obeyed by Keras 2, where batch normalization uses the batch's "
+                "own statistics in predict too"
+            )
+        return message + "; leave it out, or call the layer in a `call` of your own"
+    return message + "; freeze with trainable=False instead"
