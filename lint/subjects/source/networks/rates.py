@@ -66,7 +66,8 @@ def _never_drops(
     if not given or (literally and not isinstance(given[0], ast.Constant)):
         return False
     found = constants_of(module, given[0], run)
-    known = [value for value in found if not isinstance(value, Other)]
+    # None stands for no such layer: where one is made, it is another number.
+    known = [value for value in found if value not in (None, *Other)]
     return bool(known) and not any(known)
 
 

@@ -14,6 +14,7 @@ from ..reading.bindings import Kind
 from ..reading.limits import FLAGS_HANDED
 from ..reading.nodes import Function
 from ..reading.values import (
+    Items,
     Parameter,
     Self,
 )
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from ..reading.module import Module
+    from ..reading.values import Value
     from .passed import Given
     from .runs import Run
 
@@ -232,6 +234,8 @@ class _OutcomeSearch:
         given = collected(module, base, key, run, left_out)
         if given is None:
             yield from valued(module, call)
+            if not any(_is_written_out(value) for value in values(module, base)):
+                yield Other.UNKNOWN
         else:
             yield from self._given(given, depth)
 
@@ -266,3 +270,13 @@ class _OutcomeSearch:
                 yield Other.UNKNOWN
             else:
                 yield from self.outcomes(*one, depth)
+
+
+def _is_written_out(options: Value) -> bool:
+    """Whether it is a dict that no other is merged into."""
+    match options:
+        case Items(node=ast.Dict(keys=keys)):
+            return None not in keys
+        case Items(node=ast.Call(args=[], keywords=keywords)):
+            return all(keyword.arg is not None for keyword in keywords)
+    return False
