@@ -128,7 +128,11 @@ from .tf1.unused_flags import unused_flags
 from .tf1.updates_out_of_sight import layers_out_of_sight, updates_out_of_sight
 from .tf1.vain_updates import fetched_in_vain
 from .training.borrowed import only_borrows
-from .training.dropped_updates import dropped_updates, updates_left_behind
+from .training.dropped_updates import (
+    dropped_in_scopes,
+    dropped_updates,
+    updates_left_behind,
+)
 from .training.evaluation_steps import Evaluated, trained_in_evaluation
 from .training.handed_in import handed_in_networks
 from .training.lost_flag import LostFlag
@@ -208,6 +212,7 @@ __all__ = [
     "default_of",
     "dropout_rates",
     "dropouts_without_flag",
+    "dropped_in_scopes",
     "dropped_outputs",
     "dropped_updates",
     "extends_flagged",

@@ -21,6 +21,7 @@ from ..reading.values import (
 )
 from . import named_tuples
 from .attributes import attribute_of
+from .dict_calls import MAKING
 from .items import asked_for, constants
 from .lineage import bases
 from .members import DYNAMIC
@@ -50,7 +51,7 @@ def _call(module: Module, call: ast.Call) -> Iterator[Value]:
             case Known("functools.partial") if call.args:
                 for inner in values(module, call.args[0]):
                     yield Partial(inner, module, call)
-            case Known("dict" | "collections.OrderedDict"):
+            case Known(name) if name in MAKING:
                 yield Items(module, call)
             case Known("getattr"):
                 continue
@@ -103,6 +104,7 @@ def _unbound(function: Value) -> Value:
 def _got(module: Module, call: ast.Call) -> Iterator[Value]:
     """`settings.get(key, default)`, `pop` as well, or `getattr(settings, ...)`."""
     found: list[Value] = []
+    default: list[ast.expr] = []
     match call:
         case ast.Call(
             func=ast.Attribute(value=base, attr="get" | "pop"), args=[key, *default]
@@ -110,6 +112,8 @@ def _got(module: Module, call: ast.Call) -> Iterator[Value]:
             for owner in values(module, base):
                 if isinstance(owner, Items):
                     found += asked_for(owner, constants(module, key))
+        case ast.Call(func=ast.Attribute(attr="setdefault"), args=[_, given]):
+            found += values(module, given)
         case ast.Call(func=ast.Name(id="getattr"), args=[base, key, *default]):
             names_of_key = constants(module, key) or [DYNAMIC]
             for owner in values(module, base):

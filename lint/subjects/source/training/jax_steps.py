@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..networks.defaults import kinds_in_inference
+from ..networks.identity import is_part_of
 from ..reading.nodes import arguments_of, last_word
 from ..reading.values import Partial, Routine
 from ..resolving.callers import called_on
@@ -17,6 +19,7 @@ from .applying import applies_somewhere
 from .lost_flag import LOST, LostFlag
 from .phases import infers, loses_flag
 from .running import Running, running, trained_kinds
+from .stateless_scopes import given_weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,22 +31,21 @@ if TYPE_CHECKING:
 def in_differentiated(
     module: Module, place: ast.Call | ast.FunctionDef, instance: Class | None = None
 ) -> Iterator[LostFlag]:
-    """Yield the calls of `stateless_call` whose result a step trains with."""
+    """Yield the calls by given weights whose result a step trains with."""
     for function, body, skipped in _differentiated(module, place, instance):
         where = function.module
         for run in running(where, [body], instance=instance):
-            call = run.call
-            if last_word(call.func) != "stateless_call" or len(call.args) > 3:
-                continue
             first = arguments_of(function.node)[skipped : skipped + 1]
-            if _is_for_inputs(run, first):
+            given = _given(run)
+            if given is None or given.is_for_inputs(first):
                 continue
-            if not (applies_somewhere(module) or _is_for_weights(run, first)):
+            for_weights = given.is_for_weights(first)
+            if not (applies_somewhere(module) or for_weights):
                 continue
             lost = loses_flag(run)
-            off = infers(run) if lost is None and _is_for_weights(run, first) else None
+            off = infers(run) if lost is None and for_weights else None
             lost = lost or off
-            if lost is None or run.network is call.func:
+            if lost is None:
                 continue
             kinds = kinds_in_inference(run.module, run.network) & LOST
             if not kinds:
@@ -57,10 +59,10 @@ def in_differentiated(
                 is_call = lost is run and run.is_shown and shown is not place
                 yield LostFlag(
                     shown,
-                    ast.unparse(call.func),
+                    ast.unparse(run.call.func),
                     "in a differentiated function",
                     kinds,
-                    is_call and keyword(call, FLAG) is None,
+                    is_call and keyword(run.call, FLAG) is None,
                     shared=run.caller is not None or name in module.calls_by_name,
                     is_false=off is not None,
                     home=lost.module,
@@ -68,20 +70,49 @@ def in_differentiated(
                 )
 
 
-def _is_for_weights(run: Running, first: list[ast.arg]) -> bool:
-    """Whether the gradients are for the trainable variables that it is called with."""
-    return _is_first(first, run, run.call.args[:1])
+@dataclass(frozen=True)
+class _Given:
+    """What a call of a network gets, each as the call `run` writes it.
+
+    Attributes:
+        weights: what it takes for its trainable variables.
+        inputs: what it is called on.
+    """
+
+    weights: list[tuple[Running, ast.expr]]
+    inputs: list[tuple[Running, ast.expr]]
+
+    def is_for_weights(self, first: list[ast.arg]) -> bool:
+        """Whether the gradients are for its trainable variables."""
+        return _is_first(first, self.weights)
+
+    def is_for_inputs(self, first: list[ast.arg]) -> bool:
+        """Whether the gradients are for its inputs, as in a saliency."""
+        return not self.is_for_weights(first) and _is_first(first, self.inputs)
 
 
-def _is_for_inputs(run: Running, first: list[ast.arg]) -> bool:
-    """Whether the gradients are for what the network is called on, as in a saliency."""
-    weights = _is_first(first, run, run.call.args[:1])
-    return not weights and _is_first(first, run, run.call.args[2:3])
+def _given(run: Running) -> _Given | None:
+    """What `stateless_call`, or a call under a `StatelessScope`, gets; None if none."""
+    call = run.call
+    if last_word(call.func) == "stateless_call":
+        if run.network is call.func or len(call.args) > 3:
+            return None
+        place = [(run, argument) for argument in call.args]
+        return _Given(place[:1], place[2:3])
+    weights = [
+        (step, weights)
+        for step, owner, weights in given_weights(run)
+        if any(
+            is_part_of(network, (step.module, owner), run.call)
+            for network in run.networks()
+        )
+    ]
+    return _Given(weights, [(run, one) for one in call.args[:1]]) if weights else None
 
 
-def _is_first(first: list[ast.arg], run: Running, given: list[ast.expr]) -> bool:
+def _is_first(first: list[ast.arg], given: list[tuple[Running, ast.expr]]) -> bool:
     """Whether it is what the function gets first, of which JAX takes gradients."""
-    for argument in given:
+    for run, argument in given:
         *_, (_, handed) = run.handed(argument)
         return isinstance(handed, ast.Name) and [handed.id] == [
             one.arg for one in first

@@ -1,0 +1,36 @@
+"""Dicts that calls make: of pairs, of two lists, or with a factory of their entries.
+
+nets = OrderedDict([("a", net), ...])
+nets = dict(zip(names, [net, ...]))
+nets = defaultdict(make_net)
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from ..reading.memo import remembered
+from ..reading.nodes import last_word
+
+if TYPE_CHECKING:
+    from ..reading.module import Module
+
+MAKING = ("dict", "collections.OrderedDict", "collections.defaultdict")
+
+
+def unwritten_entries(call: ast.Call) -> ast.expr | None:
+    """The list with the entries of `dict(zip(names, nets))`, in any order of keys."""
+    match call.args:
+        case [ast.Call(func=ast.Name(id="zip"), args=[_, entries])]:
+            return entries
+    return None
+
+
+@remembered
+def made_on_demand(module: Module, call: ast.Call) -> ast.Call | None:
+    """What a `defaultdict` makes an entry by: a call of its factory."""
+    if last_word(call.func) != "defaultdict" or not call.args:
+        return None
+    made = ast.Call(call.args[0], [], [])
+    return ast.copy_location(made, call.args[0])
