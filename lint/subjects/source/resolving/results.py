@@ -36,7 +36,9 @@ if TYPE_CHECKING:
 _SAME_FUNCTION = {
     *("tensorflow.function", "tensorflow.compat.v1.function", "jax.jit"),
     *("tensorflow.recompute_grad", "jax.checkpoint", "jax.remat", "torch.compile"),
+    *("keras.remat", "jax.vmap", "jax.pmap"),
 }
+_PARTIAL = "functools.partial"
 
 
 @reads(ast.Call)
@@ -48,7 +50,7 @@ def _call(module: Module, call: ast.Call) -> Iterator[Value]:
         yield from values(module, on)
     for function in map(_unbound, values(module, call.func)):
         match function:
-            case Known("functools.partial") if call.args:
+            case Known(name) if name == _PARTIAL and call.args:
                 for inner in values(module, call.args[0]):
                     yield Partial(inner, module, call)
             case Known(name) if name in MAKING:
@@ -85,9 +87,9 @@ def _converted(module: Module, call: ast.Call, by: str) -> Iterator[Value]:
 
 
 def wrapped(module: Module, call: ast.Call) -> ast.expr | None:
-    """What `tf.function(net)` and the like wrap."""
+    """What `tf.function(net)`, `partial(net, ...)` and the like wrap."""
     if call.args and any(
-        isinstance(maker, Known) and maker.name in _SAME_FUNCTION
+        isinstance(maker, Known) and maker.name in (*_SAME_FUNCTION, _PARTIAL)
         for maker in values(module, call.func)
     ):
         return call.args[0]

@@ -14,7 +14,7 @@ from ..resolving.resolve import values
 from ..resolving.saying import local_value
 from ..resolving.starred import argument_in
 from .applying import applies
-from .owners import owners
+from .owners import is_global, owners
 from .returned_gradients import is_applied_elsewhere
 from .tapes import is_tape, taken_by
 
@@ -277,6 +277,8 @@ def _sources_in(
                 continue
             for owner in owners(helper.module, source):
                 network = as_caller_writes(module, call, helper, owner)
+                if network is None and helper.module is module:
+                    network = owner if is_global(module, owner) else None
                 if network is not None:
                     variables = ast.Attribute(
                         network, "trainable_variables", ast.Load()
