@@ -65,6 +65,8 @@ def _call(module: Module, call: ast.Call) -> Iterator[Value]:
                 yield from values(module, call.args[0])  # tf.function(...)(step)
             case Result(maker=named_tuples.FACTORY):
                 yield named_tuples.made_by(function, module, call)
+            case Known("typer.Option" | "typer.Argument") if call.args:
+                yield from values(module, call.args[0])
             case Known("float" | "round" as name) if call.args:
                 yield from _converted(module, call, name)
             case Known("list" | "tuple" | "reversed" | "enumerate") if call.args:
