@@ -45,6 +45,7 @@ from .flags.true_defaults import true_defaults
 from .flags.unflagged_on_jax import flag_passed_on, unflagged_on_jax
 from .flags.usage import Usage, usage_of
 from .flags.without_flag import WithoutFlag, passes_flags_on, without_flag
+from .flags.worked_out_flags import worked_out_flags
 from .freezing.frozen_parts import frozen_in_parts
 from .freezing.in_callbacks import changed_in_callbacks
 from .freezing.late_freezing import fitted_frozen, late_changes
@@ -325,6 +326,7 @@ __all__ = [
     "with_argument",
     "with_parameter",
     "without_flag",
+    "worked_out_flags",
     "wrapped_calls",
     "wrong_phases",
 ]
