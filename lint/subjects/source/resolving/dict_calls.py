@@ -20,10 +20,18 @@ MAKING = ("dict", "collections.OrderedDict", "collections.defaultdict")
 
 
 def unwritten_entries(call: ast.Call) -> ast.expr | None:
-    """The list with the entries of `dict(zip(names, nets))`, in any order of keys."""
+    """The entries of `dict(zip(names, nets))`, or of pairs in a comprehension.
+
+    That is a list of them, or what each of them is.
+    """
     match call.args:
         case [ast.Call(func=ast.Name(id="zip"), args=[_, entries])]:
             return entries
+        case [
+            ast.GeneratorExp(elt=ast.Tuple(elts=[_, entry]))
+            | ast.ListComp(elt=ast.Tuple(elts=[_, entry]))
+        ]:
+            return entry
     return None
 
 

@@ -144,11 +144,14 @@ def _made_by_call(value: Items) -> Iterator[Value]:
     module = value.module
     entries, made = unwritten_entries(value.node), made_on_demand(module, value.node)
     found = [] if entries is None else list(values(module, entries))
-    for one in found:
-        for part in parts(one, None):
-            if isinstance(part, Result):
-                yield part
-    yield from () if made is None else values(module, made)
+    candidates = [part for one in found for part in parts(one, None)]
+    candidates += [] if made is None else values(module, made)
+    for one in candidates:
+        match one:
+            case Result(maker=Known(name)) if name.startswith(("keras.", "kerasbn.")):
+                yield one
+            case Result(maker=Class()):
+                yield one
 
 
 def constants(module: Module, expression: ast.expr) -> list[object]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..networks.defaults import kinds_in_inference
 from ..networks.identity import is_part_of
-from ..reading.nodes import arguments_of, last_word
+from ..reading.nodes import arguments_of
 from ..reading.values import Partial, Routine
 from ..resolving.callers import called_on
 from ..resolving.classes import keyword
@@ -94,8 +94,8 @@ class _Given:
 def _given(run: Running) -> _Given | None:
     """What `stateless_call`, or a call under a `StatelessScope`, gets; None if none."""
     call = run.call
-    if last_word(call.func) == "stateless_call":
-        if run.network is call.func or len(call.args) > 3:
+    if run.network is not call.func:
+        if len(call.args) > 3:
             return None
         place = [(run, argument) for argument in call.args]
         return _Given(place[:1], place[2:3])

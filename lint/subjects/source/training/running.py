@@ -31,6 +31,7 @@ from ..resolving.members import (
     self_name,
 )
 from ..resolving.resolve import values
+from ..resolving.stateless import stateless_network
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -72,10 +73,7 @@ class Running:
     @property
     def network(self) -> ast.expr:
         """What is called: `net`, also in `net.stateless_call(...)`."""
-        match self.call.func:
-            case ast.Attribute(value=network, attr="stateless_call"):
-                return network
-        return self.call.func
+        return stateless_network(self.module, self.call.func) or self.call.func
 
     def _of_instance(self) -> Iterator[Network]:
         """Yield `self.net` as the step knows it that runs a method: `task.net`.
