@@ -2,6 +2,7 @@
 
 nets = OrderedDict([("a", net), ...])
 nets = dict(zip(names, [net, ...]))
+nets = dict.fromkeys(names, net)
 nets = defaultdict(make_net)
 """
 
@@ -16,7 +17,10 @@ from ..reading.nodes import last_word
 if TYPE_CHECKING:
     from ..reading.module import Module
 
-MAKING = ("dict", "collections.OrderedDict", "collections.defaultdict")
+MAKING = (
+    *("dict", "collections.OrderedDict", "collections.defaultdict"),
+    *("dict.fromkeys", "collections.OrderedDict.fromkeys"),
+)
 
 
 def unwritten_entries(call: ast.Call) -> ast.expr | None:
@@ -25,6 +29,8 @@ def unwritten_entries(call: ast.Call) -> ast.expr | None:
     That is a list of them, or what each of them is.
     """
     match call.args:
+        case [_, entry] if last_word(call.func) == "fromkeys":
+            return entry
         case [ast.Call(func=ast.Name(id="zip"), args=[_, entries])]:
             return entries
         case [

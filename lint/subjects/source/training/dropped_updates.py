@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ... import names
 from ..networks.contents import kinds_held
+from ..reading import hints
 from ..reading.nodes import Function, nodes_in
 from ..reading.uses import uses_of
 from ..resolving.callers import handed_in
@@ -32,6 +33,8 @@ def dropped_updates(module: Module) -> Iterator[tuple[ast.Call, bool]]:
         if said.is_nothing or (said.how is How.CONSTANT and not said.flag):
             continue
         if not isinstance(call.func, ast.Attribute):
+            continue
+        if _evaluates(module, call):
             continue
         if not _is_dropped(module, call):
             kept.add(ast.unparse(call.func))
@@ -89,6 +92,14 @@ def updates_left_behind(module: Module) -> Iterator[ast.Call]:
     for call, variables in written:
         if _holds_batch_norm(module, variables.value):
             yield call
+
+
+def _evaluates(module: Module, call: ast.Call) -> bool:
+    """Whether it stands in an evaluation, where nothing is to be kept: see BN103."""
+    around = module.scopes.names_around(call)
+    return any(
+        hints.is_evaluation(name) or hints.is_evaluation_step(name) for name in around
+    )
 
 
 def _is_written_to(module: Module, pairs: ast.Call) -> bool:

@@ -36,7 +36,7 @@ def in_differentiated(
         where = function.module
         for run in running(where, [body], instance=instance):
             first = arguments_of(function.node)[skipped : skipped + 1]
-            given = _given(run)
+            given = _given(run) or _differentiated_itself(run, first)
             if given is None or given.is_for_inputs(first):
                 continue
             for_weights = given.is_for_weights(first)
@@ -108,6 +108,12 @@ def _given(run: Running) -> _Given | None:
         )
     ]
     return _Given(weights, [(run, one) for one in call.args[:1]]) if weights else None
+
+
+def _differentiated_itself(run: Running, first: list[ast.arg]) -> _Given | None:
+    """A network of which gradients are taken, as `nnx.grad(loss)(model)` takes them."""
+    given = _Given([(run, run.call.func)], [])
+    return given if given.is_for_weights(first) else None
 
 
 def _is_first(first: list[ast.arg], given: list[tuple[Running, ast.expr]]) -> bool:

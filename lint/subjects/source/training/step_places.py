@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 _OF_JAX = ("grad", "value_and_grad", "vjp")
 _DIFFERENTIATES = re.compile(r"\bjax\.(value_and_)?grad\b")
-_SIGNS = (TAPE, ".backward(", "value_and_grad", "jax.grad", "jax.vjp", "autograd.grad")
+_SIGNS = (
+    *(TAPE, ".backward(", "autograd.grad", "value_and_grad"),
+    *("jax.grad", "jax.vjp", "nnx.grad"),
+)
 _OF_TORCH = Known("torch.autograd.grad")
 
 StepPlace = ast.With | ast.Call | ast.FunctionDef
@@ -74,7 +77,7 @@ def taken_by_torch(module: Module) -> Iterator[ast.Call]:
 
 def gradients_of_jax(module: Module) -> Iterator[ast.Call | ast.FunctionDef]:
     """Yield the calls of `jax.grad` and the like, and the functions it decorates."""
-    for word in _OF_JAX if module.mentions("jax") else ():
+    for word in _OF_JAX if module.mentions("jax", "nnx") else ():
         yield from module.calls_by_name.get(word, ())
     for node in module.scopes.of(ast.FunctionDef) if module.mentions("jax") else ():
         written = " ".join(map(ast.unparse, node.decorator_list))
