@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..networks.defaults import kinds_in_inference
 from ..networks.identity import is_part_of
+from ..reading.bindings import Kind
 from ..reading.nodes import arguments_of
 from ..reading.values import Partial, Routine
 from ..resolving.callers import called_on
@@ -35,12 +36,14 @@ def in_differentiated(
     for function, body, skipped in _differentiated(module, place, instance):
         where = function.module
         for run in running(where, [body], instance=instance):
-            first = arguments_of(function.node)[skipped : skipped + 1]
-            given = _given(run) or _differentiated_itself(run, first)
-            if given is None or given.is_for_inputs(first):
+            wanted = _arguments_wanted(function, place, skipped)
+            given = _given(run) or _differentiated_itself(run, wanted)
+            if given is None or given.is_for_inputs(wanted):
                 continue
-            for_weights = given.is_for_weights(first)
+            for_weights = given.is_for_weights(wanted)
             if not (applies_somewhere(module) or for_weights):
+                continue
+            if not for_weights and given.is_of_others(function):
                 continue
             lost = loses_flag(run)
             off = infers(run) if lost is None and for_weights else None
@@ -82,13 +85,41 @@ class _Given:
     weights: list[tuple[Running, ast.expr]]
     inputs: list[tuple[Running, ast.expr]]
 
-    def is_for_weights(self, first: list[ast.arg]) -> bool:
+    def is_for_weights(self, wanted: list[ast.arg]) -> bool:
         """Whether the gradients are for its trainable variables."""
-        return _is_first(first, self.weights)
+        return _are_among(wanted, self.weights)
 
-    def is_for_inputs(self, first: list[ast.arg]) -> bool:
+    def is_for_inputs(self, wanted: list[ast.arg]) -> bool:
         """Whether the gradients are for its inputs, as in a saliency."""
-        return not self.is_for_weights(first) and _is_first(first, self.inputs)
+        return not self.is_for_weights(wanted) and _are_among(wanted, self.inputs)
+
+    def is_of_others(self, function: Routine) -> bool:
+        """Whether its weights are other parameters, as of a teacher.
+
+        These are of the differentiated function, or of one around it.
+        """
+        around = {function.node, *function.module.scopes.ancestors(function.node)}
+        for run, weights in self.weights:
+            *_, (where, handed) = run.handed(weights)
+            found = (
+                where.scopes.lookup(handed) if isinstance(handed, ast.Name) else None
+            )
+            match found and found[1]:
+                case [binding] if binding.kind is Kind.PARAMETER:
+                    return binding.place in around
+        return False
+
+
+def _arguments_wanted(function: Routine, place: ast.AST, skipped: int) -> list[ast.arg]:
+    """The parameters that gradients are taken for: the first, or those of `argnums`."""
+    arguments = arguments_of(function.node)[skipped:]
+    given = keyword(place, "argnums") if isinstance(place, ast.Call) else None
+    match given:
+        case None:
+            return arguments[:1]
+        case ast.Constant(value=int() as number):
+            return arguments[number : number + 1]
+    return arguments
 
 
 def _given(run: Running) -> _Given | None:
@@ -110,19 +141,17 @@ def _given(run: Running) -> _Given | None:
     return _Given(weights, [(run, one) for one in call.args[:1]]) if weights else None
 
 
-def _differentiated_itself(run: Running, first: list[ast.arg]) -> _Given | None:
+def _differentiated_itself(run: Running, wanted: list[ast.arg]) -> _Given | None:
     """A network of which gradients are taken, as `nnx.grad(loss)(model)` takes them."""
     given = _Given([(run, run.call.func)], [])
-    return given if given.is_for_weights(first) else None
+    return given if given.is_for_weights(wanted) else None
 
 
-def _is_first(first: list[ast.arg], given: list[tuple[Running, ast.expr]]) -> bool:
-    """Whether it is what the function gets first, of which JAX takes gradients."""
+def _are_among(wanted: list[ast.arg], given: list[tuple[Running, ast.expr]]) -> bool:
+    """Whether it is a parameter of which gradients are taken."""
     for run, argument in given:
         *_, (_, handed) = run.handed(argument)
-        return isinstance(handed, ast.Name) and [handed.id] == [
-            one.arg for one in first
-        ]
+        return isinstance(handed, ast.Name) and handed.id in {one.arg for one in wanted}
     return False
 
 
