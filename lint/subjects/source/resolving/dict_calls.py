@@ -41,10 +41,14 @@ def unwritten_entries(call: ast.Call) -> ast.expr | None:
     return None
 
 
-@remembered
 def made_on_demand(module: Module, call: ast.Call) -> ast.Call | None:
     """What a `defaultdict` makes an entry by: a call of its factory."""
     if last_word(call.func) != "defaultdict" or not call.args:
         return None
+    return _made_on_demand(module, call)
+
+
+@remembered
+def _made_on_demand(_module: Module, call: ast.Call) -> ast.Call:
     made = ast.Call(call.args[0], [], [])
     return ast.copy_location(made, call.args[0])

@@ -22,11 +22,13 @@ _FUNCTIONS = {
 _WORDS = {name.rpartition(".")[2] for name in _FUNCTIONS}
 
 
-@remembered
 def mapped_call(module: Module, call: ast.Call) -> ast.Call | None:
     """The call, of an item, of what `map(net, items)` is handed."""
-    if last_word(call.func) not in _WORDS:
-        return None
+    return _mapped_call(module, call) if last_word(call.func) in _WORDS else None
+
+
+@remembered
+def _mapped_call(module: Module, call: ast.Call) -> ast.Call | None:
     by_name = [one.value for one in call.keywords if one.arg in ("fn", "function")]
     handed = [*call.args[:1], *by_name][:1]
     over = call.args[1 : len(call.args) if last_word(call.func) == "map" else 2]
