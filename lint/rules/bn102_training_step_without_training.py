@@ -22,8 +22,9 @@ class TrainingStepWithoutTraining(Rule):
     ## What it does
     Reports calls of a network that holds batch normalization, without `training=True`,
     where gradients are taken to train it: under `tf.GradientTape`, in a function
-    differentiated by JAX, before PyTorch's `loss.backward()`, in the `forward` of a
-    module of PyTorch and the `training_step` of Lightning. It is a warning where the
+    differentiated by JAX, by `stateless_call` or under a `keras.StatelessScope`, before
+    PyTorch's `loss.backward()` or `torch.autograd.grad`, in the `forward` of a module
+    of PyTorch and the `training_step` of Lightning. It is a warning where the
     network only has dropout or noise. Functions of the project are followed, with the
     flags that they pass on, and networks that other files pass to a step are seen; so
     are the methods, and networks, that subclasses give to the step of a base class. A

@@ -27,7 +27,8 @@ class TrainingTrueHardCoded(Rule):
     network that holds it, inside the `call` of a Keras class or where a graph is built,
     and in a function that is named as an evaluation or a step of one, such as
     `test_step` or `evaluate`. There it is reported as info for a network with dropout,
-    in a function that is not a step, or without batch normalization in sight. A
+    in a function that is not a step, or without batch normalization in sight, and so is
+    a call on `x_test` or the like. A
     constructor flag that a layer passes on in its `call` is reported as info, too, and
     so is True for dropout there, for a layer beside others that get the phase, or for
     a method where `call` has no `training`; there also a function such as
@@ -190,11 +191,10 @@ healthy = bool(np.allclose(alone, among_others, atol=1e-3))
     def _in_functions_that_evaluate(self, module: Module) -> Iterator[Finding]:
         """Report functions that evaluate in training mode."""
         for call in source.trained_in_evaluation(module):
-            where = (
-                "a loop over data to evaluate on"
-                if call.in_loop
-                else "a function that evaluates"
-            )
+            where = "a function that evaluates"
+            if call.in_loop or call.on_data:
+                where = "a loop over data" if call.in_loop else "a call on data"
+                where += " to evaluate on"
             yield self.finding(
                 f"training=True in {where}: {_in_evaluation(call)}; "
                 "pass training=False",

@@ -23,8 +23,9 @@ class TrainingFlagMisnamed(Rule):
     ## What it does
     Reports a parameter such as `is_training` or `train` of the `call` of a Keras model
     or layer that has no `training`, if it has a default and is passed on to batch
-    normalization, dropout or noise. It is a warning where nothing in sight fits or
-    calls the class, and is not reported where some call passes the flag by that name.
+    normalization, dropout or noise; and one from which their flag is worked out, as by
+    `training=(mode == "train")`. It is a warning where nothing in sight fits or calls
+    the class, and is not reported where some call passes the flag by that name.
 
     Also a flag that a layer or network of Keras gets itself: as in PyTorch,
     `network.training = False` is a warning where nothing reads that attribute, and
@@ -99,13 +100,13 @@ healthy = bool(np.abs(moving_mean).max() > 0)
 
     def _parameters(self, module: Module) -> Iterator[Finding]:
         """Report every such parameter of a `call`."""
-        for flag in source.misnamed_flags(module):
+        for flag in (*source.misnamed_flags(module), *source.worked_out_flags(module)):
             severity = _severity(module, flag)
             if severity is not None:
                 caveat = source.keras_for(module).caveat if flag.default is None else ""
                 yield self.finding(
                     f"Keras does not pass `{flag.argument.arg}`, only `training`: "
-                    f"{_harm(flag)}; name it training{caveat}",
+                    f"{_harm(flag)}; {_remedy(flag)}{caveat}",
                     module.location(flag.argument),
                     severity,
                 )
@@ -145,4 +146,9 @@ def _harm(flag: source.Misnamed) -> str:
     what = ", ".join(sorted(flag.kinds))
     if flag.default is True:
         return f"predict too runs {what} in training mode"
-    return f"it stays {flag.default}, and {what} in inference mode"
+    kept = "keeps its default" if flag.worked_out else f"stays {flag.default}"
+    return f"it {kept}, and {what} stays in inference mode"
+
+
+def _remedy(flag: source.Misnamed) -> str:
+    return "take training in its place" if flag.worked_out else "name it training"

@@ -16,19 +16,21 @@ if TYPE_CHECKING:
 
 
 class StatelessUpdatesDropped(Rule):
-    """The new running statistics that `stateless_call` returns are thrown away.
+    """The new running statistics of a stateless call are thrown away.
 
     ## What it does
     Reports `model.stateless_call(..., training=True)` of a network that holds batch
     normalization, where nothing reads the second item of its result: it is `_`, or a
     name that is not used, or is returned to callers that do not use it. It is reported
     as info where another call of the network keeps its statistics, as beside a penalty.
+    So is a call under a `keras.StatelessScope` for its weights that nothing reads from.
     A loop that writes the trainable variables alone back to the network, after such a
     training, is a warning.
 
     ## Why is this bad
     `stateless_call` changes nothing: the new running statistics are the second item of
-    its result. If they are dropped, inference normalizes with mean 0 and variance 1.
+    its result, and those of a scope are read by `scope.get_current_value`. If they are
+    dropped, inference normalizes with mean 0 and variance 1.
 
     ## Limits
     Only results that are unpacked at once are followed, and callers in the same file.
@@ -65,6 +67,14 @@ healthy = bool(np.abs(moving_mean).max() > 0)
             yield self.finding(
                 "the second item that this returns, the new running statistics, is not "
                 "used, so they never move; keep it for the next step",
+                module.location(call),
+                None if surely else Severity.INFO,
+            )
+        for call, surely in source.dropped_in_scopes(module):
+            yield self.finding(
+                "nothing reads from this StatelessScope, so the new running statistics "
+                "are lost with it and never move; keep "
+                "scope.get_current_value(variable) of the non-trainable variables",
                 module.location(call),
                 None if surely else Severity.INFO,
             )

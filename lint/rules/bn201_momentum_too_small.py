@@ -29,11 +29,11 @@ class MomentumTooSmall(Rule):
     PyTorch code uses (0.1, 0.05, 0.03, 0.01, 0.001), a warning for others below 0.8,
     and info below 0.9. Constants, defaults, `functools.partial`, `**dict` and arguments
     passed on by functions of the project are followed, as are numbers that are
-    calculated, settings that are merged or set later, the default of an option whose
-    name speaks of normalization, and `layer.momentum = ...`. A number that several
-    layers get is reported once, at the number; if layers of several files get it, in
-    its own file, if that is linted as well. In contrib and slim the argument is called
-    `decay`.
+    calculated, settings that are merged, set later or held by an object, the default of
+    an option (of argparse, absl or click) whose name speaks of normalization, and
+    `layer.momentum = ...`. A number that several layers get is reported once, at the
+    number; if layers of several files get it, in its own file, if that is linted as
+    well. In contrib and slim the argument is called `decay`.
 
     ## Why is this bad
     Keras keeps a share of `momentum` of the old statistic at each step, so the running

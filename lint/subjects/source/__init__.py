@@ -45,6 +45,7 @@ from .flags.true_defaults import true_defaults
 from .flags.unflagged_on_jax import flag_passed_on, unflagged_on_jax
 from .flags.usage import Usage, usage_of
 from .flags.without_flag import WithoutFlag, passes_flags_on, without_flag
+from .flags.worked_out_flags import worked_out_flags
 from .freezing.frozen_parts import frozen_in_parts
 from .freezing.in_callbacks import changed_in_callbacks
 from .freezing.late_freezing import fitted_frozen, late_changes
@@ -131,7 +132,11 @@ from .tf1.unused_flags import unused_flags
 from .tf1.updates_out_of_sight import layers_out_of_sight, updates_out_of_sight
 from .tf1.vain_updates import fetched_in_vain
 from .training.borrowed import only_borrows
-from .training.dropped_updates import dropped_updates, updates_left_behind
+from .training.dropped_updates import (
+    dropped_in_scopes,
+    dropped_updates,
+    updates_left_behind,
+)
 from .training.evaluation_steps import Evaluated, trained_in_evaluation
 from .training.handed_in import handed_in_networks
 from .training.lost_flag import LostFlag
@@ -212,6 +217,7 @@ __all__ = [
     "default_of",
     "dropout_rates",
     "dropouts_without_flag",
+    "dropped_in_scopes",
     "dropped_outputs",
     "dropped_updates",
     "extends_flagged",
@@ -325,6 +331,7 @@ __all__ = [
     "with_argument",
     "with_parameter",
     "without_flag",
+    "worked_out_flags",
     "wrapped_calls",
     "wrong_phases",
 ]

@@ -43,12 +43,14 @@ class Misnamed:
         argument: the parameter.
         default: its default: True, False or None.
         kinds: the kinds of the layers that it is passed to.
+        worked_out: whether these get what a condition makes of it, which is `default`.
     """
 
     cls: Class
     argument: ast.arg
     default: bool | None
     kinds: frozenset[str]
+    worked_out: bool = False
 
 
 def misnamed_flags(module: Module) -> Iterator[Misnamed]:

@@ -60,7 +60,9 @@ class _DefaultSearch(LayerSearch):
 
     def layer_call(self, routine: Routine, call: ast.Call) -> Kinds:
         before = self._settled
-        self._settled = before or not says(routine.module, call).is_nothing
+        said = says(routine.module, call)
+        # The `**kwargs` of a call without a phase have none to pass on.
+        self._settled = before or not (said.is_nothing or said.packed)
         found = super().layer_call(routine, call)
         self._settled = before
         return found

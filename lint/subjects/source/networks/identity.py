@@ -22,6 +22,7 @@ from ..resolving.members import members
 from ..resolving.resolve import values
 from ..resolving.results import wrapped
 from ..resolving.starred import argument_in
+from .kept_results import kept_results
 from .parts import items_of
 
 if TYPE_CHECKING:
@@ -111,8 +112,19 @@ class _OriginSearch:
                     yield (*origin, name)
             case ast.Call() if (inner := wrapped(module, expression)) is not None:
                 yield from self.origins(module, inner)
+            case ast.Call() if kept := list(self._kept(module, expression)):
+                yield from kept
             case _:
                 yield (expression,)
+
+    def _kept(self, module: Module, call: ast.Call) -> Iterator[Origin]:
+        """Yield the origins of what a function keeps: the same at each such call."""
+        for where, held, by in kept_results(module, call):
+            if isinstance(held, ast.expr):
+                for origin in self.origins(where, held):
+                    yield (*origin, *by)
+            else:
+                yield (held, *by)
 
     def _entry(
         self, module: Module, base: ast.expr, index: ast.expr

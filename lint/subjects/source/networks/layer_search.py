@@ -24,6 +24,7 @@ from ..reading.values import (
 )
 from ..resolving.bound import passed_here
 from ..resolving.classes import keyword
+from ..resolving.dict_calls import made_on_demand
 from ..resolving.entries import put_in, written_in
 from ..resolving.handles import joined
 from ..resolving.instances import called, graphs_given
@@ -129,6 +130,9 @@ class LayerSearch(InstanceSearch):
             yield from map(self._value, read)
             if read or last_word(call.func) == "getattr":
                 return
+        made = made_on_demand(module, call)
+        if made is not None:
+            yield self.expression(module, made)
         constructed = False
         known = makers(module, call.func, self.run, self.instance)
         for function in called(module, call) if known is None else known:

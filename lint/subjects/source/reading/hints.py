@@ -42,7 +42,8 @@ _EVALUATION = re.compile(
     r"|valid|val)"
     r"(_(model|network|process|epoch|one_epoch|loop|dataset|data|set|batch|fn|on(_\w+)?"
     r"|performance|accuracy|metrics?))?$"
-    r"|^_*(run|do)_inference$|^_*(compute|get|calc(ulate)?)_(val|valid|validation|test|eval)_"
+    r"|^_*(run|do)_inference$|^_*serv(e|ing)(_(fn|default|step|model|\w*signature))?$"
+    r"|^_*(compute|get|calc(ulate)?)_(val|valid|validation|test|eval)_"
     r"(loss|acc(uracy)?|metrics?|scores?)$"
     r"|^_*(compute|get|calc(ulate)?|measure)_(\w+_)?(fitness|accuracy|iou|dice|psnr|ssim)$"
 )

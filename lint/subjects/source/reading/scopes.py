@@ -135,9 +135,12 @@ class Scopes:
             current = self.parents.get(current)
 
     def _written(self, node: ast.AST) -> ast.AST:
-        """The node, or what stands in the text for the part that is unpacked of it."""
-        while node not in self._scopes and isinstance(node, ast.Subscript):
-            node = node.value
+        """The node, or what stands in the text for what is made of it.
+
+        That is a part that is unpacked of it, or a call of it.
+        """
+        while node not in self._scopes and isinstance(node, ast.Subscript | ast.Call):
+            node = node.func if isinstance(node, ast.Call) else node.value
         return node
 
     def loop_of(self, name: ast.Name) -> ast.For | ast.AsyncFor | None:

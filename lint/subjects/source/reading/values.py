@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from .nodes import Function, arguments_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from .module import Module
 
@@ -116,17 +116,48 @@ def is_number(value: object) -> bool:
 
 
 def dict_entries(value: Items) -> dict[object, ast.expr]:
-    """The entries of a dict display or of `dict(name=...)` by constant key."""
+    """The entries of a dict display or of `dict(name=...)` by constant key.
+
+    And those of `dict([(key, entry), ...])` and `dict(zip([key, ...], [entry, ...]))`.
+    """
     entries: dict[object, ast.expr] = {}
-    if isinstance(value.node, ast.Dict):
-        for key, entry in zip(value.node.keys, value.node.values, strict=True):
+    if isinstance(value.node, ast.Dict | ast.Call):
+        for key, entry in _pairs(value.node):
             if isinstance(key, ast.Constant):
                 entries[key.value] = entry
-    elif isinstance(value.node, ast.Call):
+    if isinstance(value.node, ast.Call):
         for keyword in value.node.keywords:
             if keyword.arg is not None:
                 entries[keyword.arg] = keyword.value
     return entries
+
+
+def _pairs(
+    made: ast.Dict | ast.Call,
+) -> Iterator[tuple[ast.expr | None, ast.expr]]:
+    """The keys and entries that a dict is written with, but for those by name."""
+    match made:
+        case ast.Dict(keys=keys, values=entries):
+            yield from zip(keys, entries, strict=True)
+        case ast.Call(args=[*_, ast.Dict() as first]):
+            yield from _pairs(first)
+        case ast.Call(args=[*_, ast.List(elts=pairs) | ast.Tuple(elts=pairs)]):
+            for pair in pairs:
+                match pair:
+                    case ast.Tuple(elts=[key, entry]) | ast.List(elts=[key, entry]):
+                        yield key, entry
+        case ast.Call(
+            args=[
+                ast.Call(
+                    func=ast.Name(id="zip"),
+                    args=[
+                        ast.List(elts=keys) | ast.Tuple(elts=keys),
+                        ast.List(elts=entries) | ast.Tuple(elts=entries),
+                    ],
+                )
+            ]
+        ):
+            yield from zip(keys, entries, strict=False)
 
 
 def is_self(function: Function, argument: ast.arg) -> bool:

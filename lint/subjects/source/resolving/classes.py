@@ -13,6 +13,7 @@ from ..reading.memo import remembered, remembered_of_class
 from ..reading.nodes import last_word
 from ..reading.values import Class, Known, Routine, parameters
 from .lineage import lineage, method_of, project_lineage
+from .mapped import mapped_call
 from .members import attribute_of_self, self_name
 from .resolve import values
 from .saying import FLAG, How, says
@@ -188,10 +189,11 @@ def layer_calls(cls: Class) -> list[tuple[Routine, ast.Call]]:
     """
     has_call = method_of(cls, "call") is not None or keras_kind(cls) is None
     return [
-        (routine, call)
+        (routine, run)
         for routine in reached(cls, "call" if has_call else "__call__")
         for call in calls_in(routine.module, routine.node)
-        if not passes_flag_itself(call, routine)
+        for run in (call, mapped_call(routine.module, call))
+        if run is not None and not passes_flag_itself(run, routine)
     ]
 
 

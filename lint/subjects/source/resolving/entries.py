@@ -71,24 +71,36 @@ def entry_of_call(call: ast.Call, key: object) -> ast.expr | None:
     return keyword(call, key) if isinstance(key, str) else None
 
 
-def set_on(module: Module, field: ast.Attribute) -> Iterator[ast.expr]:
-    """What the attribute of a named object is set to in the scope of that name."""
-    if not isinstance(field.value, ast.Name):
-        return
-    for name, value in _set_attributes(module).get(field.attr, ()):
-        same = name.id == field.value.id
-        if same and _scope(module, name) is _scope(module, field.value):
+def set_on(module: Module, base: ast.expr, attribute: str) -> Iterator[ast.expr]:
+    """What an attribute of something is set to, where that has the same name."""
+    first = _first_name(base)
+    for holder, name, value in _set_attributes(module).get(attribute, ()):
+        if first is None or ast.unparse(holder) != ast.unparse(base):
+            continue
+        if _scope(module, name) is _scope(module, first):
             yield value
 
 
 @remembered
-def _set_attributes(module: Module) -> dict[str, list[tuple[ast.Name, ast.expr]]]:
-    index: dict[str, list[tuple[ast.Name, ast.expr]]] = {}
+def _set_attributes(
+    module: Module,
+) -> dict[str, list[tuple[ast.expr, ast.Name, ast.expr]]]:
+    """What is set to attributes of names, or of attributes of these, by its name."""
+    index: dict[str, list[tuple[ast.expr, ast.Name, ast.expr]]] = {}
     for node in module.scopes.of(ast.Assign):
         match node.targets:
-            case [ast.Attribute(value=ast.Name() as name, attr=attribute)]:
-                index.setdefault(attribute, []).append((name, node.value))
+            case [ast.Attribute(value=holder, attr=attribute)]:
+                name = _first_name(holder)
+                if name is not None:
+                    index.setdefault(attribute, []).append((holder, name, node.value))
     return index
+
+
+def _first_name(expression: ast.expr) -> ast.Name | None:
+    """`config` of `config.model.norm`."""
+    while isinstance(expression, ast.Attribute):
+        expression = expression.value
+    return expression if isinstance(expression, ast.Name) else None
 
 
 def written_in(

@@ -19,6 +19,7 @@ from ..reading.values import (
     Value,
     dict_entries,
 )
+from .dict_calls import made_on_demand, unwritten_entries
 from .registries import registered
 from .resolve import reads, values
 
@@ -36,7 +37,7 @@ def _item(module: Module, subscript: ast.Subscript) -> Iterator[Value]:
     keys = constants(module, subscript.slice)
     for value in values(module, subscript.value):
         if isinstance(value, Items) and (
-            isinstance(value.node, ast.Dict) or dict_entries(value) or registered(value)
+            isinstance(value.node, ast.Dict | ast.Call) or registered(value)
         ):
             yield from asked_for(value, keys)
             continue
@@ -85,7 +86,8 @@ def _appended(value: Items) -> Iterator[Value]:
 
 def asked_for(value: Items, keys: list[object]) -> Iterator[Value]:
     """Yield the entries of a dict with these keys; any entry if none is known."""
-    yield from _entries(value, keys) if keys else _any_entry(value)
+    found = list(_entries(value, keys) if keys else _any_entry(value))
+    yield from found or _made_by_call(value)
     for key, entry in registered(value):
         if not keys or key is None or key in keys:
             yield entry
@@ -133,6 +135,23 @@ def _any_entry(value: Items) -> Iterator[Value]:
             for found in values(value.module, entry):
                 if isinstance(found, kept):
                     yield found
+
+
+def _made_by_call(value: Items) -> Iterator[Value]:
+    """The networks of a dict that a call makes, which are not written with a key."""
+    if not isinstance(value.node, ast.Call):
+        return
+    module = value.module
+    entries, made = unwritten_entries(value.node), made_on_demand(module, value.node)
+    found = [] if entries is None else list(values(module, entries))
+    candidates = [part for one in found for part in parts(one, None)]
+    candidates += [] if made is None else values(module, made)
+    for one in candidates:
+        match one:
+            case Result(maker=Known(name)) if name.startswith(("keras.", "kerasbn.")):
+                yield one
+            case Result(maker=Class()):
+                yield one
 
 
 def constants(module: Module, expression: ast.expr) -> list[object]:

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from ..reading.nodes import Function
 
 _CALL = "__call__"
-_GRADIENTS = {"jax.grad", "jax.value_and_grad"}
+_GRADIENTS = {
+    *("jax.grad", "jax.value_and_grad"),
+    *("flax.nnx.grad", "flax.nnx.value_and_grad"),
+}
 
 
 def calls_of(module: Module, function: Function) -> list[tuple[ast.Call, int]]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ..reading.bindings import Kind
 from ..reading.limits import FLAGS_HANDED
 from ..reading.memo import remembered_of_class
-from ..reading.nodes import Function, last_word
+from ..reading.nodes import Function, last_word, start
 from ..reading.values import (
     Class,
     Items,
@@ -23,6 +23,7 @@ from ..reading.values import (
     is_self,
 )
 from .classes import keyword
+from .entries import set_on
 from .instances import attribute_given, constructions, given_by
 from .lineage import lineage, method_of, project_lineage
 from .members import is_set_from_outside
@@ -43,6 +44,25 @@ _DECORATORS = ("dataclass", "define", "frozen", "attrs", "attrib", "s")
 _BASES = ("NamedTuple", "BaseModel", "BaseSettings", "Struct")
 NAMESPACES = ("types.SimpleNamespace", "argparse.Namespace")
 _OF_DICTS = ("ConfigDict", "FrozenConfigDict", "EasyDict", "AttrDict", "Munch")
+_OF_OMEGACONF = "omegaconf.OmegaConf.create"
+_AS_DICT = ("asdict", "vars")
+_AS_DICT_OF_ITSELF = ("_asdict", "model_dump", "dict", "to_dict")
+
+
+def record_of(settings: ast.expr) -> ast.expr | None:
+    """The object whose fields a dict has: `config` of `asdict(config)`."""
+    match settings:
+        case ast.Call(args=[record], keywords=[]) if (
+            last_word(settings.func) in _AS_DICT
+        ):
+            return record
+        case ast.Call(func=ast.Attribute(value=record, attr=word), args=[]) if (
+            word in _AS_DICT_OF_ITSELF
+        ):
+            return record
+        case ast.Attribute(value=record, attr="__dict__"):
+            return record
+    return None
 
 
 def fields_of(
@@ -57,6 +77,9 @@ def fields_of(
             found += _field_of(holder, field.attr)
             changed = is_set_from_outside(holder.module, field.attr)
             found += [None] if changed else []
+        elif isinstance(holder, Items) and field.attr in dict_entries(holder):
+            known = True  # it is held by an object that is made of a dict
+            found.append((holder.module, dict_entries(holder)[field.attr], None))
         elif spread := _spread_on(holder, field.attr, run):
             known = True
             found += spread
@@ -136,7 +159,8 @@ def _is_record(value: Value | None) -> bool:
     """Whether its attributes are what it was made with."""
     match value:
         case Result(maker=Known(name)):
-            return name in NAMESPACES or name.rpartition(".")[2] in _OF_DICTS
+            own = (*NAMESPACES, _OF_OMEGACONF)
+            return name in own or name.rpartition(".")[2] in _OF_DICTS
         case Result(maker=Class() as cls):
             return method_of(cls, "__init__") is None and _is_of_fields(cls)
     return False
@@ -202,12 +226,24 @@ def _field_of(record: Result, name: str) -> Iterator[Given]:
             yield from by_name(module, call, name, None, fields.get(name))
     elif record.maker.name in NAMESPACES:
         yield from by_name(module, call, name, None, None)
+        yield from _set_where_made(record, name)
     else:
+        if keyword(call, name) is not None:
+            yield from by_name(module, call, name, None, None)
+        yield from _set_where_made(record, name)
         for given in values(module, call.args[0]) if call.args else ():
             if isinstance(given, Items) and name in dict_entries(given):
                 yield given.module, dict_entries(given)[name], None
             else:
                 yield None
+
+
+def _set_where_made(record: Result, name: str) -> Iterator[Given]:
+    """What a field is last set to by the name that the object is given."""
+    match record.module.scopes.parents.get(record.call):
+        case ast.Assign(targets=[ast.Name() | ast.Attribute() as made]):
+            found = sorted(set_on(record.module, made, name), key=start)
+            yield from ((record.module, value, None) for value in found[-1:])
 
 
 def _is_of_fields(cls: Class) -> bool:

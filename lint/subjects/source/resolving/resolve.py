@@ -84,7 +84,9 @@ def _arithmetic(module: Module, expression: ast.BinOp) -> Iterator[Value]:
     """`1 - 0.9` and the like, of which constants are sometimes made."""
     sides = [values(module, side) for side in (expression.left, expression.right)]
     match expression.op, sides:
-        case ast.BitOr(), [(Items(), *_), (Items(), *_)]:  # one dict of two
+        case ast.BitOr(), [one, other] if any(
+            isinstance(side, Items) for side in (*one, *other)
+        ):  # one dict of two
             both = ast.Dict([None, None], [expression.left, expression.right])
             yield Items(module, ast.copy_location(both, expression))
         case operation, [(Literal(value=left),), (Literal(value=right),)]:

@@ -21,6 +21,7 @@ from ..reading.values import (
 )
 from . import named_tuples
 from .attributes import attribute_of
+from .dict_calls import MAKING
 from .items import asked_for, constants
 from .lineage import bases
 from .members import DYNAMIC
@@ -35,7 +36,9 @@ if TYPE_CHECKING:
 _SAME_FUNCTION = {
     *("tensorflow.function", "tensorflow.compat.v1.function", "jax.jit"),
     *("tensorflow.recompute_grad", "jax.checkpoint", "jax.remat", "torch.compile"),
+    *("keras.remat", "jax.vmap", "jax.pmap"),
 }
+_PARTIAL = "functools.partial"
 
 
 @reads(ast.Call)
@@ -47,10 +50,10 @@ def _call(module: Module, call: ast.Call) -> Iterator[Value]:
         yield from values(module, on)
     for function in map(_unbound, values(module, call.func)):
         match function:
-            case Known("functools.partial") if call.args:
+            case Known(name) if name == _PARTIAL and call.args:
                 for inner in values(module, call.args[0]):
                     yield Partial(inner, module, call)
-            case Known("dict" | "collections.OrderedDict"):
+            case Known(name) if name in MAKING:
                 yield Items(module, call)
             case Known("getattr"):
                 continue
@@ -62,6 +65,8 @@ def _call(module: Module, call: ast.Call) -> Iterator[Value]:
                 yield from values(module, call.args[0])  # tf.function(...)(step)
             case Result(maker=named_tuples.FACTORY):
                 yield named_tuples.made_by(function, module, call)
+            case Known("typer.Option" | "typer.Argument") if call.args:
+                yield from values(module, call.args[0])
             case Known("float" | "round" as name) if call.args:
                 yield from _converted(module, call, name)
             case Known("list" | "tuple" | "reversed" | "enumerate") if call.args:
@@ -84,9 +89,9 @@ def _converted(module: Module, call: ast.Call, by: str) -> Iterator[Value]:
 
 
 def wrapped(module: Module, call: ast.Call) -> ast.expr | None:
-    """What `tf.function(net)` and the like wrap."""
+    """What `tf.function(net)`, `partial(net, ...)` and the like wrap."""
     if call.args and any(
-        isinstance(maker, Known) and maker.name in _SAME_FUNCTION
+        isinstance(maker, Known) and maker.name in (*_SAME_FUNCTION, _PARTIAL)
         for maker in values(module, call.func)
     ):
         return call.args[0]
@@ -103,6 +108,7 @@ def _unbound(function: Value) -> Value:
 def _got(module: Module, call: ast.Call) -> Iterator[Value]:
     """`settings.get(key, default)`, `pop` as well, or `getattr(settings, ...)`."""
     found: list[Value] = []
+    default: list[ast.expr] = []
     match call:
         case ast.Call(
             func=ast.Attribute(value=base, attr="get" | "pop"), args=[key, *default]
@@ -110,6 +116,8 @@ def _got(module: Module, call: ast.Call) -> Iterator[Value]:
             for owner in values(module, base):
                 if isinstance(owner, Items):
                     found += asked_for(owner, constants(module, key))
+        case ast.Call(func=ast.Attribute(attr="setdefault"), args=[_, given]):
+            found += values(module, given)
         case ast.Call(func=ast.Name(id="getattr"), args=[base, key, *default]):
             names_of_key = constants(module, key) or [DYNAMIC]
             for owner in values(module, base):

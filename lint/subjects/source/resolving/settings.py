@@ -41,9 +41,8 @@ def literals(module: Module, expression: ast.expr) -> tuple[Literal, ...]:
     passed = [*_passed(module, setting)]
     for given in (
         _put_later(module, setting),
-        passed if all(passed) else (),
-        [(module, expression, None)],
         passed,
+        [(module, expression, None)],
         _defaults(module, setting),
     ):
         found = tuple(
@@ -72,7 +71,8 @@ def _put_later(module: Module, setting: ast.AST) -> Iterator[Given]:
     """What a setting is given after its object or dict is made."""
     match setting:
         case ast.Attribute():
-            yield from ((module, one, None) for one in set_on(module, setting))
+            set_later = set_on(module, setting.value, setting.attr)
+            yield from ((module, one, None) for one in set_later)
         case ast.Subscript(value=ast.Name() as base, slice=ast.Constant() as key):
             yield from ((module, one, None) for one in put_in(module, base, key))
 

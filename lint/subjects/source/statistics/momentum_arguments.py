@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from ..reading.keras_versions import keras_for
 from ..reading.nodes import last_word, start
-from ..reading.values import Items, dict_entries
+from ..reading.values import Items
 from ..resolving.classes import keyword
 from ..resolving.entries import entries, entry_of_call
+from ..resolving.packed import given_in
+from ..resolving.records import record_of
 from ..resolving.resolve import values
 
 if TYPE_CHECKING:
@@ -106,13 +108,16 @@ def packed_arguments(
         if entered is not None:
             yield Argument(module, entered)
             continue
+        record = record_of(expression)
+        if record is not None:
+            field = ast.Attribute(record, word, ast.Load())
+            yield Argument(module, ast.copy_location(field, expression), expression)
         for value in values(module, expression):
             if isinstance(value, Items):
-                entry = dict_entries(value).get(word)
-                if entry is not None:
+                for where, entry in given_in(value, word):
                     # An argument in another file is shown where it is unpacked.
-                    here = None if value.module is module else expression
-                    yield Argument(value.module, entry, here)
+                    here = None if where is module else expression
+                    yield Argument(where, entry, here)
 
 
 def _entered(

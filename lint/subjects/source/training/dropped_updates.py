@@ -1,4 +1,4 @@
-"""Calls of `stateless_call` whose new statistics are dropped."""
+"""Calls by given variables, as `stateless_call`, whose new statistics are dropped."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 
 from ... import names
 from ..networks.contents import kinds_held
-from ..reading.nodes import Function
+from ..reading import hints
+from ..reading.nodes import Function, nodes_in
 from ..reading.uses import uses_of
 from ..resolving.callers import handed_in
 from ..resolving.local_calls import calls_of
 from ..resolving.saying import How, says
+from .applying import applies_somewhere
+from .stateless_scopes import keeps_updates, scopes_of, weights_replaced
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,12 +34,37 @@ def dropped_updates(module: Module) -> Iterator[tuple[ast.Call, bool]]:
             continue
         if not isinstance(call.func, ast.Attribute):
             continue
+        if _evaluates(module, call):
+            continue
         if not _is_dropped(module, call):
             kept.add(ast.unparse(call.func))
         elif _holds_batch_norm(module, call.func.value):
             dropped.append(call)
     for call in dropped:
         yield call, ast.unparse(call.func) not in kept
+
+
+def dropped_in_scopes(module: Module) -> Iterator[tuple[ast.Call, bool]]:
+    """Yield each call in training mode under a `StatelessScope` that nothing reads.
+
+    The scope stands for the weights of that network, whose gradients are applied. Each
+    comes with whether no other scope of the network keeps its statistics.
+    """
+    kept, dropped = set(), []
+    for scope in scopes_of(module) if applies_somewhere(module) else ():
+        is_kept = keeps_updates(module, scope)
+        stood_for = {ast.unparse(owner) for owner in weights_replaced(module, scope)}
+        for call in nodes_in(scope):
+            if isinstance(call, ast.Call) and ast.unparse(call.func) in stood_for:
+                said = says(module, call)
+                infers = said.how is How.CONSTANT and not said.flag
+                if is_kept:
+                    kept.add(ast.unparse(call.func))
+                elif not (said.is_nothing or infers):
+                    dropped.append(call)
+    for call in dropped:
+        if _holds_batch_norm(module, call.func):
+            yield call, ast.unparse(call.func) not in kept
 
 
 def updates_left_behind(module: Module) -> Iterator[ast.Call]:
@@ -64,6 +92,14 @@ def updates_left_behind(module: Module) -> Iterator[ast.Call]:
     for call, variables in written:
         if _holds_batch_norm(module, variables.value):
             yield call
+
+
+def _evaluates(module: Module, call: ast.Call) -> bool:
+    """Whether it stands in an evaluation, where nothing is to be kept: see BN103."""
+    around = module.scopes.names_around(call)
+    return any(
+        hints.is_evaluation(name) or hints.is_evaluation_step(name) for name in around
+    )
 
 
 def _is_written_to(module: Module, pairs: ast.Call) -> bool:

@@ -41,6 +41,7 @@ class Evaluated:
     Attributes:
         flag: the argument.
         in_loop: whether a loop over data to evaluate on is what says so.
+        on_data: whether it is the name of the data that says so.
         kinds: what the network holds of BN and dropout; nothing if it is passed in, so
             that it is not in sight.
         surely: whether it holds BN, and no name, also of the constant, or dropout
@@ -51,6 +52,7 @@ class Evaluated:
     kinds: Kinds
     surely: bool
     in_loop: bool = False
+    on_data: bool = False
 
 
 def trained_in_evaluation(module: Module) -> Iterator[Evaluated]:
@@ -62,6 +64,7 @@ def trained_in_evaluation(module: Module) -> Iterator[Evaluated]:
         function = _evaluation(module, call)
         if function is None:
             yield from _in_loop(module, call, flag)
+            yield from _on_data(module, call, flag)
         if function is None or _is_meant(module, function):
             continue
         if isinstance(module.scopes.parents.get(call), ast.Expr):
@@ -126,6 +129,24 @@ def _evaluating_loop(module: Module, call: ast.Call) -> ast.For | None:
             case _ if isinstance(outer, Function | ast.ClassDef | _Repeated | ast.For):
                 return None
     return None
+
+
+def _on_data(module: Module, call: ast.Call, flag: ast.expr) -> Iterator[Evaluated]:
+    """Yield a single call on data to evaluate on, of a network with BN, not dropout."""
+    if not (call.args and hints.is_data_to_evaluate(ast.unparse(call.args[0]))):
+        return
+    if isinstance(module.scopes.parents.get(call), ast.Expr) or _is_noisy(module, call):
+        return
+    for outer in module.scopes.ancestors(call):
+        if records(outer) or isinstance(
+            outer, _Repeated | ast.For | ast.If | ast.Lambda | ast.ClassDef
+        ):
+            return
+    kinds = kinds_held(module, _network_of(call))
+    if says(module, call).is_constant(True) and (
+        kinds & {names.BATCH_NORM, names.DROPOUT} == {names.BATCH_NORM}
+    ):
+        yield Evaluated(flag, kinds, surely=False, on_data=True)
 
 
 def _is_noisy(module: Module, call: ast.Call) -> bool:

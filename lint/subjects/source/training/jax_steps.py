@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..networks.defaults import kinds_in_inference
-from ..reading.nodes import arguments_of, last_word
+from ..networks.identity import is_part_of
+from ..reading.bindings import Kind
+from ..reading.nodes import arguments_of
 from ..reading.values import Partial, Routine
 from ..resolving.callers import called_on
 from ..resolving.classes import keyword
@@ -17,6 +20,7 @@ from .applying import applies_somewhere
 from .lost_flag import LOST, LostFlag
 from .phases import infers, loses_flag
 from .running import Running, running, trained_kinds
+from .stateless_scopes import given_weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,22 +32,23 @@ if TYPE_CHECKING:
 def in_differentiated(
     module: Module, place: ast.Call | ast.FunctionDef, instance: Class | None = None
 ) -> Iterator[LostFlag]:
-    """Yield the calls of `stateless_call` whose result a step trains with."""
+    """Yield the calls by given weights whose result a step trains with."""
     for function, body, skipped in _differentiated(module, place, instance):
         where = function.module
         for run in running(where, [body], instance=instance):
-            call = run.call
-            if last_word(call.func) != "stateless_call" or len(call.args) > 3:
+            wanted = _arguments_wanted(function, place, skipped)
+            given = _given(run) or _differentiated_itself(run, wanted)
+            if given is None or given.is_for_inputs(wanted):
                 continue
-            first = arguments_of(function.node)[skipped : skipped + 1]
-            if _is_for_inputs(run, first):
+            for_weights = given.is_for_weights(wanted)
+            if not (applies_somewhere(module) or for_weights):
                 continue
-            if not (applies_somewhere(module) or _is_for_weights(run, first)):
+            if not for_weights and given.is_of_others(function):
                 continue
             lost = loses_flag(run)
-            off = infers(run) if lost is None and _is_for_weights(run, first) else None
+            off = infers(run) if lost is None and for_weights else None
             lost = lost or off
-            if lost is None or run.network is call.func:
+            if lost is None:
                 continue
             kinds = kinds_in_inference(run.module, run.network) & LOST
             if not kinds:
@@ -57,10 +62,10 @@ def in_differentiated(
                 is_call = lost is run and run.is_shown and shown is not place
                 yield LostFlag(
                     shown,
-                    ast.unparse(call.func),
+                    ast.unparse(run.call.func),
                     "in a differentiated function",
                     kinds,
-                    is_call and keyword(call, FLAG) is None,
+                    is_call and keyword(run.call, FLAG) is None,
                     shared=run.caller is not None or name in module.calls_by_name,
                     is_false=off is not None,
                     home=lost.module,
@@ -68,24 +73,85 @@ def in_differentiated(
                 )
 
 
-def _is_for_weights(run: Running, first: list[ast.arg]) -> bool:
-    """Whether the gradients are for the trainable variables that it is called with."""
-    return _is_first(first, run, run.call.args[:1])
+@dataclass(frozen=True)
+class _Given:
+    """What a call of a network gets, each as the call `run` writes it.
+
+    Attributes:
+        weights: what it takes for its trainable variables.
+        inputs: what it is called on.
+    """
+
+    weights: list[tuple[Running, ast.expr]]
+    inputs: list[tuple[Running, ast.expr]]
+
+    def is_for_weights(self, wanted: list[ast.arg]) -> bool:
+        """Whether the gradients are for its trainable variables."""
+        return _are_among(wanted, self.weights)
+
+    def is_for_inputs(self, wanted: list[ast.arg]) -> bool:
+        """Whether the gradients are for its inputs, as in a saliency."""
+        return not self.is_for_weights(wanted) and _are_among(wanted, self.inputs)
+
+    def is_of_others(self, function: Routine) -> bool:
+        """Whether its weights are other parameters, as of a teacher.
+
+        These are of the differentiated function, or of one around it.
+        """
+        around = {function.node, *function.module.scopes.ancestors(function.node)}
+        for run, weights in self.weights:
+            *_, (where, handed) = run.handed(weights)
+            found = (
+                where.scopes.lookup(handed) if isinstance(handed, ast.Name) else None
+            )
+            match found and found[1]:
+                case [binding] if binding.kind is Kind.PARAMETER:
+                    return binding.place in around
+        return False
 
 
-def _is_for_inputs(run: Running, first: list[ast.arg]) -> bool:
-    """Whether the gradients are for what the network is called on, as in a saliency."""
-    weights = _is_first(first, run, run.call.args[:1])
-    return not weights and _is_first(first, run, run.call.args[2:3])
+def _arguments_wanted(function: Routine, place: ast.AST, skipped: int) -> list[ast.arg]:
+    """The parameters that gradients are taken for: the first, or those of `argnums`."""
+    arguments = arguments_of(function.node)[skipped:]
+    given = keyword(place, "argnums") if isinstance(place, ast.Call) else None
+    match given:
+        case None:
+            return arguments[:1]
+        case ast.Constant(value=int() as number):
+            return arguments[number : number + 1]
+    return arguments
 
 
-def _is_first(first: list[ast.arg], run: Running, given: list[ast.expr]) -> bool:
-    """Whether it is what the function gets first, of which JAX takes gradients."""
-    for argument in given:
+def _given(run: Running) -> _Given | None:
+    """What `stateless_call`, or a call under a `StatelessScope`, gets; None if none."""
+    call = run.call
+    if run.network is not call.func:
+        if len(call.args) > 3:
+            return None
+        place = [(run, argument) for argument in call.args]
+        return _Given(place[:1], place[2:3])
+    weights = [
+        (step, weights)
+        for step, owner, weights in given_weights(run)
+        if any(
+            is_part_of(network, (step.module, owner), run.call)
+            for network in run.networks()
+        )
+    ]
+    return _Given(weights, [(run, one) for one in call.args[:1]]) if weights else None
+
+
+def _differentiated_itself(run: Running, wanted: list[ast.arg]) -> _Given | None:
+    """A network of which gradients are taken, as `nnx.grad(loss)(model)` takes them."""
+    given = _Given([(run, run.call.func)], [])
+    return given if given.is_for_weights(wanted) else None
+
+
+def _are_among(wanted: list[ast.arg], given: list[tuple[Running, ast.expr]]) -> bool:
+    """Whether it is a parameter of which gradients are taken."""
+    for run, argument in given:
         *_, (_, handed) = run.handed(argument)
-        return isinstance(handed, ast.Name) and [handed.id] == [
-            one.arg for one in first
-        ]
+        return isinstance(handed, ast.Name) and handed.id in {one.arg for one in wanted}
     return False
 
 

@@ -106,7 +106,7 @@ def _returned(module: Module, call: ast.Call, routine: Routine) -> Iterator[ast.
         known = as_caller_writes(module, call, routine, owner)
         if known is not None:
             yield known
-        elif routine.module is module and _is_global(module, owner):
+        elif routine.module is module and is_global(module, owner):
             yield owner
 
 
@@ -134,7 +134,8 @@ def _listed(module: Module, owner: ast.expr) -> list[ast.expr]:
     return [owner]
 
 
-def _is_global(module: Module, owner: ast.expr) -> bool:
+def is_global(module: Module, owner: ast.expr) -> bool:
+    """Whether it is a name that the module gives, which means the same all over it."""
     found = module.scopes.lookup(owner) if isinstance(owner, ast.Name) else None
     return found is not None and found[0] is module.scopes.top
 

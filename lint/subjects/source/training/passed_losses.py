@@ -51,6 +51,10 @@ def _loss_of(backward: ast.Call) -> ast.Name | None:
             | ast.Call(args=[ast.Name() as loss])  # accelerator.backward(loss)
         ) if last_word(backward.func) == "backward":
             return loss
+        case ast.Call(args=[ast.Name() as loss, *_]) if (
+            last_word(backward.func) == "grad"  # torch.autograd.grad(loss, weights)
+        ):
+            return loss
     return None
 
 

@@ -6,7 +6,7 @@ import ast
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..reading.nodes import Function, last_word
+from ..reading.nodes import Function, last_word, nodes_in
 from ..reading.values import argument_for, default_of, parameters, unpacks
 from ..resolving.callers import all_calls
 from ..resolving.members import (
@@ -54,7 +54,9 @@ def _phase(run: Running) -> tuple[Running | None, Running | None]:
     while said.how is How.PASSED_ON:
         caller, routine = step.caller, step.routine
         if caller is None or routine is None:
-            return (run if _never_given(step.module, said) else None), None
+            if _never_given(step.module, said):
+                return run, None
+            return None, run if _always_off(step.module, said) else None
         if routine.node is not said.function:
             return None, None
         if not said.packed:
@@ -150,6 +152,32 @@ def _never_given(module: Module, said: Said) -> bool:
     return bool(calls) and not any(
         argument_for(call, function, name, skipped) is not None or unpacks(call)
         for _, call, skipped in calls
+    )
+
+
+def _always_off(module: Module, said: Said) -> bool:
+    """Whether all calls of a function in sight pass False for its flag.
+
+    Not if it asks that flag itself, as by `if training:`.
+    """
+    function, name = said.function, said.parameter
+    if said.packed or function is None or _asks(function, name):
+        return False
+    given = [
+        argument_for(call, function, name, skipped)
+        for _, call, skipped in all_calls(module, function)
+    ]
+    return bool(given) and all(
+        isinstance(one, ast.Constant) and one.value is False for one in given
+    )
+
+
+def _asks(function: Function, name: str) -> bool:
+    return any(
+        isinstance(asked, ast.Name) and asked.id == name
+        for node in nodes_in(function)
+        if isinstance(node, ast.If | ast.IfExp | ast.While)
+        for asked in nodes_in(node.test)
     )
 
 

@@ -24,12 +24,14 @@ from ..resolving.handed import as_caller_writes
 from ..resolving.handles import joined
 from ..resolving.heirs import held_by
 from ..resolving.lineage import method_of
+from ..resolving.mapped import mapped_call
 from ..resolving.members import (
     attribute_of_self,
     is_of_super,
     self_name,
 )
 from ..resolving.resolve import values
+from ..resolving.stateless import stateless_network
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -71,10 +73,7 @@ class Running:
     @property
     def network(self) -> ast.expr:
         """What is called: `net`, also in `net.stateless_call(...)`."""
-        match self.call.func:
-            case ast.Attribute(value=network, attr="stateless_call"):
-                return network
-        return self.call.func
+        return stateless_network(self.module, self.call.func) or self.call.func
 
     def _of_instance(self) -> Iterator[Network]:
         """Yield `self.net` as the step knows it that runs a method: `task.net`.
@@ -187,7 +186,11 @@ def running(
     ]
     while pending:
         current, depth = pending.pop(0)
+        current = _with_bound(current)
         yield current
+        mapped = mapped_call(current.module, current.call)
+        if mapped is not None:
+            pending.append((replace(current, call=mapped), depth))
         for value in current.runs():
             caller = current
             if isinstance(value, Partial) and isinstance(value.function, Routine):
@@ -213,6 +216,14 @@ def running(
                     pending.append((step, depth + 1))
 
 
+def _with_bound(run: Running) -> Running:
+    """The call with what `partial(net, training=False)` binds, if that is called."""
+    for value in values(run.module, run.call.func):
+        if isinstance(value, Partial) and isinstance(value.function, Self | Result):
+            return replace(run, call=joined(value.call, run.call))
+    return run
+
+
 def _instance(call: ast.Call) -> str:
     """What a method is called on, as written: the same method may run on another."""
     return ast.unparse(call.func.value) if isinstance(call.func, ast.Attribute) else ""
@@ -232,7 +243,8 @@ def kinds_of_network(network: Network) -> frozenset[str]:
     """Return what a Keras network holds that does not train when called by itself."""
     kinds: frozenset[str] = frozenset()
     for module, expression in (network, *handed_in(*network)):
-        found = [value for value in values(module, expression) if _is_network(value)]
+        known = map(_unbound, values(module, expression))
+        found = [value for value in known if _is_network(value)]
         lost = [value for value in found if not _is_in_training(value)]
         if found and len(lost) == len(found):
             kinds |= kinds_in_inference(module, expression)
@@ -241,6 +253,11 @@ def kinds_of_network(network: Network) -> frozenset[str]:
             if isinstance(value, Result):
                 kinds |= kinds_in_inference(value.module, value.call)
     return kinds
+
+
+def _unbound(value: Value) -> Value:
+    """The network behind `functools.partial(net, ...)`."""
+    return value.function if isinstance(value, Partial) else value
 
 
 def _own_call(instance: Self | Result) -> Routine | None:

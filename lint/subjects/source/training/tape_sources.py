@@ -14,9 +14,9 @@ from ..resolving.resolve import values
 from ..resolving.saying import local_value
 from ..resolving.starred import argument_in
 from .applying import applies
-from .owners import owners
+from .owners import is_global, owners
 from .returned_gradients import is_applied_elsewhere
-from .tapes import is_tape, taken_by
+from .tapes import is_tape, taken_by, wrapped_tape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -194,7 +194,14 @@ def _is_one_of(module: Module, name: Tape, tapes: set[ast.AST]) -> bool:
             for tape in tapes
         )
     found = module.scopes.lookup(name)
-    return any(entry.place in tapes for entry in (found[1] if found else ()))
+    for binding in found[1] if found else ():
+        if binding.place in tapes:
+            return True
+        if binding.kind is Kind.VALUE and isinstance(binding.node, ast.Call):
+            inner = wrapped_tape(binding.node)
+            if isinstance(inner, ast.Name) and _is_one_of(module, inner, tapes):
+                return True
+    return False
 
 
 def _beside_tape(
@@ -277,6 +284,8 @@ def _sources_in(
                 continue
             for owner in owners(helper.module, source):
                 network = as_caller_writes(module, call, helper, owner)
+                if network is None and helper.module is module:
+                    network = owner if is_global(module, owner) else None
                 if network is not None:
                     variables = ast.Attribute(
                         network, "trainable_variables", ast.Load()

@@ -28,15 +28,28 @@ def has_tape(text: str) -> bool:
 
 
 def is_tape(module: Module, made: ast.expr) -> bool:
-    """Whether a call makes a tape."""
-    return isinstance(made, ast.Call) and _CLASS in values(module, made.func)
+    """Whether a call makes a tape, or one around it, as Horovod does."""
+    if not isinstance(made, ast.Call):
+        return False
+    inner = wrapped_tape(made)
+    return _CLASS in values(module, made.func) or (
+        inner is not None and is_tape(module, inner)
+    )
+
+
+def wrapped_tape(made: ast.expr) -> ast.expr | None:
+    """The `tape` of `hvd.DistributedGradientTape(tape)`."""
+    match made:
+        case ast.Call(args=[tape, *_]) if last_word(made.func).endswith(TAPE):
+            return tape
+    return None
 
 
 def records(node: ast.AST) -> TypeGuard[ast.With]:
     """Whether it is a `with` that opens a tape, by its name."""
     return isinstance(node, ast.With) and any(
         isinstance(item.context_expr, ast.Call)
-        and last_word(item.context_expr.func) == TAPE
+        and last_word(item.context_expr.func).endswith(TAPE)
         for item in node.items
     )
 

@@ -1,4 +1,7 @@
-"""Training steps with PyTorch: what is called before `loss.backward()`."""
+"""Training steps with PyTorch: what is called before `loss.backward()`.
+
+Or before `torch.autograd.grad(loss, weights)`.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from ..reading.bindings import Kind
 from ..reading.nodes import Function, end, last_word
 from ..reading.values import Class, Result, Routine, argument_for
 from ..resolving.callers import all_calls
+from ..resolving.classes import keyword
 from ..resolving.handed import as_caller_writes
 from ..resolving.heirs import held_by
 from ..resolving.members import attribute_of_self
@@ -42,10 +46,16 @@ def before_backward(
         if around is None or around in module.scopes.ancestors(call)
     ]
     inside += _stepping_with(module, around)
-    if not any(applies(call) or last_word(call.func) == "step" for call in inside):
+    steps = any(applies(call) or last_word(call.func) == "step" for call in inside)
+    if not (steps or _moves_by_hand(module, around, backward)):
         return
-    held = list(_optimised(module, inside, instance))
-    handed = list(_handed_optimizers(module, inside))
+    how, held, handed = "before loss.backward()", [], []
+    if last_word(backward.func) == "grad":
+        how = "before torch.autograd.grad()"
+        held = [(module, owner) for owner in _sources(module, backward)]
+    else:
+        held = list(_optimised(module, inside, instance))
+        handed = list(_handed_optimizers(module, inside))
     before = [call for call in inside if end(call) < end(backward)]
     if not (held or handed):
         return
@@ -62,7 +72,23 @@ def before_backward(
             is_part_of(network, part, backward) for network, _ in known for part in held
         ):
             flag = "training=self.training" if _is_forward(lost) else "training=True"
-            yield lost_in(run, lost, "before loss.backward()", kinds, flag)
+            yield lost_in(run, lost, how, kinds, flag)
+
+
+def _sources(module: Module, gradients: ast.Call) -> Iterator[ast.expr]:
+    """The networks for whose weights `torch.autograd.grad(loss, weights)` is asked."""
+    for source in (*gradients.args[1:2], keyword(gradients, "inputs")):
+        if source is not None:
+            yield from owners(module, source)
+
+
+def _moves_by_hand(module: Module, around: ast.AST | None, gradients: ast.Call) -> bool:
+    """Whether gradients are taken and subtracted there: `weight -= rate * gradient`."""
+    return last_word(gradients.func) == "grad" and any(
+        isinstance(node.op, ast.Sub)
+        and (around is None or around in module.scopes.ancestors(node))
+        for node in module.scopes.of(ast.AugAssign)
+    )
 
 
 def _is_forward(run: Running) -> bool:
@@ -157,9 +183,12 @@ def _stepping_with(module: Module, closure: ast.AST | None) -> list[ast.Call]:
 
 
 def _loop_or_function(module: Module, node: ast.AST) -> ast.AST | None:
+    inner = node
     for outer in module.scopes.ancestors(node):
-        if isinstance(outer, ast.For | ast.While | Function):
+        over = isinstance(outer, ast.For) and outer.iter is inner
+        if isinstance(outer, ast.For | ast.While | Function) and not over:
             return outer
+        inner = outer
     return None
 
 

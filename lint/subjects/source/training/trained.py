@@ -114,10 +114,18 @@ def is_fresh(module: Module, call: ast.Call) -> bool:
         and not any(
             other is not call
             and says(module, other).is_constant(True)
-            and not ours.isdisjoint(places(module, other.func))
-            for other in module.calls_by_name.get(last_word(call.func), ())
+            and not ours.isdisjoint(places(module, network))
+            for other, network in _calls_like(module, call)
         )
     )
+
+
+def _calls_like(module: Module, call: ast.Call) -> Iterator[tuple[ast.Call, ast.expr]]:
+    """The calls by the same name, and of `partial`, each with what it may run."""
+    for other in module.calls_by_name.get(last_word(call.func), ()):
+        yield other, other.func
+    for other in module.calls_by_name.get("partial", ()):
+        yield from ((other, network) for network in other.args[:1])
 
 
 def _is_pretrained(module: Module, part: ast.expr) -> bool:

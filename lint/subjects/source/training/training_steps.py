@@ -25,7 +25,7 @@ from .owners import owners, trained_of
 from .phases import infers, loses_flag
 from .reaching_steps import given_functions, stepping
 from .running import Running, kinds_of_network, running, trained_kinds
-from .step_places import step_places
+from .step_places import is_of_torch, step_places
 from .tape_sources import tapes_of, trained_by
 from .torch_steps import before_backward
 from .trained import is_fresh
@@ -130,7 +130,7 @@ def _in_step(
     match place:
         case ast.With():
             yield from _under_tape(module, place, instance)
-        case ast.Call() if last_word(place.func) == "backward":
+        case ast.Call() if is_of_torch(module, place):
             yield from before_backward(module, place, instance)
         case _:
             yield from in_differentiated(module, place, instance)
