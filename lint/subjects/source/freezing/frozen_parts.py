@@ -40,7 +40,7 @@ def frozen_in_parts(module: Module) -> Iterator[Freezing]:
 
     x must have been compiled before, be trained later, and never be unfrozen.
     """
-    if any(not change.value for change in freezings(module)):
+    if any(change.value is False for change in freezings(module)):
         home, near = files_sharing(module)
         found = {change.position for change in _frozen_in(home, near)}
         for change in freezings(module):
@@ -50,7 +50,7 @@ def frozen_in_parts(module: Module) -> Iterator[Freezing]:
 
 def _frozen_in(home: Module, near: list[Module]) -> Iterator[Freezing]:
     for change in freezings(home):
-        if change.value or change.is_partial:
+        if change.value is not False or change.is_partial:
             continue
         made = _made_at(home, change.network)
         if not _holds_batch_norm(near, made):
@@ -121,7 +121,8 @@ def _may_be_freed(near: list[Module], made: frozenset[ast.Call]) -> bool:
     for module in near:
         changes = freezings(module)
         if any(
-            change.value and not made.isdisjoint(_made_at(module, change.network))
+            change.value is not False
+            and not made.isdisjoint(_made_at(module, change.network))
             for change in changes
         ):
             return True

@@ -6,6 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from ..networks.defaults import kinds_in_inference
+from ..reading.bindings import Kind
 from ..reading.nodes import arguments_of, last_word
 from ..reading.values import Partial, Routine
 from ..resolving.callers import called_on
@@ -35,13 +36,13 @@ def in_differentiated(
             call = run.call
             if last_word(call.func) != "stateless_call" or len(call.args) > 3:
                 continue
-            first = arguments_of(function.node)[skipped : skipped + 1]
-            if _is_for_inputs(run, first):
+            by = _differentiated_by(place, arguments_of(function.node)[skipped:])
+            if _is_for_inputs(run, by) or _is_for_others(run, function, by):
                 continue
-            if not (applies_somewhere(module) or _is_for_weights(run, first)):
+            if not (applies_somewhere(module) or _is_for_weights(run, by)):
                 continue
             lost = loses_flag(run)
-            off = infers(run) if lost is None and _is_for_weights(run, first) else None
+            off = infers(run) if lost is None and _is_for_weights(run, by) else None
             lost = lost or off
             if lost is None or run.network is call.func:
                 continue
@@ -68,24 +69,73 @@ def in_differentiated(
                 )
 
 
-def _is_for_weights(run: Running, first: list[ast.arg]) -> bool:
+def _differentiated_by(
+    place: ast.Call | ast.FunctionDef, given: list[ast.arg]
+) -> list[ast.arg]:
+    """The parameters that gradients are taken for: the first, or what `argnums` says.
+
+    All that may be, if that is calculated.
+    """
+    calls = [place] if isinstance(place, ast.Call) else place.decorator_list
+    for call in calls:
+        numbers = keyword(call, "argnums") if isinstance(call, ast.Call) else None
+        if isinstance(place, ast.Call) and numbers is None:
+            numbers = next(iter(place.args[1:2]), None)
+        match numbers:
+            case ast.Constant(value=int(number)):
+                return given[number:][:1]
+            case ast.expr():
+                return given
+    return given[:1]
+
+
+def _is_for_weights(run: Running, by: list[ast.arg]) -> bool:
     """Whether the gradients are for the trainable variables that it is called with."""
-    return _is_first(first, run, run.call.args[:1])
+    return _is_among(by, run, run.call.args[:1])
 
 
-def _is_for_inputs(run: Running, first: list[ast.arg]) -> bool:
+def _is_for_inputs(run: Running, by: list[ast.arg]) -> bool:
     """Whether the gradients are for what the network is called on, as in a saliency."""
-    weights = _is_first(first, run, run.call.args[:1])
-    return not weights and _is_first(first, run, run.call.args[2:3])
+    return not _is_for_weights(run, by) and _is_among(by, run, run.call.args[2:3])
 
 
-def _is_first(first: list[ast.arg], run: Running, given: list[ast.expr]) -> bool:
-    """Whether it is what the function gets first, of which JAX takes gradients."""
+def _is_for_others(run: Running, function: Routine, by: list[ast.arg]) -> bool:
+    """Whether what it is called with for weights surely has no part in the gradients.
+
+    So it is with a teacher, and with the other network of an adversarial step.
+    """
+    for argument in run.call.args[:1]:
+        *_, (where, weights) = run.handed(argument)
+        read = [node for node in ast.walk(weights) if isinstance(node, ast.Name)]
+        return bool(read) and not any(
+            _may_depend(where, name, function, by) for name in read
+        )
+    return False
+
+
+def _may_depend(
+    module: Module, name: ast.Name, function: Routine, by: list[ast.arg]
+) -> bool:
+    """Whether a name may hold what a function is differentiated by."""
+    found = module.scopes.lookup(name) if module.scopes.holds(name) else None
+    if found is None or function.node not in module.scopes.ancestors(name):
+        return True
+    scope, bindings = found
+    if scope.node in module.scopes.ancestors(function.node):
+        return False  # bound around the function, which JAX calls
+    return not all(
+        binding.kind is Kind.PARAMETER
+        and binding.place is function.node
+        and binding.node not in by
+        for binding in bindings
+    )
+
+
+def _is_among(by: list[ast.arg], run: Running, given: list[ast.expr]) -> bool:
+    """Whether it is what the function gets that JAX takes gradients for."""
     for argument in given:
         *_, (_, handed) = run.handed(argument)
-        return isinstance(handed, ast.Name) and [handed.id] == [
-            one.arg for one in first
-        ]
+        return isinstance(handed, ast.Name) and handed.id in {one.arg for one in by}
     return False
 
 

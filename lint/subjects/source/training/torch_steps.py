@@ -44,8 +44,9 @@ def before_backward(
     inside += _stepping_with(module, around)
     if not any(applies(call) or last_word(call.func) == "step" for call in inside):
         return
-    held = list(_optimised(module, inside, instance))
-    handed = list(_handed_optimizers(module, inside))
+    stepping = _steps_of(backward, inside)
+    held = list(_optimised(module, stepping, instance))
+    handed = list(_handed_optimizers(module, stepping))
     before = [call for call in inside if end(call) < end(backward)]
     if not (held or handed):
         return
@@ -63,6 +64,19 @@ def before_backward(
         ):
             flag = "training=self.training" if _is_forward(lost) else "training=True"
             yield lost_in(run, lost, "before loss.backward()", kinds, flag)
+
+
+def _steps_of(backward: ast.Call, inside: list[ast.Call]) -> list[ast.Call]:
+    """The calls that may apply the gradients that one of several `backward` leaves.
+
+    In adversarial steps each optimizer steps before the gradients of the next loss.
+    """
+    after = [call for call in inside if end(backward) < end(call)]
+    following = [end(call) for call in after if last_word(call.func) == "backward"]
+    until = min(following, default=None)
+    own = [call for call in after if until is None or end(call) < until]
+    steps = any(applies(call) or last_word(call.func) == "step" for call in own)
+    return own if steps and backward in inside else inside
 
 
 def _is_forward(run: Running) -> bool:
