@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 from typing import TYPE_CHECKING
 
-from ..reading.nodes import start
 from .events import events_of_freezing
 from .events_through_calls import events_through_calls
 
 if TYPE_CHECKING:
+    import ast
     from collections.abc import Iterator
 
     from ..reading.module import Module
@@ -35,29 +34,6 @@ def late_changes(module: Module, *, before_fit: bool) -> Iterator[ast.Assign]:
                 _is_late(events, name, change, before_fit) for name in events.fitted
             ):
                 yielded.add(change.node)
-                yield change.node
-
-
-def fitted_frozen(module: Module) -> Iterator[ast.Assign]:
-    """Yield each `x.trainable = False` between `x.compile` and the first training of x.
-
-    Adversarial networks are written that way in Keras 2, where the discriminator keeps
-    learning on its own. Changes by other means are left out.
-    """
-    handed = {
-        ast.unparse(argument)
-        for call in module.calls
-        if any(isinstance(operand, ast.Constant) for operand in call.args)
-        for argument in call.args
-    }
-    for events in events_of_freezing(module, by_class=True).values():
-        for change in events.changed:
-            name, place = change.network, start(change.node)
-            compiled, fitted = events.compiled[name], events.fitted[name]
-            alone = [node.base for node in events.changed].count(change.base) == 1
-            if change.value or not (alone and compiled and fitted) or name in handed:
-                continue
-            if max(compiled) < place < min(fitted):
                 yield change.node
 
 

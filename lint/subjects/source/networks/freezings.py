@@ -74,9 +74,14 @@ def _assigned(module: Module) -> Iterator[Freezing]:
         if layers is not None:
             yield _layer_by_layer(module, node, layers, value)
         elif loop is not None:
-            yield Freezing(node, loop.iter, value, is_partial=True)
+            yield Freezing(node, network, value, is_partial=_may_skip(loop.iter))
         else:
             yield Freezing(node, network, value)
+
+
+def _may_skip(held: ast.expr) -> bool:
+    """Whether a loop may leave out some of what it names: `for d in some(ds)`."""
+    return not isinstance(held, ast.Tuple | ast.List | ast.Name | ast.Attribute)
 
 
 def settings(
@@ -119,9 +124,7 @@ def _is_of_caller(
     )
 
 
-def _given_network(
-    module: Module, function: Function, network: ast.expr
-) -> str | None:
+def _given_network(module: Module, function: Function, network: ast.expr) -> str | None:
     """The parameter whose network, or layers, a function changes."""
     if isinstance(network, ast.Name):
         layers = looped_over(module, network)
@@ -165,9 +168,7 @@ def _by_helper(module: Module) -> Iterator[Freezing]:
                 yield from _by_calling(module, call, value)
 
 
-def _by_calling(
-    module: Module, call: ast.Call, helper: Routine
-) -> Iterator[Freezing]:
+def _by_calling(module: Module, call: ast.Call, helper: Routine) -> Iterator[Freezing]:
     skipped = int(helper.owner is not None)
     for name, flag in _set_by(helper.module, helper.node):
         network = argument_for(call, helper.node, name, skipped)
