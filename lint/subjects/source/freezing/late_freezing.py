@@ -46,12 +46,26 @@ def _is_late(events: Events, name: str, change: Change, before_fit: bool) -> boo
         return False
     settled = max(compiled)
     if not before_fit:
-        fitted = [line for line in events.fitted[name] if settled < line < place]
-        if not fitted:
+        begin, stop = change.rounds or (place, place)
+        fitted = [
+            line
+            for line in events.fitted[name]
+            if settled < line < place or (settled < begin < line < stop)
+        ]
+        if not fitted or _is_for_another(events, name, change):
             return False
-        settled = min(fitted)
+        settled = min(*fitted, place)
     # Compiled again: this model or, as in adversarial networks, one built on it.
     between = (spot for places in events.compiled.values() for spot in places)
     if any(place < line < max(fits) for line in between):
         return False
     return events.value_at(change, settled) is not change.value
+
+
+def _is_for_another(events: Events, name: str, change: Change) -> bool:
+    """Whether a model that was compiled before is first trained after it."""
+    return any(
+        min(fitted) > change.place > min(events.compiled[other])
+        for other, fitted in events.fitted.items()
+        if other != name and fitted and events.compiled[other]
+    )
