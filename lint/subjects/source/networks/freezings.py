@@ -66,7 +66,7 @@ def _assigned(module: Module) -> Iterator[Freezing]:
     for node, network, given in settings(module):
         if _is_of_caller(module, node, network, given):
             continue
-        value = _constant(module, given)
+        value = constant_of(module, given)
         layers = loop = None
         if isinstance(network, ast.Name):
             layers = looped_over(module, network)
@@ -99,7 +99,7 @@ def settings(
                 yield call, network, given
 
 
-def _constant(module: Module, given: ast.expr) -> bool | None:
+def constant_of(module: Module, given: ast.expr) -> bool | None:
     """What it is set to; None if that depends, or is not known."""
     match given:
         case ast.Constant(value=bool() as value):
@@ -175,7 +175,7 @@ def _by_calling(module: Module, call: ast.Call, helper: Routine) -> Iterator[Fre
         given = argument_for(call, helper.node, flag, skipped)
         given = given or default_of(helper.node, flag)
         if network is not None and given is not None:
-            yield Freezing(call, network, _constant(module, given))
+            yield Freezing(call, network, constant_of(module, given))
             return
 
 

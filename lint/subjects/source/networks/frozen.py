@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..reading import hints
 from ..reading.memo import remembered
 from ..reading.nodes import last_word
-from .freezings import settings, spares_batch_norm
+from .freezings import constant_of, settings, spares_batch_norm
 from .kept_frozen import frozen_name, kept_frozen
-from .layers_of import looped_over
+from .layers_of import layers_passed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,16 +30,14 @@ class _Setting(NamedTuple):
     Attributes:
         name: the last word of the network's name.
         value: what it gets, or the call that sees to it.
+        releases: whether that is surely True.
         loop: the loop around it, if it is a network itself, not its layers.
     """
 
     name: str
     value: ast.expr
+    releases: bool = False
     loop: ast.For | None = None
-
-    @property
-    def releases(self) -> bool:
-        return isinstance(self.value, ast.Constant) and self.value.value is True
 
 
 class Freezes:
@@ -119,17 +117,16 @@ def _settings(module: Module) -> Iterator[_Setting]:
 def _one_setting(
     module: Module, node: ast.AST, base: ast.expr, value: ast.expr
 ) -> Iterator[_Setting]:
-    condition = module.scopes.parents.get(node)
-    if isinstance(value, ast.Constant) and value.value and spares_batch_norm(condition):
+    releases = constant_of(module, value) is True
+    if releases and spares_batch_norm(module.scopes.parents.get(node)):
         return  # what learns or not there is not batch normalization
     name = frozen_name(base)
     loops = [
         each for each in module.scopes.ancestors(node) if isinstance(each, ast.For)
     ]
     is_whole = bool(loops) and last_word(base) == name
-    yield _Setting(name, value, loops[0] if is_whole else None)
+    yield _Setting(name, value, releases, loops[0] if is_whole else None)
     for loop in loops:
-        yield _Setting(frozen_name(loop.iter), value)
-    layers = looped_over(module, base) if isinstance(base, ast.Name) else None
-    if layers is not None:
-        yield _Setting(frozen_name(layers.network), value)
+        yield _Setting(frozen_name(loop.iter), value, releases)
+    for layers in layers_passed(module, base) if isinstance(base, ast.Name) else ():
+        yield _Setting(frozen_name(layers.network), value, releases)

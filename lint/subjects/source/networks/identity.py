@@ -221,6 +221,8 @@ class _OriginSearch:
             return
         calls = [(module, *call) for call in calls_of(module, function)]
         calls += calls_elsewhere(module, function) if self._far else []
+        # What a function passes to itself, as parts of what it got, comes last.
+        calls.sort(key=lambda one: function in one[0].scopes.ancestors(one[1]))
         for where, call, skipped in calls:
             passed = argument_in(where, call, function, argument.arg, skipped)
             if passed is not None:

@@ -11,8 +11,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..reading.bindings import Kind
+from ..reading.values import Routine, argument_for
+from ..resolving.local_calls import calls_of
+from ..resolving.resolve import values
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ..reading.module import Module
 
 _ITERATING = ("reversed", "list", "tuple", "sorted", "tqdm")
@@ -68,6 +73,12 @@ def layers_of(module: Module, layers: ast.expr, depth: int = 0) -> Layers | None
             | ast.GeneratorExp(elt=ast.Name(id=kept), generators=[part])
         ) if isinstance(part.target, ast.Name) and part.target.id == kept:
             return sifted(module, part, depth)
+        case ast.Call(func=ast.Attribute(value=held, attr="values"), args=[]):
+            return layers_of(module, held, depth)
+        case ast.DictComp(value=ast.Name(id=kept), generators=[part]) if (
+            isinstance(part.target, ast.Name) and part.target.id == kept
+        ):
+            return sifted(module, part, depth)
         case ast.Name() if depth < _NAMES_FOLLOWED:
             match module.scopes.lookup(layers):
                 case _, [binding] if binding.kind is Kind.VALUE and isinstance(
@@ -91,6 +102,37 @@ def _sifted(
 ) -> Layers | None:
     found = layers_of(module, inner, depth)
     return found and replace(found, tests=(*found.tests, *tests))
+
+
+def layers_passed(module: Module, name: ast.Name) -> Iterator[Layers]:
+    """Yield the layers that a variable, or parameter, stands for one by one.
+
+    A function may be called for each, or passed to `map`.
+    """
+    own = looped_over(module, name)
+    if own is not None:
+        yield own
+        return
+    function = module.scopes.enclosing_function(name)
+    found = module.scopes.lookup(name)
+    if function is None or found is None:
+        return
+    if not any(one.kind is Kind.PARAMETER for one in found[1]):
+        return
+    for call, skipped in calls_of(module, function):
+        passed = argument_for(call, function, name.id, skipped)
+        layers = looped_over(module, passed) if isinstance(passed, ast.Name) else None
+        if layers is not None:
+            yield layers
+    for call in module.calls_by_name.get("map", ()):
+        match call.args:
+            case [mapped, iterated] if any(
+                isinstance(value, Routine) and value.node is function
+                for value in values(module, mapped)
+            ):
+                layers = layers_of(module, iterated)
+                if layers is not None:
+                    yield layers
 
 
 def looped_over(module: Module, name: ast.Name) -> Layers | None:
