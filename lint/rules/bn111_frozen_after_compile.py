@@ -94,7 +94,7 @@ healthy = bool(np.array_equal(before, after))
                 "function that the model already has; call compile after it",
                 module.location(number),
             )
-        if not module.mentions(".trainable") or module.may_hide("compile("):
+        if not module.mentions("trainable") or module.may_hide("compile("):
             return
         before_fit = source.keras_for(module).has(FREEZING_NEEDS_COMPILE)
         late = [
@@ -127,21 +127,28 @@ healthy = bool(np.array_equal(before, after))
                 "again; call compile after it",
                 module.location(change),
             )
-        if not source.keras_for(module).has(FREEZING_PRECEDES_TRAINING):
-            return
-        frozen: dict[ast.AST, tuple[str, str]] = {}
-        for assignment in source.fitted_frozen(module):
-            network = ast.unparse(assignment.targets[0]).removesuffix(".trainable")
-            frozen[assignment] = network, _NOTHING_LEARNS
-        for part in source.frozen_in_parts(module):
+        yield from self._never_learning(module)
+
+    def _never_learning(self, module: Module) -> Iterator[Finding]:
+        """Report what is frozen before its first training, and stays so."""
+        keras = source.keras_for(module)
+        by_compile = not keras.has(FREEZING_PRECEDES_TRAINING)
+        for part, in_all_versions in source.frozen_in_parts(
+            module, by_compile=by_compile
+        ):
+            network = ast.unparse(part.network)
             harm = _NO_WEIGHT_LEARNS if part.by_layer else _NOTHING_LEARNS
-            frozen.setdefault(part.node, (ast.unparse(part.network), harm))
-        for node, (network, harm) in frozen.items():
+            when = "compiled" if by_compile else "first trained"
+            remedy = (
+                "freeze it after its compile"
+                if by_compile
+                else f"set {network}.trainable = True before each training of it, "
+                "and False before each of a model around it"
+            )
+            assumed = keras.assumed and not in_all_versions
             yield self.finding(
-                f"{network} is frozen when it is first trained, so that this changes "
-                f"{harm}; set {network}.trainable = True before each training of it, "
-                f"and False before each of a model around it"
-                f"{source.keras_for(module).caveat}",
-                module.location(node),
-                None if source.keras_for(module).assumed else Severity.ERROR,
+                f"{network} is frozen when it is {when}, so that this changes "
+                f"{harm}; {remedy}{keras.caveat if assumed else ''}",
+                module.location(part.node),
+                None if assumed else Severity.ERROR,
             )

@@ -48,7 +48,7 @@ from .flags.without_flag import WithoutFlag, passes_flags_on, without_flag
 from .flags.worked_out_flags import worked_out_flags
 from .freezing.frozen_parts import frozen_in_parts
 from .freezing.in_callbacks import changed_in_callbacks
-from .freezing.late_freezing import fitted_frozen, late_changes
+from .freezing.late_freezing import late_changes
 from .freezing.late_in_methods import late_in_methods
 from .freezing.late_rates import late_rates
 from .freezing.partial_freezing import loops_that_leave_out, loops_that_miss
@@ -225,7 +225,6 @@ __all__ = [
     "fetched_in_vain",
     "finished_in_training",
     "fits_itself",
-    "fitted_frozen",
     "fixed_axes",
     "flag_left_out",
     "flag_passed_on",

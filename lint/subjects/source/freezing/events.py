@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ... import names
 from ..networks.contents import kinds_held
-from ..reading.nodes import start
+from ..reading.nodes import end, start
 
 if TYPE_CHECKING:
     from ..reading.module import Module
@@ -32,6 +32,7 @@ class Change:
         base: the variable that this is a part of.
         value: True or False.
         place: when it is run, among what its scope does.
+        rounds: where the loop begins and ends whose variable says what is changed.
     """
 
     node: ast.Assign
@@ -39,6 +40,7 @@ class Change:
     base: str
     value: bool
     place: Place
+    rounds: tuple[Place, Place] | None = None
 
 
 @dataclass
@@ -96,9 +98,24 @@ def events_of_freezing(
                     if names.BATCH_NORM in kinds_held(module, base, even_frozen=True):
                         texts = ast.unparse(changed), ast.unparse(base)
                         events = events_of(node, texts[1])
-                        change = Change(node, *texts, value, start(node))
+                        rounds = _rounds(module, node, changed)
+                        change = Change(node, *texts, value, start(node), rounds)
                         events.changed.append(change)
     return found
+
+
+def _rounds(
+    module: Module, node: ast.AST, changed: ast.expr
+) -> tuple[Place, Place] | None:
+    """The loop in whose rounds different layers are changed: `base.layers[-count:]`."""
+    read = {one.id for one in ast.walk(changed) if isinstance(one, ast.Name)}
+    for loop in module.scopes.ancestors(node):
+        if isinstance(loop, ast.For) and any(
+            isinstance(one, ast.Name) and one.id in read
+            for one in ast.walk(loop.target)
+        ):
+            return start(loop), end(loop)
+    return None
 
 
 def _each(module: Module, node: ast.AST, network: ast.expr) -> list[ast.expr]:

@@ -89,4 +89,7 @@ def _enter(
     for change in events.changed:
         network, base = named(change.network), named(change.base)
         there = (*place, *change.place)
-        into.changed.append(replace(change, network=network, base=base, place=there))
+        rounds = None if place else change.rounds
+        into.changed.append(
+            replace(change, network=network, base=base, place=there, rounds=rounds)
+        )

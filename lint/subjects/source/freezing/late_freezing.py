@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 from typing import TYPE_CHECKING
 
-from ..reading.nodes import start
 from .events import events_of_freezing
 from .events_through_calls import events_through_calls
 
 if TYPE_CHECKING:
+    import ast
     from collections.abc import Iterator
 
     from ..reading.module import Module
@@ -38,29 +37,6 @@ def late_changes(module: Module, *, before_fit: bool) -> Iterator[ast.Assign]:
                 yield change.node
 
 
-def fitted_frozen(module: Module) -> Iterator[ast.Assign]:
-    """Yield each `x.trainable = False` between `x.compile` and the first training of x.
-
-    Adversarial networks are written that way in Keras 2, where the discriminator keeps
-    learning on its own. Changes by other means are left out.
-    """
-    handed = {
-        ast.unparse(argument)
-        for call in module.calls
-        if any(isinstance(operand, ast.Constant) for operand in call.args)
-        for argument in call.args
-    }
-    for events in events_of_freezing(module, by_class=True).values():
-        for change in events.changed:
-            name, place = change.network, start(change.node)
-            compiled, fitted = events.compiled[name], events.fitted[name]
-            alone = [node.base for node in events.changed].count(change.base) == 1
-            if change.value or not (alone and compiled and fitted) or name in handed:
-                continue
-            if max(compiled) < place < min(fitted):
-                yield change.node
-
-
 def _is_late(events: Events, name: str, change: Change, before_fit: bool) -> bool:
     """Whether the model of that name is fitted after the change as it was before."""
     place, until = change.place, events.until(change)
@@ -70,12 +46,26 @@ def _is_late(events: Events, name: str, change: Change, before_fit: bool) -> boo
         return False
     settled = max(compiled)
     if not before_fit:
-        fitted = [line for line in events.fitted[name] if settled < line < place]
-        if not fitted:
+        begin, stop = change.rounds or (place, place)
+        fitted = [
+            line
+            for line in events.fitted[name]
+            if settled < line < place or (settled < begin < line < stop)
+        ]
+        if not fitted or _is_for_another(events, name, change):
             return False
-        settled = min(fitted)
+        settled = min(*fitted, place)
     # Compiled again: this model or, as in adversarial networks, one built on it.
     between = (spot for places in events.compiled.values() for spot in places)
     if any(place < line < max(fits) for line in between):
         return False
     return events.value_at(change, settled) is not change.value
+
+
+def _is_for_another(events: Events, name: str, change: Change) -> bool:
+    """Whether a model that was compiled before is first trained after it."""
+    return any(
+        min(fitted) > change.place > min(events.compiled[other])
+        for other, fitted in events.fitted.items()
+        if other != name and fitted and events.compiled[other]
+    )

@@ -57,7 +57,8 @@ def _is_late(
     fitted = [(fit, _around(methods.values(), fit)) for fit in events.fitted[name]]
     if not any(place < fit < until and method is here for fit, method in fitted):
         return False
-    if not before_fit and all(method is here for _, method in fitted):
+    earlier = any(fit < place or method is not here for fit, method in fitted)
+    if not before_fit and not earlier:
         return False  # the first training settles it, and this may be the first
     return any(
         other.network == change.network

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from ... import names
 from ..networks.contents import kinds_held
 from ..networks.frozen import freezes
+from ..networks.layers_of import Layers, layers_of, sifted
 from ..networks.parts import added_under_its_name
-from ..reading.bindings import Kind
 from ..reading.keras_versions import keras_for
 from ..reading.nodes import start
 from ..reading.values import Class, Known, Result
@@ -104,43 +104,49 @@ def _network_of(module: Module, loop: _Loop) -> ast.expr | None:
     """The network whose layers a loop freezes, or frees, by whether they are BN."""
     match loop:
         case (
-            ast.For(target=ast.Name(id=name), iter=layers)
+            ast.For(target=ast.Name(id=name), iter=iterated)
             | ast.For(
                 target=ast.Tuple(elts=[_, ast.Name(id=name)]),
-                iter=ast.Call(func=ast.Name(id="enumerate"), args=[layers, *_]),
+                iter=ast.Call(func=ast.Name(id="enumerate"), args=[iterated, *_]),
             )
         ):
-            network = _with_layers(module, layers)
-            if network is not None:
-                return network if sorts_out(module, loop.body, name) else None
-            if len(loop.body) == 1 and sets(module, loop.body[0], name, False):
-                return _collected_from(module, layers)
+            layers = layers_of(module, iterated)
+            if layers is None or not _are_most(module, layers):
+                return sorted_by_index(module, loop)
+            if layers.tests:
+                froze = len(loop.body) == 1 and sets(module, loop.body[0], name, False)
+                return layers.network if froze and _are_norms(module, layers) else None
+            if sorts_out(module, loop.body, name):
+                return layers.network
             return sorted_by_index(module, loop)
         case ast.ListComp(elt=ast.Call() as done, generators=[part]):
-            match part.target:
-                case ast.Name(id=name) if sets(module, ast.Expr(done), name, False):
-                    return _sifted_from(module, part)
+            match part.target, sifted(module, part):
+                case ast.Name(id=name), Layers() as layers if (
+                    sets(module, ast.Expr(done), name, False)
+                    and layers.tests
+                    and _are_norms(module, layers)
+                ):
+                    return layers.network
     return None
 
 
-def _with_layers(module: Module, layers: ast.expr) -> ast.expr | None:
-    """The `model` of `model.layers`, or of most of them: `model.layers[-20:]`."""
-    match layers:
-        case ast.Attribute(value=network, attr="layers"):
-            return network
-        case ast.Call(func=ast.Name(id="reversed" | "list" | "tqdm"), args=[inner]):
-            return _with_layers(module, inner)
-        case ast.Subscript(
-            value=ast.Attribute(value=network, attr="layers"),
-            slice=ast.Slice(lower=ast.expr() as first, upper=None, step=None),
-        ) if _is_long(module, first):
-            return network
-        case ast.Subscript(
-            value=ast.Attribute(value=network, attr="layers"),
-            slice=ast.Slice(lower=None, upper=ast.UnaryOp(op=ast.USub()), step=None),
-        ):
-            return network  # all but the last, which are new
-    return None
+def _are_norms(module: Module, layers: Layers) -> bool:
+    """Whether just the layers that are BN are taken."""
+    return all(is_of_batch_norm(module, test, name) for name, test in layers.tests)
+
+
+def _are_most(module: Module, layers: Layers) -> bool:
+    """Whether they are hardly fewer than all beside a network: `model.layers[-20:]`."""
+    for part in layers.parts:
+        match part:
+            case ast.Slice(lower=ast.expr() as first, upper=None, step=None):
+                if not _is_long(module, first):
+                    return False
+            case ast.Slice(lower=None, upper=ast.UnaryOp(op=ast.USub()), step=None):
+                pass  # all but the last, which are new
+            case _:
+                return False
+    return not layers.is_deep
 
 
 def _is_long(module: Module, first: ast.expr) -> bool:
@@ -149,50 +155,6 @@ def _is_long(module: Module, first: ast.expr) -> bool:
         return False
     counts = constants_of(module, first.operand)
     return all(isinstance(one, int) and one >= _MANY for one in counts)
-
-
-def _collected_from(module: Module, collected: ast.expr) -> ast.expr | None:
-    """The `model` of `[layer for layer in model.layers if isinstance(layer, BN)]`.
-
-    Or of `filter(lambda layer: isinstance(layer, BN), model.layers)`.
-    """
-    if isinstance(collected, ast.Name):
-        match module.scopes.lookup(collected):
-            case _, [binding] if binding.kind is Kind.VALUE and isinstance(
-                binding.node, ast.expr
-            ):
-                collected = binding.node
-    match collected:
-        case ast.Call(func=ast.Name(id="list" | "tuple"), args=[ast.Call() as inner]):
-            return _collected_from(module, inner)
-        case ast.Call(
-            func=ast.Name(id="filter"),
-            args=[
-                ast.Lambda(args=ast.arguments(args=[ast.arg(arg=name)]), body=test),
-                ast.Attribute(value=network, attr="layers"),
-            ],
-        ) if is_of_batch_norm(module, test, name):
-            return network
-        case (
-            ast.ListComp(elt=ast.Name(id=kept), generators=[part])
-            | ast.GeneratorExp(elt=ast.Name(id=kept), generators=[part])
-        ):
-            match part.target:
-                case ast.Name(id=name) if name == kept:
-                    return _sifted_from(module, part)
-    return None
-
-
-def _sifted_from(module: Module, part: ast.comprehension) -> ast.expr | None:
-    """The `model` of `for layer in model.layers if isinstance(layer, BN)`."""
-    match part:
-        case ast.comprehension(
-            target=ast.Name(id=name),
-            iter=ast.Attribute(value=network, attr="layers"),
-            ifs=[test],
-        ) if is_of_batch_norm(module, test, name):
-            return network
-    return None
 
 
 def _nested(module: Module, network: ast.expr, freeing: ast.AST | None) -> str | None:

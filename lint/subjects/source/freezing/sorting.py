@@ -54,45 +54,65 @@ def _sorts(module: Module, body: list[ast.stmt], name: str) -> bool:
         ]:
             return layer == name and is_of_batch_norm(module, test, name)
         case [ast.If(test=test, body=[ast.Continue()], orelse=[]), rest]:
-            return is_of_batch_norm(module, test, name) and sets(
-                module, rest, name, True
-            )
+            return _branches(module, test, [], [rest], name)
         case [ast.If(test=test, body=yes, orelse=no)]:
             return _branches(module, test, yes, no, name)
     return False
 
 
 def sorted_by_index(module: Module, loop: ast.For) -> ast.expr | None:
-    """The `model` of `for i in range(len(model.layers))`, where it freezes BN alone."""
+    """The `model` of `for i in range(len(model.layers))`, where it freezes BN alone.
+
+    Or of `for i, layer in enumerate(model.layers)`, with `model.layers[i]` inside.
+    """
     match loop:
-        case ast.For(
-            target=ast.Name(id=index),
-            iter=ast.Call(
-                func=ast.Name(id="range"),
-                args=[
-                    ast.Call(
-                        func=ast.Name(id="len"),
-                        args=[ast.Attribute(value=network, attr="layers")],
-                    )
-                ],
-            ),
-            body=[
-                ast.If(
-                    test=ast.Call(func=ast.Name(id="isinstance"), args=[one, kinds]),
-                    body=[
-                        ast.Assign(
-                            targets=[ast.Attribute(value=other, attr="trainable")],
-                            value=ast.Constant(value=False),
+        case (
+            ast.For(
+                target=ast.Name(id=index),
+                iter=ast.Call(
+                    func=ast.Name(id="range"),
+                    args=[
+                        ast.Call(
+                            func=ast.Name(id="len"),
+                            args=[ast.Attribute(value=network, attr="layers")],
                         )
                     ],
-                    orelse=[],
-                )
-            ],
+                ),
+            )
+            | ast.For(
+                target=ast.Tuple(elts=[ast.Name(id=index), _]),
+                iter=ast.Call(
+                    func=ast.Name(id="enumerate"),
+                    args=[ast.Attribute(value=network, attr="layers")],
+                ),
+            )
         ):
-            layer = f"{ast.unparse(network)}.layers[{index}]"
-            same = ast.unparse(one) == ast.unparse(other) == layer
-            return network if same and are_batch_norm(module, kinds) else None
+            by_index = f"{ast.unparse(network)}.layers[{index}]"
+            same = {by_index}
+            if isinstance(loop.target, ast.Tuple):
+                same.add(ast.unparse(loop.target.elts[1]))
+            return network if _freezes_norms(module, loop.body, same) else None
     return None
+
+
+def _freezes_norms(module: Module, body: list[ast.stmt], same: set[str]) -> bool:
+    """Whether a layer, by one of its names, is frozen if it is BN."""
+    match body:
+        case [
+            ast.If(
+                test=ast.Call(func=ast.Name(id="isinstance"), args=[one, kinds]),
+                body=[
+                    ast.Assign(
+                        targets=[ast.Attribute(value=other, attr="trainable")],
+                        value=ast.Constant(value=False),
+                    )
+                ],
+                orelse=[],
+            )
+        ]:
+            named = {ast.unparse(one), ast.unparse(other)}
+            return named <= same and are_batch_norm(module, kinds)
+    return False
 
 
 def leaves_out(module: Module, body: list[ast.stmt], name: str) -> bool:

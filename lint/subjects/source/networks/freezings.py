@@ -7,19 +7,25 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..reading.memo import found_once
+from ..reading.memo import found_once, remembered
 from ..reading.nodes import start
 from ..reading.reach import may_reach
 from ..reading.values import Routine, argument_for, default_of, parameters
 from ..resolving.resolve import values
+from ..resolving.switches import constants_of
+from .layers_of import looped_over
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..reading.module import Module
     from ..reading.nodes import Function, Position
+    from .layers_of import Layers
 
-_BY_NAME = re.compile(r"\.trainable\s*=\s*(?!True\b|False\b)\w+\s*$", re.MULTILINE)
+_BY_NAME = re.compile(
+    r"\.trainable\s*=\s*(?!True\b|False\b)\w+\s*$|[\"\']trainable[\"\'],\s*\w+\)",
+    re.MULTILINE,
+)
 
 
 @dataclass(frozen=True)
@@ -27,9 +33,9 @@ class Freezing:
     """A network that becomes trainable, or no longer is.
 
     Attributes:
-        node: the assignment, or the call of a helper.
+        node: the assignment, or the call of `setattr` or of a helper.
         network: the network.
-        value: True or False.
+        value: True or False; None if it may be either.
         by_layer: whether it goes through the layers.
         is_partial: whether it may leave out some of the layers that learn.
         spares_batch_norm: whether it leaves out batch normalization.
@@ -37,7 +43,7 @@ class Freezing:
 
     node: ast.Assign | ast.Call
     network: ast.expr
-    value: bool
+    value: bool | None
     by_layer: bool = False
     is_partial: bool = False
     spares_batch_norm: bool = False
@@ -57,38 +63,87 @@ def freezings(module: Module) -> Iterator[Freezing]:
 
 
 def _assigned(module: Module) -> Iterator[Freezing]:
+    for node, network, given in settings(module):
+        if _is_of_caller(module, node, network, given):
+            continue
+        value = constant_of(module, given)
+        layers = loop = None
+        if isinstance(network, ast.Name):
+            layers = looped_over(module, network)
+            loop = module.scopes.loop_of(network)
+        if layers is not None:
+            yield _layer_by_layer(module, node, layers, value)
+        elif loop is not None:
+            yield Freezing(node, network, value, is_partial=_may_skip(loop.iter))
+        else:
+            yield Freezing(node, network, value)
+
+
+def _may_skip(held: ast.expr) -> bool:
+    """Whether a loop may leave out some of what it names: `for d in some(ds)`."""
+    return not isinstance(held, ast.Tuple | ast.List | ast.Name | ast.Attribute)
+
+
+def settings(
+    module: Module,
+) -> Iterator[tuple[ast.Assign | ast.Call, ast.expr, ast.expr]]:
+    """Yield each place that sets `trainable`, of what, and the value that it gets."""
     for node in module.scopes.of(ast.Assign):
-        match node:
-            case ast.Assign(
-                targets=[ast.Attribute(value=network, attr="trainable")],
-                value=ast.Constant(value=bool() as value),
-            ):
-                loop = (
-                    module.scopes.loop_of(network)
-                    if isinstance(network, ast.Name)
-                    else None
-                )
-                if loop is None:
-                    yield Freezing(node, network, value)
-                else:
-                    yield from _layer_by_layer(module, node, loop, value)
+        assert isinstance(node, ast.Assign)
+        for target in node.targets:
+            if isinstance(target, ast.Attribute) and target.attr == "trainable":
+                yield node, target.value, node.value
+    for call in module.calls_by_name.get("setattr", ()):
+        match call.args:
+            case [network, ast.Constant(value="trainable"), given]:
+                yield call, network, given
+
+
+def constant_of(module: Module, given: ast.expr) -> bool | None:
+    """What it is set to; None if that depends, or is not known."""
+    match given:
+        case ast.Constant(value=bool() as value):
+            return value
+        case ast.Name() | ast.Attribute():
+            match constants_of(module, given):
+                case [bool() as value]:
+                    return value
+    return None
+
+
+def _is_of_caller(
+    module: Module, node: ast.AST, network: ast.expr, given: ast.expr
+) -> bool:
+    """Whether a function sets what it is given, of a network that it is given, too."""
+    function = module.scopes.enclosing_function(node)
+    return (
+        function is not None
+        and isinstance(given, ast.Name)
+        and given.id in parameters(function)
+        and _given_network(module, function, network) is not None
+    )
+
+
+def _given_network(module: Module, function: Function, network: ast.expr) -> str | None:
+    """The parameter whose network, or layers, a function changes."""
+    if isinstance(network, ast.Name):
+        layers = looped_over(module, network)
+        network = network if layers is None else layers.network
+    match network:
+        case ast.Name(id=name) if name in parameters(function):
+            return name
+    return None
 
 
 def _layer_by_layer(
-    module: Module, node: ast.Assign, loop: ast.For | ast.AsyncFor, value: bool
-) -> Iterator[Freezing]:
+    module: Module, node: ast.Assign | ast.Call, layers: Layers, value: bool | None
+) -> Freezing:
     """`for layer in network.layers: layer.trainable = False`."""
-    layers, some = loop.iter, False
-    while isinstance(layers, ast.Subscript):
-        layers, some = layers.value, True
-    match layers:
-        case ast.Attribute(value=network, attr="layers"):
-            condition = module.scopes.parents.get(node)
-            spares = spares_batch_norm(condition)
-            some = some or not (condition is loop or spares)
-            yield Freezing(node, network, value, True, some, spares)
-        case _:
-            yield Freezing(node, layers, value, is_partial=True)
+    condition = module.scopes.parents.get(node)
+    is_asked = isinstance(condition, ast.If)
+    spares = spares_batch_norm(condition)
+    some = bool(layers.parts or layers.tests) or (is_asked and not spares)
+    return Freezing(node, layers.network, value, True, some, spares)
 
 
 def spares_batch_norm(condition: ast.AST | None) -> bool:
@@ -109,13 +164,19 @@ def _by_helper(module: Module) -> Iterator[Freezing]:
         return
     for call in module.calls:
         for value in values(module, call.func) if call.args else ():
-            flag = _flag_of(value.node) if isinstance(value, Routine) else None
-            if isinstance(value, Routine) and flag is not None:
-                skipped = int(value.owner is not None)
-                given = argument_for(call, value.node, flag, skipped)
-                match given or default_of(value.node, flag):
-                    case ast.Constant(value=bool() as constant):
-                        yield Freezing(call, call.args[0], constant)
+            if isinstance(value, Routine):
+                yield from _by_calling(module, call, value)
+
+
+def _by_calling(module: Module, call: ast.Call, helper: Routine) -> Iterator[Freezing]:
+    skipped = int(helper.owner is not None)
+    for name, flag in _set_by(helper.module, helper.node):
+        network = argument_for(call, helper.node, name, skipped)
+        given = argument_for(call, helper.node, flag, skipped)
+        given = given or default_of(helper.node, flag)
+        if network is not None and given is not None:
+            yield Freezing(call, network, constant_of(module, given))
+            return
 
 
 def _sets_trainable(text: str) -> bool:
@@ -123,13 +184,14 @@ def _sets_trainable(text: str) -> bool:
     return "trainable" in text and _BY_NAME.search(text) is not None
 
 
-def _flag_of(function: Function) -> str | None:
-    """The parameter that a function makes something trainable by."""
-    given = parameters(function)
-    for node in ast.walk(function):
-        match node:
-            case ast.Assign(
-                targets=[ast.Attribute(attr="trainable")], value=ast.Name(id=name)
-            ) if name in given:
-                return name
-    return None
+@remembered
+def _set_by(module: Module, function: Function) -> list[tuple[str, str]]:
+    """The parameters for networks that a function changes, each with its flag."""
+    return [
+        (name, given.id)
+        for node, network, given in settings(module)
+        if module.scopes.enclosing_function(node) is function
+        and isinstance(given, ast.Name)
+        and given.id in parameters(function)
+        and (name := _given_network(module, function, network)) is not None
+    ]

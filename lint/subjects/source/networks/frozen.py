@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..reading import hints
 from ..reading.memo import remembered
 from ..reading.nodes import last_word
-from .freezings import spares_batch_norm
+from .freezings import constant_of, settings, spares_batch_norm
 from .kept_frozen import frozen_name, kept_frozen
+from .layers_of import layers_passed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,16 +30,14 @@ class _Setting(NamedTuple):
     Attributes:
         name: the last word of the network's name.
         value: what it gets, or the call that sees to it.
+        releases: whether that is surely True.
         loop: the loop around it, if it is a network itself, not its layers.
     """
 
     name: str
     value: ast.expr
+    releases: bool = False
     loop: ast.For | None = None
-
-    @property
-    def releases(self) -> bool:
-        return isinstance(self.value, ast.Constant) and self.value.value is True
 
 
 class Freezes:
@@ -49,10 +48,10 @@ class Freezes:
     """
 
     def __init__(self, module: Module):
-        settings = [setting for setting in _settings(module) if setting.name]
-        releasing = [setting for setting in settings if setting.releases]
-        freezing = [setting for setting in settings if not setting.releases]
-        self._of_self = [one.value.lineno for one in settings if one.name == "self"]
+        known = [setting for setting in _settings(module) if setting.name]
+        releasing = [setting for setting in known if setting.releases]
+        freezing = [setting for setting in known if not setting.releases]
+        self._of_self = [one.value.lineno for one in known if one.name == "self"]
         self._toggled = _in_loops(freezing) & _in_loops(releasing)
         # The last line of each.
         self._frozen = _last_lines(freezing)
@@ -103,37 +102,31 @@ def _in_loops(settings: list[_Setting]) -> set[tuple[str, ast.For]]:
 
 
 def _settings(module: Module) -> Iterator[_Setting]:
-    for node in module.scopes.of(ast.Assign, ast.Call):
-        match node:
-            case ast.Assign(targets=targets, value=value):
-                for target in targets:
-                    if isinstance(target, ast.Attribute) and target.attr == "trainable":
-                        yield from _one_setting(module, node, target.value, value)
-            case ast.Call(
-                func=ast.Name(id="setattr"),
-                args=[base, ast.Constant(value="trainable"), value],
-            ):
-                yield from _one_setting(module, node, base, value)
-            case ast.Call() if hints.freezes(last_word(node.func)):
-                # What such a helper does exactly is not checked.
-                handed = [*node.args, *(keyword.value for keyword in node.keywords)]
-                if not handed and isinstance(node.func, ast.Attribute):
-                    handed.append(node.func.value)
-                for argument in handed:
-                    yield _Setting(frozen_name(argument), node)
+    for node, base, value in settings(module):
+        yield from _one_setting(module, node, base, value)
+    for call in module.calls:
+        if hints.freezes(last_word(call.func)):
+            # What such a helper does exactly is not checked.
+            handed = [*call.args, *(keyword.value for keyword in call.keywords)]
+            if not handed and isinstance(call.func, ast.Attribute):
+                handed.append(call.func.value)
+            for argument in handed:
+                yield _Setting(frozen_name(argument), call)
 
 
 def _one_setting(
     module: Module, node: ast.AST, base: ast.expr, value: ast.expr
 ) -> Iterator[_Setting]:
-    condition = module.scopes.parents.get(node)
-    if isinstance(value, ast.Constant) and value.value and spares_batch_norm(condition):
+    releases = constant_of(module, value) is True
+    if releases and spares_batch_norm(module.scopes.parents.get(node)):
         return  # what learns or not there is not batch normalization
     name = frozen_name(base)
     loops = [
         each for each in module.scopes.ancestors(node) if isinstance(each, ast.For)
     ]
     is_whole = bool(loops) and last_word(base) == name
-    yield _Setting(name, value, loops[0] if is_whole else None)
+    yield _Setting(name, value, releases, loops[0] if is_whole else None)
     for loop in loops:
-        yield _Setting(frozen_name(loop.iter), value)
+        yield _Setting(frozen_name(loop.iter), value, releases)
+    for layers in layers_passed(module, base) if isinstance(base, ast.Name) else ():
+        yield _Setting(frozen_name(layers.network), value, releases)

@@ -14,16 +14,17 @@ from ..reading.bindings import Binding, Kind
 from ..reading.imports import imported
 from ..reading.limits import NAMES_VISITED
 from ..reading.nodes import Function, moved
-from ..reading.values import Class, Items, Self, dict_entries, is_self
+from ..reading.values import Class, Items, Result, Self, dict_entries, is_self
 from ..resolving.callers import calls_elsewhere
 from ..resolving.lineage import project_lineage
 from ..resolving.local_calls import calls_of
 from ..resolving.members import members
+from ..resolving.records import field_given
 from ..resolving.resolve import values
 from ..resolving.results import wrapped
 from ..resolving.starred import argument_in
 from .kept_results import kept_results
-from .parts import items_of
+from .parts import items_of, layer_at, same_layers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -100,6 +101,8 @@ class _OriginSearch:
                     if self._is_each(module, index):
                         yield origin
                 yield from self._entry(module, base, index)
+                if isinstance(index, ast.Constant) and isinstance(index.value, int):
+                    yield from self._layer(module, base, index.value)
             case ast.IfExp(body=one, orelse=other):
                 yield from self.origins(module, one)
                 yield from self.origins(module, other)
@@ -114,6 +117,9 @@ class _OriginSearch:
                 yield from self.origins(module, inner)
             case ast.Call() if kept := list(self._kept(module, expression)):
                 yield from kept
+            case ast.Call() if self._far and (copied := same_layers(expression)):
+                yield (expression,)
+                yield from self.origins(module, copied)
             case _:
                 yield (expression,)
 
@@ -186,6 +192,8 @@ class _OriginSearch:
                     yield (*origin, str(binding.index))
                 if self._far and isinstance(node, ast.Call):
                     yield from self._returned(module, node, binding.index)
+                if binding.index is not None:
+                    yield from self._layer(module, node, binding.index)
             case Kind.PARAMETER:
                 assert isinstance(node, ast.arg)
                 assert isinstance(binding.place, Function)
@@ -197,6 +205,13 @@ class _OriginSearch:
                         yield from self._bound(*found)
             case _:
                 yield (node,)
+
+    def _layer(self, module: Module, layers: ast.expr, index: int) -> Iterator[Origin]:
+        """Yield the origins of one of `network.layers`."""
+        match layers:
+            case ast.Attribute(value=network, attr="layers") if self._far:
+                for where, layer in layer_at(module, network, index):
+                    yield from self.origins(where, layer)
 
     def _returned(
         self, module: Module, call: ast.Call, index: int | None
@@ -218,6 +233,8 @@ class _OriginSearch:
             return
         calls = [(module, *call) for call in calls_of(module, function)]
         calls += calls_elsewhere(module, function) if self._far else []
+        # What a function passes to itself, as parts of what it got, comes last.
+        calls.sort(key=lambda one: function in one[0].scopes.ancestors(one[1]))
         for where, call, skipped in calls:
             passed = argument_in(where, call, function, argument.arg, skipped)
             if passed is not None:
@@ -226,8 +243,13 @@ class _OriginSearch:
     def _given(self, module: Module, base: ast.expr, name: str) -> Iterator[Origin]:
         """Yield the origins of `self.name`, which are the same in all methods."""
         for value in values(module, base):
-            if isinstance(value, Self):
-                for ancestor in project_lineage(value.cls):
+            cls = value.cls if isinstance(value, Self) else None
+            if self._far and isinstance(value, Result):
+                cls = value.maker if isinstance(value.maker, Class) else None
+                for where, given in field_given(value, name):
+                    yield from self.origins(where, given)
+            if cls is not None:
+                for ancestor in project_lineage(cls):
                     for expression in members(ancestor.module, ancestor.node).given(
                         name
                     ):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..reading.bindings import Binding, Kind
 from ..reading.nodes import Function, last_word
-from ..reading.values import Class, Result, Routine, argument_for
+from ..reading.values import Class, Known, Result, Routine, argument_for
 from ..resolving.classes import calls_in, passes_flag_itself, reached
 from ..resolving.lineage import method_of, project_lineage
 from ..resolving.local_calls import calls_of
@@ -85,6 +85,39 @@ def items_of(
                             yield function.module, item
                     case ast.ListComp(elt=item) | ast.GeneratorExp(elt=item):
                         yield function.module, item
+
+
+def layer_at(
+    module: Module, network: ast.expr, index: int
+) -> Iterator[tuple[Module, ast.expr]]:
+    """The layer of that index in `network.layers`, of a `Sequential` in sight."""
+    for value in values(module, network):
+        match value:
+            case Result(maker=Known("keras.Sequential"), call=made):
+                listed = made.args[0] if made.args else ast.List([], ast.Load())
+                added = list(added_under_its_name(value.module, made))
+                if isinstance(listed, ast.List):
+                    layers = [*listed.elts, *added]
+                    own = [one for one in layers if not _is_input(one)]
+                    if -len(own) <= index < len(own):
+                        yield value.module, own[index]
+
+
+def _is_input(layer: ast.expr) -> bool:
+    return isinstance(layer, ast.Call) and "Input" in last_word(layer.func)
+
+
+def same_layers(made: ast.Call) -> ast.expr | None:
+    """The `net` of `Model(net.inputs, net.outputs)`, which has the same layers."""
+    given = {word.arg: word.value for word in made.keywords}
+    ends = (*made.args[:2], given.get("inputs"), given.get("outputs"))
+    match [end for end in ends if end is not None]:
+        case [
+            ast.Attribute(value=one, attr="input" | "inputs"),
+            ast.Attribute(value=other, attr="output" | "outputs"),
+        ] if last_word(made.func) == "Model":
+            return one if ast.unparse(one) == ast.unparse(other) else None
+    return None
 
 
 def added_to(module: Module, name: str, scope: ast.AST) -> Iterator[ast.expr]:

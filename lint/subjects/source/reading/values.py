@@ -163,7 +163,7 @@ def _pairs(
 def is_self(function: Function, argument: ast.arg) -> bool:
     """Whether the argument is the one a method receives its instance through."""
     positional = [*function.args.posonlyargs, *function.args.args]
-    return bool(positional) and positional[0] is argument and not _is_static(function)
+    return bool(positional) and positional[0] is argument and not is_static(function)
 
 
 def is_class_method(function: Function) -> bool:
@@ -171,7 +171,8 @@ def is_class_method(function: Function) -> bool:
     return _is_decorated(function, "classmethod")
 
 
-def _is_static(function: Function) -> bool:
+def is_static(function: Function) -> bool:
+    """Whether a method of a class receives neither its instance nor its class."""
     return _is_decorated(function, "staticmethod")
 
 
@@ -204,13 +205,19 @@ def argument_for(
     for keyword in call.keywords:
         if keyword.arg == name:
             return keyword.value
-    positional = [*function.args.posonlyargs, *function.args.args][skipped:]
-    for parameter, argument in zip(positional, call.args, strict=False):
+    written = positional_after(function, skipped)
+    for parameter, argument in zip(written, call.args, strict=False):
         if isinstance(argument, ast.Starred):
             return None
         if parameter.arg == name:
             return argument
     return None
+
+
+def positional_after(function: Function, skipped: int) -> list[ast.arg]:
+    """The parameters by position that a call writes: a static method gets no `self`."""
+    positional = [*function.args.posonlyargs, *function.args.args]
+    return positional[0 if is_static(function) else skipped :]
 
 
 def unpacks(call: ast.Call) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..reading.memo import remembered
 from ..reading.nodes import Function, nodes_in
+from ..reading.values import is_static
 
 if TYPE_CHECKING:
     from ..reading.module import Module
@@ -90,9 +91,9 @@ def returns_of(_module: Module, function: Function) -> list[ast.expr]:
 
 
 def self_name(function: Function) -> str | None:
-    """Return the name of a method's instance."""
+    """Return the name of a method's instance; a static one has none."""
     positional = [*function.args.posonlyargs, *function.args.args]
-    return positional[0].arg if positional else None
+    return positional[0].arg if positional and not is_static(function) else None
 
 
 def attribute_of_self(node: ast.AST, me: str | None) -> str | None:

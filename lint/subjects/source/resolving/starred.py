@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from ..reading.values import Items, argument_for
+from ..reading.values import Items, argument_for, positional_after
 from .resolve import values
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def argument_in(
     given = argument_for(call, function, name, skipped)
     if given is not None:
         return given
-    named = [*function.args.posonlyargs, *function.args.args][skipped:]
+    named = positional_after(function, skipped)
     written = _written(module, call) if named else []
     for parameter, argument in zip(named, written, strict=False):
         if parameter.arg == name:

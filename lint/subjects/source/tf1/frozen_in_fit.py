@@ -71,7 +71,7 @@ def frozen_in_fit(module: Module) -> Iterator[FrozenInFit]:
         return
     for change in freezings(module):
         if (
-            not change.value
+            change.value is False
             and not _asks_for_batch_norm(module, change)
             and names.BATCH_NORM in kinds_held(module, change.network, even_frozen=True)
             and not _is_flagged(module, change.network)

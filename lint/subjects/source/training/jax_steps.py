@@ -43,7 +43,7 @@ def in_differentiated(
             for_weights = given.is_for_weights(wanted)
             if not (applies_somewhere(module) or for_weights):
                 continue
-            if not for_weights and given.is_of_others(function):
+            if not for_weights and given.is_of_others(function, wanted):
                 continue
             lost = loses_flag(run)
             off = infers(run) if lost is None and for_weights else None
@@ -93,33 +93,57 @@ class _Given:
         """Whether the gradients are for its inputs, as in a saliency."""
         return not self.is_for_weights(wanted) and _are_among(wanted, self.inputs)
 
-    def is_of_others(self, function: Routine) -> bool:
-        """Whether its weights are other parameters, as of a teacher.
+    def is_of_others(self, function: Routine, wanted: list[ast.arg]) -> bool:
+        """Whether its weights surely have no part in the gradients.
 
-        These are of the differentiated function, or of one around it.
+        So it is with a teacher, and with the other network of an adversarial step.
         """
-        around = {function.node, *function.module.scopes.ancestors(function.node)}
         for run, weights in self.weights:
             *_, (where, handed) = run.handed(weights)
-            found = (
-                where.scopes.lookup(handed) if isinstance(handed, ast.Name) else None
+            read = [node for node in ast.walk(handed) if isinstance(node, ast.Name)]
+            return bool(read) and not any(
+                _may_depend(where, name, function, wanted) for name in read
             )
-            match found and found[1]:
-                case [binding] if binding.kind is Kind.PARAMETER:
-                    return binding.place in around
         return False
 
 
-def _arguments_wanted(function: Routine, place: ast.AST, skipped: int) -> list[ast.arg]:
-    """The parameters that gradients are taken for: the first, or those of `argnums`."""
+def _arguments_wanted(
+    function: Routine, place: ast.Call | ast.FunctionDef, skipped: int
+) -> list[ast.arg]:
+    """The parameters that gradients are taken for: the first, or what `argnums` says.
+
+    All that may be, if that is calculated.
+    """
     arguments = arguments_of(function.node)[skipped:]
-    given = keyword(place, "argnums") if isinstance(place, ast.Call) else None
-    match given:
-        case None:
-            return arguments[:1]
-        case ast.Constant(value=int() as number):
-            return arguments[number : number + 1]
-    return arguments
+    calls = [place] if isinstance(place, ast.Call) else place.decorator_list
+    for call in calls:
+        numbers = keyword(call, "argnums") if isinstance(call, ast.Call) else None
+        if isinstance(place, ast.Call) and numbers is None:
+            numbers = next(iter(place.args[1:2]), None)
+        match numbers:
+            case ast.Constant(value=int(number)):
+                return arguments[number:][:1]
+            case ast.expr():
+                return arguments
+    return arguments[:1]
+
+
+def _may_depend(
+    module: Module, name: ast.Name, function: Routine, wanted: list[ast.arg]
+) -> bool:
+    """Whether a name may hold what a function is differentiated by."""
+    found = module.scopes.lookup(name) if module.scopes.holds(name) else None
+    if found is None:
+        return True
+    scope, bindings = found
+    if scope.node in module.scopes.ancestors(function.node):
+        return False  # bound around the function, which JAX calls
+    return function.node not in module.scopes.ancestors(name) or not all(
+        binding.kind is Kind.PARAMETER
+        and binding.place is function.node
+        and binding.node not in wanted
+        for binding in bindings
+    )
 
 
 def _given(run: Running) -> _Given | None:

@@ -61,6 +61,8 @@ def is_size(node: ast.AST) -> bool:
             return last_word(function) in _NORMS
         case ast.BinOp(op=ast.Pow()):
             return True
+        case ast.BinOp(left=left, op=ast.Mult(), right=right):
+            return ast.unparse(left) == ast.unparse(right)
     return False
 
 

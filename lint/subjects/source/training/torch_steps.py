@@ -49,13 +49,14 @@ def before_backward(
     steps = any(applies(call) or last_word(call.func) == "step" for call in inside)
     if not (steps or _moves_by_hand(module, around, backward)):
         return
-    how, held, handed = "before loss.backward()", [], []
+    how, handed = "before loss.backward()", []
     if last_word(backward.func) == "grad":
         how = "before torch.autograd.grad()"
         held = [(module, owner) for owner in _sources(module, backward)]
     else:
-        held = list(_optimised(module, inside, instance))
-        handed = list(_handed_optimizers(module, inside))
+        stepping = _steps_of(backward, inside)
+        held = list(_optimised(module, stepping, instance))
+        handed = list(_handed_optimizers(module, stepping))
     before = [call for call in inside if end(call) < end(backward)]
     if not (held or handed):
         return
@@ -89,6 +90,19 @@ def _moves_by_hand(module: Module, around: ast.AST | None, gradients: ast.Call) 
         and (around is None or around in module.scopes.ancestors(node))
         for node in module.scopes.of(ast.AugAssign)
     )
+
+
+def _steps_of(backward: ast.Call, inside: list[ast.Call]) -> list[ast.Call]:
+    """The calls that may apply the gradients that one of several `backward` leaves.
+
+    In adversarial steps each optimizer steps before the gradients of the next loss.
+    """
+    after = [call for call in inside if end(backward) < end(call)]
+    following = [end(call) for call in after if last_word(call.func) == "backward"]
+    until = min(following, default=None)
+    own = [call for call in after if until is None or end(call) < until]
+    steps = any(applies(call) or last_word(call.func) == "step" for call in own)
+    return own if steps and backward in inside else inside
 
 
 def _is_forward(run: Running) -> bool:
