@@ -194,9 +194,14 @@ def _precedes(first: _Place, second: _Place, depth: int = 0) -> bool:
         return False
     if here is None and module is not other_module:
         return module in modules_imported(other_module)
-    if _constructs(module, here, other_module, there):
-        return True
     before, after = _callers(module, here), _callers(other_module, there)
+    if _constructs(module, here, other_module, there):
+        at_once = [
+            call
+            for _, call in after
+            if other_module.scopes.enclosing_function(call) is here
+        ]
+        return not at_once or any(end(one) < end(call) for call in at_once)
     return (
         any(_precedes(call, second, depth + 1) for call in before)
         or any(_precedes(first, call, depth + 1) for call in after)

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..reading import hints
 from ..reading.memo import remembered
-from ..reading.nodes import last_word
+from ..reading.nodes import arguments_of, last_word
+from ..reading.values import parameters
+from ..resolving.local_calls import calls_of
 from .freezings import constant_of, settings, spares_batch_norm
 from .kept_frozen import frozen_name, kept_frozen
 from .layers_of import layers_passed
@@ -104,6 +106,7 @@ def _in_loops(settings: list[_Setting]) -> set[tuple[str, ast.For]]:
 def _settings(module: Module) -> Iterator[_Setting]:
     for node, base, value in settings(module):
         yield from _one_setting(module, node, base, value)
+        yield from _by_walking(module, node, base, value)
     for call in module.calls:
         if hints.freezes(last_word(call.func)):
             # What such a helper does exactly is not checked.
@@ -130,3 +133,25 @@ def _one_setting(
         yield _Setting(frozen_name(loop.iter), value, releases)
     for layers in layers_passed(module, base) if isinstance(base, ast.Name) else ():
         yield _Setting(frozen_name(layers.network), value, releases)
+
+
+def _by_walking(
+    module: Module, node: ast.AST, base: ast.expr, value: ast.expr
+) -> Iterator[_Setting]:
+    """What callers pass to a function that freezes layers as it comes upon them.
+
+    It has no name for the network itself: it takes each layer from a stack, say.
+    """
+    function = module.scopes.enclosing_function(node)
+    if (
+        function is None
+        or constant_of(module, value) is not False
+        or not isinstance(base, ast.Name)
+        or base.id in parameters(function)
+        or any(layers_passed(module, base))
+        or len(arguments_of(function)) != 1
+    ):
+        return
+    for call, _ in calls_of(module, function):
+        for argument in call.args:
+            yield _Setting(frozen_name(argument), call)

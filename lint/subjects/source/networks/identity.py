@@ -15,7 +15,7 @@ from ..reading.imports import imported
 from ..reading.limits import NAMES_VISITED
 from ..reading.nodes import Function, moved
 from ..reading.values import Class, Items, Result, Self, dict_entries, is_self
-from ..resolving.callers import calls_elsewhere
+from ..resolving.callers import calls_elsewhere, handed_in
 from ..resolving.lineage import project_lineage
 from ..resolving.local_calls import calls_of
 from ..resolving.members import members
@@ -242,7 +242,10 @@ class _OriginSearch:
 
     def _given(self, module: Module, base: ast.expr, name: str) -> Iterator[Origin]:
         """Yield the origins of `self.name`, which are the same in all methods."""
-        for value in values(module, base):
+        known = [*values(module, base)]
+        for where, passed in handed_in(module, base) if self._far else ():
+            known += values(where, passed)
+        for value in known:
             cls = value.cls if isinstance(value, Self) else None
             if self._far and isinstance(value, Result):
                 cls = value.maker if isinstance(value.maker, Class) else None

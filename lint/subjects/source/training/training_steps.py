@@ -15,16 +15,16 @@ from ..reading.values import Class, Routine
 from ..resolving.classes import keyword
 from ..resolving.resolve import values
 from ..resolving.saying import FLAG, says
-from .built_around import inner_networks
 from .decorated import decorated_losses, passed_to_decorator
 from .inherited_steps import files_of_subclasses, inherited_steps, subclasses_of_step
 from .jax_steps import in_differentiated
 from .lightning_modules import in_lightning_modules
 from .lost_flag import LOST, LostFlag
 from .owners import owners, trained_of
+from .parts_run import kinds_inside
 from .phases import infers, loses_flag
 from .reaching_steps import given_functions, stepping
-from .running import Running, kinds_of_network, running, trained_kinds
+from .running import Running, running, trained_kinds
 from .step_places import is_of_torch, step_places
 from .tape_sources import tapes_of, trained_by
 from .torch_steps import before_backward
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from ..reading.module import Module
-    from .running import Network
     from .step_places import StepPlace
 
 
@@ -207,7 +206,7 @@ def _lost(
         if kinds and not any(
             is_part_of(network, owner, step) for network in known for owner in trained
         ):
-            kinds = _kinds_inside(known, trained, step)
+            kinds = kinds_inside(known, trained, step, runs)
         if kinds:
             here = lost is call and call.is_shown
             home: Module | None = lost.module
@@ -232,18 +231,6 @@ def _writes_false(call: ast.Call) -> bool:
     """Whether the phase is written as False: no name says that it may be switched."""
     given = keyword(call, FLAG)
     return isinstance(given, ast.Constant) and given.value is False
-
-
-def _kinds_inside(
-    known: list[Network], trained: list[Network], step: ast.AST
-) -> frozenset[str]:
-    """What a trained network holds that the called one is built around."""
-    for network in known:
-        for inner in inner_networks(*network):
-            kinds = kinds_of_network(inner) & LOST
-            if kinds and any(is_part_of(inner, owner, step) for owner in trained):
-                return kinds
-    return frozenset()
 
 
 def _is_own_call(run: Running) -> bool:
