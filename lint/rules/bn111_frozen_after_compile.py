@@ -27,7 +27,8 @@ class FrozenAfterCompile(Rule):
     Reports `x.trainable = ...`, for a network with batch normalization, between two
     calls of `fit` (or `train_on_batch`) of a model that is not compiled in between; in
     Keras 2 also between its `compile` and its first `fit`. Where that only restores
-    what the model was compiled with, as in adversarial networks, it is left alone.
+    what the model was compiled with, as in adversarial networks, it is left alone, and
+    in Keras 3 where another model that is compiled is first trained after it.
 
     In Keras 2 a network that is frozen and unfrozen in a loop that trains and compiles
     nothing is reported as info: it has no effect. So is the `rate` or `momentum` of a
@@ -36,8 +37,9 @@ class FrozenAfterCompile(Rule):
 
     In Keras 3 it reports, as an error, `x.trainable = False` between the `compile` and
     the first training of x, if nothing unfreezes x again, also where a loop over
-    `x.layers` or a helper does it. Different functions may compile, freeze and train
-    it, in different files, too.
+    `x.layers`, `setattr` or a helper does it, or a model of the same layers is frozen.
+    Different functions may compile, freeze and train it, in different files, too. In
+    all versions it is an error if x is frozen before its `compile`, and then trained.
 
     ## Why is this bad
     A model keeps training just the layers that were trainable when its training
