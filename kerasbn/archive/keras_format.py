@@ -90,12 +90,7 @@ class KerasArchive(Archive):
         return None if group is None else hdf5.array(group, str(index))
 
     def iterations(self) -> int | None:
-        # Under loss scaling the outer optimizer's own count stays 0.
-        for optimizer in ("optimizer/inner_optimizer", "optimizer"):
-            stored = hdf5.array(self.root.id, f"{optimizer}/vars/0")
-            if stored is not None and stored.shape == () and stored.dtype.kind in "iu":
-                return int(stored.read())
-        return None
+        return steps_stored(self.root.id)
 
     def copy_layer(self, path: str, target: h5py.Group) -> None:
         place = self._place(path)
@@ -166,6 +161,16 @@ class KerasArchive(Archive):
             parent = self._open_group(above)
             self._opened[place] = None if parent is None else hdf5.group(parent, name)
         return self._opened[place]
+
+
+def steps_stored(root: GroupID) -> int | None:
+    """Return the steps of the optimizer that is stored with weights; None without."""
+    # Under loss scaling the outer optimizer's own count stays 0.
+    for optimizer in ("optimizer/inner_optimizer", "optimizer"):
+        stored = hdf5.array(root, f"{optimizer}/vars/0")
+        if stored is not None and stored.shape == () and stored.dtype.kind in "iu":
+            return int(stored.read())
+    return None
 
 
 def _split_asset(filename: str, owners: dict[str, Any]) -> tuple[str, str]:

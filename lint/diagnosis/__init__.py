@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 from ..subjects.live_model import is_live_model
+from ..subjects.trainer import calls_by_itself
 
 if TYPE_CHECKING:
     from .batches import Data
@@ -65,7 +66,7 @@ def diagnose(
             f"{type(model).__name__}. Load a file with keras.models.load_model, or run "
             "model-lint diagnose."
         )
-    if not model.built:
+    if not (model.built or (calls_by_itself(type(model)) and model.weights)):
         raise UsageError(
             "The model has no weights yet, so there is nothing to diagnose. Received: "
             f"{type(model).__name__} {model.name!r}, not built. Train or load it first."

@@ -107,7 +107,7 @@ def _of_fitting_size(evidence: Evidence, able: Sequence[LayerState]) -> Iterator
     In training, each layer received what those before it made of small batches; what it
     receives now differs, so that the size is not seen in each layer.
     """
-    if not _are_converged(evidence, able):
+    if not _are_converged(evidence, able) or not all(map(signs.means_stay, able)):
         return
     tried, lacking = tried_size(able, evidence.of_sizes)
     is_known = bool(evidence.accumulated) or evidence.data.batch_size < _SMALL_BATCH

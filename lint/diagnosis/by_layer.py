@@ -6,7 +6,7 @@ from math import ceil, log
 from typing import TYPE_CHECKING, Any
 
 from ..subjects.model import keeps_forever
-from ..subjects.trainer import receives_training, trains_by_itself
+from ..subjects.trainer import calls_by_itself, receives_training, trains_by_itself
 from . import signs
 from .cause import Cause, Certainty
 from .layers import paths_of
@@ -98,8 +98,8 @@ def _how_to_move(evidence: Evidence, layers: list[LayerState], learned: bool) ->
             "set trainable=True before compile; a frozen layer does not update its "
             "statistics"
         )
-    if name := _class_without_flag(evidence.model):
-        return f"write call(self, inputs, training=None) in {name}"
+    if _class_without_flag(evidence.model):
+        return _right_call(evidence.model)
     text = (
         "make sure that the layer receives training=True in the training step: "
         "call(self, x, training=None) in a model's class, model(x, training=True) in "
@@ -111,6 +111,13 @@ def _how_to_move(evidence: Evidence, layers: list[LayerState], learned: bool) ->
             "the statistics, too: weights, not trainable_variables. Else " + text
         )
     return text
+
+
+def _right_call(model: Any) -> str:
+    """Say what makes the model's class receive the flag from `fit`."""
+    kind = type(model)
+    instead = " in place of __call__" if calls_by_itself(kind) else ""
+    return f"write call(self, inputs, training=None) in {kind.__name__}{instead}"
 
 
 def _class_without_flag(model: Any) -> str:
@@ -161,7 +168,7 @@ def flag_hard_coded(evidence: Evidence) -> Iterator[Cause]:
                 if name
                 else "it receives a constant training=False, or no flag at all"
             ),
-            f"write call(self, inputs, training=None) in {name}"
+            _right_call(evidence.model)
             if name
             else "pass on the `training` argument of `call`, or set trainable=False if "
             "this is intended",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import signs
+from .by_origin import of_other_weights_or_data
 from .by_others import of_noise
 from .cause import Cause
 from .layers import array, paths_of
@@ -18,14 +19,7 @@ if TYPE_CHECKING:
     from .layers import LayerState
 
 _WINDOWS = 5  # of 1 / (1 - momentum) steps each, in which an average forgets the first
-_UNIFORM = 1.5  # the factor within which all channels are scaled alike
-_STARTS_RIGHT = (
-    "the statistics of the first layer match the data and those of others do not"
-)
-_MOST_OF_IT = 0.5  # of the gap
 _MUCH_FROM_BEFORE = 0.1  # of the running statistics
-_SHRUNK = 1.1  # running variances over those of the data
-_SCALED = 4.0  # the factor of deviations above which preprocessing is suspected
 
 
 def unexplained(evidence: Evidence, explained: Collection[str]) -> Iterator[Cause]:
@@ -74,7 +68,7 @@ def unexplained(evidence: Evidence, explained: Collection[str]) -> Iterator[Caus
     if evidence.stays:  # Other statistics do hardly better.
         left = [layer for layer in left if layer.is_far]
     if left:
-        yield from _of_other_weights_or_data(evidence, left)
+        yield from of_other_weights_or_data(evidence, left)
 
 
 def _of_unlike_data_before(
@@ -114,83 +108,6 @@ def _from_before(steps: int | None, late: Sequence[LayerState]) -> str:
     )
 
 
-def _of_other_weights_or_data(
-    evidence: Evidence, left: Sequence[LayerState]
-) -> Iterator[Cause]:
-    """Find valid statistics that belong to other weights, or to other data."""
-    first = evidence.first
-    starts_right = first is not None and not first.is_off
-    looks_averaged = _look_averaged(left)
-    change = change_of_data(first)
-    lag = []
-    if not change and not looks_averaged:
-        lag = list(_lag(evidence, left, starts_right))
-    if starts_right:
-        yield from lag
-    if looks_averaged or starts_right:
-        yield Cause(
-            "averaged weights",
-            "likely" if looks_averaged and len(left) > 1 else "possible",
-            paths_of(left),
-            "the data have smaller variances than the running statistics in most "
-            "layers, with similar means, as after averaging weights"
-            if looks_averaged
-            else f"{_STARTS_RIGHT}, as after averaging or editing weights, or loading "
-            "them in part",
-            "recalibrate after averaging, editing or loading weights",
-        )
-    later_suffices = looks_averaged and _cannot_be_data(first, left)
-    if not change and (starts_right or later_suffices):
-        return
-    yield Cause(
-        "unlike data",
-        "possible" if not change and (looks_averaged or lag) else "likely",
-        paths_of(left),
-        change
-        or "the statistics are valid, but belong to other data, or other weights",
-        "preprocess the data as in training; if they are meant to differ, recalibrate "
-        "on them",
-    )
-    yield from lag
-
-
-def _lag(
-    evidence: Evidence, left: Sequence[LayerState], starts_right: bool
-) -> Iterator[Cause]:
-    """Find averages that may be behind the weights, of a model that was trained."""
-    trained = [layer for layer in left if evidence.steps and signs.is_averaged(layer)]
-    is_near = not any(layer.is_very_far for layer in left)
-    if not trained or not (starts_right or is_near):
-        return
-    yield Cause(
-        "not converged",
-        "possible",
-        paths_of(trained),
-        (_STARTS_RIGHT if starts_right else "the statistics are off, but not by much")
-        + ", as where weights change faster than the average follows",
-        "use a smaller momentum, or lower the learning rate towards the end",
-    )
-
-
-def _cannot_be_data(first: LayerState | None, left: Sequence[LayerState]) -> bool:
-    """Whether a later layer alone accounts for the gap.
-
-    Of other data, only new statistics of the first layer make up for all of it: those
-    behind it then receive what they are used to.
-    """
-    shares = [layer.share for layer in left if layer is not first]
-    return any(share is not None and share > _MOST_OF_IT for share in shares)
-
-
-def _look_averaged(layers: Sequence[LayerState]) -> bool:
-    """Whether most variances have shrunk, and means stayed."""
-    shrunk = [
-        layer for layer in layers if layer.distance and layer.distance.scale > _SHRUNK
-    ]
-    means_stay = all(layer.distance and layer.distance.shift < 0.5 for layer in layers)
-    return len(shrunk) > len(layers) / 2 and means_stay
-
-
 def _is_late(layer: LayerState, steps: int | None) -> bool:
     """Whether its average reaches far back into training."""
     if layer.frozen or not steps:
@@ -210,32 +127,3 @@ def is_averaged_model(model: Any) -> bool:
     variables = getattr(optimizer, "_trainable_variables", None) or []
     pairs = [(array(a), array(v)) for a, v in zip(averages, variables, strict=False)]
     return bool(pairs) and all(np.allclose(a, v, rtol=1e-4) for a, v in pairs)
-
-
-def change_of_data(first: LayerState | None) -> str:
-    """Say what only other data explain in what the first layer receives."""
-    if scale := _uniform_scale(first):
-        return (
-            f"the spread of the data is about {scale:.3g} times that of the training "
-            "data, in all channels alike"
-        )
-    if count := signs.woken(first):
-        return (
-            f"{count} channel{'s' * (count > 1)} of the first layer had no variance in "
-            "training, but some in these data"
-        )
-    return ""
-
-
-def _uniform_scale(state: LayerState | None) -> float | None:
-    """Return the ratio of the data's deviations to the layer's, if it is uniform."""
-    if state is None or state.data is None or state.mean.size < 2:
-        return None
-    alive = (state.data.variance > 1e-8) & (state.variance > 1e-8)
-    if alive.sum() < 2:
-        return None
-    factors = np.sqrt(state.data.variance[alive] / state.variance[alive])
-    low, middle, high = np.quantile(factors, (0.1, 0.5, 0.9))
-    is_uniform = high < _UNIFORM**2 * low
-    is_scaled = middle > _SCALED or middle < 1 / _SCALED
-    return float(middle) if is_uniform and is_scaled else None

@@ -22,6 +22,10 @@ def other_preprocessing(evidence: Evidence) -> Iterator[Cause]:
         "unlike data",
         "likely",
         paths_of(layer for layer in evidence.layers if layer.is_off),
-        f"the running statistics of all layers are those of {found.code}, and not of x",
+        f"the model does far better on {found.code} than on x, even with the "
+        "statistics of x"
+        if found.needs_proof
+        else f"the running statistics of all layers are those of {found.code}, and not "
+        "of x",
         f"preprocess the data as in training: x = {found.code}",
     )

@@ -32,9 +32,9 @@ def causes_of(evidence: Evidence) -> list[Cause]:
         return list(by_layer.not_finite(evidence))
     if found := list(by_epsilon.other_epsilon(evidence)):
         return found  # What later layers receive follows from that.
+    found += by_preprocessing.other_preprocessing(evidence)
     for find in by_layer.FINDERS:
         found += find(evidence)
-    found += by_preprocessing.other_preprocessing(evidence)
     if not evidence.preprocessing:
         found += _of_batches_or_model(evidence, found)
     return sorted(found, key=lambda cause: cause.rank)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _HIGHER_IS_BETTER = ("acc", "auc", "precision", "recall", "iou", "f1")
 _A_POINT = 0.01
 _MUCH_LESS = 0.6
+_WELL = 0.25  # of the loss of a constant prediction
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ class Evidence:
             anything usual does.
         bad_weights: the paths of other weights that are not finite.
         bad_data: whether an input or target is not finite.
+        apart: the networks in the model that judge what it makes, whose layers are left
+            out.
     """
 
     model: Any
@@ -70,6 +73,7 @@ class Evidence:
     preprocessing: Preprocessing | None = None
     bad_weights: Sequence[str] = ()
     bad_data: bool = False
+    apart: tuple[str, ...] = ()
 
     @property
     def has_loss(self) -> bool:
@@ -107,6 +111,13 @@ class Evidence:
             return False
         before, after = (self.scores[m].error for m in (INFERENCE, RECALIBRATED))
         return after < _MUCH_LESS * before
+
+    @property
+    def suits(self) -> bool:
+        """Whether the model does well on these data, if the statistics are theirs."""
+        if self.constant is None or RECALIBRATED not in self.scores:
+            return False
+        return self.scores[RECALIBRATED].error < _WELL * self.constant.error
 
     @property
     def is_mixed(self) -> bool:

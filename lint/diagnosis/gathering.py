@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import UsageError
 from ..subjects.live_model import accumulated_batches, steps_taken
 from . import signs
+from .apart import networks_apart
 from .attribution import attributed
 from .evidence import Evidence
 from .judge import Judge
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 # Distances of outputs have no natural scale: a quarter of a deviation counts.
 _SCALE_OF_DISTANCES = 12.5
+_MUCH_LESS = 0.6  # of the loss
 _MOST_BYTES, _FEWEST_BATCHES = 128 * 2**20, 2  # of the outputs of one mode
 
 
@@ -61,10 +63,8 @@ def gather(model: Any, data: Data) -> Evidence:
     scale = _SCALE_OF_DISTANCES if runs.no_loss else _scale(constant, scores)
     if runs.runner.adds_losses:
         constant = None  # It lacks what layers add, and is not to be compared.
-    if PREPROCESSED in scores and not is_worse(
-        scores[INFERENCE], scores[PREPROCESSED], scale
-    ):  # Data may look as if they lacked it, and not do so.
-        del scores[PREPROCESSED]
+    if preprocessing and not _is_confirmed(preprocessing, scores, scale):
+        scores.pop(PREPROCESSED, None)
         preprocessing = None
     evidence = Evidence(
         model=model,
@@ -84,6 +84,7 @@ def gather(model: Any, data: Data) -> Evidence:
         preprocessing=preprocessing,
         bad_weights=_not_finite(model),
         bad_data=_has_bad_data(runs.data),
+        apart=runs.apart,
     )
     return attributed(evidence, runs.judge)
 
@@ -101,6 +102,7 @@ class _Runs:
         modes: for each layer, what it uses and updates in `fit` and so on.
         judge: the results.
         no_loss: why outputs are compared instead of losses; empty if losses are.
+        apart: the networks in the model whose layers are left out.
     """
 
     model: Any
@@ -111,11 +113,13 @@ class _Runs:
     modes: Mapping[str, Mapping[str, Use]]
     judge: Judge
     no_loss: str
+    apart: tuple[str, ...]
 
 
 def _started(model: Any, data: Data) -> _Runs:
     """Find out how the model can be run, and run it in the modes to compare."""
-    layers = built_layers(model)
+    apart = networks_apart(model)
+    layers = built_layers(model, apart)
     only_layers = {path: layer for path, (layer, _) in layers.items()}
     no_loss = _why_no_loss(model, data)
     runner = Runner(model, only_layers, has_loss=not no_loss)
@@ -127,7 +131,7 @@ def _started(model: Any, data: Data) -> _Runs:
     judge = Judge(model, data, runner, not no_loss)
     for name, mode in _modes(modes).items():
         judge.run(name, mode)
-    return _Runs(model, data, merged, layers, runner, modes, judge, no_loss)
+    return _Runs(model, data, merged, layers, runner, modes, judge, no_loss, apart)
 
 
 def _states(runs: _Runs) -> tuple[Mode, list[LayerState]]:
@@ -176,6 +180,26 @@ def _run_preprocessed(
     if found and not runs.no_loss:
         runs.judge.run(PREPROCESSED, Mode(False), found.of(runs.data.batches))
     return found
+
+
+def _is_confirmed(
+    preprocessing: Preprocessing, scores: Mapping[str, Score], scale: float
+) -> bool:
+    """Whether the loss agrees, as data may look as if they lacked preprocessing.
+
+    Where it is the only proof, it has to be far better than with the statistics of the
+    data as they are, too.
+    """
+    after = scores.get(PREPROCESSED)
+    if after is None:
+        return not preprocessing.needs_proof
+    if not preprocessing.needs_proof:
+        return is_worse(scores[INFERENCE], after, scale)
+    others = [scores[mode] for mode in (INFERENCE, RECALIBRATED)]
+    return all(
+        is_worse(other, after, scale) and after.error < _MUCH_LESS * other.error
+        for other in others
+    )
 
 
 def _affordable(runner: Runner, data: Data) -> int:

@@ -12,7 +12,7 @@ from ..subjects.distance import Distance, distance
 from ..subjects.live_model import layers_inside
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -149,15 +149,23 @@ class LayerState:
         return replace(self, share=share)
 
 
-def built_layers(model: Any) -> dict[str, tuple[Any, bool]]:
+def built_layers(
+    model: Any, apart: Collection[str] = ()
+) -> dict[str, tuple[Any, bool]]:
     """Return the BN layers that have weights, by path, and whether each is frozen.
 
     A class may give several layers one name; all but the first are numbered.
+
+    Args:
+        model: the model.
+        apart: the paths of networks in it to leave out.
     """
     import keras
 
     found: dict[str, tuple[Any, bool]] = {}
     for layer, path, frozen in layers_inside(model):
+        if path.partition("/")[0] in apart:
+            continue
         if isinstance(layer, keras.layers.BatchNormalization) and layer.built:
             names = (f"{path} ({number})" for number in count(2))
             found[next(n for n in chain([path], names) if n not in found)] = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..subjects.trainer import trains_by_itself
+from ..subjects.trainer import receives_training, takes_training, trains_by_itself
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,7 +51,8 @@ def table_of_modes(
     predict = runner.behaviours(training=False, batch=batch)
     plain = runner.behaviours(training=None, batch=batch, plain=True)
     own_test = not getattr(kind, "test_step", kind).__module__.startswith("keras.")
-    known = {"fit": not trains_by_itself(kind), "evaluate": not own_test}
+    as_told = receives_training(model) == takes_training(model)
+    known = {"fit": as_told and not trains_by_itself(kind), "evaluate": not own_test}
     columns = zip(WAYS, (fit, predict, predict, plain), strict=True)
     found: dict[str, dict[str, Use]] = {path: {} for path in fit}
     for way, behaviours in columns:

@@ -38,11 +38,13 @@ class Preprocessing:
         code: the expression for the inputs `x`, as a user writes it.
         function: the same, for an array.
         adapts: whether it is made of the data themselves, so that it often nearly fits.
+        needs_proof: whether statistics alone do not show it, and the loss has to.
     """
 
     code: str
     function: Callable[[Array], Array]
     adapts: bool = False
+    needs_proof: bool = False
 
     def of(self, batches: Sequence[Batch]) -> list[Batch]:
         """Preprocess the inputs of batches."""
@@ -66,15 +68,16 @@ def fitting_preprocessing(
 ) -> Preprocessing | None:
     """Find what gives these data the running statistics, if these are off.
 
-    None if nothing usual does so for all layers, or if initial values are left in the
-    statistics, which would then be near those of any standardized data.
+    If nothing usual does so for all layers, the nearest is returned as one that needs
+    proof: after few steps, initial values are left in the statistics, and later layers
+    lag. None if nothing comes nearer than the data as they are.
     """
-    if not any(state.is_off for state in states):
+    if not any(state.is_off for state in states) or any(map(signs.is_initial, states)):
         return None
-    if any(_is_early(state, steps) for state in states):
-        return None
+    is_early = any(_is_early(state, steps) for state in states)
     batches = batches[:_BATCHES]
-    nearest, found = _total(states) / _MUCH_NEARER, None
+    nearest = _total(states) / _MUCH_NEARER
+    found, almost, near = None, None, _total(states)
     for candidate in _candidates(batches):
         try:
             measured = runner.statistics(mode, candidate.of(batches))
@@ -82,10 +85,14 @@ def fitting_preprocessing(
             continue
         layers = {state.path: (state.layer, state.frozen) for state in states}
         tried = layer_states(layers, measured, measured, batches[0].samples)
+        total = _total(tried)
         enough = nearest * _ADAPTED if candidate.adapts else nearest
-        if _total(tried) < enough and not any(state.is_far for state in tried):
-            nearest, found = _CLEARLY * _total(tried), candidate
-    return found
+        is_far = is_early or any(state.is_far for state in tried)
+        if total < enough and not is_far:
+            nearest, found = _CLEARLY * total, candidate
+        elif total < near:
+            near, almost = total, replace(candidate, needs_proof=True)
+    return found or almost
 
 
 def looks_up(model: Any) -> bool:
@@ -99,7 +106,7 @@ def looks_up(model: Any) -> bool:
 def _is_early(state: LayerState, steps: int | None) -> bool:
     """Whether initial values are left in the running statistics."""
     left = signs.left_by_steps(state, steps)
-    return signs.is_initial(state) or (left is not None and left > _LEFT)
+    return left is not None and left > _LEFT
 
 
 def _total(states: Sequence[LayerState]) -> float:

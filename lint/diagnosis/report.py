@@ -71,12 +71,13 @@ class Diagnosis:
     @property
     def remedy(self) -> str | None:
         """A line of code that was tried and helps this model; None if none is known."""
-        if self.healthy or not self.evidence.helps or self.evidence.is_mixed:
+        evidence = self.evidence
+        if self.healthy or not evidence.helps or evidence.is_mixed or evidence.apart:
             return None
-        data = self.evidence.data
+        data = evidence.data
         if data.from_arrays:
             line = f"kerasbn.recalibrate(model, {self._data_kept()})"
-            lacks = self.evidence.preprocessing and self.causes[0].name == "unlike data"
+            lacks = evidence.preprocessing and self.causes[0].name == "unlike data"
             return f"{line}  # if the model is to take x as it is" if lacks else line
         enough = data.merged()[0].samples
         if enough > data.batch_size:

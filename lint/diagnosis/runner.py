@@ -16,7 +16,7 @@ from ..subjects.probing.backends import (
 from ..subjects.probing.observing import Observer
 from ..subjects.probing.randomness import Seeds
 from ..subjects.replaced_calls import replaced_calls
-from ..subjects.trainer import receives_training, regularized
+from ..subjects.trainer import regularized, takes_training
 from .control import Forced, Measured, added_losses, replaced_epsilon
 from .failures import cannot_be_run, one_line, said_where
 from .tensors import as_tensors, on_host
@@ -267,7 +267,7 @@ class Runner:
         )
 
     def _flag(self, mode: Mode) -> dict[str, bool]:
-        if mode.training is None or not receives_training(self._model):
+        if mode.training is None or not takes_training(self._model):
             return {}
         return {"training": mode.training}
 

@@ -21,7 +21,7 @@ _NOTICEABLE = 0.9  # of the loss
 def headline_of(diagnosis: Diagnosis) -> str:
     """Return a one-line summary."""
     if diagnosis.healthy:
-        if not diagnosis.layers:
+        if not diagnosis.layers and not diagnosis.evidence.apart:
             return "Healthy: there is no batch normalization in the model"
         return "Healthy: batch normalization does the same in inference as in training"
     names = [f"{name} ({sure})" for name, sure in _strongest(diagnosis).items()]
@@ -48,6 +48,12 @@ def facts(diagnosis: Diagnosis) -> list[str]:
     ]
     if data.outliers:
         said.append(f"Left out: {left_out(data.outliers)}.")
+    if evidence.apart:
+        said.append(
+            f"Left out: {', '.join(map(printable, evidence.apart))}, frozen and behind "
+            "what is trained, as a discriminator in a GAN: it judges by the statistics "
+            "of its own training. Diagnose it by itself, with its own data."
+        )
     if not evidence.has_loss:
         said.append(
             f"Outputs are compared instead of losses, because {evidence.no_loss}: "

@@ -22,6 +22,7 @@ _GOOD_FIT = 0.8  # the fraction of squares that a good fit explains
 _NEAR_SHIFT, _NEAR_RATIO = 0.5, 1.5
 _MOST_CHANNELS = 0.8
 _NO_SIZE = 1.02, 1.5
+_STAYS, _COLLAPSED = 0.3, 0.1  # a shift of means; of the variance
 _AWAKE = 100.0  # times epsilon
 _SAME_SHIFT, _SAME_RATIO = 0.01, 1.01
 _CLEARLY = 1.25  # times the distance with dropout
@@ -170,7 +171,7 @@ def effective_batch_size(state: LayerState, left: float = 0.0) -> float | None:
         return None
     mean, variance = state.mean / (1 - left), (state.variance - left) / (1 - left)
     away = distance(mean, variance, data.mean, data.variance, state.epsilon)
-    if away.shift > 1 or away.scale > 0.9:
+    if not _means_stay(away) or away.scale > 0.9:
         return None
     missing = data.variance - variance
     counts = data.of_samples > 0.05 * (data.variance + state.epsilon)
@@ -182,6 +183,19 @@ def effective_batch_size(state: LayerState, left: float = 0.0) -> float | None:
     if data.positions <= 1 and _NO_SIZE[0] < middle < _NO_SIZE[1]:
         return None  # One sample has no variance at all, two have half of it.
     return float(middle) if high < 4 * max(low, 0.5) else None
+
+
+def means_stay(state: LayerState) -> bool:
+    """Whether the means are as near to the data's as small batches leave them."""
+    return state.distance is None or _means_stay(state.distance)
+
+
+def _means_stay(away: Distance) -> bool:
+    """Whether means are near: batches lack variance, and no mean.
+
+    Without any variance, weights may have gone anywhere.
+    """
+    return away.shift < (_STAYS if away.scale > _COLLAPSED else 1)
 
 
 def noise_of_average(state: LayerState, momentum: float) -> float:

@@ -20,6 +20,7 @@ class NotInspectable(Rule):
     Reports a model of a class of your own, a subclass of `keras.Model`. Such a model is
     code: how `call` calls its layers is nowhere in the model. Its saved file does not
     even list its layers, only their weights. The running statistics are still checked.
+    So are those in a file of weights alone, from `save_weights`, if it is named.
     In a saved Functional or Sequential model, each batch normalization inside a layer
     of your own is reported too.
 

@@ -18,8 +18,8 @@ class UnsupportedFormat(Rule):
 
     ## What it does
     Reports a target that is not a Python source file, notebook, `.keras` or whole-model
-    `.h5` file: an exported SavedModel, a LiteRT or ONNX model, a file that holds
-    weights alone. In a folder, such files are skipped.
+    `.h5` file: an exported SavedModel, a LiteRT or ONNX model, a file of weights
+    alone without batch normalization among them. In a folder, such files are skipped.
 
     ## Why is this bad
     Such a file holds neither the momentum nor the calls of the layers, so nothing was

@@ -15,6 +15,7 @@ from .data_normalization import in_graph
 from .graph_layers import read_layers
 from .model import BatchNorm, Model, Statistics
 from .unread import Unread, UnreadError
+from .weights_file import may_be_weights, open_weights
 from .weights_only import batch_norms_in_group, find_batch_norms, is_opaque
 from .wrapped import has_batch_norm_config, wrapped_batch_norms
 
@@ -40,12 +41,29 @@ def open_saved_model(path: Path) -> Iterator[Model]:
             layer's arrays are read; or if its format is not supported.
     """
     try:
-        with open_archive(path) as archive, _damage_is_unusable():
-            yield _read(archive, path)
+        with _opened(path) as model, _damage_is_unusable():
+            yield model
     except UnsupportedFormatError as error:
         raise UnreadError(Unread(str(path), str(error), supported=False)) from error
     except UnusableFileError as error:
         raise UnreadError(Unread(str(path), str(error))) from error
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Model]:
+    """Open the model, or the weights if there is batch normalization among them."""
+    try:
+        archive = open_archive(path)
+    except UnsupportedFormatError:
+        if not may_be_weights(path):
+            raise
+        with open_weights(path) as model:
+            if not model.batch_norms:
+                raise
+            yield model
+        return
+    with archive, _damage_is_unusable():
+        yield _read(archive, path)
 
 
 @contextmanager

@@ -45,6 +45,19 @@ def find_batch_norms(archive: Archive) -> Iterator[BatchNorm]:
         yield from _below(archive.root.id, "", "", archive.keras_version)
 
 
+def batch_norms_of_weights(root: GroupID) -> Iterator[BatchNorm]:
+    """Yield the BN layers in a file of weights alone, in either of Keras' layouts."""
+    layers = text_list_attribute(root, "layer_names")
+    for name in layers:  # Keras 2 has the list, and the layout of a legacy file.
+        if (stored := child(root, name)) is not None and isinstance(stored, GroupID):
+            for layer, arrays in _arrays_by_layer(stored).items():
+                around = "" if f"{layer}/".startswith(f"{name}/") else f"{name}/"
+                if found := _named(f"{around}{layer}", arrays, False):
+                    yield found
+    if not layers:
+        yield from _below(root, "", "", None)
+
+
 def batch_norms_in_group(
     archive: Archive, place: str | None, path: str, frozen: bool
 ) -> Iterator[BatchNorm]:
@@ -77,19 +90,31 @@ def _by_names(archive: Archive, path: str, frozen: bool) -> Iterator[BatchNorm]:
     It keeps the weights of all layers inside in one list: `block/bn/moving_mean`.
     """
     stored = group(archive.root.id, f"model_weights/{path}")
-    inside: dict[str, dict[str, StoredArray]] = {}
-    for name in [] if stored is None else text_list_attribute(stored, "weight_names"):
-        assert stored is not None
+    if stored is None:
+        return
+    for layer, arrays in _arrays_by_layer(stored).items():
+        # Around the layer stand the models it was built in, or itself once more.
+        inner = layer.rpartition(f"{path}/")[2] or layer
+        if "/" in layer and (found := _named(f"{path}/{inner}", arrays, frozen)):
+            yield found
+
+
+def _arrays_by_layer(stored: GroupID) -> dict[str, dict[str, StoredArray]]:
+    """Return the arrays of a legacy group, by the name of their layer and their own."""
+    found: dict[str, dict[str, StoredArray]] = {}
+    for name in text_list_attribute(stored, "weight_names"):
         layer, _, variable = name.partition(":")[0].rpartition("/")
-        found = array(stored, name)
-        if found is not None and "/" in layer:
-            inside.setdefault(layer, {})[variable] = found
-    for layer, arrays in inside.items():
-        if arrays.keys() in (_STATISTICS, _STATISTICS | _AFFINE):
-            # Around the layer stand the models it was built in, or itself once more.
-            inner = layer.rpartition(f"{path}/")[2] or layer
-            reader = _reader([arrays[name] for name in _ORDER if name in arrays])
-            yield BatchNorm(f"{path}/{inner}", {}, frozen, (), reader)
+        if (values := array(stored, name)) is not None:
+            found.setdefault(layer, {})[variable] = values
+    return found
+
+
+def _named(path: str, arrays: dict[str, StoredArray], frozen: bool) -> BatchNorm | None:
+    """Return the BN layer with these arrays; None if they are of another kind."""
+    if not _STATISTICS <= arrays.keys() <= _STATISTICS | _AFFINE:
+        return None
+    reader = _reader([arrays[name] for name in _ORDER if name in arrays])
+    return BatchNorm(path, {}, frozen, (), reader)
 
 
 def is_opaque(layer: Layer) -> bool:

@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits
 
 import lint
 from lint.diagnosis.batches import Batch
-from lint.diagnosis.by_model import change_of_data
+from lint.diagnosis.by_origin import change_of_data
 from lint.diagnosis.evidence import Evidence
 from lint.diagnosis.fits import fitting_size
 from lint.diagnosis.layers import LayerState, Moments
