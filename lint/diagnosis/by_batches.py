@@ -44,12 +44,15 @@ def momentum_too_small(evidence: Evidence) -> Iterator[Cause]:
             or not layer.data
         ):
             continue
-        if momentum >= _DOUBTFUL_MOMENTUM or not layer.is_off:
+        is_small = momentum < _SMALL_MOMENTUM
+        # Of many layers, each off by little, the harm may be considerable.
+        is_costly = is_small and evidence.is_harmed and evidence.helps
+        if momentum >= _DOUBTFUL_MOMENTUM or not (layer.is_off or is_costly):
             continue
         expected = signs.noise_of_average(layer, momentum)
         shift = layer.distance.shift if layer.distance else 0
         like_noise = expected and _LIKE_NOISE[0] < shift / expected < _LIKE_NOISE[1]
-        if momentum < _SMALL_MOMENTUM or (like_noise and evidence.is_harmed):
+        if is_small or (like_noise and evidence.is_harmed):
             layers.append(layer)
             agrees |= bool(like_noise)
     if layers:

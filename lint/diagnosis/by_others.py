@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..subjects.data_normalization import of_live_layer
 from ..subjects.live_model import layers_inside
 from .cause import Cause
 from .layers import paths_of
@@ -13,6 +14,7 @@ from .sentences import printable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from ..subjects.data_normalization import DataNormalization
     from .evidence import Evidence
     from .layers import LayerState
 
@@ -50,10 +52,24 @@ def other_causes(evidence: Evidence, is_explained: bool) -> Iterator[Cause]:
             + (f": {', '.join(map(printable, own[:_MOST_NAMES]))}" if own else ""),
         )
         return
-    if is_explained or evidence.constant is None:
+    if is_explained:
+        return
+    yield from _not_normalized(evidence)
+    if evidence.constant is None:
         return
     modes = [m for m in (INFERENCE, TRAINING, BATCH_NORM) if m in evidence.scores]
     if all(map(evidence.is_useless, modes)):
+        if constant := _adapted_to_constants(evidence.model):
+            yield Cause(
+                "not batch normalization",
+                "likely",
+                tuple(constant),
+                "features that were constant in the data that Normalization adapted to "
+                "have a variance of 0: a value that differs is multiplied by up to ten "
+                "million",
+                "leave those features out, or give Normalization mean and variance",
+            )
+            return
         best = min(evidence.scores[mode].loss.mean for mode in modes)
         yield Cause(
             "not batch normalization",
@@ -64,6 +80,32 @@ def other_causes(evidence: Evidence, is_explained: bool) -> Iterator[Cause]:
             "check whether inputs and targets belong together, and are preprocessed "
             "as in training",
         )
+
+
+def _not_normalized(evidence: Evidence) -> Iterator[Cause]:
+    """Find `Normalization` layers that nothing adapted to data."""
+    layers = [
+        layer.path for layer in _normalizations(evidence.model) if not layer.is_adapted
+    ]
+    if layers:
+        yield Cause(
+            "not batch normalization",
+            "certain",
+            tuple(layers),
+            "a Normalization layer was never adapted: it passes its input on as it is",
+            "call adapt(data) of the layer before training",
+        )
+
+
+def _adapted_to_constants(model: Any) -> list[str]:
+    """Return the paths of `Normalization` layers that adapted to constant features."""
+    return [layer.path for layer in _normalizations(model) if layer.constant_features]
+
+
+def _normalizations(model: Any) -> Iterator[DataNormalization]:
+    for layer, path, _ in layers_inside(model):
+        if (found := of_live_layer(layer, path)) is not None:
+            yield found
 
 
 def _own_layers(model: Any) -> list[str]:

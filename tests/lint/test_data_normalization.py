@@ -47,3 +47,28 @@ def test_normalization(make, expected, suffix, tmp_path):
         (finding.location.layer, finding.severity.value) for finding in findings
     ] == ([("inner/scale", severity)] if expected else [])
     assert all(finding.message.startswith(expected) for finding in findings)
+
+
+@pytest.mark.parametrize(
+    ("make", "data", "expected"),
+    [
+        (lambda: keras.layers.Normalization(name="scale"), X, "never adapted"),
+        (lambda: adapted_to(CONSTANT), X, "constant in the data"),
+        (lambda: adapted_to(CONSTANT), CONSTANT, ""),
+        (lambda: adapted_to(X), X, ""),
+    ],
+    ids=["new", "one constant", "as constant", "adapted"],
+)
+def test_diagnosis_names_the_layer(make, data, expected):
+    keras.utils.set_random_seed(0)
+    model = model_of(make())
+    y = CONSTANT[:, :1]
+    model.compile(keras.optimizers.Adam(0.1), "mse")
+    model.fit(CONSTANT, (y - y.mean()) / y.std(), epochs=30, verbose=0)
+    diagnosis = lint.diagnose(model, data, (y - y.mean()) / y.std())
+    found = [
+        cause.evidence for cause in diagnosis.causes if "inner/scale" in cause.layers
+    ]
+    assert all(expected in why for why in found)
+    assert bool(found) is bool(expected)
+    assert diagnosis.healthy is not bool(expected)

@@ -2,6 +2,7 @@
 
 import json
 import os
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -10,6 +11,8 @@ from keras import layers, ops
 
 import kerasbn
 import lint
+from lint.diagnosis import signs
+from lint.diagnosis.by_batches import momentum_too_small
 from lint.diagnosis.reading import read_data
 
 BACKEND = keras.backend.backend()
@@ -407,3 +410,30 @@ def test_what_a_step_of_its_own_does_is_not_known():
     uses = lint.diagnose(model, *data()).modes["bn"]
     assert str(uses["fit"]) == "batch, moves (?)"
     assert str(uses["predict"]) == "running"
+
+
+@pytest.mark.parametrize(
+    ("momentum", "is_harmed", "helps", "found"),
+    [
+        (0.1, True, True, True),
+        (0.1, True, False, False),
+        (0.1, False, True, False),
+        (0.8, True, True, False),
+    ],
+)
+def test_small_momentum_of_layers_each_off_by_little(
+    momentum, is_harmed, helps, found, monkeypatch
+):
+    """Their statistics look right one by one, but together they cost much."""
+    monkeypatch.setattr(signs, "is_initial", lambda layer: False)
+    monkeypatch.setattr(signs, "noise_of_average", lambda layer, momentum: 0)
+    layer = SimpleNamespace(
+        path="bn",
+        momentum=momentum,
+        frozen=False,
+        data=True,
+        is_off=False,
+        distance=None,
+    )
+    evidence = SimpleNamespace(layers=[layer], is_harmed=is_harmed, helps=helps)
+    assert bool([*momentum_too_small(evidence)]) is found
