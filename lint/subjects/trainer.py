@@ -19,6 +19,16 @@ def trains_by_itself(kind: type) -> bool:
     return bool(own_step(kind))
 
 
+def is_plain(kind: type) -> bool:
+    """Whether nothing of a class's own is in or around Keras' training step."""
+    methods = (getattr(kind, name, None) for name in _STEPS)
+    return all(
+        str(method.__module__).startswith("keras.")
+        for method in methods
+        if method is not None
+    )
+
+
 def own_step(kind: type) -> str:
     """Return the method by which a class trains in a way of its own; "" for none.
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
-from ..subjects.trainer import trains_by_itself
+from ..subjects.trainer import is_plain, own_step
 from .ending import check_options, finish
 from .histograms import Histograms, log_folder
 from .monitor import Monitor
@@ -17,12 +17,8 @@ if TYPE_CHECKING:
     from .layers import WatchedLayer
     from .notices import Notice
 
-_TOLD_HOW = (
-    "Give `call` a parameter training=None, and do not pass None or False on to the "
-    "layer (model-lint rule BN101)."
-)
 _TOLD_IN_OWN_STEP = (
-    "Call the network with training=True in the model's own train_step, as in "
+    "Call the network with training=True in the model's own {}, as in "
     "self(x, training=True) (model-lint rule BN102)."
 )
 
@@ -99,13 +95,13 @@ class Watch(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: Any = None) -> None:
         epochs, steps = self.params.get("epochs"), self.params.get("steps")
-        own_step = trains_by_itself(type(self.model))
+        step = own_step(type(self.model))
         self._monitor = Monitor(
             self.model,
             self._every,
-            _TOLD_IN_OWN_STEP if own_step else _TOLD_HOW,
             planned=epochs * steps if epochs and steps else None,
-            own_step=own_step,
+            own_step=_TOLD_IN_OWN_STEP.format(step) if step else "",
+            is_plain=is_plain(type(self.model)),
             histograms=Histograms(self._log_folder),
         )
         self._first: int | None = None

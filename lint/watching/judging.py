@@ -15,6 +15,10 @@ _FAR = 0.5  # standard deviations
 _WIDE = 2.0  # a factor between variances
 _BIAS = 0.05  # the part of the initial values at which statistics count as converged
 _NINES = (0.999, 0.99, 0.9, 0.8)
+IN_CALL = (
+    "Give `call` a parameter training=None, and do not pass None or False on to the "
+    "layer (model-lint rule BN101)."
+)
 LARGER_BATCHES = "use larger ones, or another normalization such as GroupNormalization"
 
 

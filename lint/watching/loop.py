@@ -145,10 +145,9 @@ def watch(
     monitor = Monitor(
         model,
         every,
-        _TOLD_HOW,
         loss,
         planned=steps,
-        own_step=True,
+        own_step=_TOLD_HOW,
         histograms=Histograms(log_folder(tensorboard)),
     )
     with ExitStack() as first_step:

@@ -10,6 +10,7 @@ from .budget import Budget
 from .counting import CallCounter
 from .histograms import Histograms
 from .judging import (
+    IN_CALL,
     judge,
     judge_at_the_end,
     judge_calls,
@@ -42,10 +43,11 @@ class Monitor:
     Args:
         model: the model.
         every: look after each that many steps; None for as often as is cheap.
-        advice: how to make a layer receive training=True.
         loss: `loss(y, y_pred)`; None for the one that the model was compiled with.
         planned: the number of steps in total; None if it is not known.
-        own_step: whether the training step is not that of Keras' trainer.
+        own_step: how to make a layer receive training=True in a training step that is
+            not that of Keras' trainer; empty if it is.
+        is_plain: whether nothing of the model's own is around Keras' training step.
         histograms: gets the inputs of the layers.
 
     Attributes:
@@ -62,10 +64,10 @@ class Monitor:
         self,
         model: Any,
         every: int | None,
-        advice: str,
         loss: Loss | None = None,
         planned: int | None = None,
-        own_step: bool = False,
+        own_step: str = "",
+        is_plain: bool = False,
         histograms: Histograms | None = None,
     ) -> None:
         import keras
@@ -81,9 +83,9 @@ class Monitor:
         self.model = model
         self.counter = CallCounter(self.layers)
         self._own_step = own_step
+        self._is_plain = is_plain
         self._calls_are_guessed = False
         self.while_trying: Callable[[], AbstractContextManager[None]] = nullcontext
-        self._advice = advice
         self._planned = planned
         self._samples = Budget(_SAMPLES, _SAMPLE_POINTS, every, guess=0)
         self._trials = Budget(_TRIALS, _TRIAL_POINTS, every, guess=1)
@@ -156,7 +158,7 @@ class Monitor:
             elif layer.ever_moved:
                 judge_at_the_end(layer, self.notices, self.step, self.samples)
             elif layer.is_trained(value):
-                judge_still(layer, self.notices, self.step, self._advice)
+                judge_still(layer, self.notices, self.step, self._advice_for(layer))
         judge_losses(self, at_the_end=True)
         self.notices.say()
 
@@ -168,7 +170,7 @@ class Monitor:
     def _learn_calls(self, steps: int) -> None:
         """Use the counts; a step that was compiled before cannot be counted."""
         counts = [self.counter.per_step(layer, steps) for layer in self.layers]
-        if self._own_step or any(counts):
+        if not self._is_plain or any(counts):
             for layer, calls in zip(self.layers, counts, strict=True):
                 layer.calls = calls
         else:  # Keras' step calls the model once, as a trial does.
@@ -182,7 +184,17 @@ class Monitor:
             elif layer.ever_moved and layer.is_trained(value):
                 judge(layer, self.notices, self.step, self._planned, self.samples)
             elif self.step >= _ENOUGH_STEPS and layer.is_trained(value):
-                judge_still(layer, self.notices, self.step, self._advice)
+                judge_still(layer, self.notices, self.step, self._advice_for(layer))
+
+    def _advice_for(self, layer: WatchedLayer) -> str:
+        """Say how to make a layer receive training=True: in its `call`, or the step."""
+        if not self._own_step:
+            return IN_CALL
+        if layer.is_told is None:
+            self._try()
+        return (
+            f"{IN_CALL} {self._own_step}" if layer.is_told is False else self._own_step
+        )
 
     def _read(self, value: Value) -> None:
         for layer in self.layers:

@@ -645,6 +645,26 @@ class TestRemedies:
             fitted(self.own_step({}), x, y, watching())
         assert fitted(self.own_step({"training": True}), x, y, watching()) == []
 
+    @pytest.mark.skipif(BACKEND != "tensorflow", reason="the step is of its own")
+    def test_in_a_call_that_loses_what_its_step_says(self):
+        model = self.own_step({"training": True})
+        model.call = lambda x, training=None: model.head(model.bn(x, training=False))
+        with pytest.warns(lint.WatchWarning, match="do not pass None or False on"):
+            fitted(model, *data(mean=5), watching())
+
+    def test_where_methods_only_prepare_for_those_of_keras(self):
+        class Delegates(Flagless):
+            def train_step(self, *arguments):
+                return super().train_step(*arguments)
+
+            def fit(self, *arguments, **options):
+                return super().fit(*arguments, **options)
+
+        watch = watching()
+        with pytest.warns(lint.WatchWarning, match="Give `call` a parameter"):
+            fitted(Delegates(), *data(mean=5), watch)
+        assert "train_step" not in watch.notices[0].message
+
     @pytest.mark.filterwarnings("ignore:Gradients do not exist")
     @pytest.mark.parametrize("flag", [True, False])
     def test_of_a_fixed_teacher(self, flag):
