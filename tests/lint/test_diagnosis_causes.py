@@ -182,7 +182,7 @@ def test_averaged_weights_by_hand():
             [ops.convert_to_numpy(each) for each in model.trainable_variables]
         )
     )
-    fitted(model, optimizer=keras.optimizers.Adam(3e-2), epochs=6, callbacks=[keep])
+    fitted(model, optimizer=keras.optimizers.Adam(6e-2), epochs=6, callbacks=[keep])
     for variable, *values in zip(model.trainable_variables, *kept, strict=True):
         variable.assign(np.mean(values, axis=0))
     diagnosis = lint.diagnose(model, X, Y)

@@ -1,5 +1,7 @@
 """What a diagnosis concludes of the batches of training: their size and their kinds."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -86,7 +88,8 @@ def test_pairs_are_seen_though_inference_does_not_suffer(every):
     diagnosis = lint.diagnose(model, x, y)
     (cause,) = diagnosis.causes
     assert cause.name == "batches too small"
-    assert "batches of about 2 samples" in cause.evidence
+    # The weights, and so the estimate, differ from processor to processor.
+    assert re.search("batches of about [23] samples", cause.evidence)
     assert ("gradients of 8 batches" in cause.evidence) == (every == 8)
     assert every == 1 or cause.certainty != "possible"
 
