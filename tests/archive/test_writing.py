@@ -78,7 +78,9 @@ def test_legacy_file_of_every_version(tmp_path, version, stem):
     found = predict(again, inputs if len(inputs) > 1 else inputs[0])
     for number, output in enumerate(found):
         expected = data[f"out_{number}"]
-        np.testing.assert_allclose(output, expected, rtol=2e-3, atol=2e-3)
+        # Processors round sums of bfloat16, of 8 bits, differently.
+        tolerance = 2e-2 if stem == "bfloat16" else 2e-3
+        np.testing.assert_allclose(output, expected, rtol=tolerance, atol=tolerance)
 
 
 def sequences():
