@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..subjects.data_normalization import of_live_layer
+from ..subjects.data_normalization import live_data_normalizations
 from ..subjects.live_model import layers_inside
 from .cause import Cause
 from .layers import paths_of
@@ -103,9 +103,8 @@ def _adapted_to_constants(model: Any) -> list[str]:
 
 
 def _normalizations(model: Any) -> Iterator[DataNormalization]:
-    for layer, path, _ in layers_inside(model):
-        if (found := of_live_layer(layer, path)) is not None:
-            yield found
+    layers = ((layer, path) for layer, path, _ in layers_inside(model))
+    return live_data_normalizations(layers)
 
 
 def _own_layers(model: Any) -> list[str]:

@@ -51,8 +51,8 @@ def table_of_modes(
     predict = runner.behaviours(training=False, batch=batch)
     plain = runner.behaviours(training=None, batch=batch, plain=True)
     own_test = not getattr(kind, "test_step", kind).__module__.startswith("keras.")
-    as_told = receives_training(model) == takes_training(model)
-    known = {"fit": as_told and not trains_by_itself(kind), "evaluate": not own_test}
+    gets_flag = receives_training(model) == takes_training(model)
+    known = {"fit": gets_flag and not trains_by_itself(kind), "evaluate": not own_test}
     columns = zip(WAYS, (fit, predict, predict, plain), strict=True)
     found: dict[str, dict[str, Use]] = {path: {} for path in fit}
     for way, behaviours in columns:

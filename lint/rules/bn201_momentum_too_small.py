@@ -88,7 +88,7 @@ healthy = bool(error < 0.5)
         for momentum in source.momenta(module):
             severity = _severity(momentum.value)
             if severity is not None:
-                if source.changes_later(module, momentum.value):
+                if _changes_later(momentum):
                     severity = Severity.INFO  # a schedule may start low
                 what = f"{momentum.keyword}={momentum.value:g}"
                 origin = f" ({momentum.origin})" if momentum.origin else ""
@@ -117,13 +117,15 @@ def _severity(momentum: float) -> Severity | None:
 
 def _fix(module: Module, momentum: source.Momentum) -> Fix | None:
     """Replace the value by its equivalent in Keras."""
-    if momentum.value not in _OF_PYTORCH or source.changes_later(
-        module, momentum.value
-    ):
+    if momentum.value not in _OF_PYTORCH or _changes_later(momentum):
         return None
     number = source.sole_number(module, momentum)
     meant = f"{1 - momentum.value:g}"
     return None if number is None else source.replaced(module, number, meant)
+
+
+def _changes_later(momentum: source.Momentum) -> bool:
+    return any(source.changes_later(user, momentum.value) for user in momentum.users)
 
 
 def _message(what: str, momentum: float) -> str:

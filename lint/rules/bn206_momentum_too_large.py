@@ -69,7 +69,7 @@ healthy = bool(np.abs(moving_mean - x.mean(axis=0)).max() < 1)
         if not module.mentions("fit(", "fit_generator("):
             return
         steps = source.most_steps(module)
-        for momentum in source.momenta(module) if steps else ():
+        for momentum in source.own_momenta(module) if steps else ():
             if _USUAL < momentum.value < 1 and _window(momentum.value) > (steps or 0):
                 what = f"{momentum.keyword}={momentum.value:g}"
                 yield self.finding(

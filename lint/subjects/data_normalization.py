@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from kerasbn.graph import Graph, Layer
 
@@ -43,10 +44,10 @@ class DataNormalization:
         return 0 if arrays is None else int((arrays[1] == 0).sum())
 
 
-def in_graph(
+def data_normalizations_of_graph(
     graph: Graph, reader: Callable[[Layer], Callable[[], Arrays | None]]
 ) -> Iterator[DataNormalization]:
-    """Yield those of a graph and of the models nested in it.
+    """Yield the layers of a graph, and of the models nested in it.
 
     Args:
         graph: the graph.
@@ -54,24 +55,26 @@ def in_graph(
     """
     for nested in graph.graphs():
         for layer in nested.layers.values():
-            is_one = layer.kind == "Normalization"
-            if is_one and layer.config.get("mean") is None:
+            is_data_normalization = layer.kind == "Normalization"
+            if is_data_normalization and layer.config.get("mean") is None:
                 yield DataNormalization(layer.path, reader(layer))
 
 
-def of_live_layer(layer: Any, path: str) -> DataNormalization | None:
-    """Return what a layer of a live model is, if it is one."""
+def live_data_normalizations(
+    layers: Iterable[tuple[Any, str]],
+) -> Iterator[DataNormalization]:
+    """Yield those of a live model's layers, of which each comes with its path."""
     import keras
 
-    is_one = isinstance(layer, keras.layers.Normalization)
-    if not is_one or layer.input_mean is not None:
+    for layer, path in layers:
+        if isinstance(layer, keras.layers.Normalization) and layer.input_mean is None:
+            yield DataNormalization(path, partial(_read_live, layer))
+
+
+def _read_live(layer: Any) -> Arrays | None:
+    from keras import ops
+
+    if not layer.built:
         return None
-
-    def read() -> Arrays | None:
-        if not layer.built:
-            return None
-        mean, variance = layer.adapt_mean, layer.adapt_variance
-        to_numpy = keras.ops.convert_to_numpy
-        return to_numpy(mean), to_numpy(variance)
-
-    return DataNormalization(path, read)
+    mean, variance = layer.adapt_mean, layer.adapt_variance
+    return ops.convert_to_numpy(mean), ops.convert_to_numpy(variance)

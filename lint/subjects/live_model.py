@@ -7,7 +7,7 @@ import sys
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
-from .data_normalization import of_live_layer
+from .data_normalization import live_data_normalizations
 from .graph_layers import read_layers
 from .model import BatchNorm, Model, Statistics
 
@@ -42,7 +42,6 @@ def read_live_model(model: Any, name: str | None = None) -> Model:
         for layer, path, frozen in layers
         if isinstance(layer, keras.layers.BatchNormalization)
     ]
-    of_data = (of_live_layer(layer, path) for layer, path, _ in layers)
     can_move = {
         path: layer for layer, path, frozen in found if layer.built and not frozen
     }
@@ -56,7 +55,9 @@ def read_live_model(model: Any, name: str | None = None) -> Model:
         iterations=steps_taken(model),
         graph=graph,
         live=model,
-        data_normalizations=tuple(filter(None, of_data)),
+        data_normalizations=tuple(
+            live_data_normalizations((layer, path) for layer, path, _ in layers)
+        ),
         probe=cache(partial(probe, model, can_move)),
     )
 

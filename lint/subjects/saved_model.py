@@ -11,7 +11,7 @@ from kerasbn.archive import UnsupportedFormatError, UnusableFileError, open_arch
 from kerasbn.archive.numbering import layer_groups
 from kerasbn.graph import NotAGraphError, read_graph
 
-from .data_normalization import in_graph
+from .data_normalization import data_normalizations_of_graph
 from .graph_layers import read_layers
 from .model import BatchNorm, Model, Statistics
 from .unread import Unread, UnreadError
@@ -95,7 +95,9 @@ def _read(archive: Archive, path: Path) -> Model:
             reader,
             partial(_inside, archive, groups, reader),
         )
-        of_data = in_graph(graph, partial(_reader_of_adapted, archive))
+        of_data = data_normalizations_of_graph(
+            graph, partial(_reader_of_adapted, archive)
+        )
     return Model(
         path=str(path),
         keras_version=archive.keras_version,

@@ -65,7 +65,7 @@ def calls_by_itself(kind: type) -> bool:
 
 
 def takes_training(model: Any) -> bool:
-    """Whether a call of the model can be told `training`, if not by `fit`."""
+    """Whether a call of the model takes `training`, also if `fit` does not pass it."""
     if receives_training(model):
         return True
     kind = type(model)

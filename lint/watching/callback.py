@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .layers import WatchedLayer
     from .notices import Notice
 
-_TOLD_IN_OWN_STEP = (
+_IN_OWN_STEP = (
     "Call the network with training=True in the model's own {}, as in "
     "self(x, training=True) (model-lint rule BN102)."
 )
@@ -100,7 +100,7 @@ class Watch(keras.callbacks.Callback):
             self.model,
             self._every,
             planned=epochs * steps if epochs and steps else None,
-            own_step=_TOLD_IN_OWN_STEP.format(step) if step else "",
+            own_step=_IN_OWN_STEP.format(step) if step else "",
             is_plain=is_plain(type(self.model)),
             histograms=Histograms(self._log_folder),
         )

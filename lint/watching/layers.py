@@ -65,7 +65,7 @@ class WatchedLayer:
         inputs: quantiles of its input values, by step.
         ever_moved: whether its running statistics were ever updated.
         dead: the channels that were constant in each of the last samples.
-        is_told: whether training=True reaches it when the model is called with that;
+        gets_flag: whether training=True reaches it when the model is called with that;
             None if that was not tried.
         has_unlike_calls: whether its calls in one step receive different kinds of
             inputs.
@@ -78,7 +78,7 @@ class WatchedLayer:
         self.points: list[Point] = []
         self.lags: list[tuple[int, Lag]] = []
         self.inputs: list[tuple[int, Array]] = []
-        self.is_told: bool | None = None
+        self.gets_flag: bool | None = None
         self.has_unlike_calls = False
         self.ever_moved = False
         self.dead: deque[Any] = deque(maxlen=3)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .notices import Notice
     from .trial import Loss
 
-_TOLD_HOW = (
+_IN_OWN_LOOP = (
     "Call the model with training=True in the training step (model-lint rule BN102)."
 )
 
@@ -147,7 +147,7 @@ def watch(
         every,
         loss,
         planned=steps,
-        own_step=_TOLD_HOW,
+        own_step=_IN_OWN_LOOP,
         histograms=Histograms(log_folder(tensorboard)),
     )
     with ExitStack() as first_step:

@@ -190,10 +190,12 @@ class Monitor:
         """Say how to make a layer receive training=True: in its `call`, or the step."""
         if not self._own_step:
             return IN_CALL
-        if layer.is_told is None:
+        if layer.gets_flag is None:
             self._try()
         return (
-            f"{IN_CALL} {self._own_step}" if layer.is_told is False else self._own_step
+            f"{IN_CALL} {self._own_step}"
+            if layer.gets_flag is False
+            else self._own_step
         )
 
     def _read(self, value: Value) -> None:

@@ -109,7 +109,7 @@ class Trial:
             training = self._forward(x, y, sample_weight, training=True)
         self.calls = [observer.calls for observer in observers]
         for layer, observer in zip(self._layers, observers, strict=True):
-            layer.is_told = observer.is_told if observer.calls else None
+            layer.gets_flag = observer.gets_flag if observer.calls else None
         values = [observer.values for observer in observers]
         return inference, training, values, [observer.moments for observer in observers]
 
@@ -138,7 +138,7 @@ class _InputObserver:
     def __init__(self, layer: Any, has_several: bool) -> None:
         self.layer = layer
         self.calls = 0
-        self.is_told = False
+        self.gets_flag = False
         self.values: Tensor = None
         self.moments: list[tuple[Tensor, Tensor]] = []
         self._has_several = has_several
@@ -152,7 +152,7 @@ class _InputObserver:
         self.values = ops.cast(values, "float32")  # NumPy has no bfloat16.
         self.calls += 1
         flag = named.get("training", arguments[0] if arguments else None)
-        self.is_told |= bool(flag)
+        self.gets_flag |= bool(flag)
         if self._has_several:
             _, mean, variance, _ = moments(inputs, self.layer.axis, named.get("mask"))
             self.moments.append((mean, variance))

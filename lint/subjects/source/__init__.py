@@ -94,7 +94,7 @@ from .statistics.dropout_rates import Kind as RateKind
 from .statistics.fixed_axis import fixed_axes
 from .statistics.given_momenta import Momentum
 from .statistics.imported_weights import default_epsilons, misordered_weights
-from .statistics.momenta import momenta
+from .statistics.momenta import momenta, own_momenta
 from .statistics.own_averages import own_averages
 from .statistics.reused_layers import reused_layers
 from .statistics.scaled_twice import scaled_twice
@@ -283,6 +283,7 @@ __all__ = [
     "outside_calls",
     "own_averages",
     "own_batch_statistics",
+    "own_momenta",
     "parameters",
     "passes_flag_to_sublayers",
     "passes_flags_on",

@@ -36,7 +36,7 @@ FOLDERS = sorted(
     folder
     for folder in FOLDER.glob("*/")
     if folder.name not in {"constants", "indirect_steps", "options", "project"}
-    if folder.name not in {"inherited_call", "transitions"}
+    if folder.name not in {"inherited_call", "transitions", "shared_and_trained"}
     if folder.name != "references"  # see `test_references`
 )
 

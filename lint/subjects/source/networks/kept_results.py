@@ -26,7 +26,7 @@ def kept_results(
 
     That is the function itself if it is decorated by `functools.cache`; else an
     expression of it, such as a global name or an attribute of its instance. The call
-    is told by its text, or by nothing if there is only one way to write it.
+    is known by its text, or by nothing if there is only one way to write it.
     """
     for value in values(module, call.func):
         if not isinstance(value, Routine):

@@ -51,6 +51,7 @@ class Momentum:
         value: the number.
         keyword: `momentum`, or `decay` in contrib and slim.
         location: where to change it.
+        users: the modules that give it to their layers.
         given_by: the call, or assignment, that gives it.
         literal: the number as written in the source.
         origin: where the number comes from, if that is another line; or where it goes,
@@ -60,6 +61,7 @@ class Momentum:
     value: float
     keyword: str
     location: Location
+    users: tuple[Module, ...]
     given_by: ast.AST
     literal: Literal
     origin: str = ""
@@ -146,6 +148,7 @@ def _numbers(
                 float(value.value),
                 word,
                 module.location(place),
+                (module,),
                 given_by,
                 value,
                 _origin(module, place, value),
